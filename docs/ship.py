@@ -1,0 +1,41 @@
+"""Put a finished run into the package: ``python docs/ship.py runs/diorama-64 0.2``.
+
+Copies the run's model as bfloat16 to ``src/praxino/bundled/diorama`` and draws its losses as ``docs/curves-0.2.png``.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+
+from praxino.storage import bundle
+
+HERE = Path(__file__).parent
+LOSSES = ("loss", "loss/q1", "loss/q2", "loss/q3", "loss/q4", "loss/pictures")
+
+
+def curves(run: Path, target: Path) -> None:
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
+    for name in LOSSES:
+        points = [(row["step"], row[name]) for row in rows if name in row]
+        axes.plot(*zip(*points, strict=True), label=name, linewidth=0.8)
+    axes.set(title="denoiser: loss, whole and by quarter of time", xlabel="step", yscale="log")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
+    figure.savefig(target, dpi=100)
+
+
+def main(run: Path, edition: str) -> None:
+    model = bundle.read(run / "final")
+    target = bundle.BUNDLED / "diorama"
+    bundle.write(target, model.config, torch.bfloat16, vae=model.vae, dit=model.dit, text=model.text)
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    print(f"{target}: {size / 1e6:.2f} MB")
+    curves(run, HERE / f"curves-{edition}.png")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,46 @@
+"""Films and pictures out of noise from a sentence."""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from praxino.errors import CheckpointError as CheckpointError
+    from praxino.errors import InputError as InputError
+    from praxino.errors import MediaError as MediaError
+    from praxino.errors import PraxinoError as PraxinoError
+    from praxino.errors import TrainingError as TrainingError
+    from praxino.generation.pipeline import Pipeline as Pipeline
+    from praxino.generation.pipeline import Progress as Progress
+    from praxino.generation.pipeline import load as load
+    from praxino.storage.video import Video as Video
+    from praxino.storage.video import read as read_video  # noqa: F401
+
+__version__ = version("praxino")
+
+_HOMES = {
+    "load": ("praxino.generation.pipeline", "load"),
+    "Pipeline": ("praxino.generation.pipeline", "Pipeline"),
+    "Progress": ("praxino.generation.pipeline", "Progress"),
+    "Video": ("praxino.storage.video", "Video"),
+    "read_video": ("praxino.storage.video", "read"),
+    "PraxinoError": ("praxino.errors", "PraxinoError"),
+    "InputError": ("praxino.errors", "InputError"),
+    "CheckpointError": ("praxino.errors", "CheckpointError"),
+    "MediaError": ("praxino.errors", "MediaError"),
+    "TrainingError": ("praxino.errors", "TrainingError"),
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: ``import praxino`` itself costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'praxino' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

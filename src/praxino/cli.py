@@ -1,0 +1,330 @@
+"""The command line. Data goes to standard output, everything else to standard error.
+
+A mistake is one line and exit code 2. Nothing heavy is imported before a verb needs it.
+"""
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from praxino.errors import CheckpointError, InputError, MediaError, PraxinoError, UnknownNameError
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+"""click's error about arguments, from whichever click typer brings."""
+
+MOST = 10_000
+"""Films in one call."""
+
+app = typer.Typer(
+    name="praxino",
+    help="Films and pictures out of noise from a sentence.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def generate(
+    sentence: Annotated[str | None, typer.Argument(help="What to show.", show_default=False)] = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The ending chooses: .mp4 .webm .gif, .png for one frame.")
+    ] = Path("film.mp4"),
+    model: Annotated[str | None, typer.Option(help="A bundled model or a folder.  [default: diorama]")] = None,
+    negative: Annotated[str | None, typer.Option(help="What not to show.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="How closely to follow the sentence; 1 is not guided.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="ddpm ddim euler heun dpm++2m dpm++2m-sde unipc")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed makes the same film.")] = None,
+    frames: Annotated[int | None, typer.Option(help="4k+1; one frame is a picture.")] = None,
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames per second.")] = None,
+    count: Annotated[int, typer.Option(help="How many films, with seeds from --seed up.")] = 1,
+    like: Annotated[Path | None, typer.Option(help="Take all settings from this file's record.")] = None,
+    device: Annotated[str, typer.Option(help="auto cpu cuda mps")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto float32 bfloat16")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Turn a sentence into a film."""
+    from praxino.storage.video import check_ending, check_writable
+
+    if not 1 <= count <= MOST:
+        raise InputError(f"count={count}: must be from 1 to {MOST}", "--count 1")
+    _hush(quiet)
+    record = _recorded(like) if like else {}
+    width, height = _size(size)
+    picture = output.suffix.lower() == ".png" and frames is None
+    asked = {
+        "prompt": sentence, "negative": negative, "steps": steps, "guidance": guidance, "sampler": sampler,
+        "seed": seed, "frames": 1 if picture else frames, "width": width, "height": height, "fps": fps,
+    }  # fmt: skip
+    settings = record.get("request", {}) | {name: value for name, value in asked.items() if value is not None}
+    if "prompt" not in settings:
+        raise InputError("no sentence", 'praxino generate "a red ball bounces on the grass"')
+    check_ending(output, settings.get("frames", 2), settings.get("fps", 1))
+    for path in _numbered(output, count):
+        check_writable(path)
+    from praxino.generation import pipeline
+
+    dtype = record.get("dtype", dtype) if dtype == "auto" else dtype
+    name = _model(model, record, like)
+    loaded = pipeline.load(name, device, dtype)
+    _check_weights(like, record.get("digest"), loaded.model.digest, model)
+    first = loaded.request(**settings)
+    loaded.request(**{**settings, "seed": first.seed + count - 1})
+    check_ending(output, first.frames, first.fps)
+    for number, path in enumerate(_numbered(output, count)):
+        request = first.model_copy(update={"seed": first.seed + number})
+        with _bar(quiet, path.name, request.steps) as advance:
+            for state in loaded.run(request):
+                advance(state.step)
+        assert state.video is not None
+        state.video.save(path)
+        _say(f"wrote {path}: {request.frames} frames, {request.width}x{request.height}, seed {request.seed}", quiet)
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    """What a file's record says: the ``request`` as settings, and the model, digest and dtype."""
+    from praxino.generation.request import Request
+    from praxino.storage.video import read
+
+    record = read(path).record
+    if not isinstance(record.get("prompt"), str):
+        raise MediaError(f"{path} holds no record of how it was made", "only files written by praxino generate do")
+    request = {name: value for name, value in record.items() if name in Request.model_fields}
+    texts = {name: record[name] for name in ("model", "digest", "dtype") if isinstance(record.get(name), str)}
+    return {"request": request, **texts}
+
+
+def _model(asked: str | None, record: dict[str, Any], like: Path | None) -> str:
+    """The model to load: the one asked for, the one in the record, or the bundled one."""
+    from praxino.generation.pipeline import find
+
+    if asked is not None or "model" not in record:
+        return "diorama" if asked is None else asked
+    try:
+        find(record["model"])
+    except CheckpointError:
+        raise InputError(
+            f"{like} was made by a model {record['model']!r} (weights {record.get('digest', 'unknown')}), not bundled",
+            "--model FOLDER names it",
+        ) from None
+    return str(record["model"])
+
+
+def _hush(quiet: bool) -> None:
+    if quiet:
+        logging.getLogger().setLevel(logging.ERROR)
+
+
+def _check_weights(like: Path | None, recorded: str | None, loaded: str, model: str | None) -> None:
+    """Other weights make another film: an error, unless the model was chosen by hand."""
+    if recorded is None or recorded == loaded:
+        return
+    if model is None:
+        raise InputError(
+            f"{like} was made by weights {recorded}, the model of that name here has {loaded}",
+            "--model FOLDER names the right one; --model diorama makes a similar film with the bundled one",
+        )
+    logging.getLogger("praxino").warning("note: %s was made by other weights: the film will differ", like)
+
+
+def _size(text: str | None) -> tuple[int | None, int | None]:
+    if text is None:
+        return None, None
+    width, cross, height = text.lower().partition("x")
+    if not (cross and width.isdecimal() and height.isdecimal() and len(text) < 20):
+        text = text if len(text) < 40 else f"{text[:40]}..."
+        raise InputError(f"size={text!r}: must be WIDTHxHEIGHT", "64x64")
+    return int(width), int(height)
+
+
+def _numbered(path: Path, count: int) -> list[Path]:
+    if count == 1:
+        return [path]
+    return [path.with_stem(f"{path.stem}-{i + 1:03d}") for i in range(count)]
+
+
+def _say(text: str, quiet: bool) -> None:
+    if not quiet:
+        typer.echo(text, err=True)
+
+
+@contextmanager
+def _bar(quiet: bool, what: str, total: int) -> Iterator[Callable[..., None]]:
+    """A progress bar with the time left, on standard error; silent when quiet."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(
+        *columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(), transient=True
+    ) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done, **fields: bar.update(task, completed=done, **fields)
+
+
+@app.command()
+def noise(
+    picture: Annotated[Path, typer.Argument(help="A picture or a film.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A .png, or .mp4 .webm .gif for a film.")] = Path(
+        "noise.png"
+    ),
+    steps: Annotated[str, typer.Option(help="Steps of noise, 0 to 1000.")] = "0,100,500,1000",
+    schedule: Annotated[str, typer.Option(help="linear cosine")] = "linear",
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 0,
+) -> None:
+    """Show the forward process: a picture or film as noise is put in; large ones are reduced to 256 rows first."""
+    from praxino.storage import video
+
+    video.check_ending(output, 1)
+    video.check_writable(output)
+    try:
+        chosen = [int(part) for part in steps.split(",")]
+    except ValueError:
+        raise InputError(f"steps={steps!r}: must be numbers with commas between", "0,100,500,1000") from None
+    from praxino.generation.forward import contact_sheet, noise_strip
+
+    strip = noise_strip(video.read(picture), chosen, schedule, seed)
+    if output.suffix.lower() == ".png":
+        strip = contact_sheet(strip)
+    strip.save(output)
+    _say(f"wrote {output}: {strip.frames.shape[2]}x{strip.frames.shape[1]}, steps {steps}", quiet=False)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="diorama-vae, diorama-64, diorama-reader or smoke.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, such as optimizer.lr=3e-4; repeatable.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder of the run.  [default: runs/RECIPE]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint of the run.")] = False,
+    init: Annotated[Path | None, typer.Option(help="Start from the weights of this model folder.")] = None,
+    vae: Annotated[Path | None, typer.Option(help="Model folder whose autoencoder to use.  [default: bundled]")] = None,
+    device: Annotated[str, typer.Option(help="auto cpu cuda mps")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Train a model by a named recipe."""
+    from praxino import recipes
+
+    _hush(quiet)
+    config = recipes.recipe(recipe, set_ or [])
+    folder = output or Path("runs") / recipe
+    if folder.is_file():
+        raise InputError(f"{folder} is a file", "-o names the folder of the run")
+    if folder.exists() and any(folder.iterdir()) and not resume:
+        raise InputError(f"{folder} holds a run already", "--resume goes on with it, -o names another folder")
+    from praxino.generation.pipeline import choose_device, find
+    from praxino.training import loop
+
+    if vae and config.stage.kind == "autoencoder":
+        raise InputError(f"--vae {vae}: {recipe} trains an autoencoder itself", "--init starts from given weights")
+    sources = recipes.Sources(vae=find(vae) if vae else None, init=find(init) if init else None)
+    if resume:
+        config, sources = recipes.resumed(folder, recipe, config, sources, changed=bool(set_ or vae or init))
+    stage = recipes.build(config, sources, folder.parent, str(choose_device(device)))
+    recipes.remember(folder, recipe, config, sources)
+    with _bar(quiet, recipe, config.loop.steps) as advance:
+        for report in loop.train(stage, config.loop, config.optimizer, folder, resume, recipes.samples(stage)):
+            advance(report.step, description=f"{recipe} loss {report.loss:.4f}")
+    _say(f"wrote {folder / 'final'}", quiet)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has, and whether everything works."""
+    from praxino.doctor import findings
+
+    found = findings()
+    for name, value in found:
+        typer.echo(f"{name:<10} {value}")
+    if any("FAILED" in value or "MISSING" in value for _, value in found):
+        raise typer.Exit(1)
+
+
+def _version(show: bool | None) -> None:
+    if show:
+        import praxino
+
+        typer.echo(f"praxino {praxino.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(version: Annotated[bool | None, typer.Option("--version", callback=_version, is_eager=True)] = None) -> None:
+    logging.basicConfig(format="%(message)s", level=logging.INFO, force=True)
+    threading.excepthook = _of_a_thread
+
+
+def _of_a_thread(failure: threading.ExceptHookArgs) -> None:
+    """A library's thread that fails (TensorBoard's, on a full disk) must not write over our one line."""
+    logging.getLogger("praxino").debug("a thread failed: %s", failure.exc_value)
+
+
+def _usage(error: Any) -> PraxinoError:
+    """click's complaint as one of ours."""
+    message = " ".join(str(error.format_message()).split()).rstrip(".")
+    if message.startswith("No such option") and error.ctx is not None:
+        known = [name for parameter in error.ctx.command.params for name in parameter.opts]
+        return UnknownNameError("option", error.option_name, known)
+    if message.startswith("No such command"):
+        return UnknownNameError(
+            "verb",
+            message.split("'")[1],
+            [command.callback.__name__ for command in app.registered_commands if command.callback],
+        )
+    return InputError(message, "praxino --help")
+
+
+def main() -> None:
+    """Run the command line; every foreseen failure is one line on standard error."""
+    arguments = sys.argv[1:]
+    for argument in arguments:
+        if any(0xDC80 <= ord(c) <= 0xDCFF for c in argument):  # bytes that Python could not decode
+            shown = argument.encode("utf-8", "replace").decode()
+            _fail(InputError(f"argument {shown!r} is not UTF-8", "check the terminal's encoding"))
+    try:
+        code = app(arguments or ["--help"], standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except USAGE_ERROR as error:
+        _fail(_usage(error))
+    except PraxinoError as error:
+        _fail(error)
+    except MemoryError:
+        _fail(_too_large())
+    except RuntimeError as error:
+        if "memory" not in str(error):  # torch has no error of its own for a processor's memory
+            raise
+        _fail(_too_large())
+    except OSError as error:
+        _fail(MediaError(f"{error.filename or 'the system'}: {error.strerror or error}", "check the path and the disk"))
+
+
+def _too_large() -> PraxinoError:
+    return InputError("not enough memory", "a smaller film, picture or batch")
+
+
+def _fail(error: PraxinoError) -> NoReturn:
+    line = " ".join(str(error).split())
+    sys.stderr.write(f"praxino: error: {line}\n")
+    sys.exit(2)

@@ -1,0 +1,24 @@
+"""Clips as arrays, tensors and pictures: conversions without loss of meaning."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def to_tensor(pixels: NDArray[np.uint8]) -> Float[Tensor, "batch channels frames height width"]:
+    """(B, T, H, W, 3) uint8 in 0..255 to (B, 3, T, H, W) float32 in [-1, 1], channels last in memory."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1.0
+
+
+def to_pixels(clip: Float[Tensor, "batch channels frames height width"]) -> NDArray[np.uint8]:
+    """(B, 3, T, H, W) in [-1, 1] (clamped) to (B, T, H, W, 3) uint8, rounded to nearest."""
+    pixels = ((clip.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return pixels.permute(0, 2, 3, 4, 1).contiguous().cpu().numpy()
+
+
+def strip(clip: NDArray[np.uint8], count: int = 6) -> NDArray[np.uint8]:
+    """``count`` frames of a clip (T, H, W, 3), evenly spread, side by side (fewer if it is shorter)."""
+    chosen = np.linspace(0, len(clip) - 1, min(count, len(clip))).round().astype(int)
+    return np.concatenate([clip[i] for i in chosen], axis=1)

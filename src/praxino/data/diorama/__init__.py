@@ -1,0 +1,47 @@
+"""The diorama: a procedural world, a pure function of ``(seed, index)``, with captions and ground truth."""
+
+from praxino.data.diorama.caption import caption
+from praxino.data.diorama.compose import compose
+from praxino.data.diorama.references import references
+from praxino.data.diorama.render import render
+from praxino.data.diorama.scene import Camera, Captions, Light, Sample, Scene, Thing
+from praxino.data.diorama.split import Split
+from praxino.data.diorama.wording import vocabulary
+
+__all__ = [
+    "Camera",
+    "Captions",
+    "Light",
+    "Sample",
+    "Scene",
+    "Split",
+    "Thing",
+    "caption",
+    "compose",
+    "references",
+    "render",
+    "sample",
+    "vocabulary",
+]
+
+
+def sample(
+    seed: int, index: int, frames: int = 17, height: int = 64, width: int = 64, fps: float = 8.0, part: Split = "train"
+) -> Sample:
+    """Render sample ``index`` of the world ``seed``: clip, captions and ground truth.
+
+    A pure function: equal arguments give equal bytes, in any order and in any process.
+
+    Parameters
+    ----------
+    seed, index : int
+        Non-negative; together they name one scene. The scene does not depend on the size.
+    frames, height, width : int
+        Any positive values; the clip is ``(frames, height, width, 3)``, uint8 RGB. One frame is a picture.
+    fps : float
+        Frames per second of the world's clock, > 0.
+    part : str
+        "train", or "held-out" and "rare" combinations that never occur there, or "all"; see `split`.
+    """
+    scene = compose(seed, index, frames, width / height, fps, part)
+    return Sample(render(scene, height, width), caption(scene, seed, index), scene)

@@ -1,0 +1,148 @@
+"""Scenes from numbers: ``compose(seed, index)`` draws a place, a light, a camera, and things that move."""
+
+import numpy as np
+from numpy.random import Generator
+
+from praxino.data.diorama import lexicon, split
+from praxino.data.diorama.casting import Stage, Wanted, cast_alone, pick
+from praxino.data.diorama.scene import Array, Camera, Light, Relation, Scene, Thing
+from praxino.data.diorama.split import Split, held_out
+from praxino.data.diorama.together import cast_together
+
+PAN_SPEED = 0.26  # frame heights per second
+ZOOM = 1.5  # how many times larger a zoom ends, over ZOOM_TIME seconds
+ZOOM_TIME = 2.0
+
+
+def compose(
+    seed: int, index: int, frames: int = 17, aspect: float = 1.0, fps: float = 8.0, part: Split = "train"
+) -> Scene:
+    """Scene ``index`` of the world ``seed``: a pure function of its arguments.
+
+    Parameters
+    ----------
+    aspect : float
+        Width over height of the view.
+    part : str
+        "train" scenes hold no held-out pair (`split`), "held-out" and "rare" ones hold one each, "all" draws freely.
+    """
+    rng = np.random.Generator(
+        np.random.Philox(key=[seed, index]).jumped({"train": 0, "all": 1, "held-out": 2, "rare": 3}[part])
+    )
+    times = np.arange(frames) / fps
+    wanted = _wanted(rng, part)
+    place = _place(rng, wanted)
+    time = _time(rng, wanted)
+    weather = _weather(rng, place, wanted)
+    motion = pick(rng, lexicon.CAMERAS)
+    pan = {"pan left": -PAN_SPEED, "pan right": PAN_SPEED}.get(motion, 0.0)
+    stage = Stage(rng, place, times, aspect, pan, part == "all")
+    relation, things = _cast(stage, motion, wanted)
+    if motion == "follow" and not _can_follow(place, relation, things):
+        motion = "still"
+    tinted = place == "sea" and rng.random() < 0.15
+    return Scene(
+        place=place,
+        time=time,
+        weather=weather,
+        tint=str(rng.choice(lexicon.SEA_COLOURS)) if tinted else None,
+        relation=relation,
+        things=things,
+        light=_light(rng, place, time, weather, aspect, wanted, part),
+        camera=_camera(motion, times, aspect, things),
+        fps=fps,
+        aspect=aspect,
+        detail=int(rng.integers(2**31)),
+    )
+
+
+def _wanted(rng: Generator, part: Split) -> Wanted | None:
+    if part in ("train", "all"):
+        return None
+    options = split.pairs()
+    what = "rare" if part == "rare" else str(rng.choice(["colour", "motion", "place"]))
+    kind, value = options[what][int(rng.integers(len(options[what])))]
+    return Wanted(kind, **{"colour" if what == "rare" else what: value})
+
+
+def _place(rng: Generator, wanted: Wanted | None) -> str:
+    weights = dict(lexicon.PLACES)
+    if wanted and wanted.place:
+        return wanted.place
+    if wanted and wanted.kind in lexicon.KINDS:
+        weights = {p: w for p, w in weights.items() if wanted.kind in lexicon.INHABITANTS[p]}
+        weights = {p: w for p, w in weights.items() if not held_out(wanted.kind, p)}
+    if wanted and wanted.kind in ("sun", "moon"):
+        del weights["room"]
+    return pick(rng, weights)
+
+
+def _time(rng: Generator, wanted: Wanted | None) -> str:
+    weights = dict(lexicon.TIMES)
+    if wanted and wanted.kind in ("sun", "moon"):
+        weights = {t: w for t, w in weights.items() if (t == "night") == (wanted.kind == "moon")}
+    return pick(rng, weights)
+
+
+def _weather(rng: Generator, place: str, wanted: Wanted | None) -> str:
+    weather = pick(rng, lexicon.WEATHERS)
+    if place == "room" or (wanted and wanted.kind in ("sun", "moon")):
+        return "clear"
+    return weather
+
+
+def _cast(stage: Stage, camera: str, wanted: Wanted | None) -> tuple[Relation | None, tuple[Thing, ...]]:
+    star = wanted is not None and wanted.kind not in lexicon.KINDS
+    empty = 0.25 if star else 0.16 if stage.place in ("sea", "city", "road") else 0.04
+    weights = {"0": empty, "1": 0.42, "2": 0.14, "3": 0.04, "together": 0.36}
+    if wanted and not star:
+        weights = {"1": 0.6, "2": 0.3, "3": 0.1}
+    if camera == "follow":
+        weights = {"1": 1.0}
+    many = pick(stage.rng, weights)
+    if many == "together":
+        relation, things = cast_together(stage)
+        if things:
+            return relation, things
+        many = "1"
+    return None, cast_alone(stage, int(many), wanted)
+
+
+def _can_follow(place: str, relation: Relation | None, things: tuple[Thing, ...]) -> bool:
+    lone = len(things) == 1 and relation is None and place != "room"
+    return lone and float(np.abs(things[0].velocity[:, 0]).max()) > 0.15 and things[0].motion != "jump"
+
+
+def _camera(motion: str, times: Array, aspect: float, things: tuple[Thing, ...]) -> Camera:
+    still = np.zeros_like(times)
+    ramp = np.minimum(times / ZOOM_TIME, 1.0)
+    match motion:
+        case "pan left" | "pan right":
+            return Camera(motion, (PAN_SPEED if motion == "pan right" else -PAN_SPEED) * times, still, still + 1)
+        case "follow":  # the thing stays in the middle of the view
+            return Camera(motion, things[0].position[:, 0] - aspect / 2, still, still + 1)
+        case "zoom in" | "zoom out":
+            zoom = ZOOM ** (ramp if motion == "zoom in" else 1 - ramp)
+            centre = (aspect / 2, 0.64)
+            return Camera(motion, centre[0] * (1 - 1 / zoom), centre[1] * (1 - 1 / zoom), zoom)
+    return Camera(motion, still, still, still + 1)
+
+
+def _light(
+    rng: Generator, place: str, time: str, weather: str, aspect: float, wanted: Wanted | None, part: Split
+) -> Light:
+    horizon = lexicon.HORIZON[place]
+    x = float(rng.uniform(0.15, 0.85) * aspect)
+    heights = {"day": (0.12, 0.24), "sunset": (0.34, 0.46), "night": (0.12, 0.26)}
+    y = float(rng.uniform(*heights[time]))
+    source = "moon" if time == "night" else "sun"
+    colours = [c for c in lexicon.SUN_COLOURS if part == "all" or not held_out(source, c)]
+    colour = str(rng.choice(colours)) if rng.random() < 0.18 else None
+    if wanted and wanted.kind == source:
+        colour = wanted.colour
+    slope = float(np.clip(0.45 * (aspect / 2 - x) / max(horizon - y, 0.12), -1.2, 1.2))
+    if place == "room":
+        return Light("window", None, x, 0.27, slope)
+    if weather in ("rain", "snow"):
+        return Light("overcast", None, x, y, 0.0)
+    return Light(source, colour, x, y, slope)

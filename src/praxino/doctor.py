@@ -1,0 +1,90 @@
+"""What this machine has, and whether Praxino's parts work on it."""
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import torch
+
+import praxino
+from praxino.errors import PraxinoError
+from praxino.generation.pipeline import load
+from praxino.storage import bundle
+
+
+def findings() -> list[tuple[str, str]]:
+    """(what, finding) in the order to print; a part that fails says so and does not stop the rest."""
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("praxino", lambda: praxino.__version__),
+        ("python", lambda: f"{platform.python_version()} ({sys.executable})"),
+        ("torch", lambda: f"{torch.__version__}, {torch.get_num_threads()} threads"),
+        ("processor", _processor),
+        ("gpu", _gpu),
+        ("memory", _memory),
+        ("disk", lambda: f"{shutil.disk_usage(Path.cwd()).free / 2**30:.1f} GiB free here"),
+        ("codecs", _codecs),
+        ("models", _models),
+        ("film", _film),
+    ]
+    return [(name, _try(check)) for name, check in checks]
+
+
+def _try(check: Callable[[], str]) -> str:
+    try:
+        return check()
+    except (OSError, RuntimeError, ValueError, AttributeError) as error:
+        return f"FAILED: {error}"
+
+
+def _processor() -> str:
+    capability = torch.backends.cpu.get_cpu_capability()
+    fast = torch.cpu._is_avx512_bf16_supported() if hasattr(torch.cpu, "_is_avx512_bf16_supported") else False
+    return f"{os.cpu_count()} cores, {capability}, bfloat16 {'in hardware' if fast else 'emulated'}"
+
+
+def _gpu() -> str:
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        return f"{properties.name}, {properties.total_memory / 2**30:.1f} GiB"
+    return "Apple GPU (mps)" if torch.backends.mps.is_available() else "none: films are made on the processor"
+
+
+def _memory() -> str:
+    if not hasattr(os, "sysconf"):
+        return "not known on this system"
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{total / 2**30:.1f} GiB"
+
+
+def _codecs() -> str:
+    wanted = {"H.264": "libx264", "VP9": "libvpx-vp9", "GIF": "gif"}
+    have = {name: codec in av.codecs_available for name, codec in wanted.items()}
+    return ", ".join(f"{name} {'yes' if there else 'MISSING'}" for name, there in have.items())
+
+
+def _models() -> str:
+    lines = []
+    for folder in sorted(path for path in bundle.BUNDLED.iterdir() if path.is_dir()):
+        try:
+            model = bundle.read(folder)
+            count = sum(p.numel() for part in (model.vae, model.dit, model.text) for p in part.parameters())
+            lines.append(f"{folder.name} ({count / 1e6:.1f} M parameters, {model.digest})")
+        except PraxinoError as error:
+            lines.append(f"{folder.name} FAILED: {error}")
+    return ", ".join(lines) or "none"
+
+
+def _film() -> str:
+    """Make a film from a sentence and write it, as `praxino generate` does."""
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        film = load().generate("a red ball bounces on the grass")
+        film.save(Path(folder) / "film.mp4")
+    frames, height, width = film.frames.shape[:3]
+    return f"{frames} frames of {height}x{width} made and written in {time.perf_counter() - started:.1f} s"

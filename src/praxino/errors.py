@@ -1,0 +1,56 @@
+"""What can go wrong, as one tree; every message says what was asked, what is allowed, and a hint.
+
+PraxinoError
+├── InputError (ValueError)         an argument, a sentence, a setting that cannot be used
+│   ├── ShapeError                  frames, height or width that the model cannot make
+│   └── UnknownNameError            a name that is none of the known ones (did you mean ...)
+├── CheckpointError (OSError)       a model folder that is missing, damaged or of another kind
+├── MediaError (OSError)            a picture or film that cannot be read or written
+└── TrainingError (RuntimeError)    a run that cannot go on: a loss that is not a number
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class PraxinoError(Exception):
+    """Any error that Praxino raises on purpose; its text is one line, fit to be shown to a user."""
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        super().__init__(f"{problem}. hint: {hint}" if hint else problem)
+
+
+class InputError(PraxinoError, ValueError):
+    """An argument that cannot be used."""
+
+
+class ShapeError(InputError):
+    """Frames, height or width that the model cannot make."""
+
+
+class UnknownNameError(InputError):
+    """A name that is none of the known ones.
+
+    Parameters
+    ----------
+    what : str
+        The kind of name, "sampler" say.
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(names)}"
+        super().__init__(f"unknown {what} {name!r}", hint)
+
+
+class CheckpointError(PraxinoError, OSError):
+    """A model folder that is missing, damaged or of another kind."""
+
+
+class MediaError(PraxinoError, OSError):
+    """A picture or film that cannot be read or written."""
+
+
+class TrainingError(PraxinoError, RuntimeError):
+    """A run that cannot go on."""

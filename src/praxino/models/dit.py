@@ -1,0 +1,305 @@
+"""The spacetime diffusion transformer, block for block that of Wan 2.1 (arXiv 2503.20314, section 4.2).
+
+Two things go beyond it: time is given per token, so that any part of a clip may be clean while the rest is noise
+(diffusion forcing, arXiv 2407.01392), and the pattern of attention is a choice. With one time for the whole clip and
+full attention it is Wan.
+
+Legend: B batch, C channels, f h w latent frames, rows, columns in patches, N = f h w tokens, D width,
+G groups of neighbouring tokens that share a time (1: whole clip, f: frames, N: every token), L text tokens.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field, PositiveInt, model_validator
+from torch import Tensor, nn
+
+from praxino.config import Config
+from praxino.errors import InputError
+from praxino.models import attention
+from praxino.models.attention import Grid, Pattern, RMSNorm, Rotation
+from praxino.shapes import token_grid
+
+
+class DiTConfig(Config):
+    """Sizes of a `DiT`; the defaults are Wan 2.1 1.3B."""
+
+    channels: int = Field(16, gt=0, description="latent channels in")
+    out_channels: int = Field(16, gt=0)
+    patch: tuple[PositiveInt, PositiveInt, PositiveInt] = Field((1, 2, 2), strict=False, description="t, h, w")
+    width: int = Field(1536, gt=0)
+    heads: int = Field(12, gt=0)
+    layers: int = Field(30, gt=0)
+    ffn: int = Field(8960, gt=0)
+    text_width: int = Field(4096, gt=0)
+    image_width: int = Field(0, ge=0, description="of reference tokens; 0: the model takes none")
+    time_features: int = Field(256, ge=4, multiple_of=2)
+    eps: float = Field(1e-6, gt=0)
+    attention: Pattern = "full"
+    block: int = Field(1, gt=0, description="latent frames per block of block-causal attention")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "DiTConfig":
+        if self.width % self.heads or self.head % 2 or self.head < 6:
+            raise ValueError(f"width {self.width} must be heads x an even number of at least 6, not {self.heads} heads")
+        return self
+
+    @property
+    def head(self) -> int:
+        return self.width // self.heads
+
+
+def patchify(x: Tensor, patch: Grid) -> Tensor:
+    """(B, C, F, H, W) -> (B, N, C p q r), tokens in (f, h, w) order."""
+    p, q, r = patch
+    x = x.unflatten(4, (-1, r)).unflatten(3, (-1, q)).unflatten(2, (-1, p))  # (B, C, f, p, h, q, w, r)
+    return x.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4).flatten(1, 3)
+
+
+def unpatchify(tokens: Tensor, grid: Grid, patch: Grid) -> Tensor:
+    """(B, N, p q r C) -> (B, C, F, H, W); the channel is the last factor of a token."""
+    x = tokens.unflatten(2, (*patch, -1)).unflatten(1, grid)  # (B, f, h, w, p, q, r, C)
+    return x.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6).flatten(4, 5).flatten(2, 3)
+
+
+def sinusoid(t: Tensor, features: int) -> Tensor:
+    """Cosines then sines of ``t`` (in thousandths) at ``features / 2`` frequencies; computed in float64."""
+    half = features // 2
+    frequencies = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float64) / half)
+    angles = t.cpu().double()[..., None] * frequencies  # few numbers, and not every device has float64
+    return torch.cat([angles.cos(), angles.sin()], dim=-1).float().to(t.device)
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """(B, N, D) by (B, G, D): each group of N / G tokens has its own; float32 inside."""
+    groups = shift.shape[1]
+    return torch.addcmul(shift.unsqueeze(2), x.unflatten(1, (groups, -1)), 1 + scale.unsqueeze(2)).flatten(1, 2)
+
+
+def gated(x: Tensor, branch: Tensor, gate: Tensor) -> Tensor:
+    """x + gate * branch, groupwise, in float32."""
+    groups = gate.shape[1]
+    x_groups, branch_groups = (part.float().unflatten(1, (groups, -1)) for part in (x, branch))
+    return torch.addcmul(x_groups, branch_groups, gate.unsqueeze(2)).flatten(1, 2).to(x.dtype)
+
+
+class SelfAttention(nn.Module):
+    """Attention among a clip's tokens; queries and keys normalised over the full width before the heads part."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.q, self.k, self.v, self.out = (nn.Linear(config.width, config.width) for _ in range(4))
+        self.norm_q, self.norm_k = (RMSNorm(config.width, config.eps) for _ in range(2))
+
+    def forward(
+        self, x: Tensor, rotation: Rotation, grid: Grid, layer: int, pattern: Pattern, mask: Tensor | None
+    ) -> Tensor:
+        q = attention.rotate(self.norm_q(self.q(x)).unflatten(2, (self.heads, -1)), rotation)  # (B, N, heads, head)
+        k = attention.rotate(self.norm_k(self.k(x)).unflatten(2, (self.heads, -1)), rotation)
+        v = self.v(x).unflatten(2, (self.heads, -1))
+        if pattern == "factorised":  # space in even layers, time in odd ones
+            split, join = (
+                (attention.temporal, attention.from_temporal)
+                if layer % 2
+                else (attention.spatial, attention.from_spatial)
+            )
+            mixed = join(attention.attend(split(q, grid), split(k, grid), split(v, grid)), grid)
+        else:
+            mixed = attention.attend(q, k, v, mask)
+        return self.out(mixed.flatten(2))  # (B, N, D)
+
+
+Memory = tuple[Tensor, Tensor]
+"""Keys and values: (B, L, heads, head)."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every block attends to beside the clip: it depends on neither noise nor time, so once a film is enough."""
+
+    layers: list[list[Memory]]
+
+
+class CrossAttention(nn.Module):
+    """Attention to the text, and beside it to reference tokens where the model takes them."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.q, self.k, self.v, self.out = (nn.Linear(config.width, config.width) for _ in range(4))
+        self.norm_q, self.norm_k = (RMSNorm(config.width, config.eps) for _ in range(2))
+        self.reference = ReferenceKeys(config) if config.image_width else None
+
+    def keys(self, text: Tensor, references: Tensor | None) -> list[Memory]:
+        """Keys and values of the text, and of the references if there are any: (B, L, heads, head) each."""
+        pairs = [(self.norm_k(self.k(text)), self.v(text))]
+        if self.reference is not None and references is not None:
+            pairs.append(self.reference(references))
+        return [(k.unflatten(2, (self.heads, -1)), v.unflatten(2, (self.heads, -1))) for k, v in pairs]
+
+    def forward(self, x: Tensor, memories: list[Memory]) -> Tensor:
+        q = self.norm_q(self.q(x)).unflatten(2, (self.heads, -1))  # (B, N, heads, head)
+        mixed, *more = (attention.attend(q, k, v) for k, v in memories)
+        for other in more:
+            mixed = mixed + other
+        return self.out(mixed.flatten(2))  # (B, N, D)
+
+
+class ReferenceKeys(nn.Module):
+    """Keys and values of reference tokens."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.k, self.v = (nn.Linear(config.width, config.width) for _ in range(2))
+        self.norm_k = RMSNorm(config.width, config.eps)
+
+    def forward(self, references: Tensor) -> tuple[Tensor, Tensor]:
+        return self.norm_k(self.k(references)), self.v(references)
+
+
+class Block(nn.Module):
+    """Self-attention, cross-attention (without a gate), feed-forward; modulated by time."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.modulation = nn.Parameter(torch.randn(1, 6, config.width) / math.sqrt(config.width))
+        self.norm1 = nn.LayerNorm(config.width, config.eps, elementwise_affine=False)
+        self.attention = SelfAttention(config)
+        self.norm2 = nn.LayerNorm(config.width, config.eps)
+        self.cross = CrossAttention(config)
+        self.norm3 = nn.LayerNorm(config.width, config.eps, elementwise_affine=False)
+        self.up = nn.Linear(config.width, config.ffn)
+        self.down = nn.Linear(config.ffn, config.width)
+
+    def forward(self, x: Tensor, time: Tensor, memories: list[Memory], layout: "TokenLayout", layer: int) -> Tensor:
+        shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation.float() + time.float()).unbind(2)  # (B, G, D)
+        h = modulate(_norm(self.norm1, x), shift1, scale1).to(x.dtype)
+        x = gated(x, self.attention(h, layout.rotation, layout.grid, layer, layout.pattern, layout.mask), gate1)
+        x = x + self.cross(_norm(self.norm2, x).to(x.dtype), memories)
+        h = modulate(_norm(self.norm3, x), shift2, scale2).to(x.dtype)
+        return gated(x, self.down(F.gelu(self.up(h), approximate="tanh")), gate2)  # (B, N, D)
+
+
+def _norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+    weight = norm.weight.float() if norm.weight is not None else None
+    bias = norm.bias.float() if norm.bias is not None else None
+    return F.layer_norm(x.float(), norm.normalized_shape, weight, bias, norm.eps)
+
+
+class TokenLayout:
+    """Which token stands where and sees what, for one size of clip."""
+
+    def __init__(self, config: DiTConfig, grid: Grid, device: torch.device) -> None:
+        self.grid = grid
+        self.pattern = config.attention
+        self.rotation = attention.rotation(grid, config.head, device)
+        causal = config.attention == "block-causal"
+        self.mask = attention.causal_mask(grid, config.block, device) if causal else None
+
+
+class Embedding(nn.Sequential):
+    """Linear, an activation, Linear."""
+
+    def __init__(self, inputs: int, width: int, activation: nn.Module) -> None:
+        super().__init__(nn.Linear(inputs, width), activation, nn.Linear(width, width))
+
+
+class ReferenceEmbedding(nn.Sequential):
+    """Reference tokens to the model's width."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__(
+            nn.LayerNorm(inputs), nn.Linear(inputs, inputs), nn.GELU(), nn.Linear(inputs, width), nn.LayerNorm(width)
+        )
+
+
+class DiT(nn.Module):
+    """Noisy latents, times and text to a prediction of the same shape."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.patch_embedding = nn.Linear(config.channels * math.prod(config.patch), width)
+        self.time_embedding = Embedding(config.time_features, width, nn.SiLU())
+        self.time_projection = nn.Linear(width, 6 * width)
+        self.text_embedding = Embedding(config.text_width, width, nn.GELU(approximate="tanh"))
+        self.reference_embedding = ReferenceEmbedding(config.image_width, width) if config.image_width else None
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(width, config.eps, elementwise_affine=False)
+        self.modulation = nn.Parameter(torch.randn(1, 2, width) / math.sqrt(width))
+        self.head = nn.Linear(width, config.out_channels * math.prod(config.patch))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        for embedding in (self.text_embedding, self.time_embedding):
+            for module in embedding.modules():
+                if isinstance(module, nn.Linear):
+                    nn.init.normal_(module.weight, std=0.02)
+        nn.init.zeros_(self.head.weight)
+
+    def context(
+        self,
+        text: Float[Tensor, "batch length text_width"],
+        references: Float[Tensor, "batch tokens image_width"] | None = None,
+    ) -> Context:
+        """The part of an evaluation that is the same at every step; arguments and errors as in `forward`."""
+        if references is not None and self.reference_embedding is None:
+            raise InputError("this model takes no references", "only models with an image_width do")
+        words = self.text_embedding(text)  # (B, L, D)
+        if self.reference_embedding is not None and references is not None:
+            references = self.reference_embedding(references)  # (B, M, D)
+        blocks = cast(list[Block], list(self.blocks))
+        return Context([block.cross.keys(words, references) for block in blocks])
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch channels frames height width"],
+        t: Float[Tensor, "batch groups"],
+        text: Float[Tensor, "batch length text_width"] | Context,
+        references: Float[Tensor, "batch tokens image_width"] | None = None,
+    ) -> Float[Tensor, "batch out frames height width"]:
+        """One evaluation.
+
+        Parameters
+        ----------
+        t : (B, G)
+            Times in [0, 1], one for each of G equal runs of tokens in (f, h, w) order: G = 1 for a clip of one time,
+            f for a time per latent frame, N for a time per token.
+        text : (B, L, text_width), or the `context` made of it
+            Zeros where the sentence is shorter than L: they are attended to, as in Wan.
+        references : (B, M, image_width), optional
+            Tokens of pictures to attend to beside the text; only for a config with ``image_width``.
+
+        Raises
+        ------
+        InputError
+            For references to a model that takes none, or a G that does not divide the number of tokens.
+        """
+        context = text if isinstance(text, Context) else self.context(text, references)
+        patch = self.config.patch
+        grid = token_grid(x.shape[2:], patch)
+        if math.prod(grid) % t.shape[1]:
+            raise InputError(
+                f"{t.shape[1]} times for {math.prod(grid)} tokens", "1, one a latent frame, or one a token"
+            )
+        layout = TokenLayout(self.config, grid, x.device)
+        tokens = self.patch_embedding(patchify(x, patch))  # (B, N, D)
+        with torch.autocast(x.device.type, enabled=False):
+            features = sinusoid(t * 1000, self.config.time_features).to(self.time_projection.weight.dtype)
+            time = self.time_embedding(features)  # (B, G, D)
+            steps = self.time_projection(F.silu(time)).unflatten(2, (6, -1))  # (B, G, 6, D)
+        for layer, (block, memories) in enumerate(zip(self.blocks, context.layers, strict=True)):
+            tokens = block(tokens, steps, memories, layout, layer)
+        shift, scale = (self.modulation.float() + time.float().unsqueeze(2)).unbind(2)  # (B, G, D)
+        out = self.head(modulate(_norm(self.norm, tokens), shift, scale).to(tokens.dtype))  # (B, N, p q r C)
+        return unpatchify(out, grid, patch)

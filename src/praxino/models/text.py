@@ -1,0 +1,135 @@
+"""The small text encoder that is trained together with the bundled denoiser, and the interface larger ones share."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from praxino.config import Config
+from praxino.errors import InputError
+from praxino.models.attention import attend
+
+
+@runtime_checkable
+class TextModel(Protocol):
+    """Anything that turns sentences into the tokens a denoiser attends to."""
+
+    def encode(self, sentences: Sequence[str]) -> Float[Tensor, "batch length width"]:
+        """Zeros after a sentence's last token."""
+
+    def unknown(self, sentence: str) -> dict[str, list[str]]:
+        """Words that mean nothing to the model, each with known words like it."""
+
+    def check(self, sentence: str) -> None:
+        """Raise `InputError` if the sentence is longer than the model reads."""
+
+
+class TextConfig(Config):
+    """Sizes and words of a `TextEncoder`."""
+
+    vocabulary: tuple[str, ...] = Field(
+        strict=False, min_length=1, description="known words; id = position + 1, 0 is padding"
+    )
+    width: int = Field(192, gt=0)
+    layers: int = Field(2, gt=0)
+    heads: int = Field(4, gt=0)
+    length: int = Field(48, gt=0, description="tokens a sentence is padded or cut to")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "TextConfig":
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}")
+        return self
+
+
+def words(sentence: str) -> list[str]:
+    """Lower-case words; punctuation only parts them."""
+    return re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+", sentence.lower())
+
+
+class Layer(nn.Module):
+    """A pre-norm transformer layer."""
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.norm1 = nn.LayerNorm(config.width)
+        self.qkv = nn.Linear(config.width, 3 * config.width)
+        self.out = nn.Linear(config.width, config.width)
+        self.norm2 = nn.LayerNorm(config.width)
+        self.up = nn.Linear(config.width, 3 * config.width)
+        self.down = nn.Linear(3 * config.width, config.width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # (B, L, D), (B, 1, 1, L)
+        q, k, v = (part.unflatten(2, (self.heads, -1)) for part in self.qkv(self.norm1(x)).chunk(3, dim=2))
+        x = x + self.out(attend(q, k, v, mask).flatten(2))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+
+class TextEncoder(nn.Module):
+    """Known words to vectors that have read their neighbours."""
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.ids = {word: i + 1 for i, word in enumerate(config.vocabulary)}
+        self.words = nn.Embedding(len(config.vocabulary) + 1, config.width)
+        self.places = nn.Parameter(0.02 * torch.randn(config.length, config.width))
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        nn.init.normal_(self.words.weight, std=0.5)
+
+    def adapted(self, tensors: Mapping[str, Tensor], config: TextConfig) -> dict[str, Tensor]:
+        """Weights of an encoder of another vocabulary or length, for this one.
+
+        Words and places that both know keep their vectors; the others keep those this encoder has now.
+        """
+        words, places = self.words.weight.detach().clone(), self.places.detach().clone()
+        theirs = {word: i + 1 for i, word in enumerate(config.vocabulary)}
+        both = [(self.ids[word], row) for word, row in theirs.items() if word in self.ids]
+        mine, known = (torch.tensor([0, *ids]) for ids in zip(*both, strict=True))
+        words[mine] = tensors["words.weight"][known].to(words.dtype)
+        length = min(len(places), len(tensors["places"]))
+        places[:length] = tensors["places"][:length]
+        return {**tensors, "words.weight": words, "places": places}
+
+    def tokenise(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Word ids (B, L) and which of them are words rather than padding (B, L); unknown words are left out."""
+        ids = torch.zeros(len(sentences), self.config.length, dtype=torch.long)
+        used = torch.zeros(len(sentences), self.config.length, dtype=torch.bool)
+        for i, sentence in enumerate(sentences):
+            known = [self.ids[word] for word in words(sentence) if word in self.ids][: self.config.length]
+            ids[i, : len(known)] = torch.tensor(known, dtype=torch.long)
+            used[i, : len(known)] = True
+        return ids, used
+
+    def unknown(self, sentence: str) -> dict[str, list[str]]:
+        return {
+            word: difflib.get_close_matches(word, self.ids, n=3, cutoff=0.6)
+            for word in dict.fromkeys(words(sentence))
+            if word not in self.ids
+        }
+
+    def check(self, sentence: str) -> None:
+        count = sum(word in self.ids for word in words(sentence))
+        if count > self.config.length:
+            raise InputError(f"the sentence has {count} known words: at most {self.config.length}", "say it shorter")
+
+    def encode(self, sentences: Sequence[str]) -> Float[Tensor, "batch length width"]:
+        device = self.places.device
+        ids, used = (part.to(device) for part in self.tokenise(sentences))
+        return self(ids, used)
+
+    def forward(self, ids: Tensor, used: Tensor) -> Tensor:  # (B, L), (B, L)
+        x = self.words(ids) + self.places
+        # An empty sentence attends to its padding, so that no row of the softmax is empty.
+        mask = (used | ~used.any(1, keepdim=True))[:, None, None]
+        for layer in self.layers:
+            x = layer(x, mask)
+        return self.norm(x) * used[..., None]  # (B, L, D)

@@ -1,0 +1,481 @@
+"""The causal 3D autoencoder, in the layout of Wan 2.1 (arXiv 2503.20314, section 4.1).
+
+4x in time, 8x8 in space: the first frame alone is a latent frame, then every four frames are one. No layer sees
+the future, so a film is encoded and decoded in chunks of any length with a `Memory` of the frames that each layer
+still needs; the result does not depend on the chunks. A whole clip is just one long first chunk.
+
+Legend: B batch, C channels, T frames, H height, W width; lower case t, h, w are latent sizes.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field, PositiveInt, model_validator
+from torch import Tensor, nn
+
+from praxino.config import Config
+from praxino.shapes import Compression, VideoShape
+
+
+class VAEConfig(Config):
+    """Widths and statistics of a `VAE`."""
+
+    channels: int = Field(3, gt=0)
+    latent_channels: int = Field(16, gt=0)
+    width: int = Field(96, gt=0, description="encoder channels at full resolution")
+    decoder_width: int = Field(96, gt=0)
+    multipliers: tuple[PositiveInt, ...] = Field((1, 2, 4, 4), strict=False, min_length=2)
+    blocks: int = Field(2, gt=0, description="residual blocks per stage; the decoder has one more")
+    temporal: tuple[bool, ...] = Field((False, True, True), strict=False, description="stages that halve time")
+    patch: int = Field(1, gt=0, description="pixels folded into channels before the first layer")
+    residual: bool = Field(False, description="Wan 2.2: a parameter-free shortcut around each stage")
+    mean: tuple[float, ...] = Field((), strict=False, description="of the latents, per channel")
+    std: tuple[float, ...] = Field((), strict=False)
+
+    @model_validator(mode="after")
+    def _stages_agree(self) -> "VAEConfig":
+        if len(self.temporal) != len(self.multipliers) - 1:
+            raise ValueError(f"temporal has {len(self.temporal)} stages: must be one less than multipliers")
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) not in (0, self.latent_channels):
+                raise ValueError(f"{name} must have {self.latent_channels} numbers")
+        if self.residual and self.multipliers[-1] > self.multipliers[-2]:
+            raise ValueError("with residual, the last two multipliers must be equal")
+        return self
+
+    @property
+    def compression(self) -> Compression:
+        space = self.patch * 2 ** (len(self.multipliers) - 1)
+        return Compression(2 ** sum(self.temporal), space, space)
+
+
+class Memory:
+    """The last frames that each causal layer of one network has seen in earlier chunks."""
+
+    def __init__(self) -> None:
+        self._tails: dict[nn.Module, Tensor] = {}
+        self._begun: set[nn.Module] = set()
+
+    def begins(self, layer: nn.Module) -> bool:
+        """Whether ``layer`` asks for the first time: its chunk holds the very first frame."""
+        first = layer not in self._begun
+        self._begun.add(layer)
+        return first
+
+    def extend(self, layer: nn.Module, x: Tensor, frames: int) -> Tensor:
+        """Put the ``frames`` before ``x`` in front of it (zeros before the beginning), remember its end."""
+        if frames == 0:
+            return x
+        tail = self._tails.get(layer)
+        if tail is None:
+            tail = x.new_zeros(*x.shape[:2], frames, *x.shape[3:])
+        x = torch.cat([tail, x], dim=2)
+        self.keep(layer, x, frames)
+        return x
+
+    def keep(self, layer: nn.Module, x: Tensor, frames: int) -> None:
+        self._tails[layer] = x[:, :, -frames:].clone() if frames < x.shape[2] else x
+
+
+class CausalConv3d(nn.Conv3d):
+    """A convolution that pads time with the past only."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int, int]) -> None:
+        super().__init__(inputs, outputs, kernel, padding=(0, kernel[1] // 2, kernel[2] // 2))
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:  # type: ignore[override]
+        return super().forward(memory.extend(self, x, self.kernel_size[0] - 1))
+
+
+class RMSNorm(nn.Module):
+    """Divides each position by the root mean square over its channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=torch.float32).clamp_min(1e-12)
+        return x * (math.sqrt(x.shape[1]) / norm).to(x.dtype) * self.gamma.to(x.dtype).view(-1, *[1] * (x.dim() - 2))
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.norm1 = RMSNorm(inputs)
+        self.conv1 = CausalConv3d(inputs, outputs, (3, 3, 3))
+        self.norm2 = RMSNorm(outputs)
+        self.conv2 = CausalConv3d(outputs, outputs, (3, 3, 3))
+        self.shortcut = CausalConv3d(inputs, outputs, (1, 1, 1)) if inputs != outputs else None
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:  # (B, C, T, H, W)
+        skip = self.shortcut(x, memory) if self.shortcut is not None else x
+        x = self.conv1(F.silu(self.norm1(x)), memory)
+        x = self.conv2(F.silu(self.norm2(x)), memory)
+        return skip + x
+
+
+def _frames(x: Tensor) -> Tensor:
+    return x.transpose(1, 2).flatten(0, 1)  # (B, C, T, H, W) -> (B T, C, H, W)
+
+
+def _clip(x: Tensor, batch: int) -> Tensor:
+    return x.unflatten(0, (batch, -1)).transpose(1, 2)  # (B T, C, H, W) -> (B, C, T, H, W)
+
+
+class FrameAttention(nn.Module):
+    """Single-head attention among the positions of each frame."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = RMSNorm(channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        frames = _frames(x)  # (B T, C, H, W)
+        q, k, v = self.qkv(self.norm(frames)).flatten(2).transpose(1, 2).unsqueeze(1).chunk(3, dim=-1)
+        mixed = F.scaled_dot_product_attention(q, k, v)  # (B T, 1, H W, C)
+        mixed = mixed.squeeze(1).transpose(1, 2).unflatten(2, frames.shape[2:])
+        return x + _clip(self.out(mixed), x.shape[0])
+
+
+class Downsample(nn.Module):
+    """Halves height and width, and time where ``temporal``; the very first frame stays alone."""
+
+    def __init__(self, channels: int, temporal: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2)
+        self.time = nn.Conv3d(channels, channels, (3, 1, 1), stride=(2, 1, 1)) if temporal else None
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        x = _clip(self.conv(F.pad(_frames(x), (0, 1, 0, 1))), x.shape[0])  # (B, C, T, H/2, W/2)
+        if self.time is None:
+            return x
+        if not memory.begins(self):
+            return self.time(memory.extend(self.time, x, 1))  # (B, C, T/2, H/2, W/2)
+        memory.keep(self.time, x, 1)
+        if x.shape[2] == 1:
+            return x
+        return torch.cat([x[:, :, :1], self.time(x)], dim=2)  # (B, C, 1 + (T-1)/2, H/2, W/2)
+
+
+class Upsample(nn.Module):
+    """Doubles height and width, and time where ``temporal``; the very first frame stays alone."""
+
+    def __init__(self, channels: int, outputs: int, temporal: bool) -> None:
+        super().__init__()
+        self.time = CausalConv3d(channels, 2 * channels, (3, 1, 1)) if temporal else None
+        self.conv = nn.Conv2d(channels, outputs, 3, padding=1)
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        if self.time is not None:
+            if not memory.begins(self):
+                x = self._double(x, memory)
+            elif x.shape[2] > 1:
+                x = torch.cat([x[:, :, :1], self._double(x[:, :, 1:], memory)], dim=2)
+        frames = F.interpolate(_frames(x), scale_factor=2.0, mode="nearest-exact")
+        return _clip(self.conv(frames), x.shape[0])  # (B, outputs, T', 2H, 2W)
+
+    def _double(self, x: Tensor, memory: Memory) -> Tensor:
+        """(B, C, T, H, W) -> (B, C, 2T, H, W)"""
+        assert self.time is not None
+        pair = self.time(x, memory).unflatten(1, (2, -1))  # (B, 2, C, T, H, W)
+        return pair.permute(0, 2, 3, 1, 4, 5).flatten(2, 3)
+
+
+class Middle(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ResidualBlock(channels, channels)
+        self.attention = FrameAttention(channels)
+        self.second = ResidualBlock(channels, channels)
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        return self.second(self.attention(self.first(x, memory), memory), memory)
+
+
+class AverageDown(nn.Module):
+    """Shortcut of a downsampling stage: folds time and space into channels and averages groups of them."""
+
+    def __init__(self, inputs: int, outputs: int, time: int, space: int) -> None:
+        super().__init__()
+        self.outputs, self.time, self.space = outputs, time, space
+        assert inputs * time * space**2 % outputs == 0
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, T, H, W)
+        x = F.pad(x, (0, 0, 0, 0, -x.shape[2] % self.time, 0))  # the very first frame pairs with nothing
+        x = x.unflatten(4, (-1, self.space)).unflatten(3, (-1, self.space)).unflatten(2, (-1, self.time))
+        x = x.permute(0, 1, 3, 5, 7, 2, 4, 6).flatten(1, 4)  # (B, C dt dh dw, t, h, w)
+        return x.unflatten(1, (self.outputs, -1)).mean(2)
+
+
+class DuplicateUp(nn.Module):
+    """Shortcut of an upsampling stage: repeats channels and unfolds them into time and space."""
+
+    def __init__(self, inputs: int, outputs: int, time: int, space: int) -> None:
+        super().__init__()
+        self.outputs, self.time, self.space = outputs, time, space
+        self.repeats = outputs * time * space**2 // inputs
+        assert self.repeats * inputs == outputs * time * space**2
+
+    def forward(self, x: Tensor, first: bool) -> Tensor:  # (B, C, t, h, w)
+        x = x.repeat_interleave(self.repeats, dim=1)
+        x = x.unflatten(1, (self.outputs, self.time, self.space, self.space))  # (B, C', dt, dh, dw, t, h, w)
+        x = x.permute(0, 1, 5, 2, 6, 3, 7, 4).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+        return x[:, :, self.time - 1 :] if first else x
+
+
+class DownStage(nn.Module):
+    """Residual blocks, then a downsampling unless it is the last stage."""
+
+    def __init__(self, inputs: int, outputs: int, config: VAEConfig, down: bool, temporal: bool) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(ResidualBlock(outputs if j else inputs, outputs) for j in range(config.blocks))
+        self.down = Downsample(outputs, temporal) if down else None
+        factors = (2 if temporal else 1, 2 if down else 1)
+        self.shortcut = AverageDown(inputs, outputs, *factors) if config.residual else None
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        skip = self.shortcut(x) if self.shortcut is not None else None
+        for block in self.blocks:
+            x = block(x, memory)
+        if self.down is not None:
+            x = self.down(x, memory)
+        return x if skip is None else x + skip
+
+
+class UpStage(nn.Module):
+    """Residual blocks (one more than in the encoder), then an upsampling unless it is the last stage."""
+
+    def __init__(self, inputs: int, outputs: int, config: VAEConfig, up: bool, temporal: bool) -> None:
+        super().__init__()
+        count = config.blocks + 1
+        self.blocks = nn.ModuleList(ResidualBlock(outputs if j else inputs, outputs) for j in range(count))
+        narrow = outputs if config.residual else outputs // 2  # Wan 2.1 halves the channels here
+        self.up = Upsample(outputs, narrow, temporal) if up else None
+        self.shortcut = DuplicateUp(inputs, outputs, 2 if temporal else 1, 2) if up and config.residual else None
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        first = memory.begins(self)
+        skip = self.shortcut(x, first) if self.shortcut is not None else None
+        for block in self.blocks:
+            x = block(x, memory)
+        if self.up is not None:
+            x = self.up(x, memory)
+        return x if skip is None else x + skip
+
+
+class Encoder(nn.Module):
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        widths = [config.width * m for m in config.multipliers]
+        self.stem = CausalConv3d(config.channels * config.patch**2, widths[0], (3, 3, 3))
+        self.stages = nn.ModuleList(
+            DownStage(inputs, outputs, config, down, temporal)
+            for inputs, outputs, down, temporal in zip(
+                [widths[0], *widths],
+                widths,
+                [True] * len(config.temporal) + [False],
+                [*config.temporal, False],
+                strict=False,
+            )
+        )
+        self.middle = Middle(widths[-1])
+        self.norm = RMSNorm(widths[-1])
+        self.head = CausalConv3d(widths[-1], 2 * config.latent_channels, (3, 3, 3))
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:  # (B, C p p, T, H/p, W/p)
+        x = self.stem(x, memory)
+        for stage in self.stages:
+            x = stage(x, memory)
+        x = self.middle(x, memory)
+        return self.head(F.silu(self.norm(x)), memory)  # (B, 2z, t, h, w)
+
+
+class Decoder(nn.Module):
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        widths = [config.decoder_width * m for m in reversed(config.multipliers)]
+        entering = [width if config.residual else width // 2 for width in widths]
+        self.stem = CausalConv3d(config.latent_channels, widths[0], (3, 3, 3))
+        self.middle = Middle(widths[0])
+        self.stages = nn.ModuleList(
+            UpStage(inputs, outputs, config, up, temporal)
+            for inputs, outputs, up, temporal in zip(
+                [widths[0], *entering],
+                widths,
+                [True] * len(config.temporal) + [False],
+                [*config.temporal[::-1], False],
+                strict=False,
+            )
+        )
+        self.norm = RMSNorm(widths[-1])
+        self.head = CausalConv3d(widths[-1], config.channels * config.patch**2, (3, 3, 3))
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:  # (B, z, t, h, w)
+        x = self.middle(self.stem(x, memory), memory)
+        for stage in self.stages:
+            x = stage(x, memory)
+        return self.head(F.silu(self.norm(x)), memory)  # (B, C p p, T, H/p, W/p)
+
+
+class VAE(nn.Module):
+    """Clips in [-1, 1] to latents of about unit variance and back."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        z = config.latent_channels
+        self.encoder = Encoder(config)
+        self.quant = nn.Conv3d(2 * z, 2 * z, 1)
+        self.post_quant = nn.Conv3d(z, z, 1)
+        self.decoder = Decoder(config)
+        self.register_buffer("mean", torch.tensor(config.mean or (0.0,) * z).view(-1, 1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.std or (1.0,) * z).view(-1, 1, 1, 1), persistent=False)
+
+    mean: Tensor
+    std: Tensor
+
+    def posterior(
+        self, clip: Float[Tensor, "batch channels frames height width"], memory: Memory | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance (clamped to [-30, 20]) of the latents, not normalised."""
+        x = fold(clip, self.config.patch)
+        moments = self.quant(self.encoder(x, memory or Memory()))  # (B, 2z, t, h, w)
+        mean, logvar = moments.chunk(2, dim=1)
+        return mean, logvar.clamp(-30.0, 20.0)
+
+    def reconstruct(self, latent: Tensor, memory: Memory | None = None) -> Tensor:
+        """Decode latents that are not normalised; differentiable, not clamped."""
+        return unfold(self.decoder(self.post_quant(latent), memory or Memory()), self.config.patch)
+
+    def encode(
+        self, clip: Float[Tensor, "batch channels frames height width"], chunk: int | None = None
+    ) -> Float[Tensor, "batch latent t h w"]:
+        """Normalised mean latents of a clip in [-1, 1].
+
+        Parameters
+        ----------
+        chunk : int, optional
+            Encode this many latent frames at a time: memory is constant in the film's length and the result the same.
+        """
+        VideoShape(*clip.shape[2:]).check(self.config.compression)
+        memory, step = Memory(), self.config.compression.time
+        parts = [self.posterior(part, memory)[0] for part in _chunks(clip, chunk, step)]
+        return (torch.cat(parts, dim=2) - self.mean) / self.std
+
+    def decode(
+        self, latent: Float[Tensor, "batch latent t h w"], chunk: int | None = None
+    ) -> Float[Tensor, "batch channels frames height width"]:
+        """A clip in [-1, 1] from normalised latents; ``chunk`` as in `encode`."""
+        return torch.cat(list(self.stream(latent, chunk)), dim=2)
+
+    def stream(self, latent: Float[Tensor, "batch latent t h w"], chunk: int | None = 1) -> Iterator[Tensor]:
+        """Decode chunk by chunk, yielding finished frames: (B, C, 1 or 4 * chunk, H, W) each."""
+        memory = Memory()
+        for part in _chunks(latent, chunk, 1):
+            yield self.reconstruct(part * self.std + self.mean, memory).clamp(-1.0, 1.0)
+
+    def stream_tiled(
+        self, latent: Float[Tensor, "batch latent t h w"], tile: int = 32, overlap: int = 8, chunk: int = 1
+    ) -> Iterator[Tensor]:
+        """`stream` in squares of ``tile`` latent positions, cross-faded where they overlap: for pictures of any size.
+
+        Parameters
+        ----------
+        overlap : int
+            Latent positions that neighbours share, less than ``tile``. Attention sees one tile only, so the result
+            is not exactly that of `stream`.
+        """
+        unit = self.config.compression.height
+        memories = _memories(latent.shape[3:], tile, overlap)
+        for part in _chunks(latent, chunk, 1):
+            made = {}
+            for (top, left), memory in memories.items():
+                square = part[:, :, :, top : top + tile, left : left + tile]
+                made[top, left] = self.reconstruct(square * self.std + self.mean, memory).clamp(-1.0, 1.0)
+            yield _merged(made, unit, (latent.shape[3] * unit, latent.shape[4] * unit), overlap * unit)
+
+    def encode_tiled(
+        self,
+        clip: Float[Tensor, "batch channels frames height width"],
+        tile: int = 32,
+        overlap: int = 8,
+        chunk: int = 1,
+    ) -> Float[Tensor, "batch latent t h w"]:
+        """`encode` in squares, the counterpart of `stream_tiled`."""
+        compression = self.config.compression
+        shape = VideoShape(*clip.shape[2:]).check(compression).latent(compression, self.config.latent_channels)
+        unit, size = compression.height, (shape.height, shape.width)
+        memories = _memories(size, tile, overlap)
+        parts = []
+        for part in _chunks(clip, chunk, compression.time):
+            made = {}
+            for (top, left), memory in memories.items():
+                rows, columns = slice(top * unit, (top + tile) * unit), slice(left * unit, (left + tile) * unit)
+                made[top, left] = self.posterior(part[..., rows, columns], memory)[0]
+            parts.append(_merged(made, 1, size, overlap))
+        return (torch.cat(parts, dim=2) - self.mean) / self.std
+
+
+def _memories(size: Sequence[int], tile: int, overlap: int) -> dict[tuple[int, int], Memory]:
+    """A memory for each tile, by the latent position of its corner."""
+    rows, columns = (_tiles(length, tile, overlap) for length in size)
+    return {(top, left): Memory() for top in rows for left in columns}
+
+
+def _merged(tiles: dict[tuple[int, int], Tensor], unit: int, size: tuple[int, int], overlap: int) -> Tensor:
+    """Tiles put together: each corner is in units of ``unit``, ``size`` and ``overlap`` are in the result's."""
+    first = next(iter(tiles.values()))
+    total, weights = first.new_zeros(*first.shape[:3], *size), first.new_zeros(size)
+    for (top, left), part in tiles.items():
+        rows = slice(top * unit, top * unit + part.shape[3])
+        columns = slice(left * unit, left * unit + part.shape[4])
+        mask = torch.outer(_ramp(rows, size[0], overlap, part), _ramp(columns, size[1], overlap, part))
+        total[..., rows, columns] += part * mask
+        weights[rows, columns] += mask
+    return total / weights
+
+
+def _tiles(size: int, tile: int, overlap: int) -> list[int]:
+    """Where tiles begin, so that they cover ``size`` and the last one ends with it."""
+    if size <= tile:
+        return [0]
+    return [*range(0, size - tile, tile - overlap), size - tile]
+
+
+def _ramp(place: slice, size: int, overlap: int, like: Tensor) -> Tensor:
+    """Weights of a tile along one axis: where it meets a neighbour, nothing for a quarter of the overlap, where its
+    edge can be seen, then rising to one by the third quarter."""
+    distance = torch.arange(place.stop - place.start, device=like.device, dtype=like.dtype)
+    fade = ((distance - overlap // 4 + 1) / (overlap // 2 + 1)).clamp(0, 1)
+    start = fade if place.start > 0 else torch.ones_like(fade)
+    end = fade.flip(0) if place.stop < size else torch.ones_like(fade)
+    return torch.minimum(start, end)
+
+
+def _chunks(x: Tensor, latent_frames: int | None, step: int) -> list[Tensor]:
+    """The first frame, then ``step * latent_frames`` frames at a time; or everything at once."""
+    if latent_frames is None or x.shape[2] == 1:
+        return [x]
+    return [x[:, :, :1], *x[:, :, 1:].split(step * latent_frames, dim=2)]
+
+
+def fold(x: Tensor, patch: int) -> Tensor:
+    """(B, C, T, H, W) -> (B, C p p, T, H/p, W/p); column offset is the slower of the two."""
+    if patch == 1:
+        return x
+    x = x.unflatten(4, (-1, patch)).unflatten(3, (-1, patch))  # (B, C, T, h, q, w, r)
+    return x.permute(0, 1, 6, 4, 2, 3, 5).flatten(1, 3)
+
+
+def unfold(x: Tensor, patch: int) -> Tensor:
+    """The inverse of `fold`."""
+    if patch == 1:
+        return x
+    x = x.unflatten(1, (-1, patch, patch))  # (B, C, r, q, T, h, w)
+    return x.permute(0, 1, 4, 5, 3, 6, 2).flatten(5, 6).flatten(3, 4)

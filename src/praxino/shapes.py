@@ -1,0 +1,80 @@
+"""Arithmetic of shapes: how a clip, its latent and its tokens follow from one another. Nowhere else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from praxino.errors import ShapeError
+
+
+@dataclass(frozen=True)
+class Compression:
+    """How many frames, rows and columns become one latent position. The first frame alone is one."""
+
+    time: int = 4
+    height: int = 8
+    width: int = 8
+
+
+@dataclass(frozen=True)
+class LatentShape:
+    """Of a latent clip, in latent positions."""
+
+    channels: int
+    frames: int
+    height: int
+    width: int
+
+    def size(self, batch: int = 1) -> tuple[int, int, int, int, int]:
+        """Of a tensor of ``batch`` such latents."""
+        return batch, self.channels, self.frames, self.height, self.width
+
+
+def token_grid(size: Sequence[int], patch: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Tokens along time, height and width of a latent of ``size`` (t, h, w) cut into patches."""
+    t, h, w = (length // side for length, side in zip(size, patch, strict=True))
+    return t, h, w
+
+
+@dataclass(frozen=True)
+class VideoShape:
+    """Of a clip, in frames and pixels."""
+
+    frames: int
+    height: int
+    width: int
+
+    @staticmethod
+    def of_latent(frames: int, compression: Compression) -> int:
+        """How many frames ``frames`` latent frames stand for."""
+        return (frames - 1) * compression.time + 1
+
+    def latent(self, compression: Compression, channels: int) -> LatentShape:
+        """The latent's shape; `check` says which clips have one."""
+        return LatentShape(
+            channels,
+            (self.frames - 1) // compression.time + 1,
+            self.height // compression.height,
+            self.width // compression.width,
+        )
+
+    def check(self, compression: Compression, patch: tuple[int, int, int] = (1, 1, 1)) -> "VideoShape":
+        """Return self if a model of this compression and patch can make it.
+
+        Raises
+        ------
+        ShapeError
+            Names the size that does not fit and the nearest ones that do.
+        """
+        step = compression.time * patch[0]
+        first = self.of_latent(patch[0], compression)  # the shortest clip: one patch of latent frames
+        if self.frames < first or (self.frames - first) % step:
+            low = first + max(0, (self.frames - first) // step) * step
+            raise ShapeError(f"frames={self.frames}: must be {step}k+{first}", f"{low} or {low + step}")
+        for name, size, unit in (
+            ("height", self.height, compression.height * patch[1]),
+            ("width", self.width, compression.width * patch[2]),
+        ):
+            if size < unit or size % unit:
+                low = max(1, size // unit) * unit
+                raise ShapeError(f"{name}={size}: must be a multiple of {unit}", f"{low} or {low + unit}")
+        return self

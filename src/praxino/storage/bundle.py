@@ -1,0 +1,102 @@
+"""A complete model on disk: a folder with ``config.json`` and the parts ``vae/``, ``dit/`` and ``text/``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from pydantic import Field, model_validator
+from torch import nn
+
+from praxino.config import Config
+from praxino.diffusion.objective import Prediction
+from praxino.diffusion.path import PathName
+from praxino.diffusion.sampling import SamplerName
+from praxino.errors import CheckpointError
+from praxino.models.dit import DiT, DiTConfig
+from praxino.models.text import TextConfig, TextEncoder
+from praxino.models.vae import VAE, VAEConfig
+from praxino.storage import checkpoint
+
+M = TypeVar("M", bound=nn.Module)
+C = TypeVar("C", bound=Config)
+
+BUNDLED = Path(__file__).parent.parent / "bundled"
+"""Models that come with the package."""
+
+
+class BundleConfig(Config):
+    """What a model is and how it wants to be used."""
+
+    name: str
+    licence: str = "Apache-2.0"
+    path: PathName = "flow"
+    prediction: Prediction = "velocity"
+    frames: int = Field(17, gt=0)
+    height: int = Field(64, gt=0)
+    width: int = Field(64, gt=0)
+    fps: float = Field(8.0, ge=1, le=240)
+    steps: int = Field(20, gt=0)
+    sampler: SamplerName = "unipc"
+    guidance: float = Field(4.0, ge=0)
+    shift: float = Field(1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _noise_says_something(self) -> "BundleConfig":
+        if self.prediction == "noise" and self.path != "vp-linear":
+            raise ValueError(f"at the end of {self.path} nothing is left of the data: noise says nothing there; use v")
+        return self
+
+
+@dataclass
+class Bundle:
+    """The parts of a model, in float32 on the CPU, and the digest of the files they came from."""
+
+    config: BundleConfig
+    vae: VAE
+    dit: DiT
+    text: TextEncoder
+    digest: str
+
+
+def read_vae(folder: Path) -> VAE:
+    """An autoencoder by itself; errors as in `read`."""
+    return _read(folder, VAE, VAEConfig)
+
+
+def read(folder: Path) -> Bundle:
+    """Load every part strictly; raises `CheckpointError` naming what is missing or damaged."""
+    config = checkpoint.read_config(folder, BundleConfig)
+    vae = read_vae(folder / "vae")
+    dit = _read(folder / "dit", DiT, DiTConfig)
+    text = _read(folder / "text", TextEncoder, TextConfig)
+    if problem := mismatch(vae.config, dit.config, text.config):
+        raise CheckpointError(f"{folder}: {problem}", "take all parts of a model from the same place")
+    return Bundle(config, vae, dit, text, checkpoint.digest(folder))
+
+
+def mismatch(vae: VAEConfig, dit: DiTConfig, text: TextConfig) -> str | None:
+    """Why these parts cannot work together, or None."""
+    if not dit.channels == dit.out_channels == vae.latent_channels:
+        wanted = f"must be {vae.latent_channels}, the latent channels"
+        return f"dit.channels {dit.channels}, dit.out_channels {dit.out_channels}: {wanted}"
+    if dit.text_width != text.width:
+        return f"dit.text_width {dit.text_width} must be text.width {text.width}"
+    return None
+
+
+def _read(folder: Path, module: Callable[[C], M], kind: type[C]) -> M:
+    config = checkpoint.read_config(folder, kind)
+    built = module(config)
+    checkpoint.fill(built, checkpoint.read_tensors(folder), str(folder))
+    return built.eval()
+
+
+def write(
+    folder: Path, config: BundleConfig, dtype: torch.dtype | None = None, **parts: VAE | DiT | TextEncoder
+) -> None:
+    """Write ``config.json`` and one folder for each part; each part must carry its ``config``."""
+    checkpoint.write_config(folder, config)
+    for name, part in parts.items():
+        checkpoint.save(folder / name, part.config, part.state_dict(), dtype)

@@ -1,0 +1,212 @@
+"""Model folders: ``config.json`` and ``model.safetensors``, appearing whole, read strictly, never pickled."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from praxino.config import Config
+from praxino.errors import CheckpointError
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+
+C = TypeVar("C", bound=Config)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[Path]:
+    """A fresh folder to write into, which takes the place of ``folder`` when the block ends without error."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield fresh
+        fresh.chmod(0o755)
+        old = folder.with_name(f".{folder.name}-old")
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+
+
+def save(folder: Path, config: Config, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> None:
+    """Write one model into ``folder`` (made if missing); ``dtype`` converts floating-point tensors."""
+    write_config(folder, config)
+    stored = {k: (v.to(dtype) if dtype and v.is_floating_point() else v).contiguous() for k, v in tensors.items()}
+    _save_file(folder / WEIGHTS, stored)
+
+
+def write_config(folder: Path, config: Config) -> None:
+    """Write ``config.json`` into ``folder`` (made if missing)."""
+    write_text(folder / CONFIG, config.model_dump_json(indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """One text file, which appears whole; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}-new")
+    try:
+        fresh.write_text(text)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def read_config(folder: Path, kind: type[C]) -> C:
+    """The config of the model in ``folder``.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder or its ``config.json`` is missing, damaged, or of another kind.
+    """
+    path = folder / CONFIG
+    try:
+        return kind.model_validate_json(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(f"no model at {folder}: {CONFIG} is missing", "is the path right?") from None
+    except (ValidationError, ValueError, OSError) as error:
+        first = str(error).splitlines()[0]
+        raise CheckpointError(f"{path} is damaged or not a {kind.__name__} ({first})", "copy it again") from None
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """All tensors of the model in ``folder``; raises `CheckpointError` when missing, cut off or corrupt."""
+    if not (folder / WEIGHTS).exists():
+        raise CheckpointError(f"no model at {folder}: {WEIGHTS} is missing", "is the path right?")
+    return load_tensors(folder / WEIGHTS)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """One file of tensors, which appears whole; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+            _save_file(Path(folder) / path.name, dict(tensors))
+            (Path(folder) / path.name).replace(path)
+    except CheckpointError:
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
+        raise
+
+
+def _save_file(path: Path, tensors: dict[str, Tensor]) -> None:
+    try:
+        save_file(tensors, path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"cannot write {path}: {error}", "free some space, or write elsewhere") from None
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """One file of tensors; raises `CheckpointError` when it is cut off or corrupt."""
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        size = path.stat().st_size
+        raise CheckpointError(f"{path} is damaged ({error}, {size} bytes)", "copy or download it again") from None
+
+
+def fill(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Load strictly: every name and shape must agree; the error names the first ten that do not."""
+    own = module.state_dict()
+    wrong = [f"missing {k}" for k in own.keys() - tensors.keys()]
+    wrong += [f"unknown {k}" for k in tensors.keys() - own.keys()]
+    wrong += [
+        f"{k} is {tuple(tensors[k].shape)}, not {tuple(own[k].shape)}"
+        for k in own.keys() & tensors.keys()
+        if own[k].shape != tensors[k].shape
+    ]
+    if wrong:
+        raise CheckpointError(
+            f"{source} does not fit its config: {len(wrong)} tensors, {'; '.join(sorted(wrong)[:10])}",
+            "take config and weights from the same place",
+        )
+    module.load_state_dict(dict(tensors))
+
+
+def digest(folder: Path) -> str:
+    """Twelve hexadecimal digits that name the weights below ``folder``: SHA-256 of every file, in name order."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.name in (WEIGHTS, CONFIG):
+            total.update(path.relative_to(folder).as_posix().encode())
+            total.update(path.read_bytes())
+    return total.hexdigest()[:12]
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Distributed checkpoints by one process: torch warns that it takes it to be alone, which it is."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield
+
+
+def save_state(folder: Path, state: dict[str, Any]) -> None:
+    """Training state (tensors and numbers, nested) as a distributed checkpoint in ``folder``."""
+    from torch.distributed.checkpoint.api import CheckpointException
+    from torch.distributed.checkpoint.state_dict_saver import save
+
+    try:
+        with _alone():
+            save(state, checkpoint_id=os.fspath(folder))
+    except (OSError, RuntimeError, CheckpointException) as error:
+        if isinstance(error, CheckpointException) and any(
+            isinstance(failure[0], KeyboardInterrupt) for failure in error.failures.values()
+        ):
+            raise KeyboardInterrupt from None
+        problem = str(error).splitlines()[-1]
+        raise CheckpointError(f"cannot write {folder}: {problem}", "free some space, or write elsewhere") from None
+
+
+def load_state(folder: Path, state: dict[str, Any]) -> None:
+    """Fill ``state`` in place from a folder of `save_state`; the structure must be the same.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder is missing, damaged, or of another structure.
+    """
+    from torch.distributed.checkpoint.api import CheckpointException
+    from torch.distributed.checkpoint.state_dict_loader import load
+
+    try:
+        with _alone():
+            load(state, checkpoint_id=os.fspath(folder))
+    except (OSError, RuntimeError, CheckpointException) as error:
+        problem = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"cannot resume from {folder}: {problem}", "delete it to resume from the one before"
+        ) from None
+
+
+def sweep(folder: Path) -> None:
+    """Clean up after a killed process: put back what was about to be replaced, delete what was half written."""
+    for left in (*folder.glob(".final-*"), *folder.glob(".step-*-*")):
+        place = folder / left.name.removeprefix(".").removesuffix("-old")
+        if left.name.endswith("-old") and not place.exists():
+            left.rename(place)  # killed between the two renames of `writing`
+            continue
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def remove(folder: Path) -> None:
+    """Delete a checkpoint; first out of sight, so that half of it is never taken for one."""
+    hidden = folder.with_name(f".{folder.name}-gone")
+    folder.rename(hidden)
+    shutil.rmtree(hidden)

@@ -1,0 +1,1 @@
+"""Training: one loop, its optimizer, and what each stage optimises."""

@@ -1,0 +1,175 @@
+"""The autoencoder stage: pixels, their gradients at several scales, and KL.
+
+Cheap by crops in space, right on every frame by mixed lengths in time: most steps see small squares of clips of
+1 to 17 frames, the last ones whole clips.
+"""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from praxino.config import Config
+from praxino.data.clips import strip, to_pixels, to_tensor
+from praxino.data.diorama import compose, render
+from praxino.data.diorama.split import UNSEEN
+from praxino.models.vae import VAE, FrameAttention, ResidualBlock, VAEConfig
+from praxino.shapes import VideoShape
+from praxino.storage import checkpoint
+
+
+class Bucket(NamedTuple):
+    """Batches of ``clips`` different clips, ``crops`` from each, of ``frames`` frames and ``size`` pixels a side."""
+
+    frames: int
+    size: int
+    clips: int
+    crops: int
+
+
+class AutoencoderConfig(Config):
+    """What the autoencoder sees and minimises."""
+
+    kind: Literal["autoencoder"] = "autoencoder"
+    vae: VAEConfig = VAEConfig()
+    seed: int = Field(0, ge=0, lt=2**32)
+    frames: int = Field(17, gt=0)
+    size: int = Field(64, gt=0)
+    buckets: tuple[Bucket, ...] = Field(strict=False, min_length=1, description="taken in turn")
+    last: tuple[Bucket, ...] = Field((), strict=False, description="taken in turn from step `whole_from` on")
+    whole_from: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _buckets_fit(self) -> "AutoencoderConfig":
+        for bucket in (*self.buckets, *self.last):
+            if not (
+                0 < bucket.size <= self.size and 0 < bucket.frames <= self.frames and bucket.clips * bucket.crops > 0
+            ):
+                raise ValueError(
+                    f"bucket {tuple(bucket)} does not fit clips of {self.frames} frames, {self.size} pixels"
+                )
+            VideoShape(bucket.frames, bucket.size, bucket.size).check(self.vae.compression)
+        return self
+
+    gradients: float = Field(1.0, ge=0, description="weight of the gradient difference loss")
+    kl: float = Field(2e-3, ge=0, description="weight of KL in nats per latent number")
+
+
+class Autoencoder:
+    """A `Stage` that trains a `VAE` on the diorama."""
+
+    def __init__(self, config: AutoencoderConfig, init: Path | None = None, device: str = "cpu") -> None:
+        self.config = config
+        self.device = torch.device(device)
+        torch.manual_seed(config.seed)
+        self.module = VAE(config.vae)
+        if init:
+            checkpoint.fill(self.module, checkpoint.read_tensors(init / "vae"), str(init / "vae"))
+        else:
+            _begin_near_identity(self.module)
+        _channels_last(self.module)
+        self.module.to(self.device)
+
+    def batch(self, step: int) -> Tensor:
+        """(B, 3, T, H, W) in [-1, 1]"""
+        late = self.config.last and step >= self.config.whole_from
+        buckets = self.config.last if late else self.config.buckets
+        bucket = buckets[step % len(buckets)]
+        rng = np.random.Generator(np.random.Philox(key=[self.config.seed, step]).jumped(2))
+        crops = [
+            _crop(clip, bucket, rng)
+            for clip in (self._clip(step * 64 + i) for i in range(bucket.clips))
+            for _ in range(bucket.crops)
+        ]
+        return to_tensor(np.stack(crops)).to(self.device)
+
+    def _clip(self, index: int) -> NDArray[np.uint8]:
+        scene = compose(self.config.seed, index, frames=self.config.frames)
+        return render(scene, self.config.size, self.config.size)
+
+    def loss(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        mean, logvar = self.module.posterior(batch)
+        mean, logvar = mean.float(), logvar.float()
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        made = self.module.reconstruct(mean + (0.5 * logvar).exp() * noise).float()
+        pixels = (made - batch).abs().mean()
+        gradients = gradient_difference(made, batch)
+        kl = 0.5 * (mean**2 + logvar.exp() - 1.0 - logvar).mean()
+        psnr = -10 * torch.log10(((made - batch) / 2).square().mean() + 1e-8)
+        total = pixels + self.config.gradients * gradients + self.config.kl * kl
+        parts = {"pixels": pixels, "gradients": gradients, "kl": kl, f"psnr/{batch.shape[2]}f{batch.shape[3]}": psnr}
+        return total, {name: value.item() for name, value in parts.items()}
+
+    @torch.no_grad()
+    def comparison(self) -> NDArray[np.uint8]:
+        """Held-out clips above their reconstructions."""
+        rows = []
+        for i in range(6):
+            clip = self._clip(UNSEEN + i)
+            with torch.autocast(self.device.type, torch.bfloat16):
+                made = self.module.decode(self.module.encode(to_tensor(clip[None]).to(self.device)))
+            rows += [strip(clip), strip(to_pixels(made.float())[0])]
+        return np.concatenate(rows, axis=0)
+
+    def save(self, folder: Path) -> None:
+        """Writes ``vae/``, with the statistics of the latents measured now."""
+        mean, std = self._statistics()
+        config = self.config.vae.model_copy(update={"mean": mean, "std": std})
+        checkpoint.save(folder / "vae", config, self.module.state_dict())
+
+    @torch.no_grad()
+    def _statistics(self, clips: int = 64) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        batch = to_tensor(np.stack([self._clip(UNSEEN + i) for i in range(clips)])).to(self.device)
+        latents = torch.cat([self.module.posterior(part)[0] for part in batch.split(8)])
+        flat = latents.float().transpose(0, 1).flatten(1)
+        rounded = lambda x: tuple(round(v, 4) for v in x.tolist())  # noqa: E731
+        return rounded(flat.mean(1)), rounded(flat.std(1))
+
+
+def gradient_difference(made: Tensor, true: Tensor, scales: int = 3) -> Tensor:
+    """L1 between the differences of neighbours along width, height and time, at full, half and quarter size.
+
+    The gradient difference loss of Mathieu et al. (arXiv 1511.05440, eq. 6), here in time too and over scales: it keeps
+    edges and motion sharp where plain L1 prefers blur.
+    """
+    total = made.new_zeros(())
+    for scale in range(scales):
+        if scale:
+            made, true = F.avg_pool3d(made, (1, 2, 2)), F.avg_pool3d(true, (1, 2, 2))
+        error = made - true
+        for axis in (2, 3, 4):
+            if error.shape[axis] > 1:
+                total = total + error.diff(dim=axis).abs().mean()
+    return total / scales
+
+
+def _crop(clip: NDArray[np.uint8], bucket: Bucket, rng: np.random.Generator) -> NDArray[np.uint8]:
+    t, y, x = (
+        int(rng.integers(have - want + 1)) for have, want in zip(clip.shape, bucket[:2] + bucket[1:2], strict=False)
+    )
+    return clip[t : t + bucket.frames, y : y + bucket.size, x : x + bucket.size]
+
+
+def _begin_near_identity(vae: VAE) -> None:
+    """Begin near the identity: residual branches silent, latents hardly noisy. The first steps then teach much."""
+    with torch.no_grad():
+        for module in vae.modules():
+            if isinstance(module, ResidualBlock):
+                module.conv2.weight.mul_(0.1)
+            if isinstance(module, FrameAttention):
+                module.out.weight.mul_(0.1)
+        assert vae.quant.bias is not None
+        vae.quant.bias[vae.config.latent_channels :] = -5.0
+
+
+def _channels_last(module: torch.nn.Module) -> None:
+    """Kernels in the memory order that convolutions on CPUs are fastest in."""
+    order = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for parameter in module.parameters():
+        if parameter.dim() in order:
+            parameter.data = parameter.data.to(memory_format=order[parameter.dim()])

@@ -1,0 +1,189 @@
+"""The diffusion stage: a denoiser and its text encoder learn the diorama's latents, pictures and films together.
+
+In part of the steps some tokens of each clip stay clean (time 0) and do not count in the loss: whole latent frames, or
+all but a box. One model so learns to begin from a picture, to go on, to join and to fill in.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from praxino.config import Config
+from praxino.data import shards
+from praxino.data.diorama import caption, compose
+from praxino.diffusion.objective import Times, Weighting, by_quartile, draw_times, target, weight
+from praxino.diffusion.path import PATHS, shift_for_tokens
+from praxino.errors import InputError
+from praxino.models.dit import DiT, DiTConfig
+from praxino.models.text import TextConfig, TextEncoder
+from praxino.models.vae import VAE
+from praxino.shapes import VideoShape, token_grid
+from praxino.storage import bundle, checkpoint
+from praxino.storage.bundle import BundleConfig
+
+
+class DiffusionConfig(Config):
+    """What the denoiser sees and minimises."""
+
+    kind: Literal["diffusion"] = "diffusion"
+    bundle: BundleConfig
+    dit: DiTConfig
+    text: TextConfig
+    seed: int = Field(0, ge=0, lt=2**32)
+    clips: int = Field(24576, gt=0, description="different clips to learn from")
+    batch: int = Field(64, gt=0, description="clips a step; a step of pictures takes four times as many")
+    pictures: int = Field(5, ge=0, description="every how many steps is one of pictures; 0: never")
+    drop: float = Field(0.1, ge=0, le=1, description="part of the sentences left out, for guidance")
+    tags: float = Field(0.15, ge=0, le=1, description="part of lists of tags among the captions")
+    paragraphs: float = Field(0.25, ge=0, le=1, description="part of paragraphs; the rest are sentences")
+    keep_frames: float = Field(0.25, ge=0, le=1, description="part of the steps with clean latent frames")
+    keep_box: float = Field(0.05, ge=0, le=1, description="part of the steps in which only a box is noisy")
+
+    @model_validator(mode="after")
+    def _parts_add_up(self) -> "DiffusionConfig":
+        for one, other in (("keep_frames", "keep_box"), ("tags", "paragraphs")):
+            if getattr(self, one) + getattr(self, other) > 1:
+                raise ValueError(f"{one} and {other} are parts of a whole: at most 1 together")
+        return self
+
+    times: Times = "logit-normal"
+    shift: float | None = Field(1.5, gt=0, description="of the times trained at; none: by the number of tokens")
+    weighting: Weighting = "uniform"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Latents, their sentences, and which latent positions stay clean: (B, 1, t, h, w), True is clean."""
+
+    latents: Float[Tensor, "batch channels t h w"]
+    sentences: list[str]
+    clean: Tensor
+    groups: Literal["clip", "frames", "tokens"]
+
+
+class Diffusion:
+    """A `Stage` that trains a `DiT` and a `TextEncoder` on latents of a finished `VAE`."""
+
+    def __init__(
+        self, config: DiffusionConfig, vae: Path, cache: Path, init: Path | None = None, device: str = "cpu"
+    ) -> None:
+        self.config = config
+        self.device = torch.device(device)
+        self.path = PATHS[config.bundle.path]()
+        self.vae: VAE = bundle.read_vae(vae / "vae").to(self.device)
+        if problem := bundle.mismatch(self.vae.config, config.dit, config.text):
+            raise InputError(problem, "a run's networks must fit the autoencoder that it is given")
+        size = config.bundle
+        VideoShape(size.frames, size.height, size.width).check(self.vae.config.compression, config.dit.patch)
+        torch.manual_seed(config.seed)
+        self.dit, self.text = DiT(config.dit), TextEncoder(config.text)
+        if init:
+            checkpoint.fill(self.dit, checkpoint.read_tensors(init / "dit"), str(init / "dit"))
+            words = checkpoint.read_tensors(init / "text")
+            words = self.text.adapted(words, checkpoint.read_config(init / "text", TextConfig))
+            checkpoint.fill(self.text, words, str(init / "text"))
+        self.module = nn.ModuleDict({"dit": self.dit, "text": self.text}).to(self.device)
+        self.latents = shards.world_latents(
+            self._encode,
+            checkpoint.digest(vae / "vae"),
+            cache,
+            shards.World(config.seed, size.frames, size.height, size.width, size.fps),
+            config.clips,
+        )
+
+    @torch.no_grad()
+    def _encode(self, clips: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16):
+            return self.vae.encode(clips.to(self.device)).float()
+
+    def batch(self, step: int) -> Batch:
+        config = self.config
+        rng = np.random.Generator(np.random.Philox(key=[config.seed, step]).jumped(4))
+        pictures = config.pictures > 0 and step % config.pictures == config.pictures - 1
+        count = config.batch * (4 if pictures else 1)
+        start = step * config.batch * 4
+        chosen = shards.order(config.seed, len(self.latents), start, count)
+        latents = self.latents[torch.from_numpy(chosen)].float()
+        sentences = [self._sentence(int(index), start + i, rng) for i, index in enumerate(chosen)]
+        if pictures:
+            latents = latents[:, :, :1]
+        clean, groups = self._clean(latents, rng)
+        return Batch(latents.to(self.device), sentences, clean.to(self.device), groups)
+
+    def _sentence(self, index: int, wording: int, rng: np.random.Generator) -> str:
+        if rng.random() < self.config.drop:
+            return ""
+        size = self.config.bundle
+        scene = compose(self.config.seed, index, frames=size.frames, aspect=size.width / size.height, fps=size.fps)
+        said = caption(scene, self.config.seed, wording)
+        way = rng.random()
+        if way < self.config.tags:
+            return said.tags
+        return said.paragraph if way < self.config.tags + self.config.paragraphs else said.sentence
+
+    def _clean(self, latents: Tensor, rng: np.random.Generator) -> tuple[Tensor, Literal["clip", "frames", "tokens"]]:
+        b, _, t, h, w = latents.shape
+        clean = torch.zeros(b, 1, t, h, w, dtype=torch.bool)
+        way = rng.random()
+        p, q, r = self.config.dit.patch
+        if t == p or way > self.config.keep_frames + self.config.keep_box:
+            return clean, "clip"
+        if way < self.config.keep_frames:
+            for row in clean:
+                for frame in _clean_frames(t // p, rng):
+                    row[:, frame * p : (frame + 1) * p] = True
+            return clean, "frames"
+        for row in clean:
+            high, wide = int(rng.integers(1, max(2, h // q))) * q, int(rng.integers(1, max(2, w // r))) * r
+            top, left = int(rng.integers((h - high) // q + 1)) * q, int(rng.integers((w - wide) // r + 1)) * r
+            row[:] = True
+            row[:, :, top : top + high, left : left + wide] = False
+        return clean, "tokens"
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        x0, prediction = batch.latents, self.config.bundle.prediction
+        t = draw_times(len(x0), generator, self.config.times, self._shift(x0))
+        eps = torch.randn(x0.shape, generator=generator, device=x0.device)
+        each = torch.where(batch.clean, 0.0, t.view(-1, 1, 1, 1, 1))  # (B, 1, t, h, w)
+        alpha, sigma = self.path.alpha(each), self.path.sigma(each)
+        text = self.text.encode(batch.sentences)
+        out = self.dit(alpha * x0 + sigma * eps, self._times(each, batch.groups), text).float()
+        error = (out - target(x0, eps, alpha, sigma, prediction)).square()
+        noisy = (~batch.clean).float()
+        factor = weight(alpha, sigma, prediction, self.config.weighting) * noisy
+        per_clip = (factor * error).mean(dim=(1, 2, 3, 4)) / noisy.mean(dim=(1, 2, 3, 4))
+        metrics = by_quartile(per_clip.detach(), t)
+        if batch.latents.shape[2] == 1:
+            metrics = {"loss/pictures": per_clip.mean().item()}
+        return per_clip.mean(), metrics
+
+    def _shift(self, latents: Tensor) -> float:
+        if self.config.shift is not None:
+            return self.config.shift
+        grid = token_grid(latents.shape[2:], self.config.dit.patch)
+        return shift_for_tokens(math.prod(grid), grid[0])
+
+    def _times(self, each: Tensor, groups: str) -> Tensor:
+        """The DiT's times (B, G) from a time per latent position."""
+        p, q, r = self.config.dit.patch
+        tokens = each[:, 0, ::p, ::q, ::r]  # (B, f, h, w)
+        return {"clip": tokens[:, :1, 0, 0], "frames": tokens[:, :, 0, 0], "tokens": tokens.flatten(1)}[groups]
+
+    def save(self, folder: Path) -> None:
+        bundle.write(folder, self.config.bundle, vae=self.vae, dit=self.dit, text=self.text)
+
+
+def _clean_frames(t: int, rng: np.random.Generator) -> list[int]:
+    """Which latent frames of ``t`` stay clean: the first, the first and last, a beginning, an end, or any."""
+    cut = int(rng.integers(1, t))
+    some = [i for i in range(t) if rng.random() < 0.4][: t - 1]
+    ends = [0, t - 1] if t > 2 else [0]  # something must be left to learn
+    ways = ([0], [0], ends, list(range(cut)), list(range(cut, t)), some)
+    return ways[int(rng.integers(len(ways)))]

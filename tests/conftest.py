@@ -1,0 +1,57 @@
+"""Fixtures that several tests share. Importing this first puts shapes and types under check at run time."""
+
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+install_import_hook("praxino", "checker.checked")  # before the first import of praxino
+
+from praxino.data.diorama import vocabulary  # noqa: E402
+from praxino.models.dit import DiT, DiTConfig  # noqa: E402
+from praxino.models.text import TextConfig, TextEncoder  # noqa: E402
+from praxino.models.vae import VAE, VAEConfig  # noqa: E402
+from praxino.storage import bundle  # noqa: E402
+from praxino.storage.bundle import BundleConfig  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", name="tiny_model")
+def _tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete model folder with random weights that runs in no time."""
+    torch.manual_seed(1)
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    dit = DiT(DiTConfig(width=24, heads=2, layers=1, ffn=32, text_width=16, time_features=16))
+    torch.nn.init.normal_(dit.head.weight, std=0.2)
+    bundle.write(
+        folder,
+        BundleConfig(name="tiny", frames=5, height=32, width=32, steps=3),
+        vae=VAE(VAEConfig(width=4, decoder_width=4, multipliers=(1, 2, 2), blocks=1, temporal=(True, True), patch=2)),
+        dit=dit,
+        text=TextEncoder(TextConfig(vocabulary=vocabulary(), width=16, layers=1, heads=2)),
+    )
+    return folder
+
+
+@pytest.fixture(name="room_for")
+def _room_for() -> Callable[[int], AbstractContextManager[None]]:
+    """``with room_for(size)``: the system refuses to make any file longer than that, as a full disk would."""
+
+    @contextmanager
+    def limited(size: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited

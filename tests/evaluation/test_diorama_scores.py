@@ -1,0 +1,127 @@
+"""Scores of films of the diorama: full marks for the truth, and known faults are found."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from praxino.data.diorama import compose, lexicon, render
+from praxino.evaluation.diorama import bounce, gravity, identity_drift, momentum, popping, scores, shadow_side
+from praxino.models.reader import Reading, Sighting
+from praxino.training.reader import attributes
+
+SCENES = [compose(5, i, part="all") for i in range(1200)]
+
+
+def sighted(scene, thing, **changes):
+    """A thing as a perfect reader sees it."""
+    track = scene.camera.seen(thing.position).astype(np.float32)
+    track[~scene.visible(thing)] = np.nan
+    seen = Sighting(thing.kind, thing.colour, thing.motion, thing.heading, track, thing.height, 1.0)
+    return replace(seen, **changes)
+
+
+def read(scene):
+    things = tuple(sighted(scene, thing) for thing in scene.things if scene.visible(thing).sum() >= 3)
+    return Reading(things, attributes(scene))
+
+
+def film_of(scene):
+    return render(scene, 64, 64)
+
+
+def test_the_truth_gets_full_marks():
+    for scene in SCENES[:120]:
+        found = scores(film_of(scene), scene, read(scene))
+        for name in ("kind", "colour", "motion", "binding", "count", "place", "time", "camera", "weather"):
+            assert found.get(name, 1.0) == 1.0, name
+
+
+@pytest.mark.parametrize("name", ["left of", "bigger than", "race", "collide", "pass behind", "topple"])
+def test_relations_of_the_truth_hold(name):
+    related = [s for s in SCENES if s.relation and s.relation.name == name and s.camera.motion == "still"]
+    held = [scores(film_of(s), s, read(s)).get("relation") for s in related]
+    assert len(held) > 3
+    assert np.mean([h for h in held if h is not None]) > 0.9
+
+
+def test_wrong_colours_and_missing_things_cost():
+    scene = next(s for s in SCENES if len({t.colour for t in s.things}) == 2 == len(s.things))
+    right = read(scene)
+    swapped = [replace(t, colour=o.colour) for t, o in zip(right.things, right.things[::-1], strict=True)]
+    found = scores(film_of(scene), scene, replace(right, things=tuple(swapped)))
+    if right.things[0].kind != right.things[1].kind:
+        assert found["colour"] == 0
+        assert found["binding"] == 0
+    found = scores(film_of(scene), scene, replace(right, things=right.things[:1]))
+    assert (found["kind"], found["count"], found["binding"]) == (0.5, 0, 0)
+
+
+def test_gravity_is_measured_on_the_truth_and_on_another_planet():
+    falls = [(s, t) for s in SCENES for t in s.things if t.motion in ("fall", "bounce") and s.relation is None
+             and not s.camera.motion.startswith("zoom")]  # fmt: skip
+    assert len(falls) > 20
+    measured = [gravity(sighted(s, t).track[:, 1], s.fps) for s, t in falls]
+    assert np.median([g for g in measured if g is not None]) == pytest.approx(lexicon.GRAVITY, rel=0.1)
+    times = np.arange(17) / 8
+    assert gravity(0.1 + 0.25 * times**2, 8.0) == pytest.approx(0.5, rel=0.01)
+    assert gravity(0.1 + 0.3 * times, 8.0) == pytest.approx(0, abs=0.01)
+    assert gravity(np.full(17, np.nan), 8.0) is None
+
+
+def test_momentum_of_the_truth_is_kept_and_of_a_ghost_is_not():
+    hits = [s for s in SCENES if s.relation and s.relation.name == "collide" and s.camera.motion == "still"]
+    errors = []
+    for scene in hits:
+        masses = [lexicon.DENSITIES[t.material] * t.height**2 for t in scene.things]
+        error = momentum([sighted(scene, t).track[:, 0] for t in scene.things], masses)
+        errors += [error] if error is not None else []
+    assert len(errors) > 5
+    assert np.median(errors) < 0.1
+    times = np.arange(17) / 17
+    stops = np.where(times < 0.5, times, 0.5)
+    assert momentum([stops, np.full(17, 0.6)], [1.0, 1.0]) > 0.8  # one stops, nobody moves on
+
+
+def test_bounces_that_rise_are_found():
+    lower = np.array([0.1, 0.5, 0.9, 0.5, 0.4, 0.6, 0.9, 0.7, 0.65, 0.9])
+    assert bounce(lower) == 1
+    assert bounce(1 - lower[::-1] * 0.5) is not None
+    rising = np.array([0.5, 0.9, 0.5, 0.2, 0.5, 0.9])
+    assert bounce(rising) == 0
+    assert bounce(np.linspace(0.1, 0.9, 9)) is None
+
+
+def test_identity_drift_sees_a_thing_that_changes_its_colour():
+    scene = next(s for s in SCENES if len(s.things) == 1 and s.things[0].kind == "ball" and s.things[0].motion == "roll"
+                 and s.camera.motion == "still" and s.visible(s.things[0]).all())  # fmt: skip
+    seen = sighted(scene, scene.things[0])
+    film = film_of(scene)
+    other = "green" if scene.things[0].colour != "green" else "red"
+    changed = film_of(replace(scene, things=(replace(scene.things[0], colour=other),)))
+    mixed = np.concatenate([film[:8], changed[8:]])
+    assert identity_drift(mixed, seen) > 2 * identity_drift(film, seen)
+
+
+def test_popping_counts_what_appears_in_the_middle():
+    track = np.full((17, 2), 0.5, np.float32)
+    steady = Sighting("ball", "red", "still", 1, track, 0.2, 1.0)
+    assert popping(steady, 1.0) == 0
+    late = track.copy()
+    late[:4] = np.nan
+    assert popping(replace(steady, track=late), 1.0) == 1
+    at_edge = late.copy()
+    at_edge[:, 0] = 0.02
+    assert popping(replace(steady, track=at_edge), 1.0) == 0
+
+
+def test_shadows_fall_on_the_side_that_the_light_says():
+    right = []
+    for scene in SCENES:
+        if len(scene.things) == 1 and scene.things[0].motion == "bounce" and scene.camera.motion == "still":
+            thing = scene.things[0]
+            if abs(scene.light.slope) > 0.3 and scene.weather == "clear":
+                found = shadow_side(film_of(scene), sighted(scene, thing), thing.ground, lexicon.HORIZON[scene.place])
+                right += [np.sign(found) == np.sign(scene.light.slope)] if found is not None else []
+    assert len(right) > 2
+    assert np.mean(right) > 0.8

@@ -1,0 +1,95 @@
+"""The reader: what it is asked for it can say exactly; tracks are put together from centres."""
+
+import numpy as np
+import pytest
+import torch
+
+from praxino.data.clips import to_tensor
+from praxino.data.diorama import compose, render
+from praxino.errors import ShapeError
+from praxino.models.reader import STRIDE, Fields, Reader
+from praxino.recipes import recipe
+from praxino.training.reader import Truth, attributes, hidden, losses, truth
+
+SMALL = ["stage.reader.width=8", "stage.reader.fine=1", "stage.reader.coarse=1"]
+CONFIG = recipe("diorama-reader", SMALL).stage.reader
+
+
+def told(batch: Truth) -> Fields:
+    """The fields of a reader that is always right."""
+    b, _, t, h, w = batch.heat.shape
+    maps = {"place": 2, "height": 1, "colour": len(CONFIG.colours), "motion": len(CONFIG.motions), "heading": 1}
+    fields = {name: torch.zeros(b, count, t, h, w) for name, count in maps.items()}
+    at = (batch.centres[:, 0], slice(None), batch.centres[:, 1], batch.centres[:, 2], batch.centres[:, 3])
+    fields["place"][at], fields["height"][at] = batch.place, batch.height
+    fields["heading"][at] = batch.heading * 20 - 10
+    for name, labels in (("colour", batch.colour), ("motion", batch.motion)):
+        fields[name][at] = 20.0 * torch.nn.functional.one_hot(labels, maps[name]).float()
+    heat = torch.where(batch.heat == 1, 10.0, -10.0)
+    scene = {
+        name: 20.0 * torch.nn.functional.one_hot(batch.scene[name], len(values)).float()
+        for name, values in CONFIG.scene.items()
+    }
+    return Fields(heat=heat, scene=scene, **fields)
+
+
+@pytest.fixture(name="scenes", scope="module")
+def _scenes():
+    return [compose(3, i, part="all") for i in range(60)]
+
+
+def test_a_reader_that_is_right_reads_the_truth_back(scenes, monkeypatch):
+    clips = to_tensor(np.stack([render(scene, 64, 64) for scene in scenes]))
+    batch = truth(scenes, CONFIG, clips)
+    reader = Reader(CONFIG)
+    monkeypatch.setattr(Reader, "forward", lambda self, clip: told(batch))
+    checked = 0
+    for scene, reading in zip(scenes, reader.read(clips), strict=True):
+        assert reading.scene == attributes(scene)
+        if len(scene.things) != 1 or scene.things[0].motion in ("jump", "bounce"):
+            continue
+        (thing,) = scene.things
+        if not reading.things:
+            continue  # never quite inside the picture for three frames
+        seen = reading.things[0]
+        assert (seen.kind, seen.colour, seen.motion) == (thing.kind, thing.colour, thing.motion)
+        found = np.isfinite(seen.track[:, 0])
+        true = scene.camera.seen(thing.position)
+        np.testing.assert_allclose(seen.track[found], true[found], atol=1e-4)
+        checked += 1
+    assert checked > 15
+
+
+def test_the_loss_of_the_truth_is_nearly_nothing_and_of_ignorance_is_not(scenes):
+    clips = to_tensor(np.stack([render(scene, 64, 64) for scene in scenes[:8]]))
+    batch = truth(scenes[:8], CONFIG, clips)
+    right = losses(told(batch), batch)
+    wrong = losses(Reader(CONFIG)(clips), batch)
+    assert sum(value.item() for value in right.values()) < 0.02
+    assert all(wrong[name] > right[name] for name in right)
+    sum(wrong.values()).backward()
+
+
+def test_hidden_things_are_neither_asked_for_nor_denied():
+    scene = next(s for s in (compose(1, i) for i in range(2000)) if s.relation and s.relation.name == "pass behind")
+    mover = scene.things[0]
+    covered = hidden(scene, mover)
+    assert covered.any()
+    assert not covered.all()
+    batch = truth([scene], CONFIG, torch.zeros(1, 3, 17, 64, 64))
+    frame = int(np.argmax(covered))
+    x, y = (scene.camera.seen(mover.position)[frame] * 64 / STRIDE).astype(int)
+    assert batch.ignore[0, 0, frame, y, x]
+
+
+def test_features_do_not_depend_on_the_batch():
+    reader = Reader(CONFIG).eval()
+    clips = torch.rand(3, 3, 9, 32, 32) * 2 - 1
+    with torch.no_grad():
+        together, alone = reader.features(clips), torch.cat([reader.features(clip[None]) for clip in clips])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_sizes_that_do_not_fit_are_refused():
+    with pytest.raises(ShapeError, match="multiples of 8"):
+        Reader(CONFIG).read(torch.zeros(1, 3, 5, 36, 32))

@@ -1,0 +1,51 @@
+"""The public names, budgets of size, and what importing costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import praxino
+
+SOURCES = sorted(Path(praxino.__file__).parent.rglob("*.py"))
+DRAWERS = {"utils", "util", "helpers", "common", "misc", "base"}
+
+
+def test_public_names_are_there():
+    assert len(praxino.__all__) <= 16
+    for name in praxino.__all__:
+        assert getattr(praxino, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = praxino.nothing
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-c", "import praxino"], ["-m", "praxino", "--help"], ["-m", "praxino", "generate", "--help"]]
+)
+def test_help_imports_nothing_heavy(arguments):
+    """-X importtime names every module imported, on standard error."""
+    run = subprocess.run([sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True)
+    imported = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in run.stderr.splitlines() if "|" in line}
+    assert not imported & {"torch", "cv2", "av", "numpy", "diffusers"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_files_and_functions_stay_small(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 500
+    assert path.stem not in DRAWERS
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 60, f"{path.name}: {node.name}"
+
+
+def test_every_module_says_what_it_is():
+    for path in SOURCES:
+        assert ast.get_docstring(ast.parse(path.read_text())), path
+
+
+def test_bundled_models_are_small():
+    bundled = Path(praxino.__file__).parent / "bundled"
+    assert sum(path.stat().st_size for path in bundled.rglob("*") if path.is_file()) <= 25_000_000
