@@ -257,6 +257,11 @@ def test_a_sentence_becomes_a_file(praxino, here, ending):
     assert made.record["prompt"] == "a red ball"
 
 
+def test_a_word_it_does_not_know_is_named_once_with_near_ones(praxino, here):
+    _, _, err = praxino("generate", "a red bal", "--model", "good")
+    assert err.count("the model does not know 'bal' (near: ball") == 1
+
+
 def test_the_same_seed_is_the_same_bytes(praxino, here):
     for name in ("a.mp4", "b.mp4"):
         praxino(*G, "--seed", "3", "-o", name)

@@ -77,7 +77,8 @@ def generate(
     loaded = pipeline.load(name, device, dtype)
     _check_weights(like, record.get("digest"), loaded.model.digest, model)
     first = loaded.request(**settings)
-    loaded.request(**{**settings, "seed": first.seed + count - 1})
+    if (last := first.seed + count - 1) >= 2**63:
+        raise InputError(f"seed={last}: must be below 2**63", "a lower --seed or --count")
     check_ending(output, first.frames, first.fps)
     for number, path in enumerate(_numbered(output, count)):
         request = first.model_copy(update={"seed": first.seed + number})
