@@ -77,11 +77,9 @@ def generate(
     loaded = pipeline.load(name, device, dtype)
     _check_weights(like, record.get("digest"), loaded.model.digest, model)
     first = loaded.request(**settings)
-    if (last := first.seed + count - 1) >= 2**63:
-        raise InputError(f"seed={last}: must be below 2**63", "a lower --seed or --count")
+    requests = [first.reseeded(first.seed + number) for number in range(count)]
     check_ending(output, first.frames, first.fps)
-    for number, path in enumerate(_numbered(output, count)):
-        request = first.model_copy(update={"seed": first.seed + number})
+    for request, path in zip(requests, _numbered(output, count), strict=True):
         with _bar(quiet, path.name, request.steps) as advance:
             for state in loaded.run(request):
                 advance(state.step)

@@ -52,6 +52,10 @@ class Request(Config):
             raise ValueError(f"interval={self.interval}: must be two times from 0 to 1, the lower first")
         return self
 
+    def reseeded(self, seed: int) -> "Request":
+        """The same with another seed; raises `InputError` for one that cannot be."""
+        return _checked({**self.model_dump(), "seed": seed}, {"seed": "a lower seed, or fewer films"})
+
     @property
     def shape(self) -> VideoShape:
         return VideoShape(self.frames, self.height, self.width)
@@ -84,16 +88,22 @@ def complete(
         _check_text(name, given.get(name, ""), empty=name == "negative")
     if (sampler := str(given.get("sampler", model.sampler))) not in SAMPLERS:
         raise UnknownNameError("sampler", sampler, SAMPLERS)
+    hints = {name: f"the model's own choice is {value}" for name, value in defaults.items()}
+    request = _checked({**defaults, **given}, hints)
+    request.shape.check(compression, patch)
+    return request
+
+
+def _checked(values: dict[str, Any], hints: dict[str, str]) -> Request:
+    """A `Request` of these values; the first that cannot be used is an `InputError` with its hint."""
     try:
-        request = Request(**{**defaults, **given})
+        return Request(**values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         allowed = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
         said = f"{name}={first['input']!r}: {allowed}" if name else allowed
-        raise InputError(said, f"the model's own choice is {defaults[name]}" if name in defaults else "") from None
-    request.shape.check(compression, patch)
-    return request
+        raise InputError(said, hints.get(name, "")) from None
 
 
 def _check_text(name: str, text: Any, empty: bool) -> None:
