@@ -13,10 +13,13 @@ install_import_hook("praxino", "checker.checked")  # before the first import of 
 
 from praxino.data.diorama import vocabulary  # noqa: E402
 from praxino.models.dit import DiT, DiTConfig  # noqa: E402
+from praxino.models.reader import Reader  # noqa: E402
 from praxino.models.text import TextConfig, TextEncoder  # noqa: E402
 from praxino.models.vae import VAE, VAEConfig  # noqa: E402
-from praxino.storage import bundle  # noqa: E402
+from praxino.recipes import recipe  # noqa: E402
+from praxino.storage import bundle, checkpoint  # noqa: E402
 from praxino.storage.bundle import BundleConfig  # noqa: E402
+from praxino.training.reader import ReaderStageConfig  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +41,18 @@ def _tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         dit=dit,
         text=TextEncoder(TextConfig(vocabulary=vocabulary(), width=16, layers=1, heads=2)),
     )
+    return folder
+
+
+@pytest.fixture(scope="session", name="tiny_reader")
+def _tiny_reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a reader that has learned nothing, and is quick to say so."""
+    torch.manual_seed(2)
+    folder = tmp_path_factory.mktemp("readers") / "tiny"
+    sizes = ["stage.reader.width=8", "stage.reader.fine=1", "stage.reader.coarse=1"]
+    config = recipe("diorama-reader", sizes).stage
+    assert isinstance(config, ReaderStageConfig)
+    checkpoint.save(folder / "reader", config.reader, Reader(config.reader).state_dict())
     return folder
 
 

@@ -1,5 +1,6 @@
 """The command line as its users meet it: what it writes, what it says, and every mistake in one line."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -33,10 +34,16 @@ def _praxino(monkeypatch, capfd):
 
 
 @pytest.fixture(name="here")
-def _here(tmp_path, monkeypatch, tiny_model):
+def _here(tmp_path, monkeypatch, tiny_model, tiny_reader):
     """A working folder with a good model, damaged ones, and files of all sorts."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_model, "good")
+    shutil.copytree(tiny_reader, "eye")
+    for name, count in (("clips", 3), ("lonely", 1), ("bare", 0)):
+        Path(name).mkdir()
+        for i in range(count):
+            pixels = np.full((4, 16, 16, 3), 60 * i, np.uint8)
+            video.Video(pixels, 8.0).save(f"{name}/{i}.gif")
     for name in ("cut", "garbled", "empty"):
         shutil.copytree(tiny_model, name)
     weights = Path("cut/dit/model.safetensors")
@@ -58,6 +65,7 @@ def _here(tmp_path, monkeypatch, tiny_model):
 
 G = ("generate", "a red ball", "--model", "good", "-q")
 T = ("train", "smoke", "--vae", "good", "--set")
+E = ("evaluate", "--real", "clips", "--fake", "clips")
 BAD = [
     ("frames not 4k+1", (*G, "--frames", "50"), "frames=50: must be 4k+1. hint: 49 or 53"),
     ("no frames", (*G, "--frames", "0"), "frames=0"),
@@ -162,6 +170,25 @@ BAD = [
     ("no colours", ("train", "diorama-vae", "--set", "stage.vae.channels=0"), "stage.vae.channels=0"),
     ("one stage", ("train", "diorama-vae", "--set", "stage.vae.multipliers=[1]"), "stage.vae.multipliers"),
     ("resume what is no run", ("train", "smoke", "--resume", "-o", "precious"), "precious holds no run to resume"),
+    ("evaluating nothing", ("evaluate",), "name a model, or two folders"),
+    ("evaluating all", ("evaluate", "good", "--real", "clips", "--fake", "clips"), "name a model, or two folders"),
+    ("one folder of two", ("evaluate", "--real", "clips"), "name a model, or two folders"),
+    ("unknown suite", ("evaluate", "good", "--suite", "dioram"), "unknown suite 'dioram'. hint: did you mean diorama"),
+    ("evaluating no model", ("evaluate", "nowhere"), "no model 'nowhere'"),
+    ("evaluating a cut model", ("evaluate", "cut", "--reader", "eye"), "model.safetensors is damaged"),
+    ("no such reader", ("evaluate", "good", "--reader", "nowhere"), "no model at nowhere/reader"),
+    ("an evaluation over a run", ("evaluate", "good", "--reader", "eye", "-o", "old"), "old is not a folder of an"),
+    ("no samples", ("evaluate", "good", "--samples", "0"), "--samples"),
+    ("an empty folder", ("evaluate", "--reader", "eye", "--real", "clips", "--fake", "bare"), "bare holds no films"),
+    ("no folder", ("evaluate", "--reader", "eye", "--real", "clips", "--fake", "gone"), "gone is not a folder"),
+    ("one film", ("evaluate", "--reader", "eye", "--real", "clips", "--fake", "lonely"), "lonely holds one film"),
+    ("unknown features", (*E, "--features", "i4d"), "unknown features 'i4d'. hint: did you mean i3d"),
+    (
+        "features without weights",
+        (*E, "--features", "i3d"),
+        "i3d needs its weights. hint: --weights i3d_torchscript.pt",
+    ),
+    ("weights that are none", (*E, "--features", "i3d", "--weights", "text.txt"), "text.txt is not a TorchScript file"),
     ("init from nothing", ("train", "smoke", "--vae", "good", "--init", "nowhere"), "no model 'nowhere'"),
 ]
 
@@ -354,3 +381,32 @@ def test_arguments_that_are_not_utf8_from_a_real_shell(here):
     assert run.returncode == 2
     assert b"is not UTF-8" in run.stderr
     assert run.stderr.count(b"\n") == 1
+
+
+def test_evaluating_a_model_prints_a_table_and_goes_on_where_it_stopped(praxino, here):
+    ask = ("evaluate", "good", "--reader", "eye", "-o", "ev")
+    code, out, err = praxino(*ask, "--samples", 2)
+    assert code == 0, err
+    assert "autoencoder" in out
+    assert "motion" in out
+    assert "wrote ev/index.html" in err
+    first = Path("ev/rows.jsonl").read_text()
+    code, out, err = praxino(*ask, "--samples", 3, "--json", "-q")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["films"] == 3 == len(list(Path("ev/strips").glob("*-model.png")))
+    assert Path("ev/rows.jsonl").read_text().startswith(first)
+    code, out, err = praxino(*ask, "--suite", "rare")
+    assert code == 2
+    assert "ev holds an evaluation of other weights or another suite" in err
+
+
+def test_comparing_two_folders(praxino, here):
+    Path("clips/broken.mp4").write_bytes(b"12345")
+    code, out, err = praxino("evaluate", "--reader", "eye", "--real", "clips", "--fake", "clips", "-o", "out")
+    assert code == 0, err
+    assert "skipped clips/broken.mp4: cannot read" in err
+    assert "1 of 4 files skipped" in out
+    assert "3 samples for 32 dimensions" in out
+    assert Path("out/index.html").exists()
+    code, out, err = praxino("evaluate", "--reader", "eye", "--real", "clips", "--fake", "clips", "--json", "-q")
+    assert json.loads(out)["distances"]["frechet"]["fake"] == pytest.approx(0, abs=1e-6)

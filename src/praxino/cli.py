@@ -3,6 +3,8 @@
 A mistake is one line and exit code 2. Nothing heavy is imported before a verb needs it.
 """
 
+import functools
+import json
 import logging
 import sys
 import threading
@@ -245,6 +247,89 @@ def train(
         for report in loop.train(stage, config.loop, config.optimizer, folder, resume, recipes.samples(stage)):
             advance(report.step, description=f"{recipe} loss {report.loss:.4f}")
     _say(f"wrote {folder / 'final'}", quiet)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str | None, typer.Argument(help="A bundled model or a folder.", show_default=False)] = None,
+    suite: Annotated[str, typer.Option(help="diorama rare physics motion")] = "diorama",
+    samples: Annotated[int, typer.Option(min=1, max=MOST, help="Sentences of the suite.")] = 64,
+    seeds: Annotated[int, typer.Option(min=1, max=MOST, help="Films of each sentence.")] = 1,
+    reader: Annotated[Path | None, typer.Option(help="Folder of a trained reader.  [default: the bundled one]")] = None,
+    processes: Annotated[int, typer.Option(min=1, max=256, help="That share the films.")] = 1,
+    real: Annotated[Path | None, typer.Option(help="Folder of real films, to compare without a model.")] = None,
+    fake: Annotated[Path | None, typer.Option(help="Folder of films to hold against them.")] = None,
+    features: Annotated[str, typer.Option(help="What compares them: reader inception i3d clip")] = "reader",
+    weights: Annotated[Path | None, typer.Option(help="Weights of inception, i3d or clip.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the page and the rows.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
+    device: Annotated[str, typer.Option(help="auto cpu cuda mps")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Measure a model on a suite of sentences, or compare two folders of films."""
+    _hush(quiet)
+    if (model is None) != (real is not None and fake is not None) or (model and (real or fake)):
+        raise InputError("name a model, or two folders", "praxino evaluate diorama, or --real FOLDER --fake FOLDER")
+    if model is None:
+        assert real is not None
+        assert fake is not None
+        found, text = _compared(real, fake, features, reader if features == "reader" else weights, output, quiet)
+    else:
+        folder = output or Path("runs") / f"evaluate-{Path(model).name}-{suite}"
+        found, text = _judged(model, (suite, samples, seeds), reader, folder, processes, device, quiet)
+    typer.echo(json.dumps(found, indent=1) if json_ else text)
+
+
+def _judged(
+    name: str, asked: tuple[str, int, int], reader: Path | None, folder: Path, processes: int, device: str, quiet: bool
+) -> tuple[dict[str, Any], str]:
+    from praxino.evaluation import report, suite
+    from praxino.evaluation.judge import Judge
+    from praxino.generation.pipeline import find
+    from praxino.storage import bundle
+    from praxino.storage.checkpoint import digest
+
+    chosen = suite.cases(*asked)
+    model, eye = find(name), reader or bundle.BUNDLED / "diorama-reader"
+    bundle.read(model)  # what is damaged is said before anything is written
+    bundle.read_reader(eye)
+    judge = Judge(functools.partial(_maker, model, device), model, eye, folder)
+    suite.begin(folder, suite.Judged(suite=asked[0], model=digest(model), reader=digest(eye)))
+    rows = {}
+    with _bar(quiet, asked[0], len(chosen)) as advance:
+        for row in suite.run(chosen, judge, folder, processes):
+            rows[row["name"]] = row
+            advance(len(rows))
+    ordered = [rows[case.name] for case in chosen]
+    report.write(folder, ordered, f"{name}: suite {asked[0]}, {len(chosen)} films")
+    _say(f"wrote {folder / 'index.html'}, {folder / 'scores.json'}", quiet)
+    return report.summary(ordered), report.table(ordered)
+
+
+def _maker(model: Path, device: str) -> Callable[[str, int], Any]:
+    """Loads a model; what it returns makes the film of a prompt and a seed. A suite calls it once in every process."""
+    from praxino.generation import pipeline
+
+    loaded = pipeline.load(model, device)
+    return lambda prompt, seed: loaded.generate(prompt, seed=seed)
+
+
+def _compared(
+    real: Path, fake: Path, features: str, weights: Path | None, output: Path | None, quiet: bool
+) -> tuple[dict[str, Any], str]:
+    from praxino.evaluation import sets
+    from praxino.evaluation.features import extractor
+
+    network = extractor(features, weights)
+    collections = []
+    for folder in (real, fake):
+        with _bar(quiet, folder.name, 1) as advance:
+            collections.append(sets.collect(folder, network, lambda done, of: advance(done, total=of)))
+    found = sets.compare(*collections)
+    if output:
+        sets.write(output, found, *collections)
+        _say(f"wrote {output / 'index.html'}, {output / 'scores.json'}", quiet)
+    return found, sets.table(found)
 
 
 @app.command()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from praxino.data.diorama import compose, lexicon, render
-from praxino.evaluation.diorama import bounce, gravity, identity_drift, momentum, popping, scores, shadow_side
+from praxino.evaluation.diorama import identity_drift, popping, scores
+from praxino.evaluation.physics import bounce, gravity, light_at, momentum, shadow_agrees
 from praxino.models.reader import Reading, Sighting
 from praxino.training.reader import attributes
 
@@ -115,13 +116,27 @@ def test_popping_counts_what_appears_in_the_middle():
     assert popping(replace(steady, track=at_edge), 1.0) == 0
 
 
-def test_shadows_fall_on_the_side_that_the_light_says():
-    right = []
-    for scene in SCENES:
-        if len(scene.things) == 1 and scene.things[0].motion == "bounce" and scene.camera.motion == "still":
-            thing = scene.things[0]
-            if abs(scene.light.slope) > 0.3 and scene.weather == "clear":
-                found = shadow_side(film_of(scene), sighted(scene, thing), thing.ground, lexicon.HORIZON[scene.place])
-                right += [np.sign(found) == np.sign(scene.light.slope)] if found is not None else []
-    assert len(right) > 2
-    assert np.mean(right) > 0.8
+def test_the_light_is_found_where_it_is():
+    still = [s for s in SCENES[:300] if s.place != "room" and s.camera.motion == "still"]
+    bright = [s for s in still if s.light.source != "overcast"]
+    found = [(light_at(film_of(s)), s) for s in bright]
+    away = [np.hypot(at[0] - s.light.x, at[1] - s.light.y) for at, s in found if at]
+    assert len(away) > 0.7 * len(bright)
+    assert np.mean(np.array(away) < 0.06) > 0.85
+    dull = [light_at(film_of(s)) for s in still if s.light.source == "overcast"]
+    assert np.mean([at is not None for at in dull]) < 0.15
+
+
+def test_a_film_whose_light_is_moved_has_its_shadows_wrong():
+    told = {True: [], False: []}
+    for scene in SCENES[:400]:
+        if scene.camera.motion == "still" and scene.place in ("grass", "road", "city") and abs(scene.light.slope) > 0.2:
+            for thing in scene.things:
+                for true in (True, False):
+                    light = scene.light if true else replace(scene.light, x=1 - scene.light.x)
+                    film = film_of(replace(scene, light=light))
+                    shown = shadow_agrees(film, sighted(scene, thing), lexicon.KINDS[thing.kind].aspect)
+                    told[true] += [] if shown is None or thing.kind == "bird" else [shown]
+    assert len(told[True]) > 20
+    assert np.mean(told[True]) > 0.8
+    assert np.mean(told[False]) < 0.2

@@ -6,8 +6,9 @@ import json
 import pytest
 
 from praxino.data.diorama.split import UNSEEN, held_out
-from praxino.errors import UnknownNameError
-from praxino.evaluation.suite import FALLING, SUITES, Case, cases, means, page, run, table
+from praxino.errors import InputError, UnknownNameError
+from praxino.evaluation.report import far, means, page, summary, table, write
+from praxino.evaluation.suite import FALLING, SUITES, Case, Judged, begin, cases, run
 
 
 def judge(calls=None):
@@ -15,10 +16,11 @@ def judge(calls=None):
 
     def row(case):
         if calls is not None:
-            calls.append(case.index)
+            calls.append(case.name)
         scene = case.scene(5, 1.0, 8.0)
         scores = {"model": {"kind": case.index % 2, "extra": 1.0} if case.index % 3 else {"kind": 1.0}}
-        return {"index": case.index, "prompt": case.prompt(scene), "scores": scores | {"ceiling": {"kind": 1.0}}}
+        scores |= {"truth": {"kind": 1.0}}
+        return {"name": case.name, "part": case.part, "prompt": case.prompt(scene), "scores": scores}
 
     return row
 
@@ -50,7 +52,7 @@ def test_a_suite_goes_on_where_it_stopped(tmp_path):
     assert len(calls) == 4 or len(calls) == 5
     rows = list(run(chosen, functools.partial(judge, calls), tmp_path))
     assert len(calls) == 9
-    assert sorted(row["index"] for row in rows) == [case.index for case in chosen]
+    assert sorted(row["name"] for row in rows) == sorted(case.name for case in chosen)
     assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 9
 
 
@@ -61,20 +63,64 @@ def test_two_processes_find_what_one_finds(tmp_path):
     assert one == two
 
 
-def test_table_and_page_show_means_and_counts():
-    rows = [
-        {"index": 2, "prompt": "A <red> ball.", "scores": {"model": {"kind": 1.0, "gravity": 0.5}},
-         "strips": {"model": "a.png"}},
-        {"index": 1, "prompt": "A cat.", "scores": {"model": {"kind": 0.0}, "ceiling": {"kind": 1.0}}},
-    ]  # fmt: skip
-    assert means(rows) == {"kind": {"model": (0.5, 2), "ceiling": (1.0, 1)}, "gravity": {"model": (0.5, 1)}}
-    text = table(rows)
-    assert "0.500 (n 2)" in text
-    assert text.splitlines()[2].split()[0] == "gravity"
-    shown = page(rows, "a & b")
+def test_an_unfinished_line_is_judged_again(tmp_path):
+    chosen, calls = cases("diorama", 3), []
+    list(run(chosen, judge, tmp_path))
+    path = tmp_path / "rows.jsonl"
+    path.write_text(path.read_text()[:-20])
+    assert len(list(run(chosen, functools.partial(judge, calls), tmp_path))) == 3
+    assert calls == [chosen[2].name]
+    assert len([json.loads(line) for line in path.read_text().splitlines()]) == 3
+
+
+def test_several_seeds_are_several_films_of_one_scene():
+    chosen = cases("rare", 3, seeds=2)
+    assert [case.seed for case in chosen] == [0, 1] * 3
+    assert chosen[0].index == chosen[1].index
+    assert len({case.name for case in chosen}) == 6
+
+
+def test_a_folder_keeps_to_one_model_and_suite(tmp_path):
+    first = Judged(suite="rare", model="a", reader="r")
+    begin(tmp_path / "one", first)
+    begin(tmp_path / "one", first)
+    with pytest.raises(InputError, match="other weights or another suite"):
+        begin(tmp_path / "one", Judged(suite="rare", model="b", reader="r"))
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "holiday.txt").touch()
+    with pytest.raises(InputError, match="not a folder of an evaluation"):
+        begin(tmp_path / "two", first)
+
+
+ROWS = [
+    {"name": "a", "part": "train", "prompt": "A <red> ball.", "scores": {"model": {"kind": 1.0, "gravity": 0.5}},
+     "strips": {"model": "a.png"}, "features": {"model": [1.0, 0.0], "truth": [0.0, 0.0]}, "seconds": 2.0},
+    {"name": "b", "part": "held-out", "prompt": "A cat.",
+     "scores": {"model": {"kind": 0.0}, "truth": {"kind": 1.0}},
+     "features": {"model": [2.0, 0.0], "truth": [1.0, 0.0]}, "seconds": 3.0},
+]  # fmt: skip
+
+
+def test_means_and_distances_are_told_apart():
+    assert means(ROWS) == {"kind": {"model": (0.5, 2), "truth": (1.0, 1)}, "gravity": {"model": (0.5, 1)}}
+    assert far(ROWS)["frechet"] == {"model": pytest.approx(1.0)}
+    found = summary(ROWS)
+    assert found["seconds a film"] == 2.5
+    assert set(found["scores"]) == {"train", "held-out"}
+    assert "biased upwards" in found["notes"][0]
+
+
+def test_table_and_page_show_means_and_counts(tmp_path):
+    text = table(ROWS)
+    assert "1.000 (n 1)" in text
+    assert "held-out pairs: 1 films" in text
+    assert "2.50 seconds a film" in text
+    shown = page(ROWS, "a & b")
     assert "A &lt;red&gt; ball." in shown
     assert 'src="a.png"' in shown
-    assert shown.index("A cat.") < shown.index("ball.")
+    write(tmp_path, ROWS, "a & b")
+    assert "a &amp; b" in (tmp_path / "index.html").read_text()
+    assert json.loads((tmp_path / "scores.json").read_text())["films"] == 2
 
 
 def test_cases_are_values():

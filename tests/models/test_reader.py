@@ -18,10 +18,10 @@ CONFIG = recipe("diorama-reader", SMALL).stage.reader
 def told(batch: Truth) -> Fields:
     """The fields of a reader that is always right."""
     b, _, t, h, w = batch.heat.shape
-    maps = {"place": 2, "height": 1, "colour": len(CONFIG.colours), "motion": len(CONFIG.motions), "heading": 1}
+    maps = {"offset": 2, "height": 1, "colour": len(CONFIG.colours), "motion": len(CONFIG.motions), "heading": 1}
     fields = {name: torch.zeros(b, count, t, h, w) for name, count in maps.items()}
     at = (batch.centres[:, 0], slice(None), batch.centres[:, 1], batch.centres[:, 2], batch.centres[:, 3])
-    fields["place"][at], fields["height"][at] = batch.place, batch.height
+    fields["offset"][at], fields["height"][at] = batch.offset, batch.height
     fields["heading"][at] = batch.heading * 20 - 10
     for name, labels in (("colour", batch.colour), ("motion", batch.motion)):
         fields[name][at] = 20.0 * torch.nn.functional.one_hot(labels, maps[name]).float()

@@ -1,5 +1,6 @@
 """Clips as arrays, tensors and pictures: conversions without loss of meaning."""
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -22,3 +23,11 @@ def strip(clip: NDArray[np.uint8], count: int = 6) -> NDArray[np.uint8]:
     """``count`` frames of a clip (T, H, W, 3), evenly spread, side by side (fewer if it is shorter)."""
     chosen = np.linspace(0, len(clip) - 1, min(count, len(clip))).round().astype(int)
     return np.concatenate([clip[i] for i in chosen], axis=1)
+
+
+def resized(clip: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """(T, H, W, 3) at another size: areas are averaged to reduce, cubic curves drawn to enlarge."""
+    if clip.shape[1:3] == (height, width):
+        return clip
+    way = cv2.INTER_AREA if height * width < clip.shape[1] * clip.shape[2] else cv2.INTER_CUBIC
+    return np.stack([cv2.resize(frame, (width, height), interpolation=way) for frame in clip]).astype(np.uint8)

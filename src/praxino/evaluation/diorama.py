@@ -5,8 +5,8 @@ renderings, and their round trips through an autoencoder, can be scored as well:
 Measures that a film gives no occasion for are left out, not zero.
 """
 
-import itertools
 from collections.abc import Sequence
+from typing import Final
 
 import cv2
 import numpy as np
@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 
 from praxino.data.diorama import lexicon
 from praxino.data.diorama.scene import Scene, Thing
+from praxino.data.diorama.split import held_out
+from praxino.evaluation.physics import bounce, gravity, momentum, shadow_agrees
 from praxino.models.reader import Reading, Sighting
 
 Film = NDArray[np.uint8]
 Array = NDArray[np.float64]
+
+ATTRIBUTES: Final = ("kind", "colour", "place", "time", "weather", "light", "sea")
+"""What "attributes" is the mean of; motion, camera, count and relation stand by themselves."""
 
 
 def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
@@ -34,8 +39,8 @@ def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
     -------
     dict
         Shares of what is right, from 0 to 1 (``kind``, ``colour``, ``motion``, ``binding``, ``count``, ``relation``,
-        ``place``, ...), and errors, 0 at best: ``gravity`` and ``momentum`` (relative), ``identity_drift`` (Lab units
-        / 100), ``popping`` (things that appear or vanish, a film).
+        ``place``, ``unheard pair``, ``bounce``, ``shadow``, ...), and errors, 0 at best: ``gravity`` and ``momentum``
+        (relative), ``identity_drift`` (Lab units / 100), ``popping`` (things that appear or vanish, a film).
     """
     wanted = [thing for thing in scene.things if scene.visible(thing).sum() >= 3]
     pairs = matched(wanted, reading.things)
@@ -43,19 +48,25 @@ def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
     if wanted:
         found |= _named(wanted, pairs)
         found["count"] = float(len(reading.things) == len(wanted))
+    if unheard := _unheard(scene, wanted, pairs, reading):
+        found["unheard pair"] = float(np.mean(unheard))
     if scene.relation and (held := _relation(scene, pairs)) is not None:
         found["relation"] = held
-    found |= _physics(scene, wanted, pairs)
+    found |= _physics(scene, wanted, pairs) | _shadow(film, scene, pairs)
     seen = [sighting for sighting in pairs if sighting is not None]
     if seen:
         found["identity_drift"] = float(np.mean([identity_drift(film, sighting) for sighting in seen]))
     found["popping"] = float(sum(popping(sighting, scene.aspect) for sighting in reading.things))
-    return found
+    named = [found[name] for name in ATTRIBUTES if name in found]
+    return {"attributes": float(np.mean(named))} | found
 
 
 def _said(scene: Scene) -> dict[str, str]:
+    """What the caption says of the whole clip, where it says it."""
     said = {"place": scene.place, "time": scene.time, "camera": scene.camera.motion}
-    return said if scene.place == "room" else said | {"weather": scene.weather}
+    said |= {} if scene.place == "room" else {"weather": scene.weather}
+    said |= {"light": scene.light.colour} if scene.light.colour else {}
+    return said | ({"sea": scene.tint} if scene.tint else {})
 
 
 def matched(wanted: Sequence[Thing], things: Sequence[Sighting]) -> list[Sighting | None]:
@@ -86,6 +97,23 @@ def _named(wanted: Sequence[Thing], pairs: Sequence[Sighting | None]) -> dict[st
     if len({thing.colour for thing in wanted}) > 1:
         found["binding"] = float(all(k and c for k, c in zip(right["kind"], right["colour"], strict=True)))
     return found
+
+
+def _unheard(scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | None], reading: Reading) -> list[bool]:
+    """For each pair in the scene that training never shows (see `split`), whether it is there."""
+    shown = []
+    for thing, sighting in zip(wanted, pairs, strict=True):
+        alike = sighting if sighting is not None and sighting.kind == thing.kind else None
+        if held_out(thing.kind, thing.colour):
+            shown.append(alike is not None and alike.colour == thing.colour)
+        if held_out(thing.kind, thing.motion):
+            shown.append(alike is not None and alike.motion == thing.motion)
+        if held_out(thing.kind, scene.place):
+            shown.append(alike is not None and reading.scene["place"] == scene.place)
+    light = scene.light
+    if light.colour and held_out(light.source, light.colour):
+        shown.append(reading.scene["light"] == light.colour)
+    return shown
 
 
 def _relation(scene: Scene, pairs: Sequence[Sighting | None]) -> float | None:
@@ -139,51 +167,13 @@ def _physics(scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | N
     return means
 
 
-def gravity(y: NDArray[np.floating], fps: float) -> float | None:
-    """Acceleration of the first flight, picture heights per second squared: a parabola fitted from the highest point
-    before the first impact to that impact. None for fewer than four frames of it."""
-    seen = np.flatnonzero(np.isfinite(y))
-    if len(seen) < 4:
-        return None
-    first, drop = int(seen[0]), np.diff(y[seen])
-    landed = np.flatnonzero((drop[:-1] > 0.02) & (drop[1:] <= 0.25 * drop[:-1]))
-    last = int(seen[landed[0] + 1]) if len(landed) else int(seen[-1])
-    t = np.arange(first, last + 1)
-    t = t[np.isfinite(y[t])]
-    if len(t) < 4:
-        return None
-    return float(2 * np.polyfit(t / fps, y[t].astype(np.float64), 2)[0])
-
-
-def bounce(y: NDArray[np.floating]) -> float | None:
-    """1 if every top of a bouncing thing is lower than the last, else 0; None where there are no two tops."""
-    y = y[np.isfinite(y)]
-    tops = [y[0], *(b for a, b, c in zip(y[:-2], y[1:-1], y[2:], strict=True) if b < a and b <= c)]
-    if len(tops) < 2:
-        return None
-    return float(all(later > earlier - 0.03 for earlier, later in itertools.pairwise(tops)))
-
-
-def momentum(tracks: Sequence[NDArray[np.floating]], masses: Sequence[float]) -> float | None:
-    """Change of the momentum of two things that meet, as a share of all that moves; None if they are not seen to."""
-    x = np.stack(tracks).astype(np.float64)
-    together = np.isfinite(x).all(axis=0)
-    if together.sum() < 6:
-        return None
-    gap = np.where(together, np.abs(x[0] - x[1]), np.inf)
-    meet = int(np.argmin(gap))
-    before = [_slope(each[max(0, meet - 5) : meet]) for each in x]
-    after = [_slope(each[meet + 1 : meet + 6]) for each in x]
-    if None in before or None in after:
-        return None
-    p = [sum(m * v for m, v in zip(masses, part, strict=True) if v is not None) for part in (before, after)]
-    moving = sum(m * abs(v) for m, v in zip(masses, before, strict=True) if v is not None)
-    return float(abs(p[1] - p[0]) / moving) if moving > 1e-6 else None
-
-
-def _slope(x: Array) -> float | None:
-    t = np.flatnonzero(np.isfinite(x))
-    return float(np.polyfit(t, x[t], 1)[0]) if len(t) >= 3 else None
+def _shadow(film: Film, scene: Scene, pairs: Sequence[Sighting | None]) -> dict[str, float]:
+    if scene.camera.motion != "still" or scene.place in ("sea", "room"):
+        return {}
+    standing = [s for s in pairs if s is not None and s.motion != "fly"]
+    agree = [shadow_agrees(film, s, lexicon.KINDS[s.kind].aspect) for s in standing]
+    told = [each for each in agree if each is not None]
+    return {"shadow": float(np.mean(told))} if told else {}
 
 
 def identity_drift(film: Film, sighting: Sighting) -> float:
@@ -214,24 +204,3 @@ def popping(sighting: Sighting, aspect: float, margin: float = 0.12) -> int:
         x, y = sighting.track[frame]
         count += frame != end and margin < x < aspect - margin and margin < y < 1 - margin
     return int(count)
-
-
-def shadow_side(film: Film, sighting: Sighting, ground: float, horizon: float) -> float | None:
-    """Where the shadow of a thing in the air lies: its centre's sideways shift per unit of elevation, or None.
-
-    Found as what is darker than the film's median below the thing; ``ground`` is the y of its feet at rest.
-    """
-    grey = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in film]).astype(np.float32)
-    usual = np.median(grey, axis=0)
-    side, shifts = film.shape[1], []
-    rows = slice(round(max(horizon, ground - 0.06) * side), round(min(1.0, ground + 0.06) * side))
-    for frame, (x, y) in enumerate(sighting.track):
-        elevation = ground - y
-        if not np.isfinite(x) or elevation < sighting.height / 2 + 0.12:
-            continue
-        darker = (usual - grey[frame])[rows]
-        darker[darker < 10] = 0
-        if darker.sum() > 100:
-            column = float((darker.sum(0) * (np.arange(darker.shape[1]) + 0.5)).sum() / darker.sum()) / side
-            shifts.append((column - float(x)) / float(elevation))
-    return float(np.median(shifts)) if len(shifts) >= 2 else None

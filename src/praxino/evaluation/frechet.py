@@ -4,7 +4,8 @@ What the features are (`features`) decides what a distance is called: on Incepti
 All is computed in float64 on the CPU. Features are (N, D), one row a picture or clip.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from praxino.errors import InputError
 from praxino.log import logger
 
 Array = NDArray[np.float64]
+
+NEIGHBOURS: Final = 5
+"""How far a sample's ball reaches: to its fifth neighbour."""
 
 
 def _checked(real: NDArray[np.floating], fake: NDArray[np.floating], least: int = 2) -> tuple[Array, Array]:
@@ -45,6 +49,10 @@ def frechet(real: NDArray[np.floating], fake: NDArray[np.floating]) -> float:
             min(len(real), len(fake)),
             real.shape[1],
         )
+    return _between(real, fake)
+
+
+def _between(real: Array, fake: Array) -> float:
     first, second = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (real, fake))
     values, vectors = np.linalg.eigh(first)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
@@ -61,7 +69,7 @@ def unbiased(real: NDArray[np.floating], fake: NDArray[np.floating], points: int
     real, fake = _checked(real, fake, least=8)
     rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
     counts = np.linspace(len(fake) // 2, len(fake), points).astype(int)
-    distances = [frechet(real, fake[rng.permutation(len(fake))[:count]]) for count in counts]
+    distances = [_between(real, fake[rng.permutation(len(fake))[:count]]) for count in counts]
     _slope, intercept = np.polyfit(1 / counts, distances, 1)
     return float(intercept)
 
@@ -104,11 +112,11 @@ class Neighbours:
     coverage: float
 
 
-def neighbours(real: NDArray[np.floating], fake: NDArray[np.floating], k: int = 5) -> Neighbours:
+def neighbours(real: NDArray[np.floating], fake: NDArray[np.floating], k: int = NEIGHBOURS) -> Neighbours:
     """Precision, recall, density and coverage by balls that reach to each sample's ``k``-th neighbour."""
     real, fake = _checked(real, fake, least=k + 1)
     reach_real, reach_fake = _reach(real, k), _reach(fake, k)
-    across = _distances(real, fake)  # (real, fake)
+    across = _apart(real, fake)  # (real, fake)
     in_real, in_fake = across < reach_real[:, None], across < reach_fake[None]
     return Neighbours(
         precision=float(in_real.any(0).mean()),
@@ -118,11 +126,23 @@ def neighbours(real: NDArray[np.floating], fake: NDArray[np.floating], k: int = 
     )
 
 
-def _distances(x: Array, y: Array) -> Array:
+def distances(real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
+    """Every measure of this file that so many rows allow, by name; whether they are few is for the caller to say."""
+    real, fake = _checked(real, fake)
+    found = {"frechet": _between(real, fake)}
+    if len(fake) >= 16:
+        found["frechet, endless samples"] = unbiased(real, fake)
+    found["kernel x 1000"] = 1000 * kernel_distance(real, fake)[0]
+    if min(len(real), len(fake)) > NEIGHBOURS:
+        found |= asdict(neighbours(real, fake))
+    return found
+
+
+def _apart(x: Array, y: Array) -> Array:
     square = (x**2).sum(1)[:, None] + (y**2).sum(1)[None] - 2 * x @ y.T
     return np.asarray(np.sqrt(square.clip(0)))
 
 
 def _reach(x: Array, k: int) -> Array:
     """Distance of each row to its ``k``-th nearest other row."""
-    return np.asarray(np.partition(_distances(x, x), k, axis=1)[:, k])
+    return np.asarray(np.partition(_apart(x, x), k, axis=1)[:, k])

@@ -1,39 +1,45 @@
-"""A suite: many scenes, a film of each, its scores; then one table and one page to look at.
+"""A suite: many scenes, a film of each, its scores.
 
 Rows are written as they come and read back when a suite is run again, so that it goes on where it stopped. How films
 are made is the caller's business: a suite asks for a judge, a callable from a case to its row, once in every process.
 """
 
-import html
 import itertools
 import json
 import multiprocessing
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
+from pydantic import Field
 
+from praxino.config import Config
 from praxino.data.diorama import Scene, caption, compose
 from praxino.data.diorama.split import UNSEEN, Split
-from praxino.errors import UnknownNameError
-from praxino.storage.checkpoint import write_text
+from praxino.errors import InputError, UnknownNameError
+from praxino.storage.checkpoint import CONFIG, read_config, write_config, write_text
 
 Row = dict[str, Any]
-"""``index``, ``prompt`` and ``scores``: for each source of films ("model", "ceiling", ...) the scores by name."""
+"""``name``, ``part`` and ``prompt`` of the case; for each source of films ("model", "truth", ...) its ``scores`` by
+name, and where it has them ``strips`` (paths of pictures beside the page) and ``features`` (numbers of the reader)."""
 
 FALLING = ("fall", "bounce", "throw")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One scene of a suite: sample ``index`` of the world 0."""
+    """One film of a suite: of sample ``index`` of the world 0, from the noise of ``seed``."""
 
     part: Split
     index: int
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.part}-{self.index - UNSEEN}-{self.seed}"
 
     def scene(self, frames: int, aspect: float, fps: float) -> Scene:
         return compose(0, self.index, frames, aspect, fps, self.part)
@@ -41,6 +47,29 @@ class Case:
     def prompt(self, scene: Scene) -> str:
         """A paragraph that says everything, in a wording that training did not use for this scene."""
         return caption(scene, 1, self.index).paragraph
+
+
+class Judged(Config):
+    """What the rows in a folder are of."""
+
+    suite: str
+    model: str = Field(description="digest of the model's weights")
+    reader: str = Field(description="digest of the reader's weights")
+
+
+def begin(folder: Path, judged: Judged) -> None:
+    """Make ``folder`` hold rows of ``judged``, now or already.
+
+    Raises
+    ------
+    InputError
+        If it holds rows of something else.
+    """
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).exists()):
+        raise InputError(f"{folder} is not a folder of an evaluation", "-o names another")
+    if (folder / CONFIG).exists() and read_config(folder, Judged) != judged:
+        raise InputError(f"{folder} holds an evaluation of other weights or another suite", "-o names another folder")
+    write_config(folder, judged)
 
 
 def _any(scene: Scene) -> bool:
@@ -65,8 +94,8 @@ SUITES: Final[dict[str, tuple[tuple[Split, ...], Callable[[Scene], bool]]]] = {
 }
 
 
-def cases(suite: str, samples: int) -> list[Case]:
-    """The first ``samples`` cases of a suite; never trained on, and always the same.
+def cases(suite: str, samples: int, seeds: int = 1) -> list[Case]:
+    """The first ``samples`` scenes of a suite, each with ``seeds`` seeds; never trained on, and always the same.
 
     Raises
     ------
@@ -77,8 +106,8 @@ def cases(suite: str, samples: int) -> list[Case]:
         raise UnknownNameError("suite", suite, SUITES)
     parts, fits = SUITES[suite]
     stream = (Case(parts[i % len(parts)], UNSEEN + 10_000 + i) for i in itertools.count())
-    chosen = (case for case in stream if fits(case.scene(17, 1.0, 8.0)))
-    return list(itertools.islice(chosen, samples))
+    chosen = itertools.islice((case for case in stream if fits(case.scene(17, 1.0, 8.0))), samples)
+    return [replace(case, seed=seed) for case in chosen for seed in range(seeds)]
 
 
 def run(
@@ -95,12 +124,14 @@ def run(
     processes : int
         Each computes with an equal share of the threads.
     """
-    done = {row["index"]: row for row in _rows(folder)}
-    yield from (done[case.index] for case in chosen if case.index in done)
-    left = [case for case in chosen if case.index not in done]
+    path = folder / "rows.jsonl"
+    done = {row["name"]: row for row in _rows(path)}
+    yield from (done[case.name] for case in chosen if case.name in done)
+    left = [case for case in chosen if case.name not in done]
+    folder.mkdir(parents=True, exist_ok=True)
     for row in _judged(left, judge, processes):
-        done[row["index"]] = row
-        write_text(folder / "rows.jsonl", "".join(json.dumps(each) + "\n" for each in done.values()))
+        with path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
         yield row
 
 
@@ -125,48 +156,12 @@ def _judge_here(case: Case) -> Row:
     return _here[0](case)
 
 
-def _rows(folder: Path) -> list[Row]:
-    path = folder / "rows.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def means(rows: Sequence[Row]) -> dict[str, dict[str, tuple[float, int]]]:
-    """score -> source -> (mean, how many films had it), in the order in which scores first appear."""
-    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        for source, scores in row["scores"].items():
-            for name, value in scores.items():
-                values[name][source].append(value)
-    return {
-        name: {source: (float(np.mean(each)), len(each)) for source, each in sources.items()}
-        for name, sources in values.items()
-    }
-
-
-def table(rows: Sequence[Row]) -> str:
-    """The means as text, one score a line, one source a column."""
-    found = means(rows)
-    sources = list(dict.fromkeys(source for each in found.values() for source in each))
-    wide = max([len(name) for name in found], default=5)
-    lines = [" ".join([f"{'score':<{wide}}", *(f"{source:>16}" for source in sources)])]
-    for name, each in found.items():
-        cells = (f"{each[s][0]:.3f} (n {each[s][1]})" if s in each else "-" for s in sources)
-        lines.append(" ".join([f"{name:<{wide}}", *(f"{cell:>16}" for cell in cells)]))
-    return "\n".join(lines)
-
-
-def page(rows: Sequence[Row], title: str) -> str:
-    """An HTML page: the table, then every prompt with the strips (files beside the page) of its sources."""
-    parts = [
-        f"<!doctype html><meta charset=utf-8><title>{html.escape(title)}</title>",
-        "<style>body{font:14px sans-serif;max-width:60em;margin:2em auto}",
-        "img{display:block;image-rendering:pixelated}</style>",
-        f"<h1>{html.escape(title)}</h1><pre>{html.escape(table(rows))}</pre>",
-    ]
-    for row in sorted(rows, key=lambda row: row["index"]):
-        parts.append(f"<p>{html.escape(row['prompt'])}</p>")
-        for source, scores in row["scores"].items():
-            said = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
-            strip = html.escape(row.get("strips", {}).get(source, ""))
-            parts.append(f'<img src="{strip}" alt="{html.escape(source)}" width=768><small>{html.escape(said)}</small>')
-    return "\n".join(parts) + "\n"
+def _rows(path: Path) -> Iterator[Row]:
+    """What was judged before; a last line that a killed process left unfinished is dropped."""
+    if not path.exists():
+        return
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        write_text(path, whole)
+    yield from map(json.loads, whole.splitlines())

@@ -47,7 +47,7 @@ class Fields:
 
     heat: Tensor
     """(B, K, T, h, w): a thing of this kind has its centre here."""
-    place: Tensor
+    offset: Tensor
     """(B, 2, T, h, w): x and y of the centre within its position, 0 to 1."""
     height: Tensor
     """(B, 1, T, h, w): logarithm of the thing's height in pictures' heights."""
@@ -58,7 +58,7 @@ class Fields:
     scene: dict[str, Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sighting:
     """One thing as read from a clip."""
 
@@ -110,7 +110,7 @@ class Reader(nn.Module):
         self.up = nn.Conv3d(2 * width, width, 1)
         self.after = nn.Sequential(*(Block(width) for _ in range(config.fine)))
         self.norm = nn.GroupNorm(8, width)
-        parts = {"heat": len(config.kinds), "place": 2, "height": 1, "colour": len(config.colours)}
+        parts = {"heat": len(config.kinds), "offset": 2, "height": 1, "colour": len(config.colours)}
         parts |= {"motion": len(config.motions), "heading": 1}
         self.heads = nn.ModuleDict({name: nn.Conv3d(width, count, 1) for name, count in parts.items()})
         nn.init.constant_(self.heads["heat"].bias, -4.0)  # type: ignore[arg-type]  # nearly everywhere is nothing
@@ -180,7 +180,7 @@ class Reader(nn.Module):
             pick = lambda name: getattr(fields, name)[b][(slice(None), *at)]  # noqa: B023, E731  (., P)
             centre = np.full((frames, 2), np.nan, np.float32)
             corner = torch.stack([at[2], at[1]])  # (2, P)
-            where = (corner + pick("place").clamp(0, 1)) / fields.heat.shape[3]
+            where = (corner + pick("offset").clamp(0, 1)) / fields.heat.shape[3]
             centre[at[0].numpy()] = where.T.numpy()
             said.append(
                 Sighting(

@@ -15,6 +15,7 @@ from praxino.diffusion.path import PathName
 from praxino.diffusion.sampling import SamplerName
 from praxino.errors import CheckpointError
 from praxino.models.dit import DiT, DiTConfig
+from praxino.models.reader import Reader, ReaderConfig
 from praxino.models.text import TextConfig, TextEncoder
 from praxino.models.vae import VAE, VAEConfig
 from praxino.storage import checkpoint
@@ -61,14 +62,19 @@ class Bundle:
 
 
 def read_vae(folder: Path) -> VAE:
-    """An autoencoder by itself; errors as in `read`."""
-    return _read(folder, VAE, VAEConfig)
+    """A model's autoencoder by itself; errors as in `read`."""
+    return _read(folder / "vae", VAE, VAEConfig)
+
+
+def read_reader(folder: Path) -> Reader:
+    """A reader of the diorama; errors as in `read`."""
+    return _read(folder / "reader", Reader, ReaderConfig)
 
 
 def read(folder: Path) -> Bundle:
     """Load every part strictly; raises `CheckpointError` naming what is missing or damaged."""
     config = checkpoint.read_config(folder, BundleConfig)
-    vae = read_vae(folder / "vae")
+    vae = read_vae(folder)
     dit = _read(folder / "dit", DiT, DiTConfig)
     text = _read(folder / "text", TextEncoder, TextConfig)
     if problem := mismatch(vae.config, dit.config, text.config):

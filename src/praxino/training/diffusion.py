@@ -77,7 +77,7 @@ class Diffusion:
         self.config = config
         self.device = torch.device(device)
         self.path = PATHS[config.bundle.path]()
-        self.vae: VAE = bundle.read_vae(vae / "vae").to(self.device)
+        self.vae: VAE = bundle.read_vae(vae).to(self.device)
         if problem := bundle.mismatch(self.vae.config, config.dit, config.text):
             raise InputError(problem, "a run's networks must fit the autoencoder that it is given")
         size = config.bundle

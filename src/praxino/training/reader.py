@@ -34,7 +34,7 @@ class ReaderStageConfig(Config):
     every_pair: float = Field(
         0.5, ge=0, le=1, description="part of the clips that may hold any pair, held-out ones too"
     )
-    round_trips: float = Field(0.3, ge=0, le=1, description="part of the batches that went through the autoencoder")
+    round_trips: float = Field(0.125, ge=0, le=1, description="part of every batch that goes through the autoencoder")
     noise: float = Field(0.25, ge=0, description="largest standard deviation of added noise, of a range of 2")
     blur: float = Field(1.2, ge=0, description="largest standard deviation of blur, pixels")
 
@@ -47,7 +47,7 @@ class Truth:
     heat: Tensor
     ignore: Tensor
     centres: Tensor
-    place: Tensor
+    offset: Tensor
     height: Tensor
     colour: Tensor
     motion: Tensor
@@ -79,7 +79,7 @@ class ReaderStage:
         if init:
             checkpoint.fill(self.module, checkpoint.read_tensors(init / "reader"), str(init / "reader"))
         self.module.to(self.device)
-        self.vae: VAE = bundle.read_vae(vae / "vae").to(self.device)
+        self.vae: VAE = bundle.read_vae(vae).to(self.device)
 
     def batch(self, step: int) -> Truth:
         config = self.config
@@ -91,9 +91,9 @@ class ReaderStage:
         clips = np.stack([render(scene, config.size, config.size) for scene in scenes])
         clips = np.stack([_spoiled(clip, rng, config.noise, config.blur) for clip in clips])
         tensor = to_tensor(clips).to(self.device)
-        if rng.random() < config.round_trips:
+        if trips := round(config.round_trips * config.batch):
             with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
-                tensor = self.vae.decode(self.vae.encode(tensor)).float()
+                tensor[:trips] = self.vae.decode(self.vae.encode(tensor[:trips])).float()
         return truth(scenes, config.reader, tensor)
 
     def _part(self, rng: np.random.Generator) -> Literal["all", "train"]:
@@ -208,7 +208,7 @@ def losses(fields: Fields, batch: Truth) -> dict[str, Tensor]:
     at = lambda field: field[b, :, t, r, c]  # noqa: E731  (P, .)
     terms = {
         "heat": -((found + quiet) * free).sum() / count,
-        "place": F.l1_loss(at(fields.place), batch.place),
+        "offset": F.l1_loss(at(fields.offset), batch.offset),
         "height": F.l1_loss(at(fields.height), batch.height),
         "colour": F.cross_entropy(at(fields.colour), batch.colour),
         "motion": F.cross_entropy(at(fields.motion), batch.motion),

@@ -1,0 +1,89 @@
+"""One case of a suite becomes one row: a film of the model, and beside it what the measures say of better films.
+
+The same scene is judged three times: as the model's film of its caption, as its true rendering sent through the model's
+autoencoder (no film of this model can be better than that), and as the true rendering itself (what reader and measures
+find fault with there is their own fault).
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from praxino.data.clips import resized, strip, to_pixels, to_tensor
+from praxino.data.diorama import Scene, render
+from praxino.evaluation import diorama
+from praxino.evaluation.motion import motion
+from praxino.evaluation.suite import Case, Row
+from praxino.models.reader import Reader
+from praxino.models.vae import VAE
+from praxino.storage import bundle, checkpoint
+from praxino.storage.bundle import BundleConfig
+from praxino.storage.video import Video, write_picture
+
+Film = NDArray[np.uint8]
+Maker = Callable[[str, int], Video]
+"""A prompt and a seed become a film."""
+
+SEEN = 64
+"""Rows of the pictures that the reader was trained on."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Calling it loads what it needs and returns the judging function; it may be pickled.
+
+    ``films`` loads the model and returns its `Maker`. ``model`` is its folder (for the autoencoder and the shape of
+    its films), ``reader`` the reader's, and ``folder`` receives a strip of frames of every film below ``strips``.
+    """
+
+    films: Callable[[], Maker]
+    model: Path
+    reader: Path
+    folder: Path
+
+    def __call__(self) -> Callable[[Case], Row]:
+        config = checkpoint.read_config(self.model, BundleConfig)
+        vae, reader = bundle.read_vae(self.model), bundle.read_reader(self.reader)
+        return _Bench(self.films(), config, vae, reader, self.folder).row
+
+
+@dataclass(frozen=True)
+class _Bench:
+    make: Maker
+    config: BundleConfig
+    vae: VAE
+    reader: Reader
+    folder: Path
+
+    def row(self, case: Case) -> Row:
+        frames, height, width, fps = (getattr(self.config, name) for name in ("frames", "height", "width", "fps"))
+        scene = case.scene(frames, width / height, fps)
+        prompt = case.prompt(scene)
+        started = time.perf_counter()
+        made = self.make(prompt, case.seed).frames
+        seconds = time.perf_counter() - started
+        true = render(scene, height, width)
+        row: Row = {"name": case.name, "part": case.part, "prompt": prompt, "scores": {}, "strips": {}, "features": {}}
+        for source, film in (("model", made), ("autoencoder", self._through(true)), ("truth", true)):
+            row["scores"][source], row["features"][source] = self._scored(film, scene, fps)
+            row["strips"][source] = f"strips/{case.name}-{source}.png"
+            write_picture(self.folder / row["strips"][source], strip(film, 8))
+        return row | {"seconds": seconds}
+
+    @torch.inference_mode()
+    def _through(self, film: Film) -> Film:
+        return to_pixels(self.vae.decode(self.vae.encode(to_tensor(film[None]))))[0]
+
+    def _scored(self, film: Film, scene: Scene, fps: float) -> tuple[dict[str, float], list[float]]:
+        width = max(8, round(SEEN * film.shape[2] / film.shape[1] / 8) * 8)
+        small = resized(film, SEEN, width)
+        clip = to_tensor(small[None])
+        with torch.inference_mode():
+            features = self.reader.features(clip)[0]
+        found = diorama.scores(small, scene, self.reader.read(clip)[0]) | asdict(motion(film, fps))
+        return found, [round(float(value), 5) for value in features]

@@ -1,0 +1,124 @@
+"""What a suite's rows say: one tree of numbers, one table, one page to look at."""
+
+import html
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from praxino.evaluation.frechet import distances
+from praxino.evaluation.suite import Row
+from praxino.storage.checkpoint import write_text
+
+TITLES: Final = {"train": "pairs that training knew", "held-out": "held-out pairs", "rare": "rare pairs"}
+
+
+def means(rows: Sequence[Row]) -> dict[str, dict[str, tuple[float, int]]]:
+    """score -> source -> (mean, how many films had it), in the order in which scores first appear."""
+    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        for source, scores in row["scores"].items():
+            for name, value in scores.items():
+                values[name][source].append(value)
+    return {
+        name: {source: (float(np.mean(each)), len(each)) for source, each in sources.items()}
+        for name, sources in values.items()
+    }
+
+
+def far(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """measure -> source -> distance of its films' features from those of the true renderings of the same scenes."""
+    features = {name: np.array([row["features"][name] for row in rows]) for name in rows[0].get("features", {})}
+    true = features.pop("truth", None)
+    if true is None or len(rows) < 2:
+        return {}
+    each = {source: distances(true, found) for source, found in features.items()}
+    return {name: {source: found[name] for source, found in each.items()} for name in next(iter(each.values()))}
+
+
+def summary(rows: Sequence[Row]) -> dict[str, Any]:
+    """Everything a suite found, as a tree of plain values, fit for JSON."""
+    parts = {part: [row for row in rows if row["part"] == part] for part in dict.fromkeys(row["part"] for row in rows)}
+    notes = []
+    width = len(next(iter(rows[0].get("features", {}).values()), []))
+    if len(rows) <= width:
+        notes.append(
+            f"{len(rows)} films for {width} dimensions: the Fréchet distance is biased upwards, comparable only at "
+            "equal numbers; the kernel distance is not biased"
+        )
+    return {
+        "films": len(rows),
+        "seconds a film": float(np.median([row.get("seconds", 0.0) for row in rows])),
+        "scores": {part: means(each) for part, each in parts.items()},
+        "distances": far(rows),
+        "notes": notes,
+    }
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The `summary` as text: a block for each part of the suite, one score a line, one source a column."""
+    found = summary(rows)
+    blocks = []
+    for part, scores in found["scores"].items():
+        films = sum(row["part"] == part for row in rows)
+        cells = {name: {s: f"{_figure(v)} (n {n})" for s, (v, n) in each.items()} for name, each in scores.items()}
+        blocks.append(_block(f"{TITLES.get(part, part)}: {films} films", cells))
+    if found["distances"]:
+        cells = {name: {s: _figure(v) for s, v in each.items()} for name, each in found["distances"].items()}
+        blocks.append(_block("distance to the true renderings", cells))
+    blocks.append(f"{found['seconds a film']:.2f} seconds a film (median)")
+    return "\n\n".join([*blocks, *(f"note: {note}" for note in found["notes"])])
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3f}" if abs(value) >= 0.01 or value == 0 else f"{value:.1e}"
+
+
+def _block(title: str, cells: dict[str, dict[str, str]]) -> str:
+    sources = list(dict.fromkeys(source for each in cells.values() for source in each))
+    wide = max(len(title), *map(len, cells))
+    lines = [" ".join([f"{title:<{wide}}", *(f"{source:>16}" for source in sources)])]
+    for name, each in cells.items():
+        lines.append(" ".join([f"{name:<{wide}}", *(f"{each.get(source, '-'):>16}" for source in sources)]))
+    return "\n".join(lines)
+
+
+def write(folder: Path, rows: Sequence[Row], title: str) -> None:
+    """``index.html`` and ``scores.json`` into the folder where the rows' strips are."""
+    write_text(folder / "index.html", page(rows, title))
+    write_text(folder / "scores.json", json.dumps(summary(rows), indent=1) + "\n")
+
+
+def page(rows: Sequence[Row], title: str) -> str:
+    """An HTML page: the table, then every prompt with the strips (files beside the page) of its sources."""
+    parts = []
+    for row in rows:
+        parts.append(f"<h3>{html.escape(row['prompt'])}</h3>")
+        for source, scores in row["scores"].items():
+            said = f"{source}: " + ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
+            parts.append(figure(row.get("strips", {}).get(source, ""), said))
+    return document(title, table(rows), parts)
+
+
+def document(title: str, text: str, parts: Sequence[str]) -> str:
+    """A page of its own: a title, a table as text, and what follows it."""
+    return "\n".join(
+        [
+            f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>",
+            "<meta name=viewport content='width=device-width'><style>:root{color-scheme:light dark}",
+            "body{font:14px sans-serif;max-width:60em;margin:2em auto;padding:0 1em}pre{overflow:auto}",
+            "img{width:100%;image-rendering:pixelated}figure{margin:0 0 .5em}figcaption{opacity:.7}</style>",
+            f"<h1>{html.escape(title)}</h1><pre>{html.escape(text)}</pre>",
+            *parts,
+            "",
+        ]
+    )
+
+
+def figure(picture: str, said: str) -> str:
+    """One picture, a file beside the page, with what is said of it."""
+    text = html.escape(said)
+    return f'<figure><img src="{html.escape(picture)}" alt="{text}"><figcaption>{text}</figcaption></figure>'

@@ -1,0 +1,184 @@
+"""Two folders of films, real and made: how far apart they are, and how each moves.
+
+Whatever cannot be read is named, skipped and counted; what a few films cannot tell is left out and said.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from praxino.data.clips import strip
+from praxino.errors import InputError, MediaError
+from praxino.evaluation.features import Extractor
+from praxino.evaluation.frechet import NEIGHBOURS, distances
+from praxino.evaluation.motion import motion
+from praxino.evaluation.report import document, figure
+from praxino.log import logger
+from praxino.storage import video
+from praxino.storage.checkpoint import write_text
+
+ENDINGS: Final = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".gif", ".png", ".jpg", ".jpeg", ".webp"})
+
+
+@dataclass
+class Collection:
+    """What one folder holds, as numbers."""
+
+    folder: Path
+    features: list[NDArray[np.float64]] = field(default_factory=list)
+    motion: list[dict[str, float]] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    """``name: why`` of each file that could not be used."""
+    shapes: set[tuple[int, ...]] = field(default_factory=set)
+    """(frames, height, width) that occur."""
+    strips: list[NDArray[np.uint8]] = field(default_factory=list)
+    """Of the first films, a few frames side by side."""
+
+    @property
+    def rows(self) -> NDArray[np.float64]:
+        """(N, D): all features."""
+        return np.concatenate(self.features)
+
+
+def collect(folder: Path, extractor: Extractor, seen: Callable[[int, int], None] = lambda done, of: None) -> Collection:
+    """Read every film and picture below ``folder``, in the order of their names.
+
+    Parameters
+    ----------
+    seen : callable
+        Told after each file how many are done, of how many.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or nothing in it that can be used.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder", "name a folder of films or pictures")
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
+    if not paths:
+        raise InputError(f"{folder} holds no films or pictures", f"files ending in {' '.join(sorted(ENDINGS))}")
+    found = Collection(folder)
+    for done, path in enumerate(paths, 1):
+        try:
+            _add(found, path, extractor)
+        except (MediaError, InputError) as error:
+            logger.warning("skipped %s: %s", path, error)
+            found.skipped.append(f"{path.relative_to(folder)}: {error}")
+        seen(done, len(paths))
+    if not found.features:
+        raise InputError(f"{folder}: none of {len(paths)} files can be used ({found.skipped[0]})", "see above")
+    return found
+
+
+def _add(found: Collection, path: Path, extractor: Extractor) -> None:
+    film = video.read(path)
+    found.features.append(extractor.rows(film.frames))
+    found.shapes.add(film.frames.shape[:3])
+    if len(film.frames) >= 3:
+        found.motion.append(asdict(motion(film.frames, film.fps)))
+    if len(found.strips) < 8:
+        found.strips.append(strip(film.frames))
+
+
+def compare(real: Collection, fake: Collection) -> dict[str, Any]:
+    """All distances that so many films allow, as a tree of plain values, fit for JSON.
+
+    ``distances`` has for each measure the value of ``fake`` against ``real`` and, as the floor that no fakes can be
+    expected to go below, of one half of the real films against the other (at half the number of samples).
+
+    Raises
+    ------
+    InputError
+        If a folder holds a single film: a distance between distributions needs several.
+    """
+    for each in (real, fake):
+        if len(each.features) < 2:
+            raise InputError(f"{each.folder} holds one film that can be used", "a distance needs at least two")
+    halves = [np.concatenate(real.features[start::2]) for start in (0, 1)]
+    floor = distances(*halves) if min(map(len, halves)) > 1 else {}
+    between = distances(real.rows, fake.rows)
+    return {
+        "dimensions": real.rows.shape[1],
+        "sets": {name: _described(each) for name, each in (("real", real), ("fake", fake))},
+        "distances": {name: {"fake": value} | _given(floor, name) for name, value in between.items()},
+        "notes": list(_notes(real, fake)),
+    }
+
+
+def _given(floor: dict[str, float], name: str) -> dict[str, float]:
+    return {"real halves": floor[name]} if name in floor else {}
+
+
+def _described(each: Collection) -> dict[str, Any]:
+    frames, height, width = zip(*each.shapes, strict=True)
+    names = list(each.motion[0]) if each.motion else []
+    return {
+        "folder": str(each.folder),
+        "films": len(each.features),
+        "rows": len(each.rows),
+        "skipped": each.skipped,
+        "frames": [min(frames), max(frames)],
+        "sizes": sorted({f"{w}x{h}" for w, h in zip(width, height, strict=True)}),
+        "motion": {name: float(np.mean([m[name] for m in each.motion])) for name in names},
+    }
+
+
+def _notes(real: Collection, fake: Collection) -> Iterator[str]:
+    rows, width = min(len(real.rows), len(fake.rows)), real.rows.shape[1]
+    if rows <= width:
+        yield (
+            f"{rows} samples for {width} dimensions: Fréchet distances are biased upwards, comparable only at equal "
+            "numbers; the kernel distance is not biased"
+        )
+    if rows <= NEIGHBOURS:
+        yield f"{rows} samples: too few for precision, recall, density and coverage"
+    if len(real.shapes | fake.shapes) > 1:
+        yield "films of unequal sizes or lengths: each was resized to what the network sees, which shows in a distance"
+    for each in (real, fake):
+        if each.skipped:
+            yield f"{each.folder}: {len(each.skipped)} of {len(each.skipped) + len(each.features)} files skipped"
+
+
+def table(found: dict[str, Any]) -> str:
+    """What `compare` found, as text."""
+    real, fake = found["sets"]["real"], found["sets"]["fake"]
+    lines = [f"{'':26}{'real':>14}{'fake':>14}"]
+    for name in ("films", "rows"):
+        lines.append(f"{name:26}{real[name]:>14}{fake[name]:>14}")
+    lines.append(f"{'skipped':26}{len(real['skipped']):>14}{len(fake['skipped']):>14}")
+    lines.append(f"{'frames':26}{_range(real['frames']):>14}{_range(fake['frames']):>14}")
+    lines.append(f"{'sizes':26}{_sizes(real['sizes']):>14}{_sizes(fake['sizes']):>14}")
+    for name in {**real["motion"], **fake["motion"]}:
+        cells = (f"{s['motion'][name]:.4f}" if name in s["motion"] else "-" for s in (real, fake))
+        lines.append(f"{name:26}" + "".join(f"{cell:>14}" for cell in cells))
+    lines.append(f"\n{'distance to real':26}{'fake':>14}{'real halves':>14}")
+    for name, values in found["distances"].items():
+        cells = (f"{values[s]:.4f}" if s in values else "-" for s in ("fake", "real halves"))
+        lines.append(f"{name:26}" + "".join(f"{cell:>14}" for cell in cells))
+    return "\n".join([*lines, *(f"note: {note}" for note in found["notes"])])
+
+
+def _range(ends: list[int]) -> str:
+    return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]}-{ends[1]}"
+
+
+def _sizes(sizes: list[str]) -> str:
+    return sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes"
+
+
+def write(folder: Path, found: dict[str, Any], real: Collection, fake: Collection) -> None:
+    """What `compare` found as ``index.html`` and ``scores.json``, with strips of the first films."""
+    parts = []
+    for name, each in (("real", real), ("fake", fake)):
+        for number, pixels in enumerate(each.strips):
+            path = f"strips/{name}-{number}.png"
+            video.write_picture(folder / path, pixels)
+            parts.append(figure(path, name))
+    write_text(folder / "index.html", document(f"{fake.folder} against {real.folder}", table(found), parts))
+    write_text(folder / "scores.json", json.dumps(found, indent=1) + "\n")

@@ -1,0 +1,54 @@
+"""The judge: a film, its round trip and the truth, scored side by side, with pictures of each."""
+
+import functools
+
+import numpy as np
+from PIL import Image
+
+from praxino.data.diorama import render
+from praxino.evaluation.judge import Judge
+from praxino.evaluation.suite import cases
+from praxino.models.reader import Reader
+from praxino.storage.bundle import BUNDLED
+from praxino.storage.video import Video
+
+
+def truthful(case):
+    """A maker whose film of the case's prompt is the true one."""
+    scene = case.scene(17, 1.0, 8.0)
+
+    def make(prompt, seed):
+        assert prompt == case.prompt(scene)
+        return Video(render(scene, 64, 64), 8.0)
+
+    return make
+
+
+def test_a_true_film_scores_as_the_truth(tiny_reader, tmp_path):
+    case = cases("diorama", 1)[0]
+    row = Judge(functools.partial(truthful, case), BUNDLED / "diorama", tiny_reader, tmp_path)()(case)
+    assert row["scores"]["model"] == row["scores"]["truth"]
+    assert row["features"]["model"] == row["features"]["truth"]
+    assert len(row["features"]["autoencoder"]) == 4 * 8
+    assert row["seconds"] >= 0
+    for path in row["strips"].values():
+        assert np.asarray(Image.open(tmp_path / path)).shape == (64, 8 * 64, 3)
+
+
+def test_larger_films_are_reduced_to_what_the_reader_knows(tiny_reader, tmp_path, monkeypatch):
+    seen = []
+    read = Reader.read
+    monkeypatch.setattr(Reader, "read", lambda self, clip: seen.append(clip.shape) or read(self, clip))
+    folder = tmp_path / "wide"
+    config = (BUNDLED / "diorama" / "config.json").read_text().replace('"width":64', '"width":128')
+    config = config.replace('"width": 64', '"width": 128')
+    folder.mkdir()
+    (folder / "config.json").write_text(config)
+    (folder / "vae").symlink_to(BUNDLED / "diorama" / "vae")
+    case = cases("diorama", 1)[0]
+
+    def maker():
+        return lambda prompt, seed: Video(render(case.scene(17, 2.0, 8.0), 64, 128), 8.0)
+
+    Judge(maker, folder, tiny_reader, tmp_path)()(case)
+    assert set(seen) == {(1, 3, 17, 64, 128)}
