@@ -99,4 +99,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else bundle.BUNDLED / "diorama-reader")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else bundle.READER)

@@ -1,6 +1,7 @@
 """Put a finished run into the package: ``python docs/ship.py runs/diorama-64 0.2``.
 
-Copies the run's model as bfloat16 to ``src/praxino/bundled/diorama`` and draws its losses as ``docs/curves-0.2.png``.
+Copies the run's model (or its reader) as bfloat16 to ``src/praxino/bundled`` and draws its losses as
+``docs/curves-0.2.png`` (``docs/curves-reader-0.2.png``).
 """
 
 import json
@@ -10,31 +11,40 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from praxino.storage import bundle
+from praxino.storage import bundle, checkpoint
 
 HERE = Path(__file__).parent
-LOSSES = ("loss", "loss/q1", "loss/q2", "loss/q3", "loss/q4", "loss/pictures")
+LOSSES = {
+    "denoiser": ("loss", "loss/q1", "loss/q2", "loss/q3", "loss/q4", "loss/pictures"),
+    "reader": ("heat", "offset", "height", "colour", "motion", "heading", "camera", "light", "weather"),
+}
 
 
-def curves(run: Path, target: Path) -> None:
+def curves(run: Path, what: str, target: Path) -> None:
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
-    for name in LOSSES:
+    for name in LOSSES[what]:
         points = [(row["step"], row[name]) for row in rows if name in row]
-        axes.plot(*zip(*points, strict=True), label=name, linewidth=0.8)
-    axes.set(title="denoiser: loss, whole and by quarter of time", xlabel="step", yscale="log")
+        if points:
+            axes.plot(*zip(*points, strict=True), label=name, linewidth=0.8)
+    axes.set(title=f"{what}: losses", xlabel="step", yscale="log")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7)
     figure.savefig(target, dpi=100)
 
 
 def main(run: Path, edition: str) -> None:
-    model = bundle.read(run / "final")
-    target = bundle.BUNDLED / "diorama"
-    bundle.write(target, model.config, torch.bfloat16, vae=model.vae, dit=model.dit, text=model.text)
+    if (run / "final" / "reader").exists():
+        what, target = "reader", bundle.READER
+        reader = bundle.read_reader(run / "final")
+        checkpoint.save(target / "reader", reader.config, reader.state_dict(), torch.bfloat16)
+    else:
+        what, target = "denoiser", bundle.BUNDLED / "diorama"
+        model = bundle.read(run / "final")
+        bundle.write(target, model.config, torch.bfloat16, vae=model.vae, dit=model.dit, text=model.text)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     print(f"{target}: {size / 1e6:.2f} MB")
-    curves(run, HERE / f"curves-{edition}.png")
+    curves(run, what, HERE / f"curves-{'reader-' if what == 'reader' else ''}{edition}.png")
 
 
 if __name__ == "__main__":

@@ -48,4 +48,8 @@ def test_every_module_says_what_it_is():
 
 def test_bundled_models_are_small():
     bundled = Path(praxino.__file__).parent / "bundled"
-    assert sum(path.stat().st_size for path in bundled.rglob("*") if path.is_file()) <= 25_000_000
+    size = {
+        folder.name: sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) for folder in bundled.iterdir()
+    }
+    assert size["diorama"] <= 25_000_000
+    assert size["diorama-reader"] <= 10_000_000

@@ -290,7 +290,7 @@ def _judged(
     from praxino.storage.checkpoint import digest
 
     chosen = suite.cases(*asked)
-    model, eye = find(name), reader or bundle.BUNDLED / "diorama-reader"
+    model, eye = find(name), reader or bundle.READER
     bundle.read(model)  # what is damaged is said before anything is written
     bundle.read_reader(eye)
     judge = Judge(functools.partial(_maker, model, device), model, eye, folder)

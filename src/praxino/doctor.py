@@ -70,14 +70,19 @@ def _codecs() -> str:
 
 def _models() -> str:
     lines = []
-    for folder in sorted(path for path in bundle.BUNDLED.iterdir() if path.is_dir()):
+    for folder in (bundle.BUNDLED / name for name in bundle.bundled()):
         try:
             model = bundle.read(folder)
             count = sum(p.numel() for part in (model.vae, model.dit, model.text) for p in part.parameters())
             lines.append(f"{folder.name} ({count / 1e6:.1f} M parameters, {model.digest})")
         except PraxinoError as error:
             lines.append(f"{folder.name} FAILED: {error}")
-    return ", ".join(lines) or "none"
+    try:
+        count = sum(p.numel() for p in bundle.read_reader().parameters())
+        lines.append(f"{bundle.READER.name} ({count / 1e6:.1f} M parameters)")
+    except PraxinoError as error:
+        lines.append(f"{bundle.READER.name} FAILED: {error}")
+    return ", ".join(lines)
 
 
 def _film() -> str:

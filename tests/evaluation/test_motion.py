@@ -21,6 +21,7 @@ def test_a_still_film_is_still():
     assert still.dynamic < 0.01
     assert still.smoothness == pytest.approx(1, abs=1e-3)
     assert still.similarity_variance == pytest.approx(0)
+    assert still.consistency == pytest.approx(1)
 
 
 @pytest.mark.parametrize("speed", [1.0, 2.0])
@@ -36,7 +37,9 @@ def test_noise_flickers_and_shuffling_is_not_smooth():
     assert motion(noisy, 8.0).smoothness < clean.smoothness
     assert motion(shuffled, 8.0).smoothness < clean.smoothness
     jump = np.concatenate([film[:8], sample(0, 4).clip[8:]])
-    assert motion(jump, 8.0).similarity_variance > 10 * clean.similarity_variance
+    jumped = motion(jump, 8.0)
+    assert jumped.similarity_variance > 10 * clean.similarity_variance
+    assert jumped.consistency < clean.consistency - 0.1
 
 
 def test_pictures_have_no_motion():

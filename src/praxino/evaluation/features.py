@@ -69,7 +69,7 @@ def extractor(name: str, weights: Path | None = None) -> Extractor:
 
 
 def _reader(weights: Path | None) -> Callable[[Film], NDArray[np.float64]]:
-    reader = bundle.read_reader(weights or bundle.BUNDLED / "diorama-reader")
+    reader = bundle.read_reader(weights or bundle.READER)
     return lambda film: _numbers(lambda: reader.features(to_tensor(resized(film, 64, 64)[None])))
 
 

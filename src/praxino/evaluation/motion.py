@@ -1,4 +1,4 @@
-"""Motion in one film, without knowing what it shows: flicker, smoothness, how much moves, how steadily.
+"""Motion in one film, without knowing what it shows: flicker, smoothness, how much moves, what stays itself.
 
 Films are (T, H, W, 3) uint8. The measures follow VBench (Huang et al., arXiv 2311.17982) where it has one, with optical
 flow by Farnebäck in place of its networks, so that nothing has to be downloaded.
@@ -28,6 +28,8 @@ class Motion:
     """Fastest 5% of the motion between frames, in frame heights a second: 0 is a still picture."""
     similarity_variance: float
     """Variance of the similarity (correlation) of neighbouring frames: high where a film jumps."""
+    consistency: float
+    """0 to 1: how much of its colours each frame shares with the first one and with the one before, on the mean."""
 
 
 def motion(film: Film, fps: float) -> Motion:
@@ -47,6 +49,7 @@ def motion(film: Film, fps: float) -> Motion:
         smoothness=_smoothness(grey),
         dynamic=float(np.mean([_fastest(each) for each in flows])) / film.shape[1] * fps,
         similarity_variance=float(np.var([_correlation(a, b) for a, b in itertools.pairwise(film)])),
+        consistency=_consistency(film),
     )
 
 
@@ -81,6 +84,23 @@ def _smoothness(grey: NDArray[np.uint8]) -> float:
         )
         errors.append(np.abs((first.astype(np.float32) + second) / 2 - now).mean() / 255)
     return 1 - float(np.mean(errors))
+
+
+def _consistency(film: Film) -> float:
+    """VBench's subject consistency with histograms of Lab colours in place of a network's features."""
+    colours = [_colours(frame) for frame in film]
+    shared = [
+        (np.minimum(now, colours[0]).sum() + np.minimum(now, before).sum()) / 2
+        for before, now in itertools.pairwise(colours)
+    ]
+    return float(np.mean(shared))
+
+
+def _colours(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(8, 16, 16) shares of a frame's pixels by lightness and the two axes of colour."""
+    lab = cv2.cvtColor(frame, cv2.COLOR_RGB2LAB)
+    counts = cv2.calcHist([lab], [0, 1, 2], None, [8, 16, 16], [0, 256] * 3)
+    return np.asarray(counts / counts.sum(), np.float32)
 
 
 def _correlation(first: Film, second: Film) -> float:

@@ -73,8 +73,9 @@ def find(name: str | Path) -> Path:
         return BUNDLED / name  # even where a folder here has the same name: that one is ./NAME
     if str(name) and Path(name).is_dir():
         return Path(name)
-    names = ", ".join(sorted(path.name for path in BUNDLED.iterdir() if path.is_dir()))
-    raise CheckpointError(f"no model {str(name)!r}", f"a folder, or one of the bundled models: {names}")
+    raise CheckpointError(
+        f"no model {str(name)!r}", f"a folder, or one of the bundled models: {', '.join(bundle.bundled())}"
+    )
 
 
 def choose_device(name: str) -> torch.device:

@@ -24,7 +24,14 @@ M = TypeVar("M", bound=nn.Module)
 C = TypeVar("C", bound=Config)
 
 BUNDLED = Path(__file__).parent.parent / "bundled"
-"""Models that come with the package."""
+"""Where the models are that come with the package."""
+READER = BUNDLED / "diorama-reader"
+"""The reader that comes with it."""
+
+
+def bundled() -> list[str]:
+    """Names of the models that come with the package and make films."""
+    return sorted(path.name for path in BUNDLED.iterdir() if (path / checkpoint.CONFIG).exists())
 
 
 class BundleConfig(Config):
@@ -66,7 +73,7 @@ def read_vae(folder: Path) -> VAE:
     return _read(folder / "vae", VAE, VAEConfig)
 
 
-def read_reader(folder: Path) -> Reader:
+def read_reader(folder: Path = READER) -> Reader:
     """A reader of the diorama; errors as in `read`."""
     return _read(folder / "reader", Reader, ReaderConfig)
 
