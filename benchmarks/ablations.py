@@ -35,7 +35,7 @@ CHANGES: dict[str, list[str]] = {
     "AdamW": ["optimizer.matrices=adamw", "optimizer.lr=1e-3"],
     "other seeds": ["loop.seed=7"],
 }
-SHOWN = ("seconds a step", "frechet", "attributes", "kind", "colour", "motion", "binding", "count")
+SHOWN = ("seconds a step", "frechet", "attributes", "kind", "colour", "motion", "count", "popping")
 
 
 class Films:
@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--clips", type=int, default=8192)
+    parser.add_argument("--clips", type=int, default=4096)
     parser.add_argument("--samples", type=int, default=96)
     parser.add_argument("--only", nargs="*", choices=CHANGES, default=list(CHANGES))
     parser.add_argument("--folder", type=Path, default=Path("runs/ablations"))

@@ -220,7 +220,7 @@ def judged(way: Maker, samples: int, true: NDArray[np.float64], sheet: Path) -> 
             strips.append(strip(film))
     write_picture(sheet, np.concatenate(strips))
     far = distances(true, np.stack(features))
-    asked = ("attributes", "kind", "colour", "motion", "binding", "count")
+    asked = ("attributes", "kind", "colour", "motion", "binding", "count", "popping")
     return {
         **{name: far[name] for name in ("frechet", "kernel x 1000", "coverage", "density")},
         **{name: float(np.mean(scores[name])) for name in asked},

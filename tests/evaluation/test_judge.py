@@ -29,7 +29,8 @@ def test_a_true_film_scores_as_the_truth(tiny_reader, tmp_path):
     row = Judge(functools.partial(truthful, case), BUNDLED / "diorama", tiny_reader, tmp_path)()(case)
     assert row["scores"]["model"] == row["scores"]["truth"]
     assert row["features"]["model"] == row["features"]["truth"]
-    assert len(row["features"]["autoencoder"]) == 4 * 8
+    assert len(row["features"]["autoencoder"]) == len(row["features"]["others"]) == 4 * 8
+    assert row["features"]["others"] != row["features"]["truth"]
     assert row["seconds"] >= 0
     for path in row["strips"].values():
         assert np.asarray(Image.open(tmp_path / path)).shape == (64, 8 * 64, 3)

@@ -30,6 +30,7 @@ def test_cases_are_always_the_same_and_never_trained_on(suite):
     chosen = cases(suite, 12)
     assert chosen == cases(suite, 20)[:12]
     assert all(case.index >= UNSEEN for case in chosen)
+    assert len({(case.part, index) for case in chosen for index in (case.index, case.other)}) == 24
 
 
 def test_suites_hold_what_they_say():
@@ -94,10 +95,10 @@ def test_a_folder_keeps_to_one_model_and_suite(tmp_path):
 
 ROWS = [
     {"name": "a", "part": "train", "prompt": "A <red> ball.", "scores": {"model": {"kind": 1.0, "gravity": 0.5}},
-     "strips": {"model": "a.png"}, "features": {"model": [1.0, 0.0], "truth": [0.0, 0.0]}, "seconds": 2.0},
+     "strips": {"model": "a.png"}, "features": {"model": [1.0, 0.0], "others": [0.0, 0.0]}, "seconds": 2.0},
     {"name": "b", "part": "held-out", "prompt": "A cat.",
      "scores": {"model": {"kind": 0.0}, "truth": {"kind": 1.0}},
-     "features": {"model": [2.0, 0.0], "truth": [1.0, 0.0]}, "seconds": 3.0},
+     "features": {"model": [2.0, 0.0], "others": [1.0, 0.0]}, "seconds": 3.0},
 ]  # fmt: skip
 
 
@@ -113,7 +114,7 @@ def test_means_and_distances_are_told_apart():
 def test_table_and_page_show_means_and_counts(tmp_path):
     text = table(ROWS)
     assert "1.000 (n 1)" in text
-    assert "held-out pairs: 1 films" in text
+    assert "held-out pairs (1)" in text
     assert "2.50 seconds a film" in text
     shown = page(ROWS, "a & b")
     assert "A &lt;red&gt; ball." in shown
@@ -124,4 +125,4 @@ def test_table_and_page_show_means_and_counts(tmp_path):
 
 
 def test_cases_are_values():
-    assert Case("train", 3) == Case("train", 3)
+    assert Case("train", 3, 4) == Case("train", 3, 4)

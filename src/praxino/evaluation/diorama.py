@@ -42,12 +42,13 @@ def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
         ``place``, ``unheard pair``, ``bounce``, ``shadow``, ...), and errors, 0 at best: ``gravity`` and ``momentum``
         (relative), ``identity_drift`` (Lab units / 100), ``popping`` (things that appear or vanish, a film).
     """
-    wanted = [thing for thing in scene.things if scene.visible(thing).sum() >= 3]
-    pairs = matched(wanted, reading.things)
+    wanted = [thing for thing in scene.things if _centred(scene, thing).sum() >= 3]
+    pairs = matched(wanted, reading.things[: len(wanted)])  # its most prominent things, not any that flicker past
     found = {name: float(reading.scene[name] == value) for name, value in _said(scene).items()}
     if wanted:
         found |= _named(wanted, pairs)
-        found["count"] = float(len(reading.things) == len(wanted))
+        at_most = sum(bool(scene.visible(thing).any()) for thing in scene.things)  # an edge may be read, and may not
+        found["count"] = float(len(wanted) <= len(reading.things) <= at_most)
     if unheard := _unheard(scene, wanted, pairs, reading):
         found["unheard pair"] = float(np.mean(unheard))
     if scene.relation and (held := _relation(scene, pairs)) is not None:
@@ -59,6 +60,12 @@ def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
     found["popping"] = float(sum(popping(sighting, scene.aspect) for sighting in reading.things))
     named = [found[name] for name in ATTRIBUTES if name in found]
     return {"attributes": float(np.mean(named))} | found
+
+
+def _centred(scene: Scene, thing: Thing) -> NDArray[np.bool_]:
+    """(frames,): whether the thing's centre is within the view."""
+    x, y = scene.camera.seen(thing.position).T
+    return np.asarray((x >= 0) & (x < scene.aspect) & (y >= 0) & (y < 1))
 
 
 def _said(scene: Scene) -> dict[str, str]:

@@ -73,6 +73,8 @@ class _Bench:
             row["scores"][source], row["features"][source] = self._scored(film, scene, fps)
             row["strips"][source] = f"strips/{case.name}-{source}.png"
             write_picture(self.folder / row["strips"][source], strip(film, 8))
+        others = render(case.scene(frames, width / height, fps, other=True), height, width)
+        row["features"]["others"] = self._features(_as_seen(others))
         return row | {"seconds": seconds}
 
     @torch.inference_mode()
@@ -80,10 +82,15 @@ class _Bench:
         return to_pixels(self.vae.decode(self.vae.encode(to_tensor(film[None]))))[0]
 
     def _scored(self, film: Film, scene: Scene, fps: float) -> tuple[dict[str, float], list[float]]:
-        width = max(8, round(SEEN * film.shape[2] / film.shape[1] / 8) * 8)
-        small = resized(film, SEEN, width)
-        clip = to_tensor(small[None])
-        with torch.inference_mode():
-            features = self.reader.features(clip)[0]
-        found = diorama.scores(small, scene, self.reader.read(clip)[0]) | asdict(motion(film, fps))
-        return found, [round(float(value), 5) for value in features]
+        small = _as_seen(film)
+        reading = self.reader.read(to_tensor(small[None]))[0]
+        return diorama.scores(small, scene, reading) | asdict(motion(film, fps)), self._features(small)
+
+    @torch.inference_mode()
+    def _features(self, film: Film) -> list[float]:
+        return [round(float(value), 5) for value in self.reader.features(to_tensor(film[None]))[0]]
+
+
+def _as_seen(film: Film) -> Film:
+    """Of as many rows as the reader knows, and a width that it can take."""
+    return resized(film, SEEN, max(8, round(SEEN * film.shape[2] / film.shape[1] / 8) * 8))

@@ -25,7 +25,11 @@ def gravity(y: NDArray[np.floating], fps: float) -> float | None:
         return None
     first, drop = int(seen[0]), np.diff(y[seen])
     landed = np.flatnonzero((drop[:-1] > 0.02) & (drop[1:] <= 0.25 * drop[:-1]))
-    last = int(seen[landed[0] + 1]) if len(landed) else int(seen[-1])
+    last = int(seen[-1])
+    if len(landed):
+        impact = int(landed[0])  # it touches down in the step after this frame, or has done so in the one before
+        early = impact > 0 and drop[impact] < drop[impact - 1]
+        last = int(seen[impact if early else impact + 1])
     t = np.arange(first, last + 1)
     t = t[np.isfinite(y[t])]
     if len(t) < 4:

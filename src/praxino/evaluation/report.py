@@ -30,12 +30,12 @@ def means(rows: Sequence[Row]) -> dict[str, dict[str, tuple[float, int]]]:
 
 
 def far(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """measure -> source -> distance of its films' features from those of the true renderings of the same scenes."""
+    """measure -> source -> distance of its films' features from those of true renderings of other such scenes."""
     features = {name: np.array([row["features"][name] for row in rows]) for name in rows[0].get("features", {})}
-    true = features.pop("truth", None)
-    if true is None or len(rows) < 2:
+    others = features.pop("others", None)
+    if others is None or len(rows) < 2:
         return {}
-    each = {source: distances(true, found) for source, found in features.items()}
+    each = {source: distances(others, found) for source, found in features.items()}
     return {name: {source: found[name] for source, found in each.items()} for name in next(iter(each.values()))}
 
 
@@ -65,10 +65,10 @@ def table(rows: Sequence[Row]) -> str:
     for part, scores in found["scores"].items():
         films = sum(row["part"] == part for row in rows)
         cells = {name: {s: f"{_figure(v)} (n {n})" for s, (v, n) in each.items()} for name, each in scores.items()}
-        blocks.append(_block(f"{TITLES.get(part, part)}: {films} films", cells))
+        blocks.append(_block(f"{TITLES.get(part, part)} ({films})", cells))
     if found["distances"]:
         cells = {name: {s: _figure(v) for s, v in each.items()} for name, each in found["distances"].items()}
-        blocks.append(_block("distance to the true renderings", cells))
+        blocks.append(_block("distance to true renderings", cells))
     blocks.append(f"{found['seconds a film']:.2f} seconds a film (median)")
     return "\n\n".join([*blocks, *(f"note: {note}" for note in found["notes"])])
 

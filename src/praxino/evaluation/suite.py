@@ -31,18 +31,22 @@ FALLING = ("fall", "bounce", "throw")
 
 @dataclass(frozen=True)
 class Case:
-    """One film of a suite: of sample ``index`` of the world 0, from the noise of ``seed``."""
+    """One film of a suite: of sample ``index`` of the world 0, from the noise of ``seed``.
+
+    Sample ``other`` is of the same sort: films must not be held against the very scenes that they were asked for.
+    """
 
     part: Split
     index: int
+    other: int
     seed: int = 0
 
     @property
     def name(self) -> str:
         return f"{self.part}-{self.index - UNSEEN}-{self.seed}"
 
-    def scene(self, frames: int, aspect: float, fps: float) -> Scene:
-        return compose(0, self.index, frames, aspect, fps, self.part)
+    def scene(self, frames: int, aspect: float, fps: float, other: bool = False) -> Scene:
+        return compose(0, self.other if other else self.index, frames, aspect, fps, self.part)
 
     def prompt(self, scene: Scene) -> str:
         """A paragraph that says everything, in a wording that training did not use for this scene."""
@@ -105,9 +109,15 @@ def cases(suite: str, samples: int, seeds: int = 1) -> list[Case]:
     if suite not in SUITES:
         raise UnknownNameError("suite", suite, SUITES)
     parts, fits = SUITES[suite]
-    stream = (Case(parts[i % len(parts)], UNSEEN + 10_000 + i) for i in itertools.count())
-    chosen = itertools.islice((case for case in stream if fits(case.scene(17, 1.0, 8.0))), samples)
-    return [replace(case, seed=seed) for case in chosen for seed in range(seeds)]
+
+    def fitting(parts: Sequence[Split], start: int) -> Iterator[tuple[Split, int]]:
+        stream = ((parts[i % len(parts)], start + i) for i in itertools.count())
+        return ((part, index) for part, index in stream if fits(compose(0, index, part=part)))
+
+    others = {part: fitting([part], UNSEEN + 1_010_000) for part in parts}
+    chosen = itertools.islice(fitting(parts, UNSEEN + 10_000), samples)
+    found = [Case(part, index, next(others[part])[1]) for part, index in chosen]
+    return [replace(case, seed=seed) for case in found for seed in range(seeds)]
 
 
 def run(
