@@ -54,7 +54,7 @@ def measured(name: str, folder: Path, base: list[str], samples: int, true: np.nd
         config = recipes.recipe("diorama-64", [*base, *CHANGES[name]])
         stage = recipes.build(config, cache=folder.parent)
         torch.manual_seed(config.loop.seed)
-        for _ in loop.train(stage, config.loop, config.optimizer, path, resume=True):
+        for _ in loop.train(stage, config.loop, config.optimizer, path, any(path.glob("step-*"))):
             pass
         rows = [json.loads(line) for line in (path / "log.jsonl").read_text().splitlines()]
         seconds = float(np.median([row["seconds"] for row in rows]))

@@ -1,6 +1,6 @@
 """Put a finished run into the package: ``python docs/ship.py runs/diorama-64 0.2``.
 
-Copies the run's model (or its reader) as bfloat16 to ``src/praxino/bundled`` and draws its losses as
+Copies the run's model (or its autoencoder, or reader) as bfloat16 to ``src/praxino/bundled`` and draws its losses as
 ``docs/curves-0.2.png`` (``docs/curves-reader-0.2.png``).
 """
 
@@ -16,6 +16,7 @@ from praxino.storage import bundle, checkpoint
 HERE = Path(__file__).parent
 LOSSES = {
     "denoiser": ("loss", "loss/q1", "loss/q2", "loss/q3", "loss/q4", "loss/pictures"),
+    "autoencoder": ("pixels", "gradients", "kl"),
     "reader": ("heat", "offset", "height", "colour", "motion", "heading", "camera", "light", "weather"),
 }
 
@@ -40,11 +41,15 @@ def main(run: Path, edition: str) -> None:
         checkpoint.save(target / "reader", reader.config, reader.state_dict(), torch.bfloat16)
     else:
         what, target = "denoiser", bundle.BUNDLED / "diorama"
-        model = bundle.read(run / "final")
+        whole = (run / "final" / "dit").exists()
+        model = bundle.read(run / "final" if whole else target)
+        if not whole:
+            what, model.vae = "autoencoder", bundle.read_vae(run / "final")
         bundle.write(target, model.config, torch.bfloat16, vae=model.vae, dit=model.dit, text=model.text)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     print(f"{target}: {size / 1e6:.2f} MB")
-    curves(run, what, HERE / f"curves-{'reader-' if what == 'reader' else ''}{edition}.png")
+    prefix = "" if what == "denoiser" else f"{what}-"
+    curves(run, what, HERE / f"curves-{prefix}{edition}.png")
 
 
 if __name__ == "__main__":

@@ -81,6 +81,11 @@ def test_folders_that_cannot_be_used(folders, tmp_path):
         compare(collect(folders / "real", COLOURS), collect(tmp_path, COLOURS))
 
 
+def test_a_distance_is_called_by_its_published_name(folders):
+    real = collect(folders / "real", Extractor("FVD", COLOURS.rows))
+    assert "FVD, endless samples" in table(compare(real, real))
+
+
 def test_the_page_shows_both(folders, tmp_path):
     real, fake = (collect(folders / name, COLOURS) for name in ("real", "fake"))
     found = compare(real, fake)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from praxino.errors import CheckpointError, TrainingError
+from praxino.errors import CheckpointError, InputError, TrainingError
 from praxino.recipes import Sources, build, recipe, samples
 from praxino.storage.checkpoint import read_tensors
 from praxino.training.loop import LoopConfig, train
@@ -95,6 +95,23 @@ def test_the_autoencoder_resumes_bit_for_bit(tmp_path):
     assert len(saved["mean"]) == len(saved["std"]) == 16
     assert (tmp_path / "whole" / "samples" / "0000005.png").stat().st_size > 1000
     assert list((tmp_path / "whole" / "tensorboard").iterdir())
+
+
+def test_a_decoder_alone_leaves_the_latents_as_they_are(tmp_path):
+    def go(name, *settings, init=None):
+        config = recipe("diorama-vae", [*TINY_VAE, "loop.steps=2", *settings])
+        list(train(build(config, Sources(init=init)), config.loop, config.optimizer, tmp_path / name))
+        return tmp_path / name / "final"
+
+    old = go("old")
+    new = go("new", "stage.decoder_only=true", "stage.seed=1", init=old)
+    first, second = (read_tensors(folder / "vae") for folder in (old, new))
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]) == name.startswith(("encoder", "quant")), name
+    one, other = (json.loads((folder / "vae" / "config.json").read_text()) for folder in (old, new))
+    assert (one["mean"], one["std"]) == (other["mean"], other["std"])
+    with pytest.raises(InputError, match="no encoder to leave as it is"):
+        go("none", "stage.decoder_only=true")
 
 
 def test_training_continues_from_given_weights(tiny_model, tmp_path):

@@ -28,10 +28,10 @@ BATCH: Final = 16
 
 @dataclass(frozen=True)
 class Extractor:
-    """``name`` as asked for, ``width`` of a row, and ``rows``: a film (T, H, W, 3) to (N, width), N = T for networks
-    that see pictures, 1 for those that see films."""
+    """``rows`` takes a film (T, H, W, 3) to (N, D): N = T for networks that see pictures, 1 for those that see films.
+    ``called`` is the name that the Fréchet distance has on them."""
 
-    name: str
+    called: str
     rows: Callable[[Film], NDArray[np.float64]]
 
 
@@ -65,7 +65,7 @@ def extractor(name: str, weights: Path | None = None) -> Extractor:
         raise InputError(f"{name} needs its weights", f"--weights {FILES[name]}")
     if weights is not None and not weights.exists():
         raise CheckpointError(f"no such file: {weights}", f"{name} takes {FILES[name]}")
-    return Extractor(name, EXTRACTORS[name](weights))
+    return Extractor(CALLED[name], EXTRACTORS[name](weights))
 
 
 def _reader(weights: Path | None) -> Callable[[Film], NDArray[np.float64]]:
@@ -155,6 +155,7 @@ EXTRACTORS: Final[dict[str, Callable[[Path | None], Callable[[Film], NDArray[np.
     "i3d": _i3d,
     "clip": _clip,
 }
+CALLED: Final = {"reader": "Fréchet, diorama-reader", "inception": "FID", "i3d": "FVD", "clip": "CLIP-FID"}
 FILES: Final = {
     "reader": "a folder of praxino train diorama-reader",
     "inception": "inception-2015-12-05.pt, the TorchScript file",

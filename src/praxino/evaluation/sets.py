@@ -30,6 +30,8 @@ class Collection:
     """What one folder holds, as numbers."""
 
     folder: Path
+    called: str
+    """What the Fréchet distance on these features is called."""
     features: list[NDArray[np.float64]] = field(default_factory=list)
     motion: list[dict[str, float]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -63,7 +65,7 @@ def collect(folder: Path, extractor: Extractor, seen: Callable[[int, int], None]
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
     if not paths:
         raise InputError(f"{folder} holds no films or pictures", f"files ending in {' '.join(sorted(ENDINGS))}")
-    found = Collection(folder)
+    found = Collection(folder, extractor.called)
     for done, path in enumerate(paths, 1):
         try:
             _add(found, path, extractor)
@@ -104,6 +106,7 @@ def compare(real: Collection, fake: Collection) -> dict[str, Any]:
     floor = distances(*halves) if min(map(len, halves)) > 1 else {}
     between = distances(real.rows, fake.rows)
     return {
+        "called": real.called,
         "dimensions": real.rows.shape[1],
         "sets": {name: _described(each) for name, each in (("real", real), ("fake", fake))},
         "distances": {name: {"fake": value} | _given(floor, name) for name, value in between.items()},
@@ -160,7 +163,7 @@ def table(found: dict[str, Any]) -> str:
     lines.append(f"\n{'distance to real':26}{'fake':>14}{'real halves':>14}")
     for name, values in found["distances"].items():
         cells = (f"{values[s]:.4f}" if s in values else "-" for s in ("fake", "real halves"))
-        lines.append(f"{name:26}" + "".join(f"{cell:>14}" for cell in cells))
+        lines.append(f"{name.replace('frechet', found['called']):26}" + "".join(f"{cell:>14}" for cell in cells))
     return "\n".join([*lines, *(f"note: {note}" for note in found["notes"])])
 
 

@@ -18,6 +18,7 @@ from praxino.config import Config
 from praxino.data.clips import strip, to_pixels, to_tensor
 from praxino.data.diorama import compose, render
 from praxino.data.diorama.split import UNSEEN
+from praxino.errors import InputError
 from praxino.models.vae import VAE, FrameAttention, ResidualBlock, VAEConfig
 from praxino.shapes import VideoShape
 from praxino.storage import checkpoint
@@ -43,6 +44,9 @@ class AutoencoderConfig(Config):
     buckets: tuple[Bucket, ...] = Field(strict=False, min_length=1, description="taken in turn")
     last: tuple[Bucket, ...] = Field((), strict=False, description="taken in turn from step `whole_from` on")
     whole_from: int = Field(0, ge=0)
+    decoder_only: bool = Field(
+        False, description="leave the encoder as it is: denoisers trained on its latents still fit"
+    )
 
     @model_validator(mode="after")
     def _buckets_fit(self) -> "AutoencoderConfig":
@@ -68,10 +72,16 @@ class Autoencoder:
         self.device = torch.device(device)
         torch.manual_seed(config.seed)
         self.module = VAE(config.vae)
+        self.known = checkpoint.read_config(init / "vae", VAEConfig) if init else None
         if init:
             checkpoint.fill(self.module, checkpoint.read_tensors(init / "vae"), str(init / "vae"))
         else:
             _begin_near_identity(self.module)
+        if config.decoder_only:
+            if init is None:
+                raise InputError("stage.decoder_only: there is no encoder to leave as it is", "--init FOLDER names one")
+            self.module.encoder.requires_grad_(False)
+            self.module.quant.requires_grad_(False)
         _channels_last(self.module)
         self.module.to(self.device)
 
@@ -117,8 +127,9 @@ class Autoencoder:
         return np.concatenate(rows, axis=0)
 
     def save(self, folder: Path) -> None:
-        """Writes ``vae/``, with the statistics of the latents measured now."""
-        mean, std = self._statistics()
+        """Writes ``vae/``, with the statistics of its latents, measured now unless the encoder is an old one."""
+        kept = self.known if self.config.decoder_only else None
+        mean, std = (kept.mean, kept.std) if kept else self._statistics()
         config = self.config.vae.model_copy(update={"mean": mean, "std": std})
         checkpoint.save(folder / "vae", config, self.module.state_dict())
 
