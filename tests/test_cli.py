@@ -397,7 +397,7 @@ def test_evaluating_a_model_prints_a_table_and_goes_on_where_it_stopped(praxino,
     assert Path("ev/rows.jsonl").read_text().startswith(first)
     code, out, err = praxino(*ask, "--suite", "rare")
     assert code == 2
-    assert "ev holds an evaluation of other weights or another suite" in err
+    assert "ev holds an evaluation of other weights, another suite" in err
 
 
 def test_comparing_two_folders(praxino, here):

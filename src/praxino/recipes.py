@@ -75,6 +75,9 @@ def diorama_64() -> TrainConfig:
             bundle=BundleConfig(name="diorama", guidance=3.0),
             dit=DiTConfig(width=256, heads=4, layers=7, ffn=704, text_width=192, time_features=128),
             text=TextConfig(vocabulary=vocabulary(), length=64),
+            tags=0.1,
+            paragraphs=0.5,
+            clips=36864,
         ),
         loop=LoopConfig(steps=3600),
         optimizer=OptimizerConfig(lr=3e-3),
@@ -82,9 +85,10 @@ def diorama_64() -> TrainConfig:
 
 
 def diorama_reader() -> TrainConfig:
-    """The reader of the diorama: which things, colours and motions a clip shows, and where; 1.9 M parameters.
+    """The reader of the diorama: which things, colours and motions a clip shows, and where; 1.6 M parameters.
 
-    ``praxino train diorama-reader``: not yet run to its end.
+    ``praxino train diorama-reader``: two CPU cores, 67 minutes beside other work. Expect a loss of 2.6 at step 500, 1.3
+    at 1,500, 0.6 at the end; then 98.9% of attributes, centres within 0.6 pixels (``benchmarks/reader.py``).
     """
     return TrainConfig(
         stage=ReaderStageConfig(
@@ -102,7 +106,7 @@ def diorama_reader() -> TrainConfig:
                 },
             ),
         ),
-        loop=LoopConfig(steps=4000),
+        loop=LoopConfig(steps=2800),
         optimizer=OptimizerConfig(lr=2e-3),
     )
 

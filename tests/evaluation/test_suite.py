@@ -85,7 +85,7 @@ def test_a_folder_keeps_to_one_model_and_suite(tmp_path):
     first = Judged(suite="rare", model="a", reader="r")
     begin(tmp_path / "one", first)
     begin(tmp_path / "one", first)
-    with pytest.raises(InputError, match="other weights or another suite"):
+    with pytest.raises(InputError, match="other weights, another suite"):
         begin(tmp_path / "one", Judged(suite="rare", model="b", reader="r"))
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "holiday.txt").touch()

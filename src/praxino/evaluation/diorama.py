@@ -132,6 +132,8 @@ def _relation(scene: Scene, pairs: Sequence[Sighting | None]) -> float | None:
     if first is None or second is None:
         return 0.0
     x, other = first.track[:, 0], second.track[:, 0]
+    if not np.isfinite(x - other).any():
+        return 0.0  # never to be seen together
     match scene.relation.name:
         case "left of":
             return float(np.nanmedian(x) < np.nanmedian(other))

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
+import praxino
 from praxino.config import Config
 from praxino.data.diorama import Scene, caption, compose
 from praxino.data.diorama.split import UNSEEN, Split
@@ -59,6 +60,7 @@ class Judged(Config):
     suite: str
     model: str = Field(description="digest of the model's weights")
     reader: str = Field(description="digest of the reader's weights")
+    version: str = Field(praxino.__version__, description="of the measures")
 
 
 def begin(folder: Path, judged: Judged) -> None:
@@ -72,7 +74,9 @@ def begin(folder: Path, judged: Judged) -> None:
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).exists()):
         raise InputError(f"{folder} is not a folder of an evaluation", "-o names another")
     if (folder / CONFIG).exists() and read_config(folder, Judged) != judged:
-        raise InputError(f"{folder} holds an evaluation of other weights or another suite", "-o names another folder")
+        raise InputError(
+            f"{folder} holds an evaluation of other weights, another suite or version", "-o names another folder"
+        )
     write_config(folder, judged)
 
 
