@@ -283,6 +283,7 @@ def evaluate(
 def _judged(
     name: str, asked: tuple[str, int, int], reader: Path | None, folder: Path, processes: int, device: str, quiet: bool
 ) -> tuple[dict[str, Any], str]:
+    import praxino
     from praxino.evaluation import report, suite
     from praxino.evaluation.judge import Judge
     from praxino.generation.pipeline import find
@@ -294,7 +295,8 @@ def _judged(
     bundle.read(model)  # what is damaged is said before anything is written
     bundle.read_reader(eye)
     judge = Judge(functools.partial(_maker, model, device), model, eye, folder)
-    suite.begin(folder, suite.Judged(suite=asked[0], model=digest(model), reader=digest(eye)))
+    judged = suite.Judged(suite=asked[0], model=digest(model), reader=digest(eye), version=praxino.__version__)
+    suite.begin(folder, judged)
     rows = {}
     with _bar(quiet, asked[0], len(chosen)) as advance:
         for row in suite.run(chosen, judge, folder, processes):

@@ -82,11 +82,11 @@ def test_several_seeds_are_several_films_of_one_scene():
 
 
 def test_a_folder_keeps_to_one_model_and_suite(tmp_path):
-    first = Judged(suite="rare", model="a", reader="r")
+    first = Judged(suite="rare", model="a", reader="r", version="1")
     begin(tmp_path / "one", first)
     begin(tmp_path / "one", first)
     with pytest.raises(InputError, match="other weights, another suite"):
-        begin(tmp_path / "one", Judged(suite="rare", model="b", reader="r"))
+        begin(tmp_path / "one", Judged(suite="rare", model="b", reader="r", version="1"))
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "holiday.txt").touch()
     with pytest.raises(InputError, match="not a folder of an evaluation"):

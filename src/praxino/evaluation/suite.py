@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from pydantic import Field
 
-import praxino
 from praxino.config import Config
 from praxino.data.diorama import Scene, caption, compose
 from praxino.data.diorama.split import UNSEEN, Split
@@ -60,7 +59,7 @@ class Judged(Config):
     suite: str
     model: str = Field(description="digest of the model's weights")
     reader: str = Field(description="digest of the reader's weights")
-    version: str = Field(praxino.__version__, description="of the measures")
+    version: str = Field(description="of the package, whose measures they are")
 
 
 def begin(folder: Path, judged: Judged) -> None:
