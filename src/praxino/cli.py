@@ -303,9 +303,10 @@ def _judged(
             rows[row["name"]] = row
             advance(len(rows))
     ordered = [rows[case.name] for case in chosen]
-    report.write(folder, ordered, f"{name}: suite {asked[0]}, {len(chosen)} films")
+    found = report.summary(ordered)
+    report.write(folder, ordered, found, f"{name}: suite {asked[0]}, {len(chosen)} films")
     _say(f"wrote {folder / 'index.html'}, {folder / 'scores.json'}", quiet)
-    return report.summary(ordered), report.table(ordered)
+    return found, report.table(found)
 
 
 def _maker(model: Path, device: str) -> Callable[[str, int], Any]:

@@ -77,6 +77,7 @@ def diorama_64() -> TrainConfig:
             text=TextConfig(vocabulary=vocabulary(), length=64),
             tags=0.1,
             paragraphs=0.5,
+            keep_frames=0.15,
             clips=36864,
         ),
         loop=LoopConfig(steps=3600),

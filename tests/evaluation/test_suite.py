@@ -112,16 +112,17 @@ def test_means_and_distances_are_told_apart():
 
 
 def test_table_and_page_show_means_and_counts(tmp_path):
-    text = table(ROWS)
+    found = summary(ROWS)
+    text = table(found)
     assert "1.000 (n 1)" in text
     assert "held-out pairs (1)" in text
     assert "2.50 seconds a film" in text
-    shown = page(ROWS, "a & b")
+    shown = page(ROWS, found, "a & b")
     assert "A &lt;red&gt; ball." in shown
     assert 'src="a.png"' in shown
-    write(tmp_path, ROWS, "a & b")
+    write(tmp_path, ROWS, found, "a & b")
     assert "a &amp; b" in (tmp_path / "index.html").read_text()
-    assert json.loads((tmp_path / "scores.json").read_text())["films"] == 2
+    assert json.loads((tmp_path / "scores.json").read_text()) == found
 
 
 def test_cases_are_values():

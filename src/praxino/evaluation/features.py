@@ -24,6 +24,8 @@ from praxino.storage import bundle
 Film = NDArray[np.uint8]
 BATCH: Final = 16
 """Frames that a network for pictures takes at a time."""
+SEEN: Final = 64
+"""Rows of the pictures that the reader was trained on."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def extractor(name: str, weights: Path | None = None) -> Extractor:
     Parameters
     ----------
     name : str
-        ``reader``: the bundled reader, on films reduced to 64x64; 256 numbers a film. ``inception``: pool3 of
+        ``reader``: the bundled reader, on films of 64 rows; 256 numbers a film. ``inception``: pool3 of
         Inception as used for FID (Heusel et al., arXiv 1706.08500), 2048 numbers a frame. ``i3d``: logits of I3D
         trained on Kinetics-400 as used for FVD (Unterthiner et al., arXiv 1812.01717), 400 numbers a film of 10 frames
         or more. ``clip``: the projected picture embedding (Kynkäänniemi et al., arXiv 2203.06026), one row a frame.
@@ -70,7 +72,12 @@ def extractor(name: str, weights: Path | None = None) -> Extractor:
 
 def _reader(weights: Path | None) -> Callable[[Film], NDArray[np.float64]]:
     reader = bundle.read_reader(weights or bundle.READER)
-    return lambda film: _numbers(lambda: reader.features(to_tensor(resized(film, 64, 64)[None])))
+    return lambda film: _numbers(lambda: reader.features(to_tensor(as_seen(film)[None])))
+
+
+def as_seen(film: Film) -> Film:
+    """(T, H, W, 3) with as many rows as the reader knows, in its proportions but for a width that the reader takes."""
+    return resized(film, SEEN, max(8, round(SEEN * film.shape[2] / film.shape[1] / 8) * 8))
 
 
 def _inception(weights: Path | None) -> Callable[[Film], NDArray[np.float64]]:

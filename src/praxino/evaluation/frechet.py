@@ -43,13 +43,19 @@ def frechet(real: NDArray[np.floating], fake: NDArray[np.floating]) -> float:
         For fewer than two rows, unequal widths, or numbers that are not finite.
     """
     real, fake = _checked(real, fake)
-    if min(len(real), len(fake)) <= real.shape[1]:
-        logger.warning(
-            "note: %d samples for %d dimensions: the distance is biased upwards",
-            min(len(real), len(fake)),
-            real.shape[1],
-        )
+    if note := bias(min(len(real), len(fake)), real.shape[1]):
+        logger.warning("note: %s", note)
     return _between(real, fake)
+
+
+def bias(rows: int, width: int) -> str | None:
+    """What to say of a Fréchet distance between so few ``rows`` of ``width`` numbers that it is too large; or none."""
+    if rows > width:
+        return None
+    return (
+        f"{rows} samples for {width} dimensions: Fréchet distances are biased upwards, comparable only at equal "
+        "numbers; the kernel distance is not biased"
+    )
 
 
 def _between(real: Array, fake: Array) -> float:

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from praxino.data.clips import resized, strip, to_pixels, to_tensor
+from praxino.data.clips import strip, to_pixels, to_tensor
 from praxino.data.diorama import Scene, render
 from praxino.evaluation import diorama
+from praxino.evaluation.features import Film, as_seen
 from praxino.evaluation.motion import motion
 from praxino.evaluation.suite import Case, Row
 from praxino.models.reader import Reader
@@ -25,12 +24,8 @@ from praxino.storage import bundle, checkpoint
 from praxino.storage.bundle import BundleConfig
 from praxino.storage.video import Video, write_picture
 
-Film = NDArray[np.uint8]
 Maker = Callable[[str, int], Video]
 """A prompt and a seed become a film."""
-
-SEEN = 64
-"""Rows of the pictures that the reader was trained on."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,7 @@ class _Bench:
             row["strips"][source] = f"strips/{case.name}-{source}.png"
             write_picture(self.folder / row["strips"][source], strip(film, 8))
         others = render(case.scene(frames, width / height, fps, other=True), height, width)
-        row["features"]["others"] = self._features(_as_seen(others))
+        row["features"]["others"] = self._features(as_seen(others))
         return row | {"seconds": seconds}
 
     @torch.inference_mode()
@@ -82,15 +77,10 @@ class _Bench:
         return to_pixels(self.vae.decode(self.vae.encode(to_tensor(film[None]))))[0]
 
     def _scored(self, film: Film, scene: Scene, fps: float) -> tuple[dict[str, float], list[float]]:
-        small = _as_seen(film)
+        small = as_seen(film)
         reading = self.reader.read(to_tensor(small[None]))[0]
         return diorama.scores(small, scene, reading) | asdict(motion(film, fps)), self._features(small)
 
     @torch.inference_mode()
     def _features(self, film: Film) -> list[float]:
         return [round(float(value), 5) for value in self.reader.features(to_tensor(film[None]))[0]]
-
-
-def _as_seen(film: Film) -> Film:
-    """Of as many rows as the reader knows, and a width that it can take."""
-    return resized(film, SEEN, max(8, round(SEEN * film.shape[2] / film.shape[1] / 8) * 8))

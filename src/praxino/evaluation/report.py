@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from praxino.evaluation.frechet import distances
+from praxino.evaluation.frechet import bias, distances
 from praxino.evaluation.suite import Row
 from praxino.storage.checkpoint import write_text
 
@@ -42,30 +42,24 @@ def far(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
     """Everything a suite found, as a tree of plain values, fit for JSON."""
     parts = {part: [row for row in rows if row["part"] == part] for part in dict.fromkeys(row["part"] for row in rows)}
-    notes = []
     width = len(next(iter(rows[0].get("features", {}).values()), []))
-    if len(rows) <= width:
-        notes.append(
-            f"{len(rows)} films for {width} dimensions: the Fréchet distance is biased upwards, comparable only at "
-            "equal numbers; the kernel distance is not biased"
-        )
+    note = bias(len(rows), width)
     return {
         "films": len(rows),
+        "parts": {part: len(each) for part, each in parts.items()},
         "seconds a film": float(np.median([row.get("seconds", 0.0) for row in rows])),
         "scores": {part: means(each) for part, each in parts.items()},
         "distances": far(rows),
-        "notes": notes,
+        "notes": [note] if note else [],
     }
 
 
-def table(rows: Sequence[Row]) -> str:
-    """The `summary` as text: a block for each part of the suite, one score a line, one source a column."""
-    found = summary(rows)
+def table(found: dict[str, Any]) -> str:
+    """A `summary` as text: a block for each part of the suite, one score a line, one source a column."""
     blocks = []
     for part, scores in found["scores"].items():
-        films = sum(row["part"] == part for row in rows)
         cells = {name: {s: f"{_figure(v)} (n {n})" for s, (v, n) in each.items()} for name, each in scores.items()}
-        blocks.append(_block(f"{TITLES.get(part, part)} ({films})", cells))
+        blocks.append(_block(f"{TITLES.get(part, part)} ({found['parts'][part]})", cells))
     if found["distances"]:
         cells = {name: {s: _figure(v) for s, v in each.items()} for name, each in found["distances"].items()}
         blocks.append(_block("distance to true renderings", cells))
@@ -86,13 +80,13 @@ def _block(title: str, cells: dict[str, dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def write(folder: Path, rows: Sequence[Row], title: str) -> None:
-    """``index.html`` and ``scores.json`` into the folder where the rows' strips are."""
-    write_text(folder / "index.html", page(rows, title))
-    write_text(folder / "scores.json", json.dumps(summary(rows), indent=1) + "\n")
+def write(folder: Path, rows: Sequence[Row], found: dict[str, Any], title: str) -> None:
+    """``index.html`` and ``scores.json`` into the folder where the rows' strips are; ``found`` is their `summary`."""
+    write_text(folder / "index.html", page(rows, found, title))
+    write_text(folder / "scores.json", json.dumps(found, indent=1) + "\n")
 
 
-def page(rows: Sequence[Row], title: str) -> str:
+def page(rows: Sequence[Row], found: dict[str, Any], title: str) -> str:
     """An HTML page: the table, then every prompt with the strips (files beside the page) of its sources."""
     parts = []
     for row in rows:
@@ -100,7 +94,7 @@ def page(rows: Sequence[Row], title: str) -> str:
         for source, scores in row["scores"].items():
             said = f"{source}: " + ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
             parts.append(figure(row.get("strips", {}).get(source, ""), said))
-    return document(title, table(rows), parts)
+    return document(title, table(found), parts)
 
 
 def document(title: str, text: str, parts: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from praxino.data.clips import strip
 from praxino.errors import InputError, MediaError
 from praxino.evaluation.features import Extractor
-from praxino.evaluation.frechet import NEIGHBOURS, distances
+from praxino.evaluation.frechet import NEIGHBOURS, bias, distances
 from praxino.evaluation.motion import motion
 from praxino.evaluation.report import document, figure
 from praxino.log import logger
@@ -133,12 +133,9 @@ def _described(each: Collection) -> dict[str, Any]:
 
 
 def _notes(real: Collection, fake: Collection) -> Iterator[str]:
-    rows, width = min(len(real.rows), len(fake.rows)), real.rows.shape[1]
-    if rows <= width:
-        yield (
-            f"{rows} samples for {width} dimensions: Fréchet distances are biased upwards, comparable only at equal "
-            "numbers; the kernel distance is not biased"
-        )
+    rows = min(len(real.rows), len(fake.rows))
+    if note := bias(rows, real.rows.shape[1]):
+        yield note
     if rows <= NEIGHBOURS:
         yield f"{rows} samples: too few for precision, recall, density and coverage"
     if len(real.shapes | fake.shapes) > 1:

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from praxino.data.clips import to_pixels, to_tensor
+from praxino.data.clips import resized, to_pixels, to_tensor
 from praxino.diffusion.ddpm import Chain, cosine_betas, linear_betas
 from praxino.errors import InputError, UnknownNameError
 from praxino.storage.video import Video
@@ -53,8 +52,7 @@ def _reduced(frames: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
     rows, columns = frames.shape[1:3]
     scale = min(1.0, height / rows, 4 * height / columns)
     if scale < 1:
-        size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-        frames = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
+        frames = resized(frames, max(1, round(rows * scale)), max(1, round(columns * scale)))
     if len(frames) == 1:
         return frames
     rows, columns = (max(1, size // 2 * 2) for size in frames.shape[1:3])
