@@ -61,9 +61,11 @@ def world(folder: Path, count: int) -> World:
     path = folder / f"clips-{count}.npy"
     scenes = [compose(0, i) for i in range(count)]
     if not path.exists():
-        kept = np.lib.format.open_memmap(path, "w+", np.uint8, (count, 17, 64, 64, 3))
+        begun = path.with_suffix(".part")
+        kept = np.lib.format.open_memmap(begun, "w+", np.uint8, (count, 17, 64, 64, 3))
         for i, scene in enumerate(scenes):
             kept[i] = render(scene, 64, 64)
+        begun.rename(path)
     said = [caption(scene, 0, 0) for scene in scenes]
     return World(np.load(path, mmap_mode="r"), [[each.tags, each.sentence, each.paragraph] for each in said])
 

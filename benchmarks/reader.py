@@ -47,7 +47,7 @@ def facts(scene: Scene, reading: Reading) -> tuple[dict[str, list[float]], list[
         apart += list(gap * SIZE)
     # What shows for a frame or two is not asked for, but who sees it is not wrong.
     hardly = [scene.camera.seen(thing.position) for thing in scene.things]
-    extra = [each for each in free if all(_nearest([each], true)[1].mean() > REACH for true in hardly)]
+    extra = [each for each in free if not any(_near(each, true) for true in hardly)]
     right["nothing extra"].append(not extra)
     return right, apart
 
@@ -63,6 +63,11 @@ def _nearest(things: list[Sighting], true: NDArray[np.floating]) -> tuple[Sighti
         return None, np.zeros(0)
     _, thing, gap = min(gaps, key=lambda each: each[0])
     return thing, gap
+
+
+def _near(thing: Sighting, true: NDArray[np.floating]) -> bool:
+    _, gap = _nearest([thing], true)
+    return len(gap) > 0 and gap.mean() <= REACH
 
 
 @torch.inference_mode()

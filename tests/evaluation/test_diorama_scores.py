@@ -46,6 +46,14 @@ def test_relations_of_the_truth_hold(name):
     assert np.mean([h for h in held if h is not None]) > 0.9
 
 
+def test_a_relation_whose_things_do_not_both_show_is_not_asked_for():
+    scene = next(s for s in SCENES if s.relation and s.relation.name == "left of" and len(s.things) == 2)
+    away = scene.things[0].position + np.float32(5)
+    other = replace(scene, things=(replace(scene.things[0], position=away), scene.things[1], scene.things[1]))
+    assert "relation" in scores(film_of(scene), scene, read(scene))
+    assert "relation" not in scores(film_of(scene), other, read(other))
+
+
 def test_wrong_colours_and_missing_things_cost():
     scene = next(s for s in SCENES if len({t.colour for t in s.things}) == 2 == len(s.things))
     right = read(scene)

@@ -51,7 +51,8 @@ def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
         found["count"] = float(len(wanted) <= len(reading.things) <= at_most)
     if unheard := _unheard(scene, wanted, pairs, reading):
         found["unheard pair"] = float(np.mean(unheard))
-    if scene.relation and (held := _relation(scene, pairs)) is not None:
+    both = len(wanted) > 1 and all(a is b for a, b in zip(wanted[:2], scene.things[:2], strict=True))
+    if scene.relation and both and (held := _relation(scene, pairs)) is not None:
         found["relation"] = held
     found |= _physics(scene, wanted, pairs) | _shadow(film, scene, pairs)
     seen = [sighting for sighting in pairs if sighting is not None]
@@ -126,8 +127,6 @@ def _unheard(scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | N
 def _relation(scene: Scene, pairs: Sequence[Sighting | None]) -> float | None:
     """Whether the relation of the first two things is to be seen; None for those that need no more than the things."""
     assert scene.relation is not None
-    if len(pairs) < 2:
-        return None
     first, second = pairs[0], pairs[1]
     if first is None or second is None:
         return 0.0

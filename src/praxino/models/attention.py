@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 Pattern = Literal["full", "factorised", "block-causal"]
 Grid = tuple[int, int, int]
-Rotation = tuple[Tensor, Tensor]
+Rotation = Tensor
+"""cos + i sin of every token's angles: (tokens, 1, head / 2), complex64."""
 
 
 class RMSNorm(nn.Module):
@@ -38,7 +39,7 @@ def rope_frequencies(head: int, theta: float = 10000.0) -> tuple[Tensor, Tensor,
 
 
 def rotation(grid: Grid, head: int, device: torch.device) -> Rotation:
-    """cos and sin of every token's angles, (tokens, 1, head / 2), float32; tokens in (f, h, w) order."""
+    """The angles of all tokens of a grid, in (f, h, w) order, as a `Rotation`."""
     angles = [
         torch.outer(torch.arange(n, dtype=torch.float64), frequency)
         for n, frequency in zip(grid, rope_frequencies(head), strict=True)
@@ -52,14 +53,13 @@ def rotation(grid: Grid, head: int, device: torch.device) -> Rotation:
         ],
         dim=-1,
     ).reshape(f * h * w, 1, -1)
-    return table.cos().float().to(device), table.sin().float().to(device)
+    return torch.polar(torch.ones_like(table), table).to(torch.complex64).to(device)
 
 
 def rotate(x: Float[Tensor, "batch tokens heads head"], by: Rotation) -> Tensor:
-    """Turn neighbouring pairs of each head by the tokens' angles."""
-    cos, sin = by
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2).to(x.dtype)
+    """Turn neighbouring pairs of each head by the tokens' angles; as complex numbers that is one vectorised product."""
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * by).flatten(-2).to(x.dtype)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
