@@ -1,19 +1,22 @@
 """Is a transformer on latents worth it? Against a U-Net on pixels and a GAN: same clips, same minutes, as many weights.
 
 ``python benchmarks/baselines.py --minutes 10 --seeds 3``: each way is trained from nothing for so many minutes on the
-same clips of the diorama and the same machine, as often as there are seeds; then each makes films of the same
-sentences, which the reader reads. The transformer's autoencoder was trained before (the table says so); rendering and
-encoding the clips are not counted for anybody. What is finished stays in ``--folder`` and is not done again.
+same clips and captions of the diorama and the same machine, as often as there are seeds; then each makes films of the
+same sentences, which the reader reads. Beside them stand the true renderings and their round trips.
+
+The transformer's autoencoder was trained before, for 41 minutes: ``--head-start 41`` gives the others as much more.
+Rendering and encoding the clips are not counted for anybody. What is finished stays in ``--folder``.
 """
 
 import argparse
 import json
 import math
+import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,36 +27,44 @@ from torch import Tensor, nn
 
 from praxino import recipes
 from praxino.data.clips import strip, to_pixels, to_tensor
-from praxino.data.diorama import caption, compose, render
-from praxino.data.diorama.split import UNSEEN
+from praxino.data.diorama import Scene, compose, render
 from praxino.diffusion.guidance import guided
 from praxino.diffusion.objective import as_denoiser, draw_times, target
 from praxino.diffusion.path import PATHS, grid
 from praxino.diffusion.sampling import SAMPLERS
 from praxino.evaluation import diorama
 from praxino.evaluation.frechet import distances
-from praxino.evaluation.suite import cases
+from praxino.evaluation.suite import Case, cases
+from praxino.models.reader import Reader
 from praxino.models.text import TextEncoder
 from praxino.models.unet import UNet, UNetConfig
 from praxino.storage import bundle
 from praxino.storage.video import write_picture
-from praxino.training.diffusion import Diffusion, DiffusionConfig
+from praxino.training.diffusion import Diffusion, DiffusionConfig, worded
 from praxino.training.optimizer import EMA, OptimizerConfig, make_optimizer
 
 FLOW = PATHS["flow"]()
 STEPS, GUIDANCE = 20, 3.0
 
 
+def stage_config(count: int) -> recipes.TrainConfig:
+    """The bundled model's recipe, for films from sentences alone."""
+    plain = ("stage.pictures=0", "stage.keep_frames=0.0", "stage.keep_box=0.0")
+    return recipes.recipe("diorama-64", [f"stage.clips={count}", *plain])
+
+
 @dataclass
 class World:
-    """The clips that everybody learns from, rendered once."""
+    """The clips that everybody learns from, rendered once; their wording is new at every step."""
 
     clips: NDArray[np.uint8]
-    sentences: list[list[str]]
+    scenes: list[Scene]
+    config: DiffusionConfig
 
-    def draw(self, rng: np.random.Generator, count: int) -> tuple[Tensor, list[str]]:
+    def draw(self, seed: int, step: int, count: int) -> tuple[Tensor, list[str]]:
+        rng = np.random.default_rng([seed, step])
         chosen = rng.integers(len(self.clips), size=count)
-        said = ["" if rng.random() < 0.1 else str(rng.choice(self.sentences[i])) for i in chosen]
+        said = [worded(self.config, self.scenes[i], step * count + k, rng) for k, i in enumerate(chosen)]
         return to_tensor(self.clips[chosen]), said
 
 
@@ -66,8 +77,9 @@ def world(folder: Path, count: int) -> World:
         for i, scene in enumerate(scenes):
             kept[i] = render(scene, 64, 64)
         begun.rename(path)
-    said = [caption(scene, 0, 0) for scene in scenes]
-    return World(np.load(path, mmap_mode="r"), [[each.tags, each.sentence, each.paragraph] for each in said])
+    config = stage_config(count).stage
+    assert isinstance(config, DiffusionConfig)
+    return World(np.load(path, mmap_mode="r"), scenes, config)
 
 
 class Diffuser:
@@ -106,20 +118,13 @@ def sampled(network: nn.Module, text: Tensor, empty: Tensor, noise: Tensor) -> T
     return last.x
 
 
-class Maker(Protocol):
-    """What `judged` asks for films."""
-
-    def films(self, said: list[str], generator: torch.Generator) -> NDArray[np.uint8]: ...
-
-
 class Latent:
     """Ours: a diffusion transformer on latents."""
 
     batch = 64
 
     def __init__(self, data: World, folder: Path, seed: int) -> None:
-        config = recipes.recipe("diorama-64", [f"stage.clips={len(data.clips)}", "stage.pictures=0"])
-        stage = recipes.build(config, cache=folder)
+        stage = recipes.build(stage_config(len(data.clips)), cache=folder)
         assert isinstance(stage, Diffusion)
         self.stage = stage
         torch.manual_seed(seed)
@@ -140,11 +145,11 @@ class Pixel:
 
     def __init__(self, data: World, folder: Path, seed: int) -> None:
         torch.manual_seed(seed)
-        self.unet, self.text = UNet(UNetConfig(widths=(32, 96, 224), blocks=2)), _text()
+        self.unet, self.text = UNet(UNetConfig(widths=(32, 96, 224), blocks=2)), TextEncoder(data.config.text)
         module = nn.ModuleDict({"unet": self.unet, "text": self.text})
 
         def loss(number: int) -> Tensor:
-            x0, said = data.draw(np.random.default_rng([seed, number]), self.batch)
+            x0, said = data.draw(seed, number, self.batch)
             generator = _generator(seed, number)
             t, eps = draw_times(self.batch, generator, "logit-normal", 1.5), torch.randn(x0.shape, generator=generator)
             alpha, sigma = (part.view(-1, 1, 1, 1, 1) for part in (FLOW.alpha(t), FLOW.sigma(t)))
@@ -166,8 +171,7 @@ class Adversarial:
 
     def __init__(self, data: World, folder: Path, seed: int) -> None:
         torch.manual_seed(seed)
-        draw = lambda number: data.draw(np.random.default_rng([seed, number]), self.batch)  # noqa: E731
-        self.learner = GAN(_text(), draw)
+        self.learner = GAN(TextEncoder(data.config.text), lambda number: data.draw(seed, number, self.batch), seed)
 
     def films(self, said: list[str], generator: torch.Generator) -> NDArray[np.uint8]:
         return to_pixels(self.learner.made(said, generator))
@@ -178,12 +182,6 @@ WAYS: dict[str, type[Latent | Pixel | Adversarial]] = {
     "U-Net on pixels": Pixel,
     "GAN": Adversarial,
 }
-
-
-def _text() -> TextEncoder:
-    config = recipes.recipe("diorama-64").stage
-    assert isinstance(config, DiffusionConfig)
-    return TextEncoder(config.text)
 
 
 def _generator(seed: int, number: int) -> torch.Generator:
@@ -198,80 +196,114 @@ def trained(way: Latent | Pixel | Adversarial, minutes: float) -> dict[str, Any]
         number, bad = number + 1, bad + (not math.isfinite(loss))
         losses.append(loss)
     way.learner.finish()
-    weights = sum(p.numel() for p in way.learner.module.parameters())
+    weights = sum(p.numel() for p in way.learner.module.parameters()) / 1e6
     loss = float(np.mean(losses[-20:]))
-    return {"steps": number, "clips": number * way.batch, "not finite": bad, "loss": loss, "weights": weights}
+    return {"steps": number, "clips": number * way.batch, "not finite": bad, "loss": loss, "weights (M)": weights}
+
+
+Film = NDArray[np.uint8]
+SHOWN = ("attributes", "kind", "colour", "motion", "binding", "count", "presence", "popping")
+
+
+def asked(samples: int) -> list[Case]:
+    return [case for case in cases("diorama", 2 * samples) if case.part == "train"][:samples]
 
 
 @torch.inference_mode()
-def judged(way: Maker, samples: int, true: NDArray[np.float64], sheet: Path) -> dict[str, float]:
+def judged(make: Callable[[Scene, str, int], Film], chosen: list[Case], sheet: Path) -> dict[str, float]:
+    """Films of the chosen cases: how far from true renderings of other such scenes, and what the reader reads."""
     reader = bundle.read_reader()
-    scores: dict[str, list[float]] = {}
+    scores: dict[str, list[float]] = {name: [] for name in SHOWN}
     features, strips, seconds = [], [], []
-    chosen = [case for case in cases("diorama", 2 * samples) if case.part == "train"][:samples]
     for case in chosen:
         scene = case.scene(17, 1.0, 8.0)
         started = time.perf_counter()
-        film = way.films([case.prompt(scene)], torch.Generator().manual_seed(case.index))[0]
+        film = make(scene, case.prompt(scene), case.index)
         seconds.append(time.perf_counter() - started)
         clip = to_tensor(film[None])
-        features.append(reader.features(clip)[0].double().numpy())
-        for name, value in diorama.scores(film, scene, reader.read(clip)[0]).items():
-            scores.setdefault(name, []).append(value)
+        features.append(reader.features(clip).double().numpy())
+        found = diorama.scores(film, scene, reader.read(clip)[0])
+        for name in SHOWN:
+            scores[name] += [found[name]] if name in found else []
         if len(strips) < 8:
             strips.append(strip(film))
     write_picture(sheet, np.concatenate(strips))
-    far = distances(true, np.stack(features))
-    asked = ("attributes", "kind", "colour", "motion", "binding", "count", "popping")
+    far = distances(_others(chosen, reader), features)
     return {
         **{name: far[name] for name in ("frechet", "kernel x 1000", "coverage", "density")},
-        **{name: float(np.mean(scores[name])) for name in asked},
+        **{name: float(np.mean(each)) if each else math.nan for name, each in scores.items()},
         "seconds a film": float(np.median(seconds)),
     }
 
 
-@torch.inference_mode()
-def truth(count: int) -> NDArray[np.float64]:
-    reader = bundle.read_reader()
-    clips = (to_tensor(render(compose(0, UNSEEN + 500_000 + i), 64, 64)[None]) for i in range(count))
-    return torch.cat([reader.features(clip) for clip in clips]).double().numpy()
+def _others(chosen: list[Case], reader: Reader) -> list[NDArray[np.float64]]:
+    scenes = (case.scene(17, 1.0, 8.0, other=True) for case in chosen)
+    return [reader.features(to_tensor(render(scene, 64, 64)[None])).double().numpy() for scene in scenes]
 
 
-def runs(folder: Path, minutes: float, seeds: int, samples: int, clips: int) -> Iterator[dict[str, Any]]:
-    folder.mkdir(parents=True, exist_ok=True)
-    data, true = world(folder, clips), truth(2 * samples)
+def ceilings(chosen: list[Case], folder: Path) -> Iterator[dict[str, Any]]:
+    """What true renderings get, and their round trips through the transformer's autoencoder."""
+    vae = bundle.read_vae(bundle.BUNDLED / "diorama")
+
+    def trip(scene: Scene, said: str, seed: int) -> Film:
+        return to_pixels(vae.decode(vae.encode(to_tensor(render(scene, 64, 64)[None]))))[0]
+
+    yield {"way": "autoencoder"} | judged(trip, chosen, folder / "autoencoder.png")
+    yield {"way": "truth"} | judged(lambda scene, said, seed: render(scene, 64, 64), chosen, folder / "truth.png")
+
+
+def runs(folder: Path, minutes: float, head_start: float, seeds: int, data: World, chosen: list[Case]) -> Iterator[Any]:
     for seed in range(seeds):
         for name, make in WAYS.items():
-            path = folder / f"{make.__name__.lower()}-{minutes:g}-{seed}.json"
+            path = folder / f"{make.__name__.lower()}-{seed}.json"
             if not path.exists():
                 way = make(data, folder, seed)
-                found = {"way": name, "seed": seed} | trained(way, minutes)
-                found |= judged(way, samples, true, path.with_suffix(".png"))
+                found = {"way": name, "seed": seed}
+                found |= trained(way, minutes + (0 if make is Latent else head_start))
+                films = lambda scene, said, seed, way=way: way.films([said], torch.Generator().manual_seed(seed))[0]  # noqa: E731
+                found |= judged(films, chosen, path.with_suffix(".png"))
                 path.write_text(json.dumps(found, indent=1) + "\n")
             yield json.loads(path.read_text())
             print(f"{name}, seed {seed}: done", flush=True)
+
+
+def same_terms(folder: Path, terms: dict[str, Any]) -> None:
+    """Results of other terms must not be mixed with these."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "terms.json"
+    if path.exists() and json.loads(path.read_text()) != terms:
+        raise SystemExit(f"{folder} holds results of {path.read_text().strip()}: --folder names another")
+    path.write_text(json.dumps(terms) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--samples", type=int, default=320)
+    parser.add_argument("--samples", type=int, default=128)
     parser.add_argument("--clips", type=int, default=8192)
     parser.add_argument("--folder", type=Path, default=Path("runs/baselines"))
-    asked = parser.parse_args()
-    found = list(runs(asked.folder, asked.minutes, asked.seeds, asked.samples, asked.clips))
-    print(
-        f"\n{asked.minutes:g} minutes, {asked.clips} clips, {asked.samples} films, mean (spread) of {asked.seeds} seeds"
-    )
-    print(f"bfloat16, {torch.get_num_threads()} threads. The transformer's autoencoder (4.7 M) was trained before.")
-    print(f"{'':16}" + "".join(f"{name:>26}" for name in WAYS))
+    parser.add_argument("--head-start", type=float, default=0, help="minutes more for the ways without an autoencoder")
+    given = vars(parser.parse_args())
+    folder = given.pop("folder")
+    same_terms(folder, given)
+    chosen, data = asked(given["samples"]), world(folder, given["clips"])
+    found = list(runs(folder, given["minutes"], given["head_start"], given["seeds"], data, chosen))
+    found += ceilings(chosen, folder)
+    print(f"\n{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, bfloat16 in training")
+    print(", ".join(f"{name} {value:g}" for name, value in given.items()) + "; mean (spread) of the seeds")
+    print("before: the transformer's autoencoder, 4.7 M weights more, 41 minutes")
+    names = [*WAYS, "autoencoder", "truth"]
+    print(f"{'':16}" + "".join(f"{name:>24}" for name in names))
     for key in [key for key in found[0] if key not in ("way", "seed")]:
-        cells = []
-        for name in WAYS:
-            values = [each[key] for each in found if each["way"] == name]
-            cells.append(f"{np.mean(values):.4g} ({np.std(values):.2g})")
-        print(f"{key:16}" + "".join(f"{cell:>26}" for cell in cells))
+        cells = [_cell([each[key] for each in found if each["way"] == name and key in each]) for name in names]
+        print(f"{key:16}" + "".join(f"{cell:>24}" for cell in cells))
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return "-"
+    return f"{np.mean(values):.4g}" + (f" ({np.std(values):.2g})" if len(values) > 1 else "")
 
 
 if __name__ == "__main__":

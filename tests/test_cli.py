@@ -157,7 +157,7 @@ BAD = [
         ("train", "smoke", "--vae", "good", "--set", "stage.bundle.frames=50"),
         "frames=50: must be 4k+1",
     ),
-    ("more words than the model reads", ("generate", "red " * 60, "--model", "good"), "60 known words: at most 48"),
+    ("more words than the model reads", ("generate", "red " * 70, "--model", "good"), "70 known words: at most 64"),
     ("noise seed too large", ("noise", "plain.png", "--seed", str(2**70)), "--seed"),
     ("latents of another width", (*T, "stage.dit.channels=8"), "dit.channels 8, dit.out_channels 16: must be 16"),
     ("text of another width", (*T, "stage.dit.text_width=64"), "dit.text_width 64 must be text.width 32"),
@@ -188,6 +188,10 @@ BAD = [
         (*E, "--features", "i3d"),
         "i3d needs its weights. hint: --weights i3d_torchscript.pt",
     ),
+    ("weights for a model", ("evaluate", "good", "--weights", "text.txt"), "--weights changes nothing here"),
+    ("weights for the reader", (*E, "--weights", "text.txt"), "--weights changes nothing here"),
+    ("a suite of folders", (*E, "--suite", "rare"), "--suite changes nothing here"),
+    ("judging nowhere", ("evaluate", "good", "--reader", "eye", "--device", "tpu"), "tpu"),
     ("weights that are none", (*E, "--features", "i3d", "--weights", "text.txt"), "text.txt is not a TorchScript file"),
     ("init from nothing", ("train", "smoke", "--vae", "good", "--init", "nowhere"), "no model 'nowhere'"),
 ]
@@ -395,6 +399,10 @@ def test_evaluating_a_model_prints_a_table_and_goes_on_where_it_stopped(praxino,
     assert (code, err) == (0, "")
     assert json.loads(out)["films"] == 3 == len(list(Path("ev/strips").glob("*-model.png")))
     assert Path("ev/rows.jsonl").read_text().startswith(first)
+    Path("ev/rows.jsonl").write_text("{broken\n" + first)
+    code, out, err = praxino(*ask, "--samples", 3)
+    assert code == 2
+    assert "line 1 of ev/rows.jsonl is damaged" in err
     code, out, err = praxino(*ask, "--suite", "rare")
     assert code == 2
     assert "ev holds an evaluation of other weights, another suite" in err

@@ -78,9 +78,9 @@ class Critic(nn.Module):
 class GAN:
     """One step moves the critic (and the text encoder), then the generator."""
 
-    def __init__(self, text: TextEncoder, draw: Callable[[int], tuple[Tensor, list[str]]]) -> None:
+    def __init__(self, text: TextEncoder, draw: Callable[[int], tuple[Tensor, list[str]]], seed: int) -> None:
         width = text.config.width
-        self.text, self.draw = text, draw
+        self.text, self.draw, self.seed = text, draw, seed
         self.generator, self.critic = Generator(width), Critic(width)
         self.module = nn.ModuleDict({"generator": self.generator, "critic": self.critic, "text": text})
         seeing = [*self.critic.parameters(), *text.parameters()]
@@ -97,7 +97,7 @@ class GAN:
 
     def step(self, number: int, spent: float) -> float:
         clips, sentences = self.draw(number)
-        generator = torch.Generator().manual_seed(number)
+        generator = torch.Generator().manual_seed(1_000_003 * self.seed + number)
         with torch.autocast("cpu", torch.bfloat16):
             said = self._said(sentences).float()
             made = self.generator(torch.randn(len(clips), NOISE, generator=generator), said.detach()).float()

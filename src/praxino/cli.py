@@ -272,12 +272,19 @@ def evaluate(
     _hush(quiet)
     if (model is None) != (real is not None and fake is not None) or (model and (real or fake)):
         raise InputError("name a model, or two folders", "praxino evaluate diorama, or --real FOLDER --fake FOLDER")
+    of_folders = ("--features", features != "reader"), ("--weights", weights is not None)
+    of_a_model = ("--suite", suite != "diorama"), ("--samples", samples != 64), ("--seeds", seeds != 1)
+    idle = [name for name, given in (of_folders if model else (*of_a_model, ("--processes", processes != 1))) if given]
+    idle += ["--weights"] if weights and features == "reader" and not model else []
+    idle += ["--reader"] if reader and features != "reader" and not model else []
+    if idle:
+        raise InputError(f"{idle[0]} changes nothing here", "leave it out, or see praxino evaluate --help")
     if model is None:
         assert real is not None
         assert fake is not None
         found, text = _compared(real, fake, features, reader if features == "reader" else weights, output, quiet)
     else:
-        folder = output or Path("runs") / f"evaluate-{Path(model).name}-{suite}"
+        folder = output or Path("runs") / f"evaluate-{_called(Path(model))}-{suite}"
         found, text = _judged(model, (suite, samples, seeds), reader, folder, processes, device, quiet)
     typer.echo(json.dumps(found, indent=1) if json_ else text)
 
@@ -285,19 +292,21 @@ def evaluate(
 def _judged(
     name: str, asked: tuple[str, int, int], reader: Path | None, folder: Path, processes: int, device: str, quiet: bool
 ) -> tuple[dict[str, Any], str]:
-    import praxino
     from praxino.evaluation import report, suite
     from praxino.evaluation.judge import Judge
-    from praxino.generation.pipeline import find
+    from praxino.generation.pipeline import choose_device, find
     from praxino.storage import bundle
     from praxino.storage.checkpoint import digest
 
     chosen = suite.cases(*asked)
     model, eye = find(name), reader or bundle.READER
-    bundle.read(model)  # what is damaged is said before anything is written
+    network = bundle.read(model)  # what is damaged or does not fit is said before anything is written
+    size = network.config
+    for case in chosen:
+        network.text.check(case.prompt(case.scene(size.frames, size.width / size.height, size.fps)))
     bundle.read_reader(eye)
-    judge = Judge(functools.partial(_maker, model, device), model, eye, folder)
-    judged = suite.Judged(suite=asked[0], model=digest(model), reader=digest(eye), version=praxino.__version__)
+    judge = Judge(functools.partial(_maker, model, str(choose_device(device))), model, eye, folder)
+    judged = suite.Judged(suite=asked[0], model=digest(model), reader=digest(eye), measures=suite.measures())
     suite.begin(folder, judged)
     rows = {}
     with _bar(quiet, asked[0], len(chosen)) as advance:
@@ -309,6 +318,12 @@ def _judged(
     report.write(folder, ordered, found, f"{name}: suite {asked[0]}, {len(chosen)} films")
     _say(f"wrote {folder / 'index.html'}, {folder / 'scores.json'}", quiet)
     return found, report.table(found)
+
+
+def _called(model: Path) -> str:
+    """A name for a model's folder; what a run ends in is called after the run."""
+    whole = model.resolve()
+    return f"{whole.parent.name}-{whole.name}" if whole.name == "final" else whole.name
 
 
 def _maker(model: Path, device: str) -> Callable[[str, int], Any]:
@@ -326,10 +341,13 @@ def _compared(
     from praxino.evaluation.features import extractor
 
     network = extractor(features, weights)
+    if output and output.is_file():
+        raise InputError(f"{output} is a file", "-o names a folder")
     collections = []
     for folder in (real, fake):
         with _bar(quiet, folder.name, 1) as advance:
-            collections.append(sets.collect(folder, network, lambda done, of: advance(done, total=of)))
+            tell = lambda done, of, advance=advance: advance(done, total=of)  # noqa: E731
+            collections.append(sets.collect(folder, network, tell, output / "films" if output else None))
     found = sets.compare(*collections)
     if output:
         sets.write(output, found, *collections)

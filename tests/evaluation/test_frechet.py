@@ -1,5 +1,7 @@
 """Distances between sets of features: known Gaussians, a public implementation, sets that do or do not overlap."""
 
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -61,7 +63,8 @@ def test_frechet_is_a_distance(seed, width):
 
 
 def test_frechet_stays_finite_with_few_samples_and_says_so(caplog):
-    assert 0 <= frechet(RNG.normal(size=(5, 64)), RNG.normal(size=(7, 64))) < 1000
+    with caplog.at_level(logging.WARNING, "praxino"):
+        assert 0 <= frechet(RNG.normal(size=(5, 64)), RNG.normal(size=(7, 64))) < 1000
     assert "5 samples for 64 dimensions" in caplog.text
 
 

@@ -32,7 +32,7 @@ def _folders(tmp_path_factory):
 def test_damaged_files_are_named_skipped_and_counted(folders, caplog):
     with caplog.at_level(logging.WARNING):
         fake = collect(folders / "fake", COLOURS)
-    assert len(fake.features) == 12
+    assert len(fake.films) == 12
     assert [line.split(":")[0] for line in fake.skipped] == ["broken.mp4", "empty.png"]
     assert "broken.mp4" in caplog.text
     found = compare(collect(folders / "real", COLOURS), fake)
@@ -79,6 +79,28 @@ def test_folders_that_cannot_be_used(folders, tmp_path):
     Video(np.zeros((5, 16, 16, 3), np.uint8), 8.0).save(tmp_path / "one.mp4")
     with pytest.raises(InputError, match="holds one film"):
         compare(collect(folders / "real", COLOURS), collect(tmp_path, COLOURS))
+
+
+def test_what_was_measured_is_kept_until_the_film_changes(folders, tmp_path):
+    seen = []
+    watch = Extractor("colours", lambda film: seen.append(1) or COLOURS.rows(film))
+    first = collect(folders / "real", watch, keep=tmp_path)
+    again = collect(folders / "real", watch, keep=tmp_path)
+    assert len(seen) == 12
+    assert compare(first, first)["sets"] == compare(again, again)["sets"]
+    collect(folders / "real", Extractor("colours", watch.rows, weights="others"), keep=tmp_path)
+    assert len(seen) == 24
+
+
+def test_frames_are_neighbours_by_their_films(folders):
+    frames = Extractor("FID", lambda film: film.mean(axis=(1, 2)).astype(float))
+    real, fake = (collect(folders / name, frames) for name in ("real", "fake"))
+    found = compare(real, fake)
+    assert found["sets"]["real"]["rows"] == 60
+    assert "12 samples for 3 dimensions" not in " ".join(found["notes"])
+    assert "frechet, endless samples" not in found["distances"]
+    means = compare(*(collect(folders / name, COLOURS) for name in ("real", "fake")))["distances"]
+    assert found["distances"]["coverage"] == means["coverage"]
 
 
 def test_a_distance_is_called_by_its_published_name(folders):

@@ -78,15 +78,16 @@ def test_several_seeds_are_several_films_of_one_scene():
     chosen = cases("rare", 3, seeds=2)
     assert [case.seed for case in chosen] == [0, 1] * 3
     assert chosen[0].index == chosen[1].index
-    assert len({case.name for case in chosen}) == 6
+    assert len({case.name for case in chosen}) == len({case.other for case in chosen}) == 6
+    assert chosen[::2] == cases("rare", 3)
 
 
 def test_a_folder_keeps_to_one_model_and_suite(tmp_path):
-    first = Judged(suite="rare", model="a", reader="r", version="1")
+    first = Judged(suite="rare", model="a", reader="r", measures="1")
     begin(tmp_path / "one", first)
     begin(tmp_path / "one", first)
     with pytest.raises(InputError, match="other weights, another suite"):
-        begin(tmp_path / "one", Judged(suite="rare", model="b", reader="r", version="1"))
+        begin(tmp_path / "one", Judged(suite="rare", model="b", reader="r", measures="1"))
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "holiday.txt").touch()
     with pytest.raises(InputError, match="not a folder of an evaluation"):
@@ -103,7 +104,12 @@ ROWS = [
 
 
 def test_means_and_distances_are_told_apart():
-    assert means(ROWS) == {"kind": {"model": (0.5, 2), "truth": (1.0, 1)}, "gravity": {"model": (0.5, 1)}}
+    found = means(ROWS)
+    assert found["kind"] == {
+        "model": {"mean": 0.5, "error": 0.5, "films": 2},
+        "truth": {"mean": 1.0, "error": 0.0, "films": 1},
+    }
+    assert found["gravity"] == {"model": {"mean": 0.5, "error": 0.0, "films": 1}}
     assert far(ROWS)["frechet"] == {"model": pytest.approx(1.0)}
     found = summary(ROWS)
     assert found["seconds a film"] == 2.5
@@ -114,7 +120,7 @@ def test_means_and_distances_are_told_apart():
 def test_table_and_page_show_means_and_counts(tmp_path):
     found = summary(ROWS)
     text = table(found)
-    assert "1.000 (n 1)" in text
+    assert "1.000 ±0.00 (n 1)" in text
     assert "held-out pairs (1)" in text
     assert "2.50 seconds a film" in text
     shown = page(ROWS, found, "a & b")

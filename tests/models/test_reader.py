@@ -6,10 +6,12 @@ import torch
 
 from praxino.data.clips import to_tensor
 from praxino.data.diorama import compose, render
+from praxino.data.diorama.split import UNSEEN
 from praxino.errors import ShapeError
 from praxino.models.reader import STRIDE, Fields, Reader
 from praxino.recipes import recipe
-from praxino.training.reader import Truth, attributes, hidden, losses, truth
+from praxino.storage import bundle
+from praxino.training.reader import Truth, losses, truth
 
 SMALL = ["stage.reader.width=8", "stage.reader.fine=1", "stage.reader.coarse=1"]
 CONFIG = recipe("diorama-reader", SMALL).stage.reader
@@ -45,7 +47,7 @@ def test_a_reader_that_is_right_reads_the_truth_back(scenes, monkeypatch):
     monkeypatch.setattr(Reader, "forward", lambda self, clip: told(batch))
     checked = 0
     for scene, reading in zip(scenes, reader.read(clips), strict=True):
-        assert reading.scene == attributes(scene)
+        assert reading.scene == scene.attributes
         if len(scene.things) != 1 or scene.things[0].motion in ("jump", "bounce"):
             continue
         (thing,) = scene.things
@@ -73,13 +75,28 @@ def test_the_loss_of_the_truth_is_nearly_nothing_and_of_ignorance_is_not(scenes)
 def test_hidden_things_are_neither_asked_for_nor_denied():
     scene = next(s for s in (compose(1, i) for i in range(2000)) if s.relation and s.relation.name == "pass behind")
     mover = scene.things[0]
-    covered = hidden(scene, mover)
+    covered = scene.hidden(mover)
     assert covered.any()
     assert not covered.all()
     batch = truth([scene], CONFIG, torch.zeros(1, 3, 17, 64, 64))
     frame = int(np.argmax(covered))
     x, y = (scene.camera.seen(mover.position)[frame] * 64 / STRIDE).astype(int)
     assert batch.ignore[0, 0, frame, y, x]
+
+
+def test_the_bundled_reader_reads_clips_that_it_never_saw():
+    scenes = [compose(5, UNSEEN + i, part="all") for i in range(24)]
+    clips = to_tensor(np.stack([render(scene, 64, 64) for scene in scenes]))
+    right, apart = [], []
+    for scene, reading in zip(scenes, bundle.read_reader().read(clips), strict=True):
+        right += [reading.scene[name] == value for name, value in scene.attributes.items()]
+        for thing in (thing for thing in scene.things if scene.shows(thing).sum() >= 3):
+            true = np.where(scene.shows(thing)[:, None], scene.camera.seen(thing.position), np.nan)
+            gaps = [np.nanmean(np.hypot(*(each.track - true).T)) for each in reading.things if each.kind == thing.kind]
+            apart += [min(gaps, default=1.0) * 64]
+    assert np.mean(right) > 0.95
+    assert np.median(apart) < 1.0
+    assert np.mean(np.array(apart) < 3) > 0.9
 
 
 def test_features_do_not_depend_on_the_batch():

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,8 @@ def world_latents(
     fingerprint : str
         Names the encoder's weights. Other weights, another world or other drawing: another folder in the cache.
     """
-    drawn = hashlib.sha256(world.clips(0, 1).numpy().tobytes()).hexdigest()
+    sketches = replace(world, height=32, width=round(32 * world.width / world.height)).clips(0, 64)
+    drawn = hashlib.sha256(sketches.numpy().tobytes()).hexdigest()  # of enough clips to show every kind of thing
     name = hashlib.sha256(f"{fingerprint} {world} {drawn}".encode()).hexdigest()[:12]
     parts = []
     for start in range(0, clips, SHARD):

@@ -5,6 +5,7 @@ renderings, and their round trips through an autoencoder, can be scored as well:
 Measures that a film gives no occasion for are left out, not zero.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from praxino.data.diorama import lexicon
 from praxino.data.diorama.scene import Scene, Thing
 from praxino.data.diorama.split import held_out
-from praxino.evaluation.physics import bounce, gravity, momentum, shadow_agrees
+from praxino.evaluation.physics import bounce, gravity, light_at, momentum, shadow_agrees
 from praxino.models.reader import Reading, Sighting
 
 Film = NDArray[np.uint8]
@@ -39,18 +40,19 @@ def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
     -------
     dict
         Shares of what is right, from 0 to 1 (``kind``, ``colour``, ``motion``, ``binding``, ``count``, ``relation``,
-        ``place``, ``unheard pair``, ``bounce``, ``shadow``, ...), and errors, 0 at best: ``gravity`` and ``momentum``
-        (relative), ``identity_drift`` (Lab units / 100), ``popping`` (things that appear or vanish, a film).
+        ``place``, ``presence``, ``unheard pair``, ``bounce``, ``shadow``, ...), and errors, 0 at best: ``gravity`` and
+        ``momentum`` (relative), ``identity_drift`` (Lab units / 100), ``popping`` (things that appear or vanish).
     """
-    wanted = [thing for thing in scene.things if _centred(scene, thing).sum() >= 3]
+    wanted = [thing for thing in scene.things if scene.shows(thing).sum() >= 3]
     pairs = matched(wanted, reading.things[: len(wanted)])  # its most prominent things, not any that flicker past
     found = {name: float(reading.scene[name] == value) for name, value in _said(scene).items()}
     if wanted:
-        found |= _named(wanted, pairs)
+        found |= _named(scene, wanted, pairs)
         at_most = sum(bool(scene.visible(thing).any()) for thing in scene.things)  # an edge may be read, and may not
         found["count"] = float(len(wanted) <= len(reading.things) <= at_most)
     if unheard := _unheard(scene, wanted, pairs, reading):
-        found["unheard pair"] = float(np.mean(unheard))
+        found["unheard pair"] = float(np.mean([shown for each in unheard.values() for shown in each]))
+        found |= {f"unheard {what}": float(np.mean(each)) for what, each in unheard.items()}
     both = len(wanted) > 1 and all(a is b for a, b in zip(wanted[:2], scene.things[:2], strict=True))
     if scene.relation and both and (held := _relation(scene, pairs)) is not None:
         found["relation"] = held
@@ -63,18 +65,10 @@ def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
     return {"attributes": float(np.mean(named))} | found
 
 
-def _centred(scene: Scene, thing: Thing) -> NDArray[np.bool_]:
-    """(frames,): whether the thing's centre is within the view."""
-    x, y = scene.camera.seen(thing.position).T
-    return np.asarray((x >= 0) & (x < scene.aspect) & (y >= 0) & (y < 1))
-
-
 def _said(scene: Scene) -> dict[str, str]:
     """What the caption says of the whole clip, where it says it."""
-    said = {"place": scene.place, "time": scene.time, "camera": scene.camera.motion}
-    said |= {} if scene.place == "room" else {"weather": scene.weather}
-    said |= {"light": scene.light.colour} if scene.light.colour else {}
-    return said | ({"sea": scene.tint} if scene.tint else {})
+    unsaid = {"weather"} if scene.place == "room" else set()
+    return {name: value for name, value in scene.attributes.items() if name not in unsaid and value != "usual"}
 
 
 def matched(wanted: Sequence[Thing], things: Sequence[Sighting]) -> list[Sighting | None]:
@@ -93,34 +87,47 @@ def matched(wanted: Sequence[Thing], things: Sequence[Sighting]) -> list[Sightin
     return best
 
 
-def _named(wanted: Sequence[Thing], pairs: Sequence[Sighting | None]) -> dict[str, float]:
-    """Shares of the wanted things whose attributes are there; ``binding`` where two of them differ in colour."""
+def _named(scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | None]) -> dict[str, float]:
+    """Shares of the wanted things whose attributes are there; ``binding`` where two of them differ in colour;
+    ``presence``, the share of the frames that should show them in which they are seen."""
+    untold = scene.relation is not None and scene.relation.name == "pass behind"  # walking or running is not said then
     right = {
         name: [
             float(s is not None and getattr(s, name) == getattr(t, name)) for t, s in zip(wanted, pairs, strict=True)
         ]
-        for name in ("kind", "colour", "motion")
+        for name in (("kind", "colour") if untold else ("kind", "colour", "motion"))
     }
     found = {name: float(np.mean(values)) for name, values in right.items()}
+    there = [_presence(scene, thing, sighting) for thing, sighting in zip(wanted, pairs, strict=True)]
+    found["presence"] = float(np.mean(there))
     if len({thing.colour for thing in wanted}) > 1:
         found["binding"] = float(all(k and c for k, c in zip(right["kind"], right["colour"], strict=True)))
     return found
 
 
-def _unheard(scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | None], reading: Reading) -> list[bool]:
-    """For each pair in the scene that training never shows (see `split`), whether it is there."""
-    shown = []
+def _presence(scene: Scene, thing: Thing, sighting: Sighting | None) -> float:
+    """Share of the frames in which a thing should show in which something of its kind is read, always the same one."""
+    if sighting is None or sighting.kind != thing.kind:
+        return 0.0
+    return float(np.isfinite(sighting.track[scene.shows(thing), 0]).mean())
+
+
+def _unheard(
+    scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | None], reading: Reading
+) -> dict[str, list[bool]]:
+    """For each pair in the scene that training never shows (see `split`), by what it joins, whether it is there."""
+    shown: dict[str, list[bool]] = defaultdict(list)
     for thing, sighting in zip(wanted, pairs, strict=True):
         alike = sighting if sighting is not None and sighting.kind == thing.kind else None
         if held_out(thing.kind, thing.colour):
-            shown.append(alike is not None and alike.colour == thing.colour)
+            shown["colour"].append(alike is not None and alike.colour == thing.colour)
         if held_out(thing.kind, thing.motion):
-            shown.append(alike is not None and alike.motion == thing.motion)
+            shown["motion"].append(alike is not None and alike.motion == thing.motion)
         if held_out(thing.kind, scene.place):
-            shown.append(alike is not None and reading.scene["place"] == scene.place)
+            shown["place"].append(alike is not None and reading.scene["place"] == scene.place)
     light = scene.light
     if light.colour and held_out(light.source, light.colour):
-        shown.append(reading.scene["light"] == light.colour)
+        shown["colour"].append(reading.scene["light"] == light.colour)
     return shown
 
 
@@ -138,21 +145,52 @@ def _relation(scene: Scene, pairs: Sequence[Sighting | None]) -> float | None:
             return float(np.nanmedian(x) < np.nanmedian(other))
         case "bigger than":
             return float(first.height > 1.1 * second.height)
-        case "race" | "chase" | "fetch":
-            return float(first.heading == second.heading and _speed(first) * first.heading > 0)
+        case "race":
+            return float(_go_alike(first, second))
+        case "chase" | "fetch":
+            behind = np.nanmedian(other - x) * first.heading > 0
+            return float(_go_alike(first, second) and behind)
         case "collide":
-            return float(np.nanmin(np.abs(x - other)) < 0.75 * (first.height + second.height))
-        case "stack" | "topple":
-            return float(first.kind == scene.things[0].kind and second.kind == "box")
+            near = np.nanmin(np.abs(x - other)) < 0.75 * (first.height + second.height)
+            return float(near and len(_sides(x - other)) == 1)
+        case "stack":
+            return float(_rests_on(first, second))
+        case "topple":  # the second thing is the upper box
+            falls = np.nanmax(second.track[:, 1]) - _ends(second.track[:, 1])[0]
+            return float(second.kind == "box" and falls > 0.5 * second.height)
         case "pass behind":
-            sides = np.sign((x - other)[np.isfinite(x - other)])
-            return float(len(sides) > 1 and sides[0] != sides[-1])
+            gone = np.isnan(x) & np.isfinite(other)  # what goes in front is never gone
+            return float(len(_sides(x - other)) == 2 and bool(gone.any()))
     return None
 
 
+def _sides(apart: NDArray[np.floating]) -> set[float]:
+    """On which sides of another thing one is seen."""
+    return set(np.sign(apart[np.isfinite(apart)]).tolist()) - {0.0}
+
+
+def _ends(values: NDArray[np.floating]) -> tuple[float, float]:
+    """The first and the last that is seen, as medians of three."""
+    seen = values[np.isfinite(values)]
+    return float(np.median(seen[:3])), float(np.median(seen[-3:]))
+
+
+def _go_alike(first: Sighting, second: Sighting) -> bool:
+    """Whether both move, the way that they look."""
+    return first.heading == second.heading and all(_speed(each) * each.heading > 0 for each in (first, second))
+
+
+def _rests_on(upper: Sighting, lower: Sighting) -> bool:
+    """Whether at the end one stands on the other."""
+    both = upper.height + lower.height
+    (x, y), (other, below) = (tuple(_ends(each.track[:, axis])[1] for axis in (0, 1)) for each in (upper, lower))
+    return abs(x - other) < 0.25 * both and 0.25 * both < below - y < 0.75 * both
+
+
 def _speed(sighting: Sighting) -> float:
-    """Median sideways speed in picture heights a frame."""
-    return float(np.nanmedian(np.diff(sighting.track[:, 0]))) if np.isfinite(sighting.track[:, 0]).sum() > 1 else 0.0
+    """Median sideways speed in picture heights a frame; 0 for what is never seen in two frames together."""
+    steps = np.diff(sighting.track[:, 0])
+    return float(np.nanmedian(steps)) if np.isfinite(steps).any() else 0.0
 
 
 def _physics(scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | None]) -> dict[str, float]:
@@ -178,8 +216,10 @@ def _physics(scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | N
 def _shadow(film: Film, scene: Scene, pairs: Sequence[Sighting | None]) -> dict[str, float]:
     if scene.camera.motion != "still" or scene.place in ("sea", "room"):
         return {}
+    if (light := light_at(film)) is None:
+        return {}
     standing = [s for s in pairs if s is not None and s.motion != "fly"]
-    agree = [shadow_agrees(film, s, lexicon.KINDS[s.kind].aspect) for s in standing]
+    agree = [shadow_agrees(film, light, s, lexicon.KINDS[s.kind].aspect) for s in standing]
     told = [each for each in agree if each is not None]
     return {"shadow": float(np.mean(told))} if told else {}
 

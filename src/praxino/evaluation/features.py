@@ -4,6 +4,7 @@ The reader of the diorama comes with the package. Inception, I3D and CLIP are wh
 nothing is downloaded, a user who has their weights names the file.
 """
 
+import hashlib
 import math
 import warnings
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from praxino.data.clips import resized, to_tensor
 from praxino.errors import CheckpointError, InputError, UnknownNameError
-from praxino.storage import bundle
+from praxino.storage import bundle, checkpoint
 
 Film = NDArray[np.uint8]
 BATCH: Final = 16
@@ -31,10 +32,11 @@ SEEN: Final = 64
 @dataclass(frozen=True)
 class Extractor:
     """``rows`` takes a film (T, H, W, 3) to (N, D): N = T for networks that see pictures, 1 for those that see films.
-    ``called`` is the name that the Fréchet distance has on them."""
+    ``called`` is the name that the Fréchet distance has on them, ``weights`` says which network it is."""
 
     called: str
     rows: Callable[[Film], NDArray[np.float64]]
+    weights: str = ""
 
 
 def extractor(name: str, weights: Path | None = None) -> Extractor:
@@ -67,7 +69,9 @@ def extractor(name: str, weights: Path | None = None) -> Extractor:
         raise InputError(f"{name} needs its weights", f"--weights {FILES[name]}")
     if weights is not None and not weights.exists():
         raise CheckpointError(f"no such file: {weights}", f"{name} takes {FILES[name]}")
-    return Extractor(CALLED[name], EXTRACTORS[name](weights))
+    files = weights or bundle.READER
+    which = checkpoint.digest(files) if files.is_dir() else hashlib.sha256(files.read_bytes()).hexdigest()
+    return Extractor(CALLED[name], EXTRACTORS[name](weights), which)
 
 
 def _reader(weights: Path | None) -> Callable[[Film], NDArray[np.float64]]:

@@ -4,6 +4,7 @@ What the features are (`features`) decides what a distance is called: on Incepti
 All is computed in float64 on the CPU. Features are (N, D), one row a picture or clip.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -48,12 +49,12 @@ def frechet(real: NDArray[np.floating], fake: NDArray[np.floating]) -> float:
     return _between(real, fake)
 
 
-def bias(rows: int, width: int) -> str | None:
-    """What to say of a Fréchet distance between so few ``rows`` of ``width`` numbers that it is too large; or none."""
-    if rows > width:
+def bias(samples: int, width: int) -> str | None:
+    """What to say of a Fréchet distance between so few samples of ``width`` numbers that it is too large; or none."""
+    if samples > width:
         return None
     return (
-        f"{rows} samples for {width} dimensions: Fréchet distances are biased upwards, comparable only at equal "
+        f"{samples} samples for {width} dimensions: Fréchet distances are biased upwards, comparable only at equal "
         "numbers; the kernel distance is not biased"
     )
 
@@ -70,7 +71,7 @@ def _between(real: Array, fake: Array) -> float:
 def unbiased(real: NDArray[np.floating], fake: NDArray[np.floating], points: int = 6, seed: int = 0) -> float:
     """The Fréchet distance that infinitely many fakes would have: a line in 1 / N through subsets of them.
 
-    Chong & Forsyth, arXiv 1911.07023. Subsets are from half to all of ``fake``.
+    Chong & Forsyth, arXiv 1911.07023. Subsets are from half to all of ``fake``. What ``real`` being finite adds stays.
     """
     real, fake = _checked(real, fake, least=8)
     rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
@@ -91,7 +92,7 @@ def kernel_distance(
     rng = np.random.Generator(np.random.Philox(key=[seed, 1]))
     size = min(size, len(real), len(fake))
     found = []
-    for _ in range(subsets):
+    for _ in range(1 if size == len(real) == len(fake) else subsets):  # all subsets would be the same
         x, y = (z[rng.choice(len(z), size, replace=False)] for z in (real, fake))
         xx, yy, xy = (_kernel(a, b) for a, b in ((x, x), (y, y), (x, y)))
         within = (xx.sum() - np.trace(xx) + yy.sum() - np.trace(yy)) / (size * (size - 1))
@@ -132,15 +133,25 @@ def neighbours(real: NDArray[np.floating], fake: NDArray[np.floating], k: int = 
     )
 
 
-def distances(real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
-    """Every measure of this file that so many rows allow, by name; whether they are few is for the caller to say."""
-    real, fake = _checked(real, fake)
-    found = {"frechet": _between(real, fake)}
-    if len(fake) > 2 * fake.shape[1]:  # with fewer the bias is no line in 1 / N
-        found["frechet, endless samples"] = unbiased(real, fake)
-    found["kernel x 1000"] = 1000 * kernel_distance(real, fake)[0]
+def distances(real: Sequence[NDArray[np.floating]], fake: Sequence[NDArray[np.floating]]) -> dict[str, float]:
+    """Every measure of this file that so many films allow, by name; whether they are few is for the caller to say.
+
+    Parameters
+    ----------
+    real, fake : sequence of (rows, D)
+        The rows of each film: one, or one a frame. The neighbours of a frame would be the frames beside it, so
+        `neighbours` are those of the films' means; and subsets of frames are none of films, so that `unbiased` is left
+        out then.
+    """
+    rows = _checked(np.concatenate(real), np.concatenate(fake))
+    found = {"frechet": _between(*rows)}
+    whole = len(fake) == len(rows[1])
+    if whole and len(fake) > 2 * rows[1].shape[1]:  # with fewer the bias is no line in 1 / N
+        found["frechet, endless samples"] = unbiased(*rows)
+    found["kernel x 1000"] = 1000 * kernel_distance(*rows)[0]
     if min(len(real), len(fake)) > NEIGHBOURS:
-        found |= asdict(neighbours(real, fake))
+        one, other = (np.stack([film.mean(0) for film in each]) for each in (real, fake))
+        found |= asdict(neighbours(one, other))
     return found
 
 

@@ -1,8 +1,8 @@
 """One case of a suite becomes one row: a film of the model, and beside it what the measures say of better films.
 
 The same scene is judged three times: as the model's film of its caption, as its true rendering sent through the model's
-autoencoder (no film of this model can be better than that), and as the true rendering itself (what reader and measures
-find fault with there is their own fault).
+autoencoder (what to expect at best), and as the true rendering itself (what reader and measures find fault with there
+is their own fault). Films of further seeds are judged alone: the other two would be the same again.
 """
 
 import time
@@ -64,7 +64,8 @@ class _Bench:
         seconds = time.perf_counter() - started
         true = render(scene, height, width)
         row: Row = {"name": case.name, "part": case.part, "prompt": prompt, "scores": {}, "strips": {}, "features": {}}
-        for source, film in (("model", made), ("autoencoder", self._through(true)), ("truth", true)):
+        films = {"model": made} if case.seed else {"model": made, "autoencoder": self._through(true), "truth": true}
+        for source, film in films.items():
             row["scores"][source], row["features"][source] = self._scored(film, scene, fps)
             row["strips"][source] = f"strips/{case.name}-{source}.png"
             write_picture(self.folder / row["strips"][source], strip(film, 8))

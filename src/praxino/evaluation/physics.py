@@ -18,9 +18,10 @@ Array = NDArray[np.float64]
 
 
 def gravity(y: NDArray[np.floating], fps: float) -> float | None:
-    """Acceleration of the first flight, picture heights per second squared: a parabola fitted from the highest point
-    before the first impact to that impact. None for fewer than four frames of it."""
+    """Acceleration of the first flight, picture heights per second squared: a parabola fitted from where the thing is
+    first seen, or stops lying still, to the first impact. None for fewer than four frames of it."""
     seen = np.flatnonzero(np.isfinite(y))
+    seen = seen[_rested(y[seen]) :]
     if len(seen) < 4:
         return None
     first, drop = int(seen[0]), np.diff(y[seen])
@@ -37,20 +38,39 @@ def gravity(y: NDArray[np.floating], fps: float) -> float | None:
     return float(2 * np.polyfit(t / fps, y[t].astype(np.float64), 2)[0])
 
 
+def _rested(y: NDArray[np.floating], still: float = 0.01) -> int:
+    """How many frames to leave out before a flight: those at one height, if there are three of them or more."""
+    moved = np.flatnonzero(np.abs(y - y[:1]) > still)
+    flat = int(moved[0]) if len(moved) else len(y)
+    return flat if flat >= 3 else 0
+
+
+RISE: Final = 0.03
+"""Picture heights: what rises less than that has not bounced."""
+
+
 def bounce(y: NDArray[np.floating]) -> float | None:
-    """1 if every top of a bouncing thing is lower than the last, else 0; None where there are no two tops."""
+    """1 if every top of a bouncing thing is lower than the last, else 0; None for what does not fall and rise again."""
     y = y[np.isfinite(y)]
-    tops = [y[0], *(b for a, b, c in zip(y[:-2], y[1:-1], y[2:], strict=True) if b < a and b <= c)]
+    if not len(y):
+        return None
+    tops, deepest = [float(y[0])], float(y[0])
+    for before, here, after in zip(y[:-2], y[1:-1], y[2:], strict=True):
+        deepest = max(deepest, float(here))
+        if here < before and here <= after and deepest - here > RISE:
+            tops.append(float(here))
+            deepest = float(here)
     if len(tops) < 2:
         return None
-    return float(all(later > earlier - 0.03 for earlier, later in itertools.pairwise(tops)))
+    return float(all(later > earlier - RISE for earlier, later in itertools.pairwise(tops)))
 
 
 def momentum(tracks: Sequence[NDArray[np.floating]], masses: Sequence[float]) -> float | None:
-    """Change of the momentum of two things that meet, as a share of all that moves; None if they are not seen to."""
+    """Change of the momentum of two things that meet, as a share of all that moves; None if they are not seen to, or
+    go through each other: that is no collision."""
     x = np.stack(tracks).astype(np.float64)
     together = np.isfinite(x).all(axis=0)
-    if together.sum() < 6:
+    if together.sum() < 6 or np.unique(np.sign((x[0] - x[1])[together])).size != 1:
         return None
     gap = np.where(together, np.abs(x[0] - x[1]), np.inf)
     meet = int(np.argmin(gap))
@@ -68,19 +88,21 @@ def _slope(x: Array) -> float | None:
     return float(np.polyfit(t, x[t], 1)[0]) if len(t) >= 3 else None
 
 
-def shadow_agrees(film: Film, sighting: Sighting, aspect: float) -> float | None:
+def shadow_agrees(film: Film, light: tuple[float, float], sighting: Sighting, aspect: float) -> float | None:
     """1 if the shadow of a thing on the ground lies away from the sun or moon, 0 if on the side of it.
 
-    None where the film does not tell: no light that stands out, one nearly above, no shadow beside the thing.
+    None where the film does not tell: a light nearly above, no shadow beside the thing.
 
     Parameters
     ----------
+    light : (float, float)
+        Where sun or moon stands (`light_at`).
     aspect : float
         The thing's width over its height.
     """
-    light, lean = light_at(film), shadow_lean(film, sighting, aspect)
-    side = None if light is None else light[0] - film.shape[2] / film.shape[1] / 2
-    if side is None or lean is None or abs(side) < 0.1 or abs(lean) < 0.08:
+    lean = shadow_lean(film, sighting, aspect)
+    side = light[0] - film.shape[2] / film.shape[1] / 2
+    if lean is None or abs(side) < 0.1 or abs(lean) < 0.08:
         return None
     return float((lean > 0) == (side < 0))
 

@@ -5,9 +5,10 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from praxino.evaluation.frechet import bias, distances
 from praxino.evaluation.suite import Row
@@ -16,34 +17,57 @@ from praxino.storage.checkpoint import write_text
 TITLES: Final = {"train": "pairs that training knew", "held-out": "held-out pairs", "rare": "rare pairs"}
 
 
-def means(rows: Sequence[Row]) -> dict[str, dict[str, tuple[float, int]]]:
-    """score -> source -> (mean, how many films had it), in the order in which scores first appear."""
+class Mean(TypedDict):
+    """Of one score: ``error`` is the mean's standard error (0 for a single film), ``films`` how many had the score."""
+
+    mean: float
+    error: float
+    films: int
+
+
+def means(rows: Sequence[Row]) -> dict[str, dict[str, Mean]]:
+    """score -> source -> mean, in the order in which scores first appear."""
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         for source, scores in row["scores"].items():
             for name, value in scores.items():
                 values[name][source].append(value)
-    return {
-        name: {source: (float(np.mean(each)), len(each)) for source, each in sources.items()}
-        for name, sources in values.items()
-    }
+    return {name: {source: _mean(each) for source, each in sources.items()} for name, sources in values.items()}
+
+
+def _mean(values: list[float]) -> Mean:
+    error = float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else 0.0
+    return Mean(mean=float(np.mean(values)), error=error, films=len(values))
 
 
 def far(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     """measure -> source -> distance of its films' features from those of true renderings of other such scenes."""
-    features = {name: np.array([row["features"][name] for row in rows]) for name in rows[0].get("features", {})}
-    others = features.pop("others", None)
-    if others is None or len(rows) < 2:
+    features = _features(rows)
+    others = features.pop("others", [])
+    if len(others) < 2:
         return {}
-    each = {source: distances(others, found) for source, found in features.items()}
-    return {name: {source: found[name] for source, found in each.items()} for name in next(iter(each.values()))}
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for source, films in features.items():
+        if len(films) > 1:
+            for name, value in distances(others, films).items():
+                found[name][source] = value
+    return dict(found)
+
+
+def _features(rows: Sequence[Row]) -> dict[str, list[NDArray[np.float64]]]:
+    """source -> (1, D) of each film that has them."""
+    found: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    for row in rows:
+        for source, numbers in row.get("features", {}).items():
+            found[source].append(np.array([numbers]))
+    return found
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
     """Everything a suite found, as a tree of plain values, fit for JSON."""
     parts = {part: [row for row in rows if row["part"] == part] for part in dict.fromkeys(row["part"] for row in rows)}
-    width = len(next(iter(rows[0].get("features", {}).values()), []))
-    note = bias(len(rows), width)
+    features = _features(rows).values()
+    note = bias(min(map(len, features)), next(iter(features))[0].shape[1]) if features else None
     return {
         "films": len(rows),
         "parts": {part: len(each) for part, each in parts.items()},
@@ -58,13 +82,17 @@ def table(found: dict[str, Any]) -> str:
     """A `summary` as text: a block for each part of the suite, one score a line, one source a column."""
     blocks = []
     for part, scores in found["scores"].items():
-        cells = {name: {s: f"{_figure(v)} (n {n})" for s, (v, n) in each.items()} for name, each in scores.items()}
+        cells = {name: {s: _cell(each) for s, each in sources.items()} for name, sources in scores.items()}
         blocks.append(_block(f"{TITLES.get(part, part)} ({found['parts'][part]})", cells))
     if found["distances"]:
         cells = {name: {s: _figure(v) for s, v in each.items()} for name, each in found["distances"].items()}
         blocks.append(_block("distance to true renderings", cells))
     blocks.append(f"{found['seconds a film']:.2f} seconds a film (median)")
     return "\n\n".join([*blocks, *(f"note: {note}" for note in found["notes"])])
+
+
+def _cell(of: Mean) -> str:
+    return f"{_figure(of['mean'])} ±{of['error']:.2f} (n {of['films']})"
 
 
 def _figure(value: float) -> str:
@@ -74,9 +102,9 @@ def _figure(value: float) -> str:
 def _block(title: str, cells: dict[str, dict[str, str]]) -> str:
     sources = list(dict.fromkeys(source for each in cells.values() for source in each))
     wide = max(len(title), *map(len, cells))
-    lines = [" ".join([f"{title:<{wide}}", *(f"{source:>16}" for source in sources)])]
+    lines = [" ".join([f"{title:<{wide}}", *(f"{source:>22}" for source in sources)])]
     for name, each in cells.items():
-        lines.append(" ".join([f"{name:<{wide}}", *(f"{each.get(source, '-'):>16}" for source in sources)]))
+        lines.append(" ".join([f"{name:<{wide}}", *(f"{each.get(source, '-'):>22}" for source in sources)]))
     return "\n".join(lines)
 
 

@@ -3,26 +3,43 @@
 Whatever cannot be read is named, skipped and counted; what a few films cannot tell is left out and said.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from praxino.data.clips import strip
 from praxino.errors import InputError, MediaError
 from praxino.evaluation.features import Extractor
 from praxino.evaluation.frechet import NEIGHBOURS, bias, distances
-from praxino.evaluation.motion import motion
+from praxino.evaluation.motion import Motion, motion
 from praxino.evaluation.report import document, figure
 from praxino.log import logger
-from praxino.storage import video
+from praxino.storage import checkpoint, video
 from praxino.storage.checkpoint import write_text
 
+MOTION: Final = tuple(part.name for part in fields(Motion))
 ENDINGS: Final = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".gif", ".png", ".jpg", ".jpeg", ".webp"})
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What is kept of one film."""
+
+    features: NDArray[np.float64]
+    """(rows, D)."""
+    motion: NDArray[np.float64]
+    """The numbers of `Motion` in their order; none of a film that is too short to move."""
+    shape: NDArray[np.int64]
+    """Frames, height, width."""
+    strip: NDArray[np.uint8]
+    """A few frames side by side."""
 
 
 @dataclass
@@ -32,28 +49,42 @@ class Collection:
     folder: Path
     called: str
     """What the Fréchet distance on these features is called."""
-    features: list[NDArray[np.float64]] = field(default_factory=list)
-    motion: list[dict[str, float]] = field(default_factory=list)
+    films: list[Measured] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     """``name: why`` of each file that could not be used."""
-    shapes: set[tuple[int, ...]] = field(default_factory=set)
-    """(frames, height, width) that occur."""
-    strips: list[NDArray[np.uint8]] = field(default_factory=list)
-    """Of the first films, a few frames side by side."""
 
     @property
-    def rows(self) -> NDArray[np.float64]:
-        """(N, D): all features."""
-        return np.concatenate(self.features)
+    def features(self) -> list[NDArray[np.float64]]:
+        """(rows, D) of each film."""
+        return [film.features for film in self.films]
+
+    @property
+    def motion(self) -> dict[str, float]:
+        """Means over the films that move."""
+        moving = [film.motion for film in self.films if len(film.motion)]
+        return dict(zip(MOTION, np.mean(moving, axis=0).tolist(), strict=True)) if moving else {}
+
+    @property
+    def shapes(self) -> set[tuple[int, ...]]:
+        """(frames, height, width) that occur."""
+        return {tuple(film.shape.tolist()) for film in self.films}
 
 
-def collect(folder: Path, extractor: Extractor, seen: Callable[[int, int], None] = lambda done, of: None) -> Collection:
+def collect(
+    folder: Path,
+    extractor: Extractor,
+    seen: Callable[[int, int], None] = lambda done, of: None,
+    keep: Path | None = None,
+) -> Collection:
     """Read every film and picture below ``folder``, in the order of their names.
 
     Parameters
     ----------
     seen : callable
         Told after each file how many are done, of how many.
+    keep : Path, optional
+        A folder that receives what was measured of each film, and from which it is read back if neither the film nor
+        the network has changed since: a comparison that was stopped goes on where it was.
 
     Raises
     ------
@@ -68,24 +99,34 @@ def collect(folder: Path, extractor: Extractor, seen: Callable[[int, int], None]
     found = Collection(folder, extractor.called)
     for done, path in enumerate(paths, 1):
         try:
-            _add(found, path, extractor)
+            found.films.append(_measured(path, extractor, keep))
         except (MediaError, InputError) as error:
             logger.warning("skipped %s: %s", path, error)
             found.skipped.append(f"{path.relative_to(folder)}: {error}")
         seen(done, len(paths))
-    if not found.features:
+    if not found.films:
         raise InputError(f"{folder}: none of {len(paths)} files can be used ({found.skipped[0]})", "see above")
     return found
 
 
-def _add(found: Collection, path: Path, extractor: Extractor) -> None:
+def _measured(path: Path, extractor: Extractor, keep: Path | None) -> Measured:
+    if keep is None:
+        return _measure(path, extractor)
+    state = path.stat()
+    key = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {extractor.called} {extractor.weights}"
+    kept = keep / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
+    if kept.exists():
+        return Measured(**{name: tensor.numpy() for name, tensor in checkpoint.load_tensors(kept).items()})
+    film = _measure(path, extractor)
+    checkpoint.write_tensors(kept, {name: torch.from_numpy(part) for name, part in vars(film).items()})
+    return film
+
+
+def _measure(path: Path, extractor: Extractor) -> Measured:
     film = video.read(path)
-    found.features.append(extractor.rows(film.frames))
-    found.shapes.add(film.frames.shape[:3])
-    if len(film.frames) >= 3:
-        found.motion.append(asdict(motion(film.frames, film.fps)))
-    if len(found.strips) < 8:
-        found.strips.append(strip(film.frames))
+    moves = asdict(motion(film.frames, film.fps)) if len(film.frames) >= 3 else {}
+    shape = np.array(film.frames.shape[:3])
+    return Measured(extractor.rows(film.frames), np.array(list(moves.values())), shape, strip(film.frames))
 
 
 def compare(real: Collection, fake: Collection) -> dict[str, Any]:
@@ -100,14 +141,14 @@ def compare(real: Collection, fake: Collection) -> dict[str, Any]:
         If a folder holds a single film: a distance between distributions needs several.
     """
     for each in (real, fake):
-        if len(each.features) < 2:
+        if len(each.films) < 2:
             raise InputError(f"{each.folder} holds one film that can be used", "a distance needs at least two")
-    halves = [np.concatenate(real.features[start::2]) for start in (0, 1)]
-    floor = distances(*halves) if min(map(len, halves)) > 1 else {}
-    between = distances(real.rows, fake.rows)
+    halves = [real.features[start::2] for start in (0, 1)]
+    floor = distances(*halves) if len(halves[1]) > 1 else {}
+    between = distances(real.features, fake.features)
     return {
         "called": real.called,
-        "dimensions": real.rows.shape[1],
+        "dimensions": real.features[0].shape[1],
         "sets": {name: _described(each) for name, each in (("real", real), ("fake", fake))},
         "distances": {name: {"fake": value} | _given(floor, name) for name, value in between.items()},
         "notes": list(_notes(real, fake)),
@@ -120,29 +161,28 @@ def _given(floor: dict[str, float], name: str) -> dict[str, float]:
 
 def _described(each: Collection) -> dict[str, Any]:
     frames, height, width = zip(*each.shapes, strict=True)
-    names = list(each.motion[0]) if each.motion else []
     return {
         "folder": str(each.folder),
-        "films": len(each.features),
-        "rows": len(each.rows),
+        "films": len(each.films),
+        "rows": sum(map(len, each.features)),
         "skipped": each.skipped,
         "frames": [min(frames), max(frames)],
         "sizes": sorted({f"{w}x{h}" for w, h in zip(width, height, strict=True)}),
-        "motion": {name: float(np.mean([m[name] for m in each.motion])) for name in names},
+        "motion": each.motion,
     }
 
 
 def _notes(real: Collection, fake: Collection) -> Iterator[str]:
-    rows = min(len(real.rows), len(fake.rows))
-    if note := bias(rows, real.rows.shape[1]):
+    films = min(len(real.films), len(fake.films))
+    if note := bias(films, real.features[0].shape[1]):
         yield note
-    if rows <= NEIGHBOURS:
-        yield f"{rows} samples: too few for precision, recall, density and coverage"
+    if films <= NEIGHBOURS:
+        yield f"{films} samples: too few for precision, recall, density and coverage"
     if len(real.shapes | fake.shapes) > 1:
         yield "films of unequal sizes or lengths: each was resized to what the network sees, which shows in a distance"
     for each in (real, fake):
         if each.skipped:
-            yield f"{each.folder}: {len(each.skipped)} of {len(each.skipped) + len(each.features)} files skipped"
+            yield f"{each.folder}: {len(each.skipped)} of {len(each.skipped) + len(each.films)} files skipped"
 
 
 def table(found: dict[str, Any]) -> str:
@@ -173,12 +213,12 @@ def _sizes(sizes: list[str]) -> str:
 
 
 def write(folder: Path, found: dict[str, Any], real: Collection, fake: Collection) -> None:
-    """What `compare` found as ``index.html`` and ``scores.json``, with strips of the first films."""
+    """What `compare` found as ``index.html`` and ``scores.json``, with strips of the first eight films of each."""
     parts = []
     for name, each in (("real", real), ("fake", fake)):
-        for number, pixels in enumerate(each.strips):
+        for number, film in enumerate(each.films[:8]):
             path = f"strips/{name}-{number}.png"
-            video.write_picture(folder / path, pixels)
+            video.write_picture(folder / path, film.strip)
             parts.append(figure(path, name))
     write_text(folder / "index.html", document(f"{fake.folder} against {real.folder}", table(found), parts))
     write_text(folder / "scores.json", json.dumps(found, indent=1) + "\n")

@@ -4,11 +4,15 @@ Rows are written as they come and read back when a suite is run again, so that i
 are made is the caller's business: a suite asks for a judge, a callable from a case to its row, once in every process.
 """
 
+import hashlib
 import itertools
 import json
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +23,7 @@ from pydantic import Field
 from praxino.config import Config
 from praxino.data.diorama import Scene, caption, compose
 from praxino.data.diorama.split import UNSEEN, Split
-from praxino.errors import InputError, UnknownNameError
+from praxino.errors import CheckpointError, InputError, UnknownNameError
 from praxino.storage.checkpoint import CONFIG, read_config, write_config, write_text
 
 Row = dict[str, Any]
@@ -59,7 +63,13 @@ class Judged(Config):
     suite: str
     model: str = Field(description="digest of the model's weights")
     reader: str = Field(description="digest of the reader's weights")
-    version: str = Field(description="of the package, whose measures they are")
+    measures: str = Field(description="digest of the code that judged them")
+
+
+def measures() -> str:
+    """Names the measures: rows of others must not be mixed with rows of these."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
 def begin(folder: Path, judged: Judged) -> None:
@@ -74,7 +84,7 @@ def begin(folder: Path, judged: Judged) -> None:
         raise InputError(f"{folder} is not a folder of an evaluation", "-o names another")
     if (folder / CONFIG).exists() and read_config(folder, Judged) != judged:
         raise InputError(
-            f"{folder} holds an evaluation of other weights, another suite or version", "-o names another folder"
+            f"{folder} holds an evaluation of other weights, another suite or other measures", "-o names another folder"
         )
     write_config(folder, judged)
 
@@ -104,6 +114,8 @@ SUITES: Final[dict[str, tuple[tuple[Split, ...], Callable[[Scene], bool]]]] = {
 def cases(suite: str, samples: int, seeds: int = 1) -> list[Case]:
     """The first ``samples`` scenes of a suite, each with ``seeds`` seeds; never trained on, and always the same.
 
+    A film of another seed has another scene of its sort to be held against, too.
+
     Raises
     ------
     UnknownNameError
@@ -117,10 +129,12 @@ def cases(suite: str, samples: int, seeds: int = 1) -> list[Case]:
         stream = ((parts[i % len(parts)], start + i) for i in itertools.count())
         return ((part, index) for part, index in stream if fits(compose(0, index, part=part)))
 
-    others = {part: fitting([part], UNSEEN + 1_010_000) for part in parts}
-    chosen = itertools.islice(fitting(parts, UNSEEN + 10_000), samples)
-    found = [Case(part, index, next(others[part])[1]) for part, index in chosen]
-    return [replace(case, seed=seed) for case in found for seed in range(seeds)]
+    found = []
+    chosen = list(itertools.islice(fitting(parts, UNSEEN + 10_000), samples))
+    for seed in range(seeds):
+        others = {part: fitting([part], UNSEEN + 1_010_000 * (seed + 1)) for part in parts}
+        found.append([Case(part, index, next(others[part])[1], seed) for part, index in chosen])
+    return [case for same in zip(*found, strict=True) for case in same]
 
 
 def run(
@@ -153,14 +167,22 @@ def _judged(left: Sequence[Case], judge: Callable[[], Callable[[Case], Row]], pr
         yield from map(judge(), left)
         return
     threads = max(1, torch.get_num_threads() // processes)
-    with multiprocessing.get_context("spawn").Pool(processes, _begin, (judge, threads)) as pool:
-        yield from pool.imap_unordered(_judge_here, left)
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin, (judge, threads)) as pool:
+        waiting = [pool.submit(_judge_here, case) for case in left]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        except BrokenProcessPool:
+            raise InputError("a process that made films was killed or could not begin", "fewer --processes") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 _here: list[Callable[[Case], Row]] = []  # this process's judge
 
 
 def _begin(judge: Callable[[], Callable[[Case], Row]], threads: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked stops the others
     torch.set_num_threads(threads)
     _here[:] = [judge()]
 
@@ -177,4 +199,10 @@ def _rows(path: Path) -> Iterator[Row]:
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
         write_text(path, whole)
-    yield from map(json.loads, whole.splitlines())
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            yield json.loads(line)
+        except ValueError:
+            raise CheckpointError(
+                f"line {number} of {path} is damaged", "delete that line to judge its film again"
+            ) from None

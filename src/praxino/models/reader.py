@@ -9,7 +9,7 @@ Legend: B batch, T frames, H height, W width, h w a quarter of those, D width of
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,11 @@ class Fields:
     heading: Tensor
     """(B, 1, T, h, w): to the right where positive."""
     scene: dict[str, Tensor]
+
+    def cpu(self) -> "Fields":
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        scene = {name: logits.cpu() for name, logits in parts.pop("scene").items()}
+        return Fields(scene=scene, **{name: part.cpu() for name, part in parts.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,10 +168,8 @@ class Reader(nn.Module):
         ShapeError
             For other sizes.
         """
-        fields = self(clip)
-        return [
-            Reading(tuple(self._things(fields, b, threshold, most)), self._scene(fields, b)) for b in range(len(clip))
-        ]
+        said = self(clip).cpu()
+        return [Reading(tuple(self._things(said, b, threshold, most)), self._scene(said, b)) for b in range(len(clip))]
 
     def _scene(self, fields: Fields, b: int) -> dict[str, str]:
         return {name: self.config.scene[name][int(logits[b].argmax())] for name, logits in fields.scene.items()}

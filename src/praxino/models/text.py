@@ -39,7 +39,7 @@ class TextConfig(Config):
     width: int = Field(192, gt=0)
     layers: int = Field(2, gt=0)
     heads: int = Field(4, gt=0)
-    length: int = Field(48, gt=0, description="tokens a sentence is padded or cut to")
+    length: int = Field(64, gt=0, description="tokens a sentence is padded or cut to")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "TextConfig":

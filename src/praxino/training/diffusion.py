@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from praxino.config import Config
 from praxino.data import shards
-from praxino.data.diorama import caption, compose
+from praxino.data.diorama import Scene, caption, compose
 from praxino.diffusion.objective import Times, Weighting, by_quartile, draw_times, target, weight
 from praxino.diffusion.path import PATHS, shift_for_tokens
 from praxino.errors import InputError
@@ -119,15 +119,9 @@ class Diffusion:
         return Batch(latents.to(self.device), sentences, clean.to(self.device), groups)
 
     def _sentence(self, index: int, wording: int, rng: np.random.Generator) -> str:
-        if rng.random() < self.config.drop:
-            return ""
         size = self.config.bundle
         scene = compose(self.config.seed, index, frames=size.frames, aspect=size.width / size.height, fps=size.fps)
-        said = caption(scene, self.config.seed, wording)
-        way = rng.random()
-        if way < self.config.tags:
-            return said.tags
-        return said.paragraph if way < self.config.tags + self.config.paragraphs else said.sentence
+        return worded(self.config, scene, wording, rng)
 
     def _clean(self, latents: Tensor, rng: np.random.Generator) -> tuple[Tensor, Literal["clip", "frames", "tokens"]]:
         b, _, t, h, w = latents.shape
@@ -179,6 +173,17 @@ class Diffusion:
 
     def save(self, folder: Path) -> None:
         bundle.write(folder, self.config.bundle, vae=self.vae, dit=self.dit, text=self.text)
+
+
+def worded(config: DiffusionConfig, scene: Scene, wording: int, rng: np.random.Generator) -> str:
+    """A scene as a training step is told it: tags, a sentence, a paragraph or nothing, in the config's shares."""
+    if rng.random() < config.drop:
+        return ""
+    said = caption(scene, config.seed, wording)
+    way = rng.random()
+    if way < config.tags:
+        return said.tags
+    return said.paragraph if way < config.tags + config.paragraphs else said.sentence
 
 
 def _encoder_digest(vae: VAE) -> str:

@@ -15,7 +15,6 @@ from torch import Tensor
 from praxino.config import Config
 from praxino.data.clips import strip, to_tensor
 from praxino.data.diorama import Scene, compose, render
-from praxino.data.diorama.scene import Thing
 from praxino.data.diorama.split import UNSEEN
 from praxino.models.reader import STRIDE, Fields, Reader, ReaderConfig
 from praxino.models.vae import VAE
@@ -53,19 +52,6 @@ class Truth:
     motion: Tensor
     heading: Tensor
     scene: dict[str, Tensor]
-
-
-def attributes(scene: Scene) -> dict[str, str]:
-    """What is true of a whole clip, in the words of `ReaderConfig.scene`."""
-    star = f"{scene.light.colour} {scene.light.source}" if scene.light.colour else "usual"
-    return {
-        "place": scene.place,
-        "time": scene.time,
-        "weather": scene.weather,
-        "camera": scene.camera.motion,
-        "sea": scene.tint or "usual",
-        "light": star.removesuffix(" sun").removesuffix(" moon"),
-    }
 
 
 class ReaderStage:
@@ -140,16 +126,6 @@ def _spoiled(clip: NDArray[np.uint8], rng: np.random.Generator, noise: float, bl
     return pixels.clip(0, 255).astype(np.uint8)
 
 
-def hidden(scene: Scene, thing: Thing) -> NDArray[np.bool_]:
-    """(frames,): whether the thing's centre is covered by the outline of a nearer one."""
-    covered = np.zeros(scene.frames, bool)
-    for other in scene.things:
-        if other.ground > thing.ground:
-            apart = np.abs(other.position - thing.position)
-            covered |= (apart[:, 0] < 0.45 * other.width) & (apart[:, 1] < 0.45 * other.height)
-    return covered
-
-
 def truth(scenes: list[Scene], config: ReaderConfig, clips: Tensor) -> Truth:
     """The targets of a batch of rendered ``scenes``."""
     size = clips.shape[3]
@@ -160,7 +136,7 @@ def truth(scenes: list[Scene], config: ReaderConfig, clips: Tensor) -> Truth:
     for i, scene in enumerate(scenes):
         for thing in scene.things:
             seen = scene.camera.seen(thing.position) * h  # (T, 2) in positions
-            covered = hidden(scene, thing)
+            covered = scene.hidden(thing)
             for frame in range(t):
                 x, y = seen[frame]
                 if not (0 <= x < w and 0 <= y < h):
@@ -178,7 +154,7 @@ def truth(scenes: list[Scene], config: ReaderConfig, clips: Tensor) -> Truth:
                      config.colours.index(thing.colour), config.motions.index(thing.motion), thing.heading > 0)
                 )  # fmt: skip
     table = torch.tensor(rows, dtype=torch.float32, device=clips.device).reshape(-1, 10)
-    said = [attributes(scene) for scene in scenes]
+    said = [scene.attributes for scene in scenes]
     labels = {
         name: torch.tensor([values.index(each[name]) for each in said], device=clips.device)
         for name, values in config.scene.items()
@@ -200,7 +176,7 @@ def losses(fields: Fields, batch: Truth) -> dict[str, Tensor]:
     """Focal loss on the map of centres (Zhou et al., arXiv 1904.07850, eq. 1); the rest where centres are."""
     p = fields.heat.sigmoid().clamp(1e-4, 1 - 1e-4)
     hit = (batch.heat == 1).float()
-    free = (~batch.ignore).float()
+    free = (~batch.ignore).float().maximum(hit)  # the centre of what hides another still counts
     found = hit * (1 - p) ** 2 * p.log()
     quiet = (1 - hit) * (1 - batch.heat) ** 4 * p**2 * (1 - p).log()
     count = max(1, len(batch.centres))

@@ -105,11 +105,11 @@ def _relation(scene: Scene, rng: Generator, participle: bool, full: bool, course
         be = "" if participle else "are "
         verb = _verb(lead, rng, True).replace("its", "their")
         return f"{_group_name(things, rng)} {be}{verb}{_course(scene, lead, rng, course)}"
-    if name == "bigger than" and rng.random() < 0.6:
+    if name == "bigger than" and (full or rng.random() < 0.6):
         big, small = (_name(t, rng, 0.0, full, _one(rng, s)) for t, s in zip(things, wording.SIZES, strict=True))
         verb = _verb(things[0], rng, True)
-        return f"{big} and {small}" + (f" {verb}" if rng.random() < 0.5 else "")
-    forms = wording.RELATIONS[name]
+        return f"{big} and {small}" + (f" {verb}" if full or rng.random() < 0.5 else "")
+    forms = [pair for pair in wording.RELATIONS[name] if not (full and wording.VAGUE in pair[0])]
     form = forms[int(rng.integers(len(forms)))][participle]
     names = dict(zip("abc", (_name(t, rng, 0.0, full) for t in things), strict=False))
     return form.format(**names)

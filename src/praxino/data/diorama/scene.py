@@ -111,6 +111,32 @@ class Scene:
         width, height = self.size(thing).T / 2
         return (x + width > 0) & (x - width < self.aspect) & (y + height > 0) & (y - height < 1)
 
+    def hidden(self, thing: Thing) -> NDArray[np.bool_]:
+        """(frames,): whether the thing's centre is covered by the outline of a nearer one."""
+        covered = np.zeros(self.frames, bool)
+        for other in self.things:
+            if other.ground > thing.ground:
+                apart = np.abs(other.position - thing.position)
+                covered |= (apart[:, 0] < 0.45 * other.width) & (apart[:, 1] < 0.45 * other.height)
+        return covered
+
+    def shows(self, thing: Thing) -> NDArray[np.bool_]:
+        """(frames,): whether the thing's centre is within the view and not `hidden`."""
+        x, y = self.camera.seen(thing.position).T
+        return (x >= 0) & (x < self.aspect) & (y >= 0) & (y < 1) & ~self.hidden(thing)
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What is true of the whole clip, by name; "usual" for a sea or a light that is not tinted."""
+        return {
+            "place": self.place,
+            "time": self.time,
+            "weather": self.weather,
+            "camera": self.camera.motion,
+            "sea": self.tint or "usual",
+            "light": self.light.colour or "usual",
+        }
+
 
 @dataclass(frozen=True)
 class Captions:

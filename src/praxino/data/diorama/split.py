@@ -1,4 +1,5 @@
-"""Which combinations training never sees: chosen by a hash, so that the choice is fixed and nobody picked it.
+"""Which combinations training never sees: chosen by a hash, so that the choice is fixed; but for the commonest pairs,
+which are never put aside, nobody picked it.
 
 Compositional scores ask for exactly these. Every colour, motion and place of a held-out pair still occurs in training,
 and so does its kind, only never the two together.
@@ -15,7 +16,7 @@ UNSEEN: Final = 2**40
 """Indices of samples from here on are never trained on, whatever they show."""
 
 PART: Final = 0.1
-"""About how many of all pairs are held out."""
+"""How many of the pairs that may be held out are."""
 
 RARE: Final = frozenset(
     {("sun", "purple"), ("sun", "green"), ("moon", "purple"), ("cat", "green"), ("horse", "blue"), ("tree", "white")}

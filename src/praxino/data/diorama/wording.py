@@ -156,6 +156,8 @@ RELATIONS: Final[dict[str, Verbs]] = {
         ("{b} is smaller than {a}", "{b} smaller than {a}"),
     ),
 }
+VAGUE: Final = "next to"
+"""Does not say on which side; paragraphs, which say everything, do without."""
 SIZES: Final = ("big", "large"), ("small", "little")
 MATERIALS: Final[dict[str, str]] = {"rubber": "rubber", "steel": "steel", "wooden": "wooden"}
 PATTERNS: Final[dict[str, str]] = {"spots": "spots", "stripes": "stripes", "patch": "patch", "belt": "belt"}
