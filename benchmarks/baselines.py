@@ -230,7 +230,7 @@ def judged(make: Callable[[Scene, str, int], Film], chosen: list[Case], sheet: P
     write_picture(sheet, np.concatenate(strips))
     far = distances(_others(chosen, reader), features)
     return {
-        **{name: far[name] for name in ("frechet", "kernel x 1000", "coverage", "density")},
+        **{name: far.get(name, math.nan) for name in ("frechet", "kernel x 1000", "coverage", "density")},
         **{name: float(np.mean(each)) if each else math.nan for name, each in scores.items()},
         "seconds a film": float(np.median(seconds)),
     }
