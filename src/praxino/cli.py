@@ -272,13 +272,18 @@ def evaluate(
     _hush(quiet)
     if (model is None) != (real is not None and fake is not None) or (model and (real or fake)):
         raise InputError("name a model, or two folders", "praxino evaluate diorama, or --real FOLDER --fake FOLDER")
-    of_folders = ("--features", features != "reader"), ("--weights", weights is not None)
-    of_a_model = ("--suite", suite != "diorama"), ("--samples", samples != 64), ("--seeds", seeds != 1)
-    idle = [name for name, given in (of_folders if model else (*of_a_model, ("--processes", processes != 1))) if given]
-    idle += ["--weights"] if weights and features == "reader" and not model else []
-    idle += ["--reader"] if reader and features != "reader" and not model else []
-    if idle:
-        raise InputError(f"{idle[0]} changes nothing here", "leave it out, or see praxino evaluate --help")
+    idle = {
+        "--features": model and features != "reader",
+        "--weights": weights and (model or features == "reader"),
+        "--reader": reader and not model and features != "reader",
+        "--suite": not model and suite != "diorama",
+        "--samples": not model and samples != 64,
+        "--seeds": not model and seeds != 1,
+        "--processes": not model and processes != 1,
+    }
+    for name, given in idle.items():
+        if given:
+            raise InputError(f"{name} changes nothing here", "leave it out, or see praxino evaluate --help")
     if model is None:
         assert real is not None
         assert fake is not None
