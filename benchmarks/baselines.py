@@ -171,7 +171,9 @@ class Adversarial:
 
     def __init__(self, data: World, folder: Path, seed: int) -> None:
         torch.manual_seed(seed)
-        self.learner = GAN(TextEncoder(data.config.text), lambda number: data.draw(seed, number, self.batch), seed)
+        self.learner = GAN(
+            TextEncoder(data.config.text), lambda n: data.draw(seed, n, self.batch), lambda n: _generator(seed, n)
+        )
 
     def films(self, said: list[str], generator: torch.Generator) -> NDArray[np.uint8]:
         return to_pixels(self.learner.made(said, generator))
@@ -218,7 +220,8 @@ def judged(make: Callable[[Scene, str, int], Film], chosen: list[Case], sheet: P
     for case in chosen:
         scene = case.scene(17, 1.0, 8.0)
         started = time.perf_counter()
-        film = make(scene, case.prompt(scene), case.index)
+        with torch.autocast("cpu", torch.bfloat16):
+            film = make(scene, case.prompt(scene), case.index)
         seconds.append(time.perf_counter() - started)
         clip = to_tensor(film[None])
         features.append(reader.features(clip).double().numpy())
@@ -290,7 +293,7 @@ def main() -> None:
     chosen, data = asked(given["samples"]), world(folder, given["clips"])
     found = list(runs(folder, given["minutes"], given["head_start"], given["seeds"], data, chosen))
     found += ceilings(chosen, folder)
-    print(f"\n{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, bfloat16 in training")
+    print(f"\n{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, bfloat16")
     print(", ".join(f"{name} {value:g}" for name, value in given.items()) + "; mean (spread) of the seeds")
     print("before: the transformer's autoencoder, 4.7 M weights more, 41 minutes")
     names = [*WAYS, "autoencoder", "truth"]

@@ -1,8 +1,10 @@
 """How good is the bundled model on clips that training never saw?
 
 The autoencoder's PSNR at every frame index, and the denoiser's loss by quarter of time, both on held-out scenes of the
-diorama. Shipped weights, float32.
+diorama. Shipped weights, float32; ``python benchmarks/quality.py FOLDER`` measures another model.
 """
+
+import sys
 
 import numpy as np
 import torch
@@ -19,7 +21,7 @@ CLIPS, DRAWS = 64, 4
 @torch.inference_mode()
 def main() -> None:
     torch.set_float32_matmul_precision("medium")
-    pipeline = praxino.load("diorama", device="cpu")
+    pipeline = praxino.load(sys.argv[1] if len(sys.argv) > 1 else "diorama", device="cpu")
     samples = [sample(0, UNSEEN + 1000 + i) for i in range(CLIPS)]
     clips = np.stack([made.clip for made in samples])
     latents = torch.cat([pipeline.vae.encode(part) for part in to_tensor(clips).split(8)])

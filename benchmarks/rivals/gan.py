@@ -50,9 +50,7 @@ class Generator(nn.Module):
 
     def forward(self, noise: Tensor, said: Tensor) -> Tensor:  # (B, NOISE), (B, text)
         condition = torch.cat([noise, said], dim=1)
-        x = (
-            self.first(condition).unflatten(1, (MADE[0], 1, 4, 4)) + self.beat
-        )  # every moment has a beginning of its own
+        x = self.first(condition).unflatten(1, (MADE[0], 1, 4, 4)) + self.beat  # every moment has a beginning
         for layer, size in zip(self.grow, SIZES, strict=True):
             x = layer(x, condition, size)
         out = self.last(F.silu(x))
@@ -78,9 +76,14 @@ class Critic(nn.Module):
 class GAN:
     """One step moves the critic (and the text encoder), then the generator."""
 
-    def __init__(self, text: TextEncoder, draw: Callable[[int], tuple[Tensor, list[str]]], seed: int) -> None:
+    def __init__(
+        self,
+        text: TextEncoder,
+        draw: Callable[[int], tuple[Tensor, list[str]]],
+        generators: Callable[[int], torch.Generator],
+    ) -> None:
         width = text.config.width
-        self.text, self.draw, self.seed = text, draw, seed
+        self.text, self.draw, self.generators = text, draw, generators
         self.generator, self.critic = Generator(width), Critic(width)
         self.module = nn.ModuleDict({"generator": self.generator, "critic": self.critic, "text": text})
         seeing = [*self.critic.parameters(), *text.parameters()]
@@ -97,10 +100,10 @@ class GAN:
 
     def step(self, number: int, spent: float) -> float:
         clips, sentences = self.draw(number)
-        generator = torch.Generator().manual_seed(1_000_003 * self.seed + number)
+        noise = torch.randn(len(clips), NOISE, generator=self.generators(number))
         with torch.autocast("cpu", torch.bfloat16):
             said = self._said(sentences).float()
-            made = self.generator(torch.randn(len(clips), NOISE, generator=generator), said.detach()).float()
+            made = self.generator(noise, said.detach()).float()
             right, wrong = self.critic(clips, said), self.critic(clips, said.roll(1, 0))
             fake = self.critic(made.detach(), said)
             loss = F.relu(1 - right).mean() + 0.5 * (F.relu(1 + wrong).mean() + F.relu(1 + fake).mean())

@@ -2,6 +2,7 @@
 
 import html
 import json
+import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,7 +89,12 @@ def table(found: dict[str, Any]) -> str:
         cells = {name: {s: _figure(v) for s, v in each.items()} for name, each in found["distances"].items()}
         blocks.append(_block("distance to true renderings", cells))
     blocks.append(f"{found['seconds a film']:.2f} seconds a film (median)")
-    return "\n\n".join([*blocks, *(f"note: {note}" for note in found["notes"])])
+    return "\n\n".join([*blocks, *noted(found)])
+
+
+def noted(found: dict[str, Any]) -> list[str]:
+    """The notes of a tree of numbers, in lines no wider than a table."""
+    return [textwrap.fill(f"note: {note}", 100) for note in found["notes"]]
 
 
 def _cell(of: Mean) -> str:

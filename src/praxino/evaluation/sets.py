@@ -19,7 +19,7 @@ from praxino.errors import InputError, MediaError
 from praxino.evaluation.features import Extractor
 from praxino.evaluation.frechet import NEIGHBOURS, bias, distances
 from praxino.evaluation.motion import Motion, motion
-from praxino.evaluation.report import document, figure
+from praxino.evaluation.report import document, figure, noted
 from praxino.log import logger
 from praxino.storage import checkpoint, video
 from praxino.storage.checkpoint import write_text
@@ -201,7 +201,7 @@ def table(found: dict[str, Any]) -> str:
     for name, values in found["distances"].items():
         cells = (f"{values[s]:.4f}" if s in values else "-" for s in ("fake", "real halves"))
         lines.append(f"{name.replace('frechet', found['called']):26}" + "".join(f"{cell:>14}" for cell in cells))
-    return "\n".join([*lines, *(f"note: {note}" for note in found["notes"])])
+    return "\n".join([*lines, *noted(found)])
 
 
 def _range(ends: list[int]) -> str:
