@@ -3,7 +3,7 @@
 import pytest
 
 from praxino.data.diorama import caption, compose, vocabulary
-from praxino.data.diorama.wording import COLOUR_WORDS, NOUNS, PATTERNS, PLURALS, SENTENCES
+from praxino.data.diorama.wording import ACROSS, COLOUR_WORDS, NOUNS, PATTERNS, PLURALS, SENTENCES
 from praxino.models.text import words
 
 SCENES = [compose(7, i) for i in range(600)]
@@ -23,9 +23,10 @@ def test_paragraphs_name_every_thing_with_its_colour_material_and_markings():
         said = caption(scene, 7, index).paragraph.lower()
         for thing in scene.things:
             assert any(name in said for name in names(thing)), (said, thing.kind, thing.colour)
-            if scene.relation is None and thing.marking:
+            alone = scene.relation is None or scene.relation.name == "group"
+            if alone and thing.marking:
                 assert f"{thing.marking.colour} {PATTERNS[thing.marking.pattern]}" in said
-            if scene.relation is None and thing.material:
+            if alone and thing.material:
                 assert thing.material in said
 
 
@@ -71,3 +72,16 @@ def test_wording_varies_and_stays_in_the_vocabulary():
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_the_sample_sentences_are_in_the_vocabulary(sentence):
     assert set(words(sentence)) <= set(vocabulary())
+
+
+def test_what_is_said_of_places_and_skies_can_be_so():
+    for index, scene in enumerate(SCENES):
+        said = caption(scene, 7, index).paragraph
+        assert "puppys" not in said
+        if scene.weather in ("rain", "snow") and scene.place != "room":
+            assert ("gray sky" in said) == (scene.time == "day")
+        if scene.tint and scene.things:
+            flies = all(thing.kind == "bird" for thing in scene.things)
+            assert f"{'over' if flies else 'on'} a {scene.tint} sea" in said
+        if any(thing.motion == "still" for thing in scene.things):
+            assert not any(f" {across}" in said for across in ACROSS.values())

@@ -11,6 +11,7 @@ from praxino.data.diorama import compose, lexicon, physics, references, render, 
 from praxino.data.diorama.canvas import Canvas
 from praxino.data.diorama.things import DRAW
 from praxino.data.diorama.together import MAKERS, WHERE
+from praxino.errors import InputError
 
 SCENES = [compose(7, i) for i in range(1500)]
 
@@ -88,6 +89,7 @@ def held_out_pairs(scene):
     pairs = {(thing.kind, value) for thing in scene.things for value in (thing.colour, thing.motion, scene.place)}
     if scene.light.colour:
         pairs.add((scene.light.source, scene.light.colour))
+    pairs |= {(thing.kind, thing.marking.colour) for thing in scene.things if thing.marking}
     return {pair for pair in pairs if split.held_out(*pair)}
 
 
@@ -159,6 +161,9 @@ def test_colliding_balls_touch_and_part_and_keep_their_momentum():
         assert gap.min() < 0.1
         momentum = mass(one) * one.velocity[:, 0] + mass(two) * two.velocity[:, 0]
         np.testing.assert_allclose(momentum, momentum[0])
+        apart = two.velocity[:, 0] - one.velocity[:, 0]
+        kept = (lexicon.MATERIALS[one.material] * lexicon.MATERIALS[two.material]) ** 0.5
+        assert apart[-1] == pytest.approx(-kept * apart[0])
 
 
 def test_a_ball_gives_its_momentum_to_the_box_that_it_knocks_off():
@@ -170,6 +175,29 @@ def test_a_ball_gives_its_momentum_to_the_box_that_it_knocks_off():
         apart = np.abs(ball.position[hit - 1, 0] - upper.position[hit - 1, 0]) - (ball.width + upper.width) / 2
         assert apart == pytest.approx(0, abs=0.03)
         assert upper.position[-1, 1] == pytest.approx(lower.position[-1, 1], abs=0.02)  # both stand on the ground
+
+
+def test_things_of_a_group_are_alike():
+    for scene in related("group"):
+        assert len({(t.kind, t.colour, t.motion, t.material, t.marking) for t in scene.things}) == 1
+
+
+@pytest.mark.parametrize("time", lexicon.TIMES)
+def test_no_roof_hides_the_sun(time):
+    """What another sun's colour changes in the picture is at least half of its disc."""
+    city = [s for s in SCENES if (s.place, s.time, s.weather, s.camera.motion) == ("city", time, "clear", "still")]
+    for scene in [replace(scene, things=()) for scene in city[:8]]:
+        one, other = (
+            render(replace(scene, light=replace(scene.light, colour=c)), 128, 128)[0] for c in ("red", "blue")
+        )
+        shown = (np.abs(one.astype(int) - other).max(axis=2) > 100).mean()
+        assert shown > 0.5 * np.pi * 0.09**2 / scene.aspect
+
+
+@pytest.mark.parametrize("wrong", [{"fps": 0}, {"frames": 0}, {"seed": -1}, {"index": -1}, {"aspect": float("nan")}])
+def test_scenes_that_cannot_be_are_said(wrong):
+    with pytest.raises(InputError):
+        compose(**{"seed": 0, "index": 0, **wrong})
 
 
 def test_a_stacked_box_comes_to_rest_on_the_other():

@@ -42,20 +42,31 @@ def _name(thing: Thing, rng: Generator, plain: float = 0.0, full: bool = False, 
             before.append(colour)
     if thing.material == "steel" or (full and thing.material):
         before.append(wording.MATERIALS[str(thing.material)])
-    if full and thing.marking:
-        pattern = f"{thing.marking.colour} {wording.PATTERNS[thing.marking.pattern]}"
-        after += f" with {pattern if pattern.endswith('s') else _article(pattern)}"
+    if full:
+        after += _marking(thing)
     return _article(" ".join([*before, noun])) + after
 
 
-def _group_name(things: Sequence[Thing], rng: Generator) -> str:
-    """ "two red balls", "three people in blue"."""
+def _marking(thing: Thing) -> str:
+    """ " with white spots", " with a black patch", or ""."""
+    if not thing.marking:
+        return ""
+    pattern = f"{thing.marking.colour} {wording.PATTERNS[thing.marking.pattern]}"
+    return f" with {pattern if pattern.endswith('s') else _article(pattern)}"
+
+
+def _group_name(things: Sequence[Thing], rng: Generator, full: bool = False) -> str:
+    """ "two red balls", "three people in blue"; ``full`` as in `_name`."""
     first = things[0]
     noun = _one(rng, wording.PLURALS[first.kind])
     number = _one(rng, wording.NUMBERS[len(things)])
+    after = f" each{marking}" if full and (marking := _marking(first)) else ""
     if first.kind == "person":
-        return f"{number} {noun} in {first.colour}"
-    return f"{number} {_one(rng, wording.COLOUR_WORDS[first.colour])} {noun}"
+        return f"{number} {noun} in {first.colour}{after}"
+    before = [number, _one(rng, wording.COLOUR_WORDS[first.colour])]
+    if first.material == "steel" or (full and first.material):
+        before.append(wording.MATERIALS[str(first.material)])
+    return " ".join([*before, noun]) + after
 
 
 def _verb(thing: Thing, rng: Generator, participle: bool) -> str:
@@ -104,7 +115,7 @@ def _relation(scene: Scene, rng: Generator, participle: bool, full: bool, course
         lead = things[0]
         be = "" if participle else "are "
         verb = _verb(lead, rng, True).replace("its", "their")
-        return f"{_group_name(things, rng)} {be}{verb}{_course(scene, lead, rng, course)}"
+        return f"{_group_name(things, rng, full)} {be}{verb}{_course(scene, lead, rng, course)}"
     if name == "bigger than" and (full or rng.random() < 0.6):
         big, small = (_name(t, rng, 0.0, full, _one(rng, s)) for t, s in zip(things, wording.SIZES, strict=True))
         verb = _verb(things[0], rng, True)
@@ -116,13 +127,14 @@ def _relation(scene: Scene, rng: Generator, participle: bool, full: bool, course
 
 
 def _place(scene: Scene, rng: Generator) -> str:
+    above = all(thing.kind == "bird" for thing in scene.things)
     if scene.tint:
-        return f"{_one(rng, ('on', 'over', 'on'))} a {scene.tint} sea"
-    if scene.place == "sea" and all(thing.kind == "bird" for thing in scene.things):
+        return f"{'over' if above else 'on'} a {scene.tint} sea"
+    if scene.place == "sea" and above:
         return _one(rng, wording.OVER_SEA)
     if scene.place == "grass" and scene.time == "day" and scene.weather == "clear" and rng.random() < 0.3:
         return "in a sunlit park"
-    moving = any(thing.motion in ("walk", "run", "drive", "roll", "sail") for thing in scene.things)
+    moving = all(thing.motion in ("walk", "run", "drive", "roll", "sail") for thing in scene.things)
     if moving and rng.random() < 0.3:
         return wording.ACROSS[scene.place]
     return _one(rng, wording.PLACES[scene.place])
@@ -175,9 +187,10 @@ def _heavens(scene: Scene, rng: Generator) -> list[str]:
     if scene.light.source == "window":
         return [_one(rng, ("light falls through the window", "light comes from the window"))]
     if scene.weather in ("rain", "snow"):
-        return [f"{scene.weather} falls from a gray sky"]
+        return [f"{scene.weather} falls from {wording.OVERCAST[scene.time]}"]
     star = _star(scene, rng) or f"the {scene.light.source}"
-    light = f"{star} shines{' low' if scene.time == 'sunset' else ''} in the sky"
+    low = " low" if scene.time == "sunset" and scene.place != "city" else ""  # there it must stand above the roofs
+    light = f"{star} shines{low} in the sky"
     return [light, "white clouds drift across the sky"] if scene.weather == "clouds" else [light]
 
 

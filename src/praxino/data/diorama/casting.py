@@ -19,6 +19,10 @@ def pick(rng: Generator, weights: Mapping[str, float]) -> str:
     return names[int(rng.choice(len(names), p=p / p.sum()))]
 
 
+MARKS = ("white", "black", "brown", "yellow")
+"""Colours of markings."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What a scene must hold: a pair that training never sees."""
@@ -94,7 +98,7 @@ def thing(
     """A `Thing` with the outline of its kind; some wear markings."""
     marking = None
     if kind in ("cat", "dog", "horse", "person") and stage.rng.random() < 0.3:
-        other = str(stage.rng.choice([c for c in ("white", "black", "brown", "yellow") if c != colour]))
+        other = str(stage.rng.choice([c for c in MARKS if c != colour and stage.allowed(kind, c)]))
         marking = Marking(str(stage.rng.choice(["spots", "stripes", "patch", "belt"])), other)
     if kind == "boat":
         track = physics.bobbing(track, stage.times)
@@ -121,6 +125,7 @@ def perform(
     factor: float = 1.0,
     heading: int | None = None,
     entrance: str | None = None,
+    material: str | None = None,
 ) -> Thing:
     """One thing that minds its own business.
 
@@ -132,15 +137,13 @@ def perform(
         Its part of the view's width if it stays there.
     factor : float
         On its usual size.
-    heading : int, optional
-        +1 or -1; drawn if not given.
-    entrance : str, optional
-        "present" from the beginning, or "enters", or "leaves"; drawn if not given.
+    heading, entrance, material : optional
+        Drawn if not given: +1 or -1; "present" from the beginning, or "enters", or "leaves"; one of its kind's.
     """
     rng, times = stage.rng, stage.times
     heading = heading or stage.heading()
     height = stage.size(kind, factor)
-    material = material_of(stage, kind)
+    material = material or material_of(stage, kind)
     restitution = lexicon.MATERIALS[material] if material else 0.0
     rest = lane - height / 2
     spot = stage.standing(stage.aspect * (where + float(rng.uniform(-0.08, 0.08))))

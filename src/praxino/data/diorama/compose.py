@@ -1,5 +1,7 @@
 """Scenes from numbers: ``compose(seed, index)`` draws a place, a light, a camera, and things that move."""
 
+from typing import get_args
+
 import numpy as np
 from numpy.random import Generator
 
@@ -8,6 +10,7 @@ from praxino.data.diorama.casting import Stage, Wanted, cast_alone, pick
 from praxino.data.diorama.scene import Array, Camera, Light, Relation, Scene, Thing
 from praxino.data.diorama.split import Split, held_out
 from praxino.data.diorama.together import cast_together
+from praxino.errors import InputError, UnknownNameError
 
 PAN_SPEED = 0.26  # frame heights per second
 ZOOM = 1.5  # how many times larger a zoom ends, over ZOOM_TIME seconds
@@ -25,7 +28,13 @@ def compose(
         Width over height of the view.
     part : str
         "train" scenes hold no held-out pair (`split`), "held-out" and "rare" ones hold one each, "all" draws freely.
+
+    Raises
+    ------
+    InputError
+        For a negative seed or index, no frames, an aspect or rate that is not above 0, or an unknown part.
     """
+    _check(seed, index, frames, aspect, fps, part)
     rng = np.random.Generator(
         np.random.Philox(key=[seed, index]).jumped({"train": 0, "all": 1, "held-out": 2, "rare": 3}[part])
     )
@@ -54,6 +63,14 @@ def compose(
         aspect=aspect,
         detail=int(rng.integers(2**31)),
     )
+
+
+def _check(seed: int, index: int, frames: int, aspect: float, fps: float, part: str) -> None:
+    if part not in get_args(Split):
+        raise UnknownNameError("part", part, get_args(Split))
+    if min(seed, index) < 0 or frames < 1 or not min(aspect, fps) > 0:
+        given = f"seed={seed}, index={index}, frames={frames}, aspect={aspect}, fps={fps}"
+        raise InputError(f"no scene has {given}", "seed and index from 0, frames from 1, aspect and fps above 0")
 
 
 def _wanted(rng: Generator, part: Split) -> Wanted | None:
@@ -134,7 +151,7 @@ def _light(
     horizon = lexicon.HORIZON[place]
     x = float(rng.uniform(0.15, 0.85) * aspect)
     heights = {"day": (0.12, 0.24), "sunset": (0.34, 0.46), "night": (0.12, 0.26)}
-    y = float(rng.uniform(*heights[time]))
+    y = float(rng.uniform(*((0.12, 0.2) if place == "city" else heights[time])))  # no roof hides more than half of it
     source = "moon" if time == "night" else "sun"
     colours = [c for c in lexicon.SUN_COLOURS if part == "all" or not held_out(source, c)]
     colour = str(rng.choice(colours)) if rng.random() < 0.18 else None

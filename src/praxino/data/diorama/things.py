@@ -88,6 +88,8 @@ def _marked(canvas: Canvas, p: Pose, centre: tuple[float, float], axes: tuple[fl
                 canvas.line(p.at(u + du * a, v - reach), p.at(u + du * a, v + reach), 0.22 * a * p.height, p.second)
         case "patch":
             canvas.ellipse(p.at(u - 0.45 * a, v + 0.1 * b), (0.42 * a * p.height, 0.7 * b * p.height), p.second)
+        case "belt" if b > a:  # who stands upright wears it around the waist
+            canvas.line(p.at(u - 0.9 * a, v + 0.3 * b), p.at(u + 0.9 * a, v + 0.3 * b), 0.3 * b * p.height, p.second)
         case "belt":
             canvas.line(p.at(u + 0.1 * a, v - 0.9 * b), p.at(u + 0.1 * a, v + 0.9 * b), 0.5 * a * p.height, p.second)
 

@@ -88,13 +88,19 @@ def _fetch(stage: Stage) -> Cast:
     height = stage.size("ball", 0.8)
     rest = lane - height / 2
     launch = (pace * 1.1, -float(stage.rng.uniform(0.6, 0.85)))
-    track = physics.bouncing((stage.span(0.45, 0.55, heading), rest - 0.1), launch, rest, 0.6, stage.times)
+    start = (stage.span(0.45, 0.55, heading), rest - 0.1)
+    track = physics.bouncing(start, launch, rest, lexicon.MATERIALS["rubber"], stage.times)
     return dog, thing(stage, "ball", two, "throw", heading, height, lane, track, "rubber")
 
 
 def _mass(material: str, height: float) -> float:
     """Per unit of depth: density times area."""
     return lexicon.DENSITIES[material] * height**2
+
+
+def _restitution(one: str, other: str) -> float:
+    """Of an impact of two things: between what each keeps of its speed on hard ground, the geometric mean."""
+    return (lexicon.MATERIALS[one] * lexicon.MATERIALS[other]) ** 0.5
 
 
 def _level(x: physics.Array, v: physics.Array, y: float) -> Track:
@@ -112,7 +118,8 @@ def _collide(stage: Stage) -> Cast:
     starts = (stage.aspect * float(rng.uniform(0.12, 0.2)), stage.aspect * float(rng.uniform(0.75, 0.88)))
     speeds = (float(rng.uniform(0.32, 0.46)), -float(rng.choice([0.0, 0.3])))
     masses = (_mass(materials[0], sizes[0]), _mass(materials[1], sizes[1]))
-    tracks = physics.collision(starts, speeds, masses, sum(sizes) / 2, 0.9, stage.times)
+    kept = _restitution(*materials)
+    tracks = physics.collision(starts, speeds, masses, sum(sizes) / 2, kept, stage.times)
     return tuple(
         thing(stage, "ball", colours[i], "roll", int(np.sign(speeds[i])) or 1, sizes[i], lane,
               _level(*tracks[i], lane - sizes[i] / 2), materials[i])
@@ -160,7 +167,7 @@ def _topple(stage: Stage) -> Cast:
     # Thrown so that it meets the box at its middle, having risen and fallen by as much.
     launch = -lexicon.GRAVITY * moment / 2
     masses = (_mass("rubber", ball_size), _mass("wooden", size))
-    ball_after, box_after = physics.after_impact((speed, 0.0), masses, 0.3)
+    ball_after, box_after = physics.after_impact((speed, 0.0), masses, _restitution("rubber", "wooden"))
 
     def knocked(t: physics.Array) -> Track:
         slide = size / 2 / abs(box_after)  # until its centre has left the box below
@@ -247,16 +254,18 @@ def _bigger_than(stage: Stage) -> Cast:
 
 
 def _group(stage: Stage) -> Cast:
-    """Two or three of one kind and colour that do the same."""
+    """Two or three of one kind and colour, material and markings, that do the same."""
     kind = pick(stage.rng, stage.kinds())
     colour, motion = stage.colour(kind), stage.motion(kind)
     count = 2 if kind in ("car", "horse") else int(stage.rng.integers(2, 4))
     lanes = np.sort(stage.rng.permutation(lexicon.LANES[stage.place])[:count])
     heading, factor = stage.heading(), 0.7 if count == 3 else 0.85
-    members = [
-        perform(stage, kind, colour, motion, float(lane), (i + 0.5) / count, factor, heading, "present")
+    material = material_of(stage, kind)
+    alike = [
+        perform(stage, kind, colour, motion, float(lane), (i + 0.5) / count, factor, heading, "present", material)
         for i, lane in enumerate(lanes)
     ]
+    members = [replace(one, marking=alike[0].marking) for one in alike]
     if motion in ("still", "bounce", "fall"):
         return tuple(members)
     return tuple(_following(members[0], one, heading * i * 0.27) for i, one in enumerate(members))

@@ -38,6 +38,7 @@ PLURALS: Final[dict[str, Phrases]] = {kind: tuple(f"{noun}s" for noun in nouns) 
     "box": ("boxes", "boxes", "crates"),
     "person": ("people", "people", "persons"),
     "horse": ("horses", "horses", "ponies"),
+    "dog": ("dogs", "dogs", "dogs", "puppies"),
 }
 NUMBERS: Final = {2: ("two", "two", "a pair of"), 3: ("three",)}
 COLOUR_WORDS: Final[dict[str, Phrases]] = {colour: (colour,) for colour in lexicon.COLOURS} | {
@@ -99,6 +100,7 @@ WEATHERS: Final[dict[str, Phrases]] = {
     "rain": ("in the rain", "in heavy rain", "while it rains", "as rain falls"),
     "snow": ("in the snow", "in falling snow", "while it snows", "as snow falls"),
 }
+OVERCAST: Final[dict[str, str]] = {"day": "a gray sky", "sunset": "the evening sky", "night": "the dark sky"}
 CAMERAS: Final[dict[str, Phrases]] = {
     "pan left": ("the camera pans left", "the camera moves left", "the camera pans to the left"),
     "pan right": ("the camera pans right", "the camera moves right", "the camera pans to the right"),
@@ -177,7 +179,9 @@ def vocabulary() -> tuple[str, ...]:
 
 
 def _phrases() -> Iterable[str]:
-    yield from (*_GRAMMAR, *ACROSS.values(), *OVER_SEA, *MATERIALS.values(), *PATTERNS.values(), *lexicon.COLOURS)
+    yield from (*_GRAMMAR, *OVER_SEA, *lexicon.COLOURS)
+    for names in (ACROSS, OVERCAST, MATERIALS, PATTERNS):
+        yield from names.values()
     for words in (*NUMBERS.values(), *SIZES):
         yield from words
     for table in (NOUNS, PLURALS, COLOUR_WORDS, PLACES, BARE, TIMES, DULL_TIMES, WEATHERS, CAMERAS):
