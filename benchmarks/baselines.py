@@ -5,7 +5,8 @@ same clips and captions of the diorama and the same machine, as often as there a
 same sentences, which the reader reads. Beside them stand the true renderings and their round trips.
 
 The transformer's autoencoder was trained before, for 41 minutes: ``--head-start 41`` gives the others as much more.
-Rendering and encoding the clips are not counted for anybody. What is finished stays in ``--folder``.
+Rendering and encoding the clips are not counted for anybody. Weights are all that are trained: each way's text
+encoder, the GAN's critic, too. What is finished stays in ``--folder``.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from praxino.diffusion.objective import as_denoiser, draw_times, target
 from praxino.diffusion.path import PATHS, grid
 from praxino.diffusion.sampling import SAMPLERS
 from praxino.evaluation import diorama
-from praxino.evaluation.frechet import distances
+from praxino.evaluation.frechet import bias, distances
 from praxino.evaluation.suite import Case, cases
 from praxino.models.reader import Reader
 from praxino.models.text import TextEncoder
@@ -130,7 +131,8 @@ class Latent:
         torch.manual_seed(seed)
         stage.dit.load_state_dict(type(stage.dit)(stage.dit.config).state_dict())
         stage.text.load_state_dict(TextEncoder(stage.text.config).state_dict())
-        self.learner = Diffuser(stage.module, lambda n: stage.loss(stage.batch(n), _generator(seed, n))[0])
+        first = 100_000 * seed  # of the endless shuffled sequence
+        self.learner = Diffuser(stage.module, lambda n: stage.loss(stage.batch(first + n), _generator(seed, n))[0])
 
     def films(self, said: list[str], generator: torch.Generator) -> NDArray[np.uint8]:
         text, empty = self.stage.text.encode(said), self.stage.text.encode([""])
@@ -301,6 +303,8 @@ def main() -> None:
     for key in [key for key in found[0] if key not in ("way", "seed")]:
         cells = [_cell([each[key] for each in found if each["way"] == name and key in each]) for name in names]
         print(f"{key:16}" + "".join(f"{cell:>24}" for cell in cells))
+    for note in bias(given["samples"], 256):
+        print(note)
 
 
 def _cell(values: list[float]) -> str:

@@ -277,6 +277,7 @@ def evaluate(
         "--weights": weights and (model or features == "reader"),
         "--reader": reader and not model and features != "reader",
         "--suite": not model and suite != "diorama",
+        "--device": not model and device != "auto",
         "--samples": not model and samples != 64,
         "--seeds": not model and seeds != 1,
         "--processes": not model and processes != 1,
@@ -314,10 +315,14 @@ def _judged(
     judged = suite.Judged(suite=asked[0], model=digest(model), reader=digest(eye), measures=suite.measures())
     suite.begin(folder, judged)
     rows = {}
-    with _bar(quiet, asked[0], len(chosen)) as advance:
-        for row in suite.run(chosen, judge, folder, processes):
-            rows[row["name"]] = row
-            advance(len(rows))
+    try:
+        with _bar(quiet, asked[0], len(chosen)) as advance:
+            for row in suite.run(chosen, judge, folder, processes):
+                rows[row["name"]] = row
+                advance(len(rows))
+    except KeyboardInterrupt:
+        _say(f"stopped with {len(rows)} of {len(chosen)} films judged: the same command goes on from there", quiet)
+        raise
     ordered = [rows[case.name] for case in chosen]
     found = report.summary(ordered)
     report.write(folder, ordered, found, f"{name}: suite {asked[0]}, {len(chosen)} films")
@@ -339,6 +344,21 @@ def _maker(model: Path, device: str) -> Callable[[str, int], Any]:
     return lambda prompt, seed: loaded.generate(prompt, seed=seed)
 
 
+def _check_apart(output: Path, *folders: Path) -> None:
+    """A comparison must neither measure its own pictures the next time nor write over a suite's."""
+    from praxino.storage.checkpoint import CONFIG
+
+    if output.is_file():
+        raise InputError(f"{output} is a file", "-o names a folder")
+    if (output / CONFIG).exists():
+        raise InputError(f"{output} holds a suite or a model", "-o names another folder")
+    here = output.resolve()
+    for folder in folders:
+        there = folder.resolve()
+        if here == there or here in there.parents or there in here.parents:
+            raise InputError(f"-o {output} and {folder} lie one in the other", "-o names a folder beside them")
+
+
 def _compared(
     real: Path, fake: Path, features: str, weights: Path | None, output: Path | None, quiet: bool
 ) -> tuple[dict[str, Any], str]:
@@ -346,8 +366,8 @@ def _compared(
     from praxino.evaluation.features import extractor
 
     network = extractor(features, weights)
-    if output and output.is_file():
-        raise InputError(f"{output} is a file", "-o names a folder")
+    if output:
+        _check_apart(output, real, fake)
     collections = []
     for folder in (real, fake):
         with _bar(quiet, folder.name, 1) as advance:

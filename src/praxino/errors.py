@@ -42,6 +42,10 @@ class UnknownNameError(InputError):
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(names)}"
         super().__init__(f"unknown {what} {name!r}", hint)
+        self._given = (what, name, names)
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, list[str]]]:
+        return type(self), self._given  # it may come from another process
 
 
 class CheckpointError(PraxinoError, OSError):

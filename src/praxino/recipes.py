@@ -39,7 +39,7 @@ class TrainConfig(Config):
 def diorama_vae() -> TrainConfig:
     """The autoencoder of the bundled model: 64x64, 4x8x8, 16 channels, 4.7 M parameters.
 
-    ``praxino train diorama-vae``: two CPU cores, 41 minutes beside other work. Expect 28.8 dB on held-out clips
+    ``praxino train diorama-vae``: two CPU cores, 41 minutes beside other work. Expect 26 dB on clips never seen
     (``benchmarks/quality.py``); on its training batches 22.5 dB at step 1,400, 25 dB before whole clips begin.
     """
     return TrainConfig(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from praxino.data.diorama import compose, lexicon, render
+from praxino.errors import InputError
 from praxino.evaluation.diorama import identity_drift, popping, scores
 from praxino.evaluation.physics import bounce, gravity, light_at, momentum, shadow_agrees
 from praxino.models.reader import Reading, Sighting
@@ -130,6 +131,23 @@ def test_gravity_is_measured_on_the_truth_and_on_another_planet():
     assert gravity(0.1 + 0.25 * times**2, 8.0) == pytest.approx(0.5, rel=0.01)
     assert gravity(0.1 + 0.3 * times, 8.0) == pytest.approx(0, abs=0.01)
     assert gravity(np.full(17, np.nan), 8.0) is None
+
+
+def test_gravity_asks_only_for_what_is_seen():
+    """A fall that ends out of sight, and one that is lost sight of as it touches down."""
+    times = np.arange(17) / 8
+    falling = 0.1 + lexicon.GRAVITY / 2 * times**2
+    hidden = np.where(falling < 0.6, falling, np.nan)
+    hidden[10:] = 0.7  # seen again, lying
+    assert gravity(hidden, 8.0) == pytest.approx(lexicon.GRAVITY, rel=0.01)
+    landed = np.minimum(falling, falling[6] + 0.02)
+    landed[8:] = np.nan
+    assert gravity(landed, 8.0) == pytest.approx(lexicon.GRAVITY, rel=0.01)
+
+
+def test_a_film_of_another_length_is_refused():
+    with pytest.raises(InputError, match="16 frames for a scene of 17"):
+        scores(render(SCENES[0], 32, 32)[:16], SCENES[0], Reading((), {}))
 
 
 def test_momentum_of_the_truth_is_kept_and_of_a_ghost_is_not():

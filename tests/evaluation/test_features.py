@@ -75,6 +75,16 @@ def test_clip_sees_what_its_library_sees(film, tmp_path):
     assert correlation > 0.99  # bicubic curves differ a little between libraries
 
 
+def test_another_model_is_no_clip(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(
+        hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=30
+    )
+    transformers.BertModel(config).save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="holds no CLIP model"):
+        extractor("clip", tmp_path)
+
+
 def test_what_is_missing_is_said(tmp_path, monkeypatch):
     with pytest.raises(UnknownNameError, match="did you mean inception"):
         extractor("incepton")

@@ -42,6 +42,18 @@ def test_noise_flickers_and_shuffling_is_not_smooth():
     assert jumped.consistency < clean.consistency - 0.1
 
 
+def test_a_film_that_blinks_jumps():
+    texture = np.random.default_rng(0).integers(0, 255, (24, 24, 3), np.uint8)
+    blinking = np.stack([texture, texture, np.zeros_like(texture), texture, texture, np.zeros_like(texture)])
+    assert motion(blinking, 8.0).similarity_variance > 0.1
+    assert motion(np.stack([texture] * 5), 8.0).similarity_variance == 0
+
+
+def test_frames_too_large_to_warp_are_said():
+    with pytest.raises(InputError, match="resize the film"):
+        motion(np.zeros((3, 2, 33000, 3), np.uint8), 8.0)
+
+
 def test_pictures_have_no_motion():
     with pytest.raises(InputError, match="at least 3"):
         motion(np.zeros((2, 8, 8, 3), np.uint8), 8.0)

@@ -2,13 +2,14 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from praxino.data.diorama import compose, render
-from praxino.errors import InputError
-from praxino.evaluation.features import Extractor
+from praxino.errors import CheckpointError, InputError
+from praxino.evaluation.features import CALLED, Extractor
 from praxino.evaluation.sets import collect, compare, table, write
 from praxino.storage.video import Video
 
@@ -66,6 +67,25 @@ def test_pictures_have_features_but_no_motion(folders, tmp_path):
     found = compare(collect(folders / "real", COLOURS), collect(tmp_path, COLOURS))
     assert found["sets"]["fake"]["motion"] == {}
     assert "flicker" in table(found)
+
+
+def test_the_reader_says_little_of_pictures(folders, tmp_path):
+    reader = replace(COLOURS, called=CALLED["reader"])
+    for i in range(3):
+        Video(np.full((1, 16, 16, 3), 40 * i, np.uint8), 1.0).save(tmp_path / f"{i}.png")
+    found = compare(collect(folders / "real", reader), collect(tmp_path, reader))
+    assert any("the reader knows films" in note for note in found["notes"])
+
+
+def test_a_film_that_the_network_does_not_take_is_skipped(folders):
+    def rows(film):
+        if film.mean() < 120:
+            raise CheckpointError("the network does not take such films")
+        return COLOURS.rows(film)
+
+    found = collect(folders / "real", replace(COLOURS, rows=rows))
+    assert found.films
+    assert found.skipped
 
 
 def test_folders_that_cannot_be_used(folders, tmp_path):

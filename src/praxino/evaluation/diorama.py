@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from praxino.data.diorama import lexicon
 from praxino.data.diorama.scene import Scene, Thing
 from praxino.data.diorama.split import held_out
+from praxino.errors import InputError
 from praxino.evaluation.physics import bounce, gravity, light_at, momentum, shadow_agrees
 from praxino.models.reader import Reading, Sighting
 
@@ -42,7 +43,14 @@ def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
         Shares of what is right, from 0 to 1 (``kind``, ``colour``, ``motion``, ``binding``, ``count``, ``relation``,
         ``place``, ``presence``, ``unheard pair``, ``bounce``, ``shadow``, ...), and errors, 0 at best: ``gravity`` and
         ``momentum`` (relative), ``identity_drift`` (Lab units / 100), ``popping`` (things that appear or vanish).
+
+    Raises
+    ------
+    InputError
+        If the film is not as long as the scene.
     """
+    if len(film) != scene.frames:
+        raise InputError(f"a film of {len(film)} frames for a scene of {scene.frames}", "compose it with as many")
     wanted = [thing for thing in scene.things if scene.shows(thing).sum() >= 3]
     pairs = matched(wanted, reading.things[: len(wanted)])  # its most prominent things, not any that flicker past
     found = {name: float(reading.scene[name] == value) for name, value in _said(scene).items()}

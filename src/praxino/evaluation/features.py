@@ -20,7 +20,7 @@ from torch import Tensor
 
 from praxino.data.clips import resized, to_tensor
 from praxino.errors import CheckpointError, InputError, UnknownNameError
-from praxino.storage import bundle, checkpoint
+from praxino.storage import bundle
 
 Film = NDArray[np.uint8]
 BATCH: Final = 16
@@ -70,7 +70,8 @@ def extractor(name: str, weights: Path | None = None) -> Extractor:
     if weights is not None and not weights.exists():
         raise CheckpointError(f"no such file: {weights}", f"{name} takes {FILES[name]}")
     files = weights or bundle.READER
-    which = checkpoint.digest(files) if files.is_dir() else hashlib.sha256(files.read_bytes()).hexdigest()
+    parts = sorted(files.rglob("*")) if files.is_dir() else [files]
+    which = hashlib.sha256(b"".join(path.read_bytes() for path in parts if path.is_file())).hexdigest()
     return Extractor(CALLED[name], EXTRACTORS[name](weights), which)
 
 
@@ -113,11 +114,15 @@ def _clip(weights: Path | None) -> Callable[[Film], NDArray[np.float64]]:
         from transformers import CLIPVisionModelWithProjection
     except ImportError:
         raise InputError("clip needs the library transformers", 'pip install "praxino[hf]"') from None
+    read: Any = CLIPVisionModelWithProjection.from_pretrained
     try:
-        network = CLIPVisionModelWithProjection.from_pretrained(weights, local_files_only=True).eval()
+        network, told = read(weights, local_files_only=True, output_loading_info=True)
+        problem = f"it lacks {sorted(told['missing_keys'])[0]}" if told["missing_keys"] else ""
     except Exception as error:  # whatever the library makes of a folder that is not CLIP's
         problem = str(error).splitlines()[0]
-        raise CheckpointError(f"{weights} holds no CLIP model ({problem})", f"clip takes {FILES['clip']}") from None
+    if problem:  # the library would fill what is missing with random numbers
+        raise CheckpointError(f"{weights} holds no CLIP model ({problem})", f"clip takes {FILES['clip']}")
+    network.eval()
     side = int(network.config.image_size)
 
     def rows(film: Film) -> NDArray[np.float64]:

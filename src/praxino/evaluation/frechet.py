@@ -4,7 +4,7 @@ What the features are (`features`) decides what a distance is called: on Incepti
 All is computed in float64 on the CPU. Features are (N, D), one row a picture or clip.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -44,19 +44,22 @@ def frechet(real: NDArray[np.floating], fake: NDArray[np.floating]) -> float:
         For fewer than two rows, unequal widths, or numbers that are not finite.
     """
     real, fake = _checked(real, fake)
-    if note := bias(min(len(real), len(fake)), real.shape[1]):
-        logger.warning("note: %s", note)
+    if min(len(real), len(fake)) <= real.shape[1]:
+        logger.warning("note: %s", next(bias(min(len(real), len(fake)), real.shape[1])))
     return _between(real, fake)
 
 
-def bias(samples: int, width: int) -> str | None:
-    """What to say of a Fréchet distance between so few samples of ``width`` numbers that it is too large; or none."""
-    if samples > width:
-        return None
-    return (
-        f"{samples} samples for {width} dimensions: Fréchet distances are biased upwards, comparable only at equal "
-        "numbers; the kernel distance is not biased"
-    )
+def bias(samples: int, width: int) -> Iterator[str]:
+    """What must be said of the distances between so few samples of ``width`` numbers."""
+    if samples <= width:
+        yield (
+            f"{samples} samples for {width} dimensions: Fréchet distances are biased upwards, comparable only at equal "
+            "numbers; the kernel distance is not biased, but scatters, below zero, too"
+        )
+    if samples <= NEIGHBOURS:
+        yield f"{samples} samples: too few for precision, recall, density and coverage"
+    elif samples < 10 * NEIGHBOURS:
+        yield f"{samples} samples: precision, recall, density and coverage are too high; they need {10 * NEIGHBOURS}"
 
 
 def _between(real: Array, fake: Array) -> float:
@@ -143,6 +146,8 @@ def distances(real: Sequence[NDArray[np.floating]], fake: Sequence[NDArray[np.fl
         `neighbours` are those of the films' means; and subsets of frames are none of films, so that `unbiased` is left
         out then.
     """
+    if not (len(real) and len(fake)):
+        raise InputError("no films", "evaluate more clips")
     rows = _checked(np.concatenate(real), np.concatenate(fake))
     found = {"frechet": _between(*rows)}
     whole = len(fake) == len(rows[1])

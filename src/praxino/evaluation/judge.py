@@ -63,7 +63,8 @@ class _Bench:
         made = self.make(prompt, case.seed).frames
         seconds = time.perf_counter() - started
         true = render(scene, height, width)
-        row: Row = {"name": case.name, "part": case.part, "prompt": prompt, "scores": {}, "strips": {}, "features": {}}
+        row: Row = {"name": case.name, "part": case.part, "seed": case.seed, "prompt": prompt}
+        row |= {"scores": {}, "strips": {}, "features": {}}
         films = {"model": made} if case.seed else {"model": made, "autoencoder": self._through(true), "truth": true}
         for source, film in films.items():
             row["scores"][source], row["features"][source] = self._scored(film, scene, fps)

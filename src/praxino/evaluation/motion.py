@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from praxino.errors import InputError
 
 Film = NDArray[np.uint8]
+LARGEST = 2**15
+"""Pixels a side that OpenCV's warping cannot take."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,12 @@ def motion(film: Film, fps: float) -> Motion:
     Raises
     ------
     InputError
-        For a shorter one.
+        For a shorter one, or frames too large for the optical flow.
     """
     if len(film) < 3:
         raise InputError(f"{len(film)} frames: motion needs at least 3", "evaluate films, not pictures")
+    if max(film.shape[1:3]) >= LARGEST:
+        raise InputError(f"{film.shape[2]}x{film.shape[1]}: motion needs frames below {LARGEST}", "resize the film")
     grey = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in film])
     flows = [flow(a, b) for a, b in itertools.pairwise(grey)]
     return Motion(
@@ -106,4 +110,4 @@ def _colours(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _correlation(first: Film, second: Film) -> float:
     a, b = (frame.astype(np.float64) - frame.mean() for frame in (first, second))
     scale = np.sqrt((a * a).sum() * (b * b).sum())
-    return float((a * b).sum() / scale) if scale > 0 else 1.0
+    return float((a * b).sum() / scale) if scale > 0 else float((first == second).all())

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from praxino.data.diorama import lexicon
 from praxino.models.reader import Sighting
 
 Film = NDArray[np.uint8]
@@ -19,23 +20,22 @@ Array = NDArray[np.float64]
 
 def gravity(y: NDArray[np.floating], fps: float) -> float | None:
     """Acceleration of the first flight, picture heights per second squared: a parabola fitted from where the thing is
-    first seen, or stops lying still, to the first impact. None for fewer than four frames of it."""
+    first seen, or stops lying still, to the first impact, or to where it is out of sight. None for fewer than four
+    frames of it."""
     seen = np.flatnonzero(np.isfinite(y))
     seen = seen[_rested(y[seen]) :]
+    lost = np.flatnonzero(np.diff(seen) > 1)
+    seen = seen[: int(lost[0]) + 1] if len(lost) else seen
     if len(seen) < 4:
         return None
-    first, drop = int(seen[0]), np.diff(y[seen])
+    drop, gain = np.diff(y[seen]), lexicon.GRAVITY / fps**2  # a falling thing's steps grow by so much each
     landed = np.flatnonzero((drop[:-1] > 0.02) & (drop[1:] <= 0.25 * drop[:-1]))
-    last = int(seen[-1])
-    if len(landed):
-        impact = int(landed[0])  # it touches down in the step after this frame, or has done so in the one before
-        early = impact > 0 and drop[impact] < drop[impact - 1]
-        last = int(seen[impact if early else impact + 1])
-    t = np.arange(first, last + 1)
-    t = t[np.isfinite(y[t])]
-    if len(t) < 4:
+    impact = int(landed[0]) if len(landed) else len(drop) - 1
+    early = impact > 0 and 0.02 < drop[impact - 1] > drop[impact] - gain / 2  # it has touched down within this step
+    flight = seen[: impact + (1 if early else 2)]
+    if len(flight) < 4:
         return None
-    return float(2 * np.polyfit(t / fps, y[t].astype(np.float64), 2)[0])
+    return float(2 * np.polyfit(flight / fps, y[flight].astype(np.float64), 2)[0])
 
 
 def _rested(y: NDArray[np.floating], still: float = 0.01) -> int:

@@ -42,17 +42,19 @@ def _mean(values: list[float]) -> Mean:
 
 
 def far(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """measure -> source -> distance of its films' features from those of true renderings of other such scenes."""
-    features = _features(rows)
-    others = features.pop("others", [])
-    if len(others) < 2:
-        return {}
-    found: dict[str, dict[str, float]] = defaultdict(dict)
-    for source, films in features.items():
-        if len(films) > 1:
-            for name, value in distances(others, films).items():
-                found[name][source] = value
-    return dict(found)
+    """measure -> source -> distance of its films' features from those of true renderings of other such scenes.
+
+    Seeds by themselves, and their mean: a distance says more of more films, and the truth is there only once.
+    """
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for seed in dict.fromkeys(row.get("seed", 0) for row in rows):
+        features = _features([row for row in rows if row.get("seed", 0) == seed])
+        others = features.pop("others", [])
+        for source, films in features.items():
+            if len(others) > 1 and len(films) > 1:
+                for name, value in distances(others, films).items():
+                    found[name][source].append(value)
+    return {name: {source: float(np.mean(each)) for source, each in of.items()} for name, of in found.items()}
 
 
 def _features(rows: Sequence[Row]) -> dict[str, list[NDArray[np.float64]]]:
@@ -67,15 +69,14 @@ def _features(rows: Sequence[Row]) -> dict[str, list[NDArray[np.float64]]]:
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
     """Everything a suite found, as a tree of plain values, fit for JSON."""
     parts = {part: [row for row in rows if row["part"] == part] for part in dict.fromkeys(row["part"] for row in rows)}
-    features = _features(rows).values()
-    note = bias(min(map(len, features)), next(iter(features))[0].shape[1]) if features else None
+    features = _features([row for row in rows if not row.get("seed", 0)]).values()
     return {
         "films": len(rows),
         "parts": {part: len(each) for part, each in parts.items()},
         "seconds a film": float(np.median([row.get("seconds", 0.0) for row in rows])),
         "scores": {part: means(each) for part, each in parts.items()},
         "distances": far(rows),
-        "notes": [note] if note else [],
+        "notes": list(bias(min(map(len, features)), next(iter(features))[0].shape[1])) if features else [],
     }
 
 
@@ -98,7 +99,8 @@ def noted(found: dict[str, Any]) -> list[str]:
 
 
 def _cell(of: Mean) -> str:
-    return f"{_figure(of['mean'])} ±{of['error']:.2f} (n {of['films']})"
+    error = f"±{of['error']:.2f}" if of["films"] > 1 else ""
+    return f"{_figure(of['mean'])} {error} (n {of['films']})"
 
 
 def _figure(value: float) -> str:
@@ -124,10 +126,10 @@ def page(rows: Sequence[Row], found: dict[str, Any], title: str) -> str:
     """An HTML page: the table, then every prompt with the strips (files beside the page) of its sources."""
     parts = []
     for row in rows:
-        parts.append(f"<h3>{html.escape(row['prompt'])}</h3>")
+        parts.append(f"<h3>{html.escape(row['prompt'])}</h3><p>{TITLES.get(row['part'], row['part'])}</p>")
         for source, scores in row["scores"].items():
             said = f"{source}: " + ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
-            parts.append(figure(row.get("strips", {}).get(source, ""), said))
+            parts.append(figure(row.get("strips", {}).get(source, ""), said, source))
     return document(title, table(found), parts)
 
 
@@ -146,7 +148,7 @@ def document(title: str, text: str, parts: Sequence[str]) -> str:
     )
 
 
-def figure(picture: str, said: str) -> str:
-    """One picture, a file beside the page, with what is said of it."""
-    text = html.escape(said)
-    return f'<figure><img src="{html.escape(picture)}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+def figure(picture: str, said: str, name: str = "") -> str:
+    """One picture, a file beside the page, with what is said of it; ``name`` is what it is, for those who hear it."""
+    text, alt = html.escape(said), html.escape(name or said)
+    return f'<figure><img src="{html.escape(picture)}" alt="{alt}"><figcaption>{text}</figcaption></figure>'

@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from praxino.data.clips import strip
-from praxino.errors import InputError, MediaError
-from praxino.evaluation.features import Extractor
-from praxino.evaluation.frechet import NEIGHBOURS, bias, distances
+from praxino.errors import CheckpointError, InputError, MediaError
+from praxino.evaluation.features import CALLED, Extractor
+from praxino.evaluation.frechet import bias, distances
 from praxino.evaluation.motion import Motion, motion
 from praxino.evaluation.report import document, figure, noted
+from praxino.evaluation.suite import measures
 from praxino.log import logger
 from praxino.storage import checkpoint, video
 from praxino.storage.checkpoint import write_text
@@ -100,12 +101,14 @@ def collect(
     for done, path in enumerate(paths, 1):
         try:
             found.films.append(_measured(path, extractor, keep))
-        except (MediaError, InputError) as error:
+        except (MediaError, InputError, CheckpointError) as error:
+            if isinstance(error, CheckpointError) and not found.films:
+                raise  # it is the network, not the film
             logger.warning("skipped %s: %s", path, error)
             found.skipped.append(f"{path.relative_to(folder)}: {error}")
         seen(done, len(paths))
     if not found.films:
-        raise InputError(f"{folder}: none of {len(paths)} files can be used ({found.skipped[0]})", "see above")
+        raise InputError(f"{folder}: none of {len(paths)} files can be used, such as {found.skipped[0]}")
     return found
 
 
@@ -113,7 +116,7 @@ def _measured(path: Path, extractor: Extractor, keep: Path | None) -> Measured:
     if keep is None:
         return _measure(path, extractor)
     state = path.stat()
-    key = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {extractor.called} {extractor.weights}"
+    key = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {extractor.called} {extractor.weights} {measures()}"
     kept = keep / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
     if kept.exists():
         return Measured(**{name: tensor.numpy() for name, tensor in checkpoint.load_tensors(kept).items()})
@@ -174,10 +177,9 @@ def _described(each: Collection) -> dict[str, Any]:
 
 def _notes(real: Collection, fake: Collection) -> Iterator[str]:
     films = min(len(real.films), len(fake.films))
-    if note := bias(films, real.features[0].shape[1]):
-        yield note
-    if films <= NEIGHBOURS:
-        yield f"{films} samples: too few for precision, recall, density and coverage"
+    yield from bias(films, real.features[0].shape[1])
+    if real.called == CALLED["reader"] and any(frames < 9 for frames, _, _ in real.shapes | fake.shapes):
+        yield "the reader knows films: of pictures, and of films of a few frames, its features say little"
     if len(real.shapes | fake.shapes) > 1:
         yield "films of unequal sizes or lengths: each was resized to what the network sees, which shows in a distance"
     for each in (real, fake):

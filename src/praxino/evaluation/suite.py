@@ -27,8 +27,9 @@ from praxino.errors import CheckpointError, InputError, UnknownNameError
 from praxino.storage.checkpoint import CONFIG, read_config, write_config, write_text
 
 Row = dict[str, Any]
-"""``name``, ``part`` and ``prompt`` of the case; for each source of films ("model", "truth", ...) its ``scores`` by
-name, and where it has them ``strips`` (paths of pictures beside the page) and ``features`` (numbers of the reader)."""
+"""``name``, ``part``, ``seed`` and ``prompt`` of the case; for each source of films ("model", "truth", ...) its
+``scores`` by name, and where it has them ``strips`` (paths of pictures beside the page) and ``features`` (numbers of
+the reader)."""
 
 FALLING = ("fall", "bounce", "throw")
 
@@ -201,8 +202,10 @@ def _rows(path: Path) -> Iterator[Row]:
         write_text(path, whole)
     for number, line in enumerate(whole.splitlines(), 1):
         try:
-            yield json.loads(line)
+            row = json.loads(line)
+            complete = isinstance(row, dict) and {"name", "part", "prompt", "scores"} <= row.keys()
         except ValueError:
-            raise CheckpointError(
-                f"line {number} of {path} is damaged", "delete that line to judge its film again"
-            ) from None
+            complete = False
+        if not complete:
+            raise CheckpointError(f"line {number} of {path} is damaged", "delete that line to judge its film again")
+        yield row

@@ -140,7 +140,7 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
 
 
 def digest(folder: Path) -> str:
-    """Twelve hexadecimal digits that name the weights below ``folder``: SHA-256 of every file, in name order."""
+    """Twelve hexadecimal digits that name the model in ``folder``: SHA-256 of weights and configs, in name order."""
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.name in (WEIGHTS, CONFIG):

@@ -199,7 +199,8 @@ def read(path: str | os.PathLike[str]) -> Video:
     except MediaError:
         raise
     except _DAMAGE as error:
-        problem = " ".join(str(error).split()) or type(error).__name__
+        said = getattr(error, "strerror", None) or str(error)
+        problem = " ".join(said.split()) or type(error).__name__
         raise MediaError(f"cannot read {source}: {problem}", "is it a film or a picture, and complete?") from None
     if not len(video.frames):
         raise MediaError(f"cannot read {source}: there is no picture in it", "is it a film or a picture, and complete?")
