@@ -34,7 +34,7 @@ from praxino.diffusion.objective import as_denoiser, draw_times, target
 from praxino.diffusion.path import PATHS, grid
 from praxino.diffusion.sampling import SAMPLERS
 from praxino.evaluation import diorama
-from praxino.evaluation.frechet import bias, distances
+from praxino.evaluation.frechet import distances, limits
 from praxino.evaluation.suite import Case, cases
 from praxino.models.reader import Reader
 from praxino.models.text import TextEncoder
@@ -303,7 +303,7 @@ def main() -> None:
     for key in [key for key in found[0] if key not in ("way", "seed")]:
         cells = [_cell([each[key] for each in found if each["way"] == name and key in each]) for name in names]
         print(f"{key:16}" + "".join(f"{cell:>24}" for cell in cells))
-    for note in bias(given["samples"], 256):
+    for note in limits(given["samples"], 256):
         print(note)
 
 

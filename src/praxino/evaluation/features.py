@@ -70,9 +70,10 @@ def extractor(name: str, weights: Path | None = None) -> Extractor:
     if weights is not None and not weights.exists():
         raise CheckpointError(f"no such file: {weights}", f"{name} takes {FILES[name]}")
     files = weights or bundle.READER
-    parts = sorted(files.rglob("*")) if files.is_dir() else [files]
-    which = hashlib.sha256(b"".join(path.read_bytes() for path in parts if path.is_file())).hexdigest()
-    return Extractor(CALLED[name], EXTRACTORS[name](weights), which)
+    which = hashlib.sha256()
+    for path in sorted(files.rglob("*")) if files.is_dir() else [files]:
+        which.update(path.read_bytes() if path.is_file() else b"")
+    return Extractor(CALLED[name], EXTRACTORS[name](weights), which.hexdigest())
 
 
 def _reader(weights: Path | None) -> Callable[[Film], NDArray[np.float64]]:

@@ -44,18 +44,25 @@ def frechet(real: NDArray[np.floating], fake: NDArray[np.floating]) -> float:
         For fewer than two rows, unequal widths, or numbers that are not finite.
     """
     real, fake = _checked(real, fake)
-    if min(len(real), len(fake)) <= real.shape[1]:
-        logger.warning("note: %s", next(bias(min(len(real), len(fake)), real.shape[1])))
+    if note := bias(min(len(real), len(fake)), real.shape[1]):
+        logger.warning("note: %s", note)
     return _between(real, fake)
 
 
-def bias(samples: int, width: int) -> Iterator[str]:
-    """What must be said of the distances between so few samples of ``width`` numbers."""
-    if samples <= width:
-        yield (
-            f"{samples} samples for {width} dimensions: Fréchet distances are biased upwards, comparable only at equal "
-            "numbers; the kernel distance is not biased, but scatters, below zero, too"
-        )
+def bias(samples: int, width: int) -> str | None:
+    """What to say of a Fréchet distance between so few samples of ``width`` numbers that it is too large; or none."""
+    if samples > width:
+        return None
+    return (
+        f"{samples} samples for {width} dimensions: Fréchet distances are biased upwards, comparable only at equal "
+        "numbers; the kernel distance is not biased, but scatters, below zero, too"
+    )
+
+
+def limits(samples: int, width: int) -> Iterator[str]:
+    """What must be said of all `distances` between so few samples of ``width`` numbers."""
+    if note := bias(samples, width):
+        yield note
     if samples <= NEIGHBOURS:
         yield f"{samples} samples: too few for precision, recall, density and coverage"
     elif samples < 10 * NEIGHBOURS:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.evaluation.frechet import bias, distances
+from praxino.evaluation.frechet import distances, limits
 from praxino.evaluation.suite import Row
 from praxino.storage.checkpoint import write_text
 
@@ -47,8 +47,7 @@ def far(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     Seeds by themselves, and their mean: a distance says more of more films, and the truth is there only once.
     """
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for seed in dict.fromkeys(row.get("seed", 0) for row in rows):
-        features = _features([row for row in rows if row.get("seed", 0) == seed])
+    for features in _features(rows):
         others = features.pop("others", [])
         for source, films in features.items():
             if len(others) > 1 and len(films) > 1:
@@ -57,26 +56,27 @@ def far(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     return {name: {source: float(np.mean(each)) for source, each in of.items()} for name, of in found.items()}
 
 
-def _features(rows: Sequence[Row]) -> dict[str, list[NDArray[np.float64]]]:
-    """source -> (1, D) of each film that has them."""
-    found: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+def _features(rows: Sequence[Row]) -> list[dict[str, list[NDArray[np.float64]]]]:
+    """For each seed, the first one first: source -> (1, D) of each film that has them."""
+    seeds: dict[int, dict[str, list[NDArray[np.float64]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
+        found = seeds[row.get("seed", 0)]
         for source, numbers in row.get("features", {}).items():
             found[source].append(np.array([numbers]))
-    return found
+    return list(seeds.values())
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
     """Everything a suite found, as a tree of plain values, fit for JSON."""
     parts = {part: [row for row in rows if row["part"] == part] for part in dict.fromkeys(row["part"] for row in rows)}
-    features = _features([row for row in rows if not row.get("seed", 0)]).values()
+    features = _features(rows)[0].values()
     return {
         "films": len(rows),
         "parts": {part: len(each) for part, each in parts.items()},
         "seconds a film": float(np.median([row.get("seconds", 0.0) for row in rows])),
         "scores": {part: means(each) for part, each in parts.items()},
         "distances": far(rows),
-        "notes": list(bias(min(map(len, features)), next(iter(features))[0].shape[1])) if features else [],
+        "notes": list(limits(min(map(len, features)), next(iter(features))[0].shape[1])) if features else [],
     }
 
 

@@ -4,6 +4,7 @@ Rows are written as they come and read back when a suite is run again, so that i
 are made is the caller's business: a suite asks for a judge, a callable from a case to its row, once in every process.
 """
 
+import functools
 import hashlib
 import itertools
 import json
@@ -67,6 +68,7 @@ class Judged(Config):
     measures: str = Field(description="digest of the code that judged them")
 
 
+@functools.cache
 def measures() -> str:
     """Names the measures: rows of others must not be mixed with rows of these."""
     sources = sorted(Path(__file__).parent.glob("*.py"))

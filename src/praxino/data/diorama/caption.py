@@ -40,11 +40,16 @@ def _name(thing: Thing, rng: Generator, plain: float = 0.0, full: bool = False, 
             after = f" in {colour}" if rng.random() < 0.5 else f" in {_article(colour)} shirt"
         else:
             before.append(colour)
-    if thing.material == "steel" or (full and thing.material):
-        before.append(wording.MATERIALS[str(thing.material)])
+    before += _material(thing, full)
     if full:
         after += _marking(thing)
     return _article(" ".join([*before, noun])) + after
+
+
+def _material(thing: Thing, full: bool) -> list[str]:
+    """["steel"], always said; the others only in ``full``."""
+    said = thing.material and (full or thing.material == "steel")
+    return [wording.MATERIALS[str(thing.material)]] if said else []
 
 
 def _marking(thing: Thing) -> str:
@@ -63,10 +68,8 @@ def _group_name(things: Sequence[Thing], rng: Generator, full: bool = False) -> 
     after = f" each{marking}" if full and (marking := _marking(first)) else ""
     if first.kind == "person":
         return f"{number} {noun} in {first.colour}{after}"
-    before = [number, _one(rng, wording.COLOUR_WORDS[first.colour])]
-    if first.material == "steel" or (full and first.material):
-        before.append(wording.MATERIALS[str(first.material)])
-    return " ".join([*before, noun]) + after
+    colour = _one(rng, wording.COLOUR_WORDS[first.colour])
+    return " ".join([number, colour, *_material(first, full), noun]) + after
 
 
 def _verb(thing: Thing, rng: Generator, participle: bool) -> str:
