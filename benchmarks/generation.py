@@ -19,8 +19,9 @@ from pathlib import Path
 import torch
 
 import praxino
-from praxino.diffusion.path import grid
+from praxino.diffusion.path import Flow, grid
 from praxino.diffusion.sampling import euler
+from praxino.generation.denoiser import Conditions, denoiser
 from praxino.storage.convert import to_foreign
 
 ROUNDS, STEPS = 7, 10
@@ -30,20 +31,21 @@ def reference(pipeline: praxino.Pipeline) -> tuple[torch.nn.Module, torch.nn.Mod
     """The same networks in diffusers, with the same weights."""
     import diffusers
 
-    dit, vae = pipeline.dit.config, pipeline.vae.config
+    network, coder = (part.load(torch.float32) for part in (pipeline.model.dit, pipeline.model.vae))
+    dit, vae = network.config, coder.config
     transformer = diffusers.WanTransformer3DModel(
         patch_size=dit.patch, num_attention_heads=dit.heads, attention_head_dim=dit.head, in_channels=dit.channels,
         out_channels=dit.out_channels, text_dim=dit.text_width, freq_dim=dit.time_features, ffn_dim=dit.ffn,
         num_layers=dit.layers, cross_attn_norm=True, eps=dit.eps,
     )  # fmt: skip
-    transformer.load_state_dict(to_foreign(pipeline.dit))
+    transformer.load_state_dict(to_foreign(network))
     autoencoder = diffusers.AutoencoderKLWan(
         base_dim=vae.width, decoder_base_dim=vae.decoder_width, z_dim=vae.latent_channels,
         dim_mult=list(vae.multipliers), num_res_blocks=vae.blocks, temperal_downsample=list(vae.temporal),
         in_channels=3 * vae.patch**2, out_channels=3 * vae.patch**2, patch_size=vae.patch, is_residual=vae.residual,
         latents_mean=list(vae.mean), latents_std=list(vae.std),
     )  # fmt: skip
-    autoencoder.load_state_dict(to_foreign(pipeline.vae))
+    autoencoder.load_state_dict(to_foreign(coder))
     return transformer.eval(), autoencoder.eval()
 
 
@@ -85,8 +87,8 @@ def main(side: str | None = None) -> None:
     scale = request.guidance
 
     def ours() -> torch.Tensor:
-        model = pipeline.guided(sentences, scale)
-        *_, state = euler(model, noise, grid(STEPS), pipeline.path)
+        with denoiser(pipeline.model, pipeline.stages, torch.float32, Conditions(sentences), request) as model:
+            *_, state = euler(model, noise, grid(STEPS), Flow())
         return state.x
 
     def theirs() -> torch.Tensor:
@@ -103,13 +105,11 @@ def main(side: str | None = None) -> None:
             x = scheduler.step(uncond + scale * (cond - uncond), t, x, return_dict=False)[0]
         return x
 
-    mean, std = pipeline.vae.mean, pipeline.vae.std
-
     def decode_ours(latent: torch.Tensor) -> object:
         return pipeline.decode(latent)
 
     def decode_theirs(latent: torch.Tensor) -> object:
-        return autoencoder.decode(latent * std + mean).sample
+        return autoencoder.decode(pipeline.model.vae.load(torch.float32).denormalise(latent)).sample
 
     if side:
         make, decode = {"praxino": (ours, decode_ours), "diffusers": (theirs, decode_theirs)}[side]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from praxino.errors import CheckpointError as CheckpointError
+    from praxino.errors import GenerationError as GenerationError
     from praxino.errors import InputError as InputError
     from praxino.errors import MediaError as MediaError
     from praxino.errors import PraxinoError as PraxinoError
@@ -26,6 +27,7 @@ _HOMES = {
     "read_video": ("praxino.storage.video", "read"),
     "PraxinoError": ("praxino.errors", "PraxinoError"),
     "InputError": ("praxino.errors", "InputError"),
+    "GenerationError": ("praxino.errors", "GenerationError"),
     "CheckpointError": ("praxino.errors", "CheckpointError"),
     "MediaError": ("praxino.errors", "MediaError"),
     "TrainingError": ("praxino.errors", "TrainingError"),

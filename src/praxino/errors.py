@@ -6,6 +6,7 @@ PraxinoError
 │   └── UnknownNameError            a name that is none of the known ones (did you mean ...)
 ├── CheckpointError (OSError)       a model folder that is missing, damaged or of another kind
 ├── MediaError (OSError)            a picture or film that cannot be read or written
+├── GenerationError (RuntimeError)  a film that cannot be finished: a step that is not a number
 └── TrainingError (RuntimeError)    a run that cannot go on: a loss that is not a number
 """
 
@@ -54,6 +55,10 @@ class CheckpointError(PraxinoError, OSError):
 
 class MediaError(PraxinoError, OSError):
     """A picture or film that cannot be read or written."""
+
+
+class GenerationError(PraxinoError, RuntimeError):
+    """A film that cannot be finished."""
 
 
 class TrainingError(PraxinoError, RuntimeError):

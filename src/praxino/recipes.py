@@ -21,6 +21,7 @@ from praxino.models.text import TextConfig
 from praxino.models.vae import VAEConfig
 from praxino.storage import checkpoint
 from praxino.storage.bundle import BUNDLED, Bundle, BundleConfig
+from praxino.storage.parts import in_memory
 from praxino.training.autoencoder import Autoencoder, AutoencoderConfig, Bucket
 from praxino.training.diffusion import Diffusion, DiffusionConfig
 from praxino.training.loop import LoopConfig, Stage
@@ -264,6 +265,7 @@ def samples(stage: Stage) -> Callable[[], NDArray[np.uint8]]:
     if isinstance(stage, Autoencoder | ReaderStage):
         return stage.comparison
     assert isinstance(stage, Diffusion)
-    pipeline = Pipeline(Bundle(stage.config.bundle, stage.vae, stage.dit, stage.text, digest=""), stage.device)
+    model = in_memory(Bundle(stage.config.bundle, stage.vae, stage.dit, stage.text, digest=""))
+    pipeline = Pipeline(model, stage.device, "float32")  # of other types it would draw with a copy
     sentences = (*SENTENCES, "a green box and a white dog in a room by day")
     return lambda: np.concatenate([strip(pipeline.generate(sentence).frames) for sentence in sentences])

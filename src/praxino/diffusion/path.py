@@ -133,6 +133,14 @@ def shift_for_tokens(tokens: int, frames: int) -> float:
     return max(1.0, 1 + 2 * (spatial - 256) / (4096 - 256)) * math.sqrt(frames)
 
 
-def grid(steps: int, k: float = 1.0, start: float = 1.0) -> Float[Tensor, "times"]:
-    """``steps + 1`` times from ``start`` down to 0, shifted by ``k``; float64."""
-    return shift(torch.linspace(start, 0.0, steps + 1, dtype=torch.float64), k)
+def grid(steps: int, k: float = 1.0, start: float = 1.0, last: float = 0.0) -> Float[Tensor, "times"]:
+    """``steps + 1`` times from ``start`` down to 0, shifted by ``k``; float64.
+
+    Parameters
+    ----------
+    last : float
+        Where the even grid ends before its final time is put to 0: 0.001 in the schedulers of the Wan family.
+    """
+    times = torch.linspace(start, last, steps + 1, dtype=torch.float64)
+    times[-1] = 0.0
+    return shift(times, k)

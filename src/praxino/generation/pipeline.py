@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -13,17 +12,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from praxino.data.clips import to_pixels
-from praxino.diffusion.guidance import guided
-from praxino.diffusion.objective import as_denoiser
 from praxino.diffusion.path import PATHS, grid
-from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, Denoiser
-from praxino.errors import CheckpointError, InputError, UnknownNameError
+from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, State
+from praxino.errors import CheckpointError, GenerationError, InputError, UnknownNameError
+from praxino.generation import tasks
+from praxino.generation.denoiser import Conditions, denoiser
 from praxino.generation.request import Request, Settings, complete
+from praxino.generation.stages import Stages, exact_and_fast
+from praxino.generation.tasks import Given
 from praxino.log import logger
-from praxino.models.dit import Context
-from praxino.models.text import TextModel
-from praxino.storage import bundle
-from praxino.storage.bundle import BUNDLED, Bundle
+from praxino.storage import bundle, wan
+from praxino.storage.bundle import BUNDLED
+from praxino.storage.parts import Model, in_memory
 from praxino.storage.video import Video
 
 LARGEST = 128 * 128
@@ -41,10 +41,18 @@ class Progress:
     x0: Tensor
     video: Video | None
     _pipeline: "Pipeline"
+    _request: Request
 
     def preview(self) -> NDArray[np.uint8]:
         """The present estimate, decoded: (frames, height, width, 3) uint8."""
         return self.video.frames if self.video else self._pipeline.decode(self.x0)
+
+    def film(self) -> Video:
+        """The film as it is now, to keep where no more steps are wanted; its record says at which one it ended."""
+        if self.video:
+            return self.video
+        record = self._pipeline.record(self._request) | {"stopped": self.step}
+        return Video(self._pipeline.decode(self.x0), self._request.fps, record)
 
 
 def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto") -> "Pipeline":
@@ -64,7 +72,11 @@ def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto"
     InputError
         For an unknown device or dtype, or one this machine lacks.
     """
-    return Pipeline(bundle.read(find(name)), choose_device(device), dtype)
+    folder = find(name)
+    chosen = choose_device(device)
+    if wan.layout_of(folder):
+        return Pipeline(wan.read(folder, str(name)), chosen, dtype, keep=False)
+    return Pipeline(in_memory(bundle.read(folder)), chosen, dtype)
 
 
 def find(name: str | Path) -> Path:
@@ -97,18 +109,21 @@ def choose_device(name: str) -> torch.device:
 
 
 class Pipeline:
-    """A loaded model. Make one with `load`."""
+    """A model, ready to make films. Make one with `load`.
 
-    def __init__(self, model: Bundle, device: torch.device, dtype: str = "auto") -> None:
+    Parameters
+    ----------
+    keep : bool
+        Whether its networks stay in memory, or each only for its stage.
+    """
+
+    def __init__(self, model: Model, device: torch.device, dtype: str = "auto", keep: bool = True) -> None:
         if dtype not in (*DTYPES, "auto"):
             raise UnknownNameError("dtype", dtype, [*DTYPES, "auto"])
         self.model = model
         self.device = device
-        self.dtype = DTYPES[dtype] if dtype != "auto" else torch.bfloat16 if device.type == "cuda" else torch.float32
-        self.path = PATHS[model.config.path]()
-        self.dit = model.dit.to(device)
-        self.encoder: TextModel = model.text.to(device)
-        self.vae = model.vae.to(device)
+        self.dtype = DTYPES[dtype] if dtype != "auto" else fast_dtype(device, keep)
+        self.stages = Stages(device, keep)
 
     def generate(self, prompt: str, **settings: Unpack[Settings]) -> Video:
         """Make a film from a sentence.
@@ -119,8 +134,10 @@ class Pipeline:
             What to show. Words the model does not know are logged as a warning with known ones like them.
         **settings
             ``negative`` (str), ``seed`` (0), ``steps``, ``guidance`` (1 is none), ``sampler``, ``frames`` (4k + 1),
-            ``height``, ``width`` (pixels) and ``fps``; what is not given is the model's own choice. ``interval``, the
-            times (low, high) that are guided, and ``rescale`` as in `guided`.
+            ``height``, ``width`` (pixels) and ``fps``; what is not given is the model's own choice. ``image`` and
+            ``last`` are files whose first pictures the film begins and ends with. ``interval``, the times (low, high)
+            that are guided, and ``rescale`` as in `guided`; ``shift`` as in `path.shift`; ``guidance_low`` is that of
+            the second of two experts.
 
         Returns
         -------
@@ -131,6 +148,8 @@ class Pipeline:
         ------
         InputError
             For a setting that cannot be used.
+        GenerationError
+            If the film turns into something that is no number; said after the first step that does.
         """
         *_, last = self.stream(prompt, **settings)
         assert last.video is not None
@@ -142,11 +161,14 @@ class Pipeline:
 
     def request(self, prompt: str, **settings: Unpack[Settings]) -> Request:
         """Check and complete what is asked for, without doing it."""
-        compression, patch = self.vae.config.compression, self.dit.config.patch
-        request = complete(self.model.config, compression, patch, {"prompt": prompt, **settings})
+        dit = self.model.dit.config
+        request = complete(
+            self.model.config, self.model.vae.config.compression, dit.patch, {"prompt": prompt, **settings}
+        )
+        tasks.check(self.model.config, request, dit.image_places, self.model.vision is not None)
         for sentence in (request.prompt, request.negative):
-            self.encoder.check(sentence)
-            for word, near in self.encoder.unknown(sentence).items():
+            self.model.vocabulary.check(sentence)
+            for word, near in self.model.vocabulary.unknown(sentence).items():
                 hint = f" (near: {', '.join(near)})" if near else ""
                 logger.warning("note: the model does not know %r%s", word, hint)
         return request
@@ -154,72 +176,50 @@ class Pipeline:
     @torch.inference_mode()
     def run(self, request: Request) -> Iterator[Progress]:
         """Carry out a complete `Request`."""
-        text = self.text([request.prompt, request.negative])
-        model = self.guided(text, request.guidance, request.interval, request.rescale)
+        conditions = Conditions(self.text([request.prompt, request.negative]), *self.pictures(request))
         generator = torch.Generator().manual_seed(request.seed)
         noise = self.noise(request, generator)
-        times = grid(request.steps, self.model.config.shift)
+        times = grid(request.steps, request.shift, last=self.model.config.last_time)
         extra = {"generator": generator} if request.sampler in STOCHASTIC else {}
-        for state in SAMPLERS[request.sampler](model, noise, times, self.path, **extra):
-            video = None
-            if state.step == state.steps:
-                video = Video(self.decode(state.x), request.fps, self.record(request))
-            yield Progress(state.step, state.steps, state.x0, video, self)
+        path = PATHS[self.model.config.path]()
+        with denoiser(self.model, self.stages, self.dtype, conditions, request) as model:
+            for state in SAMPLERS[request.sampler](model, noise, times, path, **extra):
+                _check_finite(state)
+                if state.step < state.steps:
+                    yield Progress(state.step, state.steps, state.x0, None, self, request)
+        video = Video(self.decode(state.x), request.fps, self.record(request))
+        yield Progress(state.step, state.steps, state.x0, video, self, request)
 
     def text(self, sentences: list[str]) -> Tensor:
         """(S, L, D) from S sentences."""
-        return self.encoder.encode(sentences)
+        stored = self.model.text.stored
+        with self.stages.on(self.model.text, self.dtype if stored.itemsize > 2 else torch.bfloat16) as encoder:
+            return encoder.encode(sentences)
+
+    def pictures(self, request: Request) -> tuple[Tensor | None, Given]:
+        """What a model attends to of the given pictures, and how they go into the film."""
+        if not request.image:
+            return None, Given()
+        tokens = None
+        if self.model.vision is not None:
+            with self.stages.on(self.model.vision, self.dtype) as vision:
+                tokens = vision.encode(tasks.pictures(request))
+        with self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
+            return tokens, tasks.given(self.model.config, request, vae, self.device)
 
     def noise(self, request: Request, generator: torch.Generator) -> Tensor:
         """Drawn on the CPU, so that a seed means the same noise on every device."""
-        shape = request.shape.latent(self.vae.config.compression, self.dit.config.channels)
+        vae = self.model.vae.config
+        shape = request.shape.latent(vae.compression, vae.latent_channels)
         return torch.randn(shape.size(), generator=generator).to(self.device)
-
-    def denoiser(self, text: Tensor) -> Denoiser:
-        """(x, t) -> x0 for one ``x`` (1, C, t, h, w) and every encoded sentence (S, L, D): (S, C, t, h, w)."""
-
-        contexts: list[Context] = []  # made when first needed, for all steps
-
-        def model(x: Tensor, t: Tensor) -> Tensor:
-            x = x.expand(len(text), -1, -1, -1, -1)
-            with self._arithmetic():
-                if not contexts:
-                    contexts.append(self.dit.context(text))
-                return self.dit(x, t.to(x).expand(len(x), 1), contexts[0]).float()
-
-        return as_denoiser(model, self.path, self.model.config.prediction)
-
-    def guided(
-        self, text: Tensor, scale: float, interval: tuple[float, float] = (0.0, 1.0), rescale: float = 0.0
-    ) -> Denoiser:
-        """The denoiser guided from the second sentence of ``text`` (2, L, D) to the first, evaluated as one batch."""
-        together = self.denoiser(text)
-
-        def both(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-            cond, uncond = together(x, t).split(1)
-            return cond, uncond
-
-        return guided(self.denoiser(text[:1]), self.denoiser(text[1:]), scale, interval, rescale, both)
-
-    @contextmanager
-    def _arithmetic(self) -> Iterator[None]:
-        """The model's dtype, and the fastest exact products that the processor has."""
-        before = torch.get_float32_matmul_precision()
-        if self.device.type == "cpu" and _has_exact_onednn():
-            torch.set_float32_matmul_precision("medium")
-        try:
-            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-                yield
-        finally:
-            torch.set_float32_matmul_precision(before)
 
     def decode(self, latent: Tensor) -> NDArray[np.uint8]:
         """(1, C, t, h, w) to (T, H, W, 3) uint8."""
-        with torch.inference_mode(), self._arithmetic():
+        with torch.inference_mode(), self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
             if math.prod(latent.shape[3:]) > LARGEST:
-                clips = self.vae.stream_tiled(latent, tile=64, overlap=16)
+                clips = vae.stream_tiled(latent, tile=64, overlap=16)
             else:
-                clips = self.vae.stream(latent, chunk=_chunk(latent))
+                clips = vae.stream(latent, chunk=_chunk(latent))
             parts = [to_pixels(clip)[0] for clip in clips]
         return np.concatenate(parts)
 
@@ -237,11 +237,19 @@ class Pipeline:
         return made_by | request.model_dump()
 
 
-def _has_exact_onednn() -> bool:
-    """Whether oneDNN's float32 products are as exact as the default ones, and twice as fast: on x86 without AMX
-    (with it, or on other processors, they may be bfloat16)."""
-    x86 = torch.backends.cpu.get_cpu_capability().startswith("AVX")
-    return x86 and not torch.cpu._is_amx_tile_supported()
+def _check_finite(state: State) -> None:
+    """Stop at the first step that goes wrong: what comes after it would be black, hours later."""
+    if not bool(torch.isfinite(state.x0).all()):
+        raise GenerationError(
+            f"step {state.step} of {state.steps} is not finite (NaN): the film would be black",
+            "--dtype float32; other weights; without --lora",
+        )
+
+
+def fast_dtype(device: torch.device, small: bool) -> torch.dtype:
+    """bfloat16 where it is faster: on GPUs, and for large models on processors that have it in hardware."""
+    has = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    return torch.bfloat16 if device.type == "cuda" or (has and not small) else torch.float32
 
 
 def _chunk(latent: Tensor, positions: int = 4096) -> int:

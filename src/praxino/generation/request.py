@@ -28,6 +28,10 @@ class Settings(TypedDict, total=False):
     fps: float | None
     rescale: float | None
     interval: tuple[float, float] | None
+    shift: float | None
+    guidance_low: float | None
+    image: str | None
+    last: str | None
 
 
 class Request(Config):
@@ -45,6 +49,10 @@ class Request(Config):
     fps: float = Field(ge=1, le=240)
     rescale: float = Field(0.0, ge=0, le=1)
     interval: tuple[float, float] = Field((0.0, 1.0), strict=False)
+    shift: float = Field(1.0, gt=0, le=100, description="of the times towards noise")
+    guidance_low: float | None = Field(None, ge=0, le=100, description="of the second of two experts")
+    image: str = Field("", description="file whose first picture the film begins with")
+    last: str = Field("", description="file whose first picture it ends with")
 
     @model_validator(mode="after")
     def _interval_is_one(self) -> "Request":
@@ -80,6 +88,9 @@ def complete(
         "height": model.height,
         "width": model.width,
         "fps": model.fps,
+        "shift": model.shift,
+        "guidance_low": model.guidance_low,
+        "negative": model.negative,
     }
     if unknown := sorted(settings.keys() - Request.model_fields.keys()):
         raise UnknownNameError("setting", unknown[0], Request.model_fields)

@@ -24,6 +24,9 @@ from praxino.models import attention
 from praxino.models.attention import Grid, Pattern, RMSNorm, Rotation
 from praxino.shapes import token_grid
 
+FLOAT32 = ("time_embedding", "time_projection", "modulation", "norm")
+"""Parts of names whose weights stay float32 where the rest is bfloat16."""
+
 
 class DiTConfig(Config):
     """Sizes of a `DiT`; the defaults are Wan 2.1 1.3B."""
@@ -37,6 +40,7 @@ class DiTConfig(Config):
     ffn: int = Field(8960, gt=0)
     text_width: int = Field(4096, gt=0)
     image_width: int = Field(0, ge=0, description="of reference tokens; 0: the model takes none")
+    image_places: int = Field(0, ge=0, description="reference tokens with a learned place each (first and last frame)")
     time_features: int = Field(256, ge=4, multiple_of=2)
     eps: float = Field(1e-6, gt=0)
     attention: Pattern = "full"
@@ -124,6 +128,10 @@ class Context:
 
     layers: list[list[Memory]]
 
+    def rows(self, which: slice) -> "Context":
+        """That of some of the clips."""
+        return Context([[(k[which], v[which]) for k, v in memories] for memories in self.layers])
+
 
 class CrossAttention(nn.Module):
     """Attention to the text, and beside it to reference tokens where the model takes them."""
@@ -209,13 +217,22 @@ class Embedding(nn.Sequential):
         super().__init__(nn.Linear(inputs, width), activation, nn.Linear(width, width))
 
 
-class ReferenceEmbedding(nn.Sequential):
+class ReferenceEmbedding(nn.Module):
     """Reference tokens to the model's width."""
 
-    def __init__(self, inputs: int, width: int) -> None:
-        super().__init__(
-            nn.LayerNorm(inputs), nn.Linear(inputs, inputs), nn.GELU(), nn.Linear(inputs, width), nn.LayerNorm(width)
-        )
+    def __init__(self, inputs: int, width: int, places: int) -> None:
+        super().__init__()
+        self.places = nn.Parameter(torch.zeros(places, inputs)) if places else None
+        self.norm1 = nn.LayerNorm(inputs)
+        self.up = nn.Linear(inputs, inputs)
+        self.down = nn.Linear(inputs, width)
+        self.norm2 = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, M, image_width)
+        if self.places is not None:
+            x = x + self.places
+        x = self.down(F.gelu(self.up(_norm(self.norm1, x).to(self.up.weight.dtype))))
+        return _norm(self.norm2, x).to(x.dtype)  # (B, M, D)
 
 
 class DiT(nn.Module):
@@ -229,7 +246,9 @@ class DiT(nn.Module):
         self.time_embedding = Embedding(config.time_features, width, nn.SiLU())
         self.time_projection = nn.Linear(width, 6 * width)
         self.text_embedding = Embedding(config.text_width, width, nn.GELU(approximate="tanh"))
-        self.reference_embedding = ReferenceEmbedding(config.image_width, width) if config.image_width else None
+        self.reference_embedding = (
+            ReferenceEmbedding(config.image_width, width, config.image_places) if config.image_width else None
+        )
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width, config.eps, elementwise_affine=False)
         self.modulation = nn.Parameter(torch.randn(1, 2, width) / math.sqrt(width))
@@ -255,7 +274,10 @@ class DiT(nn.Module):
         """The part of an evaluation that is the same at every step; arguments and errors as in `forward`."""
         if references is not None and self.reference_embedding is None:
             raise InputError("this model takes no references", "only models with an image_width do")
-        words = self.text_embedding(text)  # (B, L, D)
+        places = self.config.image_places
+        if references is not None and places and references.shape[1] != places:
+            raise InputError(f"{references.shape[1]} reference tokens: must be {places}", "those of two pictures")
+        words = self.text_embedding(text.to(self.patch_embedding.weight.dtype))  # (B, L, D)
         if self.reference_embedding is not None and references is not None:
             references = self.reference_embedding(references)  # (B, M, D)
         blocks = cast(list[Block], list(self.blocks))
@@ -293,7 +315,7 @@ class DiT(nn.Module):
                 f"{t.shape[1]} times for {math.prod(grid)} tokens", "1, one a latent frame, or one a token"
             )
         layout = TokenLayout(self.config, grid, x.device)
-        tokens = self.patch_embedding(patchify(x, patch))  # (B, N, D)
+        tokens = self.patch_embedding(patchify(x, patch).to(self.patch_embedding.weight.dtype))  # (B, N, D)
         with torch.autocast(x.device.type, enabled=False):
             features = sinusoid(t * 1000, self.config.time_features).to(self.time_projection.weight.dtype)
             time = self.time_embedding(features)  # (B, G, D)

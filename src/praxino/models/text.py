@@ -23,6 +23,11 @@ class TextModel(Protocol):
     def encode(self, sentences: Sequence[str]) -> Float[Tensor, "batch length width"]:
         """Zeros after a sentence's last token."""
 
+
+@runtime_checkable
+class Vocabulary(Protocol):
+    """What can be said of a sentence before a `TextModel` reads it."""
+
     def unknown(self, sentence: str) -> dict[str, list[str]]:
         """Words that mean nothing to the model, each with known words like it."""
 

@@ -334,11 +334,22 @@ class VAE(nn.Module):
         self.quant = nn.Conv3d(2 * z, 2 * z, 1)
         self.post_quant = nn.Conv3d(z, z, 1)
         self.decoder = Decoder(config)
-        self.register_buffer("mean", torch.tensor(config.mean or (0.0,) * z).view(-1, 1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(config.std or (1.0,) * z).view(-1, 1, 1, 1), persistent=False)
 
-    mean: Tensor
-    std: Tensor
+    def statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of each latent channel: (z, 1, 1, 1) each."""
+        z = self.config.latent_channels
+        mean, std = self.config.mean or (0.0,) * z, self.config.std or (1.0,) * z
+        return like.new_tensor(mean).view(-1, 1, 1, 1), like.new_tensor(std).view(-1, 1, 1, 1)
+
+    def normalise(self, latent: Tensor) -> Tensor:
+        """Latents as the encoder makes them to ones of about unit variance."""
+        mean, std = self.statistics(latent)
+        return (latent - mean) / std
+
+    def denormalise(self, latent: Tensor) -> Tensor:
+        """The inverse of `normalise`."""
+        mean, std = self.statistics(latent)
+        return latent * std + mean
 
     def posterior(
         self, clip: Float[Tensor, "batch channels frames height width"], memory: Memory | None = None
@@ -366,7 +377,7 @@ class VAE(nn.Module):
         VideoShape(*clip.shape[2:]).check(self.config.compression)
         memory, step = Memory(), self.config.compression.time
         parts = [self.posterior(part, memory)[0] for part in _chunks(clip, chunk, step)]
-        return (torch.cat(parts, dim=2) - self.mean) / self.std
+        return self.normalise(torch.cat(parts, dim=2))
 
     def decode(
         self, latent: Float[Tensor, "batch latent t h w"], chunk: int | None = None
@@ -378,7 +389,7 @@ class VAE(nn.Module):
         """Decode chunk by chunk, yielding finished frames: (B, C, 1 or 4 * chunk, H, W) each."""
         memory = Memory()
         for part in _chunks(latent, chunk, 1):
-            yield self.reconstruct(part * self.std + self.mean, memory).clamp(-1.0, 1.0)
+            yield self.reconstruct(self.denormalise(part), memory).clamp(-1.0, 1.0)
 
     def stream_tiled(
         self, latent: Float[Tensor, "batch latent t h w"], tile: int = 32, overlap: int = 8, chunk: int = 1
@@ -397,7 +408,7 @@ class VAE(nn.Module):
             made = {}
             for (top, left), memory in memories.items():
                 square = part[:, :, :, top : top + tile, left : left + tile]
-                made[top, left] = self.reconstruct(square * self.std + self.mean, memory).clamp(-1.0, 1.0)
+                made[top, left] = self.reconstruct(self.denormalise(square), memory).clamp(-1.0, 1.0)
             yield _merged(made, unit, (latent.shape[3] * unit, latent.shape[4] * unit), overlap * unit)
 
     def encode_tiled(
@@ -419,7 +430,7 @@ class VAE(nn.Module):
                 rows, columns = slice(top * unit, (top + tile) * unit), slice(left * unit, (left + tile) * unit)
                 made[top, left] = self.posterior(part[..., rows, columns], memory)[0]
             parts.append(_merged(made, 1, size, overlap))
-        return (torch.cat(parts, dim=2) - self.mean) / self.std
+        return self.normalise(torch.cat(parts, dim=2))
 
 
 def _memories(size: Sequence[int], tile: int, overlap: int) -> dict[tuple[int, int], Memory]:

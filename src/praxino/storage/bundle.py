@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from pydantic import Field, model_validator
@@ -49,6 +49,14 @@ class BundleConfig(Config):
     sampler: SamplerName = "unipc"
     guidance: float = Field(4.0, ge=0)
     shift: float = Field(1.0, gt=0)
+    negative: str = Field("", description="what not to show, where nothing is said")
+    pictures: Literal["none", "clean", "channels"] = Field(
+        "clean", description="how a film takes given frames: not, clean among the noise, or in further channels"
+    )
+    boundary: float | None = Field(None, gt=0, lt=1, description="time below which a second denoiser takes over")
+    guidance_low: float | None = Field(None, ge=0, description="and how strongly it is guided")
+    last_time: float = Field(0.0, ge=0, lt=1, description="before the shift, where the grid ends but for its last step")
+    ticks: int = Field(0, ge=0, description="the network is told whole numbers of 1/ticks; 0: any time")
 
     @model_validator(mode="after")
     def _noise_says_something(self) -> "BundleConfig":
@@ -84,18 +92,19 @@ def read(folder: Path) -> Bundle:
     vae = read_vae(folder)
     dit = _read(folder / "dit", DiT, DiTConfig)
     text = _read(folder / "text", TextEncoder, TextConfig)
-    if problem := mismatch(vae.config, dit.config, text.config):
+    if problem := mismatch(vae.config, dit.config, text.config.width):
         raise CheckpointError(f"{folder}: {problem}", "take all parts of a model from the same place")
     return Bundle(config, vae, dit, text, checkpoint.digest(folder))
 
 
-def mismatch(vae: VAEConfig, dit: DiTConfig, text: TextConfig) -> str | None:
-    """Why these parts cannot work together, or None."""
-    if not dit.channels == dit.out_channels == vae.latent_channels:
-        wanted = f"must be {vae.latent_channels}, the latent channels"
+def mismatch(vae: VAEConfig, dit: DiTConfig, text_width: int, extra: int = 0) -> str | None:
+    """Why these parts cannot work together, or None; ``extra`` channels go in beside the latents."""
+    latents = vae.latent_channels
+    if (dit.channels, dit.out_channels) != (latents + extra, latents):
+        wanted = f"must be {latents + extra} and {latents}, the latent channels being {latents}"
         return f"dit.channels {dit.channels}, dit.out_channels {dit.out_channels}: {wanted}"
-    if dit.text_width != text.width:
-        return f"dit.text_width {dit.text_width} must be text.width {text.width}"
+    if dit.text_width != text_width:
+        return f"dit.text_width {dit.text_width} must be text.width {text_width}"
     return None
 
 

@@ -79,7 +79,7 @@ class Diffusion:
         self.device = torch.device(device)
         self.path = PATHS[config.bundle.path]()
         self.vae: VAE = bundle.read_vae(vae).to(self.device)
-        if problem := bundle.mismatch(self.vae.config, config.dit, config.text):
+        if problem := bundle.mismatch(self.vae.config, config.dit, config.text.width):
             raise InputError(problem, "a run's networks must fit the autoencoder that it is given")
         size = config.bundle
         VideoShape(size.frames, size.height, size.width).check(self.vae.config.compression, config.dit.patch)
@@ -188,7 +188,7 @@ def worded(config: DiffusionConfig, scene: Scene, wording: int, rng: np.random.G
 
 def _encoder_digest(vae: VAE) -> str:
     """Names what makes the latents: another decoder changes none of them."""
-    made_by = (*vae.encoder.parameters(), *vae.quant.parameters(), vae.mean, vae.std)
+    made_by = (*vae.encoder.parameters(), *vae.quant.parameters(), *vae.statistics(vae.quant.weight))
     total = hashlib.sha256()
     for tensor in made_by:
         total.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())

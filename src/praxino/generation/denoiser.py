@@ -1,0 +1,127 @@
+"""Networks as samplers want them: sentences known, given frames kept, one of two experts by the time."""
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from praxino.diffusion.guidance import guided
+from praxino.diffusion.objective import as_denoiser
+from praxino.diffusion.path import PATHS
+from praxino.diffusion.sampling import Denoiser
+from praxino.generation.request import Request
+from praxino.generation.stages import Stages, exact_and_fast
+from praxino.generation.tasks import Given
+from praxino.models.dit import Context, DiT
+from praxino.storage.parts import Model, Part
+
+TOGETHER = 4096
+"""Tokens of a film up to which both sentences are evaluated as one batch; beyond, that only costs memory."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a film is made from.
+
+    Attributes
+    ----------
+    text : Tensor (2, L, D)
+        The sentence and the negative one.
+    tokens : Tensor (1, M, D'), optional
+        Of pictures, for models that attend to them.
+    """
+
+    text: Tensor
+    tokens: Tensor | None = None
+    given: Given = field(default_factory=Given)
+
+
+def told(t: Tensor, ticks: int) -> Tensor:
+    """The time that a network is told: of those trained on whole numbers of 1 / ``ticks``, the one below."""
+    return (t.clamp(max=1 - 1e-6) * ticks).floor() / ticks if ticks else t
+
+
+@contextmanager
+def denoiser(
+    model: Model, stages: Stages, dtype: torch.dtype, conditions: Conditions, request: Request
+) -> Iterator[Denoiser]:
+    """(x, t) -> x0 of a guided film; its network is in memory while the block lasts."""
+    with ExitStack() as stack:
+        network = Network(model, stages, dtype, conditions, stack)
+        high, low = (
+            guided(network.first, network.second, scale, request.interval, request.rescale, network.both)
+            for scale in (request.guidance, request.guidance if request.guidance_low is None else request.guidance_low)
+        )
+        yield lambda x, t: (low if network.is_low(t) else high)(x, t)
+
+
+class Network:
+    """The network for a time, with what it has made of the sentences, which is the same at every step.
+
+    Of two experts only one is in memory: times fall, so that they change places once a film.
+    """
+
+    def __init__(
+        self, model: Model, stages: Stages, dtype: torch.dtype, conditions: Conditions, stack: ExitStack
+    ) -> None:
+        self.model, self.stages, self.dtype, self.conditions, self.stack = model, stages, dtype, conditions, stack
+        self._part: Part[DiT] | None = None
+        self._loaded: list[tuple[DiT, Context]] = []
+
+    def is_low(self, t: Tensor) -> bool:
+        """Whether the second expert is asked at this time."""
+        config = self.model.config
+        return self.model.low is not None and float(told(t, config.ticks)) < (config.boundary or 0.0)
+
+    def at(self, t: Tensor) -> tuple[DiT, Context]:
+        part = self.model.low if self.is_low(t) else self.model.dit
+        assert part is not None
+        if part is not self._part:
+            self._loaded.clear()
+            self.stack.close()
+            dit = self.stack.enter_context(self.stages.on(part, self.dtype))
+            text, tokens = self.conditions.text, self.conditions.tokens
+            with exact_and_fast(self.stages.device):
+                context = dit.context(text, None if tokens is None else tokens.expand(len(text), -1, -1))
+            self._loaded.append((dit, context))
+            self._part = part
+        return self._loaded[0]
+
+    def first(self, x: Tensor, t: Tensor) -> Tensor:
+        """x0 as the sentence has it."""
+        return self._estimate(x, t, slice(0, 1))
+
+    def second(self, x: Tensor, t: Tensor) -> Tensor:
+        """x0 as the negative sentence has it."""
+        return self._estimate(x, t, slice(1, 2))
+
+    def both(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        if math.prod(x.shape[2:]) > TOGETHER * math.prod(self.at(t)[0].config.patch):
+            return self.first(x, t), self.second(x, t)
+        cond, uncond = self._estimate(x, t, slice(0, 2)).split(1)
+        return cond, uncond
+
+    def _estimate(self, x: Tensor, t: Tensor, rows: slice) -> Tensor:
+        """x0 of ``x`` (1, C, t, h, w) for each of the chosen sentences: (S, C, t, h, w)."""
+        given, config = self.conditions.given, self.model.config
+        if given.clean is None or given.mask is None:
+            return as_denoiser(lambda x, t: self._evaluate(x, t, rows), PATHS[config.path](), config.prediction)(x, t)
+        x = torch.lerp(x, given.clean, given.mask)
+        found = as_denoiser(lambda x, t: self._evaluate(x, t, rows), PATHS[config.path](), config.prediction)(x, t)
+        return torch.lerp(found, given.clean, given.mask)
+
+    def _evaluate(self, x: Tensor, t: Tensor, rows: slice) -> Tensor:
+        """What the network says of ``x``, in float32."""
+        dit, context = self.at(t)
+        given, count = self.conditions.given, len(range(2)[rows])
+        x = x.expand(count, -1, -1, -1, -1)
+        times = told(t, self.model.config.ticks).to(x).expand(count, 1)
+        if given.mask is not None:
+            times = times * (1 - given.mask.view(1, -1))  # one for each latent frame
+        if given.channels is not None:
+            x = torch.cat([x, given.channels.expand(count, -1, -1, -1, -1)], dim=1)
+        with exact_and_fast(x.device):
+            return dit(x, times, context.rows(rows)).float()

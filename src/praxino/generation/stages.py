@@ -1,0 +1,73 @@
+"""Networks enter the device for as long as a stage of the work lasts, and leave it with their memory."""
+
+import ctypes
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from praxino.storage.parts import Part
+
+M = TypeVar("M")
+
+
+class Stages:
+    """The networks of one pipeline.
+
+    Parameters
+    ----------
+    keep : bool
+        Networks stay once they are loaded: for models of which all parts fit at once.
+    """
+
+    def __init__(self, device: torch.device, keep: bool) -> None:
+        self.device = device
+        self.keep = keep
+        self._kept: dict[tuple[int, torch.dtype], Any] = {}
+
+    @contextmanager
+    def on(self, part: Part[M], dtype: torch.dtype) -> Iterator[M]:
+        """The network of ``part``, on the device while the block lasts."""
+        network: Any = self._kept.get((id(part), dtype))
+        if network is None:
+            network = part.load(dtype)
+            assert isinstance(network, nn.Module)
+            network = network.to(self.device)
+        if self.keep:
+            self._kept[id(part), dtype] = network
+        try:
+            yield network
+        finally:
+            if not self.keep:
+                del network
+                give_back()
+
+
+def give_back() -> None:
+    """Return what is not used any more to the device and to the system: allocators like to hold on to it."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+@contextmanager
+def exact_and_fast(device: torch.device) -> Iterator[None]:
+    """The fastest float32 products that are exact.
+
+    On x86 without AMX, oneDNN's are as exact as the default ones and twice as fast; with it, or on other processors,
+    they may be bfloat16.
+    """
+    before = torch.get_float32_matmul_precision()
+    x86 = torch.backends.cpu.get_cpu_capability().startswith("AVX")
+    if device.type == "cpu" and x86 and not torch.cpu._is_amx_tile_supported():
+        torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

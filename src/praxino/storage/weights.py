@@ -1,0 +1,173 @@
+"""Tensors in files of any published kind, read when they are asked for: safetensors, whole or in shards, and ``.pth``.
+
+Nothing is unpickled but tensors. What is read is a view of the file where that can be, so that a network that keeps
+its stored type costs no memory until it runs, and then only what the system can take back.
+"""
+
+import json
+import pickle
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from praxino.errors import CheckpointError
+
+DTYPES: Final = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+}  # fmt: skip
+PICKLES: Final = (".pth", ".pt", ".bin")
+COPY_AGAIN: Final = "copy or download it again"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a tensor before it is read."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    file: Path
+
+    @property
+    def numbers(self) -> int:
+        return int(torch.Size(self.shape).numel())
+
+    @property
+    def bytes(self) -> int:
+        return self.numbers * self.dtype.itemsize
+
+
+class Weights(Mapping[str, Tensor]):
+    """Named tensors of one network. Make one with `open_weights`."""
+
+    def __init__(self, source: Path, files: dict[Path, Any], entries: dict[str, Entry]) -> None:
+        self.source = source
+        self.files = files
+        self.entries = entries
+
+    def __getitem__(self, name: str) -> Tensor:
+        file = self.files[self.entries[name].file]
+        return file[name] if isinstance(file, dict) else file.get_tensor(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def numbers(self) -> int:
+        """Parameters."""
+        return sum(entry.numbers for entry in self.entries.values())
+
+    @property
+    def bytes(self) -> int:
+        return sum(entry.bytes for entry in self.entries.values())
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that most of the numbers have."""
+        counts: dict[torch.dtype, int] = {}
+        for entry in self.entries.values():
+            counts[entry.dtype] = counts.get(entry.dtype, 0) + entry.numbers
+        return max(counts, key=lambda dtype: counts[dtype])
+
+
+def open_weights(path: Path) -> Weights:
+    """The weights in a file, or of the one network in a folder.
+
+    Raises
+    ------
+    CheckpointError
+        If they are missing, cut short, of several networks, of mixed shards, or hold more than tensors.
+    """
+    if path.is_file():
+        return _joined(path, [path])
+    if not path.is_dir():
+        raise CheckpointError(f"{path} is not there", "a file of weights, or a folder that holds them")
+    indices = sorted(path.glob("*.safetensors.index.json"))
+    if len(indices) == 1:
+        return _indexed(indices[0])
+    files = sorted(path.glob("*.safetensors"))
+    if len(files) != 1 or indices:
+        shards = [file for file in files if re.search(r"-\d+-of-\d+\.safetensors$", file.name)]
+        if files and shards == files and not indices:
+            raise CheckpointError(f"{path} holds {len(files)} shards without their index", COPY_AGAIN)
+        found = ", ".join(file.name for file in (*indices, *files)) or "none"
+        raise CheckpointError(f"{path} must hold the weights of one network, found {found}", "name the file")
+    return _joined(path, files)
+
+
+def _indexed(index: Path) -> Weights:
+    try:
+        places = json.loads(index.read_text())["weight_map"]
+        shards = sorted({index.parent / str(name) for name in places.values()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{index} is damaged ({error})", COPY_AGAIN) from None
+    if missing := [shard.name for shard in shards if not shard.is_file()]:
+        raise CheckpointError(f"{index.parent} lacks {len(missing)} of {len(shards)} shards: {', '.join(missing[:10])}",
+                              COPY_AGAIN)  # fmt: skip
+    found = _joined(index.parent, shards)
+    wrong = [f"{name} is not in {place}" for name, place in places.items() if name not in found.entries]
+    wrong += [f"{name} is in {entry.file.name}, not in the index" for name, entry in found.entries.items()
+              if places.get(name) != entry.file.name]  # fmt: skip
+    if wrong:
+        raise CheckpointError(
+            f"{index.parent} mixes shards of different networks: {'; '.join(sorted(wrong)[:10])} ({len(wrong)} in all)",
+            "take all shards from the same place",
+        )
+    return found
+
+
+def _joined(source: Path, paths: list[Path]) -> Weights:
+    files: dict[Path, Any] = {}
+    entries: dict[str, Entry] = {}
+    for path in paths:
+        files[path], found = _pickled(path) if path.suffix in PICKLES else _safe(path)
+        if twice := sorted(found.keys() & entries.keys()):
+            raise CheckpointError(f"{source}: {twice[0]} is in two shards", "take all shards from the same place")
+        entries |= found
+    if not entries:
+        raise CheckpointError(f"{source} holds no tensors", COPY_AGAIN)
+    return Weights(source, files, entries)
+
+
+def _safe(path: Path) -> tuple[Any, dict[str, Entry]]:
+    try:
+        file = safe_open(path, framework="pt")
+        entries = {}
+        for name in file.keys():  # noqa: SIM118  (it is no mapping)
+            part = file.get_slice(name)
+            entries[name] = Entry(tuple(part.get_shape()), DTYPES[part.get_dtype()], path)
+    except KeyError as error:
+        raise CheckpointError(f"{path} has numbers of a type that is not known here: {error}") from None
+    except (OSError, SafetensorError) as error:
+        size = path.stat().st_size if path.exists() else 0
+        raise CheckpointError(f"{path} is damaged ({error}, {size} bytes)", COPY_AGAIN) from None
+    return file, entries
+
+
+def _pickled(path: Path) -> tuple[dict[str, Tensor], dict[str, Entry]]:
+    try:
+        try:
+            tensors = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        except RuntimeError as error:
+            if "mmap can only be used" not in str(error):
+                raise
+            tensors = torch.load(path, map_location="cpu", weights_only=True)  # from before torch 1.6
+    except pickle.UnpicklingError:
+        raise CheckpointError(
+            f"{path} holds more than tensors: it could run code, and is not opened", "convert it to safetensors"
+        ) from None
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged ({str(error).splitlines()[0]})", COPY_AGAIN) from None
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise CheckpointError(f"{path} is not a flat list of named tensors", "convert it to safetensors")
+    return tensors, {name: Entry(tuple(t.shape), t.dtype, path) for name, t in tensors.items()}
