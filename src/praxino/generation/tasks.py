@@ -71,7 +71,7 @@ def fitted(picture: Picture, height: int, width: int) -> Picture:
     """A picture at the film's size: scaled until it covers it, the middle cut out."""
     scale = max(height / picture.shape[0], width / picture.shape[1])
     size = (max(width, round(picture.shape[1] * scale)), max(height, round(picture.shape[0] * scale)))
-    large = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+    large = np.array(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
     top, left = (large.shape[0] - height) // 2, (large.shape[1] - width) // 2
     return large[top : top + height, left : left + width]
 

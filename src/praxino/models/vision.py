@@ -43,8 +43,8 @@ class Vision(nn.Module):
         side = self.sight.side
         scale = side / min(height, width)
         size = (max(side, int(width * scale)), max(side, int(height * scale)))
-        small = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
+        small = np.array(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
         top, left = (small.shape[0] - side) // 2, (small.shape[1] - side) // 2
-        square = torch.from_numpy(small[top : top + side, left : left + side].copy()).permute(2, 0, 1) / 255
+        square = torch.from_numpy(small[top : top + side, left : left + side]).permute(2, 0, 1) / 255
         mean, std = (torch.tensor(part).view(3, 1, 1) for part in (self.sight.mean, self.sight.std))
         return (square - mean) / std

@@ -143,4 +143,9 @@ def fill(network: nn.Module, tensors: dict[str, Tensor], dtype: torch.dtype, sou
         return tensor.to(torch.float32 if any(part in name for part in keep) else dtype)
 
     network.load_state_dict({name: cast(name, tensor) for name, tensor in tensors.items()}, assign=True)
+    for module in network.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            if buffer.is_meta:  # not in any file; in the networks of transformers these count positions
+                assert name == "position_ids", name
+                setattr(module, name, torch.arange(buffer.shape[-1]).expand(buffer.shape))
     network.eval().requires_grad_(False)
