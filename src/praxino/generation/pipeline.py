@@ -21,7 +21,7 @@ from praxino.generation.request import Request, Settings, complete
 from praxino.generation.stages import Stages, exact_and_fast
 from praxino.generation.tasks import Given
 from praxino.log import logger
-from praxino.storage import bundle, wan
+from praxino.storage import bundle, hub, wan
 from praxino.storage.bundle import BUNDLED
 from praxino.storage.parts import Model, in_memory
 from praxino.storage.video import Video
@@ -80,13 +80,15 @@ def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto"
 
 
 def find(name: str | Path) -> Path:
-    """The folder of a model by name or path."""
+    """The folder of a model by name, path, or the name of a repository, which is downloaded if it is not there yet."""
     if str(name) and str(name) == Path(name).name and (BUNDLED / name).is_dir():
         return BUNDLED / name  # even where a folder here has the same name: that one is ./NAME
     if str(name) and Path(name).is_dir():
         return Path(name)
+    if hub.is_id(str(name)):
+        return hub.fetch(str(name))
     raise CheckpointError(
-        f"no model {str(name)!r}", f"a folder, or one of the bundled models: {', '.join(bundle.bundled())}"
+        f"no model {str(name)!r}", f"a folder, OWNER/NAME, or one of the bundled models: {', '.join(bundle.bundled())}"
     )
 
 
