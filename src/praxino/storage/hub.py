@@ -39,9 +39,13 @@ def fetch(name: str) -> Path:
         _announce(huggingface_hub, name, [file for file in plan if file.will_download])
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(NEEDED)))
     except errors.GatedRepoError:
-        raise CheckpointError(f"{name} is given only to those who ask", "ask on its page, then: hf auth login") from None
+        raise CheckpointError(
+            f"{name} is given only to those who ask", "ask on its page, then: hf auth login"
+        ) from None
     except errors.RepositoryNotFoundError:
-        raise CheckpointError(f"no repository {name!r}", "is the name right? a private one needs: hf auth login") from None
+        raise CheckpointError(
+            f"no repository {name!r}", "is the name right? a private one needs: hf auth login"
+        ) from None
     except CheckpointError:
         raise
     except Exception as error:  # whatever its transport makes of a network that fails
