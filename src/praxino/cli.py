@@ -12,11 +12,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from praxino.errors import CheckpointError, InputError, MediaError, PraxinoError, UnknownNameError
+
+if TYPE_CHECKING:
+    from praxino.generation.pipeline import Pipeline, Progress
+    from praxino.generation.request import Request
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """click's error about arguments, from whichever click typer brings."""
@@ -39,10 +43,16 @@ def generate(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The ending chooses: .mp4 .webm .gif, .png for one frame.")
     ] = Path("film.mp4"),
-    model: Annotated[str | None, typer.Option(help="A bundled model or a folder.  [default: diorama]")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A bundled model, a folder, or OWNER/NAME.  [default: diorama]")
+    ] = None,
+    image: Annotated[Path | None, typer.Option(help="The picture that the film begins with.")] = None,
+    last: Annotated[Path | None, typer.Option(help="The picture that it ends with.")] = None,
+    lora: Annotated[list[str] | None, typer.Option(help="[high=|low=]FILE[:SCALE]; repeatable.")] = None,
     negative: Annotated[str | None, typer.Option(help="What not to show.")] = None,
     steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
     guidance: Annotated[float | None, typer.Option(help="How closely to follow the sentence; 1 is not guided.")] = None,
+    shift: Annotated[float | None, typer.Option(help="Of the times towards noise: above 1 for large films.")] = None,
     sampler: Annotated[str | None, typer.Option(help="ddpm ddim euler heun dpm++2m dpm++2m-sde unipc")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same film.")] = None,
     frames: Annotated[int | None, typer.Option(help="4k+1; one frame is a picture.")] = None,
@@ -50,6 +60,7 @@ def generate(
     fps: Annotated[float | None, typer.Option(help="Frames per second.")] = None,
     count: Annotated[int, typer.Option(help="How many films, with seeds from --seed up.")] = 1,
     like: Annotated[Path | None, typer.Option(help="Take all settings from this file's record.")] = None,
+    preview: Annotated[int, typer.Option(help="Every so many steps, write OUTPUT.preview.png; 0 is never.")] = 0,
     device: Annotated[str, typer.Option(help="auto cpu cuda mps")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto float32 bfloat16")] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
@@ -65,7 +76,8 @@ def generate(
     picture = output.suffix.lower() == ".png" and frames is None
     asked = {
         "prompt": sentence, "negative": negative, "steps": steps, "guidance": guidance, "sampler": sampler,
-        "seed": seed, "frames": 1 if picture else frames, "width": width, "height": height, "fps": fps,
+        "seed": seed, "frames": 1 if picture else frames, "width": width, "height": height, "fps": fps, "shift": shift,
+        "image": image and str(image), "last": last and str(last), "loras": tuple(lora) if lora else None,
     }  # fmt: skip
     settings = record.get("request", {}) | {name: value for name, value in asked.items() if value is not None}
     if "prompt" not in settings:
@@ -83,12 +95,38 @@ def generate(
     requests = [first.reseeded(first.seed + number) for number in range(count)]
     check_ending(output, first.frames, first.fps)
     for request, path in zip(requests, _numbered(output, count), strict=True):
+        _make(loaded, request, path, preview, quiet)
+
+
+def _make(loaded: "Pipeline", request: "Request", path: Path, preview: int, quiet: bool) -> None:
+    """One film, step by step; stopped by Ctrl-C, it is written as it is then."""
+    states = loaded.run(request)
+    state, stopped = None, False
+    try:
         with _bar(quiet, path.name, request.steps) as advance:
-            for state in loaded.run(request):
+            for state in states:
                 advance(state.step)
-        assert state.video is not None
-        state.video.save(path)
-        _say(f"wrote {path}: {request.frames} frames, {request.width}x{request.height}, seed {request.seed}", quiet)
+                if preview and state.video is None and state.step % preview == 0:
+                    _write_preview(state, path)
+    except KeyboardInterrupt:
+        if state is None:
+            raise
+        stopped = state.video is None
+        states.close()  # the networks leave before the film is decoded
+        _say(f"stopped at step {state.step} of {state.steps}: keeping what there is", quiet)
+    assert state is not None
+    state.film().save(path)
+    path.with_suffix(".preview.png").unlink(missing_ok=True)
+    _say(f"wrote {path}: {request.frames} frames, {request.width}x{request.height}, seed {request.seed}", quiet)
+    if stopped:
+        raise typer.Exit(130)
+
+
+def _write_preview(state: "Progress", path: Path) -> None:
+    from praxino.data.clips import strip
+    from praxino.storage.video import write_picture
+
+    write_picture(path.with_suffix(".preview.png"), strip(state.preview()))
 
 
 def _recorded(path: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """A prompt becomes a film: text, sampling, decoding."""
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -17,11 +18,12 @@ from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, State
 from praxino.errors import CheckpointError, GenerationError, InputError, UnknownNameError
 from praxino.generation import tasks
 from praxino.generation.denoiser import Conditions, denoiser
+from praxino.generation.preview import Colours, fit
 from praxino.generation.request import Request, Settings, complete
 from praxino.generation.stages import Stages, exact_and_fast
 from praxino.generation.tasks import Given
 from praxino.log import logger
-from praxino.storage import bundle, hub, wan
+from praxino.storage import bundle, hub, lora, wan
 from praxino.storage.bundle import BUNDLED
 from praxino.storage.parts import Model, in_memory
 from praxino.storage.video import Video
@@ -44,8 +46,8 @@ class Progress:
     _request: Request
 
     def preview(self) -> NDArray[np.uint8]:
-        """The present estimate, decoded: (frames, height, width, 3) uint8."""
-        return self.video.frames if self.video else self._pipeline.decode(self.x0)
+        """The present estimate, (frames, height, width, 3) uint8: decoded, or for large models a sketch in colours."""
+        return self.video.frames if self.video else self._pipeline.preview(self.x0, self._request)
 
     def film(self) -> Video:
         """The film as it is now, to keep where no more steps are wanted; its record says at which one it ended."""
@@ -126,6 +128,7 @@ class Pipeline:
         self.device = device
         self.dtype = DTYPES[dtype] if dtype != "auto" else fast_dtype(device, keep)
         self.stages = Stages(device, keep)
+        self._adapted: dict[tuple[str, ...], Model] = {(): model}
 
     def generate(self, prompt: str, **settings: Unpack[Settings]) -> Video:
         """Make a film from a sentence.
@@ -136,10 +139,10 @@ class Pipeline:
             What to show. Words the model does not know are logged as a warning with known ones like them.
         **settings
             ``negative`` (str), ``seed`` (0), ``steps``, ``guidance`` (1 is none), ``sampler``, ``frames`` (4k + 1),
-            ``height``, ``width`` (pixels) and ``fps``; what is not given is the model's own choice. ``image`` and
-            ``last`` are files whose first pictures the film begins and ends with. ``interval``, the times (low, high)
-            that are guided, and ``rescale`` as in `guided`; ``shift`` as in `path.shift`; ``guidance_low`` is that of
-            the second of two experts.
+            ``height``, ``width`` (pixels) and ``fps``; what is not given is the model's own choice.
+            ``image`` and ``last`` are files whose first pictures the film begins and ends with, ``loras`` as in
+            `adapted`. ``interval``, the times (low, high) that are guided, and ``rescale`` as in `guided`; ``shift`` as
+            in `path.shift`; ``guidance_low`` is that of the second of two experts.
 
         Returns
         -------
@@ -157,7 +160,7 @@ class Pipeline:
         assert last.video is not None
         return last.video
 
-    def stream(self, prompt: str, **settings: Unpack[Settings]) -> Iterator[Progress]:
+    def stream(self, prompt: str, **settings: Unpack[Settings]) -> Generator[Progress, None, None]:
         """`generate`, step by step: yields `Progress` after each one, with the film in the last."""
         return self.run(self.request(prompt, **settings))
 
@@ -168,6 +171,7 @@ class Pipeline:
             self.model.config, self.model.vae.config.compression, dit.patch, {"prompt": prompt, **settings}
         )
         tasks.check(self.model.config, request, dit.image_places, self.model.vision is not None)
+        self.adapted(request.loras)
         for sentence in (request.prompt, request.negative):
             self.model.vocabulary.check(sentence)
             for word, near in self.model.vocabulary.unknown(sentence).items():
@@ -176,7 +180,7 @@ class Pipeline:
         return request
 
     @torch.inference_mode()
-    def run(self, request: Request) -> Iterator[Progress]:
+    def run(self, request: Request) -> Generator[Progress, None, None]:
         """Carry out a complete `Request`."""
         conditions = Conditions(self.text([request.prompt, request.negative]), *self.pictures(request))
         generator = torch.Generator().manual_seed(request.seed)
@@ -184,13 +188,19 @@ class Pipeline:
         times = grid(request.steps, request.shift, last=self.model.config.last_time)
         extra = {"generator": generator} if request.sampler in STOCHASTIC else {}
         path = PATHS[self.model.config.path]()
-        with denoiser(self.model, self.stages, self.dtype, conditions, request) as model:
+        with denoiser(self.adapted(request.loras), self.stages, self.dtype, conditions, request) as model:
             for state in SAMPLERS[request.sampler](model, noise, times, path, **extra):
                 _check_finite(state)
                 if state.step < state.steps:
                     yield Progress(state.step, state.steps, state.x0, None, self, request)
         video = Video(self.decode(state.x), request.fps, self.record(request))
         yield Progress(state.step, state.steps, state.x0, video, self, request)
+
+    def adapted(self, loras: tuple[str, ...]) -> Model:
+        """The model with changes folded in; each is ``[high=|low=]FILE[:SCALE]``."""
+        if loras not in self._adapted:
+            self._adapted[loras] = lora.adapted(self.model, [lora.Wanted.parsed(text) for text in loras])
+        return self._adapted[loras]
 
     def text(self, sentences: list[str]) -> Tensor:
         """(S, L, D) from S sentences."""
@@ -224,6 +234,18 @@ class Pipeline:
                 clips = vae.stream(latent, chunk=_chunk(latent))
             parts = [to_pixels(clip)[0] for clip in clips]
         return np.concatenate(parts)
+
+    def preview(self, latent: Tensor, request: Request) -> NDArray[np.uint8]:
+        """A look at a film that is not finished: decoded where that is quick, `Colours` otherwise."""
+        if self.stages.keep:
+            return self.decode(latent)
+        return self.colours.film(latent, request.shape)
+
+    @functools.cached_property
+    def colours(self) -> Colours:
+        """What the latents' colours are, fitted when first asked for."""
+        with self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
+            return fit(vae)
 
     def record(self, request: Request) -> dict[str, Any]:
         """What remakes the film: the request, the model, the version."""

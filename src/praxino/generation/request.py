@@ -32,6 +32,7 @@ class Settings(TypedDict, total=False):
     guidance_low: float | None
     image: str | None
     last: str | None
+    loras: tuple[str, ...] | None
 
 
 class Request(Config):
@@ -53,6 +54,7 @@ class Request(Config):
     guidance_low: float | None = Field(None, ge=0, le=100, description="of the second of two experts")
     image: str = Field("", description="file whose first picture the film begins with")
     last: str = Field("", description="file whose first picture it ends with")
+    loras: tuple[str, ...] = Field((), strict=False, description="[high=|low=]FILE[:SCALE] each")
 
     @model_validator(mode="after")
     def _interval_is_one(self) -> "Request":

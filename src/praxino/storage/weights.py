@@ -72,6 +72,11 @@ class Weights(Mapping[str, Tensor]):
         return sum(entry.bytes for entry in self.entries.values())
 
     @property
+    def metadata(self) -> dict[str, str]:
+        """What safetensors say of themselves."""
+        return {k: v for f in self.files.values() if not isinstance(f, dict) for k, v in (f.metadata() or {}).items()}
+
+    @property
     def dtype(self) -> torch.dtype:
         """The type that most of the numbers have."""
         counts: dict[torch.dtype, int] = {}

@@ -1,0 +1,60 @@
+"""A film as it forms, without decoding it: a linear map from latents to colours, fitted to the autoencoder itself.
+
+A latent channel of a picture is mostly a smoothed colour, so a matrix of latent channels by three, fitted on pictures
+of the diorama, shows what a film will be like for next to nothing; detail it cannot show.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from praxino.data.clips import resized, to_pixels, to_tensor
+from praxino.data.diorama import sample
+from praxino.models.vae import VAE
+from praxino.shapes import VideoShape
+
+PICTURES = 24
+"""Of the diorama, that the map is fitted on."""
+
+
+@dataclass(frozen=True)
+class Colours:
+    """The map: ``latent . weight + bias`` is the colour in [-1, 1]."""
+
+    weight: Float[Tensor, "latent 3"]
+    bias: Float[Tensor, "3"]
+    explained: float
+    """How much of the colours' variance it explains, on what it was fitted on."""
+
+    def film(
+        self, latent: Float[Tensor, "1 latent t h w"], shape: VideoShape
+    ) -> UInt8[np.ndarray, "frames height width 3"]:
+        """Frames of ``shape``, each latent frame shown as long as the frames that it stands for."""
+        colours = latent[0].float().movedim(0, -1) @ self.weight.to(latent.device) + self.bias.to(latent.device)
+        pixels = to_pixels(colours.movedim(-1, 0)[None])[0]  # (t, h, w, 3)
+        index = np.linspace(0, len(pixels) - 1, shape.frames).round().astype(int)
+        return resized(pixels, shape.height, shape.width)[index]
+
+
+@torch.inference_mode()
+def fit(vae: VAE, side: int = 64) -> Colours:
+    """Fit the map by least squares on pictures of ``side`` latent-aligned pixels, encoded one by one."""
+    unit = vae.config.compression.height
+    side = max(side, 4 * unit)
+    device = vae.quant.weight.device
+    latents, colours = [], []
+    for index in range(PICTURES):
+        picture = resized(sample(0, index).clip[:1], side, side)
+        clip = to_tensor(picture[None]).to(device)
+        latents.append(vae.encode(clip)[0, :, 0].flatten(1).T)  # (h w, latent)
+        colours.append(F.avg_pool2d(clip[:, :, 0], unit)[0].flatten(1).T)  # (h w, 3)
+    x, y = torch.cat(latents).double(), torch.cat(colours).double()
+    x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
+    ridge = 1e-3 * len(x) * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+    solved = torch.linalg.solve(x.T @ x + ridge, x.T @ y)
+    left = (y - x @ solved).square().sum() / (y - y.mean(0)).square().sum()
+    return Colours(solved[:-1].float().cpu(), solved[-1].float().cpu(), float(1 - left))
