@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+FROM_PICTURES = ("i2v", "flf2v", "i2v-a14b")
 KINDS = ("t2v", "i2v", "flf2v", "ti2v", "t2v-a14b", "i2v-a14b")
 
 
@@ -35,7 +36,7 @@ def transformer(kind: str) -> torch.nn.Module:
     latents = 6 if kind == "ti2v" else 4
     eye = {"image_dim": 20, "added_kv_proj_dim": 48} if kind in ("i2v", "flf2v") else {}
     places = {"pos_embed_seq_len": 2 * 5} if kind == "flf2v" else {}
-    more = latents + 4 if "i2v" in kind and kind != "ti2v" or kind == "flf2v" else 0
+    more = latents + 4 if kind in FROM_PICTURES else 0
     return shaken(
         WanTransformer3DModel(
             patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=24, in_channels=latents + more,
@@ -98,9 +99,9 @@ def pipeline(kind: str) -> Any:
         parts["image_processor"] = CLIPImageProcessorPil(
             size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}
         )
-    elif "i2v" in kind and kind != "ti2v":
+    elif kind in FROM_PICTURES:
         parts |= {"image_encoder": None, "image_processor": None}
-    kinds = WanImageToVideoPipeline if "i2v" in kind and kind != "ti2v" or kind == "flf2v" else WanPipeline
+    kinds = WanImageToVideoPipeline if kind in FROM_PICTURES else WanPipeline
     made = kinds(**parts)
     made.set_progress_bar_config(disable=True)
     return made

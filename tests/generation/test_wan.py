@@ -1,12 +1,15 @@
 """Films of tiny Wan models are those of the reference's pipelines, kind by kind."""
 
+import shutil
+
 import numpy as np
 import pytest
-import tiny_wan
 import torch
 from PIL import Image
 
 import praxino
+import tiny_wan
+from praxino.errors import CheckpointError, GenerationError, InputError, MediaError
 
 SETTINGS = {"steps": 6, "frames": 9, "height": 64, "width": 96, "seed": 3}
 
@@ -50,3 +53,96 @@ def test_films_are_those_of_the_reference(kind, tmp_path, pictures):
     assert wanted.std() > 5  # a gray film would agree with anything
     assert np.abs(made - wanted).max() <= 1
     assert np.abs(made - wanted).mean() < 0.01
+
+
+@pytest.fixture(scope="module", name="t2v")
+def _t2v(tmp_path_factory):
+    return tiny_wan.written("t2v", tmp_path_factory.mktemp("models") / "t2v")
+
+
+SMALL = {"steps": 2, "frames": 5, "height": 64, "width": 64}
+
+
+def test_bfloat16_keeps_what_must_stay_float32(t2v):
+    ours = praxino.load(t2v, device="cpu", dtype="bfloat16")
+    with ours.stages.on(ours.model.dit, ours.dtype) as dit:
+        types = {name: p.dtype for name, p in dit.named_parameters()}
+    assert types["blocks.0.attention.q.weight"] == torch.bfloat16
+    kept = ("time_embedding.0.weight", "time_projection.weight", "modulation", "blocks.0.norm2.weight")
+    assert {types[name] for name in kept} == {torch.float32}
+    exact = praxino.load(t2v, device="cpu", dtype="float32").generate("a cat", **SMALL).frames
+    made = ours.generate("a cat", **SMALL).frames
+    assert np.abs(made.astype(float) - exact).mean() < 8  # two steps of a random network, in 8 bits of mantissa
+
+
+def test_networks_leave_after_their_stage(t2v):
+    ours = praxino.load(t2v, device="cpu", dtype="float32")
+    loaded = []
+    plain = ours.stages.on
+
+    def watched(part, dtype):
+        loaded.append(type(part.build()).__name__)
+        return plain(part, dtype)
+
+    ours.stages.on = watched
+    ours.generate("a cat", **SMALL)
+    assert loaded == ["UMT5", "DiT", "VAE"]
+    assert ours.stages._kept == {}
+
+
+def test_a_step_that_is_not_finite_stops_the_film(t2v, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(t2v, tmp_path / "broken")
+    file = folder / "transformer" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(file)
+    tensors["proj_out.bias"][0] = float("nan")
+    save_file(tensors, file)
+    with pytest.raises(GenerationError, match="step 1 of 2 is not finite"):
+        praxino.load(folder, device="cpu").generate("a cat", **SMALL)
+
+
+def test_a_sketch_of_the_film_while_it_forms(t2v):
+    ours = praxino.load(t2v, device="cpu", dtype="float32")
+    first, last = ours.stream("a cat", **SMALL)
+    assert first.preview().shape == (5, 64, 64, 3)
+    assert np.array_equal(last.preview(), last.video.frames)
+
+
+def test_a_film_that_is_stopped_is_kept(t2v):
+    ours = praxino.load(t2v, device="cpu", dtype="float32")
+    states = ours.stream("a cat", **SMALL)
+    film = next(states).film()
+    states.close()
+    assert film.frames.shape == (5, 64, 64, 3)
+    assert film.record["stopped"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "said"),
+    [
+        ("t2v", {"image": "first"}, "films from text only"),
+        ("t2v", {"last": "first"}, "a last frame without a first one"),
+        ("t2v", {"frames": 6}, "4k\\+1"),
+        ("t2v", {"height": 72}, "multiple of 16"),
+        ("t2v", {"guidance_low": -1.0}, "guidance_low"),
+        ("t2v", {"loras": ("low=x.safetensors",)}, "has no experts"),
+        ("t2v", {"loras": ("x.safetensors",)}, "is not there"),
+        ("i2v", {}, "begins with a picture"),
+        ("i2v", {"image": "first", "last": "last"}, "takes no last frame"),
+        ("i2v", {"image": "first", "frames": 1}, "a picture from a picture"),
+        ("flf2v", {"image": "first"}, "from a first to a last frame"),
+        ("i2v", {"image": "nowhere"}, "no such file"),
+    ],
+)
+def test_what_a_model_cannot_do(kind, settings, said, tmp_path, pictures):
+    ours = praxino.load(tiny_wan.written(kind, tmp_path / kind), device="cpu")
+    named = {k: str(pictures.get(v, v)) if k in ("image", "last") else v for k, v in settings.items()}
+    with pytest.raises((InputError, CheckpointError, MediaError), match=said):
+        ours.request("a cat", **{**SMALL, **named})
+
+
+def test_sentences_too_long_are_said_not_cut(t2v):
+    ours = praxino.load(t2v, device="cpu")
+    with pytest.raises(InputError, match="tokens: at most 512"):
+        ours.request("x y " * 400, **SMALL)

@@ -60,6 +60,7 @@ def check(config: BundleConfig, request: Request, places: int, reads_pictures: b
         raise InputError(f"{config.name} goes from a first to a last frame", "--last names the last one")
     if request.last and reads_pictures and not places:
         raise InputError(f"{config.name} takes no last frame", "leave --last out, or name a model for first and last")
+    pictures(request)  # that they can be read is better known now than after the sentence
 
 
 def pictures(request: Request) -> list[Picture]:

@@ -7,6 +7,7 @@ its stored type costs no memory until it runs, and then only what the system can
 import json
 import pickle
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,12 +162,14 @@ def _safe(path: Path) -> tuple[Any, dict[str, Entry]]:
 
 def _pickled(path: Path) -> tuple[dict[str, Tensor], dict[str, Entry]]:
     try:
-        try:
-            tensors = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-        except RuntimeError as error:
-            if "mmap can only be used" not in str(error):
-                raise
-            tensors = torch.load(path, map_location="cpu", weights_only=True)  # from before torch 1.6
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old pickles; what they hold is checked all the same
+            try:
+                tensors = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+            except RuntimeError as error:
+                if "mmap can only be used" not in str(error):
+                    raise
+                tensors = torch.load(path, map_location="cpu", weights_only=True)  # from before torch 1.6
     except pickle.UnpicklingError:
         raise CheckpointError(
             f"{path} holds more than tensors: it could run code, and is not opened", "convert it to safetensors"
