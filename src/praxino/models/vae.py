@@ -9,6 +9,7 @@ Legend: B batch, C channels, T frames, H height, W width; lower case t, h, w are
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -56,7 +57,7 @@ class Memory:
     """The last frames that each causal layer of one network has seen in earlier chunks."""
 
     def __init__(self) -> None:
-        self._tails: dict[nn.Module, Tensor] = {}
+        self._tails: dict[nn.Module, list[Tensor]] = {}
         self._begun: set[nn.Module] = set()
 
     def begins(self, layer: nn.Module) -> bool:
@@ -69,15 +70,17 @@ class Memory:
         """Put the ``frames`` before ``x`` in front of it (zeros before the beginning), remember its end."""
         if frames == 0:
             return x
-        tail = self._tails.get(layer)
-        if tail is None:
-            tail = x.new_zeros(*x.shape[:2], frames, *x.shape[3:])
-        x = torch.cat([tail, x], dim=2)
-        self.keep(layer, x, frames)
+        tail = self._tails.get(layer, [])
+        zeros = [x.new_zeros(*x.shape[:2], frames - len(tail), *x.shape[3:])] if len(tail) < frames else []
+        x = torch.cat([*zeros, *tail, x], dim=2)
+        self._tails[layer] = [frame.clone() for frame in x[:, :, -frames:].split(1, dim=2)]
         return x
 
-    def keep(self, layer: nn.Module, x: Tensor, frames: int) -> None:
-        self._tails[layer] = x[:, :, -frames:].clone() if frames < x.shape[2] else x
+    def push(self, layer: nn.Module, frame: Tensor, frames: int) -> list[Tensor]:
+        """``frame`` after the at most ``frames`` that are known before it; remembers the frame itself."""
+        window = [*self._tails.get(layer, []), frame]
+        self._tails[layer] = window[-frames:]
+        return window
 
 
 class CausalConv3d(nn.Conv3d):
@@ -87,7 +90,33 @@ class CausalConv3d(nn.Conv3d):
         super().__init__(inputs, outputs, kernel, padding=(0, kernel[1] // 2, kernel[2] // 2))
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:  # type: ignore[override]
-        return super().forward(memory.extend(self, x, self.kernel_size[0] - 1))
+        past = self.kernel_size[0] - 1
+        if not _on_cpu_without_gradient(x):
+            return super().forward(memory.extend(self, x, past))
+        x = x.contiguous(memory_format=torch.channels_last_3d)  # what convolutions are fastest with
+        if past and x.shape[2] == 1:
+            return self._one(memory.push(self, x, past))
+        x = memory.extend(self, x, past)
+        # torch takes a path that is ten times slower for one small clip, so that oneDNN is asked directly.
+        padding = cast(tuple[int, ...], self.padding)
+        return torch.mkldnn_convolution(x, self.weight, self.bias, padding, self.stride, self.dilation, 1)
+
+    def _one(self, window: list[Tensor]) -> Tensor:
+        """The result at the last frame of a window, a tap of time after the other: no frame is copied, and those
+        before the first one are not multiplied at all."""
+        taps = self.weight.unbind(2)[-len(window) :]
+        bias, total = self.bias, None
+        for frame, tap in zip(reversed(window), reversed(taps), strict=True):
+            made = F.conv2d(frame.squeeze(2), tap, bias, padding=self.padding[1:])
+            bias, total = None, made if total is None else total.add_(made)
+        assert total is not None
+        return total.unsqueeze(2)
+
+
+def _on_cpu_without_gradient(x: Tensor) -> bool:
+    """Whether a layer may take the way that is quickest and smallest on a processor."""
+    learning = torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
+    return x.device.type == "cpu" and not learning and torch.backends.mkldnn.is_available()
 
 
 class RMSNorm(nn.Module):
@@ -99,7 +128,14 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         norm = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=torch.float32).clamp_min(1e-12)
-        return x * (math.sqrt(x.shape[1]) / norm).to(x.dtype) * self.gamma.to(x.dtype).view(-1, *[1] * (x.dim() - 2))
+        scaled = x * (math.sqrt(x.shape[1]) / norm).to(x.dtype)
+        gamma = self.gamma.to(x.dtype).view(-1, *[1] * (x.dim() - 2))
+        return scaled * gamma if torch.is_grad_enabled() else scaled.mul_(gamma)
+
+
+def _active(norm: RMSNorm, x: Tensor) -> Tensor:
+    """The norm and SiLU of ``x``, in one new tensor where nothing is to be learned."""
+    return F.silu(norm(x), inplace=not torch.is_grad_enabled())
 
 
 class ResidualBlock(nn.Module):
@@ -113,9 +149,9 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:  # (B, C, T, H, W)
         skip = self.shortcut(x, memory) if self.shortcut is not None else x
-        x = self.conv1(F.silu(self.norm1(x)), memory)
-        x = self.conv2(F.silu(self.norm2(x)), memory)
-        return skip + x
+        x = self.conv1(_active(self.norm1, x), memory)
+        x = self.conv2(_active(self.norm2, x), memory)
+        return skip + x if torch.is_grad_enabled() else x.add_(skip)
 
 
 def _frames(x: Tensor) -> Tensor:
@@ -157,7 +193,7 @@ class Downsample(nn.Module):
             return x
         if not memory.begins(self):
             return self.time(memory.extend(self.time, x, 1))  # (B, C, T/2, H/2, W/2)
-        memory.keep(self.time, x, 1)
+        memory.push(self.time, x[:, :, -1:].clone(), 1)
         if x.shape[2] == 1:
             return x
         return torch.cat([x[:, :, :1], self.time(x)], dim=2)  # (B, C, 1 + (T-1)/2, H/2, W/2)
@@ -177,14 +213,38 @@ class Upsample(nn.Module):
                 x = self._double(x, memory)
             elif x.shape[2] > 1:
                 x = torch.cat([x[:, :, :1], self._double(x[:, :, 1:], memory)], dim=2)
-        frames = F.interpolate(_frames(x), scale_factor=2.0, mode="nearest-exact")
-        return _clip(self.conv(frames), x.shape[0])  # (B, outputs, T', 2H, 2W)
+        return _clip(_doubled(_frames(x), self.conv), x.shape[0])  # (B, outputs, T', 2H, 2W)
 
     def _double(self, x: Tensor, memory: Memory) -> Tensor:
         """(B, C, T, H, W) -> (B, C, 2T, H, W)"""
         assert self.time is not None
         pair = self.time(x, memory).unflatten(1, (2, -1))  # (B, 2, C, T, H, W)
         return pair.permute(0, 2, 3, 1, 4, 5).flatten(2, 3)
+
+
+def _doubled(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """``conv`` (3x3) of the picture with each pixel doubled: (B, C, H, W) -> (B, C', 2H, 2W).
+
+    Where nothing is to be learned, the large picture is never made: two of every three taps meet the same pixel, so
+    that each of the four kinds of result is a 2x2 convolution of the small one, with 16 products instead of 36.
+    """
+    if torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type):
+        return conv(F.interpolate(x, scale_factor=2.0, mode="nearest-exact"))
+    rows = _pairs_of_taps(conv.weight, 2)
+    x = F.pad(x, (1, 1, 1, 1))
+    height, width = x.shape[2] - 2, x.shape[3] - 2
+    out = x.new_empty(len(x), 2 * height, 2 * width, conv.out_channels).permute(0, 3, 1, 2)  # channels last
+    for i, row in enumerate(rows):
+        for j, weight in enumerate(_pairs_of_taps(row, 3)):
+            part = x[:, :, i : i + height + 1, j : j + width + 1].contiguous(memory_format=torch.channels_last)
+            out[:, :, i::2, j::2] = F.conv2d(part, weight, conv.bias)
+    return out
+
+
+def _pairs_of_taps(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Of three taps along an axis, the two that an even and an odd position of a doubled picture see."""
+    a, b, c = weight.unbind(axis)
+    return torch.stack([a, b + c], axis), torch.stack([a + b, c], axis)
 
 
 class Middle(nn.Module):
@@ -236,7 +296,8 @@ class DownStage(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(ResidualBlock(outputs if j else inputs, outputs) for j in range(config.blocks))
         self.down = Downsample(outputs, temporal) if down else None
-        factors = (2 if temporal else 1, 2 if down else 1)
+        self.step = 2 if temporal else 1
+        factors = (self.step, 2 if down else 1)
         self.shortcut = AverageDown(inputs, outputs, *factors) if config.residual else None
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
@@ -289,11 +350,12 @@ class Encoder(nn.Module):
         self.head = CausalConv3d(widths[-1], 2 * config.latent_channels, (3, 3, 3))
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:  # (B, C p p, T, H/p, W/p)
+        first = memory.begins(self)
         x = self.stem(x, memory)
-        for stage in self.stages:
-            x = stage(x, memory)
+        for stage in cast(list[DownStage], list(self.stages)):
+            x = torch.cat([stage(part, memory) for part in _portions(x, stage.step, first)], dim=2)
         x = self.middle(x, memory)
-        return self.head(F.silu(self.norm(x)), memory)  # (B, 2z, t, h, w)
+        return self.head(_active(self.norm, x), memory)  # (B, 2z, t, h, w)
 
 
 class Decoder(nn.Module):
@@ -318,9 +380,28 @@ class Decoder(nn.Module):
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:  # (B, z, t, h, w)
         x = self.middle(self.stem(x, memory), memory)
-        for stage in self.stages:
-            x = stage(x, memory)
-        return self.head(F.silu(self.norm(x)), memory)  # (B, C p p, T, H/p, W/p)
+        return torch.cat(list(self._risen(x, 0, memory, memory.begins(self))), dim=2)  # (B, C p p, T, H/p, W/p)
+
+    def _risen(self, x: Tensor, index: int, memory: Memory, first: bool) -> Iterator[Tensor]:
+        """Through the stages from ``index`` on, few frames at a time: a stage never holds more of what is large."""
+        if index == len(self.stages):
+            yield self.head(_active(self.norm, x), memory)
+            return
+        for part in _portions(x, 1, first):
+            yield from self._risen(self.stages[index](part, memory), index + 1, memory, first)
+            first = False
+
+
+PORTION = 128 * 128
+"""Positions of one frame from which on a stage of a network takes frames one by one."""
+
+
+def _portions(x: Tensor, step: int, first: bool) -> Sequence[Tensor]:
+    """A clip as frames that are taken at a time, a multiple of ``step``; the very ``first`` frame comes alone."""
+    at_once = max(step, PORTION // math.prod(x.shape[3:]) // step * step)
+    if torch.is_grad_enabled() or x.shape[2] <= at_once:
+        return [x]
+    return [x[:, :, :1], *x[:, :, 1:].split(at_once, dim=2)] if first else x.split(at_once, dim=2)
 
 
 class VAE(nn.Module):
