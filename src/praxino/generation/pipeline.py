@@ -18,9 +18,10 @@ from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, State
 from praxino.errors import CheckpointError, GenerationError, InputError, UnknownNameError
 from praxino.generation import tasks
 from praxino.generation.denoiser import Conditions, denoiser
+from praxino.generation.plan import Plan, plan
 from praxino.generation.preview import Colours, fit
 from praxino.generation.request import Request, Settings, complete
-from praxino.generation.stages import Stages, exact_and_fast
+from praxino.generation.stages import Stages, decoded, exact_and_fast
 from praxino.generation.tasks import Given
 from praxino.log import logger
 from praxino.storage import bundle, hub, lora, wan
@@ -179,6 +180,10 @@ class Pipeline:
                 logger.warning("note: the model does not know %r%s", word, hint)
         return request
 
+    def plan(self, request: Request) -> Plan:
+        """Memory and time that a film will take; nothing is loaded for it."""
+        return plan(self.adapted(request.loras), request, self.device, self.dtype)
+
     @torch.inference_mode()
     def run(self, request: Request) -> Generator[Progress, None, None]:
         """Carry out a complete `Request`."""
@@ -228,11 +233,8 @@ class Pipeline:
     def decode(self, latent: Tensor) -> NDArray[np.uint8]:
         """(1, C, t, h, w) to (T, H, W, 3) uint8."""
         with torch.inference_mode(), self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
-            if math.prod(latent.shape[3:]) > LARGEST:
-                clips = vae.stream_tiled(latent, tile=64, overlap=16)
-            else:
-                clips = vae.stream(latent, chunk=_chunk(latent))
-            parts = [to_pixels(clip)[0] for clip in clips]
+            tile = 64 if math.prod(latent.shape[3:]) > LARGEST else None
+            parts = [to_pixels(clip)[0] for clip in decoded(vae, latent, tile)]
         return np.concatenate(parts)
 
     def preview(self, latent: Tensor, request: Request) -> NDArray[np.uint8]:
@@ -274,8 +276,3 @@ def fast_dtype(device: torch.device, small: bool) -> torch.dtype:
     """bfloat16 where it is faster: on GPUs, and for large models on processors that have it in hardware."""
     has = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
     return torch.bfloat16 if device.type == "cuda" or (has and not small) else torch.float32
-
-
-def _chunk(latent: Tensor, positions: int = 4096) -> int:
-    """Latent frames to decode at a time, so that memory does not grow with the film."""
-    return max(1, positions // math.prod(latent.shape[3:]))

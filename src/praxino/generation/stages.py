@@ -2,17 +2,22 @@
 
 import ctypes
 import gc
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from praxino.models.vae import VAE
 from praxino.storage.parts import Part
 
 M = TypeVar("M")
+
+CHUNK = 4096
+"""Latent positions that are decoded at a time."""
 
 
 class Stages:
@@ -71,3 +76,16 @@ def exact_and_fast(device: torch.device) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def decoded(vae: VAE, latent: Tensor, tile: int | None = None) -> Iterator[Tensor]:
+    """The frames of (1, C, t, h, w), few at a time so that memory does not grow with the film.
+
+    Parameters
+    ----------
+    tile : int, optional
+        Latent positions of a side of the squares it is decoded in: less memory, and not quite the same result.
+    """
+    if tile is not None and min(latent.shape[3:]) > tile:
+        return vae.stream_tiled(latent, tile=tile, overlap=tile // 4)
+    return vae.stream(latent, chunk=max(1, CHUNK // math.prod(latent.shape[3:])))

@@ -392,7 +392,7 @@ class Decoder(nn.Module):
             first = False
 
 
-PORTION = 128 * 128
+PORTION = 64 * 64
 """Positions of one frame from which on a stage of a network takes frames one by one."""
 
 
