@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
+import tiny_wan
 from praxino import cli
 from praxino.generation.pipeline import find
 from praxino.storage import video
@@ -421,3 +424,90 @@ def test_comparing_two_folders(praxino, here):
     assert Path("out/index.html").exists()
     code, out, err = praxino("evaluate", "--reader", "eye", "--real", "clips", "--fake", "clips", "--json", "-q")
     assert json.loads(out)["distances"]["frechet"]["fake"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.fixture(scope="module", name="wan")
+def _wan(tmp_path_factory):
+    """A tiny text-to-video model of the Wan family, as diffusers saves it."""
+    return tiny_wan.written("t2v", tmp_path_factory.mktemp("wan") / "t2v")
+
+
+def test_a_film_of_a_foreign_model(praxino, wan, tmp_path):
+    film = tmp_path / "film.mp4"
+    small = ("--steps", 2, "--frames", 5, "--size", "64x64")
+    code, out, err = praxino("generate", "a red ball", "--model", wan, *small, "-o", film)
+    assert (code, out) == (0, "")
+    assert "5 frames, 64x64" in err
+    again = tmp_path / "again.mp4"
+    assert praxino("generate", "--like", film, "-o", again, "-q")[0] == 0
+    assert np.array_equal(read(film).frames, read(again).frames)
+
+
+def test_a_film_that_begins_with_a_picture(praxino, tiny_model, tmp_path):
+    picture, film = tmp_path / "first.png", tmp_path / "film.mp4"
+    assert praxino("generate", "a cat", "--model", tiny_model, "-o", picture, "-q")[0] == 0
+    assert praxino("generate", "a cat", "--model", tiny_model, "--image", picture, "-o", film, "-q")[0] == 0
+    assert read(film).record["image"] == str(picture)
+    code, _, err = praxino("generate", "a cat", "--image", tmp_path / "none.png", "--model", tiny_model, "-o", film)
+    assert code == 2
+    assert "no such file" in err
+
+
+def test_previews_while_a_film_forms(praxino, tiny_model, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(video, "write_picture", lambda path, pixels: written.append((path.name, pixels.shape)))
+    assert praxino("generate", "a cat", "--model", tiny_model, "--steps", 6, "--preview", 2, "-o", tmp_path / "a.mp4",
+                   "-q")[0] == 0  # fmt: skip
+    assert written == [("a.preview.png", (32, 160, 3))] * 2
+
+
+def test_stopping_keeps_what_there_is(praxino, tiny_model, tmp_path, monkeypatch):
+    def stopped(state, path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_write_preview", stopped)
+    film = tmp_path / "film.mp4"
+    code, _, err = praxino("generate", "a cat", "--model", tiny_model, "--steps", 6, "--preview", 2, "-o", film)
+    assert code == 130
+    assert "stopped at step 2 of 6" in err
+    assert read(film).record["stopped"] == 2
+
+
+@pytest.mark.parametrize("what", ["folder", "transformer", "vae", "text_encoder", "lora", "bundled"])
+def test_inspect_says_what_a_checkpoint_is(praxino, wan, tmp_path, what):
+    lora = tmp_path / "lora.safetensors"
+    stem = "diffusion_model.blocks.0.self_attn.q"
+    save_file({f"{stem}.lora_A.weight": torch.zeros(4, 48), f"{stem}.lora_B.weight": torch.zeros(48, 4)}, lora)
+    path = {"folder": wan, "lora": lora, "bundled": "diorama"}.get(what, wan / what)
+    code, out, _ = praxino("inspect", path)
+    assert code == 0
+    said = {
+        "folder": "Wan, layout of diffusers",
+        "transformer": "a transformer of the Wan family, names of diffusers",
+        "vae": "an autoencoder of the Wan family, names of diffusers",
+        "text_encoder": "an UMT5 text encoder, names of transformers",
+        "lora": "1 pairs, rank 4",
+        "bundled": "6.9 million parameters",
+    }
+    assert said[what] in out
+
+
+def test_plan_prints_what_a_film_needs(praxino, wan):
+    code, out, _ = praxino("plan", wan, "--frames", 9, "--size", "128x64", "--dtype", "float32")
+    assert code == 0
+    assert out.startswith("9 frames, 128x64, 50 steps")
+    assert [line.split()[0] for line in out.splitlines()[1:5]] == ["stage", "text", "denoise", "decode"]
+    code, out, err = praxino("plan", wan, "--size", "16384x16384", "--frames", 1001)
+    assert code == 2
+    assert "DOES NOT FIT" in out
+    assert "GiB are free" in err
+
+
+def test_a_damaged_foreign_model_is_one_line(praxino, wan, tmp_path):
+    folder = shutil.copytree(wan, tmp_path / "broken")
+    (folder / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"cut")
+    code, _, err = praxino("generate", "a cat", "--model", folder, "-o", tmp_path / "x.mp4")
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert "is damaged" in err
+    assert not (tmp_path / "x.mp4").exists()

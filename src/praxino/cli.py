@@ -337,6 +337,42 @@ def evaluate(
 
 
 @app.command()
+def plan(
+    model: Annotated[str, typer.Argument(help="A bundled model, a folder, or OWNER/NAME.")] = "diorama",
+    frames: Annotated[int | None, typer.Option(help="4k+1; one frame is a picture.")] = None,
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="1 is not guided, and takes half the time.")] = None,
+    image: Annotated[Path | None, typer.Option(help="The picture that the film begins with.")] = None,
+    last: Annotated[Path | None, typer.Option(help="The picture that it ends with.")] = None,
+    device: Annotated[str, typer.Option(help="auto cpu cuda mps")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto float32 bfloat16")] = "auto",
+) -> None:
+    """Say what memory and time a film will take, before anything is loaded."""
+    from praxino.generation import pipeline
+
+    width, height = _size(size)
+    loaded = pipeline.load(model, device, dtype)
+    request = loaded.request(
+        "a cat", frames=frames, width=width, height=height, steps=steps, guidance=guidance,
+        image=str(image) if image else None, last=str(last) if last else None,
+    )  # fmt: skip
+    found = loaded.plan(request)
+    typer.echo(f"{request.frames} frames, {request.width}x{request.height}, {request.steps} steps")
+    typer.echo(found.table())
+    found.check()
+
+
+@app.command()
+def inspect(path: Annotated[str, typer.Argument(help="A model folder, a file of weights, or OWNER/NAME.")]) -> None:
+    """Say what a checkpoint is: its parts, parameters, types, licence, and what it needs."""
+    from praxino.inspection import findings
+
+    for name, value in findings(path):
+        typer.echo(f"{name:<12} {value}")
+
+
+@app.command()
 def doctor() -> None:
     """Say what this machine has, and whether everything works."""
     from praxino.doctor import findings

@@ -1,7 +1,6 @@
 """A prompt becomes a film: text, sampling, decoding."""
 
 import functools
-import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +28,8 @@ from praxino.storage.bundle import BUNDLED
 from praxino.storage.parts import Model, in_memory
 from praxino.storage.video import Video
 
-LARGEST = 128 * 128
-"""Latent positions of a frame beyond which it is decoded in tiles: 1024 x 1024 pixels at 8 x 8."""
-
+SMALL = 1024 * 1024
+"""Pixels up to which a model that stays in memory needs no plan."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -45,6 +43,7 @@ class Progress:
     video: Video | None
     _pipeline: "Pipeline"
     _request: Request
+    _tile: int | None
 
     def preview(self) -> NDArray[np.uint8]:
         """The present estimate, (frames, height, width, 3) uint8: decoded, or for large models a sketch in colours."""
@@ -55,7 +54,7 @@ class Progress:
         if self.video:
             return self.video
         record = self._pipeline.record(self._request) | {"stopped": self.step}
-        return Video(self._pipeline.decode(self.x0), self._request.fps, record)
+        return Video(self._pipeline.decode(self.x0, self._tile), self._request.fps, record)
 
 
 def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto") -> "Pipeline":
@@ -180,13 +179,15 @@ class Pipeline:
                 logger.warning("note: the model does not know %r%s", word, hint)
         return request
 
-    def plan(self, request: Request) -> Plan:
-        """Memory and time that a film will take; nothing is loaded for it."""
-        return plan(self.adapted(request.loras), request, self.device, self.dtype)
+    def plan(self, request: Request, speed: bool = True) -> Plan:
+        """Memory and time that a film will take; nothing is loaded for it. Without ``speed``, times are not said."""
+        return plan(self.adapted(request.loras), request, self.device, self.dtype, speed)
 
     @torch.inference_mode()
     def run(self, request: Request) -> Generator[Progress, None, None]:
-        """Carry out a complete `Request`."""
+        """Carry out a complete `Request`; raises `InputError` before anything is loaded if it will not fit."""
+        small = self.stages.keep and request.height * request.width <= SMALL
+        tile = None if small else self.plan(request, speed=False).check().tile
         conditions = Conditions(self.text([request.prompt, request.negative]), *self.pictures(request))
         generator = torch.Generator().manual_seed(request.seed)
         noise = self.noise(request, generator)
@@ -197,9 +198,9 @@ class Pipeline:
             for state in SAMPLERS[request.sampler](model, noise, times, path, **extra):
                 _check_finite(state)
                 if state.step < state.steps:
-                    yield Progress(state.step, state.steps, state.x0, None, self, request)
-        video = Video(self.decode(state.x), request.fps, self.record(request))
-        yield Progress(state.step, state.steps, state.x0, video, self, request)
+                    yield Progress(state.step, state.steps, state.x0, None, self, request, tile)
+        video = Video(self.decode(state.x, tile), request.fps, self.record(request))
+        yield Progress(state.step, state.steps, state.x0, video, self, request, tile)
 
     def adapted(self, loras: tuple[str, ...]) -> Model:
         """The model with changes folded in; each is ``[high=|low=]FILE[:SCALE]``."""
@@ -230,12 +231,10 @@ class Pipeline:
         shape = request.shape.latent(vae.compression, vae.latent_channels)
         return torch.randn(shape.size(), generator=generator).to(self.device)
 
-    def decode(self, latent: Tensor) -> NDArray[np.uint8]:
-        """(1, C, t, h, w) to (T, H, W, 3) uint8."""
+    def decode(self, latent: Tensor, tile: int | None = None) -> NDArray[np.uint8]:
+        """(1, C, t, h, w) to (T, H, W, 3) uint8; ``tile`` as in `decoded`."""
         with torch.inference_mode(), self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
-            tile = 64 if math.prod(latent.shape[3:]) > LARGEST else None
-            parts = [to_pixels(clip)[0] for clip in decoded(vae, latent, tile)]
-        return np.concatenate(parts)
+            return np.concatenate([to_pixels(clip)[0] for clip in decoded(vae, latent, tile)])
 
     def preview(self, latent: Tensor, request: Request) -> NDArray[np.uint8]:
         """A look at a film that is not finished: decoded where that is quick, `Colours` otherwise."""

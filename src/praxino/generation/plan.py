@@ -23,9 +23,9 @@ from torch.utils.flop_counter import flop_registry
 
 from praxino.errors import InputError
 from praxino.generation.request import Request
-from praxino.generation.stages import decoded, exact_and_fast
+from praxino.generation.stages import decoded, exact_and_fast, overlap
 from praxino.models.dit import DiT
-from praxino.models.vae import VAE
+from praxino.models.vae import VAE, corners
 from praxino.storage.parts import Model, Part, fill
 
 GIB: Final = 2**30
@@ -183,16 +183,21 @@ def _denoise(model: Model, request: Request, dtype: torch.dtype, rate: dict[torc
 def _decode(model: Model, request: Request, rate: dict[torch.dtype, float], tile: int | None) -> Stage:
     latents = model.vae.config.latent_channels
     shape = request.shape.latent(model.vae.config.compression, latents)
-    seen = min(shape.frames, 3)  # the later chunks are all alike
+    rows, columns = (min(side, tile or side) for side in (shape.height, shape.width))
+    seen = min(shape.frames, 3)  # the later chunks are all alike, and so are the tiles
     with _empty(model.vae, torch.float32) as (vae, weights), Meter() as meter:
         assert isinstance(vae, VAE)
         first = 0.0
-        for number, part in enumerate(decoded(vae, torch.empty(1, latents, seen, shape.height, shape.width), tile)):
+        for number, part in enumerate(decoded(vae, torch.empty(1, latents, seen, rows, columns))):
             del part
             first = first if number else meter.flops
     later = (meter.flops - first) / max(1, seen - 1)
-    pixels = 3 * request.frames * request.height * request.width  # bytes, and once more where they are joined
-    return _stage("decode", torch.float32, weights, meter.peak + 2 * pixels, first + later * (shape.frames - 1), rate)
+    flops, working = first + later * (shape.frames - 1), meter.peak
+    pixels = 3 * request.frames * request.height * request.width
+    if (rows, columns) != (shape.height, shape.width):  # then the whole film is there in float32, too
+        flops *= len(corners((shape.height, shape.width), tile or rows, overlap(tile or rows)))
+        working += 4 * pixels
+    return _stage("decode", torch.float32, weights, working + 2 * pixels, flops, rate)
 
 
 def _stage(

@@ -5,7 +5,7 @@ import gc
 import math
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import torch
@@ -33,6 +33,8 @@ class Stages:
         self.device = device
         self.keep = keep
         self._kept: dict[tuple[int, torch.dtype], Any] = {}
+        if not keep:
+            return_large_buffers()
 
     @contextmanager
     def on(self, part: Part[M], dtype: torch.dtype) -> Iterator[M]:
@@ -52,13 +54,26 @@ class Stages:
                 give_back()
 
 
+def return_large_buffers(size: int = 2**20) -> None:
+    """Let glibc hand buffers of ``size`` bytes and more back to the system when they are freed.
+
+    By default it begins to keep buffers of up to 32 MiB once some were freed, and a film then takes up to half as much
+    memory again as is alive in it.
+    """
+    if sys.platform == "linux":
+        m_mmap_threshold = -3
+        with suppress(AttributeError):
+            ctypes.CDLL(None).mallopt(m_mmap_threshold, size)
+
+
 def give_back() -> None:
     """Return what is not used any more to the device and to the system: allocators like to hold on to it."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if sys.platform == "linux":
-        ctypes.CDLL(None).malloc_trim(0)
+        with suppress(AttributeError):  # a C library other than glibc
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager
@@ -87,5 +102,10 @@ def decoded(vae: VAE, latent: Tensor, tile: int | None = None) -> Iterator[Tenso
         Latent positions of a side of the squares it is decoded in: less memory, and not quite the same result.
     """
     if tile is not None and min(latent.shape[3:]) > tile:
-        return vae.stream_tiled(latent, tile=tile, overlap=tile // 4)
+        return vae.stream_tiled(latent, tile=tile, overlap=overlap(tile))
     return vae.stream(latent, chunk=max(1, CHUNK // math.prod(latent.shape[3:])))
+
+
+def overlap(tile: int) -> int:
+    """Latent positions that tiles of this side share with their neighbours."""
+    return tile // 4

@@ -8,7 +8,7 @@ Legend: B batch, C channels, T frames, H height, W width; lower case t, h, w are
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 import torch
@@ -477,20 +477,23 @@ class VAE(nn.Module):
     ) -> Iterator[Tensor]:
         """`stream` in squares of ``tile`` latent positions, cross-faded where they overlap: for pictures of any size.
 
+        One square after the other is decoded to its end, so that only its own frames are remembered; the first frames
+        come when all are done.
+
         Parameters
         ----------
         overlap : int
             Latent positions that neighbours share, less than ``tile``. Attention sees one tile only, so the result
             is not exactly that of `stream`.
         """
-        unit = self.config.compression.height
-        memories = _memories(latent.shape[3:], tile, overlap)
-        for part in _chunks(latent, chunk, 1):
-            made = {}
-            for (top, left), memory in memories.items():
-                square = part[:, :, :, top : top + tile, left : left + tile]
-                made[top, left] = self.reconstruct(self.denormalise(square), memory).clamp(-1.0, 1.0)
-            yield _merged(made, unit, (latent.shape[3] * unit, latent.shape[4] * unit), overlap * unit)
+        compression = self.config.compression
+        unit, frames = compression.height, VideoShape.of_latent(latent.shape[2], compression)
+        made = _Blend(frames, (latent.shape[3] * unit, latent.shape[4] * unit), overlap * unit)
+        for top, left in corners(latent.shape[3:], tile, overlap):
+            square = latent[..., top : top + tile, left : left + tile]
+            made.add(self.stream(square, chunk), top * unit, left * unit)
+        film = made.result()
+        yield from _chunks(film, chunk, compression.time)
 
     def encode_tiled(
         self,
@@ -503,34 +506,49 @@ class VAE(nn.Module):
         compression = self.config.compression
         shape = VideoShape(*clip.shape[2:]).check(compression).latent(compression, self.config.latent_channels)
         unit, size = compression.height, (shape.height, shape.width)
-        memories = _memories(size, tile, overlap)
-        parts = []
-        for part in _chunks(clip, chunk, compression.time):
-            made = {}
-            for (top, left), memory in memories.items():
-                rows, columns = slice(top * unit, (top + tile) * unit), slice(left * unit, (left + tile) * unit)
-                made[top, left] = self.posterior(part[..., rows, columns], memory)[0]
-            parts.append(_merged(made, 1, size, overlap))
-        return self.normalise(torch.cat(parts, dim=2))
+        made = _Blend(shape.frames, size, overlap)
+        for top, left in corners(size, tile, overlap):
+            rows, columns = slice(top * unit, (top + tile) * unit), slice(left * unit, (left + tile) * unit)
+            memory = Memory()
+            parts = _chunks(clip[..., rows, columns], chunk, compression.time)
+            made.add((self.posterior(part, memory)[0] for part in parts), top, left)
+        return self.normalise(made.result())
 
 
-def _memories(size: Sequence[int], tile: int, overlap: int) -> dict[tuple[int, int], Memory]:
-    """A memory for each tile, by the latent position of its corner."""
+class _Blend:
+    """Tiles put together: a weighted mean where they overlap."""
+
+    def __init__(self, frames: int, size: tuple[int, int], overlap: int) -> None:
+        self.frames, self.size, self.overlap = frames, size, overlap
+        self.total: Tensor | None = None
+        self.weights: Tensor | None = None
+
+    def add(self, parts: Iterable[Tensor], top: int, left: int) -> None:
+        """Frames of a tile, few at a time, whose corner is at ``top``, ``left``."""
+        frame = 0
+        for part in parts:
+            rows, columns = slice(top, top + part.shape[3]), slice(left, left + part.shape[4])
+            mask = torch.outer(
+                _ramp(rows, self.size[0], self.overlap, part), _ramp(columns, self.size[1], self.overlap, part)
+            )
+            if self.total is None or self.weights is None:
+                self.total = part.new_zeros(*part.shape[:2], self.frames, *self.size)
+                self.weights = part.new_zeros(self.size)
+            self.total[:, :, frame : frame + part.shape[2], rows, columns] += part * mask
+            if frame == 0:
+                self.weights[rows, columns] += mask
+            frame += part.shape[2]
+
+    def result(self) -> Tensor:
+        assert self.total is not None
+        assert self.weights is not None
+        return self.total.div_(self.weights)
+
+
+def corners(size: Sequence[int], tile: int, overlap: int) -> list[tuple[int, int]]:
+    """Where tiles begin, row by row."""
     rows, columns = (_tiles(length, tile, overlap) for length in size)
-    return {(top, left): Memory() for top in rows for left in columns}
-
-
-def _merged(tiles: dict[tuple[int, int], Tensor], unit: int, size: tuple[int, int], overlap: int) -> Tensor:
-    """Tiles put together: each corner is in units of ``unit``, ``size`` and ``overlap`` are in the result's."""
-    first = next(iter(tiles.values()))
-    total, weights = first.new_zeros(*first.shape[:3], *size), first.new_zeros(size)
-    for (top, left), part in tiles.items():
-        rows = slice(top * unit, top * unit + part.shape[3])
-        columns = slice(left * unit, left * unit + part.shape[4])
-        mask = torch.outer(_ramp(rows, size[0], overlap, part), _ramp(columns, size[1], overlap, part))
-        total[..., rows, columns] += part * mask
-        weights[rows, columns] += mask
-    return total / weights
+    return [(top, left) for top in rows for left in columns]
 
 
 def _tiles(size: int, tile: int, overlap: int) -> list[int]:

@@ -29,11 +29,8 @@ def fetch(name: str) -> Path:
     CheckpointError
         If there is no such repository, no access, no network, or not enough disk.
     """
-    try:
-        import huggingface_hub
-        from huggingface_hub import errors
-    except ImportError:
-        raise InputError("models from a hub need the library huggingface_hub", 'pip install "praxino[hf]"') from None
+    huggingface_hub = _library()
+    errors = huggingface_hub.errors
     try:
         plan = _planned(huggingface_hub, name)
         _announce(huggingface_hub, name, [file for file in plan if file.will_download])
@@ -50,6 +47,30 @@ def fetch(name: str) -> Path:
         raise
     except Exception as error:  # whatever its transport makes of a network that fails
         return _cached(huggingface_hub, name, error)
+
+
+def described(name: str) -> list[tuple[str, str]]:
+    """What a repository is, and what of it is still to be downloaded; errors as in `fetch`."""
+    library = _library()
+    try:
+        plan = _planned(library, name)
+        card = library.HfApi().model_info(name).card_data
+    except Exception as error:  # whatever its transport makes of a network that fails
+        problem = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"{name} cannot be looked up ({problem})", "a network, or a folder") from None
+    whole, left = (sum(f.file_size for f in files) for files in (plan, [f for f in plan if f.will_download]))
+    return [
+        ("licence", (card.get("license") if card else None) or "unknown"),
+        ("size", f"{_said(whole)}, of which {_said(left)} are still to be downloaded"),
+    ]
+
+
+def _library() -> Any:
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise InputError("models from a hub need the library huggingface_hub", 'pip install "praxino[hf]"') from None
+    return huggingface_hub
 
 
 def _planned(library: Any, name: str) -> list[Any]:

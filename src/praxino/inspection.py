@@ -1,0 +1,102 @@
+"""What a checkpoint is, from names and shapes alone: no tensor is read, nothing is downloaded."""
+
+from pathlib import Path
+
+from torch import nn
+
+from praxino.errors import CheckpointError
+from praxino.generation import pipeline
+from praxino.models.dit import DiTConfig
+from praxino.storage import hub, wan
+from praxino.storage.checkpoint import CONFIG
+from praxino.storage.parts import Model, OnDisk
+from praxino.storage.weights import Weights, open_weights
+
+Found = list[tuple[str, str]]
+GIB = 2**30
+
+MARKS = (
+    ("head.modulation", "a transformer of the Wan family, original names"),
+    ("condition_embedder.time_embedder.linear_1.weight", "a transformer of the Wan family, names of diffusers"),
+    ("decoder.middle.0.residual.0.gamma", "an autoencoder of the Wan family, original names"),
+    ("decoder.mid_block.resnets.0.norm1.gamma", "an autoencoder of the Wan family, names of diffusers"),
+    ("blocks.0.pos_embedding.embedding.weight", "an UMT5 text encoder, original names"),
+    ("encoder.block.0.layer.0.SelfAttention.q.weight", "an UMT5 text encoder, names of transformers"),
+    ("visual.patch_embedding.weight", "a CLIP picture encoder, original names"),
+)
+"""A tensor that tells what a file is, and what it is."""
+
+
+def findings(name: str) -> Found:
+    """(what, finding) in the order to print.
+
+    Raises
+    ------
+    CheckpointError
+        If there is nothing of that name, or it is damaged, or of no known kind.
+    """
+    path = Path(name)
+    if path.is_file():
+        return _file(path)
+    if not path.exists() and hub.is_id(name):
+        return [("repository", name), *hub.described(name)]
+    folder = pipeline.find(name)
+    if not wan.layout_of(folder) and not (folder / "dit" / CONFIG).exists():
+        return _file(folder)
+    loaded = pipeline.load(name, device="cpu")
+    return _model(folder, loaded.model)
+
+
+def _model(folder: Path, model: Model) -> Found:
+    config = model.config
+    layout = wan.layout_of(folder)
+    kind = {"diffusers": "Wan, layout of diffusers", "original": "Wan, original layout", None: "Praxino"}[layout]
+    found = [("kind", kind), ("licence", config.licence), ("weights", model.digest)]
+    parts = {"text": model.text, "dit": model.dit, "low noise": model.low, "vae": model.vae, "vision": model.vision}
+    for name, part in parts.items():
+        if part is None:
+            continue
+        if isinstance(part, OnDisk):
+            found.append((name, _sizes(part.weights)))
+        else:
+            network = part.load(part.stored)
+            assert isinstance(network, nn.Module)
+            found.append((name, _count(sum(p.numel() for p in network.parameters()))))
+        if isinstance(part.config, DiTConfig):
+            c = part.config
+            found.append(("", f"{c.layers} layers of width {c.width}, {c.heads} heads, {c.channels} channels in"))
+    makes = {"none": "text to film", "clean": "text or first and last frame to film", "channels": "first frame to film"}
+    found.append(("makes", makes[config.pictures] + ", pictures with --frames 1"))
+    wants = f"{config.frames} frames of {config.width}x{config.height} at {config.fps:g} a second, {config.steps} steps"
+    found.append(("by default", f"{wants}, guidance {config.guidance:g}, shift {config.shift:g}"))
+    found.append(("needs", f"praxino plan {folder} says how much memory and time"))
+    return found
+
+
+def _sizes(weights: Weights) -> str:
+    return f"{_count(weights.numbers)}, {str(weights.dtype).removeprefix('torch.')}, {weights.bytes / GIB:.2f} GiB"
+
+
+def _count(numbers: int) -> str:
+    return f"{numbers / 1e9:.2f} billion parameters" if numbers > 1e9 else f"{numbers / 1e6:.1f} million parameters"
+
+
+def _file(path: Path) -> Found:
+    weights = open_weights(path)
+    for mark, kind in MARKS:
+        if mark in weights:
+            needs = "a model folder around it" if "autoencoder" in kind else "the rest of its model"
+            return [("kind", kind), ("holds", _sizes(weights)), ("needs", needs)]
+    pairs = [
+        name for name in weights if name.endswith((".lora_A.weight", ".lora_down.weight", "lora_A.default.weight"))
+    ]
+    if pairs:
+        ranks = sorted({weights.entries[name].shape[0] for name in pairs})
+        widths = sorted({weights.entries[name].shape[1] for name in pairs})
+        return [
+            ("kind", "a LoRA"),
+            ("holds", f"{len(pairs)} pairs, rank {', '.join(map(str, ranks))}, {_sizes(weights)}"),
+            ("needs", f"a model with layers of width {', '.join(map(str, widths))}: --lora {path}"),
+        ]
+    first = ", ".join(sorted(weights)[:3])
+    raise CheckpointError(f"{path} is of no known kind (it holds {first}, ...)", "a Wan model or a LoRA for one")
