@@ -1,0 +1,152 @@
+"""Wan's shapes here and in diffusers: the same weights, the same inputs, one process, turn by turn, medians.
+
+``python benchmarks/wan.py``: a denoising step (a slice of the 1.3B shape: full width, ``--layers`` of its 30 layers;
+both evaluations of a guided step), and the autoencoder of Wan 2.1, full size. Weights are random: they cost the same.
+Memory is the peak of a process of its own, above its weights, on each side as its users run it.
+"""
+
+import argparse
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from praxino.generation.stages import exact_and_fast, return_large_buffers
+from praxino.models.dit import DiT, DiTConfig
+from praxino.models.vae import VAE, VAEConfig
+from praxino.storage.convert import from_foreign
+from praxino.storage.parts import fill
+
+CPU = torch.device("cpu")
+Works = dict[str, Callable[[], torch.Tensor]]
+
+
+def medians(works: Works, rounds: int) -> dict[str, float]:
+    """Seconds of each work, the works taken in turn, the first round not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for number in range(rounds + 1):
+        for name, work in works.items():
+            start = time.perf_counter()
+            work()
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def row(name: str, works: Works, rounds: int) -> None:
+    """Print one line: seconds on both sides, their ratio, and how far the results are apart."""
+    taken = medians(works, rounds)
+    ours, theirs = (works[side]().float() for side in ("praxino", "diffusers"))
+    error = float((ours - theirs).norm() / theirs.norm())
+    ratio = taken["diffusers"] / taken["praxino"]
+    print(f"{name:<34}{taken['praxino']:>9.2f}{taken['diffusers']:>11.2f}{ratio:>7.2f}{error:>12.1e}", flush=True)
+
+
+def step(layers: int, dtype: torch.dtype, rounds: int) -> None:
+    """Both evaluations of a guided step at 1,280 tokens; ours has the text's keys from the film's first step."""
+    from diffusers import WanTransformer3DModel
+
+    torch.manual_seed(0)
+    reference = WanTransformer3DModel(num_attention_heads=12, ffn_dim=8960, num_layers=layers).eval()
+    with torch.device("meta"):
+        ours = DiT(DiTConfig(layers=layers))
+    fill(ours, from_foreign(ours, reference.state_dict()), dtype, "the reference")
+    reference.to(dtype)
+    x, text, t = torch.randn(1, 16, 5, 32, 32), torch.randn(2, 512, 4096), torch.tensor([500.0])
+    context = ours.context(text)
+
+    def mine() -> torch.Tensor:
+        with exact_and_fast(CPU):
+            return ours(x.expand(2, -1, -1, -1, -1), t.expand(2, 1) / 1000, context)
+
+    def theirs() -> torch.Tensor:
+        made = [reference(x.to(dtype), t, part.to(dtype), return_dict=False)[0] for part in text.split(1)]
+        return torch.cat(made)
+
+    kind = str(dtype).removeprefix("torch.")
+    row(f"guided step, {layers} layers, {kind}, s", {"praxino": mine, "diffusers": theirs}, rounds)
+
+
+def autoencoder(rounds: int) -> None:
+    """9 frames of 128x128, float32."""
+    from diffusers import AutoencoderKLWan
+
+    torch.manual_seed(0)
+    reference = AutoencoderKLWan().eval()
+    ours = VAE(VAEConfig()).eval()
+    ours.load_state_dict(from_foreign(ours, reference.state_dict()))
+    latent, clip = torch.randn(1, 16, 3, 16, 16), torch.rand(1, 3, 9, 128, 128) * 2 - 1
+    decode: Works = {
+        "praxino": lambda: ours.decode(latent, chunk=1), "diffusers": lambda: reference.decode(latent).sample
+    }  # fmt: skip
+    encode: Works = {
+        "praxino": lambda: ours.encode(clip, chunk=1), "diffusers": lambda: reference.encode(clip).latent_dist.mean
+    }  # fmt: skip
+    row("decode, s", decode, rounds)
+    row("encode, s", encode, rounds)
+
+
+def memory(side: str, what: str) -> None:
+    """Print MiB that a process takes for one film of 9 frames of 192x192, above its weights."""
+    torch.manual_seed(0)
+    latent, clip = torch.randn(1, 16, 3, 24, 24), torch.rand(1, 3, 9, 192, 192) * 2 - 1
+    if side == "praxino":
+        return_large_buffers()  # as the pipeline does for models of this size
+        ours = VAE(VAEConfig()).eval()
+        work = {"decode": lambda: list(ours.stream(latent)), "encode": lambda: ours.encode(clip, chunk=1)}[what]
+    else:
+        from diffusers import AutoencoderKLWan
+
+        reference = AutoencoderKLWan().eval()
+        work = {"decode": lambda: reference.decode(latent), "encode": lambda: reference.encode(clip)}[what]
+    before = _status("VmRSS")
+    work()
+    print(_status("VmHWM") - before)
+
+
+def _status(name: str) -> int:
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[name].split()[0]) // 1024
+
+
+def peak(side: str, what: str) -> int:
+    run = [sys.executable, __file__, "--memory", side, what]
+    return int(subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()[-1])
+
+
+@torch.inference_mode()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", choices=["step", "autoencoder", "memory"])
+    parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.memory:
+        return memory(*given.memory)
+    only = given.only or ["step", "autoencoder", "memory"]
+    print(
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"diffusers {version('diffusers')}, medians of {given.rounds}"
+    )
+    print(f"{'':<34}{'praxino':>9}{'diffusers':>11}{'ratio':>7}{'difference':>12}")
+    if "step" in only:
+        for dtype in (torch.float32, torch.bfloat16):
+            step(given.layers, dtype, given.rounds)
+    if "autoencoder" in only:
+        autoencoder(given.rounds)
+    if "memory" in only:
+        for what in ("decode", "encode"):
+            ours, theirs = peak("praxino", what), peak("diffusers", what)
+            print(f"{what + ', peak MiB above weights':<34}{ours:>9}{theirs:>11}{theirs / ours:>7.2f}", flush=True)
+    return None
+
+
+if __name__ == "__main__":
+    main()
