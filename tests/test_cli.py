@@ -119,7 +119,7 @@ BAD = [
     ("flag with a value", ("generate", "a cat", "--quiet=1"), "does not take a value"),
     ("endless name", (*G, "-o", "x" * 300 + ".mp4"), "File name too long"),
     ("endless model", ("generate", "a cat", "--model", "x" * 300), "File name too long"),
-    ("more than fits in memory", (*G, "--frames", "99997", "--size", "16384x16384"), "not enough memory"),
+    ("more than fits in memory", (*G, "--frames", "99997", "--size", "16384x16384"), "GiB are free"),
     ("unknown verb", ("generat", "a cat"), "did you mean generate"),
     ("like nothing", ("generate", "--like", "missing.mp4"), "no such file: missing.mp4"),
     ("like a plain picture", ("generate", "--like", "plain.png"), "holds no record"),

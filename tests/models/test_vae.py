@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from praxino.errors import ShapeError
-from praxino.models.vae import VAE, Memory, VAEConfig, fold, unfold
+from praxino.models.causal import Memory
+from praxino.models.vae import VAE, VAEConfig, fold, unfold
 
 TINY = {
     "width": 8,

@@ -25,7 +25,8 @@ from praxino.errors import InputError
 from praxino.generation.request import Request
 from praxino.generation.stages import decoded, exact_and_fast, overlap
 from praxino.models.dit import DiT
-from praxino.models.vae import VAE, corners
+from praxino.models.tiles import corners
+from praxino.models.vae import VAE
 from praxino.storage.parts import Model, Part, fill
 
 GIB: Final = 2**30

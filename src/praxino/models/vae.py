@@ -8,7 +8,7 @@ Legend: B batch, C channels, T frames, H height, W width; lower case t, h, w are
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
@@ -18,6 +18,8 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from praxino.config import Config
+from praxino.models.causal import CausalConv3d, Memory
+from praxino.models.tiles import Blend, corners
 from praxino.shapes import Compression, VideoShape
 
 
@@ -51,72 +53,6 @@ class VAEConfig(Config):
     def compression(self) -> Compression:
         space = self.patch * 2 ** (len(self.multipliers) - 1)
         return Compression(2 ** sum(self.temporal), space, space)
-
-
-class Memory:
-    """The last frames that each causal layer of one network has seen in earlier chunks."""
-
-    def __init__(self) -> None:
-        self._tails: dict[nn.Module, list[Tensor]] = {}
-        self._begun: set[nn.Module] = set()
-
-    def begins(self, layer: nn.Module) -> bool:
-        """Whether ``layer`` asks for the first time: its chunk holds the very first frame."""
-        first = layer not in self._begun
-        self._begun.add(layer)
-        return first
-
-    def extend(self, layer: nn.Module, x: Tensor, frames: int) -> Tensor:
-        """Put the ``frames`` before ``x`` in front of it (zeros before the beginning), remember its end."""
-        if frames == 0:
-            return x
-        tail = self._tails.get(layer, [])
-        zeros = [x.new_zeros(*x.shape[:2], frames - len(tail), *x.shape[3:])] if len(tail) < frames else []
-        x = torch.cat([*zeros, *tail, x], dim=2)
-        self._tails[layer] = [frame.clone() for frame in x[:, :, -frames:].split(1, dim=2)]
-        return x
-
-    def push(self, layer: nn.Module, frame: Tensor, frames: int) -> list[Tensor]:
-        """``frame`` after the at most ``frames`` that are known before it; remembers the frame itself."""
-        window = [*self._tails.get(layer, []), frame]
-        self._tails[layer] = window[-frames:]
-        return window
-
-
-class CausalConv3d(nn.Conv3d):
-    """A convolution that pads time with the past only."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int, int]) -> None:
-        super().__init__(inputs, outputs, kernel, padding=(0, kernel[1] // 2, kernel[2] // 2))
-
-    def forward(self, x: Tensor, memory: Memory) -> Tensor:  # type: ignore[override]
-        past = self.kernel_size[0] - 1
-        if not _on_cpu_without_gradient(x):
-            return super().forward(memory.extend(self, x, past))
-        x = x.contiguous(memory_format=torch.channels_last_3d)  # what convolutions are fastest with
-        if past and x.shape[2] == 1:
-            return self._one(memory.push(self, x, past))
-        x = memory.extend(self, x, past)
-        # torch takes a path that is ten times slower for one small clip, so that oneDNN is asked directly.
-        padding = cast(tuple[int, ...], self.padding)
-        return torch.mkldnn_convolution(x, self.weight, self.bias, padding, self.stride, self.dilation, 1)
-
-    def _one(self, window: list[Tensor]) -> Tensor:
-        """The result at the last frame of a window, a tap of time after the other: no frame is copied, and those
-        before the first one are not multiplied at all."""
-        taps = self.weight.unbind(2)[-len(window) :]
-        bias, total = self.bias, None
-        for frame, tap in zip(reversed(window), reversed(taps), strict=True):
-            made = F.conv2d(frame.squeeze(2), tap, bias, padding=self.padding[1:])
-            bias, total = None, made if total is None else total.add_(made)
-        assert total is not None
-        return total.unsqueeze(2)
-
-
-def _on_cpu_without_gradient(x: Tensor) -> bool:
-    """Whether a layer may take the way that is quickest and smallest on a processor."""
-    learning = torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
-    return x.device.type == "cpu" and not learning and torch.backends.mkldnn.is_available()
 
 
 class RMSNorm(nn.Module):
@@ -488,7 +424,7 @@ class VAE(nn.Module):
         """
         compression = self.config.compression
         unit, frames = compression.height, VideoShape.of_latent(latent.shape[2], compression)
-        made = _Blend(frames, (latent.shape[3] * unit, latent.shape[4] * unit), overlap * unit)
+        made = Blend(frames, (latent.shape[3] * unit, latent.shape[4] * unit), overlap * unit)
         for top, left in corners(latent.shape[3:], tile, overlap):
             square = latent[..., top : top + tile, left : left + tile]
             made.add(self.stream(square, chunk), top * unit, left * unit)
@@ -506,66 +442,13 @@ class VAE(nn.Module):
         compression = self.config.compression
         shape = VideoShape(*clip.shape[2:]).check(compression).latent(compression, self.config.latent_channels)
         unit, size = compression.height, (shape.height, shape.width)
-        made = _Blend(shape.frames, size, overlap)
+        made = Blend(shape.frames, size, overlap)
         for top, left in corners(size, tile, overlap):
             rows, columns = slice(top * unit, (top + tile) * unit), slice(left * unit, (left + tile) * unit)
             memory = Memory()
             parts = _chunks(clip[..., rows, columns], chunk, compression.time)
             made.add((self.posterior(part, memory)[0] for part in parts), top, left)
         return self.normalise(made.result())
-
-
-class _Blend:
-    """Tiles put together: a weighted mean where they overlap."""
-
-    def __init__(self, frames: int, size: tuple[int, int], overlap: int) -> None:
-        self.frames, self.size, self.overlap = frames, size, overlap
-        self.total: Tensor | None = None
-        self.weights: Tensor | None = None
-
-    def add(self, parts: Iterable[Tensor], top: int, left: int) -> None:
-        """Frames of a tile, few at a time, whose corner is at ``top``, ``left``."""
-        frame = 0
-        for part in parts:
-            rows, columns = slice(top, top + part.shape[3]), slice(left, left + part.shape[4])
-            mask = torch.outer(
-                _ramp(rows, self.size[0], self.overlap, part), _ramp(columns, self.size[1], self.overlap, part)
-            )
-            if self.total is None or self.weights is None:
-                self.total = part.new_zeros(*part.shape[:2], self.frames, *self.size)
-                self.weights = part.new_zeros(self.size)
-            self.total[:, :, frame : frame + part.shape[2], rows, columns] += part * mask
-            if frame == 0:
-                self.weights[rows, columns] += mask
-            frame += part.shape[2]
-
-    def result(self) -> Tensor:
-        assert self.total is not None
-        assert self.weights is not None
-        return self.total.div_(self.weights)
-
-
-def corners(size: Sequence[int], tile: int, overlap: int) -> list[tuple[int, int]]:
-    """Where tiles begin, row by row."""
-    rows, columns = (_tiles(length, tile, overlap) for length in size)
-    return [(top, left) for top in rows for left in columns]
-
-
-def _tiles(size: int, tile: int, overlap: int) -> list[int]:
-    """Where tiles begin, so that they cover ``size`` and the last one ends with it."""
-    if size <= tile:
-        return [0]
-    return [*range(0, size - tile, tile - overlap), size - tile]
-
-
-def _ramp(place: slice, size: int, overlap: int, like: Tensor) -> Tensor:
-    """Weights of a tile along one axis: where it meets a neighbour, nothing for a quarter of the overlap, where its
-    edge can be seen, then rising to one by the third quarter."""
-    distance = torch.arange(place.stop - place.start, device=like.device, dtype=like.dtype)
-    fade = ((distance - overlap // 4 + 1) / (overlap // 2 + 1)).clamp(0, 1)
-    start = fade if place.start > 0 else torch.ones_like(fade)
-    end = fade.flip(0) if place.stop < size else torch.ones_like(fade)
-    return torch.minimum(start, end)
 
 
 def _chunks(x: Tensor, latent_frames: int | None, step: int) -> list[Tensor]:
