@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all check fmt bench docs clean
+.PHONY: demo test test-all parity check fmt bench docs clean
 
 demo: $(VENV)/.core
 	$(BIN)/praxino generate "a golden dog plays fetch with a red ball in a sunlit park" -o demo.mp4
@@ -13,6 +13,9 @@ test: $(VENV)/.dev
 
 test-all: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m "not gpu"
+
+parity: $(VENV)/.dev
+	$(BIN)/python -m pytest -q tests/*/test_parity.py tests/generation/test_wan.py tests/storage/test_wan.py tests/storage/test_lora.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -1,5 +1,6 @@
 """Fixtures that several tests share. Importing this first puts shapes and types under check at run time."""
 
+import functools
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from jaxtyping import install_import_hook
+
+import tiny_wan
 
 install_import_hook("praxino", "checker.checked")  # before the first import of praxino
 
@@ -42,6 +45,12 @@ def _tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=TextEncoder(TextConfig(vocabulary=vocabulary(), width=16, layers=1, heads=2)),
     )
     return folder
+
+
+@pytest.fixture(scope="session", name="wan_folder")
+def _wan_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny Wan model of a kind (see `tiny_wan.KINDS`), written once; not to be changed."""
+    return functools.cache(lambda kind: tiny_wan.written(kind, tmp_path_factory.mktemp("wan") / kind))
 
 
 @pytest.fixture(scope="session", name="tiny_reader")

@@ -1,5 +1,6 @@
 """Tiny members of the Wan family with random weights, written by the reference's own ``save_pretrained``."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,9 @@ def autoencoder(kind: str) -> torch.nn.Module:
     )  # fmt: skip
 
 
+@functools.cache
 def pipeline(kind: str) -> Any:
-    """The reference's pipeline of one kind; the two experts of A14B differ."""
+    """The reference's pipeline of one kind, always the same; the two experts of A14B differ."""
     from diffusers import UniPCMultistepScheduler, WanImageToVideoPipeline, WanPipeline
     from transformers import (
         CLIPImageProcessorPil,

@@ -8,7 +8,6 @@ import torch
 
 import praxino
 import stage_memory
-import tiny_wan
 from praxino.errors import InputError
 from praxino.generation import plan as planner
 from praxino.generation.plan import GIB, Plan, Stage, plan
@@ -33,8 +32,8 @@ def test_predicted_is_measured(case):
 
 
 @pytest.fixture(scope="module", name="wan")
-def _wan(tmp_path_factory):
-    return praxino.load(tiny_wan.written("t2v", tmp_path_factory.mktemp("plan") / "t2v"), device="cpu")
+def _wan(wan_folder):
+    return praxino.load(wan_folder("t2v"), device="cpu")
 
 
 def test_stages_in_their_order(wan):

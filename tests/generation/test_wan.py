@@ -26,16 +26,15 @@ def _pictures(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", [*tiny_wan.KINDS, "ti2v from a picture"])
-def test_films_are_those_of_the_reference(kind, tmp_path, pictures):
+def test_films_are_those_of_the_reference(kind, wan_folder, pictures):
     from diffusers import WanImageToVideoPipeline
 
     kind, _, begun = kind.partition(" from ")
     reference = tiny_wan.pipeline(kind)
-    reference.save_pretrained(tmp_path / kind)
     if begun:
         reference = WanImageToVideoPipeline(**reference.components, expand_timesteps=True)
         reference.set_progress_bar_config(disable=True)
-    ours = praxino.load(tmp_path / kind, device="cpu", dtype="float32")
+    ours = praxino.load(wan_folder(kind), device="cpu", dtype="float32")
     files = {}
     if isinstance(reference, WanImageToVideoPipeline):
         files = {"image": pictures["first"]} | ({"last": pictures["last"]} if kind == "flf2v" else {})
@@ -56,8 +55,8 @@ def test_films_are_those_of_the_reference(kind, tmp_path, pictures):
 
 
 @pytest.fixture(scope="module", name="t2v")
-def _t2v(tmp_path_factory):
-    return tiny_wan.written("t2v", tmp_path_factory.mktemp("models") / "t2v")
+def _t2v(wan_folder):
+    return wan_folder("t2v")
 
 
 SMALL = {"steps": 2, "frames": 5, "height": 64, "width": 64}
@@ -135,8 +134,8 @@ def test_a_film_that_is_stopped_is_kept(t2v):
         ("i2v", {"image": "nowhere"}, "no such file"),
     ],
 )
-def test_what_a_model_cannot_do(kind, settings, said, tmp_path, pictures):
-    ours = praxino.load(tiny_wan.written(kind, tmp_path / kind), device="cpu")
+def test_what_a_model_cannot_do(kind, settings, said, wan_folder, pictures):
+    ours = praxino.load(wan_folder(kind), device="cpu")
     named = {k: str(pictures.get(v, v)) if k in ("image", "last") else v for k, v in settings.items()}
     with pytest.raises((InputError, CheckpointError, MediaError), match=said):
         ours.request("a cat", **{**SMALL, **named})

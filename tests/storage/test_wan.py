@@ -19,10 +19,9 @@ from praxino.storage.weights import open_weights
 
 
 @pytest.fixture(scope="module", name="saved")
-def _saved(tmp_path_factory):
-    """Folders of every kind, written once."""
-    folder = tmp_path_factory.mktemp("wan")
-    return {kind: tiny_wan.written(kind, folder / kind) for kind in tiny_wan.KINDS}
+def _saved(wan_folder):
+    """Folders of every kind."""
+    return {kind: wan_folder(kind) for kind in tiny_wan.KINDS}
 
 
 @pytest.fixture(name="t2v")

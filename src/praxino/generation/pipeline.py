@@ -20,7 +20,7 @@ from praxino.generation.denoiser import Conditions, denoiser
 from praxino.generation.plan import Plan, plan
 from praxino.generation.preview import Colours, fit
 from praxino.generation.request import Request, Settings, complete
-from praxino.generation.stages import Stages, decoded, exact_and_fast
+from praxino.generation.stages import Stages, decoded, exact_and_fast, reading_dtype
 from praxino.generation.tasks import Given
 from praxino.log import logger
 from praxino.storage import bundle, hub, lora, wan
@@ -210,8 +210,8 @@ class Pipeline:
 
     def text(self, sentences: list[str]) -> Tensor:
         """(S, L, D) from S sentences."""
-        stored = self.model.text.stored
-        with self.stages.on(self.model.text, self.dtype if stored.itemsize > 2 else torch.bfloat16) as encoder:
+        part = self.model.text
+        with self.stages.on(part, reading_dtype(part, self.dtype)) as encoder:
             return encoder.encode(sentences)
 
     def pictures(self, request: Request) -> tuple[Tensor | None, Given]:

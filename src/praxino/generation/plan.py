@@ -22,8 +22,9 @@ from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
 
 from praxino.errors import InputError
+from praxino.generation.denoiser import TOGETHER
 from praxino.generation.request import Request
-from praxino.generation.stages import decoded, exact_and_fast, overlap
+from praxino.generation.stages import decoded, exact_and_fast, overlap, reading_dtype
 from praxino.models.dit import DiT
 from praxino.models.tiles import corners
 from praxino.models.vae import VAE
@@ -134,7 +135,7 @@ def _text(model: Model, dtype: torch.dtype, rate: dict[torch.dtype, float]) -> S
     part = model.text
     network = part.build()
     assert isinstance(network, nn.Module)
-    dtype = dtype if part.stored.itemsize > 2 else torch.bfloat16
+    dtype = reading_dtype(part, dtype)
     numbers = sum(p.numel() for p in network.parameters())
     layers = sum(p.numel() for n, p in network.named_parameters() if "embed" not in n and "shared" not in n)
     length = min(getattr(model.vocabulary, "length", 64), 512)
@@ -156,8 +157,6 @@ def _pictures(model: Model, request: Request, rate: dict[torch.dtype, float]) ->
 
 
 def _denoise(model: Model, request: Request, dtype: torch.dtype, rate: dict[torch.dtype, float]) -> Stage:
-    from praxino.generation.denoiser import TOGETHER
-
     vae = model.vae.config
     shape = request.shape.latent(vae.compression, vae.latent_channels)
     guided = request.guidance != 1.0 or request.guidance_low not in (None, 1.0)

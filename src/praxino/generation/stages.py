@@ -54,6 +54,11 @@ class Stages:
                 give_back()
 
 
+def reading_dtype(part: Part[Any], dtype: torch.dtype) -> torch.dtype:
+    """The type of a text encoder's weights: never wider than they are stored, as widening them gains nothing."""
+    return dtype if part.stored.itemsize > 2 else torch.bfloat16
+
+
 def return_large_buffers(size: int = 2**20) -> None:
     """Let glibc hand buffers of ``size`` bytes and more back to the system when they are freed.
 
