@@ -12,7 +12,7 @@ from praxino.errors import InputError
 from praxino.generation import plan as planner
 from praxino.generation.plan import GIB, Plan, Stage, plan
 
-QUICK = ("denoise, float32, one by one", "denoise, float32, both sentences at once")
+QUICK = ("denoise, float32, one by one",)
 
 
 @pytest.mark.parametrize(
