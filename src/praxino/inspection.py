@@ -7,7 +7,7 @@ from torch import nn
 from praxino.errors import CheckpointError
 from praxino.generation import pipeline
 from praxino.models.dit import DiTConfig
-from praxino.storage import hub, wan
+from praxino.storage import hub, lora, wan
 from praxino.storage.checkpoint import CONFIG
 from praxino.storage.parts import Model, OnDisk
 from praxino.storage.weights import Weights, open_weights
@@ -87,10 +87,7 @@ def _file(path: Path) -> Found:
         if mark in weights:
             needs = "a model folder around it" if "autoencoder" in kind else "the rest of its model"
             return [("kind", kind), ("holds", _sizes(weights)), ("needs", needs)]
-    pairs = [
-        name for name in weights if name.endswith((".lora_A.weight", ".lora_down.weight", "lora_A.default.weight"))
-    ]
-    if pairs:
+    if pairs := lora.pairs_in(weights):
         ranks = sorted({weights.entries[name].shape[0] for name in pairs})
         widths = sorted({weights.entries[name].shape[1] for name in pairs})
         return [

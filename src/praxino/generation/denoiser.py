@@ -107,10 +107,10 @@ class Network:
     def _estimate(self, x: Tensor, t: Tensor, rows: slice) -> Tensor:
         """x0 of ``x`` (1, C, t, h, w) for each of the chosen sentences: (S, C, t, h, w)."""
         given, config = self.conditions.given, self.model.config
+        estimate = as_denoiser(lambda x, t: self._evaluate(x, t, rows), PATHS[config.path](), config.prediction)
         if given.clean is None or given.mask is None:
-            return as_denoiser(lambda x, t: self._evaluate(x, t, rows), PATHS[config.path](), config.prediction)(x, t)
-        x = torch.lerp(x, given.clean, given.mask)
-        found = as_denoiser(lambda x, t: self._evaluate(x, t, rows), PATHS[config.path](), config.prediction)(x, t)
+            return estimate(x, t)
+        found = estimate(torch.lerp(x, given.clean, given.mask), t)
         return torch.lerp(found, given.clean, given.mask)
 
     def _evaluate(self, x: Tensor, t: Tensor, rows: slice) -> Tensor:

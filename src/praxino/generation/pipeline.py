@@ -218,12 +218,12 @@ class Pipeline:
         """What a model attends to of the given pictures, and how they go into the film."""
         if not request.image:
             return None, Given()
-        tokens = None
+        tokens, frames = None, tasks.pictures(request)
         if self.model.vision is not None:
             with self.stages.on(self.model.vision, self.dtype) as vision:
-                tokens = vision.encode(tasks.pictures(request))
+                tokens = vision.encode(frames)
         with self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
-            return tokens, tasks.given(self.model.config, request, vae, self.device)
+            return tokens, tasks.given(self.model.config, request, frames, vae, self.device)
 
     def noise(self, request: Request, generator: torch.Generator) -> Tensor:
         """Drawn on the CPU, so that a seed means the same noise on every device."""

@@ -77,16 +77,16 @@ def fitted(picture: Picture, height: int, width: int) -> Picture:
     return large[top : top + height, left : left + width]
 
 
-def given(config: BundleConfig, request: Request, vae: VAE, device: torch.device) -> Given:
-    """The frames of a request, encoded.
+def given(config: BundleConfig, request: Request, frames: list[Picture], vae: VAE, device: torch.device) -> Given:
+    """The `pictures` of a request, encoded.
 
     Parameters
     ----------
     vae : VAE
         On ``device``.
     """
-    frames = [fitted(picture, request.height, request.width) for picture in pictures(request)]
-    clips = [to_tensor(frame[None, None]).to(device) for frame in frames]  # (1, 3, 1, H, W) each
+    fit = (fitted(frame, request.height, request.width) for frame in frames)
+    clips = [to_tensor(frame[None, None]).to(device) for frame in fit]  # (1, 3, 1, H, W) each
     kind: Callable[[Request, list[Tensor], VAE], Given] = _channels if config.pictures == "channels" else _clean
     return kind(request, clips, vae)
 

@@ -21,6 +21,8 @@ from praxino.errors import CheckpointError
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+SAME_PLACE = "take config and weights from the same place"
+Shapes = Mapping[str, tuple[int, ...]]
 
 C = TypeVar("C", bound=Config)
 
@@ -123,20 +125,28 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
     """Load strictly: every name and shape must agree; the error names the first ten that do not."""
-    own = module.state_dict()
-    wrong = [f"missing {k}" for k in own.keys() - tensors.keys()]
-    wrong += [f"unknown {k}" for k in tensors.keys() - own.keys()]
-    wrong += [
-        f"{k} is {tuple(tensors[k].shape)}, not {tuple(own[k].shape)}"
-        for k in own.keys() & tensors.keys()
-        if own[k].shape != tensors[k].shape
-    ]
-    if wrong:
+    if wrong := differences(shapes(tensors), shapes(module.state_dict())):
         raise CheckpointError(
-            f"{source} does not fit its config: {len(wrong)} tensors, {'; '.join(sorted(wrong)[:10])}",
-            "take config and weights from the same place",
+            f"{source} does not fit its config: {len(wrong)} tensors, {'; '.join(wrong[:10])}", SAME_PLACE
         )
     module.load_state_dict(dict(tensors))
+
+
+def shapes(tensors: Mapping[str, Tensor]) -> Shapes:
+    """The shape of every tensor."""
+    return {name: tuple(tensors[name].shape) for name in tensors}
+
+
+def differences(given: Shapes, wanted: Shapes) -> list[str]:
+    """What keeps tensors of these names and shapes from being those that are wanted, in order of the words."""
+    wrong = [f"missing {name}" for name in wanted.keys() - given.keys()]
+    wrong += [f"unknown {name}" for name in given.keys() - wanted.keys()]
+    wrong += [
+        f"{name} is {given[name]}, not {wanted[name]}"
+        for name in given.keys() & wanted.keys()
+        if given[name] != wanted[name]
+    ]
+    return sorted(wrong)
 
 
 def digest(folder: Path) -> str:

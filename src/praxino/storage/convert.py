@@ -13,6 +13,7 @@ from torch import Tensor
 from praxino.errors import CheckpointError
 from praxino.models.dit import DiT
 from praxino.models.vae import VAE
+from praxino.storage.checkpoint import SAME_PLACE, Shapes, differences, shapes
 
 Layout = Literal["diffusers", "original"]
 Rules = tuple[tuple[str, str], ...]
@@ -220,27 +221,15 @@ def from_foreign(
         Names the first ten missing, unknown or misshapen tensors and says how many there are.
     """
     names = foreign_names(model, layout)
-    shapes = {name: tuple(tensors[name].shape) for name in tensors}
-    matched(shapes, {name: tuple(tensor.shape) for name, tensor in to_foreign(model, layout).items()}, source)
+    matched(shapes(tensors), shapes(to_foreign(model, layout)), source)
     own = model.state_dict()
     return {name: tensors[foreign].reshape(own[name].shape) for name, foreign in names.items()}
 
 
-SAME_PLACE: Final = "take config and weights from the same place"
-Shapes = Mapping[str, tuple[int, ...]]
-
-
 def matched(given: Shapes, wanted: Shapes, source: str) -> None:
     """Raise `CheckpointError` unless names and shapes are the same: it says how many differ, and names ten."""
-    wrong = [f"missing {name}" for name in wanted.keys() - given.keys()]
-    wrong += [f"unknown {name}" for name in given.keys() - wanted.keys()]
-    wrong += [
-        f"{name} is {given[name]}, not {wanted[name]}"
-        for name in given.keys() & wanted.keys()
-        if given[name] != wanted[name]
-    ]
-    if wrong:
-        raise CheckpointError(f"{source}: {len(wrong)} tensors do not fit: {'; '.join(sorted(wrong)[:10])}", SAME_PLACE)
+    if wrong := differences(given, wanted):
+        raise CheckpointError(f"{source}: {len(wrong)} tensors do not fit: {'; '.join(wrong[:10])}", SAME_PLACE)
 
 
 def to_foreign(model: DiT | VAE, layout: Layout = "diffusers") -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from praxino.models.umt5 import UMT5, Tokeniser
 from praxino.models.vae import VAE, VAEConfig
 from praxino.models.vision import Sight, Vision
 from praxino.storage import convert
+from praxino.storage.checkpoint import SAME_PLACE, shapes
 from praxino.storage.convert import Layout
 from praxino.storage.parts import OnDisk
 from praxino.storage.weights import Weights, open_weights
@@ -64,9 +65,9 @@ def _built(kind: Callable[..., Any], source: Path, fields: Callable[[], dict[str
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise CheckpointError(f"{source}: {name or 'it'}: {first['msg']}", convert.SAME_PLACE) from None
+        raise CheckpointError(f"{source}: {name or 'it'}: {first['msg']}", SAME_PLACE) from None
     except (TypeError, ValueError, KeyError, IndexError) as error:
-        raise CheckpointError(f"{source} is no config of this kind ({error!r})", convert.SAME_PLACE) from None
+        raise CheckpointError(f"{source} is no config of this kind ({error!r})", SAME_PLACE) from None
 
 
 def dit(folder: Path, layout: Layout) -> OnDisk[DiT]:
@@ -215,8 +216,7 @@ def vision(place: Path, layout: Layout, processor: Path | None = None) -> OnDisk
         found = convert.clip_tensors(weights, layout)
         old = "vision_model." if any(n.startswith("vision_model.") for n in network.encoder.state_dict()) else ""
         found = {f"{old}{name}": tensor for name, tensor in found.items()}
-        wanted = {name: tuple(tensor.shape) for name, tensor in network.encoder.state_dict().items()}
-        convert.matched({name: tuple(tensor.shape) for name, tensor in found.items()}, wanted, str(place))
+        convert.matched(shapes(found), shapes(network.encoder.state_dict()), str(place))
         return {f"encoder.{name}": tensor for name, tensor in found.items()}
 
     return OnDisk(config, weights, lambda: Vision(transformers.CLIPVisionModel(config), sight), adapt)

@@ -54,13 +54,13 @@ def described(name: str) -> list[tuple[str, str]]:
     library = _library()
     try:
         plan = _planned(library, name)
-        card = library.HfApi().model_info(name).card_data
+        licence = _licence(library, name)
     except Exception as error:  # whatever its transport makes of a network that fails
         problem = str(error).strip().splitlines()[0]
         raise CheckpointError(f"{name} cannot be looked up ({problem})", "a network, or a folder") from None
     whole, left = (sum(f.file_size for f in files) for files in (plan, [f for f in plan if f.will_download]))
     return [
-        ("licence", (card.get("license") if card else None) or "unknown"),
+        ("licence", licence),
         ("size", f"{_said(whole)}, of which {_said(left)} are still to be downloaded"),
     ]
 
@@ -89,8 +89,7 @@ def _announce(library: Any, name: str, files: list[Any]) -> None:
         return
     cache = Path(library.constants.HF_HUB_CACHE)
     cache.mkdir(parents=True, exist_ok=True)
-    card = library.HfApi().model_info(name).card_data
-    licence = (card.get("license") if card else None) or "unknown"
+    licence = _licence(library, name)
     free = shutil.disk_usage(cache).free
     if size > 0.98 * free:
         raise CheckpointError(
@@ -98,6 +97,11 @@ def _announce(library: Any, name: str, files: list[Any]) -> None:
             "free some space, or set HF_HOME to another disk",
         )
     logger.warning("%s: downloading %s, licence %s, to %s; it can be interrupted", name, _said(size), licence, cache)
+
+
+def _licence(library: Any, name: str) -> str:
+    card = library.HfApi().model_info(name).card_data
+    return (card.get("license") if card else None) or "unknown"
 
 
 def _said(size: int) -> str:

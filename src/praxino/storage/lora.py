@@ -152,6 +152,11 @@ def _place(name: str, modules: Mapping[str, str]) -> tuple[str, str] | None:
     return None
 
 
+def pairs_in(names: Iterable[str]) -> list[str]:
+    """The first halves of low-rank pairs among the names of a file."""
+    return [name for name in names if re.search(ENDINGS[0][0], name)]
+
+
 def _dialect(names: Iterable[str]) -> str:
     """What made the file, as far as names tell."""
     first = sorted(names)[0]

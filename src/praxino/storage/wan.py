@@ -17,7 +17,8 @@ from praxino.models.vae import VAE
 from praxino.models.vision import Vision
 from praxino.storage import foreign
 from praxino.storage.bundle import BundleConfig, mismatch
-from praxino.storage.convert import SAME_PLACE, Layout
+from praxino.storage.checkpoint import SAME_PLACE
+from praxino.storage.convert import Layout
 from praxino.storage.parts import Model, OnDisk
 
 INDEX: Final = "model_index.json"
@@ -119,7 +120,7 @@ def _check(model: Model, folder: Path) -> None:
         if dit and (problem := mismatch(vae, dit.config, model.text.config.d_model, extra)):
             raise CheckpointError(f"{folder}: {problem}", SAME_PLACE)
     if model.dit.config.image_width and model.vision is None:
-        raise CheckpointError(f"{folder} lacks its picture encoder", "download the whole repository")
+        raise CheckpointError(f"{folder} lacks its picture encoder", foreign.WHOLE)
     for part in (model.vae, model.dit, model.low, model.text, model.vision):
         if isinstance(part, OnDisk):
             part.check()
@@ -159,7 +160,7 @@ def _only(folder: Path, pattern: str) -> Path:
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
         there = ", ".join(path.name for path in found) or "none"
-        raise CheckpointError(f"{folder} must hold one {pattern}, found {there}", "download the whole repository")
+        raise CheckpointError(f"{folder} must hold one {pattern}, found {there}", foreign.WHOLE)
     return found[0]
 
 
