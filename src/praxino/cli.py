@@ -52,6 +52,10 @@ def generate(
     negative: Annotated[str | None, typer.Option(help="What not to show.")] = None,
     steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
     guidance: Annotated[float | None, typer.Option(help="How closely to follow the sentence; 1 is not guided.")] = None,
+    guidance_low: Annotated[float | None, typer.Option(help="That of the second of two experts.")] = None,
+    interval: Annotated[str | None, typer.Option(help="LOW,HIGH: times from 0 to 1 that are guided.")] = None,
+    rescale: Annotated[float | None, typer.Option(help="0 to 1: how much of guidance's contrast to take back.")] = None,
+    cache: Annotated[float | None, typer.Option(help="Forecast outputs within this error, such as 0.1.")] = None,
     shift: Annotated[float | None, typer.Option(help="Of the times towards noise: above 1 for large films.")] = None,
     sampler: Annotated[str | None, typer.Option(help="ddpm ddim euler heun dpm++2m dpm++2m-sde unipc")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same film.")] = None,
@@ -78,6 +82,7 @@ def generate(
         "prompt": sentence, "negative": negative, "steps": steps, "guidance": guidance, "sampler": sampler,
         "seed": seed, "frames": 1 if picture else frames, "width": width, "height": height, "fps": fps, "shift": shift,
         "image": image and str(image), "last": last and str(last), "loras": tuple(lora) if lora else None,
+        "guidance_low": guidance_low, "interval": _interval(interval), "rescale": rescale, "cache": cache,
     }  # fmt: skip
     settings = record.get("request", {}) | {name: value for name, value in asked.items() if value is not None}
     if "prompt" not in settings:
@@ -85,12 +90,7 @@ def generate(
     check_ending(output, settings.get("frames", 2), settings.get("fps", 1))
     for path in _numbered(output, count):
         check_writable(path)
-    from praxino.generation import pipeline
-
-    dtype = record.get("dtype", dtype) if dtype == "auto" else dtype
-    name = _model(model, record, like)
-    loaded = pipeline.load(name, device, dtype)
-    _check_weights(like, record.get("digest"), loaded.model.digest, model)
+    loaded = _loaded(model, record, like, device, dtype)
     first = loaded.request(**settings)
     requests = [first.reseeded(first.seed + number) for number in range(count)]
     check_ending(output, first.frames, first.fps)
@@ -142,6 +142,16 @@ def _recorded(path: Path) -> dict[str, Any]:
     return {"request": request, **texts}
 
 
+def _loaded(model: str | None, record: dict[str, Any], like: Path | None, device: str, dtype: str) -> "Pipeline":
+    """The model asked for, or that of the record, with the weights and the type that the record names."""
+    from praxino.generation import pipeline
+
+    dtype = record.get("dtype", dtype) if dtype == "auto" else dtype
+    loaded = pipeline.load(_model(model, record, like), device, dtype)
+    _check_weights(like, record.get("digest"), loaded.model.digest, model)
+    return loaded
+
+
 def _model(asked: str | None, record: dict[str, Any], like: Path | None) -> str:
     """The model to load: the one asked for, the one in the record, or the bundled one."""
     from praxino.generation.pipeline import find
@@ -183,6 +193,16 @@ def _size(text: str | None) -> tuple[int | None, int | None]:
         text = text if len(text) < 40 else f"{text[:40]}..."
         raise InputError(f"size={text!r}: must be WIDTHxHEIGHT", "64x64")
     return int(width), int(height)
+
+
+def _interval(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"interval={text!r}: must be two times from 0 to 1, LOW,HIGH", "0.1,0.9") from None
+    return low, high
 
 
 def _numbered(path: Path, count: int) -> list[Path]:

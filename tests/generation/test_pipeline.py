@@ -1,5 +1,7 @@
 """The pipeline on a tiny model: progress, previews, equal films for equal requests, checked settings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,13 +10,34 @@ import praxino
 from praxino.data.diorama import sample
 from praxino.diffusion.sampling import SAMPLERS
 from praxino.errors import CheckpointError, InputError, ShapeError, UnknownNameError
+from praxino.generation.denoiser import Network
 from praxino.generation.forward import contact_sheet, noise_strip
+from praxino.generation.pipeline import Pipeline
+from praxino.storage.parts import InMemory
 from praxino.storage.video import Video
 
 
 @pytest.fixture(scope="module", name="pipeline")
 def _pipeline(tiny_model):
     return praxino.load(tiny_model, device="cpu")
+
+
+@pytest.fixture(name="asked")
+def _asked(monkeypatch):
+    """The times at which networks were asked, and whether it was the second expert."""
+    times = []
+    plain = Network._evaluate
+
+    def watched(self, x, t, rows):
+        times.append((float(t), self.is_low(t)))
+        return plain(self, x, t, rows)
+
+    monkeypatch.setattr(Network, "_evaluate", watched)
+    return times
+
+
+def psnr(made, exact):
+    return float(10 * np.log10(255**2 / ((made.astype(float) - exact) ** 2).mean()))
 
 
 def test_a_sentence_becomes_a_film(pipeline):
@@ -38,6 +61,31 @@ def test_the_record_remakes_the_film(pipeline):
     names = pipeline.request("a").model_dump().keys()
     again = pipeline.generate(**{name: video.record[name] for name in names})
     assert np.array_equal(video.frames, again.frames)
+
+
+def test_a_cached_film_asks_less_and_is_nearly_the_exact_one(asked):
+    bundled = praxino.load(device="cpu")
+    exact = bundled.generate("a red ball bounces on the grass", steps=30)
+    assert len(asked) == 30
+    asked.clear()
+    made = bundled.generate("a red ball bounces on the grass", steps=30, cache=0.1)
+    assert len(asked) < 20
+    assert made.record["cache"] == 0.1
+    assert psnr(made.frames, exact.frames) > 40
+    with pytest.raises(InputError, match="cache"):
+        bundled.generate("a cat", cache=-0.1)
+
+
+def test_forecasts_are_not_carried_from_one_expert_to_the_other(asked):
+    bundled = praxino.load(device="cpu")
+    model = bundled.model
+    twice = replace(
+        model, config=model.config.model_copy(update={"boundary": 0.5}), low=InMemory(model.dit.load(torch.float32))
+    )
+    two = Pipeline(twice, bundled.device, "float32")
+    two.generate("a cat", steps=30, cache=0.2)
+    assert len(asked) < 25
+    assert next(t for t, low in asked if low) == pytest.approx(14 / 30)
 
 
 def test_progress_comes_with_previews(pipeline):

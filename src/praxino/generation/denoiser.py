@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from praxino.diffusion.forecast import forecast
 from praxino.diffusion.guidance import guided
 from praxino.diffusion.objective import as_denoiser
 from praxino.diffusion.path import PATHS
@@ -50,7 +51,7 @@ def denoiser(
 ) -> Iterator[Denoiser]:
     """(x, t) -> x0 of a guided film; its network is in memory while the block lasts."""
     with ExitStack() as stack:
-        network = Network(model, stages, dtype, conditions, stack)
+        network = Network(model, stages, dtype, conditions, stack, request.cache)
         high, low = (
             guided(network.first, network.second, scale, request.interval, request.rescale, network.both)
             for scale in (request.guidance, request.guidance if request.guidance_low is None else request.guidance_low)
@@ -62,12 +63,25 @@ class Network:
     """The network for a time, with what it has made of the sentences, which is the same at every step.
 
     Of two experts only one is in memory: times fall, so that they change places once a film.
+
+    Parameters
+    ----------
+    cache : float
+        Tolerance of `forecast`; 0 asks the network at every step.
     """
 
     def __init__(
-        self, model: Model, stages: Stages, dtype: torch.dtype, conditions: Conditions, stack: ExitStack
+        self,
+        model: Model,
+        stages: Stages,
+        dtype: torch.dtype,
+        conditions: Conditions,
+        stack: ExitStack,
+        cache: float = 0.0,
     ) -> None:
         self.model, self.stages, self.dtype, self.conditions, self.stack = model, stages, dtype, conditions, stack
+        self.cache = cache
+        self._forecasts: dict[tuple[bool, int, int], Denoiser] = {}
         self._part: Part[DiT] | None = None
         self._loaded: list[tuple[DiT, Context]] = []
 
@@ -84,7 +98,7 @@ class Network:
             self.stack.close()
             dit = self.stack.enter_context(self.stages.on(part, self.dtype))
             text, tokens = self.conditions.text, self.conditions.tokens
-            with exact_and_fast(self.stages.device):
+            with torch.inference_mode(), exact_and_fast(self.stages.device):
                 context = dit.context(text, None if tokens is None else tokens.expand(len(text), -1, -1))
             self._loaded.append((dit, context))
             self._part = part
@@ -107,11 +121,20 @@ class Network:
     def _estimate(self, x: Tensor, t: Tensor, rows: slice) -> Tensor:
         """x0 of ``x`` (1, C, t, h, w) for each of the chosen sentences: (S, C, t, h, w)."""
         given, config = self.conditions.given, self.model.config
-        estimate = as_denoiser(lambda x, t: self._evaluate(x, t, rows), PATHS[config.path](), config.prediction)
+        estimate = as_denoiser(lambda x, t: self._predict(x, t, rows), PATHS[config.path](), config.prediction)
         if given.clean is None or given.mask is None:
             return estimate(x, t)
         found = estimate(torch.lerp(x, given.clean, given.mask), t)
         return torch.lerp(found, given.clean, given.mask)
+
+    def _predict(self, x: Tensor, t: Tensor, rows: slice) -> Tensor:
+        """What the network says of ``x``, or a forecast of it."""
+        if not self.cache:
+            return self._evaluate(x, t, rows)
+        which = (self.is_low(t), rows.start, rows.stop)
+        if which not in self._forecasts:
+            self._forecasts[which] = forecast(lambda x, t: self._evaluate(x, t, rows), self.cache)
+        return self._forecasts[which](x, t)
 
     def _evaluate(self, x: Tensor, t: Tensor, rows: slice) -> Tensor:
         """What the network says of ``x``, in float32."""
@@ -123,5 +146,5 @@ class Network:
             times = times * (1 - given.mask.view(1, -1))  # one for each latent frame
         if given.channels is not None:
             x = torch.cat([x, given.channels.expand(count, -1, -1, -1, -1)], dim=1)
-        with exact_and_fast(x.device):
+        with torch.inference_mode(), exact_and_fast(x.device):
             return dit(x, times, context.rows(rows)).float()

@@ -183,7 +183,6 @@ class Pipeline:
         """Memory and time that a film will take; nothing is loaded for it. Without ``speed``, times are not said."""
         return plan(self.adapted(request.loras), request, self.device, self.dtype, speed)
 
-    @torch.inference_mode()
     def run(self, request: Request) -> Generator[Progress, None, None]:
         """Carry out a complete `Request`; raises `InputError` before anything is loaded if it will not fit."""
         small = self.stages.keep and request.height * request.width <= SMALL
@@ -208,12 +207,14 @@ class Pipeline:
             self._adapted[loras] = lora.adapted(self.model, [lora.Wanted.parsed(text) for text in loras])
         return self._adapted[loras]
 
+    @torch.inference_mode()
     def text(self, sentences: list[str]) -> Tensor:
         """(S, L, D) from S sentences."""
         part = self.model.text
         with self.stages.on(part, reading_dtype(part, self.dtype)) as encoder:
             return encoder.encode(sentences)
 
+    @torch.inference_mode()
     def pictures(self, request: Request) -> tuple[Tensor | None, Given]:
         """What a model attends to of the given pictures, and how they go into the film."""
         if not request.image:
@@ -231,9 +232,10 @@ class Pipeline:
         shape = request.shape.latent(vae.compression, vae.latent_channels)
         return torch.randn(shape.size(), generator=generator).to(self.device)
 
+    @torch.inference_mode()
     def decode(self, latent: Tensor, tile: int | None = None) -> NDArray[np.uint8]:
         """(1, C, t, h, w) to (T, H, W, 3) uint8; ``tile`` as in `decoded`."""
-        with torch.inference_mode(), self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
+        with self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
             return np.concatenate([to_pixels(clip)[0] for clip in decoded(vae, latent, tile)])
 
     def preview(self, latent: Tensor, request: Request) -> NDArray[np.uint8]:

@@ -28,6 +28,7 @@ class Settings(TypedDict, total=False):
     fps: float | None
     rescale: float | None
     interval: tuple[float, float] | None
+    cache: float | None
     shift: float | None
     guidance_low: float | None
     image: str | None
@@ -50,6 +51,7 @@ class Request(Config):
     fps: float = Field(ge=1, le=240)
     rescale: float = Field(0.0, ge=0, le=1)
     interval: tuple[float, float] = Field((0.0, 1.0), strict=False)
+    cache: float = Field(0.0, ge=0, le=1, description="tolerance of forecast outputs; 0 is exact")
     shift: float = Field(1.0, gt=0, le=100, description="of the times towards noise")
     guidance_low: float | None = Field(None, ge=0, le=100, description="of the second of two experts")
     image: str = Field("", description="file whose first picture the film begins with")
