@@ -15,6 +15,7 @@ from praxino.models.text import TextConfig, TextEncoder
 from praxino.models.vae import VAE, VAEConfig
 from praxino.storage.bundle import BundleConfig
 from praxino.storage.parts import Model, fill
+from praxino.storage.quantised import Quantised, quantised
 
 WAN_21 = VAEConfig(width=64, decoder_width=64)
 WAN_22 = VAEConfig(width=64, decoder_width=80, latent_channels=48, residual=True, patch=2)
@@ -24,6 +25,8 @@ CASES = {
     "denoise, float32, both sentences at once": ("denoise", SMALL, WAN_21, (33, 192, 192), torch.float32, None),
     "denoise, float32, one by one": ("denoise", SMALL, WAN_21, (49, 256, 320), torch.float32, None),
     "denoise, bfloat16": ("denoise", LARGE, WAN_21, (33, 320, 320), torch.bfloat16, None),
+    "denoise, int8": ("denoise", LARGE, WAN_21, (33, 320, 320), "int8", None),
+    "denoise, fp8": ("denoise", LARGE, WAN_21, (33, 320, 320), "fp8", None),
     "decode": ("decode", SMALL, WAN_21, (9, 256, 256), torch.float32, None),
     "decode, wide": ("decode", SMALL, WAN_21, (9, 160, 512), torch.float32, None),
     "decode in tiles": ("decode", SMALL, WAN_21, (9, 320, 320), torch.float32, 24),
@@ -46,13 +49,14 @@ class Unread:
 
     def load(self, dtype):
         network = self.build()
-        fill(network, {n: torch.full(t.shape, 0.01) for n, t in network.state_dict().items()}, dtype, "random")
+        stored = {n: torch.full(t.shape, 0.01, dtype=dtype) for n, t in network.state_dict().items()}
+        fill(network, stored, dtype, "random")
         return network
 
 
 def model_of(case: str) -> tuple[Model, Request]:
     """The model of a case, none of it in memory, and the film that is asked for."""
-    _, dit, vae, (frames, height, width), _, _ = CASES[case]
+    _, dit, vae, (frames, height, width), dtype, _ = CASES[case]
     channels = vae.latent_channels
     dit = dit.model_copy(update={"channels": channels, "out_channels": channels})
     text = TextConfig(vocabulary=("a",), width=64)
@@ -60,7 +64,15 @@ def model_of(case: str) -> tuple[Model, Request]:
     model = Model(
         config, Unread(vae, VAE), Unread(dit, DiT), Unread(text, TextEncoder), TextEncoder(text), ""
     )  # fmt: skip
+    if isinstance(dtype, str):
+        model = quantised(model, dtype)
     return model, complete(config, vae.compression, dit.patch, {"prompt": "a"})
+
+
+def precision(case: str) -> torch.dtype:
+    """The type that products of a case are computed in."""
+    dtype = CASES[case][4]
+    return torch.bfloat16 if isinstance(dtype, str) else dtype
 
 
 def status(name: str) -> int:
@@ -68,9 +80,10 @@ def status(name: str) -> int:
     return int(lines[name].split()[0]) * 1024
 
 
-def warm_up(dtype: torch.dtype) -> None:
+def warm_up(dtype: torch.dtype, kind: str | None) -> None:
     """What the libraries need for themselves, once: code, threads, buffers."""
     part = Unread(DiTConfig(width=48, heads=2, layers=1, ffn=64, text_width=16), DiT)
+    part = Quantised(part, kind) if kind else part
     part.load(dtype)(torch.randn(2, 16, 3, 24, 24), torch.zeros(2, 1), torch.randn(2, 64, 16))
     vae = Unread(VAEConfig(width=8, decoder_width=8), VAE).load(torch.float32)
     vae.encode(vae.decode(torch.randn(1, 16, 3, 8, 8), chunk=1), chunk=1)
@@ -78,12 +91,13 @@ def warm_up(dtype: torch.dtype) -> None:
 
 @torch.inference_mode()
 def main(case: str) -> None:
-    kind, _, _, (frames, height, width), dtype, tile = CASES[case]
+    kind, _, _, (frames, height, width), _, tile = CASES[case]
     model, request = model_of(case)
+    dtype = precision(case)
     vae = model.vae.config
     shape = request.shape.latent(vae.compression, vae.latent_channels)
     return_large_buffers()
-    warm_up(dtype)
+    warm_up(dtype, model.dit.kind if isinstance(model.dit, Quantised) else None)
     before = status("VmRSS")
     with exact_and_fast(torch.device("cpu")):
         if kind == "denoise":

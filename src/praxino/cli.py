@@ -66,7 +66,7 @@ def generate(
     like: Annotated[Path | None, typer.Option(help="Take all settings from this file's record.")] = None,
     preview: Annotated[int, typer.Option(help="Every so many steps, write OUTPUT.preview.png; 0 is never.")] = 0,
     device: Annotated[str, typer.Option(help="auto cpu cuda mps")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto float32 bfloat16")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto float32 bfloat16 int8 fp8")] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Turn a sentence into a film."""
@@ -366,7 +366,7 @@ def plan(
     image: Annotated[Path | None, typer.Option(help="The picture that the film begins with.")] = None,
     last: Annotated[Path | None, typer.Option(help="The picture that it ends with.")] = None,
     device: Annotated[str, typer.Option(help="auto cpu cuda mps")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto float32 bfloat16")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto float32 bfloat16 int8 fp8")] = "auto",
 ) -> None:
     """Say what memory and time a film will take, before anything is loaded."""
     from praxino.generation import pipeline

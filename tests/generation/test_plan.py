@@ -20,7 +20,8 @@ QUICK = ("denoise, float32, one by one",)
 )
 def test_predicted_is_measured(case):
     """Peak memory of a process that does one stage, weights and all, within 15%."""
-    kind, _, _, _, dtype, tile = stage_memory.CASES[case]
+    kind, _, _, _, _, tile = stage_memory.CASES[case]
+    dtype = stage_memory.precision(case)
     model, request = stage_memory.model_of(case)
     predicted = {
         "denoise": lambda: planner._denoise(model, request, dtype, {}),

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 import numpy as np
 import torch
@@ -26,11 +26,18 @@ from praxino.log import logger
 from praxino.storage import bundle, hub, lora, wan
 from praxino.storage.bundle import BUNDLED
 from praxino.storage.parts import Model, in_memory
+from praxino.storage.quantised import Kind, quantised
 from praxino.storage.video import Video
 
 SMALL = 1024 * 1024
 """Pixels up to which a model that stays in memory needs no plan."""
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES: Final[dict[str, tuple[torch.dtype, Kind | None]]] = {
+    "float32": (torch.float32, None),
+    "bfloat16": (torch.bfloat16, None),
+    "int8": (torch.bfloat16, "int8"),
+    "fp8": (torch.bfloat16, "fp8"),
+}
+"""The type that products are computed in, and that of the weights where it is a smaller one."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,8 @@ def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto"
     device : str
         "cpu", "cuda", "mps", or "auto": the fastest there is.
     dtype : str
-        "float32", "bfloat16", or "auto": bfloat16 where it is faster.
+        "float32", "bfloat16", or "auto": bfloat16 where it is faster. "int8" and "fp8" are bfloat16 with the weights
+        of the denoiser and the text encoder in eight bits (`storage.quantised`).
 
     Raises
     ------
@@ -126,9 +134,10 @@ class Pipeline:
             raise UnknownNameError("dtype", dtype, [*DTYPES, "auto"])
         self.model = model
         self.device = device
-        self.dtype = DTYPES[dtype] if dtype != "auto" else fast_dtype(device, keep)
+        self.precision = dtype if dtype != "auto" else fast_dtype(device, keep)
+        self.dtype, self.kind = DTYPES[self.precision]
         self.stages = Stages(device, keep)
-        self._adapted: dict[tuple[str, ...], Model] = {(): model}
+        self._adapted: dict[tuple[str, ...], Model] = {}
 
     def generate(self, prompt: str, **settings: Unpack[Settings]) -> Video:
         """Make a film from a sentence.
@@ -204,13 +213,14 @@ class Pipeline:
     def adapted(self, loras: tuple[str, ...]) -> Model:
         """The model with changes folded in; each is ``[high=|low=]FILE[:SCALE]``."""
         if loras not in self._adapted:
-            self._adapted[loras] = lora.adapted(self.model, [lora.Wanted.parsed(text) for text in loras])
+            changed = lora.adapted(self.model, [lora.Wanted.parsed(text) for text in loras]) if loras else self.model
+            self._adapted[loras] = quantised(changed, self.kind) if self.kind else changed
         return self._adapted[loras]
 
     @torch.inference_mode()
     def text(self, sentences: list[str]) -> Tensor:
         """(S, L, D) from S sentences."""
-        part = self.model.text
+        part = self.adapted(()).text
         with self.stages.on(part, reading_dtype(part, self.dtype)) as encoder:
             return encoder.encode(sentences)
 
@@ -259,7 +269,7 @@ class Pipeline:
             "version": praxino.__version__,
             "model": self.model.config.name,
             "digest": self.model.digest,
-            "dtype": str(self.dtype).removeprefix("torch."),
+            "dtype": self.precision,
         }
         return made_by | request.model_dump()
 
@@ -273,7 +283,7 @@ def _check_finite(state: State) -> None:
         )
 
 
-def fast_dtype(device: torch.device, small: bool) -> torch.dtype:
+def fast_dtype(device: torch.device, small: bool) -> str:
     """bfloat16 where it is faster: on GPUs, and for large models on processors that have it in hardware."""
     has = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-    return torch.bfloat16 if device.type == "cuda" or (has and not small) else torch.float32
+    return "bfloat16" if device.type == "cuda" or (has and not small) else "float32"

@@ -29,6 +29,7 @@ from praxino.models.dit import DiT
 from praxino.models.tiles import corners
 from praxino.models.vae import VAE
 from praxino.storage.parts import Model, Part, fill
+from praxino.storage.quantised import Quantised, layers
 
 GIB: Final = 2**30
 TILES: Final = (None, 64, 48, 32, 24, 16)
@@ -141,7 +142,8 @@ def _text(model: Model, dtype: torch.dtype, rate: dict[torch.dtype, float]) -> S
     length = min(getattr(model.vocabulary, "length", 64), 512)
     widest = max((p.shape[0] for p in network.parameters() if p.dim() == 2 and p.shape[0] < 2**16), default=1)
     flops = 2.0 * 2 * layers * length
-    return _stage("text", dtype, numbers * dtype.itemsize, 8 * 2 * length * widest * dtype.itemsize, flops, rate)
+    weights = numbers * dtype.itemsize - _rounded(part, network, dtype)
+    return _stage("text", dtype, weights, 8 * 2 * length * widest * dtype.itemsize, flops, rate)
 
 
 def _pictures(model: Model, request: Request, rate: dict[torch.dtype, float]) -> Stage:
@@ -165,6 +167,7 @@ def _denoise(model: Model, request: Request, dtype: torch.dtype, rate: dict[torc
         config = dit.config
         tokens = shape.frames * shape.height * shape.width // (config.patch[1] * config.patch[2])
         rows = 2 if guided and tokens <= TOGETHER else 1
+        weights -= _rounded(model.dit, dit, dtype)
         with Meter() as meter:
             references = torch.empty(2, config.image_places or 257, config.image_width) if config.image_width else None
             length = getattr(model.vocabulary, "length", 64)
@@ -178,6 +181,19 @@ def _denoise(model: Model, request: Request, dtype: torch.dtype, rate: dict[torc
             del kept
     calls = request.steps * (2 if guided and rows == 1 else 1) * (2 if request.sampler == "heun" else 1)
     return _stage("denoise", dtype, weights, meter.peak, before + step * calls, rate)
+
+
+def _rounded(part: Part[Any], network: nn.Module, dtype: torch.dtype) -> int:
+    """Bytes that weights of eight bits save; from then on the network's layers widen theirs while they are used."""
+    if not isinstance(part, Quantised):
+        return 0
+    copies = {"int8": dtype.itemsize, "fp8": 2 * torch.float32.itemsize + dtype.itemsize}[part.kind]
+    widened: list[Tensor] = []
+    for layer in layers(network).values():
+        size = copies * layer.weight.numel()
+        layer.register_forward_pre_hook(lambda *_, size=size: widened.append(torch.empty(size, dtype=torch.uint8)))
+        layer.register_forward_hook(lambda *_: widened.clear())
+    return sum(layer.weight.numel() for layer in layers(network).values()) * (dtype.itemsize - 1)
 
 
 def _decode(model: Model, request: Request, rate: dict[torch.dtype, float], tile: int | None) -> Stage:

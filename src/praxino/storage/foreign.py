@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from praxino.errors import CheckpointError, InputError
+from praxino.log import hushed
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.umt5 import UMT5, Tokeniser
 from praxino.models.vae import VAE, VAEConfig
@@ -247,6 +248,9 @@ def _sight(path: Path) -> Sight:
 def _transformers() -> Any:
     try:
         import transformers
+
+        with hushed():
+            transformers.UMT5EncoderModel  # noqa: B018  with it comes torchao, where that is installed
     except ImportError:
         raise InputError("this model needs the library transformers", 'pip install "praxino[hf]"') from None
     return transformers
