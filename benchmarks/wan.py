@@ -6,6 +6,7 @@ Memory is the peak of a process of its own, above its weights, on each side as i
 """
 
 import argparse
+import itertools
 import platform
 import statistics
 import subprocess
@@ -82,20 +83,25 @@ def autoencoder(rounds: int) -> None:
     ours = VAE(VAEConfig()).eval()
     ours.load_state_dict(from_foreign(ours, reference.state_dict()))
     latent, clip = torch.randn(1, 16, 3, 16, 16), torch.rand(1, 3, 9, 128, 128) * 2 - 1
-    decode: Works = {
-        "praxino": lambda: ours.decode(latent, chunk=1), "diffusers": lambda: reference.decode(latent).sample
+
+    def mine(work: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+        return exact_and_fast(CPU)(work)  # as the pipeline runs it
+
+    decode = {
+        "praxino": mine(lambda: ours.decode(latent, chunk=1)), "diffusers": lambda: reference.decode(latent).sample
     }  # fmt: skip
-    encode: Works = {
-        "praxino": lambda: ours.encode(clip, chunk=1), "diffusers": lambda: reference.encode(clip).latent_dist.mean
-    }  # fmt: skip
+    encode = {
+        "praxino": mine(lambda: ours.encode(clip, chunk=1)),
+        "diffusers": lambda: reference.encode(clip).latent_dist.mean,
+    }
     row("decode, s", decode, rounds)
     row("encode, s", encode, rounds)
 
 
-def memory(side: str, what: str) -> None:
-    """Print MiB that a process takes for one film of 9 frames of 192x192, above its weights."""
+def memory(side: str, what: str, size: int) -> None:
+    """Print MiB that a process takes for one film of 9 frames of ``size`` squared, above its weights."""
     torch.manual_seed(0)
-    latent, clip = torch.randn(1, 16, 3, 24, 24), torch.rand(1, 3, 9, 192, 192) * 2 - 1
+    latent, clip = torch.randn(1, 16, 3, size // 8, size // 8), torch.rand(1, 3, 9, size, size) * 2 - 1
     if side == "praxino":
         return_large_buffers()  # as the pipeline does for models of this size
         ours = VAE(VAEConfig()).eval()
@@ -106,7 +112,8 @@ def memory(side: str, what: str) -> None:
         reference = AutoencoderKLWan().eval()
         work = {"decode": lambda: reference.decode(latent), "encode": lambda: reference.encode(clip)}[what]
     before = _status("VmRSS")
-    work()
+    with exact_and_fast(CPU):
+        work()
     print(_status("VmHWM") - before)
 
 
@@ -115,8 +122,8 @@ def _status(name: str) -> int:
     return int(lines[name].split()[0]) // 1024
 
 
-def peak(side: str, what: str) -> int:
-    run = [sys.executable, __file__, "--memory", side, what]
+def peak(side: str, what: str, size: int) -> int:
+    run = [sys.executable, __file__, "--memory", side, what, str(size)]
     return int(subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()[-1])
 
 
@@ -126,10 +133,11 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="*", choices=["step", "autoencoder", "memory"])
-    parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--memory", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.memory:
-        return memory(*given.memory)
+        side, what, size = given.memory
+        return memory(side, what, int(size))
     only = given.only or ["step", "autoencoder", "memory"]
     print(
         f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
@@ -142,9 +150,10 @@ def main() -> None:
     if "autoencoder" in only:
         autoencoder(given.rounds)
     if "memory" in only:
-        for what in ("decode", "encode"):
-            ours, theirs = peak("praxino", what), peak("diffusers", what)
-            print(f"{what + ', peak MiB above weights':<34}{ours:>9}{theirs:>11}{theirs / ours:>7.2f}", flush=True)
+        for what, size in itertools.product(("decode", "encode"), (192, 384)):
+            ours, theirs = peak("praxino", what, size), peak("diffusers", what, size)
+            name = f"{what} {size}x{size}, peak MiB"
+            print(f"{name:<34}{ours:>9}{theirs:>11}{theirs / ours:>7.2f}", flush=True)
     return None
 
 
