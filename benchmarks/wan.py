@@ -2,7 +2,8 @@
 
 ``python benchmarks/wan.py``: a denoising step (a slice of the 1.3B shape: full width, ``--layers`` of its 30 layers;
 both evaluations of a guided step), and the autoencoder of Wan 2.1, full size. Weights are random: they cost the same.
-Memory is the peak of a process of its own, above its weights, on each side as its users run it.
+Memory is the peak of a process of its own, above its weights, on each side as its users run it. Then, for ours alone,
+weights of eight bits, and what a layer costs by the number of tokens, beside the speed of a large product.
 """
 
 import argparse
@@ -18,13 +19,18 @@ from pathlib import Path
 
 import torch
 
-from praxino.generation.stages import exact_and_fast, return_large_buffers
+from praxino.generation.denoiser import merged
+from praxino.generation.stages import compile_blocks, exact_and_fast, return_large_buffers
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.vae import VAE, VAEConfig
 from praxino.storage.convert import from_foreign
-from praxino.storage.parts import fill
+from praxino.storage.parts import InMemory, fill
+from praxino.storage.quantised import Quantised
 
 CPU = torch.device("cpu")
+CROSS = ("cross.k.weight", "cross.v.weight")
+"""Products of the text alone: made once a film."""
+PARTS = ("step", "autoencoder", "memory", "weights", "tokens")
 Works = dict[str, Callable[[], torch.Tensor]]
 
 
@@ -59,8 +65,9 @@ def step(layers: int, dtype: torch.dtype, rounds: int) -> None:
         ours = DiT(DiTConfig(layers=layers))
     fill(ours, from_foreign(ours, reference.state_dict()), dtype, "the reference")
     reference.to(dtype)
-    x, text, t = torch.randn(1, 16, 5, 32, 32), torch.randn(2, 512, 4096), torch.tensor([500.0])
-    context = ours.context(text)
+    x, text, t = torch.randn(1, 16, 5, 32, 32), sentences(), torch.tensor([500.0])
+    words, counts = merged(text)
+    context = ours.context(words, None, counts)
 
     def mine() -> torch.Tensor:
         with exact_and_fast(CPU):
@@ -71,7 +78,71 @@ def step(layers: int, dtype: torch.dtype, rounds: int) -> None:
         return torch.cat(made)
 
     kind = str(dtype).removeprefix("torch.")
-    row(f"guided step, {layers} layers, {kind}, s", {"praxino": mine, "diffusers": theirs}, rounds)
+    row(f"guided step, {kind}, s", {"praxino": mine, "diffusers": theirs}, rounds)
+    compile_blocks(ours)
+    row(f"guided step, {kind}, compiled, s", {"praxino": mine, "diffusers": theirs}, rounds)
+
+
+def sentences() -> torch.Tensor:
+    """Two as the text encoder gives them: 40 and 120 tokens of 512, and zeros."""
+    text = torch.randn(2, 512, 4096)
+    text[0, 40:] = text[1, 120:] = 0
+    return text
+
+
+def eight_bits(layers: int, rounds: int) -> None:
+    """Weights of eight bits against bfloat16, here; errors are those to float32."""
+    torch.manual_seed(0)
+    exact = DiT(DiTConfig(layers=layers)).eval().requires_grad_(False)
+    torch.nn.init.normal_(exact.head.weight, std=0.02)
+    part = InMemory(exact)
+    text, counts = merged(sentences()[:1])
+    x, t = torch.randn(1, 16, 5, 32, 32), torch.full((1, 1), 0.5)
+    wanted = exact(x, t, exact.context(text, None, counts))
+    base = part.load(torch.bfloat16)
+    networks = {"bfloat16": base, "int8": Quantised(part, "int8").load(torch.bfloat16),
+                "fp8": Quantised(part, "fp8").load(torch.bfloat16)}  # fmt: skip
+    contexts = {name: network.context(text, None, counts) for name, network in networks.items()}
+    with exact_and_fast(CPU):
+        taken = medians({name: lambda n=name: networks[n](x, t, contexts[n]) for name in networks}, rounds)
+        for name, network in networks.items():
+            error = float((network(x, t, contexts[name]).float() - wanted).norm() / wanted.norm())
+            block = sum(p.numel() for p in network.blocks.parameters())
+            size = block * (2 if name == "bfloat16" else 1) / 2**20
+            print(
+                f"{name + f', {layers} layers: s, MiB':<34}{taken[name]:>9.2f}{size:>11.0f}{'':>7}{error:>12.1e}",
+                flush=True,
+            )
+
+
+def tokens(rounds: int) -> None:
+    """One layer of the 1.3B shape in bfloat16 by tokens: seconds, the share of the speed of a large product, memory."""
+    size = 4096
+    a, b = (torch.randn(size, size, dtype=torch.bfloat16) for _ in range(2))
+    peak_rate = 2 * size**3 / medians({"product": lambda: a @ b}, rounds)["product"]
+    print(f"\na product of {size}^3 in bfloat16: {peak_rate / 1e9:.0f} GFLOP/s")
+    print(f"{'one layer, bfloat16':<20}{'TFLOP':>8}{'attention':>11}{'s':>9}{'GFLOP/s':>9}{'of peak':>9}{'MiB':>7}")
+    torch.manual_seed(0)
+    config = DiTConfig(layers=1)
+    part = InMemory(DiT(config).eval().requires_grad_(False))
+    network = part.load(torch.bfloat16)
+    text, counts = merged(sentences()[:1])
+    context = network.context(text, None, counts)
+    matrices = sum(p.numel() for n, p in network.blocks.named_parameters() if p.dim() == 2 and not n.endswith(CROSS))
+    for frames in (4, 8, 16, 32, 64, 102):
+        x, t = torch.randn(1, 16, frames, 32, 40), torch.full((1, 1), 0.5)
+        count = frames * 16 * 20
+        pairs = 4.0 * count * (count + len(counts)) * config.width
+        flops = 2.0 * count * matrices + pairs
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        before = _status("VmRSS")
+        taken = medians({"": lambda x=x, t=t: network(x, t, context)}, rounds if count < 10_000 else 1)[""]
+        used = _status("VmHWM") - before
+        rate = flops / taken
+        print(
+            f"{count:>12,} tokens {flops / 1e12:>8.2f}{pairs / flops:>10.0%}{taken:>10.2f}{rate / 1e9:>9.0f}"
+            f"{rate / peak_rate:>9.0%}{used:>7}", flush=True,
+        )  # fmt: skip
 
 
 def autoencoder(rounds: int) -> None:
@@ -132,13 +203,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", nargs="*", choices=["step", "autoencoder", "memory"])
+    parser.add_argument("--only", nargs="*", choices=PARTS)
     parser.add_argument("--memory", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.memory:
         side, what, size = given.memory
         return memory(side, what, int(size))
-    only = given.only or ["step", "autoencoder", "memory"]
+    only = given.only or PARTS
     print(
         f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
         f"diffusers {version('diffusers')}, medians of {given.rounds}"
@@ -154,6 +225,10 @@ def main() -> None:
             ours, theirs = peak("praxino", what, size), peak("diffusers", what, size)
             name = f"{what} {size}x{size}, peak MiB"
             print(f"{name:<34}{ours:>9}{theirs:>11}{theirs / ours:>7.2f}", flush=True)
+    if "weights" in only:
+        eight_bits(given.layers, given.rounds)
+    if "tokens" in only:
+        tokens(given.rounds)
     return None
 
 

@@ -37,20 +37,28 @@ app = typer.Typer(
 )
 
 
+Device = Annotated[str, typer.Option(help="auto cpu cuda mps")]
+Dtype = Annotated[str, typer.Option(help="auto float32 bfloat16 int8 fp8")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Frames = Annotated[int | None, typer.Option(help="4k+1; one frame is a picture.")]
+Size = Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.")]
+Steps = Annotated[int | None, typer.Option(help="Denoising steps.")]
+First = Annotated[Path | None, typer.Option(help="The picture that the film begins with.")]
+Last = Annotated[Path | None, typer.Option(help="The picture that it ends with.")]
+
+
 @app.command()
 def generate(
     sentence: Annotated[str | None, typer.Argument(help="What to show.", show_default=False)] = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The ending chooses: .mp4 .webm .gif, .png for one frame.")
     ] = Path("film.mp4"),
-    model: Annotated[
-        str | None, typer.Option(help="A bundled model, a folder, or OWNER/NAME.  [default: diorama]")
-    ] = None,
-    image: Annotated[Path | None, typer.Option(help="The picture that the film begins with.")] = None,
-    last: Annotated[Path | None, typer.Option(help="The picture that it ends with.")] = None,
+    model: Annotated[str | None, typer.Option(help="Bundled, a folder, or OWNER/NAME.  [default: diorama]")] = None,
+    image: First = None,
+    last: Last = None,
     lora: Annotated[list[str] | None, typer.Option(help="[high=|low=]FILE[:SCALE]; repeatable.")] = None,
     negative: Annotated[str | None, typer.Option(help="What not to show.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
+    steps: Steps = None,
     guidance: Annotated[float | None, typer.Option(help="How closely to follow the sentence; 1 is not guided.")] = None,
     guidance_low: Annotated[float | None, typer.Option(help="That of the second of two experts.")] = None,
     interval: Annotated[str | None, typer.Option(help="LOW,HIGH: times from 0 to 1 that are guided.")] = None,
@@ -59,15 +67,16 @@ def generate(
     shift: Annotated[float | None, typer.Option(help="Of the times towards noise: above 1 for large films.")] = None,
     sampler: Annotated[str | None, typer.Option(help="ddpm ddim euler heun dpm++2m dpm++2m-sde unipc")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same film.")] = None,
-    frames: Annotated[int | None, typer.Option(help="4k+1; one frame is a picture.")] = None,
-    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.")] = None,
+    frames: Frames = None,
+    size: Size = None,
     fps: Annotated[float | None, typer.Option(help="Frames per second.")] = None,
     count: Annotated[int, typer.Option(help="How many films, with seeds from --seed up.")] = 1,
     like: Annotated[Path | None, typer.Option(help="Take all settings from this file's record.")] = None,
     preview: Annotated[int, typer.Option(help="Every so many steps, write OUTPUT.preview.png; 0 is never.")] = 0,
-    device: Annotated[str, typer.Option(help="auto cpu cuda mps")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto float32 bfloat16 int8 fp8")] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    compile_: Annotated[bool, typer.Option("--compile", help="A long first step, shorter ones after it.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Turn a sentence into a film."""
     from praxino.storage.video import check_ending, check_writable
@@ -90,7 +99,7 @@ def generate(
     check_ending(output, settings.get("frames", 2), settings.get("fps", 1))
     for path in _numbered(output, count):
         check_writable(path)
-    loaded = _loaded(model, record, like, device, dtype)
+    loaded = _loaded(model, record, like, (device, dtype, compile_))
     first = loaded.request(**settings)
     requests = [first.reseeded(first.seed + number) for number in range(count)]
     check_ending(output, first.frames, first.fps)
@@ -142,12 +151,16 @@ def _recorded(path: Path) -> dict[str, Any]:
     return {"request": request, **texts}
 
 
-def _loaded(model: str | None, record: dict[str, Any], like: Path | None, device: str, dtype: str) -> "Pipeline":
-    """The model asked for, or that of the record, with the weights and the type that the record names."""
+def _loaded(model: str | None, record: dict[str, Any], like: Path | None, how: tuple[str, str, bool]) -> "Pipeline":
+    """The model asked for, or that of the record, with the weights and the type that the record names.
+
+    ``how`` is device, type and whether to compile.
+    """
     from praxino.generation import pipeline
 
+    device, dtype, compiled = how
     dtype = record.get("dtype", dtype) if dtype == "auto" else dtype
-    loaded = pipeline.load(_model(model, record, like), device, dtype)
+    loaded = pipeline.load(_model(model, record, like), device, dtype, compiled)
     _check_weights(like, record.get("digest"), loaded.model.digest, model)
     return loaded
 
@@ -279,8 +292,8 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint of the run.")] = False,
     init: Annotated[Path | None, typer.Option(help="Start from the weights of this model folder.")] = None,
     vae: Annotated[Path | None, typer.Option(help="Model folder whose autoencoder to use.  [default: bundled]")] = None,
-    device: Annotated[str, typer.Option(help="auto cpu cuda mps")] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
 ) -> None:
     """Train a model by a named recipe."""
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch then asks for huge pages: a step takes a tenth less
@@ -323,8 +336,8 @@ def evaluate(
     weights: Annotated[Path | None, typer.Option(help="Weights of inception, i3d or clip.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the page and the rows.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
-    device: Annotated[str, typer.Option(help="auto cpu cuda mps")] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
 ) -> None:
     """Measure a model on a suite of sentences, or compare two folders of films."""
     _hush(quiet)
@@ -359,14 +372,14 @@ def evaluate(
 @app.command()
 def plan(
     model: Annotated[str, typer.Argument(help="A bundled model, a folder, or OWNER/NAME.")] = "diorama",
-    frames: Annotated[int | None, typer.Option(help="4k+1; one frame is a picture.")] = None,
-    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
+    frames: Frames = None,
+    size: Size = None,
+    steps: Steps = None,
     guidance: Annotated[float | None, typer.Option(help="1 is not guided, and takes half the time.")] = None,
-    image: Annotated[Path | None, typer.Option(help="The picture that the film begins with.")] = None,
-    last: Annotated[Path | None, typer.Option(help="The picture that it ends with.")] = None,
-    device: Annotated[str, typer.Option(help="auto cpu cuda mps")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto float32 bfloat16 int8 fp8")] = "auto",
+    image: First = None,
+    last: Last = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
 ) -> None:
     """Say what memory and time a film will take, before anything is loaded."""
     from praxino.generation import pipeline

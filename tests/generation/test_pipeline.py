@@ -1,5 +1,7 @@
 """The pipeline on a tiny model: progress, previews, equal films for equal requests, checked settings."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +12,10 @@ import praxino
 from praxino.data.diorama import sample
 from praxino.diffusion.sampling import SAMPLERS
 from praxino.errors import CheckpointError, InputError, ShapeError, UnknownNameError
-from praxino.generation.denoiser import Network
+from praxino.generation.denoiser import Network, merged
 from praxino.generation.forward import contact_sheet, noise_strip
 from praxino.generation.pipeline import Pipeline
+from praxino.models.dit import DiT, DiTConfig
 from praxino.storage.parts import InMemory
 from praxino.storage.video import Video
 
@@ -86,6 +89,41 @@ def test_forecasts_are_not_carried_from_one_expert_to_the_other(asked):
     two.generate("a cat", steps=30, cache=0.2)
     assert len(asked) < 25
     assert next(t for t, low in asked if low) == pytest.approx(14 / 30)
+
+
+@pytest.mark.parametrize(("lengths", "kept"), [((5, 20), 22), ((0, 1), 3), ((0, 0), 2), ((30, 31), 32), ((32, 7), 32)])
+def test_zeros_after_the_sentences_are_two_tokens(lengths, kept):
+    text = torch.randn(2, 32, 16)
+    for row, length in zip(text, lengths, strict=True):
+        row[length:] = 0
+    torch.manual_seed(1)
+    dit = DiT(DiTConfig(width=24, heads=2, layers=2, ffn=32, text_width=16, time_features=8)).requires_grad_(False)
+    torch.nn.init.normal_(dit.head.weight)
+    short, counts = merged(text)
+    assert short.shape[1] == len(counts) == kept
+    assert float(counts.sum()) == 32
+    x, t = torch.randn(2, 16, 2, 4, 4), torch.full((2, 1), 0.5)
+    torch.testing.assert_close(dit(x, t, dit.context(short, None, counts)), dit(x, t, text))
+
+
+COMPILED = """
+import numpy as np, praxino
+plain, compiled = (praxino.load(device="cpu", compiled=c).generate("a cat", steps=2).frames for c in (False, True))
+assert np.abs(plain.astype(float) - compiled).max() <= 1
+"""
+
+
+@pytest.mark.slow
+def test_compiled_is_eager():
+    """In a process of its own: the checks of types that these tests switch on cannot be compiled."""
+    subprocess.run([sys.executable, "-c", COMPILED], check=True)
+
+
+def test_without_a_compiler_it_is_said_first(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(InputError, match=r"needs a C\+\+ compiler"):
+        praxino.load(device="cpu", compiled=True)
 
 
 def test_progress_comes_with_previews(pipeline):

@@ -45,6 +45,22 @@ def told(t: Tensor, ticks: int) -> Tensor:
     return (t.clamp(max=1 - 1e-6) * ticks).floor() / ticks if ticks else t
 
 
+def merged(text: Tensor) -> tuple[Tensor, Tensor]:
+    """The zeros after all sentences as two tokens: the text (B, L', D), and how many each token stands for (L',).
+
+    Wan attends to them, hundreds at a time; equal keys and values can be one with a larger share. It takes two, as the
+    logarithm of one count would be rounded in bfloat16: the second stands for what the first leaves.
+    """
+    length = text.shape[1]
+    used = int((text != 0).any(-1).any(0).nonzero().max()) + 1 if bool(text.any()) else 0
+    rest = length - used
+    if rest <= 2:
+        return text, text.new_ones(length, dtype=torch.float32)
+    first = torch.tensor(math.log(rest) * (1 - 2**-7)).to(torch.bfloat16).float().exp()
+    counts = torch.cat([torch.ones(used), first[None], rest - first[None]])
+    return text[:, : used + 2], counts.to(text.device)
+
+
 @contextmanager
 def denoiser(
     model: Model, stages: Stages, dtype: torch.dtype, conditions: Conditions, request: Request
@@ -99,7 +115,8 @@ class Network:
             dit = self.stack.enter_context(self.stages.on(part, self.dtype))
             text, tokens = self.conditions.text, self.conditions.tokens
             with torch.inference_mode(), exact_and_fast(self.stages.device):
-                context = dit.context(text, None if tokens is None else tokens.expand(len(text), -1, -1))
+                text, counts = merged(text)
+                context = dit.context(text, None if tokens is None else tokens.expand(len(text), -1, -1), counts)
             self._loaded.append((dit, context))
             self._part = part
         return self._loaded[0]

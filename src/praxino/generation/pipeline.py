@@ -64,7 +64,7 @@ class Progress:
         return Video(self._pipeline.decode(self.x0, self._tile), self._request.fps, record)
 
 
-def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto") -> "Pipeline":
+def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto", compiled: bool = False) -> "Pipeline":
     """Load a model: the name of a bundled one, or the path of a folder.
 
     Parameters
@@ -74,6 +74,8 @@ def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto"
     dtype : str
         "float32", "bfloat16", or "auto": bfloat16 where it is faster. "int8" and "fp8" are bfloat16 with the weights
         of the denoiser and the text encoder in eight bits (`storage.quantised`).
+    compiled : bool
+        Compile the denoiser: its first step takes longer, the others less (`stages.compile_blocks`).
 
     Raises
     ------
@@ -85,8 +87,8 @@ def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto"
     folder = find(name)
     chosen = choose_device(device)
     if wan.layout_of(folder):
-        return Pipeline(wan.read(folder, str(name)), chosen, dtype, keep=False)
-    return Pipeline(in_memory(bundle.read(folder)), chosen, dtype)
+        return Pipeline(wan.read(folder, str(name)), chosen, dtype, keep=False, compiled=compiled)
+    return Pipeline(in_memory(bundle.read(folder)), chosen, dtype, compiled=compiled)
 
 
 def find(name: str | Path) -> Path:
@@ -129,14 +131,16 @@ class Pipeline:
         Whether its networks stay in memory, or each only for its stage.
     """
 
-    def __init__(self, model: Model, device: torch.device, dtype: str = "auto", keep: bool = True) -> None:
+    def __init__(
+        self, model: Model, device: torch.device, dtype: str = "auto", keep: bool = True, compiled: bool = False
+    ) -> None:
         if dtype not in (*DTYPES, "auto"):
             raise UnknownNameError("dtype", dtype, [*DTYPES, "auto"])
         self.model = model
         self.device = device
         self.precision = dtype if dtype != "auto" else fast_dtype(device, keep)
         self.dtype, self.kind = DTYPES[self.precision]
-        self.stages = Stages(device, keep)
+        self.stages = Stages(device, keep, compiled)
         self._adapted: dict[tuple[str, ...], Model] = {}
 
     def generate(self, prompt: str, **settings: Unpack[Settings]) -> Video:

@@ -2,8 +2,12 @@
 
 import ctypes
 import gc
+import importlib.util
 import math
+import os
+import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -11,6 +15,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from praxino.errors import InputError
+from praxino.models.dit import DiT
 from praxino.models.vae import VAE
 from praxino.storage.parts import Part
 
@@ -27,11 +33,16 @@ class Stages:
     ----------
     keep : bool
         Networks stay once they are loaded: for models of which all parts fit at once.
+    compiled : bool
+        Denoisers go through `compile_blocks`.
     """
 
-    def __init__(self, device: torch.device, keep: bool) -> None:
+    def __init__(self, device: torch.device, keep: bool, compiled: bool = False) -> None:
+        if compiled:
+            check_compiler(device)
         self.device = device
         self.keep = keep
+        self.compiled = compiled
         self._kept: dict[tuple[int, torch.dtype], Any] = {}
         if not keep:
             return_large_buffers()
@@ -44,6 +55,8 @@ class Stages:
             network = part.load(dtype)
             assert isinstance(network, nn.Module)
             network = network.to(self.device)
+            if self.compiled and isinstance(network, DiT):
+                compile_blocks(network)
         if self.keep:
             self._kept[id(part), dtype] = network
         try:
@@ -52,6 +65,22 @@ class Stages:
             if not self.keep:
                 del network
                 give_back()
+
+
+def compile_blocks(dit: DiT) -> None:
+    """Let torch make one kernel of what stands between the products of each block; the first step then takes longer."""
+    warnings.filterwarnings("ignore", message="Torchinductor does not support code generation for complex")  # rotations
+    for block in dit.blocks:
+        if block._compiled_call_impl is None:
+            block.compile(dynamic=False)
+
+
+def check_compiler(device: torch.device) -> None:
+    """Raise `InputError` where there is nothing to compile with."""
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        raise InputError("--compile needs the library triton", "leave it out; or pip install triton")
+    if device.type == "cpu" and not any(shutil.which(name) for name in (os.environ.get("CXX") or "g++", "clang++")):
+        raise InputError("--compile needs a C++ compiler", "leave it out; or install g++")
 
 
 def reading_dtype(part: Part[Any], dtype: torch.dtype) -> torch.dtype:

@@ -77,7 +77,6 @@ class CausalConv3d(nn.Conv3d):
         assert total is not None
         return total.unsqueeze(2)
 
-
     def _with_fewer_products(self, x: Tensor, memory: Memory) -> Tensor:
         """The same by `winograd`, frame by frame; what is remembered is half as wide.
 

@@ -127,10 +127,12 @@ class Context:
     """What every block attends to beside the clip: it depends on neither noise nor time, so once a film is enough."""
 
     layers: list[list[Memory]]
+    bias: Tensor | None = None
+    """(1, 1, 1, L), added to the scores of the text's tokens."""
 
     def rows(self, which: slice) -> "Context":
         """That of some of the clips."""
-        return Context([[(k[which], v[which]) for k, v in memories] for memories in self.layers])
+        return Context([[(k[which], v[which]) for k, v in memories] for memories in self.layers], self.bias)
 
 
 class CrossAttention(nn.Module):
@@ -150,9 +152,10 @@ class CrossAttention(nn.Module):
             pairs.append(self.reference(references))
         return [(k.unflatten(2, (self.heads, -1)), v.unflatten(2, (self.heads, -1))) for k, v in pairs]
 
-    def forward(self, x: Tensor, memories: list[Memory]) -> Tensor:
+    def forward(self, x: Tensor, memories: list[Memory], bias: Tensor | None) -> Tensor:
         q = self.norm_q(self.q(x)).unflatten(2, (self.heads, -1))  # (B, N, heads, head)
-        mixed, *more = (attention.attend(q, k, v) for k, v in memories)
+        biases = [bias, *[None] * (len(memories) - 1)]
+        mixed, *more = (attention.attend(q, k, v, b) for (k, v), b in zip(memories, biases, strict=True))
         for other in more:
             mixed = mixed + other
         return self.out(mixed.flatten(2))  # (B, N, D)
@@ -184,11 +187,11 @@ class Block(nn.Module):
         self.up = nn.Linear(config.width, config.ffn)
         self.down = nn.Linear(config.ffn, config.width)
 
-    def forward(self, x: Tensor, time: Tensor, memories: list[Memory], layout: "TokenLayout", layer: int) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, context: Context, layout: "TokenLayout", layer: int) -> Tensor:
         shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation.float() + time.float()).unbind(2)  # (B, G, D)
         h = modulate(_norm(self.norm1, x), shift1, scale1).to(x.dtype)
         x = gated(x, self.attention(h, layout.rotation, layout.grid, layer, layout.pattern, layout.mask), gate1)
-        x = x + self.cross(_norm(self.norm2, x).to(x.dtype), memories)
+        x = x + self.cross(_norm(self.norm2, x).to(x.dtype), context.layers[layer], context.bias)
         h = modulate(_norm(self.norm3, x), shift2, scale2).to(x.dtype)
         return gated(x, self.down(F.gelu(self.up(h), approximate="tanh")), gate2)  # (B, N, D)
 
@@ -270,8 +273,15 @@ class DiT(nn.Module):
         self,
         text: Float[Tensor, "batch length text_width"],
         references: Float[Tensor, "batch tokens image_width"] | None = None,
+        counts: Float[Tensor, "length"] | None = None,
     ) -> Context:
-        """The part of an evaluation that is the same at every step; arguments and errors as in `forward`."""
+        """The part of an evaluation that is the same at every step; other arguments and errors as in `forward`.
+
+        Parameters
+        ----------
+        counts : (L,), optional
+            How many equal tokens each token of the text stands for: its share of the attention is as large.
+        """
         if references is not None and self.reference_embedding is None:
             raise InputError("this model takes no references", "only models with an image_width do")
         places = self.config.image_places
@@ -281,7 +291,8 @@ class DiT(nn.Module):
         if self.reference_embedding is not None and references is not None:
             references = self.reference_embedding(references)  # (B, M, D)
         blocks = cast(list[Block], list(self.blocks))
-        return Context([block.cross.keys(words, references) for block in blocks])
+        bias = None if counts is None else counts.log().to(words.dtype).view(1, 1, 1, -1)
+        return Context([block.cross.keys(words, references) for block in blocks], bias)
 
     def forward(
         self,
@@ -320,8 +331,8 @@ class DiT(nn.Module):
             features = sinusoid(t * 1000, self.config.time_features).to(self.time_projection.weight.dtype)
             time = self.time_embedding(features)  # (B, G, D)
             steps = self.time_projection(F.silu(time)).unflatten(2, (6, -1))  # (B, G, 6, D)
-        for layer, (block, memories) in enumerate(zip(self.blocks, context.layers, strict=True)):
-            tokens = block(tokens, steps, memories, layout, layer)
+        for layer, block in enumerate(self.blocks):
+            tokens = block(tokens, steps, context, layout, layer)
         shift, scale = (self.modulation.float() + time.float().unsqueeze(2)).unbind(2)  # (B, G, D)
         out = self.head(modulate(_norm(self.norm, tokens), shift, scale).to(tokens.dtype))  # (B, N, p q r C)
         return unpatchify(out, grid, patch)

@@ -1,0 +1,50 @@
+"""Winograd's convolutions are the direct ones, at every size and length of window, and through the autoencoder."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from praxino.models import winograd
+from praxino.models.causal import CausalConv3d, Memory
+from praxino.models.vae import VAE, VAEConfig
+
+
+@pytest.mark.parametrize("size", [(8, 8), (12, 20), (9, 14), (3, 50)])
+@pytest.mark.parametrize("known", [1, 2, 3])
+def test_is_the_direct_convolution(size, known):
+    weight, bias = torch.randn(24, 16, 3, 3, 3, dtype=torch.float32), torch.randn(24)
+    window = list(torch.randn(known, 1, 16, *size))
+    wanted = bias.view(1, -1, 1, 1) + sum(
+        F.conv2d(frame, tap, padding=1)
+        for frame, tap in zip(reversed(window), reversed(weight.unbind(2)), strict=False)
+    )
+    room, out = Memory().room, torch.empty(*size, 24)
+    winograd.convolve(window, winograd.mapped(weight[:, :, -known:], room), bias, out, room)
+    torch.testing.assert_close(out.permute(2, 0, 1)[None], wanted, atol=2e-3, rtol=1e-4)
+
+
+def test_a_layer_is_the_same_with_and_without(monkeypatch):
+    layer, clip = CausalConv3d(64, 64, (3, 3, 3)), torch.randn(1, 64, 5, 16, 12)
+    assert winograd.pays(layer.weight, clip[0, 0].numel())
+    with torch.no_grad():
+        made = layer(clip, Memory())
+        memory = Memory()
+        parts = torch.cat([layer(part, memory) for part in clip.split([1, 2, 2], dim=2)], dim=2)
+        monkeypatch.setattr(winograd, "pays", lambda weight, pixels: False)
+        direct = layer(clip, Memory())
+    torch.testing.assert_close(made, direct, atol=3e-3, rtol=1e-3)  # what is remembered has 11 bits
+    torch.testing.assert_close(parts, made, atol=1e-6, rtol=1e-6)
+    assert made.shape == direct.shape
+
+
+def test_films_and_latents_of_a_wide_autoencoder_are_equal_within_a_thousandth(monkeypatch):
+    torch.manual_seed(0)
+    config = VAEConfig(width=64, decoder_width=64, multipliers=(1, 2), blocks=1, temporal=(True,))
+    vae = VAE(config).eval().requires_grad_(False)
+    latent, clip = torch.randn(1, 16, 3, 16, 16), torch.rand(1, 3, 5, 32, 32) * 2 - 1
+    with torch.inference_mode():
+        fast = vae.decode(latent, chunk=1), vae.encode(clip, chunk=1)
+        monkeypatch.setattr(winograd, "pays", lambda weight, pixels: False)
+        exact = vae.decode(latent, chunk=1), vae.encode(clip, chunk=1)
+    for found, wanted in zip(fast, exact, strict=True):
+        assert 0 < (found - wanted).norm() / wanted.norm() < 1e-3
