@@ -10,8 +10,8 @@ import praxino
 import tiny_wan
 from praxino.errors import InputError
 from praxino.models.dit import DiT, DiTConfig
-from praxino.storage.parts import InMemory
-from praxino.storage.quantised import Quantised, layers
+from praxino.storage.parts import InMemory, layers
+from praxino.storage.quantised import Quantised
 
 CONFIG = DiTConfig(width=256, heads=4, layers=2, ffn=512, text_width=32)
 

@@ -33,11 +33,14 @@ class Conditions:
         The sentence and the negative one.
     tokens : Tensor (1, M, D'), optional
         Of pictures, for models that attend to them.
+    visiting : bool
+        The network's large weights stay in host memory (`stages.visit`).
     """
 
     text: Tensor
     tokens: Tensor | None = None
     given: Given = field(default_factory=Given)
+    visiting: bool = False
 
 
 def told(t: Tensor, ticks: int) -> Tensor:
@@ -112,7 +115,7 @@ class Network:
         if part is not self._part:
             self._loaded.clear()
             self.stack.close()
-            dit = self.stack.enter_context(self.stages.on(part, self.dtype))
+            dit = self.stack.enter_context(self.stages.on(part, self.dtype, self.conditions.visiting))
             text, tokens = self.conditions.text, self.conditions.tokens
             with torch.inference_mode(), exact_and_fast(self.stages.device):
                 text, counts = merged(text)

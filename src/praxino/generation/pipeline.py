@@ -199,8 +199,10 @@ class Pipeline:
     def run(self, request: Request) -> Generator[Progress, None, None]:
         """Carry out a complete `Request`; raises `InputError` before anything is loaded if it will not fit."""
         small = self.stages.keep and request.height * request.width <= SMALL
-        tile = None if small else self.plan(request, speed=False).check().tile
-        conditions = Conditions(self.text([request.prompt, request.negative]), *self.pictures(request))
+        found = None if small else self.plan(request, speed=False).check()
+        tile, visiting = (found.tile, found.visiting) if found else (None, frozenset[str]())
+        text = self.text([request.prompt, request.negative], "text" in visiting)
+        conditions = Conditions(text, *self.pictures(request), visiting="denoise" in visiting)
         generator = torch.Generator().manual_seed(request.seed)
         noise = self.noise(request, generator)
         times = grid(request.steps, request.shift, last=self.model.config.last_time)
@@ -222,10 +224,10 @@ class Pipeline:
         return self._adapted[loras]
 
     @torch.inference_mode()
-    def text(self, sentences: list[str]) -> Tensor:
-        """(S, L, D) from S sentences."""
+    def text(self, sentences: list[str], visiting: bool = False) -> Tensor:
+        """(S, L, D) from S sentences; ``visiting`` as in `stages.visit`."""
         part = self.adapted(()).text
-        with self.stages.on(part, reading_dtype(part, self.dtype)) as encoder:
+        with self.stages.on(part, reading_dtype(part, self.dtype), visiting) as encoder:
             return encoder.encode(sentences)
 
     @torch.inference_mode()

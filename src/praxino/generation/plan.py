@@ -10,7 +10,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,8 +28,8 @@ from praxino.generation.stages import decoded, exact_and_fast, overlap, reading_
 from praxino.models.dit import DiT
 from praxino.models.tiles import corners
 from praxino.models.vae import VAE
-from praxino.storage.parts import Model, Part, fill
-from praxino.storage.quantised import Quantised, layers
+from praxino.storage.parts import Model, Part, fill, layers
+from praxino.storage.quantised import Quantised
 
 GIB: Final = 2**30
 TILES: Final = (None, 64, 48, 32, 24, 16)
@@ -50,6 +50,10 @@ class Stage:
         Floating-point operations, a multiplication and an addition being two.
     seconds : float
         At the speed of this machine; 0 where that was not measured.
+    products : (int, int)
+        Of the weights, bytes of the products in its blocks, and of the largest of these.
+    visiting : bool
+        Whether these products wait in host memory (`stages.visit`).
     """
 
     name: str
@@ -58,10 +62,17 @@ class Stage:
     working: int
     flops: float
     seconds: float
+    products: tuple[int, int] = (0, 0)
+    visiting: bool = False
 
     @property
     def bytes(self) -> int:
         return self.weights + self.working
+
+    def visited(self) -> "Stage":
+        """The same with its products in host memory, but for the one in use and the one before it."""
+        total, largest = self.products
+        return replace(self, weights=self.weights - max(0, total - 2 * largest), visiting=True)
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,11 @@ class Plan:
     @property
     def fits(self) -> bool:
         return self.largest.bytes <= self.free * (1 - RESERVE)
+
+    @property
+    def visiting(self) -> frozenset[str]:
+        """Names of the stages whose large weights are on the device only while they are used."""
+        return frozenset(stage.name for stage in self.stages if stage.visiting)
 
     def check(self) -> "Plan":
         """Return self, or raise `InputError` with the numbers if a stage does not fit."""
@@ -98,8 +114,9 @@ class Plan:
             sizes = "".join(f"{size / GIB:>6.2f} GiB" for size in (stage.weights, stage.working, stage.bytes))
             lines.append(f"{stage.name:<10}{stage.dtype:>10}{sizes}{stage.flops / 1e12:>10.2f}{_time(stage):>10}")
         tiles = f", decoded in tiles of {self.tile} latent positions (not exact)" if self.tile else ""
+        waiting = "".join(f", weights of {name} wait in host memory" for name in sorted(self.visiting))
         verdict = "fits" if self.fits else "DOES NOT FIT"
-        return "\n".join([*lines, f"{self.free / GIB:.1f} GiB free: {verdict}{tiles}"])
+        return "\n".join([*lines, f"{self.free / GIB:.1f} GiB free: {verdict}{waiting}{tiles}"])
 
 
 def _time(stage: Stage) -> str:
@@ -124,6 +141,8 @@ def plan(model: Model, request: Request, device: torch.device, dtype: torch.dtyp
     if request.image:
         stages.append(_pictures(model, request, rate))
     stages.append(_denoise(model, request, dtype, rate))
+    if device.type != "cpu":
+        stages = [stage.visited() if stage.bytes > free * (1 - RESERVE) else stage for stage in stages]
     for tile in TILES:
         found = Plan((*stages, _decode(model, request, rate, tile)), free, tile)
         if found.stages[-1].bytes <= free * (1 - RESERVE):
@@ -143,7 +162,8 @@ def _text(model: Model, dtype: torch.dtype, rate: dict[torch.dtype, float]) -> S
     widest = max((p.shape[0] for p in network.parameters() if p.dim() == 2 and p.shape[0] < 2**16), default=1)
     flops = 2.0 * 2 * layers * length
     weights = numbers * dtype.itemsize - _rounded(part, network, dtype)
-    return _stage("text", dtype, weights, 8 * 2 * length * widest * dtype.itemsize, flops, rate)
+    stage = _stage("text", dtype, weights, 8 * 2 * length * widest * dtype.itemsize, flops, rate)
+    return replace(stage, products=_products(part, network, dtype))
 
 
 def _pictures(model: Model, request: Request, rate: dict[torch.dtype, float]) -> Stage:
@@ -168,6 +188,7 @@ def _denoise(model: Model, request: Request, dtype: torch.dtype, rate: dict[torc
         tokens = shape.frames * shape.height * shape.width // (config.patch[1] * config.patch[2])
         rows = 2 if guided and tokens <= TOGETHER else 1
         weights -= _rounded(model.dit, dit, dtype)
+        products = _products(model.dit, dit, dtype)
         with Meter() as meter:
             references = torch.empty(2, config.image_places or 257, config.image_width) if config.image_width else None
             length = getattr(model.vocabulary, "length", 64)
@@ -180,7 +201,15 @@ def _denoise(model: Model, request: Request, dtype: torch.dtype, rate: dict[torc
             step = meter.flops - before
             del kept
     calls = request.steps * (2 if guided and rows == 1 else 1) * (2 if request.sampler == "heun" else 1)
-    return _stage("denoise", dtype, weights, meter.peak, before + step * calls, rate)
+    stage = _stage("denoise", dtype, weights, meter.peak, before + step * calls, rate)
+    return replace(stage, products=products)
+
+
+def _products(part: Part[Any], network: nn.Module, dtype: torch.dtype) -> tuple[int, int]:
+    """Bytes of all products in the blocks, and of the largest."""
+    width = 1 if isinstance(part, Quantised) else dtype.itemsize
+    sizes = [width * layer.weight.numel() for layer in layers(network).values()]
+    return sum(sizes), max(sizes, default=0)
 
 
 def _rounded(part: Part[Any], network: nn.Module, dtype: torch.dtype) -> int:

@@ -1,6 +1,7 @@
 """Networks enter the device for as long as a stage of the work lasts, and leave it with their memory."""
 
 import ctypes
+import functools
 import gc
 import importlib.util
 import math
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from praxino.errors import InputError
 from praxino.models.dit import DiT
 from praxino.models.vae import VAE
-from praxino.storage.parts import Part
+from praxino.storage.parts import Part, layers
 
 M = TypeVar("M")
 
@@ -48,13 +49,13 @@ class Stages:
             return_large_buffers()
 
     @contextmanager
-    def on(self, part: Part[M], dtype: torch.dtype) -> Iterator[M]:
-        """The network of ``part``, on the device while the block lasts."""
+    def on(self, part: Part[M], dtype: torch.dtype, visiting: bool = False) -> Iterator[M]:
+        """The network of ``part``, on the device while the block lasts; ``visiting`` as in `visit`."""
         network: Any = self._kept.get((id(part), dtype))
         if network is None:
             network = part.load(dtype)
             assert isinstance(network, nn.Module)
-            network = network.to(self.device)
+            network = visit(network, self.device) if visiting else network.to(self.device)
             if self.compiled and isinstance(network, DiT):
                 compile_blocks(network)
         if self.keep:
@@ -65,6 +66,31 @@ class Stages:
             if not self.keep:
                 del network
                 give_back()
+
+
+def visit(network: nn.Module, device: torch.device) -> nn.Module:
+    """Move a network to the device but for the products of its blocks: their weights stay in host memory, and each is
+    on the device only while it is used."""
+    large = set(layers(network).values())
+    for module in network.modules():
+        for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
+            if tensor is not None and not (module in large and name == "weight"):
+                moved = tensor.to(device)
+                setattr(module, name, nn.Parameter(moved, False) if isinstance(tensor, nn.Parameter) else moved)
+    for layer in large:
+        stored = layer.weight.data
+        home = layer.weight = nn.Parameter(stored.pin_memory() if device.type == "cuda" else stored, False)
+        layer.register_forward_pre_hook(functools.partial(_enter, device=device, home=home))
+        layer.register_forward_hook(functools.partial(_leave, home=home))
+    return network
+
+
+def _enter(layer: nn.Module, _: Any, device: torch.device, home: nn.Parameter) -> None:
+    layer.weight = nn.Parameter(home.data.to(device, non_blocking=True), False)
+
+
+def _leave(layer: nn.Module, _: Any, __: Any, home: nn.Parameter) -> None:
+    layer.weight = home
 
 
 def compile_blocks(dit: DiT) -> None:

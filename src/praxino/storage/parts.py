@@ -1,6 +1,7 @@
 """A model as its parts, each of which may still be on disk: what a pipeline runs."""
 
 import copy
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -129,6 +130,15 @@ def in_memory(bundle: Bundle) -> Model:
     """A bundle as a `Model`."""
     vae, dit, text = InMemory(bundle.vae), InMemory(bundle.dit), InMemory(bundle.text)
     return Model(bundle.config, vae, dit, text, bundle.text, bundle.digest)
+
+
+def layers(network: nn.Module) -> dict[str, nn.Linear]:
+    """The products in the blocks of a transformer, by name: nearly all of its weights."""
+    return {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear) and re.search(r"\bblocks?\.\d", name)
+    }
 
 
 def fill(network: nn.Module, tensors: dict[str, Tensor], dtype: torch.dtype, source: str) -> None:

@@ -6,7 +6,6 @@ products are still computed in the type that was asked for, from weights that ar
 
 import copy
 import importlib.util
-import re
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
@@ -15,7 +14,7 @@ from torch import nn
 
 from praxino.errors import InputError
 from praxino.log import hushed
-from praxino.storage.parts import InMemory, Model, Part
+from praxino.storage.parts import InMemory, Model, Part, layers
 
 M = TypeVar("M")
 Kind = Literal["int8", "fp8"]
@@ -57,15 +56,6 @@ class Quantised(Generic[M]):
             rounded = set(layers(network).values())
             quantize_(network, recipe, filter_fn=lambda module, name: module in rounded)
         return network
-
-
-def layers(network: nn.Module) -> dict[str, nn.Linear]:
-    """The layers of a network that are rounded, by name."""
-    return {
-        name: module
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Linear) and re.search(r"\bblocks?\.\d", name)
-    }
 
 
 def quantised(model: Model, kind: Kind) -> Model:
