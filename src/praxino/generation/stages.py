@@ -56,7 +56,7 @@ class Stages:
             network = part.load(dtype)
             assert isinstance(network, nn.Module)
             network = visit(network, self.device) if visiting else network.to(self.device)
-            if self.compiled and isinstance(network, DiT):
+            if self.compiled and not visiting and isinstance(network, DiT):  # products that move cannot be compiled
                 compile_blocks(network)
         if self.keep:
             self._kept[id(part), dtype] = network
