@@ -117,6 +117,7 @@ def eight_bits(layers: int, rounds: int) -> None:
 
 def tokens(rounds: int) -> None:
     """One layer of the 1.3B shape in bfloat16 by tokens: seconds, the share of the speed of a large product, memory."""
+    return_large_buffers()  # or what is freed would hide what is taken
     size = 4096
     a, b = (torch.randn(size, size, dtype=torch.bfloat16) for _ in range(2))
     peak_rate = 2 * size**3 / medians({"product": lambda: a @ b}, rounds)["product"]
