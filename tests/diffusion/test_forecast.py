@@ -51,6 +51,16 @@ def test_a_smaller_tolerance_is_nearer_and_asks_more():
     assert asked[0] < asked[1] < asked[2] < 60
 
 
+def test_after_a_gap_it_begins_anew():
+    """Outside an interval of guidance a network is asked, inside it another one."""
+    network = Counted(lambda x, t: torch.stack([t * 5, t * 2]).cos() + 2)
+    told = forecast(network, 0.3)
+    times = [t for t in grid(60, 3.0) if not 0.3 < t < 0.7]
+    errors = {float(t): float((told(torch.zeros(2), t) - network.function(None, t)).norm()) for t in times}
+    assert max(errors.values()) < 0.6  # of 2.8
+    assert errors[max(t for t in errors if t <= 0.3)] == 0  # asked at once
+
+
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_runs_on_forecasts(name):
     mean = torch.randn(2, 3, generator=torch.Generator().manual_seed(1))

@@ -10,7 +10,7 @@ from praxino.generation import plan as planner
 from praxino.generation.plan import GIB, Stage
 from praxino.generation.stages import visit
 from praxino.models.dit import DiT, DiTConfig
-from praxino.storage.parts import InMemory, layers
+from praxino.storage.parts import InMemory, products
 from praxino.storage.quantised import Quantised
 
 CONFIG = DiTConfig(width=96, heads=2, layers=2, ffn=128, text_width=16, time_features=16)
@@ -27,10 +27,10 @@ def test_a_network_that_visits_says_the_same(kind):
     plain = (Quantised(part, kind) if kind else part).load(torch.bfloat16)
     visiting = visit(copy.deepcopy(plain), torch.device("cpu"))
     x, t, text = inputs()
-    homes = {name: layer.weight for name, layer in layers(visiting).items()}
+    homes = {name: layer.weight for name, layer in products(visiting).items()}
     for _ in range(2):
         assert torch.equal(visiting(x, t, text), plain(x, t, text))
-        assert all(layer.weight is homes[name] for name, layer in layers(visiting).items())
+        assert all(layer.weight is homes[name] for name, layer in products(visiting).items())
 
 
 class Blocks(nn.Module):
@@ -52,7 +52,7 @@ def test_only_the_product_in_use_is_on_the_device():
     """On a device that holds nothing, but does not mix with others all the same."""
     other = torch.device("meta")
     network = visit(Blocks(), other)
-    large = layers(network)
+    large = products(network)
     assert len(large) == 3
     assert {p.device.type for n, p in network.named_parameters() if n.removesuffix(".weight") not in large} == {"meta"}
     seen = []

@@ -144,3 +144,21 @@ def test_a_context_made_once_serves_every_step():
         for t in (0.1, 0.9):
             times = torch.full((2, 1), t)
             assert torch.equal(model(x, times, context), model(x, times, text))
+
+
+COUNTED = """
+import torch
+from torch._dynamo.testing import CompileCounter
+from praxino.models.dit import DiT, DiTConfig
+count = CompileCounter()
+dit = DiT(DiTConfig(width=24, heads=2, layers=12, ffn=32, text_width=16, time_features=16)).requires_grad_(False)
+for block in dit.blocks:
+    block.compile(backend=count, dynamic=False)
+dit(torch.randn(1, 16, 2, 4, 4), torch.rand(1, 1), dit.context(torch.randn(1, 8, 16), None, torch.ones(8)))
+assert count.frame_count == 1, count.frame_count
+"""
+
+
+def test_all_blocks_share_one_compilation():
+    """torch gives up after eight of one function. In a process of its own: checks of types cannot be compiled."""
+    subprocess.run([sys.executable, "-c", COUNTED], check=True)

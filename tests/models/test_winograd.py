@@ -29,12 +29,25 @@ def test_a_layer_is_the_same_with_and_without(monkeypatch):
     with torch.no_grad():
         made = layer(clip, Memory())
         memory = Memory()
-        parts = torch.cat([layer(part, memory) for part in clip.split([1, 2, 2], dim=2)], dim=2)
+        parts = torch.cat([layer(part, memory) for part in clip.split([3, 1, 1], dim=2)], dim=2)
         monkeypatch.setattr(winograd, "pays", lambda weight, pixels: False)
         direct = layer(clip, Memory())
     torch.testing.assert_close(made, direct, atol=3e-3, rtol=1e-3)  # what is remembered has 11 bits
     torch.testing.assert_close(parts, made, atol=1e-6, rtol=1e-6)
     assert made.shape == direct.shape
+
+
+@pytest.mark.parametrize("size", [8, 16])
+def test_small_frames_come_in_chunks_of_any_length(size):
+    """On both sides of where it begins to pay; a layer goes one way or the other for a whole film."""
+    layer, clip = CausalConv3d(64, 64, (3, 3, 3)), torch.randn(1, 64, 7, size, size)
+    with torch.no_grad():
+        ends = []
+        for lengths in ([7], [4, 1, 2], [1, 6]):
+            memory = Memory()
+            ends.append(torch.cat([layer(part, memory) for part in clip.split(lengths, dim=2)], dim=2))
+    for end in ends[1:]:
+        torch.testing.assert_close(end, ends[0], atol=2e-5, rtol=1e-4)
 
 
 def test_films_and_latents_of_a_wide_autoencoder_are_equal_within_a_thousandth(monkeypatch):

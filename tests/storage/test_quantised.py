@@ -10,7 +10,7 @@ import praxino
 import tiny_wan
 from praxino.errors import InputError
 from praxino.models.dit import DiT, DiTConfig
-from praxino.storage.parts import InMemory, layers
+from praxino.storage.parts import InMemory, products
 from praxino.storage.quantised import Quantised
 
 CONFIG = DiTConfig(width=256, heads=4, layers=2, ffn=512, text_width=32)
@@ -32,7 +32,7 @@ def test_nearly_the_same_in_half_the_memory(part, kind, most):
     found = rounded(*inputs).float()
     assert 1e-4 < (found - exact).norm() / exact.norm() < most
     assert torch.equal(part.network(*inputs), exact)  # the network itself is as it was
-    names = {name for name, _ in layers(part.network).items()}
+    names = {name for name, _ in products(part.network).items()}
     assert len(names) == 20
     for name, module in rounded.named_modules():
         if isinstance(module, torch.nn.Linear):

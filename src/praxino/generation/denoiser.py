@@ -48,7 +48,7 @@ def told(t: Tensor, ticks: int) -> Tensor:
     return (t.clamp(max=1 - 1e-6) * ticks).floor() / ticks if ticks else t
 
 
-def merged(text: Tensor) -> tuple[Tensor, Tensor]:
+def merged(text: Tensor) -> tuple[Tensor, Tensor | None]:
     """The zeros after all sentences as two tokens: the text (B, L', D), and how many each token stands for (L',).
 
     Wan attends to them, hundreds at a time; equal keys and values can be one with a larger share. It takes two, as the
@@ -58,7 +58,7 @@ def merged(text: Tensor) -> tuple[Tensor, Tensor]:
     used = int((text != 0).any(-1).any(0).nonzero().max()) + 1 if bool(text.any()) else 0
     rest = length - used
     if rest <= 2:
-        return text, text.new_ones(length, dtype=torch.float32)
+        return text, None
     first = torch.tensor(math.log(rest) * (1 - 2**-7)).to(torch.bfloat16).float().exp()
     counts = torch.cat([torch.ones(used), first[None], rest - first[None]])
     return text[:, : used + 2], counts.to(text.device)

@@ -140,6 +140,8 @@ class Pipeline:
         self.device = device
         self.precision = dtype if dtype != "auto" else fast_dtype(device, keep)
         self.dtype, self.kind = DTYPES[self.precision]
+        if self.kind == "fp8" and device.type == "mps":
+            raise InputError("mps has no floating point of eight bits", "--dtype int8")
         self.stages = Stages(device, keep, compiled)
         self._adapted: dict[tuple[str, ...], Model] = {}
 

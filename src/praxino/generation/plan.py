@@ -28,7 +28,7 @@ from praxino.generation.stages import decoded, exact_and_fast, overlap, reading_
 from praxino.models.dit import DiT
 from praxino.models.tiles import corners
 from praxino.models.vae import VAE
-from praxino.storage.parts import Model, Part, fill, layers
+from praxino.storage.parts import Model, Part, fill, products
 from praxino.storage.quantised import Quantised
 
 GIB: Final = 2**30
@@ -103,7 +103,7 @@ class Plan:
             raise InputError(
                 f"{stage.name} needs {stage.bytes / GIB:.1f} GiB ({stage.weights / GIB:.1f} of weights, "
                 f"{stage.working / GIB:.1f} to work), and {self.free / GIB:.1f} GiB are free",
-                "a smaller or shorter film, --dtype bfloat16, or a smaller model",
+                "a smaller or shorter film, --dtype bfloat16 or int8, or a smaller model",
             )
         return self
 
@@ -142,7 +142,11 @@ def plan(model: Model, request: Request, device: torch.device, dtype: torch.dtyp
         stages.append(_pictures(model, request, rate))
     stages.append(_denoise(model, request, dtype, rate))
     if device.type != "cpu":
-        stages = [stage.visited() if stage.bytes > free * (1 - RESERVE) else stage for stage in stages]
+        host = free_memory(torch.device("cpu")) * (1 - RESERVE)
+        stages = [
+            stage.visited() if stage.bytes > free * (1 - RESERVE) and stage.products[0] < host else stage
+            for stage in stages
+        ]
     for tile in TILES:
         found = Plan((*stages, _decode(model, request, rate, tile)), free, tile)
         if found.stages[-1].bytes <= free * (1 - RESERVE):
@@ -188,7 +192,7 @@ def _denoise(model: Model, request: Request, dtype: torch.dtype, rate: dict[torc
         tokens = shape.frames * shape.height * shape.width // (config.patch[1] * config.patch[2])
         rows = 2 if guided and tokens <= TOGETHER else 1
         weights -= _rounded(model.dit, dit, dtype)
-        products = _products(model.dit, dit, dtype)
+        sizes = _products(model.dit, dit, dtype)
         with Meter() as meter:
             references = torch.empty(2, config.image_places or 257, config.image_width) if config.image_width else None
             length = getattr(model.vocabulary, "length", 64)
@@ -202,13 +206,13 @@ def _denoise(model: Model, request: Request, dtype: torch.dtype, rate: dict[torc
             del kept
     calls = request.steps * (2 if guided and rows == 1 else 1) * (2 if request.sampler == "heun" else 1)
     stage = _stage("denoise", dtype, weights, meter.peak, before + step * calls, rate)
-    return replace(stage, products=products)
+    return replace(stage, products=sizes)
 
 
 def _products(part: Part[Any], network: nn.Module, dtype: torch.dtype) -> tuple[int, int]:
     """Bytes of all products in the blocks, and of the largest."""
     width = 1 if isinstance(part, Quantised) else dtype.itemsize
-    sizes = [width * layer.weight.numel() for layer in layers(network).values()]
+    sizes = [width * layer.weight.numel() for layer in products(network).values()]
     return sum(sizes), max(sizes, default=0)
 
 
@@ -218,11 +222,11 @@ def _rounded(part: Part[Any], network: nn.Module, dtype: torch.dtype) -> int:
         return 0
     copies = {"int8": dtype.itemsize, "fp8": 2 * torch.float32.itemsize + dtype.itemsize}[part.kind]
     widened: list[Tensor] = []
-    for layer in layers(network).values():
+    for layer in products(network).values():
         size = copies * layer.weight.numel()
         layer.register_forward_pre_hook(lambda *_, size=size: widened.append(torch.empty(size, dtype=torch.uint8)))
         layer.register_forward_hook(lambda *_: widened.clear())
-    return sum(layer.weight.numel() for layer in layers(network).values()) * (dtype.itemsize - 1)
+    return sum(layer.weight.numel() for layer in products(network).values()) * (dtype.itemsize - 1)
 
 
 def _decode(model: Model, request: Request, rate: dict[torch.dtype, float], tile: int | None) -> Stage:

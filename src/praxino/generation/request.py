@@ -103,6 +103,8 @@ def complete(
         _check_text(name, given.get(name, ""), empty=name == "negative")
     if (sampler := str(given.get("sampler", model.sampler))) not in SAMPLERS:
         raise UnknownNameError("sampler", sampler, SAMPLERS)
+    if given.get("guidance_low") is not None and model.boundary is None:
+        raise InputError(f"guidance_low={given['guidance_low']}: this model has no second expert", "leave it out")
     hints = {name: f"the model's own choice is {value}" for name, value in defaults.items()}
     request = _checked({**defaults, **given}, hints)
     request.shape.check(compression, patch)

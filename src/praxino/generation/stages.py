@@ -1,11 +1,13 @@
 """Networks enter the device for as long as a stage of the work lasts, and leave it with their memory."""
 
+import copy
 import ctypes
 import functools
 import gc
 import importlib.util
 import math
 import os
+import shlex
 import shutil
 import sys
 import warnings
@@ -19,7 +21,7 @@ from torch import Tensor, nn
 from praxino.errors import InputError
 from praxino.models.dit import DiT
 from praxino.models.vae import VAE
-from praxino.storage.parts import Part, layers
+from praxino.storage.parts import Part, products
 
 M = TypeVar("M")
 
@@ -44,22 +46,26 @@ class Stages:
         self.device = device
         self.keep = keep
         self.compiled = compiled
-        self._kept: dict[tuple[int, torch.dtype], Any] = {}
+        self._kept: dict[tuple[int, torch.dtype, bool], Any] = {}
         if not keep:
             return_large_buffers()
 
     @contextmanager
     def on(self, part: Part[M], dtype: torch.dtype, visiting: bool = False) -> Iterator[M]:
         """The network of ``part``, on the device while the block lasts; ``visiting`` as in `visit`."""
-        network: Any = self._kept.get((id(part), dtype))
+        network: Any = self._kept.get((id(part), dtype, visiting))
         if network is None:
             network = part.load(dtype)
             assert isinstance(network, nn.Module)
-            network = visit(network, self.device) if visiting else network.to(self.device)
+            network = (
+                visit(copy.deepcopy(network) if self.keep else network, self.device)
+                if visiting
+                else network.to(self.device)
+            )
             if self.compiled and not visiting and isinstance(network, DiT):  # products that move cannot be compiled
                 compile_blocks(network)
         if self.keep:
-            self._kept[id(part), dtype] = network
+            self._kept[id(part), dtype, visiting] = network
         try:
             yield network
         finally:
@@ -69,9 +75,11 @@ class Stages:
 
 
 def visit(network: nn.Module, device: torch.device) -> nn.Module:
-    """Move a network to the device but for the products of its blocks: their weights stay in host memory, and each is
-    on the device only while it is used."""
-    large = set(layers(network).values())
+    """Move a network to the device but for the products of its blocks; changes the network itself.
+
+    Their weights stay in host memory, and each is on the device only while it is used.
+    """
+    large = set(products(network).values())
     for module in network.modules():
         for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
             if tensor is not None and not (module in large and name == "weight"):
@@ -105,7 +113,8 @@ def check_compiler(device: torch.device) -> None:
     """Raise `InputError` where there is nothing to compile with."""
     if device.type == "cuda" and importlib.util.find_spec("triton") is None:
         raise InputError("--compile needs the library triton", "leave it out; or pip install triton")
-    if device.type == "cpu" and not any(shutil.which(name) for name in (os.environ.get("CXX") or "g++", "clang++")):
+    own = shlex.split(os.environ.get("CXX", ""))[:1]
+    if not any(shutil.which(name) for name in (*own, "g++", "clang++")):
         raise InputError("--compile needs a C++ compiler", "leave it out; or install g++")
 
 

@@ -57,7 +57,7 @@ class CausalConv3d(nn.Conv3d):
         if not on_cpu_without_gradient(x):
             return super().forward(memory.extend(self, x, past))
         x = x.contiguous(memory_format=torch.channels_last_3d)  # what convolutions are fastest with
-        if len(x) == 1 and winograd.pays(self.weight, x[0, 0].numel()):
+        if len(x) == 1 and winograd.pays(self.weight, x[0, 0, 0].numel()):
             return self._with_fewer_products(x, memory)
         if past and x.shape[2] == 1:
             return self._one(memory.push(self, x, past))

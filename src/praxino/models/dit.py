@@ -187,11 +187,13 @@ class Block(nn.Module):
         self.up = nn.Linear(config.width, config.ffn)
         self.down = nn.Linear(config.ffn, config.width)
 
-    def forward(self, x: Tensor, time: Tensor, context: Context, layout: "TokenLayout", layer: int) -> Tensor:
+    def forward(
+        self, x: Tensor, time: Tensor, memories: list[Memory], bias: Tensor | None, layout: "TokenLayout", layer: int
+    ) -> Tensor:
         shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation.float() + time.float()).unbind(2)  # (B, G, D)
         h = modulate(_norm(self.norm1, x), shift1, scale1).to(x.dtype)
         x = gated(x, self.attention(h, layout.rotation, layout.grid, layer, layout.pattern, layout.mask), gate1)
-        x = x + self.cross(_norm(self.norm2, x).to(x.dtype), context.layers[layer], context.bias)
+        x = x + self.cross(_norm(self.norm2, x).to(x.dtype), memories, bias)
         h = modulate(_norm(self.norm3, x), shift2, scale2).to(x.dtype)
         return gated(x, self.down(F.gelu(self.up(h), approximate="tanh")), gate2)  # (B, N, D)
 
@@ -331,8 +333,8 @@ class DiT(nn.Module):
             features = sinusoid(t * 1000, self.config.time_features).to(self.time_projection.weight.dtype)
             time = self.time_embedding(features)  # (B, G, D)
             steps = self.time_projection(F.silu(time)).unflatten(2, (6, -1))  # (B, G, 6, D)
-        for layer, block in enumerate(self.blocks):
-            tokens = block(tokens, steps, context, layout, layer)
+        for layer, (block, memories) in enumerate(zip(self.blocks, context.layers, strict=True)):
+            tokens = block(tokens, steps, memories, context.bias, layout, layer)
         shift, scale = (self.modulation.float() + time.float().unsqueeze(2)).unbind(2)  # (B, G, D)
         out = self.head(modulate(_norm(self.norm, tokens), shift, scale).to(tokens.dtype))  # (B, N, p q r C)
         return unpatchify(out, grid, patch)

@@ -51,7 +51,10 @@ OUTPUT = (
 
 
 def pays(weight: Tensor, pixels: int) -> bool:
-    """Whether so many pixels at a time are computed faster this way, weights mapped anew: measured on two cores."""
+    """Whether frames of so many pixels are computed faster this way, weights mapped anew: measured on two cores.
+
+    It must not depend on how many frames come at a time, as what is remembered of them is of another type then.
+    """
     outputs, inputs, *taps = weight.shape
     wide = min(inputs, outputs) >= 64 and taps == [3, 3, 3]
     return wide and weight.dtype == torch.float32 and pixels >= 2 * max(inputs, outputs)

@@ -132,7 +132,7 @@ def in_memory(bundle: Bundle) -> Model:
     return Model(bundle.config, vae, dit, text, bundle.text, bundle.digest)
 
 
-def layers(network: nn.Module) -> dict[str, nn.Linear]:
+def products(network: nn.Module) -> dict[str, nn.Linear]:
     """The products in the blocks of a transformer, by name: nearly all of its weights."""
     return {
         name: module

@@ -14,7 +14,7 @@ from torch import nn
 
 from praxino.errors import InputError
 from praxino.log import hushed
-from praxino.storage.parts import InMemory, Model, Part, layers
+from praxino.storage.parts import InMemory, Model, Part, products
 
 M = TypeVar("M")
 Kind = Literal["int8", "fp8"]
@@ -53,7 +53,7 @@ class Quantised(Generic[M]):
             from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig, quantize_
 
             recipe = {"int8": Int8WeightOnlyConfig, "fp8": Float8WeightOnlyConfig}[self.kind]()
-            rounded = set(layers(network).values())
+            rounded = set(products(network).values())
             quantize_(network, recipe, filter_fn=lambda module, name: module in rounded)
         return network
 
