@@ -79,9 +79,9 @@ def test_networks_leave_after_their_stage(t2v):
     loaded = []
     plain = ours.stages.on
 
-    def watched(part, dtype):
+    def watched(part, dtype, visiting=False):
         loaded.append(type(part.build()).__name__)
-        return plain(part, dtype)
+        return plain(part, dtype, visiting)
 
     ours.stages.on = watched
     ours.generate("a cat", **SMALL)
