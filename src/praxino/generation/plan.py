@@ -165,7 +165,7 @@ def _text(model: Model, dtype: torch.dtype, rate: dict[torch.dtype, float]) -> S
     length = min(getattr(model.vocabulary, "length", 64), 512)
     widest = max((p.shape[0] for p in network.parameters() if p.dim() == 2 and p.shape[0] < 2**16), default=1)
     flops = 2.0 * 2 * layers * length
-    weights = numbers * dtype.itemsize - _rounded(part, network, dtype)
+    weights = numbers * dtype.itemsize - _saved(part, network, dtype)
     stage = _stage("text", dtype, weights, 8 * 2 * length * widest * dtype.itemsize, flops, rate)
     return replace(stage, products=_products(part, network, dtype))
 
@@ -191,7 +191,8 @@ def _denoise(model: Model, request: Request, dtype: torch.dtype, rate: dict[torc
         config = dit.config
         tokens = shape.frames * shape.height * shape.width // (config.patch[1] * config.patch[2])
         rows = 2 if guided and tokens <= TOGETHER else 1
-        weights -= _rounded(model.dit, dit, dtype)
+        weights -= _saved(model.dit, dit, dtype)
+        _widen(model.dit, dit, dtype)
         sizes = _products(model.dit, dit, dtype)
         with Meter() as meter:
             references = torch.empty(2, config.image_places or 257, config.image_width) if config.image_width else None
@@ -216,17 +217,21 @@ def _products(part: Part[Any], network: nn.Module, dtype: torch.dtype) -> tuple[
     return sum(sizes), max(sizes, default=0)
 
 
-def _rounded(part: Part[Any], network: nn.Module, dtype: torch.dtype) -> int:
-    """Bytes that weights of eight bits save; from then on the network's layers widen theirs while they are used."""
+def _saved(part: Part[Any], network: nn.Module, dtype: torch.dtype) -> int:
+    """Bytes that weights of eight bits save."""
+    return _products(part, network, dtype)[0] * (dtype.itemsize - 1) if isinstance(part, Quantised) else 0
+
+
+def _widen(part: Part[Any], network: nn.Module, dtype: torch.dtype) -> None:
+    """Let products with weights of eight bits take the memory of wider ones while they are used."""
     if not isinstance(part, Quantised):
-        return 0
+        return
     copies = {"int8": dtype.itemsize, "fp8": 2 * torch.float32.itemsize + dtype.itemsize}[part.kind]
     widened: list[Tensor] = []
     for layer in products(network).values():
         size = copies * layer.weight.numel()
         layer.register_forward_pre_hook(lambda *_, size=size: widened.append(torch.empty(size, dtype=torch.uint8)))
         layer.register_forward_hook(lambda *_: widened.clear())
-    return sum(layer.weight.numel() for layer in products(network).values()) * (dtype.itemsize - 1)
 
 
 def _decode(model: Model, request: Request, rate: dict[torch.dtype, float], tile: int | None) -> Stage:

@@ -9,21 +9,19 @@ A change is folded into the weights when they are read, so that a network costs 
 to the bit without it.
 """
 
-import copy
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import torch
 from torch import Tensor
 
 from praxino.errors import CheckpointError, InputError
 from praxino.models.dit import DiT
 from praxino.storage.convert import foreign_names
-from praxino.storage.parts import InMemory, Model, Part
+from praxino.storage.parts import Changed, Model, Part
 from praxino.storage.weights import Weights, open_weights
 
 PREFIXES: Final = ("base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.", "lora_unet_", "")
@@ -187,27 +185,12 @@ def _check(file: Path, name: str, shape: tuple[int, ...], own: Mapping[str, tupl
 
 
 @dataclass(frozen=True)
-class Adapted:
+class Adapted(Changed[DiT]):
     """A denoiser with changes folded in; a `Part`."""
 
-    base: Part[DiT]
     loras: tuple[tuple[LoRA, float], ...]
 
-    @property
-    def config(self) -> Any:
-        return self.base.config
-
-    @property
-    def stored(self) -> torch.dtype:
-        return self.base.stored
-
-    def build(self) -> DiT:
-        return self.base.build()
-
-    def load(self, dtype: torch.dtype) -> DiT:
-        network = self.base.load(dtype)
-        if isinstance(self.base, InMemory):
-            network = copy.deepcopy(network)  # others use that one
+    def change(self, network: DiT) -> None:
         tensors = network.state_dict()
         changed: dict[str, Tensor] = {}
         for lora, scale in self.loras:
@@ -216,7 +199,7 @@ class Adapted:
                 changed[name] = before + scale * change.reshape(before.shape)
         kept = {name: tensor.to(tensors[name].dtype) for name, tensor in changed.items()}
         network.load_state_dict(kept, strict=False, assign=True)
-        return network.eval().requires_grad_(False)
+        network.eval().requires_grad_(False)
 
 
 def adapted(model: Model, wanted: Sequence[Wanted]) -> Model:

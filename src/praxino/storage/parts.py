@@ -103,6 +103,34 @@ class InMemory(Generic[M]):
 
 
 @dataclass(frozen=True)
+class Changed(Generic[M]):
+    """A part around a part: the same network, changed when it is loaded; a subclass says how."""
+
+    base: Part[M]
+
+    @property
+    def config(self) -> Any:
+        return self.base.config
+
+    @property
+    def stored(self) -> torch.dtype:
+        return self.base.stored
+
+    def build(self) -> M:
+        return self.base.build()
+
+    def load(self, dtype: torch.dtype) -> M:
+        network = self.base.load(dtype)
+        if isinstance(self.base, InMemory) and network is self.base.network:
+            network = copy.deepcopy(network)  # others use that one
+        self.change(network)
+        return network
+
+    def change(self, network: M) -> None:
+        raise AssertionError("abstract")
+
+
+@dataclass(frozen=True)
 class Model:
     """What a pipeline runs.
 
