@@ -9,7 +9,7 @@ demo: $(VENV)/.core
 	$(BIN)/praxino generate "a golden dog plays fetch with a red ball in a sunlit park" -o demo.mp4
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not gpu"
 
 test-all: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m "not gpu"

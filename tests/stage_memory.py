@@ -47,10 +47,10 @@ class Unread:
         with torch.device("meta"):
             return self.kind(self.config)
 
-    def load(self, dtype):
+    def load(self, dtype, change=None):
         network = self.build()
         stored = {n: torch.full(t.shape, 0.01, dtype=dtype) for n, t in network.state_dict().items()}
-        fill(network, stored, dtype, "random")
+        fill(network, stored, dtype, "random", change)
         return network
 
 

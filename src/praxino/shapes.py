@@ -1,5 +1,6 @@
 """Arithmetic of shapes: how a clip, its latent and its tokens follow from one another. Nowhere else."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,6 +57,15 @@ class VideoShape:
             self.height // compression.height,
             self.width // compression.width,
         )
+
+    def in_proportion(
+        self, picture: tuple[int, int], compression: Compression, patch: tuple[int, int, int]
+    ) -> "VideoShape":
+        """The shape with the proportions of a picture (height, width) and about as many pixels that can be made."""
+        stretch = math.sqrt(self.height * self.width / math.prod(picture))
+        units = compression.height * patch[1], compression.width * patch[2]
+        height, width = (max(1, round(n * stretch / unit)) * unit for n, unit in zip(picture, units, strict=True))
+        return VideoShape(self.frames, height, width)
 
     def check(self, compression: Compression, patch: tuple[int, int, int] = (1, 1, 1)) -> "VideoShape":
         """Return self if a model of this compression and patch can make it.

@@ -146,3 +146,16 @@ def test_sentences_too_long_are_said_not_cut(t2v):
     ours = praxino.load(t2v, device="cpu")
     with pytest.raises(InputError, match="tokens: at most 512"):
         ours.request("x y " * 400, **SMALL)
+
+
+def test_a_film_from_a_picture_has_its_proportions(wan_folder, pictures, tmp_path, caplog):
+    ours = praxino.load(wan_folder("i2v"), device="cpu")
+    usual, unit = ours.model.config, 16
+    Image.fromarray(np.zeros((90, 60, 3), np.uint8)).save(tmp_path / "tall.png")
+    tall = ours.request("a cat", frames=5, image=str(tmp_path / "tall.png"))
+    assert tall.height / tall.width == pytest.approx(1.5, rel=0.06)
+    assert tall.height * tall.width == pytest.approx(usual.height * usual.width, rel=0.06)
+    assert tall.height % unit == tall.width % unit == 0
+    assert f"a film of {tall.width}x{tall.height}, after the picture" in caplog.text
+    asked = ours.request("a cat", frames=5, image=str(tmp_path / "tall.png"), height=64, width=96)
+    assert (asked.height, asked.width) == (64, 96)

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from praxino.errors import CheckpointError, InputError
 from praxino.models.dit import DiT, DiTConfig
-from praxino.storage import lora
+from praxino.storage import lora, wan
 from praxino.storage.convert import foreign_names
 from praxino.storage.parts import InMemory
 
@@ -60,11 +60,15 @@ def _file(tmp_path, network, pairs, dialect):
     return path
 
 
+def _changes(found):
+    return {name: sum(found.changes(name)) for name in found.pairs.keys() | found.differences.keys()}
+
+
 @pytest.mark.parametrize("dialect", ["diffusers", "ComfyUI", "kohya", "DiffSynth"])
 def test_every_dialect_means_the_same_change(tmp_path, network, pairs, dialect):
     found = lora.read(_file(tmp_path, network, pairs, dialect), network)
     assert (found.dialect, found.rank) == (dialect, RANK)
-    changes = dict(found.changes())
+    changes = _changes(found)
     assert changes.keys() == {f"{module}.weight" for module in pairs}
     for module, (down, up) in pairs.items():
         torch.testing.assert_close(changes[f"{module}.weight"], up @ down * (ALPHA / RANK))
@@ -82,7 +86,7 @@ def test_names_are_those_that_the_reference_makes_of_them(tmp_path, pairs, netwo
 
     theirs = convert(load_file(_file(tmp_path, network, pairs, dialect)))
     names = foreign_names(network)
-    ours = dict(lora.read(_file(tmp_path, network, pairs, dialect), network).changes())
+    ours = _changes(lora.read(_file(tmp_path, network, pairs, dialect), network))
     for own, change in ours.items():
         stem = "transformer." + names[own].removesuffix(".weight")
         if ".add_" in stem:
@@ -115,7 +119,7 @@ def test_differences_of_whole_tensors(tmp_path, network):
         "diffusion_model.blocks.1.self_attn.q.diff_b": torch.full((48,), 2.0),
     }
     save_file(tensors, tmp_path / "x.safetensors")
-    found = dict(lora.read(tmp_path / "x.safetensors", network).changes())
+    found = _changes(lora.read(tmp_path / "x.safetensors", network))
     assert {name: float(change.mean()) for name, change in found.items()} == {
         "blocks.0.norm2.weight": 0.5,
         "blocks.0.up.bias": 0.25,
@@ -158,3 +162,48 @@ def test_what_is_asked_for(text, file, scale, expert):
     assert (str(wanted.file), wanted.scale, wanted.expert) == (file, scale, expert)
     with pytest.raises(InputError, match="scale"):
         lora.Wanted.parsed("a:11")
+
+
+def _trained(folder, part, alpha, seed):
+    """A network of the reference that PEFT has changed."""
+    from diffusers import WanTransformer3DModel
+    from peft import LoraConfig
+
+    theirs = WanTransformer3DModel.from_pretrained(folder / part)
+    targets = r".*(attn[12]\.(to_[qkv]|to_out\.0|add_k_proj)|ffn\.net\.2)"
+    theirs.add_adapter(LoraConfig(r=4, lora_alpha=alpha, target_modules=targets))
+    torch.manual_seed(seed)
+    for name, parameter in theirs.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    return theirs.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("kind", ["t2v", "i2v", "t2v-a14b"])
+def test_parity_with_peft(tmp_path, wan_folder, kind):
+    """What PEFT trains and the reference's pipeline saves changes our networks as it changes theirs."""
+    peft = pytest.importorskip("peft")
+    from diffusers import WanPipeline
+
+    experts = {"high": "transformer", "low": "transformer_2"} if kind == "t2v-a14b" else {"": "transformer"}
+    trained, wanted = [], []
+    for number, (expert, part) in enumerate(experts.items()):
+        trained.append(theirs := _trained(wan_folder(kind), part, alpha=12 - 6 * number, seed=number))
+        WanPipeline.save_lora_weights(
+            tmp_path / part, peft.get_peft_model_state_dict(theirs),
+            transformer_lora_adapter_metadata=theirs.peft_config["default"].to_dict(),
+        )  # fmt: skip
+        wanted.append(lora.Wanted(next((tmp_path / part).glob("*.safetensors")), expert=expert))
+    changed = lora.adapted(wan.read(wan_folder(kind), kind), wanted)
+    for part, theirs in zip((changed.dit, changed.low), trained, strict=False):
+        config = part.config
+        x, text = torch.randn(1, config.channels, 3, 8, 8), torch.randn(1, 512, config.text_width)
+        tokens = torch.randn(1, 5, config.image_width) if config.image_width else None
+        eye = {"encoder_hidden_states_image": tokens} if tokens is not None else {}
+        said = theirs(x, torch.tensor([500.0]), text, return_dict=False, **eye)[0]
+        found, before = (
+            network(x, torch.full((1, 1), 0.5), network.context(text, tokens))
+            for network in (part.load(torch.float32), part.base.load(torch.float32))
+        )
+        torch.testing.assert_close(found, said, rtol=1e-3, atol=1e-4)
+        assert (before - said).norm() > 0.05 * said.norm()

@@ -10,7 +10,7 @@ import praxino
 import tiny_wan
 from praxino.errors import InputError
 from praxino.models.dit import DiT, DiTConfig
-from praxino.storage.parts import InMemory, products
+from praxino.storage.parts import Changed, InMemory, products
 from praxino.storage.quantised import Quantised
 
 CONFIG = DiTConfig(width=256, heads=4, layers=2, ffn=512, text_width=32)
@@ -50,14 +50,13 @@ def test_a_film_of_rounded_weights_is_nearly_the_same_film(wan_folder):
 
 
 def test_changes_are_folded_in_before_weights_are_rounded(part):
-    class Changed(InMemory):
-        def load(self, dtype):
-            network = super().load(dtype)
-            network.blocks[0].up.weight.mul_(3)
-            return network
+    class Tripled(Changed):
+        def change(self, name, layer):
+            if name == "blocks.0.up":
+                layer.weight.mul_(3)
 
     inputs = torch.randn(1, 16, 3, 8, 8), torch.full((1, 1), 0.5), torch.randn(1, 8, 32)
-    plain, changed = (Quantised(kind(part.network), "int8").load(torch.bfloat16) for kind in (InMemory, Changed))
+    plain, changed = (Quantised(base, "int8").load(torch.bfloat16) for base in (part, Tripled(part)))
     assert not torch.equal(plain(*inputs), changed(*inputs))
 
 

@@ -155,9 +155,10 @@ class Pipeline:
         **settings
             ``negative`` (str), ``seed`` (0), ``steps``, ``guidance`` (1 is none), ``sampler``, ``frames`` (4k + 1),
             ``height``, ``width`` (pixels) and ``fps``; what is not given is the model's own choice.
-            ``image`` and ``last`` are files whose first pictures the film begins and ends with, ``loras`` as in
-            `adapted`. ``interval``, the times (low, high) that are guided, and ``rescale`` as in `guided`; ``shift`` as
-            in `path.shift`; ``guidance_low`` is that of the second of two experts.
+            ``image`` and ``last`` are files whose first pictures the film begins and ends with; without a size, the
+            film then has the proportions of the first one. ``loras`` as in `adapted`. ``interval``, the times
+            (low, high) that are guided, and ``rescale`` as in `guided`; ``shift`` as in `path.shift`; ``guidance_low``
+            is that of the second of two experts.
 
         Returns
         -------
@@ -181,10 +182,10 @@ class Pipeline:
 
     def request(self, prompt: str, **settings: Unpack[Settings]) -> Request:
         """Check and complete what is asked for, without doing it."""
-        dit = self.model.dit.config
-        request = complete(
-            self.model.config, self.model.vae.config.compression, dit.patch, {"prompt": prompt, **settings}
-        )
+        dit, compression = self.model.dit.config, self.model.vae.config.compression
+        if settings.get("image") and not (settings.get("height") or settings.get("width")):
+            settings |= tasks.size(self.model.config, compression, dit.patch, str(settings["image"]))
+        request = complete(self.model.config, compression, dit.patch, {"prompt": prompt, **settings})
         tasks.check(self.model.config, request, dit.image_places, self.model.vision is not None)
         self.adapted(request.loras)
         for sentence in (request.prompt, request.negative):

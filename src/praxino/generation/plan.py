@@ -89,7 +89,7 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        return self.largest.bytes <= self.free * (1 - RESERVE)
+        return self.largest.bytes <= usable(self.free)
 
     @property
     def visiting(self) -> frozenset[str]:
@@ -142,14 +142,13 @@ def plan(model: Model, request: Request, device: torch.device, dtype: torch.dtyp
         stages.append(_pictures(model, request, rate))
     stages.append(_denoise(model, request, dtype, rate))
     if device.type != "cpu":
-        host = free_memory(torch.device("cpu")) * (1 - RESERVE)
+        host = usable(free_memory(torch.device("cpu")))
         stages = [
-            stage.visited() if stage.bytes > free * (1 - RESERVE) and stage.products[0] < host else stage
-            for stage in stages
+            stage.visited() if stage.bytes > usable(free) and stage.products[0] < host else stage for stage in stages
         ]
     for tile in TILES:
         found = Plan((*stages, _decode(model, request, rate, tile)), free, tile)
-        if found.stages[-1].bytes <= free * (1 - RESERVE):
+        if found.stages[-1].bytes <= usable(free):
             break
     return found
 
@@ -167,7 +166,7 @@ def _text(model: Model, dtype: torch.dtype, rate: dict[torch.dtype, float]) -> S
     flops = 2.0 * 2 * layers * length
     weights = numbers * dtype.itemsize - _saved(part, network, dtype)
     stage = _stage("text", dtype, weights, 8 * 2 * length * widest * dtype.itemsize, flops, rate)
-    return replace(stage, products=_products(part, network, dtype))
+    return _with_products(stage, part, _products(part, network, dtype))
 
 
 def _pictures(model: Model, request: Request, rate: dict[torch.dtype, float]) -> Stage:
@@ -207,7 +206,11 @@ def _denoise(model: Model, request: Request, dtype: torch.dtype, rate: dict[torc
             del kept
     calls = request.steps * (2 if guided and rows == 1 else 1) * (2 if request.sampler == "heun" else 1)
     stage = _stage("denoise", dtype, weights, meter.peak, before + step * calls, rate)
-    return replace(stage, products=sizes)
+    return _with_products(stage, model.dit, sizes)
+
+
+def _with_products(stage: Stage, part: Part[Any], sizes: tuple[int, int]) -> Stage:
+    return replace(stage, products=sizes, dtype=part.kind if isinstance(part, Quantised) else stage.dtype)
 
 
 def _products(part: Part[Any], network: nn.Module, dtype: torch.dtype) -> tuple[int, int]:
@@ -315,6 +318,11 @@ def _flops(operation: Any, arguments: tuple[Any, ...], named: dict[str, Any], ou
         return 4.0 * q.shape[:3].numel() * k.shape[2] * q.shape[3]
     count = flop_registry.get(operation._overloadpacket)
     return float(count(*arguments, **named, out_val=out)) if count is not None else 0.0
+
+
+def usable(free: int) -> float:
+    """Of the free bytes, those that may be planned with."""
+    return free * (1 - RESERVE)
 
 
 def free_memory(device: torch.device) -> int:

@@ -113,9 +113,10 @@ def check_compiler(device: torch.device) -> None:
     """Raise `InputError` where there is nothing to compile with."""
     if device.type == "cuda" and importlib.util.find_spec("triton") is None:
         raise InputError("--compile needs the library triton", "leave it out; or pip install triton")
-    own = shlex.split(os.environ.get("CXX", ""))[:1]
-    if not any(shutil.which(name) for name in (*own, "g++", "clang++")):
-        raise InputError("--compile needs a C++ compiler", "leave it out; or install g++")
+    variable, names = ("CC", ("gcc", "clang")) if device.type == "cuda" else ("CXX", ("g++", "clang++"))
+    own = shlex.split(os.environ.get(variable, ""))[:1]
+    if not any(shutil.which(name) for name in (*own, *names)):
+        raise InputError(f"--compile needs a compiler ({' or '.join(names)})", f"leave it out; or install {names[0]}")
 
 
 def reading_dtype(part: Part[Any], dtype: torch.dtype) -> torch.dtype:
@@ -140,6 +141,8 @@ def give_back() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+        with suppress(AttributeError):  # an older torch
+            torch.accelerator.memory.empty_host_cache()  # where weights waited
     if sys.platform == "linux":
         with suppress(AttributeError):  # a C library other than glibc
             ctypes.CDLL(None).malloc_trim(0)

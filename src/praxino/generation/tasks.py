@@ -12,8 +12,10 @@ from torch import Tensor
 
 from praxino.data.clips import to_tensor
 from praxino.errors import InputError
-from praxino.generation.request import Request
+from praxino.generation.request import Request, Settings
+from praxino.log import logger
 from praxino.models.vae import VAE
+from praxino.shapes import Compression, VideoShape
 from praxino.storage.bundle import BundleConfig
 from praxino.storage.video import read
 
@@ -66,6 +68,17 @@ def check(config: BundleConfig, request: Request, places: int, reads_pictures: b
 def pictures(request: Request) -> list[Picture]:
     """The first frame of each file that the request names: (H, W, 3) each."""
     return [read(Path(path)).frames[0] for path in (request.image, request.last) if path]
+
+
+def size(config: BundleConfig, compression: Compression, patch: tuple[int, int, int], image: str) -> Settings:
+    """A film of the shape of the first picture in a file, with about as many pixels as the model makes by default."""
+    if config.pictures == "none":
+        return {}
+    usual = VideoShape(config.frames, config.height, config.width)
+    found = usual.in_proportion(read(Path(image)).frames[0].shape[:2], compression, patch)
+    if found != usual:
+        logger.warning("note: a film of %dx%d, after the picture (--size asks for another)", found.width, found.height)
+    return {"height": found.height, "width": found.width}
 
 
 def fitted(picture: Picture, height: int, width: int) -> Picture:

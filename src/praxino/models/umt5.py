@@ -56,8 +56,9 @@ class Tokeniser:
 class UMT5(nn.Module):
     """The encoder with its tokeniser."""
 
-    def __init__(self, encoder: nn.Module, tokeniser: Tokeniser) -> None:
+    def __init__(self, encoder: Any, tokeniser: Tokeniser) -> None:
         super().__init__()
+        encoder.encoder.embed_tokens = encoder.shared  # the word vectors once, not once by each of their names
         self.encoder = encoder
         self.tokeniser = tokeniser
 

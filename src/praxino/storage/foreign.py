@@ -167,8 +167,7 @@ def text(place: Path, layout: Layout, vocabulary: Tokeniser) -> OnDisk[UMT5]:
         twice = "encoder.embed_tokens.weight"  # the word vectors, under their second name
         wanted = {name: tuple(t.shape) for name, t in network.encoder.state_dict().items() if name != twice}
         convert.matched({name: weights.entries[file].shape for name, file in names.items()}, wanted, str(place))
-        found = {f"encoder.{name}": weights[file] for name, file in names.items()}
-        return found | {f"encoder.{twice}": found["encoder.shared.weight"]}
+        return {f"encoder.{name}": weights[file] for name, file in names.items()}
 
     return OnDisk(config, weights, lambda: UMT5(transformers.UMT5EncoderModel(config), vocabulary), adapt)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from praxino.errors import CheckpointError, InputError
 from praxino.models.dit import DiT
@@ -73,12 +73,13 @@ class LoRA:
     pairs: Mapping[str, tuple[Tensor, Tensor]]
     differences: Mapping[str, Tensor]
 
-    def changes(self) -> Iterator[tuple[str, Tensor]]:
-        """(our name, what is added to that tensor), in float32."""
-        for name, (down, up) in self.pairs.items():
-            yield name, up.float() @ down.float()
-        for name, difference in self.differences.items():
-            yield name, difference.float()
+    def changes(self, name: str) -> Iterator[Tensor]:
+        """What is added to our tensor of this name, in float32."""
+        if name in self.pairs:
+            down, up = self.pairs[name]
+            yield up.float() @ down.float()
+        if name in self.differences:
+            yield self.differences[name].float()
 
     @property
     def rank(self) -> int:
@@ -190,16 +191,15 @@ class Adapted(Changed[DiT]):
 
     loras: tuple[tuple[LoRA, float], ...]
 
-    def change(self, network: DiT) -> None:
-        tensors = network.state_dict()
-        changed: dict[str, Tensor] = {}
-        for lora, scale in self.loras:
-            for name, change in lora.changes():
-                before = changed[name] if name in changed else tensors[name].float()
-                changed[name] = before + scale * change.reshape(before.shape)
-        kept = {name: tensor.to(tensors[name].dtype) for name, tensor in changed.items()}
-        network.load_state_dict(kept, strict=False, assign=True)
-        network.eval().requires_grad_(False)
+    def change(self, name: str, layer: nn.Module) -> None:
+        for own, parameter in layer.named_parameters(name, recurse=False):
+            changes = [(scale, change) for lora, scale in self.loras for change in lora.changes(own)]
+            if changes:
+                changed = parameter.float()
+                for scale, change in changes:
+                    changed = changed + scale * change.reshape(parameter.shape)
+                kept = nn.Parameter(changed.to(parameter.dtype), requires_grad=False)
+                setattr(layer, own.rpartition(".")[2], kept)
 
 
 def adapted(model: Model, wanted: Sequence[Wanted]) -> Model:

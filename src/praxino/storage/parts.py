@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -15,6 +15,9 @@ from praxino.models.text import TextModel, Vocabulary
 from praxino.models.vae import VAE
 from praxino.storage.bundle import Bundle, BundleConfig
 from praxino.storage.weights import Weights
+
+Change = Callable[[str, nn.Module], None]
+"""What is done with a layer, by its name, as soon as it has its own tensors: no second network is ever whole."""
 
 M = TypeVar("M")
 Made = TypeVar("Made", covariant=True)
@@ -35,8 +38,8 @@ class Part(Protocol[Made]):
     def build(self) -> Made:
         """The network without its weights."""
 
-    def load(self, dtype: torch.dtype) -> Made:
-        """The network on the CPU, in ``dtype`` but for the parts that must stay float32."""
+    def load(self, dtype: torch.dtype, change: Change | None = None) -> Made:
+        """The network on the CPU, in ``dtype`` but for the parts that must stay float32, each layer changed."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,10 @@ class OnDisk(Generic[M]):
         """Raise `CheckpointError` unless the files hold what the network needs; nothing is read but their lists."""
         self.adapt(self.build(), self.weights)
 
-    def load(self, dtype: torch.dtype) -> M:
+    def load(self, dtype: torch.dtype, change: Change | None = None) -> M:
         network = self.build()
         assert isinstance(network, nn.Module)
-        fill(network, self.adapt(network, self.weights), dtype, str(self.weights.source))
+        fill(network, self.adapt(network, self.weights), dtype, str(self.weights.source), change)
         return network
 
 
@@ -92,13 +95,13 @@ class InMemory(Generic[M]):
     def build(self) -> M:
         return self.network
 
-    def load(self, dtype: torch.dtype) -> M:
-        """The network itself in float32, a copy in any other type."""
-        if dtype == torch.float32:
+    def load(self, dtype: torch.dtype, change: Change | None = None) -> M:
+        """The network itself in float32, a copy in any other type or with changes."""
+        if dtype == torch.float32 and change is None:
             return self.network
         assert isinstance(self.network, nn.Module)
         copied = copy.deepcopy(self.network)
-        fill(copied, copied.state_dict(), dtype, "the model")
+        fill(copied, copied.state_dict(), dtype, "the model", change)
         return copied
 
 
@@ -119,14 +122,16 @@ class Changed(Generic[M]):
     def build(self) -> M:
         return self.base.build()
 
-    def load(self, dtype: torch.dtype) -> M:
-        network = self.base.load(dtype)
-        if isinstance(self.base, InMemory) and network is self.base.network:
-            network = copy.deepcopy(network)  # others use that one
-        self.change(network)
-        return network
+    def load(self, dtype: torch.dtype, change: Change | None = None) -> M:
+        def both(name: str, layer: nn.Module) -> None:
+            self.change(name, layer)
+            if change is not None:
+                change(name, layer)
 
-    def change(self, network: M) -> None:
+        return self.base.load(dtype, both)
+
+    def change(self, name: str, layer: nn.Module) -> None:
+        """As `Change`."""
         raise AssertionError("abstract")
 
 
@@ -162,14 +167,17 @@ def in_memory(bundle: Bundle) -> Model:
 
 def products(network: nn.Module) -> dict[str, nn.Linear]:
     """The products in the blocks of a transformer, by name: nearly all of its weights."""
-    return {
-        name: module
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Linear) and re.search(r"\bblocks?\.\d", name)
-    }
+    return {name: layer for name, layer in network.named_modules() if is_product(name, layer)}
 
 
-def fill(network: nn.Module, tensors: dict[str, Tensor], dtype: torch.dtype, source: str) -> None:
+def is_product(name: str, layer: nn.Module) -> bool:
+    """Whether a layer of this name is one of the `products`."""
+    return isinstance(layer, nn.Linear) and re.search(r"\bblocks?\.\d", name) is not None
+
+
+def fill(
+    network: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype, source: str, change: Change | None = None
+) -> None:
     """Give a network without storage its tensors, in ``dtype`` but for a `DiT`'s parts that stay float32."""
     keep = FLOAT32 if isinstance(network, DiT) else ()
 
@@ -180,10 +188,17 @@ def fill(network: nn.Module, tensors: dict[str, Tensor], dtype: torch.dtype, sou
             raise CheckpointError(f"{source}: {name} is {tensor.dtype}: quantised weights are not read", "the bfloat16")
         return tensor.to(torch.float32 if any(part in name for part in keep) else dtype)
 
-    network.load_state_dict({name: cast(name, tensor) for name, tensor in tensors.items()}, assign=True)
-    for module in network.modules():
-        for name, buffer in module.named_buffers(recurse=False):
-            if buffer.is_meta:  # not in any file; in the networks of transformers these count positions
+    for place, layer in network.named_modules():
+        own = f"{place}." if place else ""
+        for name in layer._parameters:
+            if layer._parameters[name] is not None:
+                setattr(layer, name, nn.Parameter(cast(own + name, tensors[own + name]), requires_grad=False))
+        for name, buffer in layer.named_buffers(recurse=False):
+            if own + name in tensors:
+                setattr(layer, name, cast(own + name, tensors[own + name]))
+            elif buffer.is_meta:  # not in any file; in the networks of transformers these count positions
                 assert name == "position_ids", name
-                setattr(module, name, torch.arange(buffer.shape[-1]).expand(buffer.shape))
-    network.eval().requires_grad_(False)
+                setattr(layer, name, torch.arange(buffer.shape[-1]).expand(buffer.shape))
+        if change is not None:
+            change(place, layer)
+    network.eval()

@@ -12,7 +12,7 @@ from torch import nn
 
 from praxino.errors import InputError
 from praxino.log import hushed
-from praxino.storage.parts import Changed, Model, products
+from praxino.storage.parts import Changed, Model, is_product
 
 M = TypeVar("M")
 Kind = Literal["int8", "fp8"]
@@ -20,7 +20,7 @@ Kind = Literal["int8", "fp8"]
 
 @dataclass(frozen=True)
 class Quantised(Changed[M]):
-    """A `Part` whose weights are rounded when it is loaded.
+    """A `Part` whose weights are rounded when it is loaded, layer by layer.
 
     Parameters
     ----------
@@ -30,14 +30,13 @@ class Quantised(Changed[M]):
 
     kind: Kind
 
-    def change(self, network: M) -> None:
-        assert isinstance(network, nn.Module)
-        with hushed():
-            from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig, quantize_
+    def change(self, name: str, layer: nn.Module) -> None:
+        if is_product(name, layer):
+            with hushed():
+                from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig, quantize_
 
             recipe = {"int8": Int8WeightOnlyConfig, "fp8": Float8WeightOnlyConfig}[self.kind]()
-            rounded = set(products(network).values())
-            quantize_(network, recipe, filter_fn=lambda module, name: module in rounded)
+            quantize_(layer, recipe, filter_fn=lambda *_: True)
 
 
 def quantised(model: Model, kind: Kind) -> Model:
