@@ -18,9 +18,22 @@ def test_is_the_direct_convolution(size, known):
         F.conv2d(frame, tap, padding=1)
         for frame, tap in zip(reversed(window), reversed(weight.unbind(2)), strict=False)
     )
-    room, out = Memory().room, torch.empty(*size, 24)
+    room, out = Memory().room, torch.empty(1, *size, 24)
     winograd.convolve(window, winograd.mapped(weight[:, :, -known:], room), bias, out, room)
-    torch.testing.assert_close(out.permute(2, 0, 1)[None], wanted, atol=2e-3, rtol=1e-4)
+    torch.testing.assert_close(out.permute(0, 3, 1, 2), wanted, atol=2e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 14)])
+@pytest.mark.parametrize("known", [3, 4])
+def test_two_frames_are_those_of_one_at_a_time(size, known):
+    weight, bias = torch.randn(24, 16, 3, 3, 3), torch.randn(24)
+    window = [*[None] * (4 - known), *torch.randn(known, 1, 16, *size)]
+    room, out = Memory().room, torch.empty(2, *size, 24)
+    winograd.convolve_two(window, winograd.mapped_for_two(weight, room), bias, out, room)
+    for place, made in enumerate(out.permute(0, 3, 1, 2)):
+        seen = [(frame, tap) for frame, tap in zip(window[place:], weight.unbind(2), strict=False) if frame is not None]
+        wanted = bias.view(1, -1, 1, 1) + sum(F.conv2d(frame, tap, padding=1) for frame, tap in seen)
+        torch.testing.assert_close(made[None], wanted, atol=2e-3, rtol=1e-4)
 
 
 def test_a_layer_is_the_same_with_and_without(monkeypatch):
@@ -33,7 +46,7 @@ def test_a_layer_is_the_same_with_and_without(monkeypatch):
         monkeypatch.setattr(winograd, "pays", lambda weight, pixels: False)
         direct = layer(clip, Memory())
     torch.testing.assert_close(made, direct, atol=3e-3, rtol=1e-3)  # what is remembered has 11 bits
-    torch.testing.assert_close(parts, made, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(parts, made, atol=5e-5, rtol=1e-4)  # other frames are taken two by two
     assert made.shape == direct.shape
 
 
@@ -47,7 +60,7 @@ def test_small_frames_come_in_chunks_of_any_length(size):
             memory = Memory()
             ends.append(torch.cat([layer(part, memory) for part in clip.split(lengths, dim=2)], dim=2))
     for end in ends[1:]:
-        torch.testing.assert_close(end, ends[0], atol=2e-5, rtol=1e-4)
+        torch.testing.assert_close(end, ends[0], atol=5e-5, rtol=1e-4)
 
 
 def test_films_and_latents_of_a_wide_autoencoder_are_equal_within_a_thousandth(monkeypatch):

@@ -1,5 +1,6 @@
 """Convolutions that see no future, and the memory that lets them take a film in chunks of any length."""
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -40,10 +41,18 @@ class Memory:
         return window
 
     def room(self, name: str, size: int) -> Tensor:
-        """As `winograd.Room`; wide layers need much where frames are small, and give it back to the others."""
-        if name not in self._rooms or not size <= len(self._rooms[name]) <= 4 * size:
+        """As `winograd.Room`."""
+        if name not in self._rooms or len(self._rooms[name]) < size:
             self._rooms[name] = torch.empty(size)
         return self._rooms[name][:size]
+
+    def leave(self) -> None:
+        """Free what `room` keeps: frames change their size, and only small ones need large weights."""
+        self._rooms.clear()
+
+
+LARGE = 64 * 64
+"""Positions of a frame from which on frames are convolved one by one."""
 
 
 class CausalConv3d(nn.Conv3d):
@@ -52,15 +61,24 @@ class CausalConv3d(nn.Conv3d):
     def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int, int]) -> None:
         super().__init__(inputs, outputs, kernel, padding=(0, kernel[1] // 2, kernel[2] // 2))
 
-    def forward(self, x: Tensor, memory: Memory) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, x: Tensor, memory: Memory, prepare: Callable[[Tensor], Tensor] = nn.Identity()
+    ) -> Tensor:
+        """The convolution of ``prepare(x)``, a map of every position, which need not be whole in memory for it."""
         past = self.kernel_size[0] - 1
-        if not on_cpu_without_gradient(x):
-            return super().forward(memory.extend(self, x, past))
-        x = x.contiguous(memory_format=torch.channels_last_3d)  # what convolutions are fastest with
-        if len(x) == 1 and winograd.pays(self.weight, x[0, 0, 0].numel()):
-            return self._with_fewer_products(x, memory)
+        quick = on_cpu_without_gradient(x)
+        if quick and len(x) == 1 and winograd.pays(self.weight, x[0, 0, 0].numel()):
+            return self._with_fewer_products(x, memory, prepare)
+        if not quick:
+            return super().forward(memory.extend(self, prepare(x), past))
         if past and x.shape[2] == 1:
-            return self._one(memory.push(self, x, past))
+            return self._one(memory.push(self, prepare(x), past))
+        if past and x[0, 0, 0].numel() >= LARGE:
+            made = x.new_empty(len(x), *x.shape[2:], self.out_channels).permute(0, 4, 1, 2, 3)  # channels last
+            for frame, out in zip(x.split(1, dim=2), made.split(1, dim=2), strict=True):
+                out.copy_(self._one(memory.push(self, prepare(frame), past)))
+            return made
+        x = prepare(x).contiguous(memory_format=torch.channels_last_3d)  # what convolutions are fastest with
         x = memory.extend(self, x, past)
         # torch takes a path that is ten times slower for one small clip, so that oneDNN is asked directly.
         padding = cast(tuple[int, ...], self.padding)
@@ -72,24 +90,41 @@ class CausalConv3d(nn.Conv3d):
         taps = self.weight.unbind(2)[-len(window) :]
         bias, total = self.bias, None
         for frame, tap in zip(reversed(window), reversed(taps), strict=True):
-            made = F.conv2d(frame.squeeze(2), tap, bias, padding=self.padding[1:])
+            made = F.conv2d(
+                frame.squeeze(2).contiguous(memory_format=torch.channels_last), tap, bias, padding=self.padding[1:]
+            )
             bias, total = None, made if total is None else total.add_(made)
         assert total is not None
         return total.unsqueeze(2)
 
-    def _with_fewer_products(self, x: Tensor, memory: Memory) -> Tensor:
-        """The same by `winograd`, frame by frame; what is remembered is half as wide.
+    def _with_fewer_products(self, x: Tensor, memory: Memory, prepare: Callable[[Tensor], Tensor]) -> Tensor:
+        """The same by `winograd`, two frames at a time after the very first one.
 
-        Its frames come out of a norm, so that 11 bits of mantissa change the result by some 1e-4.
+        Frames come out of a norm, and are taken in half precision, 11 bits of mantissa: that changes the result by
+        some 1e-4, and what is remembered takes half the memory.
         """
         assert self.bias is not None
+
+        def frame(number: int) -> Tensor:
+            return prepare(x[:, :, number]).contiguous(memory_format=torch.channels_last).half()
+
+        frames, room = x.shape[2], memory.room
         made = x.new_empty(*x.shape[2:], self.out_channels)  # (T, H, W, C')
-        weights = None
-        for frame, out in zip(x.split(1, dim=2), made, strict=True):
-            window = [*memory.push(self, frame.half(), self.kernel_size[0] - 1)[:-1], frame]
-            if weights is None or weights.shape[1] != len(window) * self.in_channels:
-                weights = winograd.mapped(self.weight[:, :, -len(window) :], memory.room)
-            winograd.convolve([frame.squeeze(2) for frame in window], weights, self.bias, out, memory.room)
+        for_two = None
+        at = 0
+        while at < frames:
+            window = memory.push(self, frame(at), 2)
+            if len(window) > 1 and at + 1 < frames:
+                last = frame(at + 1)
+                memory.push(self, last, 2)
+                for_two = winograd.mapped_for_two(self.weight, room) if for_two is None else for_two
+                four = [*[None] * (3 - len(window)), *window, last]
+                winograd.convolve_two(four, for_two, self.bias, made[at : at + 2], room)
+                at += 2
+            else:
+                weights = winograd.mapped(self.weight[:, :, -len(window) :], room)
+                winograd.convolve(window, weights, self.bias, made[at : at + 1], room)
+                at += 1
         return made.permute(3, 0, 1, 2).unsqueeze(0)
 
 

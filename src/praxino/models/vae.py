@@ -9,6 +9,7 @@ Legend: B batch, C channels, T frames, H height, W width; lower case t, h, w are
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -85,8 +86,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:  # (B, C, T, H, W)
         skip = self.shortcut(x, memory) if self.shortcut is not None else x
-        x = self.conv1(_active(self.norm1, x), memory)
-        x = self.conv2(_active(self.norm2, x), memory)
+        x = self.conv1(x, memory, partial(_active, self.norm1))
+        x = self.conv2(x, memory, partial(_active, self.norm2))
         return skip + x if torch.is_grad_enabled() else x.add_(skip)
 
 
@@ -124,6 +125,7 @@ class Downsample(nn.Module):
         self.time = nn.Conv3d(channels, channels, (3, 1, 1), stride=(2, 1, 1)) if temporal else None
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        memory.leave()
         x = _clip(self.conv(F.pad(_frames(x), (0, 1, 0, 1))), x.shape[0])  # (B, C, T, H/2, W/2)
         if self.time is None:
             return x
@@ -144,6 +146,7 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(channels, outputs, 3, padding=1)
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        memory.leave()
         if self.time is not None:
             if not memory.begins(self):
                 x = self._double(x, memory)
@@ -289,9 +292,9 @@ class Encoder(nn.Module):
         first = memory.begins(self)
         x = self.stem(x, memory)
         for stage in cast(list[DownStage], list(self.stages)):
-            x = torch.cat([stage(part, memory) for part in _portions(x, stage.step, first)], dim=2)
+            x = torch.cat([stage(part, memory) for part in _portions(x, first)], dim=2)
         x = self.middle(x, memory)
-        return self.head(_active(self.norm, x), memory)  # (B, 2z, t, h, w)
+        return self.head(x, memory, partial(_active, self.norm))  # (B, 2z, t, h, w)
 
 
 class Decoder(nn.Module):
@@ -321,20 +324,20 @@ class Decoder(nn.Module):
     def _risen(self, x: Tensor, index: int, memory: Memory, first: bool) -> Iterator[Tensor]:
         """Through the stages from ``index`` on, few frames at a time: a stage never holds more of what is large."""
         if index == len(self.stages):
-            yield self.head(_active(self.norm, x), memory)
+            yield self.head(x, memory, partial(_active, self.norm))
             return
-        for part in _portions(x, 1, first):
+        for part in _portions(x, first):
             yield from self._risen(self.stages[index](part, memory), index + 1, memory, first)
             first = False
 
 
 PORTION = 64 * 64
-"""Positions of one frame from which on a stage of a network takes frames one by one."""
+"""Positions of one frame from which on a stage of a network takes only two frames at a time."""
 
 
-def _portions(x: Tensor, step: int, first: bool) -> Sequence[Tensor]:
-    """A clip as frames that are taken at a time, a multiple of ``step``; the very ``first`` frame comes alone."""
-    at_once = max(step, PORTION // math.prod(x.shape[3:]) // step * step)
+def _portions(x: Tensor, first: bool) -> Sequence[Tensor]:
+    """A clip as frames that are taken at a time, an even number; the very ``first`` frame comes alone."""
+    at_once = max(2, PORTION // math.prod(x.shape[3:]) // 2 * 2)
     if torch.is_grad_enabled() or x.shape[2] <= at_once:
         return [x]
     return [x[:, :, :1], *x[:, :, 1:].split(at_once, dim=2)] if first else x.split(at_once, dim=2)
