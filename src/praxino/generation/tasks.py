@@ -71,8 +71,11 @@ def pictures(request: Request) -> list[Picture]:
 
 
 def size(config: BundleConfig, compression: Compression, patch: tuple[int, int, int], image: str) -> Settings:
-    """A film of the shape of the first picture in a file, with about as many pixels as the model makes by default."""
-    if config.pictures == "none":
+    """A film in the proportions of the first picture in a file, with about as many pixels as the model's own choice.
+
+    Empty where the model takes no pictures, or knows one size alone.
+    """
+    if config.pictures == "none" or not config.proportions:
         return {}
     usual = VideoShape(config.frames, config.height, config.width)
     found = usual.in_proportion(read(Path(image)).frames[0].shape[:2], compression, patch)

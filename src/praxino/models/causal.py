@@ -51,6 +51,10 @@ class Memory:
         self._rooms.clear()
 
 
+def _as_it_is(x: Tensor) -> Tensor:
+    return x
+
+
 LARGE = 64 * 64
 """Positions of a frame from which on frames are convolved one by one."""
 
@@ -62,7 +66,7 @@ class CausalConv3d(nn.Conv3d):
         super().__init__(inputs, outputs, kernel, padding=(0, kernel[1] // 2, kernel[2] // 2))
 
     def forward(  # type: ignore[override]
-        self, x: Tensor, memory: Memory, prepare: Callable[[Tensor], Tensor] = nn.Identity()
+        self, x: Tensor, memory: Memory, prepare: Callable[[Tensor], Tensor] = _as_it_is
     ) -> Tensor:
         """The convolution of ``prepare(x)``, a map of every position, which need not be whole in memory for it."""
         past = self.kernel_size[0] - 1

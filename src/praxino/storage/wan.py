@@ -141,6 +141,7 @@ def defaults(name: str, dits: Sequence[OnDisk[DiT]], clean: bool) -> dict[str, A
     found: dict[str, Any] = {
         "frames": 81, "height": 480, "width": 832, "fps": 16.0, "steps": 50, "guidance": 5.0, "shift": 5.0,
         "negative": NEGATIVE, "pictures": pictures, "last_time": 0.001, "ticks": 1000,
+        "proportions": True,
     }  # fmt: skip
     large = {"height": 720, "width": 1280}
     if clean:
