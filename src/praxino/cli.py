@@ -126,7 +126,8 @@ def _make(loaded: "Pipeline", request: "Request", path: Path, preview: int, quie
     assert state is not None
     state.film().save(path)
     path.with_suffix(".preview.png").unlink(missing_ok=True)
-    _say(f"wrote {path}: {request.frames} frames, {request.width}x{request.height}, seed {request.seed}", quiet)
+    made = f"{request.frames} frame{'s' if request.frames > 1 else ''}"
+    _say(f"wrote {path}: {made}, {request.width}x{request.height}, seed {request.seed}", quiet)
     if stopped:
         raise typer.Exit(130)
 

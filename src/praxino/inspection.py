@@ -65,8 +65,12 @@ def _model(folder: Path, model: Model) -> Found:
         if isinstance(part.config, DiTConfig):
             c = part.config
             found.append(("", f"{c.layers} layers of width {c.width}, {c.heads} heads, {c.channels} channels in"))
-    makes = {"none": "text to film", "clean": "text or first and last frame to film", "channels": "first frame to film"}
-    found.append(("makes", makes[config.pictures] + ", pictures with --frames 1"))
+    makes = {
+        "none": "text to film, pictures with --frames 1",
+        "clean": "text or first and last frame to film, pictures with --frames 1",
+        "channels": "first and last frame to film" if model.dit.config.image_places else "first frame to film",
+    }
+    found.append(("makes", makes[config.pictures]))
     wants = f"{config.frames} frames of {config.width}x{config.height} at {config.fps:g} a second, {config.steps} steps"
     found.append(("by default", f"{wants}, guidance {config.guidance:g}, shift {config.shift:g}"))
     found.append(("needs", f"praxino plan {folder} says how much memory and time"))

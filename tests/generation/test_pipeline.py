@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import praxino
 from praxino.data.diorama import sample
@@ -216,3 +217,9 @@ def test_the_forward_process_in_a_strip():
         noise_strip(Video(clip, 8.0), (0, 1001))
     with pytest.raises(UnknownNameError, match="did you mean linear"):
         noise_strip(Video(clip, 8.0), schedule="linar")
+
+
+def test_a_model_of_one_size_keeps_it_whatever_the_picture(pipeline, tmp_path):
+    Image.fromarray(np.zeros((96, 32, 3), np.uint8)).save(tmp_path / "tall.png")
+    request = pipeline.request("a cat", image=str(tmp_path / "tall.png"))
+    assert (request.height, request.width) == (pipeline.model.config.height, pipeline.model.config.width)

@@ -159,3 +159,10 @@ def test_a_film_from_a_picture_has_its_proportions(wan_folder, pictures, tmp_pat
     assert f"a film of {tall.width}x{tall.height}, after the picture" in caplog.text
     asked = ours.request("a cat", frames=5, image=str(tmp_path / "tall.png"), height=64, width=96)
     assert (asked.height, asked.width) == (64, 96)
+
+
+def test_a_picture_that_no_film_can_follow(wan_folder, tmp_path):
+    ours = praxino.load(wan_folder("i2v"), device="cpu")
+    Image.fromarray(np.zeros((400, 2, 3), np.uint8)).save(tmp_path / "thin.png")
+    with pytest.raises(InputError, match=r"thin.png is 2x400: too narrow for a film"):
+        ours.request("a cat", frames=5, image=str(tmp_path / "thin.png"))

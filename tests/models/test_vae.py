@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from praxino.errors import ShapeError
-from praxino.models.causal import Memory
+from praxino.models.causal import CausalConv3d, Memory
 from praxino.models.vae import VAE, VAEConfig, fold, unfold
 
 TINY = {
@@ -128,3 +128,24 @@ def test_tiles_join_without_seams():
         latents, in_tiles = vae.encode(whole), vae.encode_tiled(whole, tile=32, overlap=8)
     assert in_tiles.shape == latents.shape
     assert (in_tiles - latents).abs().mean() < 0.01
+
+
+@pytest.mark.parametrize("size", [16, 72])
+def test_chunks_may_come_in_one_buffer(size):
+    """What is remembered of a chunk is never a view of the caller's own tensor."""
+    layer, clip = CausalConv3d(3, 8, (3, 3, 3)), torch.randn(1, 3, 6, size, size)
+    with torch.no_grad():
+        whole = layer(clip, Memory())
+        for length in (1, 2):
+            memory, buffer, parts = Memory(), torch.empty(1, 3, length, size, size), []
+            for part in clip.split(length, dim=2):
+                parts.append(layer(buffer.copy_(part), memory).clone())
+            torch.testing.assert_close(torch.cat(parts, dim=2), whole, atol=1e-5, rtol=1e-5)
+
+
+def test_twice_as_exact():
+    vae = VAE(VAEConfig(width=8, decoder_width=8)).eval().requires_grad_(False)
+    clip = torch.rand(1, 3, 5, 16, 16) * 2 - 1
+    latent, exact = vae.encode(clip), vae.double().encode(clip.double(), chunk=1)
+    assert exact.dtype == torch.float64
+    torch.testing.assert_close(latent.double(), exact, atol=1e-4, rtol=1e-4)

@@ -207,3 +207,9 @@ def test_parity_with_peft(tmp_path, wan_folder, kind):
         )
         torch.testing.assert_close(found, said, rtol=1e-3, atol=1e-4)
         assert (before - said).norm() > 0.05 * said.norm()
+
+
+def test_a_scale_that_is_no_number(tmp_path):
+    (tmp_path / "a.safetensors").touch()
+    with pytest.raises(InputError, match="'x' is no scale"):
+        lora.Wanted.parsed(f"{tmp_path / 'a.safetensors'}:x")

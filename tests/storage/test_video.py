@@ -143,3 +143,13 @@ def test_damage_anywhere_is_one_clear_error_or_none(tmp_path, ending):
         bad.write_bytes(spoiled[: int(rng.integers(1, len(data) + 1))] if rng.random() < 0.3 else spoiled)
         with suppress(MediaError):
             read(bad)
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".gif", ".png"])
+def test_only_the_first_frames_where_no_more_are_wanted(tmp_path, ending, monkeypatch):
+    path = film(1 if ending == ".png" else 9).save(tmp_path / f"x{ending}")
+    monkeypatch.setattr(video, "LONGEST", 48 * 48 * 3)  # the whole film would be too long
+    assert read(path, most=1).frames.shape == (1, 48, 48, 3)
+    if ending != ".png":
+        with pytest.raises(MediaError, match="too long"):
+            read(path)

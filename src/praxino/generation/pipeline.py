@@ -183,11 +183,14 @@ class Pipeline:
     def request(self, prompt: str, **settings: Unpack[Settings]) -> Request:
         """Check and complete what is asked for, without doing it."""
         dit, compression = self.model.dit.config, self.model.vae.config.compression
+        derived: Settings = {}
         if settings.get("image") and not (settings.get("height") or settings.get("width")):
-            settings |= tasks.size(self.model.config, compression, dit.patch, str(settings["image"]))
-        request = complete(self.model.config, compression, dit.patch, {"prompt": prompt, **settings})
+            derived = tasks.size(self.model.config, compression, dit.patch, str(settings["image"]))
+        request = complete(self.model.config, compression, dit.patch, {"prompt": prompt, **settings, **derived})
         tasks.check(self.model.config, request, dit.image_places, self.model.vision is not None)
         self.adapted(request.loras)
+        if derived:
+            logger.warning("note: a film of %dx%d, after the picture", request.width, request.height)
         for sentence in (request.prompt, request.negative):
             self.model.vocabulary.check(sentence)
             for word, near in self.model.vocabulary.unknown(sentence).items():

@@ -13,13 +13,14 @@ from torch import Tensor
 from praxino.data.clips import to_tensor
 from praxino.errors import InputError
 from praxino.generation.request import Request, Settings
-from praxino.log import logger
 from praxino.models.vae import VAE
 from praxino.shapes import Compression, VideoShape
 from praxino.storage.bundle import BundleConfig
 from praxino.storage.video import read
 
 Picture = NDArray[np.uint8]
+NARROWEST = 4
+"""How many times as long as the other a side of a film may be that follows a picture."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +68,26 @@ def check(config: BundleConfig, request: Request, places: int, reads_pictures: b
 
 def pictures(request: Request) -> list[Picture]:
     """The first frame of each file that the request names: (H, W, 3) each."""
-    return [read(Path(path)).frames[0] for path in (request.image, request.last) if path]
+    return [read(Path(path), most=1).frames[0] for path in (request.image, request.last) if path]
 
 
 def size(config: BundleConfig, compression: Compression, patch: tuple[int, int, int], image: str) -> Settings:
     """A film in the proportions of the first picture in a file, with about as many pixels as the model's own choice.
 
     Empty where the model takes no pictures, or knows one size alone.
+
+    Raises
+    ------
+    InputError
+        If the picture is far narrower than films are.
     """
     if config.pictures == "none" or not config.proportions:
         return {}
+    height, width = read(Path(image), most=1).frames[0].shape[:2]
+    if max(height, width) > NARROWEST * min(height, width):
+        raise InputError(f"{image} is {width}x{height}: too narrow for a film", "cut it, or --size WIDTHxHEIGHT does")
     usual = VideoShape(config.frames, config.height, config.width)
-    found = usual.in_proportion(read(Path(image)).frames[0].shape[:2], compression, patch)
-    if found != usual:
-        logger.warning("note: a film of %dx%d, after the picture (--size asks for another)", found.width, found.height)
+    found = usual.in_proportion((height, width), compression, patch)
     return {"height": found.height, "width": found.width}
 
 

@@ -43,10 +43,10 @@ class Memory:
     def room(self, name: str, size: int) -> Tensor:
         """As `winograd.Room`."""
         if name not in self._rooms or len(self._rooms[name]) < size:
-            self._rooms[name] = torch.empty(size)
+            self._rooms[name] = torch.empty(size, dtype=torch.float32, device="cpu")
         return self._rooms[name][:size]
 
-    def leave(self) -> None:
+    def free_rooms(self) -> None:
         """Free what `room` keeps: frames change their size, and only small ones need large weights."""
         self._rooms.clear()
 
@@ -55,8 +55,15 @@ def _as_it_is(x: Tensor) -> Tensor:
     return x
 
 
+def _own(frame: Tensor, prepare: Callable[[Tensor], Tensor]) -> Tensor:
+    """A prepared frame to be remembered: never a view of what belongs to the caller; channels last."""
+    if prepare is _as_it_is:
+        return frame.clone(memory_format=torch.channels_last_3d)
+    return prepare(frame).contiguous(memory_format=torch.channels_last_3d)
+
+
 LARGE = 64 * 64
-"""Positions of a frame from which on frames are convolved one by one."""
+"""Positions of a frame from which on few are held at a time."""
 
 
 class CausalConv3d(nn.Conv3d):
@@ -76,11 +83,11 @@ class CausalConv3d(nn.Conv3d):
         if not quick:
             return super().forward(memory.extend(self, prepare(x), past))
         if past and x.shape[2] == 1:
-            return self._one(memory.push(self, prepare(x), past))
+            return self._one(memory.push(self, _own(x, prepare), past))
         if past and x[0, 0, 0].numel() >= LARGE:
             made = x.new_empty(len(x), *x.shape[2:], self.out_channels).permute(0, 4, 1, 2, 3)  # channels last
             for frame, out in zip(x.split(1, dim=2), made.split(1, dim=2), strict=True):
-                out.copy_(self._one(memory.push(self, prepare(frame), past)))
+                out.copy_(self._one(memory.push(self, _own(frame, prepare), past)))
             return made
         x = prepare(x).contiguous(memory_format=torch.channels_last_3d)  # what convolutions are fastest with
         x = memory.extend(self, x, past)
@@ -94,9 +101,7 @@ class CausalConv3d(nn.Conv3d):
         taps = self.weight.unbind(2)[-len(window) :]
         bias, total = self.bias, None
         for frame, tap in zip(reversed(window), reversed(taps), strict=True):
-            made = F.conv2d(
-                frame.squeeze(2).contiguous(memory_format=torch.channels_last), tap, bias, padding=self.padding[1:]
-            )
+            made = F.conv2d(frame.squeeze(2), tap, bias, padding=self.padding[1:])
             bias, total = None, made if total is None else total.add_(made)
         assert total is not None
         return total.unsqueeze(2)
@@ -133,6 +138,6 @@ class CausalConv3d(nn.Conv3d):
 
 
 def on_cpu_without_gradient(x: Tensor) -> bool:
-    """Whether a layer may take the way that is quickest and smallest on a processor."""
+    """Whether a layer may take the way that is quickest and smallest on a processor, which no wider type has."""
     learning = torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
-    return x.device.type == "cpu" and not learning and torch.backends.mkldnn.is_available()
+    return x.device.type == "cpu" and x.dtype != torch.float64 and not learning and torch.backends.mkldnn.is_available()

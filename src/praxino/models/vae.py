@@ -19,7 +19,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from praxino.config import Config
-from praxino.models.causal import CausalConv3d, Memory
+from praxino.models.causal import LARGE, CausalConv3d, Memory
 from praxino.models.tiles import Blend, corners
 from praxino.shapes import Compression, VideoShape
 
@@ -64,7 +64,9 @@ class RMSNorm(nn.Module):
         self.gamma = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        norm = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=torch.float32).clamp_min(1e-12)
+        norm = torch.linalg.vector_norm(
+            x, dim=1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32)
+        ).clamp_min(1e-12)
         scaled = x * (math.sqrt(x.shape[1]) / norm).to(x.dtype)
         gamma = self.gamma.to(x.dtype).view(-1, *[1] * (x.dim() - 2))
         return scaled * gamma if torch.is_grad_enabled() else scaled.mul_(gamma)
@@ -125,7 +127,7 @@ class Downsample(nn.Module):
         self.time = nn.Conv3d(channels, channels, (3, 1, 1), stride=(2, 1, 1)) if temporal else None
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        memory.leave()
+        memory.free_rooms()
         x = _clip(self.conv(F.pad(_frames(x), (0, 1, 0, 1))), x.shape[0])  # (B, C, T, H/2, W/2)
         if self.time is None:
             return x
@@ -146,7 +148,7 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(channels, outputs, 3, padding=1)
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        memory.leave()
+        memory.free_rooms()
         if self.time is not None:
             if not memory.begins(self):
                 x = self._double(x, memory)
@@ -235,8 +237,7 @@ class DownStage(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(ResidualBlock(outputs if j else inputs, outputs) for j in range(config.blocks))
         self.down = Downsample(outputs, temporal) if down else None
-        self.step = 2 if temporal else 1
-        factors = (self.step, 2 if down else 1)
+        factors = (2 if temporal else 1, 2 if down else 1)
         self.shortcut = AverageDown(inputs, outputs, *factors) if config.residual else None
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
@@ -331,13 +332,9 @@ class Decoder(nn.Module):
             first = False
 
 
-PORTION = 64 * 64
-"""Positions of one frame from which on a stage of a network takes only two frames at a time."""
-
-
 def _portions(x: Tensor, first: bool) -> Sequence[Tensor]:
-    """A clip as frames that are taken at a time, an even number; the very ``first`` frame comes alone."""
-    at_once = max(2, PORTION // math.prod(x.shape[3:]) // 2 * 2)
+    """A clip as frames that are taken at a time: an even number, two `LARGE` ones; the ``first`` comes alone."""
+    at_once = max(2, LARGE // math.prod(x.shape[3:]) // 2 * 2)
     if torch.is_grad_enabled() or x.shape[2] <= at_once:
         return [x]
     return [x[:, :, :1], *x[:, :, 1:].split(at_once, dim=2)] if first else x.split(at_once, dim=2)

@@ -69,7 +69,7 @@ def mapped(weight: Tensor, room: Room) -> Tensor:
 
 
 def mapped_for_two(weight: Tensor, room: Room) -> Tensor:
-    """Weights (O, C, 3, 3, 3) as the products of `convolve_two` want them: (2, 72, C, O).
+    """Weights (O, C, 3, 3, 3) as the products of `convolve_two` want them: (2, 72, C, O); they overwrite `mapped` ones.
 
     Of the taps g0 to g2 of time, (g0 + g1 + g2) / 2 and (g0 - g1 + g2) / 2; -g0 and g2.
     """

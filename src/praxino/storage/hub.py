@@ -114,6 +114,7 @@ def _cached(library: Any, name: str, error: Exception) -> Path:
         return Path(library.snapshot_download(name, allow_patterns=list(NEEDED), local_files_only=True))
     except Exception:  # not there, or not whole
         problem = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        problem = "HF_HUB_OFFLINE is set" if library.constants.HF_HUB_OFFLINE else problem
         raise CheckpointError(
             f"{name} is neither a folder nor in the cache, and cannot be downloaded ({problem})",
             "a network, or --model FOLDER",

@@ -51,13 +51,15 @@ class Wanted:
         Raises
         ------
         InputError
-            For a scale outside -10 to 10.
+            For a scale outside -10 to 10, or one that is no number behind the name of a file.
         """
         expert, equals, rest = text.partition("=")
         if not (equals and expert in ("high", "low")):
             expert, rest = "", text
         file, colon, scale = rest.rpartition(":")
         if not colon or not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", scale):
+            if Path(file).is_file():
+                raise InputError(f"lora={text!r}: {scale!r} is no scale", f"{file}:1")
             return cls(Path(rest), 1.0, expert)
         if abs(float(scale)) > 10:
             raise InputError(f"lora={text!r}: the scale must be from -10 to 10", f"{file}:1")

@@ -14,6 +14,7 @@ from praxino.models.dit import FLOAT32, DiT
 from praxino.models.text import TextModel, Vocabulary
 from praxino.models.vae import VAE
 from praxino.storage.bundle import Bundle, BundleConfig
+from praxino.storage.checkpoint import SAME_PLACE
 from praxino.storage.weights import Weights
 
 Change = Callable[[str, nn.Module], None]
@@ -190,9 +191,11 @@ def fill(
 
     for place, layer in network.named_modules():
         own = f"{place}." if place else ""
-        for name in layer._parameters:
-            if layer._parameters[name] is not None:
-                setattr(layer, name, nn.Parameter(cast(own + name, tensors[own + name]), requires_grad=False))
+        for name, empty in layer.named_parameters(recurse=False):
+            given = tensors.get(own + name)
+            if given is None or given.shape != empty.shape:
+                raise CheckpointError(f"{source}: {own + name} is missing or of another shape", SAME_PLACE)
+            setattr(layer, name, nn.Parameter(cast(own + name, given), requires_grad=False))
         for name, buffer in layer.named_buffers(recurse=False):
             if own + name in tensors:
                 setattr(layer, name, cast(own + name, tensors[own + name]))

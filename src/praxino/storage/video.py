@@ -1,6 +1,7 @@
 """Films and pictures on disk, each with the record of how it was made. Files appear whole or not at all."""
 
 import errno
+import itertools
 import json
 import math
 import os
@@ -181,8 +182,13 @@ def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
     Video(pixels[None], 1.0).save(path)
 
 
-def read(path: str | os.PathLike[str]) -> Video:
+def read(path: str | os.PathLike[str], most: int | None = None) -> Video:
     """Read a film or a picture with its record (empty if it has none); a picture has one frame.
+
+    Parameters
+    ----------
+    most : int, optional
+        Only so many of its first frames are decoded.
 
     Raises
     ------
@@ -195,7 +201,7 @@ def read(path: str | os.PathLike[str]) -> Video:
     if source.is_dir():
         raise MediaError(f"{source} is a folder", "name one file in it")
     try:
-        video = _read_picture(source) or _read_film(source)
+        video = _read_picture(source, most) or _read_film(source, most)
     except MediaError:
         raise
     except _DAMAGE as error:
@@ -219,7 +225,7 @@ def _check_length(path: Path, frames: int, height: int, width: int) -> None:
         raise MediaError(f"{path} is too long: {frames} frames of {width}x{height}", "cut or reduce it first")
 
 
-def _read_picture(path: Path) -> Video | None:
+def _read_picture(path: Path, most: int | None) -> Video | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damage is one error, not a warning and an error
         try:
@@ -229,7 +235,7 @@ def _read_picture(path: Path) -> Video | None:
         with picture:
             comment = picture.info.get(KEY, b"")
             text = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else str(comment)
-            count = getattr(picture, "n_frames", 1)
+            count = len(range(getattr(picture, "n_frames", 1))[:most])
             _check_length(path, count, picture.height, picture.width)
             frames, durations = [], []
             for index in range(count):
@@ -263,7 +269,7 @@ def _at_one_rate(
     return np.repeat(np.stack(frames), repeats, axis=0), rate
 
 
-def _read_film(path: Path) -> Video:
+def _read_film(path: Path, most: int | None) -> Video:
     with av.open(str(path)) as container:
         if not container.streams.video:
             raise ValueError("there is no picture in it")
@@ -272,10 +278,12 @@ def _read_film(path: Path) -> Video:
             raise ValueError("no decoder knows what is in it")
         rate = float(stream.average_rate or 25)
         seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-        _check_length(path, max(stream.frames, round(seconds * rate)), stream.height, stream.width)
+        length = len(range(max(stream.frames, round(seconds * rate)))[:most])
+        _check_length(path, length, stream.height, stream.width)
         comment = container.metadata.get(KEY) or container.metadata.get(KEY.upper()) or ""
         frames = [
-            frame.reformat(format="rgb24", src_colorspace="ITU709").to_ndarray() for frame in container.decode(stream)
+            frame.reformat(format="rgb24", src_colorspace="ITU709").to_ndarray()
+            for frame in itertools.islice(container.decode(stream), most)
         ]
     return Video(np.stack(frames), rate, _record(comment))
 
