@@ -31,6 +31,8 @@ SWITCHES: dict[str, dict[str, object]] = {
     "--cache 0.1": {"cache": 0.1},
     "--cache 0.15": {"cache": 0.15},
     "--cache 0.2": {"cache": 0.2},
+    "--cache 0.25": {"cache": 0.25},
+    "--cache 0.3": {"cache": 0.3},
     "--interval 0.2,1": {"interval": (0.2, 1.0)},
     "--interval 0.2,1 --cache 0.1": {"interval": (0.2, 1.0), "cache": 0.1},
     "--steps 20": {"steps": 20},
@@ -40,9 +42,9 @@ SENTENCES = (
     "a dog runs across the park at sunset",
     "a blue car drives past a house in the rain",
     "a bird flies over the sea",
-    "a yellow box falls on the sand and a person walks",
+    "a yellow box falls on the grass and a person walks",
     "a green boat sails at night",
-    "a big balloon rises above a house",
+    "a big ball rolls across the park",
     "a small cat walks in the snow",
 )
 
