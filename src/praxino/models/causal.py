@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from praxino.models import winograd
 
+LARGE = 64 * 64
+"""Positions of a frame from which on few are held at a time."""
+
 
 class Memory:
     """The last frames that each causal layer of one network has seen in earlier chunks."""
@@ -62,10 +65,6 @@ def _own(frame: Tensor, prepare: Callable[[Tensor], Tensor]) -> Tensor:
     return prepare(frame).contiguous(memory_format=torch.channels_last_3d)
 
 
-LARGE = 64 * 64
-"""Positions of a frame from which on few are held at a time."""
-
-
 class CausalConv3d(nn.Conv3d):
     """A convolution that pads time with the past only."""
 
@@ -77,11 +76,10 @@ class CausalConv3d(nn.Conv3d):
     ) -> Tensor:
         """The convolution of ``prepare(x)``, a map of every position, which need not be whole in memory for it."""
         past = self.kernel_size[0] - 1
-        quick = on_cpu_without_gradient(x)
-        if quick and len(x) == 1 and winograd.pays(self.weight, x[0, 0, 0].numel()):
-            return self._with_fewer_products(x, memory, prepare)
-        if not quick:
+        if not on_cpu_without_gradient(x):
             return super().forward(memory.extend(self, prepare(x), past))
+        if len(x) == 1 and winograd.pays(self.weight, x[0, 0, 0].numel()):
+            return self._with_fewer_products(x, memory, prepare)
         if past and x.shape[2] == 1:
             return self._one(memory.push(self, _own(x, prepare), past))
         if past and x[0, 0, 0].numel() >= LARGE:

@@ -107,6 +107,7 @@ def convolve(window: Sequence[Tensor], weights: Tensor, bias: Tensor, out: Tenso
     out : Tensor (1, H, W, O), contiguous
     """
     inputs, outputs = weights.shape[1:]
+    before = _both_ways(INPUT, bias)
 
     def products(strips: Tensor, rows: int, columns: int) -> Tensor:
         count = rows * columns
@@ -114,7 +115,7 @@ def convolve(window: Sequence[Tensor], weights: Tensor, bias: Tensor, out: Tenso
         for number, strip in enumerate(strips):
             squares[..., number, :] = _squares(strip, rows, columns)
         made = room("products", 36 * count * outputs).view(36, count, outputs)
-        return torch.bmm(_factors(squares, room).view(36, count, inputs), weights, out=made)
+        return torch.bmm(_factors(squares, before, room).view(36, count, inputs), weights, out=made)
 
     _by_rows(window, products, bias, out, room)
 
@@ -132,6 +133,7 @@ def convolve_two(window: Sequence[Tensor | None], weights: Tensor, bias: Tensor,
     out : Tensor (2, H, W, O), contiguous
     """
     inputs, outputs = weights.shape[2:]
+    before = _both_ways(INPUT, bias)
 
     def products(strips: Tensor, rows: int, columns: int) -> Tensor:
         count = rows * columns
@@ -141,7 +143,7 @@ def convolve_two(window: Sequence[Tensor | None], weights: Tensor, bias: Tensor,
             squares = room("squares", 72 * count * inputs).view(TILE, TILE, 2, rows, columns, inputs)
             for number, (now, past, sign) in enumerate((first, second)):
                 torch.add(now, past, alpha=sign, out=squares[:, :, number])
-            return _factors(squares, room).view(72, count, inputs)
+            return _factors(squares, before, room).view(72, count, inputs)
 
         both = room("products", 72 * count * outputs).view(72, count, outputs)
         torch.bmm(factors((d2, d1, 1), (d2, d1, -1)), weights[0], out=both)
@@ -203,10 +205,10 @@ def _squares(strip: Tensor, rows: int, columns: int) -> Tensor:
     return strip.as_strided((TILE, TILE, rows, columns, channels), across)
 
 
-def _factors(squares: Tensor, room: Room) -> Tensor:
-    """Squares (6, 6, ...) mapped."""
+def _factors(squares: Tensor, before: Tensor, room: Room) -> Tensor:
+    """Squares (6, 6, ...) mapped by ``before`` (36, 36)."""
     factors = room("factors", squares.numel()).view(36, -1)
-    return torch.mm(_both_ways(INPUT, squares), squares.view(36, -1), out=factors)
+    return torch.mm(before, squares.view(36, -1), out=factors)
 
 
 def _both_ways(matrix: Sequence[Sequence[float]], like: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class BundleConfig(Config):
     frames: int = Field(17, gt=0)
     height: int = Field(64, gt=0)
     width: int = Field(64, gt=0)
-    proportions: bool = Field(False, description="whether it was trained on films of several, not of one size alone")
+    proportions: bool = Field(False, description="whether it was trained on films of several proportions")
     fps: float = Field(8.0, ge=1, le=240)
     steps: int = Field(20, gt=0)
     sampler: SamplerName = "unipc"

@@ -56,8 +56,9 @@ def described(name: str) -> list[tuple[str, str]]:
         plan = _planned(library, name)
         licence = _licence(library, name)
     except Exception as error:  # whatever its transport makes of a network that fails
-        problem = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"{name} cannot be looked up ({problem})", "a network, or a folder") from None
+        raise CheckpointError(
+            f"{name} cannot be looked up ({_problem(library, error)})", "a network, or a folder"
+        ) from None
     whole, left = (sum(f.file_size for f in files) for files in (plan, [f for f in plan if f.will_download]))
     return [
         ("licence", licence),
@@ -113,9 +114,14 @@ def _cached(library: Any, name: str, error: Exception) -> Path:
     try:
         return Path(library.snapshot_download(name, allow_patterns=list(NEEDED), local_files_only=True))
     except Exception:  # not there, or not whole
-        problem = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        problem = "HF_HUB_OFFLINE is set" if library.constants.HF_HUB_OFFLINE else problem
         raise CheckpointError(
-            f"{name} is neither a folder nor in the cache, and cannot be downloaded ({problem})",
+            f"{name} is neither a folder nor in the cache, and cannot be downloaded ({_problem(library, error)})",
             "a network, or --model FOLDER",
         ) from None
+
+
+def _problem(library: Any, error: Exception) -> str:
+    """What keeps a repository away, in one line."""
+    if library.constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
