@@ -225,6 +225,10 @@ def _check_length(path: Path, frames: int, height: int, width: int) -> None:
         raise MediaError(f"{path} is too long: {frames} frames of {width}x{height}", "cut or reduce it first")
 
 
+def _at_most(count: int, most: int | None) -> int:
+    return count if most is None else min(count, most)
+
+
 def _read_picture(path: Path, most: int | None) -> Video | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damage is one error, not a warning and an error
@@ -235,7 +239,7 @@ def _read_picture(path: Path, most: int | None) -> Video | None:
         with picture:
             comment = picture.info.get(KEY, b"")
             text = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else str(comment)
-            count = len(range(getattr(picture, "n_frames", 1))[:most])
+            count = _at_most(getattr(picture, "n_frames", 1), most)
             _check_length(path, count, picture.height, picture.width)
             frames, durations = [], []
             for index in range(count):
@@ -278,7 +282,7 @@ def _read_film(path: Path, most: int | None) -> Video:
             raise ValueError("no decoder knows what is in it")
         rate = float(stream.average_rate or 25)
         seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-        length = len(range(max(stream.frames, round(seconds * rate)))[:most])
+        length = _at_most(max(stream.frames, round(seconds * rate)), most)
         _check_length(path, length, stream.height, stream.width)
         comment = container.metadata.get(KEY) or container.metadata.get(KEY.upper()) or ""
         frames = [
