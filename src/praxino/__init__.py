@@ -5,6 +5,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from praxino.detection.report import Report as Report
+    from praxino.detection.report import detect as detect
     from praxino.errors import CheckpointError as CheckpointError
     from praxino.errors import GenerationError as GenerationError
     from praxino.errors import InputError as InputError
@@ -24,6 +26,8 @@ _HOMES = {
     "Pipeline": ("praxino.generation.pipeline", "Pipeline"),
     "Progress": ("praxino.generation.pipeline", "Progress"),
     "Video": ("praxino.storage.video", "Video"),
+    "detect": ("praxino.detection.report", "detect"),
+    "Report": ("praxino.detection.report", "Report"),
     "read_video": ("praxino.storage.video", "read"),
     "PraxinoError": ("praxino.errors", "PraxinoError"),
     "InputError": ("praxino.errors", "InputError"),

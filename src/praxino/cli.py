@@ -7,23 +7,18 @@ import functools
 import json
 import logging
 import os
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from praxino.errors import CheckpointError, InputError, MediaError, PraxinoError, UnknownNameError
+from praxino import terminal
+from praxino.errors import CheckpointError, InputError, MediaError
 
 if TYPE_CHECKING:
     from praxino.generation.pipeline import Pipeline, Progress
     from praxino.generation.request import Request
-
-USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
-"""click's error about arguments, from whichever click typer brings."""
 
 MOST = 10_000
 """Films in one call."""
@@ -83,7 +78,7 @@ def generate(
 
     if not 1 <= count <= MOST:
         raise InputError(f"count={count}: must be from 1 to {MOST}", "--count 1")
-    _hush(quiet)
+    terminal.hush(quiet)
     record = _recorded(like) if like else {}
     width, height = _size(size)
     picture = output.suffix.lower() == ".png" and frames is None
@@ -112,7 +107,7 @@ def _make(loaded: "Pipeline", request: "Request", path: Path, preview: int, quie
     states = loaded.run(request)
     state, stopped = None, False
     try:
-        with _bar(quiet, path.name, request.steps) as advance:
+        with terminal.bar(quiet, path.name, request.steps) as advance:
             for state in states:
                 advance(state.step)
                 if preview and state.video is None and state.step % preview == 0:
@@ -122,12 +117,12 @@ def _make(loaded: "Pipeline", request: "Request", path: Path, preview: int, quie
             raise
         stopped = state.video is None
         states.close()  # the networks leave before the film is decoded
-        _say(f"stopped at step {state.step} of {state.steps}: keeping what there is", quiet)
+        terminal.say(f"stopped at step {state.step} of {state.steps}: keeping what there is", quiet)
     assert state is not None
     state.film().save(path)
     path.with_suffix(".preview.png").unlink(missing_ok=True)
     made = f"{request.frames} frame{'s' if request.frames > 1 else ''}"
-    _say(f"wrote {path}: {made}, {request.width}x{request.height}, seed {request.seed}", quiet)
+    terminal.say(f"wrote {path}: {made}, {request.width}x{request.height}, seed {request.seed}", quiet)
     if stopped:
         raise typer.Exit(130)
 
@@ -182,11 +177,6 @@ def _model(asked: str | None, record: dict[str, Any], like: Path | None) -> str:
     return str(record["model"])
 
 
-def _hush(quiet: bool) -> None:
-    if quiet:
-        logging.getLogger().setLevel(logging.ERROR)
-
-
 def _check_weights(like: Path | None, recorded: str | None, loaded: str, model: str | None) -> None:
     """Other weights make another film: an error, unless the model was chosen by hand."""
     if recorded is None or recorded == loaded:
@@ -225,34 +215,6 @@ def _numbered(path: Path, count: int) -> list[Path]:
     return [path.with_stem(f"{path.stem}-{i + 1:03d}") for i in range(count)]
 
 
-def _say(text: str, quiet: bool) -> None:
-    if not quiet:
-        typer.echo(text, err=True)
-
-
-@contextmanager
-def _bar(quiet: bool, what: str, total: int) -> Iterator[Callable[..., None]]:
-    """A progress bar with the time left, on standard error; silent when quiet."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(
-        *columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(), transient=True
-    ) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done, **fields: bar.update(task, completed=done, **fields)
-
-
 @app.command()
 def noise(
     picture: Annotated[Path, typer.Argument(help="A picture or a film.")],
@@ -278,7 +240,7 @@ def noise(
     if output.suffix.lower() == ".png":
         strip = contact_sheet(strip)
     strip.save(output)
-    _say(f"wrote {output}: {strip.frames.shape[2]}x{strip.frames.shape[1]}, steps {steps}", quiet=False)
+    terminal.say(f"wrote {output}: {strip.frames.shape[2]}x{strip.frames.shape[1]}, steps {steps}", quiet=False)
 
 
 @app.command()
@@ -300,7 +262,7 @@ def train(
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch then asks for huge pages: a step takes a tenth less
     from praxino import recipes
 
-    _hush(quiet)
+    terminal.hush(quiet)
     config = recipes.recipe(recipe, set_ or [])
     folder = output or Path("runs") / recipe
     if folder.is_file():
@@ -317,10 +279,10 @@ def train(
         config, sources = recipes.resumed(folder, recipe, config, sources, changed=bool(set_ or vae or init))
     stage = recipes.build(config, sources, folder.parent, str(choose_device(device)))
     recipes.remember(folder, recipe, config, sources)
-    with _bar(quiet, recipe, config.loop.steps) as advance:
+    with terminal.bar(quiet, recipe, config.loop.steps) as advance:
         for report in loop.train(stage, config.loop, config.optimizer, folder, resume, recipes.samples(stage)):
             advance(report.step, description=f"{recipe} loss {report.loss:.4f}")
-    _say(f"wrote {folder / 'final'}", quiet)
+    terminal.say(f"wrote {folder / 'final'}", quiet)
 
 
 @app.command()
@@ -341,7 +303,7 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a model on a suite of sentences, or compare two folders of films."""
-    _hush(quiet)
+    terminal.hush(quiet)
     if (model is None) != (real is not None and fake is not None) or (model and (real or fake)):
         raise InputError("name a model, or two folders", "praxino evaluate diorama, or --real FOLDER --fake FOLDER")
     idle = {
@@ -359,7 +321,7 @@ def evaluate(
             raise InputError(f"{name} changes nothing here", "leave it out, or see praxino evaluate --help")
     from praxino import measure
 
-    bar, say = functools.partial(_bar, quiet), lambda text: _say(text, quiet)
+    bar, say = functools.partial(terminal.bar, quiet), lambda text: terminal.say(text, quiet)
     if model is None:
         assert real is not None
         assert fake is not None
@@ -398,6 +360,29 @@ def plan(
 
 
 @app.command()
+def detect(
+    paths: Annotated[list[Path], typer.Argument(help="Films, or folders of films.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A page (.html) of one film; a table (.csv .json) of many.")
+    ] = None,
+    pages: Annotated[Path | None, typer.Option(help="Folder for a page of every film.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON, not text.")] = False,
+    processes: Annotated[int, typer.Option(min=0, max=256, help="That share the films; 0: one a core.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Say whether films were generated, with the evidence; a stopped table is gone on with."""
+    from praxino import checking
+
+    terminal.hush(quiet)
+    bar, say = functools.partial(terminal.bar, quiet), lambda text: terminal.say(text, quiet)
+    if len(paths) == 1 and not paths[0].is_dir():
+        found, text = checking.one(paths[0], output, pages, say)
+    else:
+        found, text = checking.many(paths, output, pages, processes, bar, say)
+    typer.echo(json.dumps(found, indent=1) if json_ else text)
+
+
+@app.command()
 def inspect(path: Annotated[str, typer.Argument(help="A model folder, a file of weights, or OWNER/NAME.")]) -> None:
     """Say what a checkpoint is: its parts, parameters, types, licence, and what it needs."""
     from praxino.inspection import findings
@@ -429,60 +414,9 @@ def _version(show: bool | None) -> None:
 @app.callback()
 def _top(version: Annotated[bool | None, typer.Option("--version", callback=_version, is_eager=True)] = None) -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO, force=True)
-    threading.excepthook = _of_a_thread
-
-
-def _of_a_thread(failure: threading.ExceptHookArgs) -> None:
-    """A library's thread that fails (TensorBoard's, on a full disk) must not write over our one line."""
-    logging.getLogger("praxino").debug("a thread failed: %s", failure.exc_value)
-
-
-def _usage(error: Any) -> PraxinoError:
-    """click's complaint as one of ours."""
-    message = " ".join(str(error.format_message()).split()).rstrip(".")
-    if message.startswith("No such option") and error.ctx is not None:
-        known = [name for parameter in error.ctx.command.params for name in parameter.opts]
-        return UnknownNameError("option", error.option_name, known)
-    if message.startswith("No such command"):
-        return UnknownNameError(
-            "verb",
-            message.split("'")[1],
-            [command.callback.__name__ for command in app.registered_commands if command.callback],
-        )
-    return InputError(message, "praxino --help")
+    threading.excepthook = terminal.of_a_thread
 
 
 def main() -> None:
     """Run the command line; every foreseen failure is one line on standard error."""
-    arguments = sys.argv[1:]
-    for argument in arguments:
-        if any(0xDC80 <= ord(c) <= 0xDCFF for c in argument):  # bytes that Python could not decode
-            shown = argument.encode("utf-8", "replace").decode()
-            _fail(InputError(f"argument {shown!r} is not UTF-8", "check the terminal's encoding"))
-    try:
-        code = app(arguments or ["--help"], standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except (typer.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except USAGE_ERROR as error:
-        _fail(_usage(error))
-    except PraxinoError as error:
-        _fail(error)
-    except MemoryError:
-        _fail(_too_large())
-    except RuntimeError as error:
-        if "memory" not in str(error):  # torch has no error of its own for a processor's memory
-            raise
-        _fail(_too_large())
-    except OSError as error:
-        _fail(MediaError(f"{error.filename or 'the system'}: {error.strerror or error}", "check the path and the disk"))
-
-
-def _too_large() -> PraxinoError:
-    return InputError("not enough memory", "a smaller film, picture or batch")
-
-
-def _fail(error: PraxinoError) -> NoReturn:
-    line = " ".join(str(error).split())
-    sys.stderr.write(f"praxino: error: {line}\n")
-    sys.exit(2)
+    terminal.run(app)

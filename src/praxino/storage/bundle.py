@@ -15,6 +15,7 @@ from praxino.diffusion.path import PathName
 from praxino.diffusion.sampling import SamplerName
 from praxino.errors import CheckpointError
 from praxino.models.dit import DiT, DiTConfig
+from praxino.models.forensic import Forensic, ForensicConfig
 from praxino.models.reader import Reader, ReaderConfig
 from praxino.models.text import TextConfig, TextEncoder
 from praxino.models.vae import VAE, VAEConfig
@@ -27,6 +28,8 @@ BUNDLED = Path(__file__).parent.parent / "bundled"
 """Where the models are that come with the package."""
 READER = BUNDLED / "diorama-reader"
 """The reader that comes with it."""
+DETECTOR = BUNDLED / "detector"
+"""The detector's network and fusion that come with it."""
 
 
 def bundled() -> list[str]:
@@ -85,6 +88,11 @@ def read_vae(folder: Path) -> VAE:
 def read_reader(folder: Path = READER) -> Reader:
     """A reader of the diorama; errors as in `read`."""
     return _read(folder / "reader", Reader, ReaderConfig)
+
+
+def read_forensic(folder: Path = DETECTOR) -> Forensic:
+    """The network that tells camera detail from decoded detail; errors as in `read`."""
+    return _read(folder / "forensic", Forensic, ForensicConfig)
 
 
 def read(folder: Path) -> Bundle:

@@ -204,7 +204,7 @@ def read(path: str | os.PathLike[str], most: int | None = None) -> Video:
         video = _read_picture(source, most) or _read_film(source, most)
     except MediaError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         said = getattr(error, "strerror", None) or str(error)
         problem = " ".join(said.split()) or type(error).__name__
         raise MediaError(f"cannot read {source}: {problem}", "is it a film or a picture, and complete?") from None
@@ -213,11 +213,11 @@ def read(path: str | os.PathLike[str], most: int | None = None) -> Video:
     return video
 
 
-# What decoders raise on damaged files.
-_DAMAGE: Final = (
+DAMAGE: Final = (
     OSError, EOFError, ValueError, LookupError, SyntaxError, TypeError, MemoryError, OverflowError, struct.error,
     av.error.FFmpegError, Image.DecompressionBombError,
 )  # fmt: skip
+"""What decoders raise on damaged files."""
 
 
 def _check_length(path: Path, frames: int, height: int, width: int) -> None:
@@ -244,13 +244,13 @@ def _read_picture(path: Path, most: int | None) -> Video | None:
             frames, durations = [], []
             for index in range(count):
                 picture.seek(index)
-                frames.append(_rgb(picture))
+                frames.append(upright(picture))
                 durations.append(picture.info.get("duration", 0) / 1000)
     record = _record(text)
     return Video(*_at_one_rate(frames, durations, record.get("fps")), record)
 
 
-def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
+def upright(picture: Image.Image) -> NDArray[np.uint8]:
     """Upright, eight bits a channel."""
     if picture.mode.startswith("I"):  # sixteen bits of grey
         grey = (np.asarray(picture).astype(np.float64) / 257).clip(0, 255).round().astype(np.uint8)

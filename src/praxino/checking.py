@@ -1,0 +1,67 @@
+"""What ``praxino detect`` does: one film with its page, or many with one table."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from praxino.detection import folder, page
+from praxino.detection.report import Report, examine, told
+from praxino.errors import InputError
+from praxino.storage.video import check_writable
+
+Bar = Callable[[str, int], AbstractContextManager[Callable[..., None]]]
+Say = Callable[[str], None]
+
+
+def one(path: Path, output: Path | None, pages: Path | None, say: Say) -> tuple[dict[str, Any], str]:
+    """The report of one film as a tree of plain values and as text; ``output`` is where its page or its JSON goes."""
+    if output is not None and output.suffix.lower() not in (".html", ".csv", ".json"):
+        raise InputError(f"{output}: must end in .html, .csv or .json", "report.html")
+    target = output or (pages / f"{path.name}.html" if pages else None)
+    if target is not None:
+        target.parent.mkdir(parents=True, exist_ok=True) if target is not output else check_writable(target)
+    found = examine(path)
+    if target is not None:
+        if target.suffix.lower() == ".html":
+            page.write(target, found)
+        else:
+            folder.write(target, [found.report])
+        say(f"wrote {target}")
+    return found.report.model_dump(), told(found.report)
+
+
+def many(
+    paths: Sequence[Path], output: Path | None, pages: Path | None, processes: int, bar: Bar, say: Say
+) -> tuple[list[dict[str, Any]], str]:
+    """The reports of all films, and a table of them; with ``output``, a stopped run is gone on with."""
+    if output is not None:
+        if output.suffix.lower() not in (".csv", ".json"):
+            raise InputError(f"{output}: must end in .csv or .json for many films", "results.csv, or --pages FOLDER")
+        check_writable(output)
+    found = list(dict.fromkeys(film for path in paths for film in (folder.films(path) if path.is_dir() else [path])))
+    journal = output.with_name(f"{output.name}.part") if output else None
+    reports: list[Report] = []
+    with bar("checking", len(found)) as advance:
+        for report in folder.detect_all(found, processes or os.cpu_count() or 1, journal, pages):
+            reports.append(report)
+            advance(len(reports), description=f"{report.verdict}: {Path(report.path).name}")
+    if output is not None and journal is not None:
+        folder.write(output, reports)
+        journal.unlink(missing_ok=True)
+        say(f"wrote {output}")
+    reports.sort(key=lambda report: report.path)
+    return [report.model_dump() for report in reports], _table(reports)
+
+
+def _table(reports: Sequence[Report]) -> str:
+    lines = []
+    for report in reports:
+        chance = "   -" if report.probability is None else f"{report.probability:4.0%}"
+        why = f"  {'; '.join(report.reasons)}" if report.reasons else ""
+        lines.append(f"{chance}  {report.verdict:<16}  {report.path}{why}")
+    counts = {
+        verdict: sum(r.verdict == verdict for r in reports) for verdict in dict.fromkeys(r.verdict for r in reports)
+    }
+    return "\n".join([*lines, ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))])

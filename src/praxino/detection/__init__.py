@@ -1,0 +1,1 @@
+"""Was this generated? Five families of evidence from pixels, one calibrated answer."""

@@ -1,0 +1,94 @@
+"""Evidence drawn on the frames that it is of: paths, heat, spectra, twins."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from praxino.detection.evidence import Evidence
+from praxino.detection.view import SIDE, View
+
+Film = NDArray[np.uint8]
+Array = NDArray[np.floating]
+TWICE: Final = 2
+"""How much larger than the view pictures are drawn, so that lines stay thin."""
+CHANGED: Final = 8.0
+"""Grey levels of unexplained change that are drawn in full."""
+
+
+def picture(view: View, evidence: Evidence) -> Film:
+    """(448, 448, 3): a family's evidence on the frame that shows it best."""
+    frame = min(evidence.frames[0] if evidence.frames else 0, len(view.frames) - 1)
+    ways = {"temporal": _paths, "physics": _things, "frequency": _spectrum, "latent": _heat, "patches": _twins}
+    return ways[evidence.family](view, evidence, frame)
+
+
+def large(pixels: Film) -> Film:
+    """At twice the size."""
+    return np.asarray(cv2.resize(pixels, None, fx=TWICE, fy=TWICE, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _paths(view: View, evidence: Evidence, frame: int) -> Film:
+    """Ways of the followed points up to this frame; red where one is about to be lost."""
+    drawn = large(view.frames[frame])
+    assert evidence.tracks is not None
+    for way in evidence.tracks.transpose(1, 0, 2):
+        known = way[: frame + 1][np.isfinite(way[: frame + 1, 0])]
+        if not len(known):
+            continue
+        lost = len(known) <= frame
+        colour = (230, 60, 60) if lost else (90, 230, 120)
+        points = np.round(known * TWICE).astype(np.int32)
+        cv2.polylines(drawn, [points.reshape(-1, 1, 2)], False, colour, 1, cv2.LINE_AA)
+        cv2.circle(drawn, points[-1].tolist(), 2, colour, -1, cv2.LINE_AA)
+    return drawn
+
+
+def residual(view: View, frame: int) -> Film:
+    """(448, 448, 3): what no motion explains between this frame and the next, over the frame in grey."""
+    frame = min(frame, len(view.frames) - 2)
+    wrong = np.abs(view.warped(view.luma, frame) - view.luma[frame])
+    return _glow(view.frames[frame], cv2.GaussianBlur(wrong, (0, 0), 1.5) / CHANGED)
+
+
+def _things(view: View, evidence: Evidence, frame: int) -> Film:
+    """What moved by itself, and from where the surfaces seem lit."""
+    drawn = _paths(view, evidence, frame)
+    smooth = cv2.GaussianBlur(view.luma[frame], (0, 0), 6.0)
+    slope = np.array([cv2.Sobel(smooth, cv2.CV_32F, 1, 0).mean(), cv2.Sobel(smooth, cv2.CV_32F, 0, 1).mean()])
+    length = np.linalg.norm(slope)
+    if length > 1e-3:
+        middle = np.array([SIDE, SIDE]) // 2 * TWICE
+        end = middle - slope / length * 60
+        cv2.arrowedLine(drawn, end.astype(int).tolist(), middle.tolist(), (255, 210, 60), 2, cv2.LINE_AA)
+    return drawn
+
+
+def _spectrum(view: View, evidence: Evidence, frame: int) -> Film:
+    """The mean spectrum, coarse structure in the middle: dots and crosses off the axes are no camera's."""
+    assert evidence.map is not None
+    low, high = np.percentile(evidence.map, (2, 99.9))
+    grey = ((evidence.map - low) / max(high - low, 1e-6)).clip(0, 1) * 255
+    coloured = cv2.applyColorMap(grey.astype(np.uint8), cv2.COLORMAP_INFERNO)
+    return np.asarray(cv2.resize(coloured[..., ::-1], (SIDE * TWICE, SIDE * TWICE)), np.uint8)
+
+
+def _heat(view: View, evidence: Evidence, frame: int) -> Film:
+    """Where the network finds detail decoded."""
+    assert evidence.map is not None
+    return _glow(view.frames[frame], 1 / (1 + np.exp(-evidence.map.astype(np.float32))))
+
+
+def _twins(view: View, evidence: Evidence, frame: int) -> Film:
+    """Where a place has far twins."""
+    assert evidence.map is not None
+    return _glow(view.frames[frame], ((evidence.map.astype(np.float32) - 0.6) / 0.4))
+
+
+def _glow(pixels: Film, strength: Array) -> Film:
+    """The frame in grey, orange where ``strength`` (any size, 0 to 1) is high."""
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None].repeat(3, axis=2).astype(np.float32) * 0.6
+    share = cv2.resize(strength.astype(np.float32).clip(0, 1), pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    mixed = grey * (1 - 0.75 * share[..., None]) + np.array([255, 120, 20], np.float32) * 0.75 * share[..., None]
+    return large(mixed.clip(0, 255).astype(np.uint8))

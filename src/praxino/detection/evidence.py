@@ -1,0 +1,38 @@
+"""What a family of evidence says of one view: a number, the measures behind it, and where to look."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+FAMILIES: Final = ("temporal", "physics", "frequency", "latent", "patches")
+Numbers = NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """One family's account of one `View`. It says what is there; what that means is for the fusion to say."""
+
+    family: str
+    score: float
+    """The measure that the sentence speaks of."""
+    measures: dict[str, float]
+    """All of them, finite, by names that are stable."""
+    sentence: str
+    frames: tuple[int, ...] = ()
+    """The view's frames that show it best, best first."""
+    curve: Numbers | None = None
+    """(N,), one number a frame or a step, where the family has one."""
+    curve_name: str = ""
+    map: Numbers | None = None
+    """(h, w) over the view's square, larger where there is more of it, where the family has one."""
+    tracks: Numbers | None = None
+    """(frames, points, 2): x and y in the view's pixels, NaN where a point is lost."""
+    notes: tuple[str, ...] = field(default=())
+    """What was found besides and is worth saying: a violation, say."""
+
+
+def finite(measures: dict[str, float]) -> dict[str, float]:
+    """The same as plain floats, 0 where a number is none: a still clip has no direction of motion, say."""
+    return {name: float(value) if np.isfinite(value) else 0.0 for name, value in measures.items()}

@@ -1,0 +1,197 @@
+"""Measures become one probability: percentiles among camera clips, a ridge logistic model, Platt's calibration.
+
+Fitted by leaving groups out (a group is a source of real clips or a generator), so that what is calibrated is the
+answer for clips from elsewhere. No more than sums of percentiles, so that each family's part in an answer can be
+told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from praxino.config import Config
+from praxino.detection.evidence import FAMILIES, Evidence
+
+Array = NDArray[np.float64]
+GRID: Final = 65
+"""Quantiles that are kept of each measure among camera clips."""
+
+
+class Bin(Config):
+    """One row of the calibration table: of ``clips`` answers from ``low`` to ``high``, how many clips were
+    generated."""
+
+    low: float
+    high: float
+    clips: int
+    generated: int
+
+
+class Condition(Config):
+    """How the detector did, leaving groups out, on clips in one condition ("crf 35", "8 frames")."""
+
+    name: str
+    auc: float
+    right: float
+    """Share of its definite verdicts that were right."""
+    definite: float
+    """Share of clips that got a definite verdict."""
+
+
+class Fusion(Config):
+    """The fitted model: plain numbers, kept as JSON beside the network.
+
+    ``names`` (D,) are ``family/measure``; ``quantiles`` (D, Q) of each among camera clips; ``weights`` (D,) on
+    percentiles in [-1, 1]; ``slope`` and ``offset`` calibrate; ``low`` and ``high`` part the three verdicts.
+    """
+
+    names: tuple[str, ...]
+    quantiles: tuple[tuple[float, ...], ...]
+    weights: tuple[float, ...]
+    bias: float
+    slope: float
+    offset: float
+    low: float = 0.3
+    high: float = 0.7
+    table: tuple[Bin, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    fitted: str = ""
+
+    def percentiles(self, measures: Array) -> Array:
+        """(N, D) measures to (N, D): the share of camera clips below, as -1 to 1."""
+        return 2 * ranks(np.array(self.quantiles), measures) - 1
+
+    def logits(self, measures: Array) -> Array:
+        """(N, D) to (N,): calibrated log-odds that a clip was generated."""
+        raw = self.percentiles(measures) @ np.array(self.weights) + self.bias
+        return self.slope * raw + self.offset
+
+    def parts(self, measures: Array) -> dict[str, float]:
+        """What each family adds to the log-odds of one clip, (D,) measures, over a camera clip that is average in
+        all."""
+        each = self.slope * self.percentiles(measures[None])[0] * np.array(self.weights)
+        return {
+            family: float(sum(v for v, name in zip(each, self.names, strict=True) if name.startswith(f"{family}/")))
+            for family in FAMILIES
+        }
+
+
+def row(evidence: Sequence[Evidence]) -> dict[str, float]:
+    """All measures of one view by name."""
+    return {f"{each.family}/{name}": value for each in evidence for name, value in each.measures.items()}
+
+
+def ranks(quantiles: Array, measures: Array) -> Array:
+    """(D, Q) quantiles, (N, D) to (N, D): where each measure lies among them, 0 to 1; the middle of ties."""
+    steps = quantiles.shape[1] - 1
+    found = np.empty_like(measures)
+    for column, line in enumerate(quantiles):
+        below = np.interp(measures[:, column], line, np.arange(steps + 1) / steps)
+        if np.ptp(line) == 0:
+            below = np.where(measures[:, column] == line[0], 0.5, below)
+        found[:, column] = below
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Clips to fit on: ``measures`` (N, D), ``made`` (N,) 0 or 1, and the ``groups`` (N,) that they are from."""
+
+    measures: Array
+    made: Array
+    groups: NDArray[np.str_]
+
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> "Samples":
+        return Samples(self.measures[chosen], self.made[chosen], self.groups[chosen])
+
+    @property
+    def shares(self) -> Array:
+        """(N,) weights: both classes count alike, a group as the root of its size."""
+        found = np.ones(len(self.made))
+        for made in (0, 1):
+            of = self.made == made
+            _, which, count = np.unique(self.groups[of], return_inverse=True, return_counts=True)
+            share = count[which].astype(np.float64) ** -0.5
+            found[of] = share / share.sum() * len(self.made) / 2
+        return found
+
+
+def fit(samples: Samples, names: Sequence[str], ridge: float = 10.0, folds: int = 8) -> Fusion:
+    """Fit percentiles, weights and calibration; the calibration on answers for groups that were left out.
+
+    Parameters
+    ----------
+    ridge : float
+        Penalty on squared weights.
+    folds : int
+        In how many parts the groups are left out for the calibration; 0: there is none.
+    """
+    quantiles, weights, bias = _fitted(samples, ridge)
+    line = _calibrated(samples, ridge, folds) if folds else np.array([1.0, 0.0])
+    return Fusion(
+        names=tuple(names),
+        quantiles=tuple(tuple(float(v) for v in each) for each in quantiles),
+        weights=tuple(float(v) for v in weights),
+        bias=float(bias),
+        slope=float(line[0]),
+        offset=float(line[1]),
+    )
+
+
+def _calibrated(samples: Samples, ridge: float, folds: int) -> Array:
+    """Slope and offset (Platt, 1999) of answers for groups that were left out."""
+    away = np.zeros(len(samples.made))
+    parts = fold(samples, folds)
+    for part in range(folds):
+        out = parts == part
+        q, w, b = _fitted(samples[~out], ridge)
+        away[out] = (2 * ranks(q, samples.measures[out]) - 1) @ w + b
+    return logistic(away[:, None], samples.made, samples.shares, 1e-3)
+
+
+def _fitted(samples: Samples, ridge: float) -> tuple[Array, Array, float]:
+    """Quantiles (D, Q) of the real clips, weights (D,) and bias."""
+    real = samples.measures[samples.made == 0]
+    quantiles = np.quantile(real, np.linspace(0, 1, GRID), axis=0).T
+    percentiles = 2 * ranks(quantiles, samples.measures) - 1
+    found = logistic(percentiles, samples.made, samples.shares, ridge)
+    return quantiles, found[:-1], float(found[-1])
+
+
+def fold(samples: Samples, count: int) -> NDArray[np.int64]:
+    """(N,): in which of ``count`` parts each clip is; a group is never cut, parts are alike in size for both
+    classes."""
+    parts = np.zeros(len(samples.made), np.int64)
+    for made in (0, 1):
+        of = samples.made == made
+        names, sizes = np.unique(samples.groups[of], return_counts=True)
+        load = np.zeros(count)
+        for index in np.argsort(-sizes, kind="stable"):
+            part = int(load.argmin())
+            load[part] += sizes[index]
+            parts[of & (samples.groups == names[index])] = part
+    return parts
+
+
+def logistic(x: Array, made: Array, shares: Array, ridge: float) -> Array:
+    """Weights (D + 1,), the bias last, of a logistic model with a ridge on all but the bias, by Newton's method."""
+    ones = np.hstack([x, np.ones((len(x), 1))])
+    penalty = np.append(np.full(x.shape[1], ridge), 1e-6)
+    weights = np.zeros(ones.shape[1])
+    for _ in range(30):
+        said = sigmoid(ones @ weights)
+        slope = ones.T @ (shares * (said - made)) + penalty * weights
+        bend = (ones.T * (shares * said * (1 - said))) @ ones + np.diag(penalty)
+        step = np.linalg.solve(bend, slope)
+        weights -= step
+        if np.abs(step).max() < 1e-6:
+            break
+    return weights
+
+
+def sigmoid(x: Array) -> Array:
+    """0 to 1, without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))

@@ -1,0 +1,219 @@
+"""Films of any origin, frame by frame: upright, in RGB, without ever holding more than one, and what is odd about them.
+
+Files are not trusted: what is damaged is skipped, what is endless is cut, what is too large is refused.
+"""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from praxino.errors import MediaError
+from praxino.storage.video import DAMAGE, upright
+
+LARGEST: Final = 8192 * 4608
+"""Pixels of a frame that are taken on: somewhat more than 8K."""
+PATIENCE: Final = 64
+"""Packets in a row that may yield no frame, or damage, before a file is given up."""
+HDR: Final = {16: "PQ", 18: "HLG"}
+"""Transfer curves of high dynamic range (ITU-T H.273)."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a file says of its picture. ``rate`` is in frames a second, 0 if unknown, ``seconds`` too."""
+
+    width: int
+    height: int
+    rate: float
+    seconds: float
+    codec: str
+    bytes: int
+    oddities: tuple[str, ...] = ()
+
+    @property
+    def bits_per_pixel(self) -> float:
+        """Of the file, for each pixel that it shows; 0 if its length is unknown."""
+        pixels = self.width * self.height * self.rate * self.seconds
+        return 8 * self.bytes / pixels if pixels else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One frame: ``seconds`` from the beginning, ``pixels`` (H, W, 3) uint8, and whether it is stored in two fields."""
+
+    seconds: float
+    pixels: NDArray[np.uint8]
+    interlaced: bool = False
+
+
+def facts(path: Path) -> Facts:
+    """What the file says of itself.
+
+    Raises
+    ------
+    MediaError
+        If it is missing, empty, without a picture, or too large.
+    """
+    if not path.exists():
+        raise MediaError(f"no such file: {path}", "is the path right?")
+    if path.is_dir():
+        raise MediaError(f"{path} is a folder", "name one file in it")
+    try:
+        found = _picture_facts(path) or _film_facts(path)
+    except MediaError:
+        raise
+    except DAMAGE as error:
+        raise _unreadable(path, error) from None
+    if found.width * found.height > LARGEST:
+        raise MediaError(f"{path}: {found.width}x{found.height} is too large", "at most 8192x4608; reduce it first")
+    return found
+
+
+def shots(path: Path, start: float = 0.0) -> Iterator[Shot]:
+    """The frames from ``start`` seconds on, in order; ends early where the file is damaged beyond a few packets.
+
+    Raises
+    ------
+    MediaError
+        If nothing can be read at all.
+    """
+    found = facts(path)
+    source = _pictures(path) if found.codec == "picture" else _film(path, start)
+    try:
+        for shot in source:
+            if shot.seconds >= start - 1e-3:
+                yield shot
+    except MediaError:
+        raise
+    except DAMAGE as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> MediaError:
+    said = getattr(error, "strerror", None) or str(error)
+    problem = " ".join(said.split()) or type(error).__name__
+    return MediaError(f"cannot read {path}: {problem}", "is it a film, and complete?")
+
+
+def _picture_facts(path: Path) -> Facts | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            picture = Image.open(path)
+        except UnidentifiedImageError:
+            return None
+        with picture:
+            count = int(getattr(picture, "n_frames", 1))
+            each = float(picture.info.get("duration", 0) or 0) / 1000
+            rate = 1 / each if each else 0.0
+            oddities = ("transparent",) if "A" in picture.mode or "transparency" in picture.info else ()
+            if picture.format == "GIF":
+                oddities = ("256 colours",)
+            size = path.stat().st_size
+            return Facts(picture.width, picture.height, rate, count * each, "picture", size, oddities)
+
+
+def _film_facts(path: Path) -> Facts:
+    with _opened(path) as container:
+        stream = _picture_of(container)
+        context: Any = stream.codec_context
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+        seconds = seconds or (container.duration or 0) / av.time_base or (stream.frames / rate if rate else 0.0)
+        odd = []
+        if int(context.color_trc or 0) in HDR:
+            odd.append(f"high dynamic range ({HDR[int(context.color_trc)]})")
+        if context.format is not None and context.format.name.startswith(("yuva", "rgba", "bgra", "argb", "gbrap")):
+            odd.append("transparent")
+        return Facts(
+            stream.width, stream.height, rate, max(0.0, seconds), context.name, path.stat().st_size, tuple(odd)
+        )
+
+
+def _opened(path: Path) -> Any:
+    # A playlist in disguise could name other files and hosts: only this file is opened.
+    return av.open(str(path), metadata_errors="replace", timeout=8.0, options={"protocol_whitelist": "file"})
+
+
+def _picture_of(container: Any) -> Any:
+    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    if not streams:
+        raise ValueError(
+            "there is no film in it, only sound" if container.streams.audio else "there is no picture in it"
+        )
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise ValueError("no decoder knows what is in it")
+    return stream
+
+
+def _pictures(path: Path) -> Iterator[Shot]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(path) as picture:
+            clock = 0.0
+            for index in range(int(getattr(picture, "n_frames", 1))):
+                try:
+                    picture.seek(index)
+                    pixels = upright(picture)
+                except DAMAGE:
+                    if index:
+                        return
+                    raise
+                yield Shot(clock, pixels)
+                clock += max(0.01, float(picture.info.get("duration", 0) or 0) / 1000)
+
+
+def _film(path: Path, start: float) -> Iterator[Shot]:
+    with _opened(path) as container:
+        stream = _picture_of(container)
+        stream.codec_context.thread_count = 2
+        if start > 0 and stream.time_base:
+            with contextlib.suppress(av.error.FFmpegError):  # then it is read from the beginning
+                container.seek(int(start / stream.time_base), stream=stream)
+        step = 1 / float(stream.average_rate or 25)
+        clock = -step
+        first = float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0
+        for frame in _decoded(container, stream):
+            if frame.width * frame.height > LARGEST:
+                raise MediaError(
+                    f"{path}: {frame.width}x{frame.height} is too large", "at most 8192x4608; reduce it first"
+                )
+            clock = max(clock + 1e-3, frame.time - first) if frame.time is not None else clock + step
+            if clock < start - 1e-3:
+                continue
+            yield Shot(clock, _turned(frame), bool(frame.interlaced_frame))
+
+
+def _decoded(container: Any, stream: Any) -> Iterator[Any]:
+    """Frames of every packet that can be decoded; gives up after too many that cannot."""
+    silent = 0
+    packets = container.demux(stream)
+    while silent < PATIENCE:
+        try:
+            packet = next(packets)
+            frames = packet.decode()
+        except StopIteration:
+            return
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:
+            silent += 1
+            continue
+        silent = 0 if frames else silent + 1
+        yield from frames
+
+
+def _turned(frame: Any) -> NDArray[np.uint8]:
+    """(H, W, 3) as the file wants it shown."""
+    pixels = frame.to_ndarray(format="rgb24")
+    quarter = round(frame.rotation / 90) % 4 if frame.rotation else 0
+    return np.ascontiguousarray(np.rot90(pixels, quarter))

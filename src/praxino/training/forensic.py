@@ -1,0 +1,161 @@
+"""The forensic stage: real clips against themselves through autoencoders that are trained beside the detector.
+
+The autoencoders begin as strangers and get better, so that the network meets their traces at every quality. Both
+members of a pair then go the same way: made smaller, compressed, cut.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from praxino.config import Config
+from praxino.data.clips import resized, to_pixels, to_tensor
+from praxino.data.degrade import compressed, details_of, even
+from praxino.models.forensic import Forensic, ForensicConfig, round_trips
+from praxino.storage import checkpoint
+
+Film = NDArray[np.uint8]
+
+
+class ForensicStageConfig(Config):
+    """What the network sees."""
+
+    kind: Literal["forensic"] = "forensic"
+    forensic: ForensicConfig = ForensicConfig()
+    seed: int = Field(0, ge=0, lt=2**32)
+    frames: int = Field(6, ge=4, multiple_of=2)
+    side: int = Field(192, ge=96, multiple_of=8, description="pixels of the square that goes through an autoencoder")
+    crop: int = Field(64, ge=32, description="pixels of what the network sees of it")
+    pairs: int = Field(4, gt=0, description="clips a step")
+    crops: int = Field(6, gt=0, description="squares of each, in both members of a pair")
+    warm: int = Field(400, ge=0, description="steps for the autoencoders alone")
+    smallest: float = Field(0.45, gt=0, le=1, description="least scale at which a pair is seen")
+    crf: tuple[int, int] = Field((16, 30), strict=False, description="range of its compression")
+    swapped: float = Field(0.8, ge=0, le=1, description="part of the pairs that differ in fine wavelet bands only")
+    resampled: float = Field(0.2, ge=0, le=1, description="part of the pairs that are made by resizing alone")
+
+
+@dataclass(frozen=True)
+class Clips:
+    """One step's data: ``real`` (B, T, H, W, 3) and what to do with them."""
+
+    real: Film
+    small: Tensor
+    rng: np.random.Generator
+    warm: bool
+
+
+class ForensicStage:
+    """A `Stage` that trains a `Forensic`.
+
+    Parameters
+    ----------
+    footage : sequence of (T, H, W, 3) uint8
+        Real clips at about 8 frames a second, at least ``config.frames`` long.
+    sources : sequence of str
+        Where each is from: a source is drawn as often as the root of its number of clips.
+    """
+
+    def __init__(
+        self, config: ForensicStageConfig, footage: Sequence[Film], sources: Sequence[str], device: str = "cpu"
+    ) -> None:
+        self.config, self.footage = config, footage
+        self.device = torch.device(device)
+        torch.manual_seed(config.seed)
+        self.module = nn.ModuleDict({"forensic": Forensic(config.forensic), "trips": round_trips()})
+        self.module.to(self.device, memory_format=torch.channels_last)
+        share = np.array([list(sources).count(source) ** -0.5 for source in sources])
+        self.share = share / share.sum()
+
+    def batch(self, step: int) -> Clips:
+        config = self.config
+        rng = np.random.Generator(np.random.Philox(key=[config.seed, step]).jumped(11))
+        real = np.stack([self._cut(rng) for _ in range(config.pairs)])
+        at = rng.integers(0, config.side - config.crop + 1, (config.pairs, 2))
+        small = np.stack(
+            [each[:, y : y + config.crop, x : x + config.crop] for each, (y, x) in zip(real, at, strict=True)]
+        )
+        return Clips(real, to_tensor(small).to(self.device), rng, step < config.warm)
+
+    def _cut(self, rng: np.random.Generator) -> Film:
+        frames, side = self.config.frames, self.config.side
+        film = self.footage[int(rng.choice(len(self.footage), p=self.share))]
+        start = int(rng.integers(0, len(film) - frames + 1))
+        film = film[start : start + frames]
+        if min(film.shape[1:3]) < side:
+            scale = side / min(film.shape[1:3])
+            film = resized(film, *(max(side, round(length * scale)) for length in film.shape[1:3]))
+        y, x = (int(rng.integers(0, length - side + 1)) for length in film.shape[1:3])
+        film = film[:, y : y + side, x : x + side]
+        return film[:, :, ::-1] if rng.random() < 0.5 else film
+
+    def loss(self, batch: Clips, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        trip: Any = self.module["trips"][int(batch.rng.integers(len(self.module["trips"])))]  # type: ignore[arg-type]
+        again = trip(batch.small).float()
+        pixels = (again - batch.small).abs().mean()
+        edges = sum((again.diff(dim=d) - batch.small.diff(dim=d)).abs().mean() for d in (3, 4))
+        loss = pixels + 0.5 * edges
+        told = {"pixels": pixels.item()}
+        if batch.warm:
+            return loss, told
+        seen, made = self._pairs(batch)
+        logits = self.module["forensic"](seen).mean(dim=(1, 2, 3))
+        distinction = F.binary_cross_entropy_with_logits(logits, made * 0.9 + 0.05)
+        right = ((logits > 0).float() == made).float().mean()
+        return loss + distinction, told | {"pair": distinction.item(), "right": right.item()}
+
+    @torch.no_grad()
+    def _pairs(self, batch: Clips) -> tuple[Tensor, Tensor]:
+        """What the network sees, (N, 3, T, crop, crop), and whether it was made, (N,)."""
+        films, labels = [], []
+        for real in batch.real:
+            made = self._made(real, batch.rng)
+            way = _Way(self.config, batch.rng)
+            for film, label in ((real, 0.0), (made, 1.0)):
+                films.append(way(film))
+                labels += [label] * self.config.crops
+        return to_tensor(np.concatenate(films)).to(self.device), torch.tensor(labels, device=self.device)
+
+    def _made(self, real: Film, rng: np.random.Generator) -> Film:
+        if rng.random() < self.config.resampled:
+            small = resized(real, *(int(side * rng.uniform(0.35, 0.75)) for side in real.shape[1:3]))
+            return resized(small, *real.shape[1:3])
+        trips: Any = self.module["trips"]
+        trip = trips[int(rng.integers(len(trips)))]
+        clip = to_tensor(real[None]).to(self.device)
+        made = to_pixels(trip(clip).float())[0]
+        if rng.random() < self.config.swapped:
+            made = details_of(made, real, int(rng.integers(1, 4)))
+        return made
+
+    def save(self, folder: Path) -> None:
+        network: Any = self.module["forensic"]
+        checkpoint.save(folder / "forensic", self.config.forensic, network.state_dict())
+
+
+class _Way:
+    """The same fate for both members of a pair."""
+
+    def __init__(self, config: ForensicStageConfig, rng: np.random.Generator) -> None:
+        least = max(config.crop + 8, round(config.side * config.smallest))
+        self.side = int(rng.integers(least, config.side + 1)) // 2 * 2
+        self.crf = int(rng.integers(config.crf[0], config.crf[1] + 1))
+        self.rule = int(rng.choice([cv2.INTER_AREA, cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
+        self.at = rng.integers(0, self.side - config.crop + 1, (config.crops, 2))
+        self.crop = config.crop
+
+    def __call__(self, film: Film) -> Film:
+        if film.shape[1] != self.side:
+            size = (self.side, self.side)
+            film = np.stack([cv2.resize(frame, size, interpolation=self.rule) for frame in film]).astype(np.uint8)
+        film = compressed(even(film), self.crf)
+        return np.stack([film[:, y : y + self.crop, x : x + self.crop] for y, x in self.at])
