@@ -1,36 +1,32 @@
 """How well is generated video found, on what, and where not? ``python benchmarks/detection.py CLIPS``
 
-CLIPS holds ``matched/`` and ``native/``, each with a ``manifest.csv`` (file, label, generator, real_source, source_repo)
-and the clips that it names. Every comparison is made by a model that was fitted without the source and without the
-generator that are compared (`praxino.detection.protocol`). What is measured is kept in ``runs/detection``: a second run
-takes minutes. ``--train`` trains the networks that this needs first (four of 12 minutes each, two cores); ``--ship``
-writes the fusion of all clips into the package.
+CLIPS holds ``matched/`` and ``native/``, each with a ``manifest.csv`` (file, label, generator, real_source,
+source_repo) and the clips that it names. Every comparison is made by a model that was fitted without the source and
+without the generator that are compared (`praxino.detection.protocol`). What is measured is kept in
+``runs/detection``: a second run takes minutes. ``--train`` trains the networks that this needs first (four of 12
+minutes each, two cores); ``--ship`` writes the fusion of all clips into the package.
 """
 
-import argparse
 import functools
-import json
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rivals import clips as store
 
-from praxino.data.degrade import WAYS
 from praxino.detection import fusion
 from praxino.detection.evidence import FAMILIES
-from praxino.detection.fusion import Condition, Fusion, Samples, sigmoid
-from praxino.detection.protocol import Outcome, leave_out, real_floor, uncalibrated
+from praxino.detection.fusion import Fusion, Samples
+from praxino.detection.protocol import Outcome, leave_out, real_floor
 
 Array = NDArray[np.float64]
 RUNS = Path("runs/detection")
 NAIVE = (
-    "temporal/pixels224.bend", "temporal/pixels224.roughness", "temporal/pixels224.unevenness", "temporal/pixels224.step",
+    "temporal/pixels224.bend", "temporal/pixels224.roughness", "temporal/pixels224.unevenness",
+    "temporal/pixels224.step",
     "temporal/detail.fixed", "temporal/detail.kept", "temporal/flow.speed", "temporal/flow.unexplained",
     "temporal/noise.fixed", "frequency/radial.slope", "frequency/radial.8", "frequency/radial.10",
     "frequency/radial.diagonal", "frequency/wavelet.diagonal0", "latent/smooth.flat", "latent/steps.follow_1",
@@ -77,7 +73,9 @@ def measure(folder: Path, ways: list[str], networks: Path) -> Set:
 
 
 def stamp(networks: Path) -> str:
-    return "-".join(str((networks / f"part-{i}/forensic/model.safetensors").stat().st_mtime_ns) for i in range(store.FOLDS))
+    return "-".join(
+        str((networks / f"part-{i}/forensic/model.safetensors").stat().st_mtime_ns) for i in range(store.FOLDS)
+    )
 
 
 RIDGE = 20.0

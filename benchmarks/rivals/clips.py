@@ -25,7 +25,7 @@ from praxino.storage.footage import facts, shots
 
 Film = NDArray[np.uint8]
 FOLDS = 4
-"""Networks that are trained, each without the sources of one part, so that no clip is judged by one that saw its source."""
+"""Networks that are trained, each without the sources of one part: no clip is judged by one that saw its source."""
 
 
 @dataclass(frozen=True)

@@ -245,7 +245,7 @@ def noise(
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="diorama-vae, diorama-64, diorama-reader or smoke.")],
+    recipe: Annotated[str, typer.Argument(help="diorama-vae, diorama-64, diorama-reader, detector or smoke.")],
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, such as optimizer.lr=3e-4; repeatable.")
     ] = None,
@@ -255,6 +255,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint of the run.")] = False,
     init: Annotated[Path | None, typer.Option(help="Start from the weights of this model folder.")] = None,
     vae: Annotated[Path | None, typer.Option(help="Model folder whose autoencoder to use.  [default: bundled]")] = None,
+    footage: Annotated[Path | None, typer.Option(help="Folder of real clips, for the detector.")] = None,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
@@ -272,11 +273,15 @@ def train(
     from praxino.generation.pipeline import choose_device, find
     from praxino.training import loop
 
-    if vae and config.stage.kind == "autoencoder":
-        raise InputError(f"--vae {vae}: {recipe} trains an autoencoder itself", "--init starts from given weights")
-    sources = recipes.Sources(vae=find(vae) if vae else None, init=find(init) if init else None)
+    if vae and config.stage.kind in ("autoencoder", "forensic"):
+        raise InputError(f"--vae {vae}: {recipe} trains autoencoders itself", "--init starts from given weights")
+    if footage and config.stage.kind != "forensic":
+        raise InputError(f"--footage {footage}: {recipe} learns from the diorama", "leave it out")
+    sources = recipes.Sources(
+        vae=find(vae) if vae else None, init=find(init) if init else None, footage=footage and footage.resolve()
+    )
     if resume:
-        config, sources = recipes.resumed(folder, recipe, config, sources, changed=bool(set_ or vae or init))
+        config, sources = recipes.resumed(folder, recipe, config, sources, changed=bool(set_ or vae or init or footage))
     stage = recipes.build(config, sources, folder.parent, str(choose_device(device)))
     recipes.remember(folder, recipe, config, sources)
     with terminal.bar(quiet, recipe, config.loop.steps) as advance:
@@ -376,6 +381,7 @@ def detect(
     terminal.hush(quiet)
     bar, say = functools.partial(terminal.bar, quiet), lambda text: terminal.say(text, quiet)
     if len(paths) == 1 and not paths[0].is_dir():
+        found: Any
         found, text = checking.one(paths[0], output, pages, say)
     else:
         found, text = checking.many(paths, output, pages, processes, bar, say)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from praxino.config import Config
+from praxino.data import footage
 from praxino.data.clips import strip
 from praxino.data.diorama import lexicon, vocabulary
 from praxino.data.diorama.wording import SENTENCES
@@ -24,6 +25,7 @@ from praxino.storage.bundle import BUNDLED, Bundle, BundleConfig
 from praxino.storage.parts import in_memory
 from praxino.training.autoencoder import Autoencoder, AutoencoderConfig, Bucket
 from praxino.training.diffusion import Diffusion, DiffusionConfig
+from praxino.training.forensic import ForensicStage, ForensicStageConfig
 from praxino.training.loop import LoopConfig, Stage
 from praxino.training.optimizer import OptimizerConfig
 from praxino.training.reader import ReaderStage, ReaderStageConfig
@@ -32,7 +34,7 @@ from praxino.training.reader import ReaderStage, ReaderStageConfig
 class TrainConfig(Config):
     """A whole run."""
 
-    stage: AutoencoderConfig | DiffusionConfig | ReaderStageConfig = Field(discriminator="kind")
+    stage: AutoencoderConfig | DiffusionConfig | ReaderStageConfig | ForensicStageConfig = Field(discriminator="kind")
     loop: LoopConfig
     optimizer: OptimizerConfig
 
@@ -112,6 +114,19 @@ def diorama_reader() -> TrainConfig:
     )
 
 
+def detector() -> TrainConfig:
+    """The detector's network: camera detail against decoded detail, 0.13 M parameters.
+
+    ``praxino train detector --footage FOLDER`` (real clips; folders in it are sources): two CPU cores, 25 minutes.
+    Expect 82% of pairs told right at step 1,000, 83% at the end.
+    """
+    return TrainConfig(
+        stage=ForensicStageConfig(),
+        loop=LoopConfig(steps=2400),
+        optimizer=OptimizerConfig(lr=6e-3, weight_decay=0.02, ema=0.99),
+    )
+
+
 def smoke() -> TrainConfig:
     """Every part of the diffusion stage in seconds, on 32 small clips; it learns nothing worth seeing.
 
@@ -134,6 +149,7 @@ RECIPES: Final[dict[str, Callable[[], TrainConfig]]] = {
     "diorama-vae": diorama_vae,
     "diorama-64": diorama_64,
     "diorama-reader": diorama_reader,
+    "detector": detector,
     "smoke": smoke,
 }
 
@@ -160,7 +176,9 @@ def recipe(name: str, settings: Iterable[str] = ()) -> TrainConfig:
         return TrainConfig.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part not in ("autoencoder", "diffusion", "reader"))
+        place = ".".join(
+            str(part) for part in first["loc"] if part not in ("autoencoder", "diffusion", "reader", "forensic")
+        )
         value = "" if isinstance(first["input"], dict) else f"={first['input']!r}"
         raise InputError(f"{place}{value}: {first['msg']}", f"the recipe is RECIPES[{name!r}] in recipes.py") from None
 
@@ -197,6 +215,7 @@ class Sources(Config):
 
     vae: Path | None = Field(None, strict=False)
     init: Path | None = Field(None, strict=False)
+    footage: Path | None = Field(None, strict=False)
 
 
 class _Run(Config):
@@ -254,6 +273,11 @@ def build(
     sources = sources or Sources()
     if isinstance(config.stage, AutoencoderConfig):
         return Autoencoder(config.stage, sources.init, device)
+    if isinstance(config.stage, ForensicStageConfig):
+        if sources.footage is None:
+            raise InputError("the detector learns from real clips", "--footage FOLDER names them")
+        films, of = footage.read(sources.footage, config.stage.frames)
+        return ForensicStage(config.stage, films, of, sources.init, device)
     vae = sources.vae or BUNDLED / "diorama"
     if isinstance(config.stage, ReaderStageConfig):
         return ReaderStage(config.stage, vae, sources.init, device)
@@ -262,7 +286,7 @@ def build(
 
 def samples(stage: Stage) -> Callable[[], NDArray[np.uint8]]:
     """What a run draws of itself: films of sentences, one a row, or clips beside what was made or read of them."""
-    if isinstance(stage, Autoencoder | ReaderStage):
+    if isinstance(stage, Autoencoder | ReaderStage | ForensicStage):
         return stage.comparison
     assert isinstance(stage, Diffusion)
     model = in_memory(Bundle(stage.config.bundle, stage.vae, stage.dit, stage.text, digest=""))

@@ -1,6 +1,6 @@
 """What a family of evidence says of one view: a number, the measures behind it, and where to look."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,8 +15,8 @@ class Evidence:
     """One family's account of one `View`. It says what is there; what that means is for the fusion to say."""
 
     family: str
-    score: float
-    """The measure that the sentence speaks of."""
+    headline: str
+    """Name of the measure that the sentence speaks of."""
     measures: dict[str, float]
     """All of them, finite, by names that are stable."""
     sentence: str
@@ -29,8 +29,13 @@ class Evidence:
     """(h, w) over the view's square, larger where there is more of it, where the family has one."""
     tracks: Numbers | None = None
     """(frames, points, 2): x and y in the view's pixels, NaN where a point is lost."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     """What was found besides and is worth saying: a violation, say."""
+
+    @property
+    def score(self) -> float:
+        """The measure that the sentence speaks of."""
+        return self.measures[self.headline]
 
 
 def finite(measures: dict[str, float]) -> dict[str, float]:

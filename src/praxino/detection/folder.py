@@ -71,7 +71,8 @@ def films(folder: Path) -> list[Path]:
 
 
 def answer(path: Path, pages: Path | None = None) -> Report:
-    """The report of one file; one that cannot be read is "unreadable", with the reason. With ``pages``, also its page."""
+    """The report of one file; one that cannot be read is "unreadable", with the reason. With ``pages``, also its
+    page."""
     try:
         found = examine(path)
     except (PraxinoError, MemoryError) as error:

@@ -36,7 +36,7 @@ def evidence(view: View) -> Evidence:
     fast = np.exp(found["time.high_1"])
     return Evidence(
         family="frequency",
-        score=fast,
+        headline="time.high_1",
         measures=finite(found),
         sentence=(
             f"{fast:.0%} of what changes in middle-sized detail changes fast (in the upper third of frequencies), "
@@ -64,7 +64,7 @@ def _window(height: int, width: int) -> Array:
     return np.hanning(height)[:, None] * np.hanning(width)[None]
 
 
-def _spectra(luma: Array) -> Array:
+def _spectra(luma: Array) -> NDArray[np.complexfloating]:
     """(T, H, W/2+1) complex."""
     level = luma.mean((1, 2), keepdims=True)
     return np.fft.rfft2((luma - level) * _window(*luma.shape[1:]))
@@ -101,13 +101,14 @@ def _wavelets(luma: Array) -> dict[str, float]:
     """Bands' strengths against each other, and how alike each is from frame to frame."""
     found: dict[str, float] = {}
     strength: dict[tuple[str, int], float] = {}
-    pictures = luma
+    pictures: Array = luma
     for level in range(LEVELS):
         for name, (down, across) in {"hl": (LOW, HIGH), "lh": (HIGH, LOW), "hh": (HIGH, HIGH)}.items():
             band = np.stack([cv2.sepFilter2D(frame, -1, across, down) for frame in pictures])[:, 4:-4, 4:-4]
             strength[name, level] = float(band.std()) + 1e-3
             found[f"wavelet.kept_{name}{level}"] = (band[1:] * band[:-1]).mean() / strength[name, level] ** 2
-        pictures = np.stack([cv2.sepFilter2D(frame, -1, LOW, LOW) for frame in pictures])[:, ::2, ::2]
+        smooth: list[Array] = [np.asarray(cv2.sepFilter2D(frame, -1, LOW, LOW), np.float32) for frame in pictures]
+        pictures = np.stack(smooth)[:, ::2, ::2]
         straight = (strength["hl", level] * strength["lh", level]) ** 0.5
         found[f"wavelet.diagonal{level}"] = np.log(strength["hh", level] / straight)
         found[f"wavelet.upright{level}"] = np.log(strength["hl", level] / strength["lh", level])

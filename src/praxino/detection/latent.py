@@ -54,10 +54,9 @@ def evidence(view: View, networks: Networks | None = None) -> Evidence:
     logits = look(view, networks.forensic)
     found = statistics(view) | again(view, networks.vae) | summary(logits)
     frames = np.argsort(-logits.mean((1, 2)))[:3] + 1
-    score = float(logits.mean())
     return Evidence(
         family="latent",
-        score=score,
+        headline="network.mean",
         measures=finite(found),
         sentence=(
             f"A network trained to tell camera detail from decoded detail finds {(logits.mean(0) > 0).mean():.0%} of "

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from praxino.detection import drawing
 from praxino.detection.eye import tells
-from praxino.detection.report import Examination, Report, Seen
+from praxino.detection.report import Examination, Report, Seen, placed
 from praxino.storage.checkpoint import write_text
 
 Film = NDArray[np.uint8]
@@ -140,7 +140,7 @@ def _family(of: Examination, index: int, weight: float) -> str:
     )
     return (
         f"<section class=family>{drawn}<div><h3>{TITLES[seen.family]}</h3><p>{_counted(seen, weight)}</p>"
-        f"<p>{html.escape(seen.sentence)}</p><ul>{notes}</ul>{curve}</div></section>"
+        f"<p>{html.escape(f'{seen.sentence} {placed(seen)}')}</p><ul>{notes}</ul>{curve}</div></section>"
     )
 
 

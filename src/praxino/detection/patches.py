@@ -22,13 +22,13 @@ def evidence(view: View) -> Evidence:
     patches (as in copy-move forensics: Fridrich et al., DFRWS 2003); periodicity of texture."""
     found = measures(view)
     period = max(PERIODS, key=lambda p: found[f"own.step_{p}"])
-    score = found[f"own.step_{period}"]
+    step = found[f"own.step_{period}"]
     return Evidence(
         family="patches",
-        score=score,
+        headline=f"own.step_{period}",
         measures=finite(found),
         sentence=(
-            f"The strongest grid has {period} pixels: steps on its lines are {np.exp(score / 2) - 1:.0%} larger than "
+            f"The strongest grid has {period} pixels: steps on its lines are {np.exp(step / 2) - 1:.0%} larger than "
             f"beside them (H.264 alone leaves such at 8 and 16); the most alike far places agree "
             f"to {found['twins.nearest']:.0%}."
         ),

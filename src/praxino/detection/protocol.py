@@ -5,6 +5,7 @@ compared with those for s's. A method that learned its collection instead of its
 real-against-real floor, where real sources are told from real sources by the same protocol.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,8 +22,8 @@ Fit = Callable[[Samples], Fusion]
 class Outcome:
     """What the protocol found of one test set.
 
-    ``wins`` and ``pairs`` (generators, sources): comparisons won and made; ``logits`` (N,): each clip's mean answer over
-    all models that knew neither it nor what it was compared with.
+    ``wins`` and ``pairs`` (generators, sources): comparisons won and made; ``logits`` (N,): each clip's mean answer
+    over all models that knew neither it nor what it was compared with.
     """
 
     generators: tuple[str, ...]
@@ -39,7 +40,8 @@ class Outcome:
         return float(self.wins.sum() / self.pairs.sum())
 
     def interval(self, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
-        """95% of the area's bootstrap distribution; whole generators and sources are drawn, since clips of one are alike."""
+        """95% of the area's bootstrap distribution; whole generators and sources are drawn, since clips of one are
+        alike."""
         rng = np.random.default_rng(seed)
         rows, columns = self.wins.shape
         found = []
@@ -79,7 +81,7 @@ class Outcome:
         """How many clips with answers in each range were generated."""
         chance = sigmoid(self.logits)
         rows = []
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in itertools.pairwise(edges):
             of = (chance >= low) & ((chance < high) | (high == 1))
             rows.append(Bin(low=low, high=high, clips=int(of.sum()), generated=int(self.made[of].sum())))
         return tuple(rows)
@@ -130,7 +132,8 @@ def leave_out(
 
 
 def real_floor(measures: Array, groups: NDArray[np.str_], splits: int = 20, seed: int = 0) -> list[float]:
-    """Areas reached when half of the real sources, drawn at random, play the generators: about 0.5 for a fair method."""
+    """Areas reached when half of the real sources, drawn at random, play the generators: about 0.5 for a fair
+    method."""
     rng = np.random.default_rng(seed)
     names = np.unique(groups)
     found = []

@@ -6,12 +6,13 @@ maps it as it is.
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from praxino.config import Config
 from praxino.detection import frequency, fusion, latent, patches, physics, temporal
@@ -34,12 +35,14 @@ MOTIONLESS: Final = 0.25
 class Seen(Config):
     """What one family saw.
 
-    ``score`` is the measure that ``sentence`` speaks of; ``log_odds`` is how far the family moved the answer, above 0
-    towards generated; ``frames`` are seconds of the file that show it.
+    ``score`` is the measure that ``sentence`` speaks of, ``above`` the share of camera clips that it exceeds;
+    ``log_odds`` is how far the family moved the answer, above 0 towards generated; ``frames`` are seconds of the file
+    that show it.
     """
 
     family: str
     score: float
+    above: float
     log_odds: float
     sentence: str
     frames: tuple[float, ...]
@@ -135,7 +138,7 @@ def examine(path: str | Path, fitted: Fusion | None = None) -> Examination:
         probability=probability,
         reasons=reasons,
         reliability=_reliability(probability, fitted),
-        families=_families(long_enough, evidence, [fitted.parts(row) for row in rows]),
+        families=_families(long_enough, evidence, rows, fitted),
         says=_claim(path),
     )  # fmt: skip
     return Examination(report, long_enough, evidence)
@@ -147,11 +150,16 @@ def told(report: Report) -> str:
     lines = [f"{report.path}: {report.verdict}{sure}"]
     lines += [f"  no verdict, because: {reason}" for reason in report.reasons]
     for seen in report.families:
-        lines.append(f"  {seen.family:<10}{seen.log_odds:+6.2f}  {seen.sentence}")
+        lines.append(f"  {seen.family:<10}{seen.log_odds:+6.2f}  {seen.sentence} {placed(seen)}")
         lines += [f"{'':<20}! {note}" for note in seen.notes]
     lines += [f"  reliability: {report.reliability}"] if report.reliability else []
     lines += [f"  beside that: {report.says}"] if report.says else []
     return "\n".join(lines)
+
+
+def placed(seen: Seen) -> str:
+    """Where a family's headline lies among those of camera clips."""
+    return f"Among camera clips {seen.above:.0%} have less."
 
 
 def _report(path: Path, found: Facts, seen: Sequence[View], verdict: Verdict, **more: object) -> Report:
@@ -184,9 +192,11 @@ def thin(found: Facts, seen: Sequence[View]) -> tuple[str, ...]:
 
 
 def _families(
-    seen: Sequence[View], evidence: Sequence[Sequence[Evidence]], parts: Sequence[Mapping[str, float]]
+    seen: Sequence[View], evidence: Sequence[Sequence[Evidence]], rows: NDArray[np.float64], fitted: Fusion
 ) -> tuple[Seen, ...]:
     """Each family's mean part, in the words of the window in which it had the most to say."""
+    parts = [fitted.parts(row) for row in rows]
+    shares = [dict(zip(fitted.names, each, strict=True)) for each in (fitted.percentiles(rows) + 1) / 2]
     told = []
     for index, family in enumerate(FAMILIES):
         weight = [part[family] for part in parts]
@@ -197,9 +207,15 @@ def _families(
         notes = tuple(note for each in evidence for note in each[index].notes)
         told.append(
             Seen(
-                family=family, score=best.score, log_odds=mean, sentence=best.sentence, frames=times, notes=notes
+                family=family,
+                score=best.score,
+                above=float(shares[where].get(f"{family}/{best.headline}", 0.5)),
+                log_odds=mean,
+                sentence=best.sentence,
+                frames=times,
+                notes=notes,
             )
-        )  # fmt: skip
+        )
     return tuple(told)
 
 

@@ -32,12 +32,12 @@ def evidence(view: View) -> Evidence:
     order = np.argsort(-bends)[:3] + 1
     return Evidence(
         family="temporal",
-        score=score,
+        headline="pixels112.bend",
         measures=finite(found),
         sentence=(
-            f"Each change of the picture turns from the one before by {_degrees(score):.0f} degrees on the mean (more: it "
-            f"flickers or shakes; less: it glides); {found['tracks.lasting']:.0%} of the points that were followed last to "
-            f"the end."
+            f"Each change of the picture turns from the one before by {_degrees(score):.0f} degrees on the mean "
+            f"(more: it flickers or shakes; less: it glides); {found['tracks.lasting']:.0%} of the points that were "
+            f"followed last to the end."
         ),
         frames=tuple(int(i) for i in order),
         curve=bends,

@@ -9,28 +9,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.storage.footage import Facts, Shot, shots
+from praxino.storage.footage import Facts, Shot, shots, stride
 
 Film = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 Grey = NDArray[np.float32]
 SIDE: Final = 224
 """Pixels a side of the view."""
 FRAMES: Final = 16
-FASTEST: Final = 8.5
-"""Frames a second at most."""
 NATIVE: Final = 256
 """Pixels a side, at most, of the square that is not resized."""
-
-
-def stride(fps: float) -> int:
-    """Every how many frames one is taken, so that at most 8.5 a second are."""
-    return max(1, int(np.ceil(fps / FASTEST - 1e-6)))
 
 
 def squared(frame: Film) -> Film:
@@ -108,7 +102,8 @@ class View:
         return self._flow(-1)
 
     def _flow(self, way: int) -> Grey:
-        dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        library: Any = cv2  # its stub lacks the class
+        dis = library.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         pairs = zip(self.bytes[:-1], self.bytes[1:], strict=True)
         return np.stack([dis.calc(*(pair[::way]), None) for pair in pairs])
 
@@ -135,9 +130,9 @@ class View:
         alive = np.ones(len(here), bool)
         path, errors = [here[:, 0]], []
         for before, after in zip(self.bytes[:-1], self.bytes[1:], strict=True):
-            there, seen, error = cv2.calcOpticalFlowPyrLK(before, after, here, None, winSize=(15, 15), maxLevel=3)
-            back, again, _ = cv2.calcOpticalFlowPyrLK(after, before, there, None, winSize=(15, 15), maxLevel=3)
-            alive &= (seen[:, 0] == 1) & (again[:, 0] == 1) & (np.linalg.norm((back - here)[:, 0], axis=1) < 0.7)
+            there, seen, error = moved(before, after, here)
+            back, again, _ = moved(after, before, there)
+            alive &= seen & again & (np.linalg.norm((back - here)[:, 0], axis=1) < 0.7)
             if alive.any():
                 errors.append(float(np.median(error[alive])))
             here = there
@@ -149,12 +144,19 @@ class View:
         return fetch(pictures[step + 1], self.forward[step])
 
 
+def moved(before: Pixels, after: Pixels, points: Grey) -> tuple[Grey, NDArray[np.bool_], Grey]:
+    """Where ``points`` (N, 1, 2) of one grey frame are in the next, whether they were found (N,), and the error (N,
+    1)."""
+    lucas_kanade: Any = cv2.calcOpticalFlowPyrLK  # its stub knows no None
+    there, found, error = lucas_kanade(before, after, points, None, winSize=(15, 15), maxLevel=3)
+    return there, found[:, 0] == 1, error
+
+
 def fetch(picture: Grey, flow: Grey) -> Grey:
     """(H, W[, C]) sampled where ``flow`` (H, W, 2) points to."""
     rows, columns = np.mgrid[: flow.shape[0], : flow.shape[1]].astype(np.float32)
-    return cv2.remap(
-        picture, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    across, down = columns + flow[..., 0], rows + flow[..., 1]
+    return np.asarray(cv2.remap(picture, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 SPAN: Final = 2.8
@@ -187,7 +189,10 @@ def gathered(source: Iterable[Shot]) -> View | None:
     Repeated frames (of a conversion to a higher rate) are left out unless little moves; irregular times are evened
     out by taking the frame nearest to each tick.
     """
-    squares, thumbs, native, times = [], [], [], []
+    squares: list[Film] = []
+    thumbs: list[Grey] = []
+    native: list[Film] = []
+    times: list[float] = []
     for shot in source:
         if times and (shot.seconds - times[0] > SPAN or len(times) == MOST):
             break

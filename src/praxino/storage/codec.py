@@ -25,12 +25,13 @@ class Encoded:
 
     def decoded(self) -> Film:
         """(T, H, W, 3)"""
-        with av.open(io.BytesIO(self.data)) as container:
-            return np.stack([frame.reformat(format="rgb24").to_ndarray() for frame in container.decode(video=0)])
+        with av.open(io.BytesIO(self.data), "r") as container:
+            frames = [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in container.decode(video=0)]
+        return np.stack(frames)
 
     def motion(self) -> NDArray[np.float32]:
         """(T, H/16, W/16, 2): each macroblock's motion vector in pixels, x and y; 0 where it has none."""
-        with av.open(io.BytesIO(self.data)) as container:
+        with av.open(io.BytesIO(self.data), "r") as container:
             stream = container.streams.video[0]
             stream.codec_context.options = {"flags2": "+export_mvs"}
             return np.stack([_vectors(frame) for frame in container.decode(stream)])

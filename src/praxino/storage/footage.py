@@ -4,6 +4,7 @@ Files are not trusted: what is damaged is skipped, what is endless is cut, what 
 """
 
 import contextlib
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ LARGEST: Final = 8192 * 4608
 """Pixels of a frame that are taken on: somewhat more than 8K."""
 PATIENCE: Final = 64
 """Packets in a row that may yield no frame, or damage, before a file is given up."""
+FASTEST: Final = 8.5
+"""Frames a second, at most, that detectors see and are trained on."""
 HDR: Final = {16: "PQ", 18: "HLG"}
 """Transfer curves of high dynamic range (ITU-T H.273)."""
 
@@ -52,6 +55,11 @@ class Shot:
     seconds: float
     pixels: NDArray[np.uint8]
     interlaced: bool = False
+
+
+def stride(fps: float) -> int:
+    """Every how many frames one is taken, so that at most 8.5 a second are."""
+    return max(1, math.ceil(fps / FASTEST - 1e-6))
 
 
 def facts(path: Path) -> Facts:

@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from praxino.config import Config
-from praxino.data.clips import resized, to_pixels, to_tensor
+from praxino.data.clips import resized, strip, to_pixels, to_tensor
 from praxino.data.degrade import compressed, details_of, even
 from praxino.models.forensic import Forensic, ForensicConfig, round_trips
 from praxino.storage import checkpoint
@@ -36,8 +36,8 @@ class ForensicStageConfig(Config):
     side: int = Field(192, ge=96, multiple_of=8, description="pixels of the square that goes through an autoencoder")
     crop: int = Field(64, ge=32, description="pixels of what the network sees of it")
     pairs: int = Field(4, gt=0, description="clips a step")
-    crops: int = Field(6, gt=0, description="squares of each, in both members of a pair")
-    warm: int = Field(400, ge=0, description="steps for the autoencoders alone")
+    crops: int = Field(4, gt=0, description="squares of each, in both members of a pair")
+    warm: int = Field(600, ge=0, description="steps for the autoencoders alone")
     smallest: float = Field(0.45, gt=0, le=1, description="least scale at which a pair is seen")
     crf: tuple[int, int] = Field((16, 30), strict=False, description="range of its compression")
     swapped: float = Field(0.8, ge=0, le=1, description="part of the pairs that differ in fine wavelet bands only")
@@ -66,13 +66,21 @@ class ForensicStage:
     """
 
     def __init__(
-        self, config: ForensicStageConfig, footage: Sequence[Film], sources: Sequence[str], device: str = "cpu"
+        self,
+        config: ForensicStageConfig,
+        footage: Sequence[Film],
+        sources: Sequence[str],
+        init: Path | None = None,
+        device: str = "cpu",
     ) -> None:
         self.config, self.footage = config, footage
         self.device = torch.device(device)
         torch.manual_seed(config.seed)
         self.module = nn.ModuleDict({"forensic": Forensic(config.forensic), "trips": round_trips()})
-        self.module.to(self.device, memory_format=torch.channels_last)
+        if init:
+            weights = checkpoint.read_tensors(init / "forensic")
+            checkpoint.fill(self.module["forensic"], weights, str(init / "forensic"))
+        self.module.to(self.device)
         share = np.array([list(sources).count(source) ** -0.5 for source in sources])
         self.share = share / share.sum()
 
@@ -99,7 +107,8 @@ class ForensicStage:
         return film[:, :, ::-1] if rng.random() < 0.5 else film
 
     def loss(self, batch: Clips, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        trip: Any = self.module["trips"][int(batch.rng.integers(len(self.module["trips"])))]  # type: ignore[arg-type]
+        trips: Any = self.module["trips"]
+        trip = trips[int(batch.rng.integers(len(trips)))]
         again = trip(batch.small).float()
         pixels = (again - batch.small).abs().mean()
         edges = sum((again.diff(dim=d) - batch.small.diff(dim=d)).abs().mean() for d in (3, 4))
@@ -136,6 +145,18 @@ class ForensicStage:
         if rng.random() < self.config.swapped:
             made = details_of(made, real, int(rng.integers(1, 4)))
         return made
+
+    @torch.no_grad()
+    def comparison(self) -> Film:
+        """Real squares, what the autoencoders made of them, and the differences, eight times as strong."""
+        rng = np.random.default_rng(self.config.seed)
+        rows = []
+        for trip in self.module["trips"]:  # type: ignore[union-attr]
+            real = self._cut(rng)
+            made = to_pixels(trip(to_tensor(real[None]).to(self.device)).float())[0]
+            apart = ((made.astype(np.int16) - real) * 8 + 128).clip(0, 255).astype(np.uint8)
+            rows.append(np.concatenate([strip(each, 1) for each in (real, made, apart)], axis=1))
+        return np.concatenate(rows)
 
     def save(self, folder: Path) -> None:
         network: Any = self.module["forensic"]
