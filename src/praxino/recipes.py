@@ -145,6 +145,8 @@ def smoke() -> TrainConfig:
     )
 
 
+KINDS: Final = ("autoencoder", "diffusion", "reader", "forensic")
+"""Of stages, which an error's place need not name."""
 RECIPES: Final[dict[str, Callable[[], TrainConfig]]] = {
     "diorama-vae": diorama_vae,
     "diorama-64": diorama_64,
@@ -176,9 +178,7 @@ def recipe(name: str, settings: Iterable[str] = ()) -> TrainConfig:
         return TrainConfig.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(
-            str(part) for part in first["loc"] if part not in ("autoencoder", "diffusion", "reader", "forensic")
-        )
+        place = ".".join(str(part) for part in first["loc"] if part not in KINDS)
         value = "" if isinstance(first["input"], dict) else f"={first['input']!r}"
         raise InputError(f"{place}{value}: {first['msg']}", f"the recipe is RECIPES[{name!r}] in recipes.py") from None
 

@@ -1,13 +1,14 @@
 """What a family of evidence says of one view: a number, the measures behind it, and where to look."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 FAMILIES: Final = ("temporal", "physics", "frequency", "latent", "patches")
 Numbers = NDArray[np.floating]
+Measures = dict[str, float | np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,6 @@ class Evidence:
         return self.measures[self.headline]
 
 
-def finite(measures: dict[str, float]) -> dict[str, float]:
+def finite(measures: Measures) -> dict[str, float]:
     """The same as plain floats, 0 where a number is none: a still clip has no direction of motion, say."""
     return {name: float(value) if np.isfinite(value) else 0.0 for name, value in measures.items()}

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.detection.evidence import Evidence, finite
+from praxino.detection.evidence import Evidence, Measures, finite
 from praxino.detection.view import View
 from praxino.storage.codec import h264
 
@@ -37,7 +37,7 @@ def evidence(view: View) -> Evidence:
     return Evidence(
         family="frequency",
         headline="time.high_1",
-        measures=finite(found),
+        measures=found,
         sentence=(
             f"{fast:.0%} of what changes in middle-sized detail changes fast (in the upper third of frequencies), "
             f"and fine detail falls off by the power {-found['radial.slope']:.1f} of the frequency."
@@ -51,7 +51,9 @@ def evidence(view: View) -> Evidence:
 
 def measures(view: View) -> dict[str, float]:
     """All numbers of this family."""
-    return _radial(_power(view.luma)) | _wavelets(view.luma) | _over_time(view) | _colours(view) | _encoder(view)
+    return finite(
+        _radial(_power(view.luma)) | _wavelets(view.luma) | _over_time(view) | _colours(view) | _encoder(view)
+    )
 
 
 def _ring(shape: tuple[int, ...]) -> Array:
@@ -74,7 +76,7 @@ def _power(luma: Array) -> Array:
     return np.asarray(np.abs(_spectra(luma)) ** 2)
 
 
-def _radial(spectra: Array) -> dict[str, float]:
+def _radial(spectra: Array) -> Measures:
     power = spectra.mean(0)
     ring = _ring(power.shape)
     y, x = np.abs(np.fft.fftfreq(power.shape[0]))[:, None], np.fft.rfftfreq(2 * power.shape[1] - 2)[None]
@@ -97,9 +99,9 @@ def _radial(spectra: Array) -> dict[str, float]:
     }
 
 
-def _wavelets(luma: Array) -> dict[str, float]:
+def _wavelets(luma: Array) -> Measures:
     """Bands' strengths against each other, and how alike each is from frame to frame."""
-    found: dict[str, float] = {}
+    found: Measures = {}
     strength: dict[tuple[str, int], float] = {}
     pictures: Array = luma
     for level in range(LEVELS):
@@ -118,14 +120,14 @@ def _wavelets(luma: Array) -> dict[str, float]:
     return found
 
 
-def _over_time(view: View) -> dict[str, float]:
+def _over_time(view: View) -> Measures:
     """For each band of spatial frequencies, how its power is spread over temporal ones."""
     frames = len(view.luma)
     moved = np.fft.fft(_spectra(view.luma) * np.hanning(frames)[:, None, None], axis=0)
     power = np.abs(moved[: frames // 2 + 1]) ** 2
     ring = _ring(power.shape[1:])
     cycles = np.arange(len(power)) / frames  # cycles a frame, 0 to 0.5
-    found: dict[str, float] = {}
+    found: Measures = {}
     for index, (low, high) in enumerate(BANDS):
         share = power[:, (ring >= low) & (ring < high)].mean(1) + 1e-12
         share = share / share.sum()
@@ -138,9 +140,9 @@ def _over_time(view: View) -> dict[str, float]:
     return found
 
 
-def _colours(view: View) -> dict[str, float]:
+def _colours(view: View) -> Measures:
     """How fine and how lively the colour differences are beside the luma."""
-    found: dict[str, float] = {}
+    found: Measures = {}
     change = np.abs(np.diff(view.luma, axis=0)).mean() + 0.05
     for channel, name in ((1, "red"), (2, "blue")):
         plane = view.colours[..., channel]
@@ -152,7 +154,7 @@ def _colours(view: View) -> dict[str, float]:
     return found
 
 
-def _encoder(view: View) -> dict[str, float]:
+def _encoder(view: View) -> Measures:
     """What one canonical H.264 encode spends on the clip, and the spectra of the motion that it finds."""
     options = {"preset": "fast", "x264-params": "keyint=999:scenecut=0:bframes=0:threads=1"}
     done = h264(view.frames, view.fps, qp=str(QP), **options)

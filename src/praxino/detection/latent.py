@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from praxino.data.clips import to_tensor
-from praxino.detection.evidence import Evidence, finite
+from praxino.detection.evidence import Evidence, Measures, finite
 from praxino.detection.view import View
 from praxino.models.forensic import Forensic
 from praxino.models.vae import VAE
@@ -52,12 +52,12 @@ def evidence(view: View, networks: Networks | None = None) -> Evidence:
     network."""
     networks = networks or bundled()
     logits = look(view, networks.forensic)
-    found = statistics(view) | again(view, networks.vae) | summary(logits)
+    found = finite(statistics(view) | again(view, networks.vae) | summary(logits))
     frames = np.argsort(-logits.mean((1, 2)))[:3] + 1
     return Evidence(
         family="latent",
         headline="network.mean",
-        measures=finite(found),
+        measures=found,
         sentence=(
             f"A network trained to tell camera detail from decoded detail finds {(logits.mean(0) > 0).mean():.0%} of "
             f"the picture decoded; {found['smooth.flat']:.0%} of it is without any texture."
@@ -69,7 +69,7 @@ def evidence(view: View, networks: Networks | None = None) -> Evidence:
     )
 
 
-def summary(logits: Array) -> dict[str, float]:
+def summary(logits: Array) -> Measures:
     """Of the network's logits (T-2, h, w): their mean, the made-looking tenth of the places, the spread over time."""
     return {
         "network.mean": logits.mean(),
@@ -78,7 +78,7 @@ def summary(logits: Array) -> dict[str, float]:
     }
 
 
-def statistics(view: View) -> dict[str, float]:
+def statistics(view: View) -> Measures:
     """The measures that need no network."""
     return _smoothness(view) | _neighbours(view)
 
@@ -89,7 +89,7 @@ def look(view: View, network: Forensic) -> Array:
     return network(to_tensor(view.frames[None]))[0].numpy()
 
 
-def _smoothness(view: View) -> dict[str, float]:
+def _smoothness(view: View) -> Measures:
     """How texture is spread over the picture, and the noise where there is none."""
     mean = np.stack([cv2.boxFilter(frame, -1, AREA) for frame in view.luma])
     square = np.stack([cv2.boxFilter(frame * frame, -1, AREA) for frame in view.luma])
@@ -113,10 +113,10 @@ def _correlation(a: Array, b: Array) -> float:
     return float(np.corrcoef(a, b)[0, 1]) if a.std() > 1 and b.std() > 1e-3 else 0.0
 
 
-def _neighbours(view: View) -> dict[str, float]:
+def _neighbours(view: View) -> Measures:
     """How steps between neighbours follow each other, and what a block's pixels share with its corner."""
     across, down = np.diff(view.luma, axis=2), np.diff(view.luma, axis=1)
-    found: dict[str, float] = {}
+    found: Measures = {}
     for lag in (1, 2, 3, 4):
         along = (across[:, :, lag:] * across[:, :, :-lag]).mean() / ((across**2).mean() + 1e-3)
         upright = (down[:, lag:] * down[:, :-lag]).mean() / ((down**2).mean() + 1e-3)
@@ -132,7 +132,7 @@ def _neighbours(view: View) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def again(view: View, vae: VAE) -> dict[str, float]:
+def again(view: View, vae: VAE) -> Measures:
     """Error of our autoencoder on a tile of the file's own pixels, against the tile's detail: small for our own
     films."""
     film = view.native[: len(view.native) - (len(view.native) - 1) % 4]

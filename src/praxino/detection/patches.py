@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.detection.evidence import Evidence, finite
+from praxino.detection.evidence import Evidence, Measures, finite
 from praxino.detection.view import View
 
 Array = NDArray[np.floating]
@@ -26,7 +26,7 @@ def evidence(view: View) -> Evidence:
     return Evidence(
         family="patches",
         headline=f"own.step_{period}",
-        measures=finite(found),
+        measures=found,
         sentence=(
             f"The strongest grid has {period} pixels: steps on its lines are {np.exp(step / 2) - 1:.0%} larger than "
             f"beside them (H.264 alone leaves such at 8 and 16); the most alike far places agree "
@@ -44,14 +44,14 @@ def measures(view: View) -> dict[str, float]:
     own = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in view.native]).astype(np.float32)
     fine = np.stack([frame - cv2.GaussianBlur(frame, (0, 0), 1.0) for frame in own])
     grids = _grids("view", view.luma, view.detail) | _grids("own", own, fine)
-    return grids | _twins(view) | _tiling(view)
+    return finite(grids | _twins(view) | _tiling(view))
 
 
-def _grids(where: str, luma: Array, fine: Array) -> dict[str, float]:
+def _grids(where: str, luma: Array, fine: Array) -> Measures:
     """Whether steps between neighbours are larger at every 4th, 8th, ... line, and detail repeats at that distance."""
     across, down = np.abs(np.diff(luma, axis=2)).mean((0, 1)), np.abs(np.diff(luma, axis=1)).mean((0, 2))
     power = float((fine**2).mean()) + 0.01
-    found: dict[str, float] = {}
+    found: Measures = {}
     for period in PERIODS:
         found[f"{where}.step_{period}"] = _phase(across, period) + _phase(down, period)
         again = [0.0]
@@ -83,7 +83,7 @@ def _alike(fine: Array) -> tuple[Array, int]:
     return np.where(near | plain[:, None] | plain[None], 0, texture @ texture.T), columns
 
 
-def _twins(view: View) -> dict[str, float]:
+def _twins(view: View) -> Measures:
     """How alike the texture of each patch is to that of the three most similar far ones, and to all."""
     each = [_alike(fine)[0] for fine in view.detail[::5]]
     nearest = [np.sort(alike, axis=1)[:, -3:].mean() for alike in each]
@@ -103,7 +103,7 @@ def twins(view: View, frame: int = 0) -> tuple[tuple[int, int], tuple[int, int],
     return divmod(int(a), columns), divmod(int(b), columns), float(alike[a, b])
 
 
-def _tiling(view: View) -> dict[str, float]:
+def _tiling(view: View) -> Measures:
     """The highest far peak of the detail's autocorrelation: texture that repeats at one distance."""
     peaks = []
     for fine in view.detail[::5]:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.detection.evidence import Evidence, finite
+from praxino.detection.evidence import Evidence, Measures, finite
 from praxino.detection.things import things, violations
 from praxino.detection.view import View
 
@@ -36,7 +36,7 @@ def evidence(view: View) -> Evidence:
     return Evidence(
         family="physics",
         headline="momentum.jolts",
-        measures=finite(measured),
+        measures=measured,
         sentence=(
             f"The camera's jolts are {np.exp(score):.2f} of its speed (hands shake, tripods stand still, generated "
             f"cameras glide). {judged if clear else 'Too much moves, or too little is fixed, to judge single things'}."
@@ -51,10 +51,10 @@ def evidence(view: View) -> Evidence:
 
 def measures(view: View) -> dict[str, float]:
     """All numbers of this family: those that every clip has."""
-    return _momentum(view, view.tracks.places) | _light(view)
+    return finite(_momentum(view, view.tracks.places) | _light(view))
 
 
-def _momentum(view: View, tracks: Array) -> dict[str, float]:
+def _momentum(view: View, tracks: Array) -> Measures:
     """Accelerations against speeds: of points, of the flow along itself, and of the camera."""
     velocity = np.diff(tracks, axis=0)
     pull = np.linalg.norm(np.diff(velocity, axis=0), axis=-1)
@@ -79,7 +79,7 @@ def _momentum(view: View, tracks: Array) -> dict[str, float]:
     return found | _along(view)
 
 
-def _along(view: View) -> dict[str, float]:
+def _along(view: View) -> Measures:
     """How the flow changes along itself, and how much of it is not the camera's."""
     pulls, own = [], []
     side = view.luma.shape[1]
@@ -101,7 +101,7 @@ def _along(view: View) -> dict[str, float]:
     }
 
 
-def _light(view: View) -> dict[str, float]:
+def _light(view: View) -> Measures:
     """How steady the picture's brightness is, and the direction from which its surfaces seem lit."""
     level = view.luma.mean((1, 2))
     slopes = []

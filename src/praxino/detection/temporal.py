@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.detection.evidence import Evidence, finite
+from praxino.detection.evidence import Evidence, Measures, finite
 from praxino.detection.view import View, fetch
 
 Array = NDArray[np.floating]
@@ -33,7 +33,7 @@ def evidence(view: View) -> Evidence:
     return Evidence(
         family="temporal",
         headline="pixels112.bend",
-        measures=finite(found),
+        measures=found,
         sentence=(
             f"Each change of the picture turns from the one before by {_degrees(score):.0f} degrees on the mean "
             f"(more: it flickers or shakes; less: it glides); {found['tracks.lasting']:.0%} of the points that were "
@@ -52,13 +52,13 @@ def _degrees(cosine: float) -> float:
 
 def measures(view: View) -> dict[str, float]:
     """All numbers of this family."""
-    found: dict[str, float] = {}
+    found: Measures = {}
     for name, points in _spaces(view).items():
         found |= {f"{name}.{key}": value for key, value in trajectory(points).items()}
-    return found | _motion(view) | _noise(view) | _lasting(view)
+    return finite(found | _motion(view) | _noise(view) | _lasting(view))
 
 
-def trajectory(points: Array) -> dict[str, float]:
+def trajectory(points: Array) -> Measures:
     """Of a path (T, D): its step, the steps' unevenness, its roughness, and how it bends."""
     steps = np.diff(points, axis=0)
     length = np.linalg.norm(steps, axis=1) + LEAST
@@ -137,7 +137,7 @@ def _random_features(frame: Array) -> Array:
     return np.sqrt(np.stack(found)).ravel()
 
 
-def _motion(view: View) -> dict[str, float]:
+def _motion(view: View) -> Measures:
     """What optical flow explains, and what it does not."""
     inside = (slice(3, -3), slice(3, -3))
     errors, changes, breaks, kept, fixed = [], [], [], [], []
@@ -176,7 +176,7 @@ def _correlation(a: Array, b: Array) -> float:
     return float(np.mean((a - a.mean()) * (b - b.mean())) / (a.std() * b.std()))
 
 
-def _noise(view: View) -> dict[str, float]:
+def _noise(view: View) -> Measures:
     """How the finest detail varies over time at each place, and how much of it never changes."""
     over_time = view.detail.var(0)
     within = np.median(view.detail.var((1, 2)))
@@ -188,7 +188,7 @@ def _noise(view: View) -> dict[str, float]:
     }
 
 
-def _lasting(view: View) -> dict[str, float]:
+def _lasting(view: View) -> Measures:
     """How long points can be followed, and how well they match."""
     alive = np.isfinite(view.tracks.places[..., 0])
     if not alive.size:

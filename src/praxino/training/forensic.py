@@ -151,7 +151,8 @@ class ForensicStage:
         """Real squares, what the autoencoders made of them, and the differences, eight times as strong."""
         rng = np.random.default_rng(self.config.seed)
         rows = []
-        for trip in self.module["trips"]:  # type: ignore[union-attr]
+        trips: Any = self.module["trips"]
+        for trip in trips:
             real = self._cut(rng)
             made = to_pixels(trip(to_tensor(real[None]).to(self.device)).float())[0]
             apart = ((made.astype(np.int16) - real) * 8 + 128).clip(0, 255).astype(np.uint8)

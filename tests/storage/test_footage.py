@@ -1,0 +1,167 @@
+"""Reading films of any origin: the odd, the damaged, the hostile."""
+
+import contextlib
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from footage import ball, sound, textured, write
+from praxino.errors import MediaError
+from praxino.storage.footage import Facts, facts, shots, stride
+
+
+def test_frames_come_in_order_with_their_times(tmp_path):
+    path = write(tmp_path / "a.mp4", textured(16), fps=8)
+    found = list(shots(path))
+    assert [round(shot.seconds * 8) for shot in found] == list(range(16))
+    assert found[0].pixels.shape == (96, 128, 3)
+    about = facts(path)
+    assert (about.width, about.height, about.rate, about.codec) == (128, 96, 8.0, "h264")
+    assert about.seconds == pytest.approx(2.0)
+    assert about.bits_per_pixel > 0
+    assert Facts(2, 2, 0, 0, "h264", 9).bits_per_pixel == 0
+
+
+def test_reading_from_a_time_on_gives_the_same_frames(tmp_path):
+    path = write(tmp_path / "a.mp4", textured(40), fps=20)
+    whole, part = list(shots(path)), list(shots(path, 1.0))
+    assert part[0].seconds == pytest.approx(1.0, abs=1e-3)
+    np.testing.assert_array_equal(part[0].pixels, whole[20].pixels)
+    assert len(part) == 20
+
+
+@pytest.mark.parametrize(
+    ("fps", "every"), [(6, 1), (8, 1), (8.5, 1), (12, 2), (16, 2), (24, 3), (25, 3), (30, 4), (60, 8), (0, 1)]
+)
+def test_stride(fps, every):
+    assert stride(fps) == every
+
+
+@pytest.mark.parametrize(
+    ("codec", "ending"), [("libx264", ".mkv"), ("libvpx-vp9", ".webm"), ("libx265", ".mov"), ("ffv1", ".avi")]
+)
+def test_codecs_and_containers(tmp_path, codec, ending):
+    path = write(tmp_path / f"a{ending}", textured(8), codec=codec)
+    assert len(list(shots(path))) == 8
+
+
+def test_odd_sizes_and_ten_bits_and_high_dynamic_range(tmp_path):
+    odd = write(tmp_path / "odd.avi", textured(6)[:, :95, :127], codec="ffv1", pix_fmt="yuv444p")
+    assert next(iter(shots(odd))).pixels.shape == (95, 127, 3)
+    bright = write(tmp_path / "hdr.mov", textured(6), codec="libx265", pix_fmt="yuv420p10le", trc=16)
+    assert facts(bright).oddities == ("high dynamic range (PQ)",)
+    assert len(list(shots(bright))) == 6
+
+
+def test_transparency_is_said(tmp_path):
+    path = write(tmp_path / "a.avi", textured(6), codec="ffv1", pix_fmt="yuva420p")
+    assert facts(path).oddities == ("transparent",)
+    assert next(iter(shots(path))).pixels.shape == (96, 128, 3)
+
+
+def test_fields_are_said(tmp_path):
+    path = write(tmp_path / "a.mp4", textured(8), interlaced=True)
+    assert all(shot.interlaced for shot in shots(path))
+
+
+def test_a_phone_held_upright(tmp_path):
+    """The matrix in an MP4's track header turns the picture by a quarter."""
+    path = write(tmp_path / "a.mp4", textured(6))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 40
+    data[at : at + 36] = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 96 << 16, 0, 1 << 30)
+    turned = tmp_path / "turned.mp4"
+    turned.write_bytes(data)
+    plain, upright = next(iter(shots(path))).pixels, next(iter(shots(turned))).pixels
+    assert upright.shape == (128, 96, 3)
+    np.testing.assert_array_equal(upright, np.rot90(plain, -1))
+
+
+def test_animated_pictures(tmp_path):
+    frames = [Image.fromarray(frame) for frame in textured(5)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=120)
+    found = list(shots(tmp_path / "a.gif"))
+    assert [round(shot.seconds, 2) for shot in found] == [0, 0.12, 0.24, 0.36, 0.48]
+    assert facts(tmp_path / "a.gif").oddities == ("256 colours",)
+    frames[0].save(tmp_path / "a.png")
+    assert len(list(shots(tmp_path / "a.png"))) == 1
+
+
+def test_what_cannot_be_read_is_one_error(tmp_path):
+    sound(tmp_path / "a.m4a")
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "text.mp4").write_text("a film, honestly")
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
+    for name, said in {
+        "a.m4a": "only sound", "empty.mp4": "cannot read", "text.mp4": "cannot read", "list.m3u8": "cannot read",
+        "no.mp4": "no such file", ".": "folder",
+    }.items():  # fmt: skip
+        with pytest.raises(MediaError, match=said):
+            list(shots(tmp_path / name))
+
+
+def test_a_damaged_middle_loses_no_more_than_it_must(tmp_path):
+    path = write(tmp_path / "a.mp4", textured(48), fps=24)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 2000] = bytes(2000)
+    path.write_bytes(data)
+    assert 8 < len(list(shots(path))) <= 48
+
+
+def test_huge_pictures_are_refused_before_they_are_decoded(tmp_path):
+    path = tmp_path / "a.gif"
+    Image.new("P", (9000, 9000)).save(path)
+    tracemalloc.start()
+    with pytest.raises(MediaError, match="9000x9000 is too large"):
+        list(shots(path))
+    assert tracemalloc.get_traced_memory()[1] < 30e6
+    tracemalloc.stop()
+
+
+def test_irregular_times_are_kept(tmp_path):
+    times = [0, 40, 80, 400, 440, 900, 1000, 1040]
+    path = write(tmp_path / "a.mkv", textured(8), times=times)
+    assert [round(shot.seconds * 1000) for shot in shots(path)] == times
+
+
+@pytest.mark.parametrize("part", range(10))
+def test_mutated_files_never_do_harm(tmp_path, part):
+    """Two thousand files with flipped, missing, repeated or foreign bytes: frames or one kind of error, at once."""
+    rng = np.random.default_rng(part)
+    seeds = [
+        write(tmp_path / "a.mp4", ball([(0.5, 0.5)] * 6, 64, 8)),
+        write(tmp_path / "b.webm", textured(5, 32, 48), codec="libvpx-vp9"),
+        write(tmp_path / "c.avi", textured(4, 32, 48), codec="mpeg4"),
+    ]
+    Image.fromarray(textured(1, 32, 48)[0]).save(
+        tmp_path / "d.gif", save_all=True, append_images=[Image.new("RGB", (48, 32))]
+    )
+    originals = [path.read_bytes() for path in (*seeds, tmp_path / "d.gif")]
+    path = tmp_path / "mutant.mp4"
+    for _ in range(200):
+        path.write_bytes(_mutated(originals[int(rng.integers(len(originals)))], rng))
+        with contextlib.suppress(MediaError):  # anything else fails the test
+            for count, _shot in enumerate(shots(path)):
+                assert count < 10_000
+
+
+def _mutated(data: bytes, rng: np.random.Generator) -> bytes:
+    changed = bytearray(data)
+    way = rng.integers(5)
+    at = int(rng.integers(len(changed)))
+    if way == 0:
+        for place in rng.integers(len(changed), size=int(rng.integers(1, 40))):
+            changed[int(place)] ^= 1 << int(rng.integers(8))
+    elif way == 1:
+        del changed[at:]
+    elif way == 2:
+        del changed[at : at + int(rng.integers(1, 400))]
+    elif way == 3:
+        changed[at : at + 8] = rng.bytes(8)
+    else:
+        changed[at:at] = changed[: int(rng.integers(1, 400))]
+    return bytes(changed)
