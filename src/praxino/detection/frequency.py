@@ -51,9 +51,8 @@ def evidence(view: View) -> Evidence:
 
 def measures(view: View) -> dict[str, float]:
     """All numbers of this family."""
-    return finite(
-        _radial(_power(view.luma)) | _wavelets(view.luma) | _over_time(view) | _colours(view) | _encoder(view)
-    )
+    still = _radial(_power(view.luma)) | _wavelets(view.luma) | _colours(view)
+    return finite(still | _over_time(view) | _encoder(view))
 
 
 def _ring(shape: tuple[int, ...]) -> Array:
@@ -77,7 +76,7 @@ def _power(luma: Array) -> Array:
 
 
 def _radial(spectra: Array) -> Measures:
-    power = spectra.mean(0)
+    power = spectra.mean(0) + 1e-6
     ring = _ring(power.shape)
     y, x = np.abs(np.fft.fftfreq(power.shape[0]))[:, None], np.fft.rfftfreq(2 * power.shape[1] - 2)[None]
     mean = np.array([np.log(power[(ring >= a) & (ring < b)].mean() + 1e-3) for a, b in itertools.pairwise(RINGS)])
