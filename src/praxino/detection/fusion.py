@@ -7,7 +7,7 @@ told.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from praxino.config import Config
 from praxino.detection.evidence import FAMILIES, Evidence
 
 Array = NDArray[np.float64]
+Groups = NDArray[Any]
+"""Names, as strings of any length."""
 GRID: Final = 65
 """Quantiles that are kept of each measure among camera clips."""
 
@@ -102,7 +104,7 @@ class Samples:
 
     measures: Array
     made: Array
-    groups: NDArray[np.str_]
+    groups: Groups
 
     def __getitem__(self, chosen: NDArray[np.bool_]) -> "Samples":
         return Samples(self.measures[chosen], self.made[chosen], self.groups[chosen])

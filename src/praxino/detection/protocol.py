@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.detection.fusion import Bin, Fusion, Samples, fit, sigmoid
+from praxino.detection.fusion import Bin, Fusion, Groups, Samples, fit, sigmoid
 
 Array = NDArray[np.float64]
 Fit = Callable[[Samples], Fusion]
@@ -32,7 +32,7 @@ class Outcome:
     pairs: Array
     logits: Array
     made: Array
-    groups: NDArray[np.str_]
+    groups: Groups
 
     @property
     def auc(self) -> float:
@@ -92,9 +92,7 @@ def _even(made: Array) -> Array:
     return np.where(made == 1, 0.5 / max((made == 1).sum(), 1), 0.5 / max((made == 0).sum(), 1))
 
 
-def leave_out(
-    train: Samples, tests: Sequence[Array], made: Array, groups: NDArray[np.str_], rule: Fit
-) -> list[Outcome]:
+def leave_out(train: Samples, tests: Sequence[Array], made: Array, groups: Groups, rule: Fit) -> list[Outcome]:
     """Judge a way of fitting on test sets that hold the same clips in different conditions.
 
     Parameters
@@ -131,7 +129,7 @@ def leave_out(
     ]
 
 
-def real_floor(measures: Array, groups: NDArray[np.str_], splits: int = 20, seed: int = 0) -> list[float]:
+def real_floor(measures: Array, groups: Groups, splits: int = 20, seed: int = 0) -> list[float]:
     """Areas reached when half of the real sources, drawn at random, play the generators: about 0.5 for a fair
     method."""
     rng = np.random.default_rng(seed)

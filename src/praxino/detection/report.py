@@ -128,7 +128,7 @@ def examine(path: str | Path, fitted: Fusion | None = None) -> Examination:
     evidence = tuple(look(view) for view in long_enough)
     rows = np.array([[fusion.row(each)[name] for name in fitted.names] for each in evidence])
     logits = fitted.logits(rows)
-    probability = float(sigmoid(logits.mean()))
+    probability = float(sigmoid(logits.mean(keepdims=True))[0])
     reasons = thin(found, long_enough)
     verdict = _verdict(probability, fitted) if not reasons else "inconclusive"
     if verdict == "inconclusive" and not reasons:

@@ -1,0 +1,85 @@
+"""The fusion: percentiles, a ridge logistic model, its calibration, and how groups are left out."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from praxino.detection.evidence import FAMILIES
+from praxino.detection.fusion import Fusion, Samples, fit, fold, logistic, ranks, sigmoid
+
+NAMES = tuple(f"{family}/{i}" for family in FAMILIES for i in range(2))
+
+
+def samples(shift: float = 1.0, count: int = 240, seed: int = 0) -> Samples:
+    """Two of ten measures tell the classes apart; a dozen groups in each class."""
+    rng = np.random.default_rng(seed)
+    made = np.repeat([0.0, 1.0], count // 2)
+    x = rng.normal(size=(count, len(NAMES)))
+    x[:, :2] += shift * made[:, None]
+    groups = np.array([f"{int(m)}-{i % 12}" for i, m in enumerate(made)])
+    return Samples(x, made, groups)
+
+
+def test_the_logistic_model_is_at_its_optimum():
+    of = samples()
+    weights = logistic(of.measures, of.made, of.shares, 3.0)
+    ones = np.hstack([of.measures, np.ones((len(of.made), 1))])
+    slope = ones.T @ (of.shares * (sigmoid(ones @ weights) - of.made)) + np.append(np.full(10, 3.0), 1e-6) * weights
+    assert np.abs(slope).max() < 1e-4
+
+
+def test_percentiles_are_shares_of_the_reference():
+    line = np.quantile(np.arange(101.0), np.linspace(0, 1, 65))[None]
+    found = ranks(line, np.array([[-5.0], [0.0], [50.0], [75.0], [1e9]]))
+    np.testing.assert_allclose(found[:, 0], [0, 0, 0.5, 0.75, 1])
+    assert ranks(np.zeros((1, 65)), np.array([[-1.0], [0.0], [1.0]]))[:, 0].tolist() == [0, 0.5, 1]
+
+
+@given(st.integers(2, 8), st.integers(0, 99))
+def test_groups_are_never_cut(parts, seed):
+    rng = np.random.default_rng(seed)
+    of = Samples(np.zeros((60, 1)), (np.arange(60) % 2).astype(float), rng.integers(0, 9, 60).astype(str))
+    part = fold(of, parts)
+    for made in (0, 1):
+        for group in np.unique(of.groups):
+            assert len(np.unique(part[(of.groups == group) & (of.made == made)])) <= 1
+
+
+def test_both_classes_count_alike_and_large_groups_less_than_their_size():
+    groups = np.array(["a"] * 16 + ["b"] * 4 + ["c"] * 2)
+    of = Samples(np.zeros((22, 1)), np.array([0.0] * 20 + [1.0] * 2), groups)
+    assert of.shares[of.made == 0].sum() == pytest.approx(of.shares[of.made == 1].sum())
+    assert of.shares[:16].sum() == pytest.approx(2 * of.shares[16:20].sum())
+
+
+def test_answers_are_calibrated_and_their_parts_sum_up():
+    of, fresh = samples(), samples(seed=1)
+    model = fit(of, NAMES)
+    chance = sigmoid(model.logits(fresh.measures))
+    high = chance > 0.7
+    assert high.sum() > 30
+    assert fresh.made[high].mean() == pytest.approx(chance[high].mean(), abs=0.12)
+    middle = model.slope * model.bias + model.offset
+    for row in fresh.measures[:5]:
+        parts = model.parts(row)
+        assert set(parts) == set(FAMILIES)
+        assert sum(parts.values()) + middle == pytest.approx(float(model.logits(row[None])[0]))
+    assert abs(model.parts(fresh.measures[-1])["temporal"]) > 0.1
+
+
+def test_knowing_nothing_says_a_half():
+    model = fit(samples(shift=0.0), NAMES)
+    assert np.abs(sigmoid(model.logits(samples(shift=0.0, seed=2).measures)) - 0.5).mean() < 0.1
+
+
+def test_a_fusion_is_plain_json():
+    model = fit(samples(), NAMES)
+    again = Fusion.model_validate_json(model.model_dump_json())
+    assert again == model
+    x = samples(seed=3).measures
+    np.testing.assert_array_equal(again.logits(x), model.logits(x))
+
+
+def test_extreme_answers_do_not_overflow():
+    np.testing.assert_allclose(sigmoid(np.array([-1e4, 0, 1e4])), [0, 0.5, 1])

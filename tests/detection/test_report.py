@@ -1,0 +1,196 @@
+"""Reports, pages and folders: an answer or a reason for every file."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import praxino
+from footage import ball, sound, textured, write
+from praxino.detection import folder, page, report
+from praxino.detection.evidence import FAMILIES
+from praxino.detection.report import Report, detect, examine, told
+from praxino.errors import CheckpointError, InputError, MediaError
+
+
+@pytest.fixture(scope="session", name="film")
+def _film(tmp_path_factory: pytest.TempPathFactory):
+    return write(tmp_path_factory.mktemp("films") / "film.mp4", textured(20, 160, 200), fps=8)
+
+
+@pytest.fixture(scope="session", name="found")
+def _found(film):
+    return examine(film)
+
+
+def test_a_report_says_everything_in_plain_values(film, found):
+    said = found.report
+    assert praxino.detect is detect
+    assert praxino.Report is Report
+    assert said.verdict in ("likely camera", "inconclusive", "likely generated")
+    assert 0 <= said.probability <= 1
+    assert [seen.family for seen in said.families] == list(FAMILIES)
+    assert (said.width, said.height, said.fps) == (200, 160, 8.0)
+    assert Report.model_validate_json(json.dumps(said.model_dump())) == said
+    text = told(said)
+    assert str(film) in text
+    assert all(family in text for family in FAMILIES)
+
+
+def test_the_same_file_gets_the_same_answer(film, found):
+    assert detect(film) == found.report
+
+
+def test_what_is_thin_gets_no_verdict(tmp_path):
+    cases = {
+        "short": (textured(6, 128, 128), "too short"),
+        "small": (textured(16, 64, 64), "too small"),
+        "still": (np.repeat(textured(1, 128, 128), 16, axis=0), "hardly anything moves"),
+    }
+    for name, (film, reason) in cases.items():
+        said = detect(write(tmp_path / f"{name}.mp4", film))
+        assert said.verdict == "inconclusive", name
+        assert any(reason in each for each in said.reasons), said.reasons
+
+
+def test_one_picture_is_no_film(tmp_path):
+    Image.fromarray(textured(1)[0]).save(tmp_path / "a.png")
+    said = detect(tmp_path / "a.png")
+    assert (said.verdict, said.probability) == ("inconclusive", None)
+    assert "nothing can be said of how it moves" in said.reasons[0]
+    assert "<h1>This cannot be told.</h1>" in page.page(examine(tmp_path / "a.png"))
+
+
+def test_the_claim_of_a_file_is_told_beside_the_answer(tmp_path):
+    video = praxino.Video(textured(16, 128, 128), 8.0, {"model": "diorama", "praxino": "0.1"})
+    said = detect(video.save(tmp_path / "a.mp4"))
+    assert "record of having been made by Praxino" in said.says
+    assert "no part of the answer" in page.page(examine(tmp_path / "a.mp4"))
+
+
+def test_a_page_asks_for_nothing_from_outside(found):
+    text = page.page(found)
+    assert "<script" not in text
+    assert all(source.startswith("data:image/jpeg;base64,") for source in re.findall(r"src='([^']*)'", text))
+    assert not re.search(r"(?:href|url\()", text)
+    assert "http" not in re.sub(r"base64,[^']*", "", text)
+    for said in ("What could fool it", "The eye", "Tiling", "Hands", "Light without a source"):
+        assert said in text
+
+
+def test_names_in_a_page_are_only_text(tmp_path, film):
+    bad = tmp_path / "<img src=x onerror=alert(1)>.mp4"
+    shutil.copy(film, bad)
+    assert "<img src=x" not in page.page(examine(bad))
+
+
+def test_a_damaged_fusion_is_named(tmp_path, monkeypatch):
+    (tmp_path / "fusion.json").write_text("{}")
+    monkeypatch.setattr(report.bundle, "DETECTOR", tmp_path)
+    report.bundled.cache_clear()
+    with pytest.raises(CheckpointError, match=r"fusion\.json"):
+        report.bundled()
+    report.bundled.cache_clear()
+
+
+@pytest.fixture(scope="session", name="mixed")
+def _mixed(tmp_path_factory: pytest.TempPathFactory, film):
+    """A folder as users have them."""
+    home = tmp_path_factory.mktemp("mixed")
+    shutil.copy(film, home / "film.mp4")
+    (home / "deep").mkdir()
+    write(home / "deep" / "ball.webm", ball([(0.2 + 0.03 * i, 0.5) for i in range(12)], 120, 9), codec="libvpx-vp9")
+    (home / "text.mp4").write_text("no film")
+    sound(home / "song.mp4")
+    (home / "notes.txt").write_text("not looked at")
+    (home / ".hidden.mp4").write_text("not looked at")
+    return home
+
+
+def test_a_folder_goes_on_whatever_is_in_it(mixed, tmp_path):
+    paths = folder.films(mixed)
+    assert [path.name for path in paths] == ["ball.webm", "film.mp4", "song.mp4", "text.mp4"]
+    found = {report.path: report for report in folder.detect_all(paths, 2)}
+    assert len(found) == 4
+    assert found[str(mixed / "text.mp4")].verdict == "unreadable"
+    assert "only sound" in found[str(mixed / "song.mp4")].reasons[0]
+    folder.write(tmp_path / "a.csv", list(found.values()))
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    assert len(lines) == 5
+    assert lines[0].startswith("path,verdict,probability,temporal,physics,frequency,latent,patches,reasons")
+    folder.write(tmp_path / "a.json", list(found.values()))
+    assert len(json.loads((tmp_path / "a.json").read_text())) == 4
+    with pytest.raises(InputError, match=r"\.csv or \.json"):
+        folder.write(tmp_path / "a.txt", [])
+
+
+def test_a_stopped_folder_is_gone_on_with(mixed, tmp_path, monkeypatch):
+    paths, journal = folder.films(mixed), tmp_path / "a.csv.part"
+    first = folder.detect_all(paths, 1, journal)
+    done = [next(first), next(first)]
+    first.close()
+    journal.write_text(journal.read_text() + '{"stamp": "cut o')
+    asked = []
+    monkeypatch.setattr(
+        folder, "answer", lambda path, pages: asked.append(path) or Report(path=str(path), verdict="unreadable")
+    )
+    rest = list(folder.detect_all(paths, 1, journal))
+    assert rest[:1] == done[:1]
+    assert len(rest) == 4
+    assert len(asked) == 2
+
+
+def test_batches_are_columns(film, tmp_path):
+    found = folder.rows({"path": [str(film), str(tmp_path / "none.mp4")]})
+    assert list(found) == list(folder.COLUMNS)
+    assert found["verdict"][1] == "unreadable"
+    assert isinstance(found["probability"][0], float)
+
+
+def test_an_empty_folder_says_so(tmp_path):
+    with pytest.raises(InputError, match="no films"):
+        folder.films(tmp_path)
+
+
+def praxino_detect(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "praxino", "detect", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_verb(film, mixed, tmp_path):
+    one = praxino_detect(film, "-o", tmp_path / "page.html", "--json")
+    assert one.returncode == 0, one.stderr
+    assert json.loads(one.stdout)["path"] == str(film)
+    assert (tmp_path / "page.html").stat().st_size > 50_000
+    many = praxino_detect(mixed, "-o", tmp_path / "table.csv", "--pages", tmp_path / "pages")
+    assert many.returncode == 0, many.stderr
+    assert "2 unreadable" in many.stdout
+    assert not (tmp_path / "table.csv.part").exists()
+    assert sorted(path.name for path in (tmp_path / "pages").iterdir()) == ["ball.webm.html", "film.mp4.html"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["none.mp4"], "no such file"),
+        (["{film}", "-o", "a.txt"], "must end in .html"),
+        (["{home}", "-o", "a.html"], ".csv"),
+    ],
+)
+def test_the_verb_says_what_is_wrong(film, mixed, arguments, said):
+    run = praxino_detect(*(each.format(film=film, home=mixed) for each in arguments))
+    assert run.returncode == 2
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_errors_are_media_errors(tmp_path):
+    with pytest.raises(MediaError):
+        detect(tmp_path / "none.mp4")
