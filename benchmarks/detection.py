@@ -7,20 +7,36 @@ without the generator that are compared (`praxino.detection.protocol`). What is 
 minutes each, two cores); ``--ship`` writes the fusion of all clips into the package.
 """
 
+import argparse
 import functools
+import shutil
 import sys
+import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rivals import clips as store
+from rivals import planted
 
+import praxino
+from praxino import recipes
+from praxino.data import footage
+from praxino.data.degrade import WAYS
+from praxino.data.diorama import compose, render
+from praxino.data.diorama.caption import caption
 from praxino.detection import fusion
 from praxino.detection.evidence import FAMILIES
-from praxino.detection.fusion import Fusion, Samples
-from praxino.detection.protocol import Outcome, leave_out, real_floor
+from praxino.detection.fusion import Condition, Fusion, Samples, sigmoid
+from praxino.detection.protocol import Outcome, leave_out, real_floor, uncalibrated
+from praxino.detection.report import examine
+from praxino.storage import bundle, checkpoint
+from praxino.storage.checkpoint import write_text
+from praxino.training import loop
+from praxino.training.forensic import ForensicStage
 
 Array = NDArray[np.float64]
 RUNS = Path("runs/detection")
@@ -61,10 +77,11 @@ def measure(folder: Path, ways: list[str], networks: Path) -> Set:
     found: dict[str, Array] = {}
     names: tuple[str, ...] = ()
     networked = functools.partial(store.networked, networks=networks)
+    tag = functools.partial(store.network_of, networks=networks)
     for way in ways:
         started = time.perf_counter()
-        plain = store.measured(clips, way, RUNS / "cache", store.plain, "plain-1")
-        asked = store.measured(clips, way, RUNS / "cache", networked, f"networks-{stamp(networks)}")
+        plain = store.measured(clips, way, RUNS / "cache", store.plain, store.measures_of)
+        asked = store.measured(clips, way, RUNS / "cache", networked, tag)
         rows = [a | b for a, b in zip(plain, asked, strict=True)]
         names = tuple(rows[0])
         found[way] = np.array([[row[name] for name in names] for row in rows])
@@ -72,69 +89,76 @@ def measure(folder: Path, ways: list[str], networks: Path) -> Set:
     return Set(clips, names, found)
 
 
-def stamp(networks: Path) -> str:
-    return "-".join(
-        str((networks / f"part-{i}/forensic/model.safetensors").stat().st_mtime_ns) for i in range(store.FOLDS)
-    )
-
-
 RIDGE = 20.0
+HEAD = f"{'':<34} {'AUC':<5} {'95%':<12}  {'floor':>5}  {'@1%':>5}  {'@5%':>5}  {'Brier':<5}  {'ECE':<5}"
 
 
-def rule(samples: Samples, names: tuple[str, ...] = ()) -> Fusion:
+def rule(samples: Samples) -> Fusion:
     """The detector's own way of fitting."""
-    return fusion.fit(samples, names or [""] * samples.measures.shape[1], RIDGE)
+    return fusion.fit(samples, [""] * samples.measures.shape[1], RIDGE)
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of a table."""
-
-    name: str
-    outcome: Outcome
-    floor: float
-
-    def __str__(self) -> str:
-        low, high = self.outcome.interval()
-        of = self.outcome
-        return (
-            f"{self.name:<34} {of.auc:.3f} [{low:.2f}, {high:.2f}]  {self.floor:>5.2f}  {of.found_at(0.01):>5.2f}  "
-            f"{of.found_at(0.05):>5.2f}  {of.brier:.3f}  {of.calibration_error:.3f}"
-        )
+def line(name: str, of: Outcome, floor: float | None) -> str:
+    low, high = of.interval()
+    beside = "    -" if floor is None else f"{floor:5.2f}"
+    found = f"{of.found_at(0.01):5.2f}  {of.found_at(0.05):5.2f}  {of.brier:.3f}  {of.calibration_error:.3f}"
+    return f"{name:<34} {of.auc:.3f} [{low:.2f}, {high:.2f}]  {beside}  {found}"
 
 
-HEAD = f"{'':<34} {'AUC':<5} {'95%':<14} {'floor':>5}  {'@1%':>5}  {'@5%':>5}  {'Brier':<5}  {'ECE':<5}"
+def judged(name: str, x: Array, made: Array, groups: NDArray[np.str_]) -> str:
+    """One method on clips in their own state: the protocol, and the floor by the same protocol on real clips alone."""
+    outcome = leave_out(Samples(x, made, groups), [x], made, groups, rule)[0]
+    floor = float(np.mean(real_floor(x[made == 0], groups[made == 0])))
+    return line(name, outcome, floor)
 
 
-def row(name: str, of: Set, columns: NDArray[np.intp] | None = None, measures: Array | None = None) -> Row:
-    """A method that sees some of the measures, or others, judged by the protocol on clips in their own state."""
-    x = measures if measures is not None else of.ways["none"][:, columns]
-    samples = Samples(x, of.made, of.groups)
-    outcome = leave_out(samples, [x], of.made, of.groups, rule)[0]
-    floor = float(np.mean(real_floor(x[of.made == 0], of.groups[of.made == 0])))
-    return Row(name, outcome, floor)
+def methods(of: Set) -> dict[str, Array]:
+    """name -> (N, D): baselines, each family alone, each left out, and all."""
+    x, names = of.ways["none"], np.array(of.names)
+    family = np.array([name.split("/")[0] for name in names])
+    network = np.array(["/network." in name for name in names])
+    rough = np.array([name.endswith(("roughness", "roughness_unevenness")) for name in names])
+    found = {
+        "metadata alone (to be beaten)": np.array([clip.about for clip in of.clips]),
+        "19 naive measures": x[:, np.isin(names, NAIVE)],
+        "spectra of motion vectors": x[:, np.array(["/vectors." in name for name in names])],
+        "second-order differences": x[:, rough],
+        "the network": x[:, network],
+    }
+    found |= {f"{each} alone": x[:, family == each] for each in FAMILIES}
+    found |= {f"all but {each}": x[:, family != each] for each in FAMILIES}
+    return found | {"all but the network": x[:, ~network], "all": x}
 
 
-def methods(of: Set) -> list[Row]:
-    """Baselines, each family alone, each left out, and all: every line by the same protocol and the same fit."""
-    family = np.array([name.split("/")[0] for name in of.names])
-    every = np.arange(len(of.names))
-    picked = lambda wanted: np.array([i for i, name in enumerate(of.names) if wanted(name)])  # noqa: E731
-    jobs: list[tuple[str, NDArray[np.intp]]] = [
-        ("19 naive measures", picked(lambda name: name in NAIVE)),
-        ("spectra of motion vectors", picked(lambda name: "/vectors." in name)),
-        ("second-order differences", picked(lambda name: name.endswith(("roughness", "roughness_unevenness")))),
-        ("the network", picked(lambda name: "/network." in name)),
-    ]
-    jobs += [(f"{name} alone", every[family == name]) for name in FAMILIES]
-    jobs += [(f"without {name}", every[family != name]) for name in FAMILIES]
-    jobs += [("without the network", picked(lambda name: "/network." not in name)), ("all", every)]
-    about = np.array([clip.about for clip in of.clips])
-    rows = [row("metadata only (the floor)", of, measures=about)]
-    for name, columns in jobs:
-        rows.append(row(name, of, columns))
-        print(f"# {rows[-1]}", file=sys.stderr, flush=True)
-    return rows
+def compared(of: Set) -> None:
+    jobs = [(name, x, of.made, of.groups) for name, x in methods(of).items()]
+    print(HEAD)
+    with ProcessPoolExecutor() as pool:
+        for said in pool.map(judged, *zip(*jobs, strict=True)):
+            print(said, flush=True)
+
+
+def shipped(matched: Set, native: Set, ways: list[str]) -> tuple[list[Outcome], Outcome]:
+    """The fit that ships (every clip as matched and as found), judged on the matched clips on each way, and native."""
+    tests = [*(matched.ways[way] for way in ways), native.ways["none"]]
+    *found, last = leave_out(both(matched, native), tests, matched.made, matched.groups, rule)
+    return found, last
+
+
+def verdicts(of: Outcome, fitted: Fusion) -> tuple[float, float]:
+    """Share of clips with a verdict, and share of these that are right; both classes counted alike."""
+    chance = sigmoid(of.logits)
+    definite, right = (chance <= fitted.low) | (chance >= fitted.high), (chance >= fitted.high) == (of.made == 1)
+    each = [(definite[of.made == m].mean(), right[definite & (of.made == m)].mean()) for m in (0, 1)]
+    return tuple(float(np.mean(pair)) for pair in zip(*each, strict=True))  # type: ignore[return-value]
+
+
+def conditions(ways: list[str], outcomes: list[Outcome], fitted: Fusion) -> tuple[Condition, ...]:
+    rows = []
+    for way, of in zip(ways, outcomes, strict=True):
+        definite, right = verdicts(of, fitted)
+        rows.append(Condition(name=way, auc=of.auc, right=right, definite=definite))
+    return tuple(rows)
 
 
 def both(matched: Set, native: Set) -> Samples:
@@ -142,3 +166,138 @@ def both(matched: Set, native: Set) -> Samples:
     a, b = matched.samples("none"), native.samples("none")
     joined = (np.concatenate(pair) for pair in ((a.measures, b.measures), (a.made, b.made), (a.groups, b.groups)))
     return Samples(*joined)
+
+
+def pages_out(of: Set) -> str:
+    """The strictest way: with a generator, all clips that its page published are left out."""
+    pages = np.array([clip.page for clip in of.clips])
+    groups = np.where(of.made == 1, pages, of.groups)
+    x = of.ways["none"]
+    return line(
+        "all, whole pages left out", leave_out(Samples(x, of.made, groups), [x], of.made, groups, rule)[0], None
+    )
+
+
+def mixed_floor(of: Set) -> float:
+    """Real sources told from each other when each is in both parts: how well sources are known by heart."""
+    real = of.made == 0
+    x, groups = of.ways["none"][real], of.groups[real]
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(10):
+        played = np.isin(groups, rng.permutation(np.unique(groups))[::2]).astype(np.float64)
+        part = rng.integers(0, 5, len(x))
+        logits = np.zeros(len(x))
+        for k in range(5):
+            model = uncalibrated(Samples(x[part != k], played[part != k], groups[part != k]))
+            logits[part == k] = model.logits(x[part == k])
+        found.append((logits[played == 1][:, None] > logits[played == 0]).mean())
+    return float(np.mean(found))
+
+
+def own_films(count: int = 24) -> str:
+    """Films of the bundled model against true renderings of the diorama, by the detector as it is shipped."""
+    model = praxino.load("diorama")
+    rows = {}
+    with tempfile.TemporaryDirectory() as home:
+        for made in (False, True):
+            chances = []
+            for index in range(count):
+                path = Path(home) / f"{made}{index}.mp4"
+                scene = compose(1234, index, frames=17, part="all")
+                sentence = caption(scene, 1234, index).sentence
+                film = model.generate(sentence, seed=index) if made else praxino.Video(render(scene, 64, 64), 8.0)
+                film.save(path)
+                chances.append(examine(path))
+            rows[made] = chances
+    logit = {made: [each.report.probability or 0.5 for each in of] for made, of in rows.items()}
+    auc = np.mean([[a > b for b in logit[False]] for a in logit[True]])
+    again = {m: [each.evidence[0][3].measures["again.fine"] for each in of] for m, of in rows.items()}
+    own = np.mean([[a < b for b in again[False]] for a in again[True]])
+    means = {made: float(np.mean(each)) for made, each in logit.items()}
+    return (
+        f"{count} films, {count} renderings, 64x64 (too small for a verdict): AUC {auc:.2f}, mean answer "
+        f"{means[True]:.2f} and {means[False]:.2f}; reconstruction error of our autoencoder alone: AUC {own:.2f}"
+    )
+
+
+def physics_table(count: int = 40) -> list[str]:
+    """What `things` claims of true renderings, of renderings with something impossible planted, and of real clips."""
+    rows = []
+    for kind in (None, *planted.KINDS):
+        scenes = planted.scenes(kind, count)
+        said = [planted.claims(scene) for scene in scenes]
+        right = sum(kind in each for each in said) if kind else 0
+        rows.append(f"{kind or 'nothing':<10} {len(scenes):>5}  {right:>5}  {sum(bool(each) for each in said):>5}")
+    return rows
+
+
+def train(clips: Path, networks: Path) -> None:
+    """A network for each part of the sources, and one for all: those that judge, and the one that ships."""
+    known = [clip for clip in store.manifest(clips / "native") if not clip.made]
+    for part in (*range(store.FOLDS), None):
+        target = networks / ("all" if part is None else f"part-{part}")
+        if (target / "forensic").exists():
+            continue
+        chosen = [clip for clip in known if clip.part != part]
+        config = recipes.detector()
+        films = [(footage.clip(clip.path), clip.group) for clip in chosen]
+        films = [(film, group) for film, group in films if len(film) >= config.stage.frames]
+        stage = ForensicStage(config.stage, [film for film, _ in films], [group for _, group in films])
+        run = RUNS / f"run-{target.name}"
+        for report in loop.train(stage, config.loop, config.optimizer, run, resume=True):
+            if report.step % 100 == 0:
+                print(f"# {target.name}: step {report.step}, loss {report.loss:.3f}", file=sys.stderr, flush=True)
+        shutil.copytree(run / "final", target, dirs_exist_ok=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clips", type=Path, nargs="?")
+    parser.add_argument("--networks", type=Path, default=RUNS / "networks")
+    parser.add_argument("--train", action="store_true", help="train the networks that are missing first")
+    parser.add_argument("--ship", action="store_true", help="write network and fusion into the package")
+    parser.add_argument("--only", choices=["tables", "own", "physics"], help="one part")
+    asked = parser.parse_args()
+    if asked.clips is None:
+        print("name a folder of clips: python benchmarks/detection.py CLIPS (see the first lines of this file)")
+        return
+    if asked.train:
+        train(asked.clips, asked.networks)
+    if asked.only in (None, "tables"):
+        tables(asked.clips, asked.networks, asked.ship)
+    if asked.only in (None, "own"):
+        print("\nown films\n" + own_films())
+    if asked.only in (None, "physics"):
+        print(f"\n{'planted':<10} {'films':>5}  {'found':>5}  {'any':>5}")
+        print("\n".join(physics_table()))
+
+
+def tables(clips: Path, networks: Path, ship: bool) -> None:
+    ways = list(WAYS)
+    matched, native = measure(clips / "matched", ways, networks), measure(clips / "native", ["none"], networks)
+    print(f"fitted on all but one source and one generator; {len(matched.clips)} clips, {len(matched.names)} measures")
+    for name, of in (("matched", matched), ("native", native)):
+        print(f"\n{name}")
+        compared(of)
+        print(pages_out(of))
+        print(f"real against real, sources mixed: {mixed_floor(of):.2f}")
+    outcomes, last = shipped(matched, native, ways)
+    fitted = fusion.fit(both(matched, native), matched.names, RIDGE)
+    rows = conditions([*ways, "native"], [*outcomes, last], fitted)
+    print("\nas shipped (fitted on matched and native together), on each way\n" + HEAD)
+    for row, of in zip(rows, [*outcomes, last], strict=True):
+        print(f"{line(row.name, of, None)}  verdicts {row.definite:.2f}, right {row.right:.2f}")
+    print("\nby group, matched: " + ", ".join(f"{k} {v:.2f}" for k, v in outcomes[0].by_group().items()))
+    table = outcomes[0].table()
+    for each in table:
+        print(f"answers {each.low:.1f} to {each.high:.1f}: {each.clips} clips, {each.generated} generated")
+    if ship:
+        fitted = fitted.model_copy(update={"table": table, "conditions": rows, "fitted": time.strftime("%Y-%m-%d")})
+        write_text(bundle.DETECTOR / "fusion.json", fitted.rounded().model_dump_json() + "\n")
+        network = bundle.read_forensic(networks / "all")
+        checkpoint.save(bundle.DETECTOR / "forensic", network.config, network.state_dict())
+
+
+if __name__ == "__main__":
+    main()

@@ -85,6 +85,16 @@ def plain(view: View, clip: Clip) -> dict[str, float]:
     return {f"{family}/{name}": value for family, of in evidence.items() for name, value in finite(of(view)).items()}
 
 
+def measures_of(clip: Clip) -> str:
+    """Changes with what `plain` measures."""
+    return "plain-1"
+
+
+def network_of(clip: Clip, networks: Path) -> str:
+    """Changes with the network that judges a clip."""
+    return f"network-{(networks / f'part-{clip.part}/forensic/model.safetensors').stat().st_mtime_ns}"
+
+
 @functools.cache
 def network(folder: Path) -> latent.Networks:
     return latent.Networks(bundle.read_forensic(folder), latent.bundled_vae())
@@ -97,8 +107,11 @@ def networked(view: View, clip: Clip, networks: Path) -> dict[str, float]:
     return {f"latent/{name}": value for name, value in finite(told).items()}
 
 
-def measured(clips: list[Clip], way: str, cache: Path, ask: Ask, tag: str) -> list[dict[str, float]]:
-    """For each clip the mean over its views of what is asked of each; from the cache where it was asked before."""
+Tag = Callable[[Clip], str]
+
+
+def measured(clips: list[Clip], way: str, cache: Path, ask: Ask, tag: Tag) -> list[dict[str, float]]:
+    """For each clip the mean over its views of what is asked; from the cache, where ``tag`` finds it there."""
     cache.mkdir(parents=True, exist_ok=True)
     work = functools.partial(_one, way=way, cache=cache, ask=ask, tag=tag)
     with ProcessPoolExecutor(os.cpu_count(), initializer=_quiet) as pool:
@@ -111,8 +124,8 @@ def _quiet() -> None:
     torch.set_num_threads(1)
 
 
-def _one(clip: Clip, way: str, cache: Path, ask: Ask, tag: str) -> list[dict[str, float]]:
-    key = hashlib.sha256(f"{clip.path.parent.parent.name}/{clip.path.name} {way} {tag}".encode()).hexdigest()[:24]
+def _one(clip: Clip, way: str, cache: Path, ask: Ask, tag: Tag) -> list[dict[str, float]]:
+    key = hashlib.sha256(f"{clip.path.parent.parent.name}/{clip.path.name} {way} {tag(clip)}".encode()).hexdigest()[:24]
     kept = cache / f"{key}.json"
     if kept.exists():
         return json.loads(kept.read_text())

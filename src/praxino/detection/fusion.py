@@ -62,6 +62,12 @@ class Fusion(Config):
     conditions: tuple[Condition, ...] = ()
     fitted: str = ""
 
+    def rounded(self) -> "Fusion":
+        """With six digits of every number: a quarter of the size, the same answers."""
+        short = lambda values: tuple(float(f"{v:.6g}") for v in values)  # noqa: E731
+        quantiles = tuple(short(line) for line in self.quantiles)
+        return self.model_copy(update={"quantiles": quantiles, "weights": short(self.weights)})
+
     def percentiles(self, measures: Array) -> Array:
         """(N, D) measures to (N, D): the share of camera clips below, as -1 to 1."""
         return 2 * ranks(np.array(self.quantiles), measures) - 1
