@@ -30,7 +30,7 @@ from praxino.data.diorama import compose, render
 from praxino.data.diorama.caption import caption
 from praxino.detection import fusion
 from praxino.detection.evidence import FAMILIES
-from praxino.detection.fusion import Condition, Fusion, Samples, sigmoid
+from praxino.detection.fusion import Condition, Detector, Fusion, Samples, sigmoid
 from praxino.detection.protocol import Outcome, leave_out, real_floor, uncalibrated
 from praxino.detection.report import examine
 from praxino.storage import bundle, checkpoint
@@ -74,6 +74,7 @@ class Set:
 
 def measure(folder: Path, ways: list[str], networks: Path) -> Set:
     clips = store.manifest(folder)
+    trained = all((networks / f"part-{part}" / "forensic").exists() for part in range(store.FOLDS))
     found: dict[str, Array] = {}
     names: tuple[str, ...] = ()
     networked = functools.partial(store.networked, networks=networks)
@@ -81,8 +82,8 @@ def measure(folder: Path, ways: list[str], networks: Path) -> Set:
     for way in ways:
         started = time.perf_counter()
         plain = store.measured(clips, way, RUNS / "cache", store.plain, store.measures_of)
-        asked = store.measured(clips, way, RUNS / "cache", networked, tag)
-        rows = [a | b for a, b in zip(plain, asked, strict=True)]
+        asked = store.measured(clips, way, RUNS / "cache", networked, tag) if trained else []
+        rows = [a | b for a, b in zip(plain, asked, strict=True)] if trained else plain
         names = tuple(rows[0])
         found[way] = np.array([[row[name] for name in names] for row in rows])
         print(f"# measured {folder.name}, {way}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
@@ -123,11 +124,12 @@ def methods(of: Set) -> dict[str, Array]:
         "19 naive measures": x[:, np.isin(names, NAIVE)],
         "spectra of motion vectors": x[:, np.array(["/vectors." in name for name in names])],
         "second-order differences": x[:, rough],
-        "the network": x[:, network],
     }
+    if network.any():
+        found |= {"the network": x[:, network], "all but the network": x[:, ~network]}
     found |= {f"{each} alone": x[:, family == each] for each in FAMILIES}
     found |= {f"all but {each}": x[:, family != each] for each in FAMILIES}
-    return found | {"all but the network": x[:, ~network], "all": x}
+    return found | {"all": x}
 
 
 def compared(of: Set) -> None:
@@ -138,31 +140,57 @@ def compared(of: Set) -> None:
             print(said, flush=True)
 
 
-def shipped(matched: Set, native: Set, ways: list[str]) -> tuple[list[Outcome], Outcome]:
-    """The fit that ships (every clip as matched and as found), judged on the matched clips on each way, and native."""
-    tests = [*(matched.ways[way] for way in ways), native.ways["none"]]
-    *found, last = leave_out(both(matched, native), tests, matched.made, matched.groups, rule)
-    return found, last
+KINDS = {"small": ("scale 0.5", "crf 28, scale 0.5"), "slow": ("half rate",)}
+"""Ways that make clips small or slow: what those kinds are fitted on."""
 
 
-def verdicts(of: Outcome, fitted: Fusion) -> tuple[float, float]:
+def shipped(matched: Set, native: Set) -> dict[str, Outcome]:
+    """The fits that ship, judged on the matched clips on each way, and on native ones; each way by the fit of its
+    kind."""
+    kind = {way: name for name, ways in KINDS.items() for way in ways}
+    usual = [way for way in matched.ways if way not in kind]
+    tests = [*(matched.ways[way] for way in usual), native.ways["none"]]
+    found = dict(
+        zip(
+            [*usual, "native"],
+            leave_out(usually(matched, native), tests, matched.made, matched.groups, rule),
+            strict=True,
+        )
+    )
+    for ways in KINDS.values():
+        tests = [matched.ways[way] for way in ways]
+        judged = leave_out(matched.samples(*ways), tests, matched.made, matched.groups, rule)
+        found |= dict(zip(ways, judged, strict=True))
+    return {way: found[way] for way in (*matched.ways, "native")}
+
+
+def fitted(matched: Set, native: Set, outcomes: dict[str, Outcome]) -> Detector:
+    """What ships, fitted on all clips, each kind with the table of its calibration."""
+    samples = {"usual": usually(matched, native)} | {kind: matched.samples(*ways) for kind, ways in KINDS.items()}
+    shown = {"usual": "none", "small": "scale 0.5", "slow": "half rate"}
+    made = {
+        kind: fusion.fit(of, matched.names, RIDGE).rounded().model_copy(update={"table": outcomes[shown[kind]].table()})
+        for kind, of in samples.items()
+    }
+    rows = tuple(condition(way, of, made["usual"]) for way, of in outcomes.items())
+    return Detector(**made, conditions=rows, fitted=time.strftime("%Y-%m-%d"))
+
+
+def verdicts(of: Outcome, model: Fusion) -> tuple[float, float]:
     """Share of clips with a verdict, and share of these that are right; both classes counted alike."""
     chance = sigmoid(of.logits)
-    definite, right = (chance <= fitted.low) | (chance >= fitted.high), (chance >= fitted.high) == (of.made == 1)
+    definite, right = (chance <= model.low) | (chance >= model.high), (chance >= model.high) == (of.made == 1)
     each = [(definite[of.made == m].mean(), right[definite & (of.made == m)].mean()) for m in (0, 1)]
     return tuple(float(np.mean(pair)) for pair in zip(*each, strict=True))  # type: ignore[return-value]
 
 
-def conditions(ways: list[str], outcomes: list[Outcome], fitted: Fusion) -> tuple[Condition, ...]:
-    rows = []
-    for way, of in zip(ways, outcomes, strict=True):
-        definite, right = verdicts(of, fitted)
-        rows.append(Condition(name=way, auc=of.auc, right=right, definite=definite))
-    return tuple(rows)
+def condition(way: str, of: Outcome, model: Fusion) -> Condition:
+    definite, right = verdicts(of, model)
+    return Condition(name=way, auc=of.auc, right=right, definite=definite)
 
 
-def both(matched: Set, native: Set) -> Samples:
-    """What the shipped fusion is fitted on: every clip twice, as matched and as it was found."""
+def usually(matched: Set, native: Set) -> Samples:
+    """What clips of the usual kind are judged by is fitted on: every clip twice, as matched and as it was found."""
     a, b = matched.samples("none"), native.samples("none")
     joined = (np.concatenate(pair) for pair in ((a.measures, b.measures), (a.made, b.made), (a.groups, b.groups)))
     return Samples(*joined)
@@ -257,15 +285,15 @@ def main() -> None:
     parser.add_argument("--networks", type=Path, default=RUNS / "networks")
     parser.add_argument("--train", action="store_true", help="train the networks that are missing first")
     parser.add_argument("--ship", action="store_true", help="write network and fusion into the package")
-    parser.add_argument("--only", choices=["tables", "own", "physics"], help="one part")
+    parser.add_argument("--only", choices=["tables", "shipped", "own", "physics"], help="one part")
     asked = parser.parse_args()
     if asked.clips is None:
         print("name a folder of clips: python benchmarks/detection.py CLIPS (see the first lines of this file)")
         return
     if asked.train:
         train(asked.clips, asked.networks)
-    if asked.only in (None, "tables"):
-        tables(asked.clips, asked.networks, asked.ship)
+    if asked.only in (None, "tables", "shipped"):
+        tables(asked.clips, asked.networks, asked.ship, asked.only != "shipped")
     if asked.only in (None, "own"):
         print("\nown films\n" + own_films())
     if asked.only in (None, "physics"):
@@ -273,30 +301,28 @@ def main() -> None:
         print("\n".join(physics_table()))
 
 
-def tables(clips: Path, networks: Path, ship: bool) -> None:
+def tables(clips: Path, networks: Path, ship: bool, methods_too: bool) -> None:
     ways = list(WAYS)
     matched, native = measure(clips / "matched", ways, networks), measure(clips / "native", ["none"], networks)
     print(f"fitted on all but one source and one generator; {len(matched.clips)} clips, {len(matched.names)} measures")
-    for name, of in (("matched", matched), ("native", native)):
+    for name, of in (("matched", matched), ("native", native)) if methods_too else ():
         print(f"\n{name}")
         compared(of)
         print(pages_out(of))
         print(f"real against real, sources mixed: {mixed_floor(of):.2f}")
-    outcomes, last = shipped(matched, native, ways)
-    fitted = fusion.fit(both(matched, native), matched.names, RIDGE)
-    rows = conditions([*ways, "native"], [*outcomes, last], fitted)
-    print("\nas shipped (fitted on matched and native together), on each way\n" + HEAD)
-    for row, of in zip(rows, [*outcomes, last], strict=True):
+    outcomes = shipped(matched, native)
+    made = fitted(matched, native, outcomes)
+    print("\nas shipped, on each way\n" + HEAD)
+    for row, of in zip(made.conditions, outcomes.values(), strict=True):
         print(f"{line(row.name, of, None)}  verdicts {row.definite:.2f}, right {row.right:.2f}")
-    print("\nby group, matched: " + ", ".join(f"{k} {v:.2f}" for k, v in outcomes[0].by_group().items()))
-    table = outcomes[0].table()
-    for each in table:
+    print("\nby group, matched: " + ", ".join(f"{k} {v:.2f}" for k, v in outcomes["none"].by_group().items()))
+    for each in made.usual.table:
         print(f"answers {each.low:.1f} to {each.high:.1f}: {each.clips} clips, {each.generated} generated")
     if ship:
-        fitted = fitted.model_copy(update={"table": table, "conditions": rows, "fitted": time.strftime("%Y-%m-%d")})
-        write_text(bundle.DETECTOR / "fusion.json", fitted.rounded().model_dump_json() + "\n")
-        network = bundle.read_forensic(networks / "all")
-        checkpoint.save(bundle.DETECTOR / "forensic", network.config, network.state_dict())
+        write_text(bundle.DETECTOR / "fusion.json", made.model_dump_json() + "\n")
+        if (networks / "all" / "forensic").exists():
+            network = bundle.read_forensic(networks / "all")
+            checkpoint.save(bundle.DETECTOR / "forensic", network.config, network.state_dict())
 
 
 if __name__ == "__main__":

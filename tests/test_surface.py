@@ -53,3 +53,4 @@ def test_bundled_models_are_small():
     }
     assert size["diorama"] <= 25_000_000
     assert size["diorama-reader"] <= 10_000_000
+    assert size["detector"] <= 8_000_000

@@ -48,7 +48,7 @@ def manifest(folder: Path) -> list[Clip]:
             row["label"] == "generated",
             row["generator"] or row["real_source"],
             row["source_repo"],
-            tuple(float(row.get(name) or 0) for name in ABOUT),
+            _known(folder / row["file"]),
         )
         for row in csv.DictReader((folder / "manifest.csv").open())
     ]
@@ -57,11 +57,10 @@ def manifest(folder: Path) -> list[Clip]:
     return [replace(clip, part=int(part)) for clip, part in zip(clips, parts, strict=True)]
 
 
-ABOUT = (
-    "native_w", "native_h", "native_fps", "width", "height", "fps", "frames", "seconds",
-    "matched_stride", "matched_true_fps", "matched_frames", "matched_scale", "matched_kbytes",
-)  # fmt: skip
-"""What is known of a clip without looking at it: the floor that pixels must beat."""
+def _known(path: Path) -> tuple[float, ...]:
+    """What a file says of itself, without a look at the picture: the floor that pixels must beat."""
+    about = facts(path)
+    return (about.width, about.height, about.rate, about.seconds, about.bytes, about.bits_per_pixel)
 
 
 def seen(clip: Clip, way: str) -> list[View]:

@@ -274,7 +274,7 @@ def train(
     from praxino.training import loop
 
     if vae and config.stage.kind in ("autoencoder", "forensic"):
-        raise InputError(f"--vae {vae}: {recipe} trains autoencoders itself", "--init starts from given weights")
+        raise InputError(f"--vae {vae}: {recipe} trains an autoencoder itself", "--init starts from given weights")
     if footage and config.stage.kind != "forensic":
         raise InputError(f"--footage {footage}: {recipe} learns from the diorama", "leave it out")
     sources = recipes.Sources(

@@ -20,6 +20,8 @@ Groups = NDArray[Any]
 """Names, as strings of any length."""
 GRID: Final = 65
 """Quantiles that are kept of each measure among camera clips."""
+SMALL: Final = 168
+SLOW: Final = 5.5
 
 
 class Bin(Config):
@@ -59,8 +61,6 @@ class Fusion(Config):
     low: float = 0.3
     high: float = 0.7
     table: tuple[Bin, ...] = ()
-    conditions: tuple[Condition, ...] = ()
-    fitted: str = ""
 
     def rounded(self) -> "Fusion":
         """With six digits of every number: a quarter of the size, the same answers."""
@@ -85,6 +85,25 @@ class Fusion(Config):
             family: float(sum(v for v, name in zip(each, self.names, strict=True) if name.startswith(f"{family}/")))
             for family in FAMILIES
         }
+
+
+class Detector(Config):
+    """What ships: a fusion for each kind of clip, fitted on clips of that kind, since what a small or slow clip lacks
+    is not what a decoder takes away."""
+
+    usual: Fusion
+    small: Fusion
+    """For clips whose shorter side is below `SMALL`; fitted at half size, as it is and compressed at CRF 28."""
+    slow: Fusion
+    """For clips of fewer than `SLOW` frames a second; fitted at half rate."""
+    conditions: tuple[Condition, ...] = ()
+    fitted: str = ""
+
+    def of(self, side: int, fps: float) -> Fusion:
+        """The fusion for clips whose shorter side has so many pixels and whose views have so many frames a second."""
+        if side < SMALL:
+            return self.small
+        return self.slow if fps < SLOW else self.usual
 
 
 def row(evidence: Sequence[Evidence]) -> dict[str, float]:
@@ -127,7 +146,7 @@ class Samples:
         return found
 
 
-def fit(samples: Samples, names: Sequence[str], ridge: float = 10.0, folds: int = 8) -> Fusion:
+def fit(samples: Samples, names: Sequence[str], ridge: float = 10.0, folds: int = 5) -> Fusion:
     """Fit percentiles, weights and calibration; the calibration on answers for groups that were left out.
 
     Parameters
@@ -195,7 +214,7 @@ def logistic(x: Array, made: Array, shares: Array, ridge: float) -> Array:
         bend = (ones.T * (shares * said * (1 - said))) @ ones + np.diag(penalty)
         step = np.linalg.solve(bend, slope)
         weights -= step
-        if np.abs(step).max() < 1e-6:
+        if np.abs(step).max() < 1e-5:
             break
     return weights
 

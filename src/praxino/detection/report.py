@@ -7,6 +7,7 @@ maps it as it is.
 import functools
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from praxino.config import Config
 from praxino.detection import frequency, fusion, latent, patches, physics, temporal
 from praxino.detection.evidence import FAMILIES, Evidence
-from praxino.detection.fusion import Fusion, sigmoid
+from praxino.detection.fusion import Detector, Fusion, sigmoid
 from praxino.detection.view import View, views
 from praxino.errors import CheckpointError, PraxinoError
 from praxino.storage import bundle, video
@@ -42,7 +43,7 @@ class Seen(Config):
 
     family: str
     score: float
-    above: float
+    above: float | None
     log_odds: float
     sentence: str
     frames: tuple[float, ...]
@@ -84,11 +85,11 @@ class Examination:
 
 
 @functools.cache
-def bundled() -> Fusion:
-    """The fusion that comes with the package."""
+def bundled() -> Detector:
+    """The fusions that come with the package."""
     path = bundle.DETECTOR / "fusion.json"
     try:
-        return Fusion.model_validate_json(path.read_text())
+        return Detector.model_validate_json(path.read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: {' '.join(str(error).split())[:120]}", "install praxino again") from None
 
@@ -115,9 +116,8 @@ def look(view: View, networks: latent.Networks | None = None) -> tuple[Evidence,
     return (*(each(view) for each in families), latent.evidence(view, networks), patches.evidence(view))
 
 
-def examine(path: str | Path, fitted: Fusion | None = None) -> Examination:
+def examine(path: str | Path, detector: Detector | None = None) -> Examination:
     """`detect`, with the views and evidence that a page is drawn from."""
-    fitted = fitted or bundled()
     path = Path(path)
     found = facts(path)
     seen = tuple(views(path, found))
@@ -125,7 +125,10 @@ def examine(path: str | Path, fitted: Fusion | None = None) -> Examination:
     if not long_enough:
         reason = f"{sum(len(view.frames) for view in seen)} frame(s): nothing can be said of how it moves"
         return Examination(_report(path, found, seen, "inconclusive", reasons=(reason,)), seen)
-    evidence = tuple(look(view) for view in long_enough)
+    latent.bundled()  # before threads ask for it
+    with ThreadPoolExecutor(2) as pool:
+        evidence = tuple(pool.map(look, long_enough))
+    fitted = (detector or bundled()).of(min(found.width, found.height), long_enough[0].fps)
     rows = np.array([[fusion.row(each)[name] for name in fitted.names] for each in evidence])
     logits = fitted.logits(rows)
     probability = float(sigmoid(logits.mean(keepdims=True))[0])
@@ -159,7 +162,7 @@ def told(report: Report) -> str:
 
 def placed(seen: Seen) -> str:
     """Where a family's headline lies among those of camera clips."""
-    return f"Among camera clips {seen.above:.0%} have less."
+    return "" if seen.above is None else f"Among camera clips {seen.above:.0%} have less."
 
 
 def _report(path: Path, found: Facts, seen: Sequence[View], verdict: Verdict, **more: object) -> Report:
@@ -196,7 +199,7 @@ def _families(
 ) -> tuple[Seen, ...]:
     """Each family's mean part, in the words of the window in which it had the most to say."""
     parts = [fitted.parts(row) for row in rows]
-    shares = [dict(zip(fitted.names, each, strict=True)) for each in (fitted.percentiles(rows) + 1) / 2]
+    shares = [dict(zip(fitted.names, map(float, each), strict=True)) for each in (fitted.percentiles(rows) + 1) / 2]
     told = []
     for index, family in enumerate(FAMILIES):
         weight = [part[family] for part in parts]
@@ -209,7 +212,7 @@ def _families(
             Seen(
                 family=family,
                 score=best.score,
-                above=float(shares[where].get(f"{family}/{best.headline}", 0.5)),
+                above=shares[where].get(f"{family}/{best.headline}"),
                 log_odds=mean,
                 sentence=best.sentence,
                 frames=times,
