@@ -56,7 +56,8 @@ background:linear-gradient(90deg,var(--camera),#999 35% 65%,var(--made))}
 .scale b{position:absolute;top:-.3rem;bottom:-.3rem;width:4px;background:currentColor;border-radius:2px}
 .scale span{position:absolute;top:1.8rem;font-size:.8em}
 .part{display:inline-block;height:.7em;border-radius:2px}
-table{border-collapse:collapse}td{padding:.1em 1em .1em 0;vertical-align:top}
+table{border-collapse:collapse}td{padding:.1em 1em .1em 0;vertical-align:top;overflow-wrap:anywhere}
+td:first-child{white-space:nowrap}
 """
 
 

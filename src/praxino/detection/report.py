@@ -29,6 +29,14 @@ FEWEST: Final = 8
 """Frames of a view below which there is no verdict."""
 SMALLEST: Final = 112
 """Pixels of the shorter side below which there is none."""
+HEADLINES: Final = {
+    "temporal": "glide",
+    "physics": "jolting",
+    "frequency": "fast change",
+    "latent": "decoded detail",
+    "patches": "grid",
+}
+"""What there is more of where a family's headline measure is larger."""
 MOTIONLESS: Final = 0.25
 """Mean change of luma from frame to frame, of 255, below which there is none."""
 
@@ -162,7 +170,9 @@ def told(report: Report) -> str:
 
 def placed(seen: Seen) -> str:
     """Where a family's headline lies among those of camera clips."""
-    return "" if seen.above is None else f"Among camera clips {seen.above:.0%} have less."
+    if seen.above is None:
+        return ""
+    return f"That is more {HEADLINES[seen.family]} than in {seen.above:.0%} of camera clips."
 
 
 def _report(path: Path, found: Facts, seen: Sequence[View], verdict: Verdict, **more: object) -> Report:
