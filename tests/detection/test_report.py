@@ -137,7 +137,7 @@ def test_a_stopped_folder_is_gone_on_with(mixed, tmp_path, monkeypatch):
     journal.write_text(journal.read_text() + '{"stamp": "cut o')
     asked = []
     monkeypatch.setattr(
-        folder, "answer", lambda path, pages: asked.append(path) or Report(path=str(path), verdict="unreadable")
+        folder, "answer", lambda path, target: asked.append(path) or Report(path=str(path), verdict="unreadable")
     )
     rest = list(folder.detect_all(paths, 1, journal))
     assert rest[:1] == done[:1]
@@ -172,7 +172,8 @@ def test_the_verb(film, mixed, tmp_path):
     assert many.returncode == 0, many.stderr
     assert "2 unreadable" in many.stdout
     assert not (tmp_path / "table.csv.part").exists()
-    assert sorted(path.name for path in (tmp_path / "pages").iterdir()) == ["ball.webm.html", "film.mp4.html"]
+    assert sorted(path.name for path in (tmp_path / "pages").rglob("*.html")) == ["ball.webm.html", "film.mp4.html"]
+    assert (tmp_path / "pages" / "deep" / "ball.webm.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -48,6 +49,8 @@ ENDINGS: Final = frozenset(
     ]
 )
 """What is looked for in a folder."""
+Job = tuple[Path, Path | None]
+"""A file, and where its page goes."""
 
 
 def films(folder: Path) -> list[Path]:
@@ -70,16 +73,23 @@ def films(folder: Path) -> list[Path]:
     return found
 
 
-def answer(path: Path, pages: Path | None = None) -> Report:
-    """The report of one file; one that cannot be read is "unreadable", with the reason. With ``pages``, also its
-    page."""
+def answer(path: Path, target: Path | None = None) -> Report:
+    """The report of one file; one that cannot be read is "unreadable", with the reason. Its page goes to ``target``."""
     try:
         found = examine(path)
     except (PraxinoError, MemoryError) as error:
         return Report(path=str(path), verdict="unreadable", reasons=(" ".join(str(error).split()) or "too large",))
-    if pages is not None:
-        page.write(pages / f"{path.name}.html", found)
+    if target is not None:
+        page.write(target, found)
     return found.report
+
+
+def page_names(paths: Sequence[Path], pages: Path | None) -> dict[Path, Path | None]:
+    """Where each file's page goes: in folders like those that the files lie in."""
+    if pages is None:
+        return dict.fromkeys(paths)
+    top = os.path.commonpath([path.parent.absolute() for path in paths])
+    return {path: pages / path.absolute().relative_to(top).with_name(f"{path.name}.html") for path in paths}
 
 
 def rows(batch: Mapping[str, Sequence[str]]) -> dict[str, list[str | float | None]]:
@@ -101,42 +111,42 @@ def detect_all(
         Folder for an HTML page of each file.
     """
     known = _known(journal)
-    fresh = []
-    for path in paths:
-        stamp = _stamp(path)
-        if stamp in known and (pages is None or (pages / f"{path.name}.html").exists()):
-            yield known[stamp]
+    fresh: list[Job] = []
+    for path, target in page_names(paths, pages).items():
+        done = known.get(_stamp(path))
+        if done is not None and (target is None or target.exists() or done.verdict == "unreadable"):
+            yield done
         else:
-            fresh.append(path)
-    for report in _spread(fresh, processes, pages):
+            fresh.append((path, target))
+    for report in _spread(fresh, processes):
         if journal is not None:
             with journal.open("a") as file:
                 file.write(json.dumps({"stamp": _stamp(Path(report.path)), "report": report.model_dump()}) + "\n")
         yield report
 
 
-def _spread(paths: Sequence[Path], processes: int, pages: Path | None) -> Iterator[Report]:
+def _spread(jobs: Sequence[Job], processes: int) -> Iterator[Report]:
     """Over processes; a file that kills its process is tried once more by itself, then given up."""
     if processes == 1:
-        yield from (answer(path, pages) for path in paths)
+        yield from (answer(*job) for job in jobs)
         return
-    left: list[Path] = []
-    for path, done in _run(paths, processes, pages):
+    left: list[Job] = []
+    for job, done in _run(jobs, processes):
         try:
             yield done.result()
         except BrokenProcessPool:
-            left.append(path)
-    for path in left:
-        for _, done in _run([path], 1, pages):
+            left.append(job)
+    for job in left:
+        for _, done in _run([job], 1):
             try:
                 yield done.result()
             except BrokenProcessPool:
-                yield Report(path=str(path), verdict="unreadable", reasons=("reading it kills the decoder",))
+                yield Report(path=str(job[0]), verdict="unreadable", reasons=("reading it kills the decoder",))
 
 
-def _run(paths: Sequence[Path], processes: int, pages: Path | None) -> Iterator[tuple[Path, "Future[Report]"]]:
+def _run(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, "Future[Report]"]]:
     with ProcessPoolExecutor(processes, get_context("spawn"), _alone) as pool:
-        asked = {pool.submit(answer, path, pages): path for path in paths}
+        asked = {pool.submit(answer, *job): job for job in jobs}
         for done in as_completed(asked):
             yield asked[done], done
 

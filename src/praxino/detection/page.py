@@ -133,7 +133,7 @@ def _strip(of: Examination) -> str:
 
 def _family(of: Examination, index: int, weight: float) -> str:
     seen = of.report.families[index]
-    view, evidence = of.views[0], of.evidence[0][index]
+    view, evidence = of.views[seen.window], of.evidence[seen.window][index]
     drawn = _figure(drawing.picture(view, evidence), CAPTIONS[seen.family], f"{seen.family} evidence")
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in seen.notes)
     curve = (

@@ -45,8 +45,8 @@ class Seen(Config):
     """What one family saw.
 
     ``score`` is the measure that ``sentence`` speaks of, ``above`` the share of camera clips that it exceeds;
-    ``log_odds`` is how far the family moved the answer, above 0 towards generated; ``frames`` are seconds of the file
-    that show it.
+    ``log_odds`` is how far the family moved the answer, above 0 towards generated; ``window`` is the one of the
+    report's that this was seen in, ``frames`` are seconds of the file that show it.
     """
 
     family: str
@@ -56,6 +56,7 @@ class Seen(Config):
     sentence: str
     frames: tuple[float, ...]
     notes: tuple[str, ...]
+    window: int
 
 
 class Report(Config):
@@ -227,6 +228,7 @@ def _families(
                 sentence=best.sentence,
                 frames=times,
                 notes=notes,
+                window=where,
             )
         )
     return tuple(told)
