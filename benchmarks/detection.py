@@ -238,7 +238,10 @@ def own_films(count: int = 24) -> str:
                 film.save(path)
                 chances.append(examine(path))
             rows[made] = chances
-    logit = {made: [each.report.probability or 0.5 for each in of] for made, of in rows.items()}
+    logit = {
+        made: [0.5 if each.report.probability is None else each.report.probability for each in of]
+        for made, of in rows.items()
+    }
     auc = np.mean([[a > b for b in logit[False]] for a in logit[True]])
     again = {m: [each.evidence[0][3].measures["again.fine"] for each in of] for m, of in rows.items()}
     own = np.mean([[a < b for b in again[False]] for a in again[True]])

@@ -8,7 +8,7 @@ from typing import Any
 
 from praxino.detection import folder, page
 from praxino.detection.report import Report, examine, told
-from praxino.errors import InputError
+from praxino.errors import InputError, MediaError
 from praxino.storage.video import check_writable
 
 Bar = Callable[[str, int], AbstractContextManager[Callable[..., None]]]
@@ -40,13 +40,23 @@ def many(
         if output.suffix.lower() not in (".csv", ".json"):
             raise InputError(f"{output}: must end in .csv or .json for many films", "results.csv, or --pages FOLDER")
         check_writable(output)
+    for path in paths:
+        if not path.exists():
+            raise MediaError(f"no such file: {path}", "is the path right?")
+    if pages is not None:
+        pages.mkdir(parents=True, exist_ok=True)
     found = list(dict.fromkeys(film for path in paths for film in (folder.films(path) if path.is_dir() else [path])))
     journal = output.with_name(f"{output.name}.part") if output else None
     reports: list[Report] = []
-    with bar("checking", len(found)) as advance:
-        for report in folder.detect_all(found, processes or os.cpu_count() or 1, journal, pages):
-            reports.append(report)
-            advance(len(reports), description=f"{report.verdict}: {Path(report.path).name}")
+    workers = min(processes or os.cpu_count() or 1, len(found))
+    try:
+        with bar("checking", len(found)) as advance:
+            for report in folder.detect_all(found, workers, journal, pages):
+                reports.append(report)
+                advance(len(reports), description=f"{report.verdict}: {Path(report.path).name}")
+    except KeyboardInterrupt:
+        say(f"stopped: {len(reports)} of {len(found)} done{'; the same command goes on' if journal else ''}")
+        raise
     if output is not None and journal is not None:
         folder.write(output, reports)
         journal.unlink(missing_ok=True)

@@ -103,6 +103,15 @@ def test_what_cannot_be_read_is_one_error(tmp_path):
             list(shots(tmp_path / name))
 
 
+def test_a_playlist_opens_no_other_film(tmp_path):
+    write(tmp_path / "other.mp4", textured(6))
+    (tmp_path / "cat.mp4").write_text("ffconcat version 1.0\nfile other.mp4\n")
+    (tmp_path / "hls.mp4").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.mp4\n#EXT-X-ENDLIST\n")
+    for name in ("cat.mp4", "hls.mp4"):
+        with pytest.raises(MediaError, match="cannot read"):
+            list(shots(tmp_path / name))
+
+
 def test_a_damaged_middle_loses_no_more_than_it_must(tmp_path):
     path = write(tmp_path / "a.mp4", textured(48), fps=24)
     data = bytearray(path.read_bytes())

@@ -1,6 +1,5 @@
 """The eye: tells that a person can judge, each drawn on the clip at the place where it is most likely seen."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -8,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from praxino.detection import drawing
-from praxino.detection.evidence import Evidence
 from praxino.detection.patches import PATCH, twins
 from praxino.detection.view import SIDE, View
 
@@ -25,8 +23,8 @@ class Tell:
     where: str
 
 
-def tells(view: View, evidence: Sequence[Evidence]) -> list[Tell]:
-    """What to look for in one view, the place that is most worth a look first in each."""
+def tells(view: View) -> list[Tell]:
+    """What to look for in one view, each drawn at the place where it would show most; it may be nothing."""
     return [_tiling(view), _melting(view), _hands(view), _light(view)]
 
 

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -77,8 +78,11 @@ def answer(path: Path, target: Path | None = None) -> Report:
     """The report of one file; one that cannot be read is "unreadable", with the reason. Its page goes to ``target``."""
     try:
         found = examine(path)
-    except (PraxinoError, MemoryError) as error:
-        return Report(path=str(path), verdict="unreadable", reasons=(" ".join(str(error).split()) or "too large",))
+    except PraxinoError as error:
+        return Report(path=str(path), verdict="unreadable", reasons=(" ".join(str(error).split()),))
+    except Exception as error:  # whatever a library makes of a strange file, the others go on
+        said = f"{type(error).__name__} {' '.join(str(error).split())[:200]}".strip()
+        return Report(path=str(path), verdict="unreadable", reasons=(f"it could not be examined: {said}",))
     if target is not None:
         page.write(target, found)
     return found.report
@@ -152,7 +156,8 @@ def _run(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, "Future[Rep
 
 
 def _alone() -> None:
-    """One thread a process: they share the cores by files."""
+    """Few threads a process, which share the cores by files; Ctrl-C is for the parent to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 

@@ -146,7 +146,7 @@ class Samples:
         return found
 
 
-def fit(samples: Samples, names: Sequence[str], ridge: float = 10.0, folds: int = 5) -> Fusion:
+def fit(samples: Samples, names: Sequence[str], ridge: float = 20.0, folds: int = 5) -> Fusion:
     """Fit percentiles, weights and calibration; the calibration on answers for groups that were left out.
 
     Parameters

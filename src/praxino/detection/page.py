@@ -168,13 +168,17 @@ def _curve(values: Sequence[float] | NDArray[np.floating], name: str) -> str:
 
 
 def _eye(of: Examination) -> str:
-    found = tells(of.views[0], of.evidence[0])
+    found = tells(of.views[0])
     items = "".join(
         f"<section class=family>{_figure(tell.picture, tell.where, tell.name)}"
         f"<div><h3>{tell.name}</h3><p>{tell.look}</p></div></section>"
         for tell in found
     )
-    return f"<h2>The eye: what to look for yourself</h2>{items}"
+    note = (
+        "Every clip has a place where each of these would show most, camera clips too: a mark is where to look, not what "
+        "was found."
+    )
+    return f"<h2>The eye: what to look for yourself</h2><p>{note}</p>{items}"
 
 
 def _figure(pixels: Film, said: str, name: str) -> str:

@@ -23,6 +23,11 @@ LARGEST: Final = 8192 * 4608
 """Pixels of a frame that are taken on: somewhat more than 8K."""
 PATIENCE: Final = 64
 """Packets in a row that may yield no frame, or damage, before a file is given up."""
+CONTAINERS: Final = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,yuv4mpegpipe,mxf,nut,ivf,gif,apng,rm,"
+    "h264,hevc,m4v,av1,obu,dv,wav,mp3,aac,flac"
+)
+"""What FFmpeg calls the formats that are opened."""
 FASTEST: Final = 8.5
 """Frames a second, at most, that detectors see and are trained on."""
 HDR: Final = {16: "PQ", 18: "HLG"}
@@ -147,8 +152,9 @@ def _film_facts(path: Path) -> Facts:
 
 
 def _opened(path: Path) -> Any:
-    # A playlist in disguise could name other files and hosts: only this file is opened.
-    return av.open(str(path), metadata_errors="replace", timeout=8.0, options={"protocol_whitelist": "file"})
+    # A playlist in disguise could name other files and hosts: containers that hold their own pictures, and no others.
+    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    return av.open(str(path), metadata_errors="replace", timeout=8.0, options=options)
 
 
 def _picture_of(container: Any) -> Any:
