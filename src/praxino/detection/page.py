@@ -175,8 +175,8 @@ def _eye(of: Examination) -> str:
         for tell in found
     )
     note = (
-        "Every clip has a place where each of these would show most, camera clips too: a mark is where to look, not what "
-        "was found."
+        "Every clip has a place where each of these would show most, camera clips too: "
+        "a mark is where to look, not what was found."
     )
     return f"<h2>The eye: what to look for yourself</h2><p>{note}</p>{items}"
 
