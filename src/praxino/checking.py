@@ -21,7 +21,9 @@ def one(path: Path, output: Path | None, pages: Path | None, say: Say) -> tuple[
         raise InputError(f"{output}: must end in .html, .csv or .json", "report.html")
     target = output or (pages / f"{path.name}.html" if pages else None)
     if target is not None:
-        target.parent.mkdir(parents=True, exist_ok=True) if target is not output else check_writable(target)
+        if output is None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        check_writable(target)
     found = examine(path)
     if target is not None:
         if target.suffix.lower() == ".html":

@@ -46,9 +46,10 @@ def read(folder: Path, frames: int) -> tuple[list[Film], list[str]]:
 
 def clip(path: Path) -> Film:
     """(T, H, W, 3): a clip's first frames at no more than 8.5 a second."""
-    every = stride(facts(path).rate)
+    about = facts(path)
+    every = stride(about.rate)
     kept: list[Film] = []
-    for index, shot in enumerate(shots(path)):
+    for index, shot in enumerate(shots(path, known=about)):
         if len(kept) == MOST:
             break
         if index % every == 0:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from praxino.detection.evidence import Evidence
+from praxino.detection.physics import lit_from
 from praxino.detection.view import SIDE, View
 
 Film = NDArray[np.uint8]
@@ -48,15 +49,14 @@ def _paths(view: View, evidence: Evidence, frame: int) -> Film:
 def residual(view: View, frame: int) -> Film:
     """(448, 448, 3): what no motion explains between this frame and the next, over the frame in grey."""
     frame = min(frame, len(view.frames) - 2)
-    wrong = np.abs(view.warped(view.luma, frame) - view.luma[frame])
-    return _glow(view.frames[frame], cv2.GaussianBlur(wrong, (0, 0), 1.5) / CHANGED)
+    wrong = np.asarray(cv2.GaussianBlur(view.unexplained(frame), (0, 0), 1.5), np.float32)
+    return _glow(view.frames[frame], wrong / CHANGED)
 
 
 def _things(view: View, evidence: Evidence, frame: int) -> Film:
     """What moved by itself, and from where the surfaces seem lit."""
     drawn = _paths(view, evidence, frame)
-    smooth = cv2.GaussianBlur(view.luma[frame], (0, 0), 6.0)
-    slope = np.array([cv2.Sobel(smooth, cv2.CV_32F, 1, 0).mean(), cv2.Sobel(smooth, cv2.CV_32F, 0, 1).mean()])
+    slope = lit_from(view.luma[frame])
     length = np.linalg.norm(slope)
     if length > 1e-3:
         middle = np.array([SIDE, SIDE]) // 2 * TWICE

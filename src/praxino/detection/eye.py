@@ -44,8 +44,7 @@ def _tiling(view: View) -> Tell:
 
 
 def _melting(view: View) -> Tell:
-    steps = [np.abs(view.warped(view.luma, step) - view.luma[step]) for step in range(len(view.luma) - 1)]
-    smooth = [cv2.GaussianBlur(step, (0, 0), 8.0) for step in steps]
+    smooth = [cv2.GaussianBlur(view.unexplained(step), (0, 0), 8.0) for step in range(len(view.luma) - 1)]
     frame = int(np.argmax([each.max() for each in smooth]))
     row, column = np.unravel_index(int(smooth[frame].argmax()), smooth[frame].shape)
     pair = [_ringed(view.frames[f], int(row), int(column)) for f in (frame, frame + 1)]

@@ -30,7 +30,7 @@ QP: Final = 30
 def evidence(view: View) -> Evidence:
     """Radial and angular Fourier spectra, wavelet bands, spatio-temporal spectra, and spectra of H.264 motion vectors
     after one canonical encode (TemporalSpec, as audited in arXiv 2606.31004)."""
-    power = _power(view.luma)
+    power = _power(view)
     found = measures(view)
     mean = power.mean(0)
     fast = np.exp(found["time.high_1"])
@@ -51,7 +51,7 @@ def evidence(view: View) -> Evidence:
 
 def measures(view: View) -> dict[str, float]:
     """All numbers of this family."""
-    still = _radial(_power(view.luma)) | _wavelets(view.luma) | _colours(view)
+    still = _radial(_power(view)) | _wavelets(view.luma) | _colours(view)
     return finite(still | _over_time(view) | _encoder(view))
 
 
@@ -61,18 +61,9 @@ def _ring(shape: tuple[int, ...]) -> Array:
     return np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(2 * half - 2)[None])
 
 
-def _window(height: int, width: int) -> Array:
-    return np.hanning(height)[:, None] * np.hanning(width)[None]
-
-
-def _spectra(luma: Array) -> NDArray[np.complexfloating]:
-    """(T, H, W/2+1) complex."""
-    level = luma.mean((1, 2), keepdims=True)
-    return np.fft.rfft2((luma - level) * _window(*luma.shape[1:]))
-
-
-def _power(luma: Array) -> Array:
-    return np.asarray(np.abs(_spectra(luma)) ** 2)
+def _power(view: View) -> Array:
+    """(T, H, W/2+1)"""
+    return np.asarray(np.abs(view.spectra) ** 2)
 
 
 def _radial(spectra: Array) -> Measures:
@@ -122,7 +113,7 @@ def _wavelets(luma: Array) -> Measures:
 def _over_time(view: View) -> Measures:
     """For each band of spatial frequencies, how its power is spread over temporal ones."""
     frames = len(view.luma)
-    moved = np.fft.fft(_spectra(view.luma) * np.hanning(frames)[:, None, None], axis=0)
+    moved = np.fft.fft(view.spectra * np.hanning(frames)[:, None, None], axis=0)
     power = np.abs(moved[: frames // 2 + 1]) ** 2
     ring = _ring(power.shape[1:])
     cycles = np.arange(len(power)) / frames  # cycles a frame, 0 to 0.5

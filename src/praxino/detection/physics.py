@@ -104,15 +104,16 @@ def _along(view: View) -> Measures:
 def _light(view: View) -> Measures:
     """How steady the picture's brightness is, and the direction from which its surfaces seem lit."""
     level = view.luma.mean((1, 2))
-    slopes = []
-    for frame in view.luma:
-        smooth = cv2.GaussianBlur(frame, (0, 0), 6.0)
-        gx, gy = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-        slopes.append([gx.mean(), gy.mean()])
-    direction = np.array(slopes)
+    direction = np.stack([lit_from(frame) for frame in view.luma])
     turn = np.linalg.norm(np.diff(direction, axis=0), axis=1).mean()
     return {
         "light.flicker": np.log(np.abs(np.diff(level, 2)).mean() + 0.01),
         "light.drift": np.log(np.abs(level[-1] - level[0]) + 0.1),
         "light.turn": np.log((turn + 0.02) / (np.linalg.norm(direction.mean(0)) + 0.1)),
     }
+
+
+def lit_from(luma: Array) -> Array:
+    """(2,): mean slope of a smoothed frame, x and y: towards where surfaces get brighter."""
+    smooth = cv2.GaussianBlur(luma, (0, 0), 6.0)
+    return np.array([cv2.Sobel(smooth, cv2.CV_32F, 1, 0).mean(), cv2.Sobel(smooth, cv2.CV_32F, 0, 1).mean()])

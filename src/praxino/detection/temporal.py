@@ -142,7 +142,7 @@ def _motion(view: View) -> Measures:
     inside = (slice(3, -3), slice(3, -3))
     errors, changes, breaks, kept, fixed = [], [], [], [], []
     for step, flow in enumerate(view.forward):
-        errors.append(np.abs(view.warped(view.luma, step) - view.luma[step])[inside].mean())
+        errors.append(view.unexplained(step)[inside].mean())
         changes.append(np.abs(view.luma[step + 1] - view.luma[step]).mean())
         apart = flow + fetch(view.backward[step], flow)
         apart = np.hypot(apart[..., 0], apart[..., 1])

@@ -21,26 +21,6 @@ BUSY: Final = 0.25
 """Share of the picture that may move by itself before nothing is claimed of single things."""
 SMALLEST: Final = 0.008
 """Share of the picture that a thing must cover."""
-
-
-@dataclass(frozen=True, eq=False)
-class Thing:
-    """Something that moves: where (T, 2) its middle is, in sides of the view, NaN where it is not seen, and its width
-    and height."""
-
-    middle: Array
-    size: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Violation:
-    """What cannot be: its kind, the frame at which it shows, and words for it."""
-
-    kind: str
-    frame: int
-    words: str
-
-
 REACH: Final = 0.12
 """Sides within which a thing is looked for from where it is expected."""
 ALIKE: Final = 0.6
@@ -67,6 +47,24 @@ LIFTED: Final = 5
 """Frames of such a flight."""
 TURN: Final = 0.6
 """Sides a second by which velocity must change from one frame to the next to have turned."""
+
+
+@dataclass(frozen=True, eq=False)
+class Thing:
+    """Something that moves: where (T, 2) its middle is, in sides of the view, NaN where it is not seen, and its width
+    and height."""
+
+    middle: Array
+    size: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What cannot be: its kind, the frame at which it shows, and words for it."""
+
+    kind: str
+    frame: int
+    words: str
 
 
 def things(view: View) -> tuple[list[Thing], bool]:

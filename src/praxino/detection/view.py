@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from praxino.storage.footage import Facts, Shot, shots, stride
 
 Film = NDArray[np.uint8]
-Pixels = NDArray[np.uint8]
 Grey = NDArray[np.float32]
 SIDE: Final = 224
 """Pixels a side of the view."""
@@ -139,12 +138,23 @@ class View:
             path.append(np.where(alive[:, None], here[:, 0], np.nan))
         return Tracks(np.stack(path).astype(np.float32), float(np.mean(errors)) if errors else 0.0)
 
+    @cached_property
+    def spectra(self) -> NDArray[np.complexfloating]:
+        """(T, H, W/2+1): each frame's Fourier transform, without its mean, under a Hann window."""
+        level = self.luma.mean((1, 2), keepdims=True)
+        window = np.hanning(SIDE)[:, None] * np.hanning(SIDE)[None]
+        return np.fft.rfft2((self.luma - level) * window)
+
+    def unexplained(self, step: int) -> Grey:
+        """(H, W): grey levels between a frame and the next one that no motion explains."""
+        return np.abs(self.warped(self.luma, step) - self.luma[step])
+
     def warped(self, pictures: Grey, step: int) -> Grey:
         """(H, W): picture ``step + 1`` fetched to where its pixels are in frame ``step``."""
         return fetch(pictures[step + 1], self.forward[step])
 
 
-def moved(before: Pixels, after: Pixels, points: Grey) -> tuple[Grey, NDArray[np.bool_], Grey]:
+def moved(before: NDArray[np.uint8], after: NDArray[np.uint8], points: Grey) -> tuple[Grey, NDArray[np.bool_], Grey]:
     """Where ``points`` (N, 1, 2) of one grey frame are in the next, whether they were found (N,), and the error (N,
     1)."""
     lucas_kanade: Any = cv2.calcOpticalFlowPyrLK  # its stub knows no None
@@ -179,7 +189,7 @@ def views(path: Path, facts: Facts, most: int = 4) -> Iterator[View]:
     length = FRAMES * stride(facts.rate) / facts.rate if facts.rate else FRAMES / 8
     count = min(most, max(1, round(facts.seconds / length)))
     for start in np.linspace(0, max(0.0, facts.seconds - length), count):
-        if (view := gathered(shots(path, float(start)))) is not None:
+        if (view := gathered(shots(path, float(start), facts))) is not None:
             yield view
 
 

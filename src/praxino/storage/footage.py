@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from praxino.errors import MediaError
-from praxino.storage.video import DAMAGE, upright
+from praxino.storage.video import DAMAGE, check_file, unreadable, upright
 
 LARGEST: Final = 8192 * 4608
 """Pixels of a frame that are taken on: somewhat more than 8K."""
@@ -75,30 +75,32 @@ def facts(path: Path) -> Facts:
     MediaError
         If it is missing, empty, without a picture, or too large.
     """
-    if not path.exists():
-        raise MediaError(f"no such file: {path}", "is the path right?")
-    if path.is_dir():
-        raise MediaError(f"{path} is a folder", "name one file in it")
+    check_file(path)
     try:
         found = _picture_facts(path) or _film_facts(path)
     except MediaError:
         raise
     except DAMAGE as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if found.width * found.height > LARGEST:
         raise MediaError(f"{path}: {found.width}x{found.height} is too large", "at most 8192x4608; reduce it first")
     return found
 
 
-def shots(path: Path, start: float = 0.0) -> Iterator[Shot]:
+def shots(path: Path, start: float = 0.0, known: Facts | None = None) -> Iterator[Shot]:
     """The frames from ``start`` seconds on, in order; ends early where the file is damaged beyond a few packets.
+
+    Parameters
+    ----------
+    known : Facts
+        The file's `facts`, where they were read already.
 
     Raises
     ------
     MediaError
         If nothing can be read at all.
     """
-    found = facts(path)
+    found = known or facts(path)
     source = _pictures(path) if found.codec == "picture" else _film(path, start)
     try:
         for shot in source:
@@ -107,13 +109,7 @@ def shots(path: Path, start: float = 0.0) -> Iterator[Shot]:
     except MediaError:
         raise
     except DAMAGE as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: Exception) -> MediaError:
-    said = getattr(error, "strerror", None) or str(error)
-    problem = " ".join(said.split()) or type(error).__name__
-    return MediaError(f"cannot read {path}: {problem}", "is it a film, and complete?")
+        raise unreadable(path, error) from None
 
 
 def _picture_facts(path: Path) -> Facts | None:

@@ -196,18 +196,13 @@ def read(path: str | os.PathLike[str], most: int | None = None) -> Video:
         If the file is missing, empty, damaged, too large to hold, or neither.
     """
     source = Path(path)
-    if not source.exists():
-        raise MediaError(f"no such file: {source}", "is the path right?")
-    if source.is_dir():
-        raise MediaError(f"{source} is a folder", "name one file in it")
+    check_file(source)
     try:
         video = _read_picture(source, most) or _read_film(source, most)
     except MediaError:
         raise
     except DAMAGE as error:
-        said = getattr(error, "strerror", None) or str(error)
-        problem = " ".join(said.split()) or type(error).__name__
-        raise MediaError(f"cannot read {source}: {problem}", "is it a film or a picture, and complete?") from None
+        raise unreadable(source, error) from None
     if not len(video.frames):
         raise MediaError(f"cannot read {source}: there is no picture in it", "is it a film or a picture, and complete?")
     return video
@@ -218,6 +213,21 @@ DAMAGE: Final = (
     av.error.FFmpegError, Image.DecompressionBombError,
 )  # fmt: skip
 """What decoders raise on damaged files."""
+
+
+def check_file(path: Path) -> None:
+    """Raise `MediaError` unless ``path`` is there and no folder."""
+    if not path.exists():
+        raise MediaError(f"no such file: {path}", "is the path right?")
+    if path.is_dir():
+        raise MediaError(f"{path} is a folder", "name one file in it")
+
+
+def unreadable(path: Path, error: Exception) -> MediaError:
+    """A decoder's complaint as one of ours."""
+    said = getattr(error, "strerror", None) or str(error)
+    problem = " ".join(said.split()) or type(error).__name__
+    return MediaError(f"cannot read {path}: {problem}", "is it a film or a picture, and complete?")
 
 
 def _check_length(path: Path, frames: int, height: int, width: int) -> None:
