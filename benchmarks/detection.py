@@ -32,7 +32,7 @@ from praxino.detection import fusion
 from praxino.detection.evidence import FAMILIES
 from praxino.detection.fusion import Condition, Detector, Fusion, Samples, sigmoid
 from praxino.detection.protocol import Outcome, leave_out, real_floor, uncalibrated
-from praxino.detection.report import examine
+from praxino.detection.report import Examination, bundled, examine
 from praxino.storage import bundle, checkpoint
 from praxino.storage.checkpoint import write_text
 from praxino.training import loop
@@ -40,6 +40,8 @@ from praxino.training.forensic import ForensicStage
 
 Array = NDArray[np.float64]
 RUNS = Path("runs/detection")
+SHIPPED = "part-2"
+"""The network that ships: of the four, the one whose answers lie nearest to the mean of all."""
 NAIVE = (
     "temporal/pixels224.bend", "temporal/pixels224.roughness", "temporal/pixels224.unevenness",
     "temporal/pixels224.step",
@@ -58,6 +60,8 @@ class Set:
     clips: list[store.Clip]
     names: tuple[str, ...]
     ways: dict[str, Array]
+    thin: dict[str, NDArray[np.bool_]]
+    """Clips that get no verdict, since there is too little of them."""
 
     @property
     def made(self) -> Array:
@@ -76,6 +80,7 @@ def measure(folder: Path, ways: list[str], networks: Path) -> Set:
     clips = store.manifest(folder)
     trained = all((networks / f"part-{part}" / "forensic").exists() for part in range(store.FOLDS))
     found: dict[str, Array] = {}
+    thin: dict[str, NDArray[np.bool_]] = {}
     names: tuple[str, ...] = ()
     networked = functools.partial(store.networked, networks=networks)
     tag = functools.partial(store.network_of, networks=networks)
@@ -86,12 +91,13 @@ def measure(folder: Path, ways: list[str], networks: Path) -> Set:
         rows = [a | b for a, b in zip(plain, asked, strict=True)] if trained else plain
         names = tuple(rows[0])
         found[way] = np.array([[row[name] for name in names] for row in rows])
+        thin[way] = store.thin(clips, way, RUNS / "cache")
         print(f"# measured {folder.name}, {way}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
-    return Set(clips, names, found)
+    return Set(clips, names, found, thin)
 
 
 RIDGE = 20.0
-HEAD = f"{'':<34} {'AUC':<5} {'95%':<12}  {'floor':>5}  {'@1%':>5}  {'@5%':>5}  {'Brier':<5}  {'ECE':<5}"
+HEAD = f"{'':<34} {'AUC':<5} {'95%':<12}  {'floor':>9}  {'@1%':>5}  {'@5%':>5}  {'Brier':<5}  {'ECE':<5}"
 
 
 def rule(samples: Samples) -> Fusion:
@@ -99,9 +105,9 @@ def rule(samples: Samples) -> Fusion:
     return fusion.fit(samples, [""] * samples.measures.shape[1], RIDGE)
 
 
-def line(name: str, of: Outcome, floor: float | None) -> str:
+def line(name: str, of: Outcome, floors: list[float] | None) -> str:
     low, high = of.interval()
-    beside = "    -" if floor is None else f"{floor:5.2f}"
+    beside = f"{'-':>9}" if floors is None else f"{np.mean(floors):4.2f}±{np.std(floors):4.2f}"
     found = f"{of.found_at(0.01):5.2f}  {of.found_at(0.05):5.2f}  {of.brier:.3f}  {of.calibration_error:.3f}"
     return f"{name:<34} {of.auc:.3f} [{low:.2f}, {high:.2f}]  {beside}  {found}"
 
@@ -109,16 +115,15 @@ def line(name: str, of: Outcome, floor: float | None) -> str:
 def judged(name: str, x: Array, made: Array, groups: NDArray[np.str_]) -> str:
     """One method on clips in their own state: the protocol, and the floor by the same protocol on real clips alone."""
     outcome = leave_out(Samples(x, made, groups), [x], made, groups, rule)[0]
-    floor = float(np.mean(real_floor(x[made == 0], groups[made == 0])))
-    return line(name, outcome, floor)
+    return line(name, outcome, real_floor(x[made == 0], groups[made == 0]))
 
 
 def methods(of: Set) -> dict[str, Array]:
     """name -> (N, D): baselines, each family alone, each left out, and all."""
     x, names = of.ways["none"], np.array(of.names)
     family = np.array([name.split("/")[0] for name in names])
-    network = np.array(["/network." in name for name in names])
-    rough = np.array([name.endswith(("roughness", "roughness_unevenness")) for name in names])
+    network = np.array(["/network." in name or "/again." in name for name in names])
+    rough = np.array([name.startswith("temporal/") and ".roughness" in name and "flow." not in name for name in names])
     found = {
         "metadata alone (to be beaten)": np.array([clip.about for clip in of.clips]),
         "19 naive measures": x[:, np.isin(names, NAIVE)],
@@ -141,65 +146,66 @@ def compared(of: Set) -> None:
 
 
 KINDS = {"small": ("scale 0.5", "crf 28, scale 0.5"), "slow": ("half rate",)}
-"""Ways that make clips small or slow: what those kinds are fitted on."""
+"""Ways that make clips small or slow: what those kinds are fitted on, with native clips that went the first one."""
+ASKED = {"scale 0.25": "small"}
+"""Ways that are judged by the fit of a kind, which was not fitted on them."""
+NATIVE = ["none", "scale 0.5", "half rate"]
 
 
 def shipped(matched: Set, native: Set) -> dict[str, Outcome]:
     """The fits that ship, judged on the matched clips on each way, and on native ones; each way by the fit of its
     kind."""
-    kind = {way: name for name, ways in KINDS.items() for way in ways}
-    usual = [way for way in matched.ways if way not in kind]
-    tests = [*(matched.ways[way] for way in usual), native.ways["none"]]
-    found = dict(
-        zip(
-            [*usual, "native"],
-            leave_out(usually(matched, native), tests, matched.made, matched.groups, rule),
-            strict=True,
-        )
-    )
-    for ways in KINDS.values():
-        tests = [matched.ways[way] for way in ways]
-        judged = leave_out(matched.samples(*ways), tests, matched.made, matched.groups, rule)
-        found |= dict(zip(ways, judged, strict=True))
+    kind = {way: name for name, ways in KINDS.items() for way in ways} | ASKED
+    found: dict[str, Outcome] = {}
+    for name, samples in kinds(matched, native).items():
+        tests = {way: found for way, found in matched.ways.items() if kind.get(way, "usual") == name}
+        if name == "usual":
+            tests["native"] = native.ways["none"]
+        judged = leave_out(samples, list(tests.values()), matched.made, matched.groups, rule)
+        found |= dict(zip(tests, judged, strict=True))
     return {way: found[way] for way in (*matched.ways, "native")}
+
+
+def kinds(matched: Set, native: Set) -> dict[str, Samples]:
+    """What the fit of each kind is fitted on: every clip as matched and as it was found, brought to that kind."""
+    found = {"usual": joined(matched.samples("none"), native.samples("none"))}
+    return found | {kind: joined(matched.samples(*ways), native.samples(ways[0])) for kind, ways in KINDS.items()}
+
+
+def joined(a: Samples, b: Samples) -> Samples:
+    pairs = ((a.measures, b.measures), (a.made, b.made), (a.groups, b.groups))
+    return Samples(*(np.concatenate(pair) for pair in pairs))
 
 
 def fitted(matched: Set, native: Set, outcomes: dict[str, Outcome]) -> Detector:
     """What ships, fitted on all clips, each kind with the table of its calibration."""
-    samples = {"usual": usually(matched, native)} | {kind: matched.samples(*ways) for kind, ways in KINDS.items()}
     shown = {"usual": "none", "small": "scale 0.5", "slow": "half rate"}
     made = {
         kind: fusion.fit(of, matched.names, RIDGE).rounded().model_copy(update={"table": outcomes[shown[kind]].table()})
-        for kind, of in samples.items()
+        for kind, of in kinds(matched, native).items()
     }
-    rows = tuple(condition(way, of, made["usual"]) for way, of in outcomes.items())
+    thin = matched.thin | {"native": native.thin["none"]}
+    rows = tuple(condition(way, of, made["usual"], thin[way]) for way, of in outcomes.items())
     return Detector(**made, conditions=rows, fitted=time.strftime("%Y-%m-%d"))
 
 
-def verdicts(of: Outcome, model: Fusion) -> tuple[float, float]:
+def condition(way: str, of: Outcome, model: Fusion, thin: NDArray[np.bool_]) -> Condition:
     """Share of clips with a verdict, and share of these that are right; both classes counted alike."""
     chance = sigmoid(of.logits)
-    definite, right = (chance <= model.low) | (chance >= model.high), (chance >= model.high) == (of.made == 1)
-    each = [(definite[of.made == m].mean(), right[definite & (of.made == m)].mean()) for m in (0, 1)]
-    return tuple(float(np.mean(pair)) for pair in zip(*each, strict=True))  # type: ignore[return-value]
-
-
-def condition(way: str, of: Outcome, model: Fusion) -> Condition:
-    definite, right = verdicts(of, model)
-    return Condition(name=way, auc=of.auc, right=right, definite=definite)
-
-
-def usually(matched: Set, native: Set) -> Samples:
-    """What clips of the usual kind are judged by is fitted on: every clip twice, as matched and as it was found."""
-    a, b = matched.samples("none"), native.samples("none")
-    joined = (np.concatenate(pair) for pair in ((a.measures, b.measures), (a.made, b.made), (a.groups, b.groups)))
-    return Samples(*joined)
+    definite = ((chance <= model.low) | (chance >= model.high)) & ~thin
+    right = (chance >= model.high) == (of.made == 1)
+    share = float(np.mean([definite[of.made == made].mean() for made in (0, 1)]))
+    parts = [right[definite & (of.made == made)] for made in (0, 1)]
+    known = all(len(part) for part in parts)
+    return Condition(
+        name=way, auc=of.auc, definite=share, right=float(np.mean([part.mean() for part in parts])) if known else None
+    )
 
 
 def pages_out(of: Set) -> str:
     """The strictest way: with a generator, all clips that its page published are left out."""
     pages = np.array([clip.page for clip in of.clips])
-    groups = np.where(of.made == 1, pages, of.groups)
+    groups = np.where(np.isin(pages, pages[of.made == 1]), pages, of.groups)  # a page may have published both
     x = of.ways["none"]
     return line(
         "all, whole pages left out", leave_out(Samples(x, of.made, groups), [x], of.made, groups, rule)[0], None
@@ -238,36 +244,45 @@ def own_films(count: int = 24) -> str:
                 film.save(path)
                 chances.append(examine(path))
             rows[made] = chances
-    logit = {
-        made: [0.5 if each.report.probability is None else each.report.probability for each in of]
-        for made, of in rows.items()
-    }
-    auc = np.mean([[a > b for b in logit[False]] for a in logit[True]])
+    chance = {made: [_chance(each) for each in of] for made, of in rows.items()}
+    auc = np.mean([[a > b for b in chance[False]] for a in chance[True]])
     again = {m: [each.evidence[0][3].measures["again.fine"] for each in of] for m, of in rows.items()}
     own = np.mean([[a < b for b in again[False]] for a in again[True]])
-    means = {made: float(np.mean(each)) for made, each in logit.items()}
+    means = {made: float(np.mean(each)) for made, each in chance.items()}
     return (
         f"{count} films, {count} renderings, 64x64 (too small for a verdict): AUC {auc:.2f}, mean answer "
         f"{means[True]:.2f} and {means[False]:.2f}; reconstruction error of our autoencoder alone: AUC {own:.2f}"
     )
 
 
-def physics_table(count: int = 40) -> list[str]:
+def _chance(of: Examination) -> float:
+    """What the fusion says where the report says nothing, since the film is too small."""
+    fitted = bundled().small
+    rows = np.array([[fusion.row(each)[name] for name in fitted.names] for each in of.evidence])
+    return float(sigmoid(fitted.logits(rows.mean(0, keepdims=True)))[0])
+
+
+def physics_table(clips: Path, count: int = 40) -> list[str]:
     """What `things` claims of true renderings, of renderings with something impossible planted, and of real clips."""
     rows = []
-    for kind in (None, *planted.KINDS):
-        scenes = planted.scenes(kind, count)
-        said = [planted.claims(scene) for scene in scenes]
-        right = sum(kind in each for each in said) if kind else 0
-        rows.append(f"{kind or 'nothing':<10} {len(scenes):>5}  {right:>5}  {sum(bool(each) for each in said):>5}")
+    for kind in (None, "even", *planted.KINDS):
+        films = planted.films(kind, count)
+        said = [planted.claims(*film) for film in films]
+        right = sum(kind in each for each in said)
+        rows.append(f"{kind or 'nothing':<10} {len(films):>5}  {right:>5}  {sum(bool(each) for each in said):>5}")
+    for made in (False, True):
+        chosen = [clip for clip in store.manifest(clips / "native") if clip.made == made]
+        said = [{kind for view in store.seen(clip, "none") for kind in planted.of(view)} for clip in chosen]
+        name = "generated" if made else "real"
+        rows.append(f"{name:<10} {len(chosen):>5}  {'-':>5}  {sum(bool(each) for each in said):>5}")
     return rows
 
 
 def train(clips: Path, networks: Path) -> None:
-    """A network for each part of the sources, and one for all: those that judge, and the one that ships."""
+    """A network for each part of the sources, which never saw that part."""
     known = [clip for clip in store.manifest(clips / "native") if not clip.made]
-    for part in (*range(store.FOLDS), None):
-        target = networks / ("all" if part is None else f"part-{part}")
+    for part in range(store.FOLDS):
+        target = networks / f"part-{part}"
         if (target / "forensic").exists():
             continue
         chosen = [clip for clip in known if clip.part != part]
@@ -301,12 +316,26 @@ def main() -> None:
         print("\nown films\n" + own_films())
     if asked.only in (None, "physics"):
         print(f"\n{'planted':<10} {'films':>5}  {'found':>5}  {'any':>5}")
-        print("\n".join(physics_table()))
+        print("\n".join(physics_table(asked.clips)))
+
+
+def by_network(of: Set) -> list[str]:
+    """Mean answers of each part's network, of real and of generated clips: how much it matters which one ships."""
+    names = [index for index, name in enumerate(of.names) if name == "latent/network.mean"]
+    part = np.array([clip.part for clip in of.clips])
+    said = []
+    for each in range(store.FOLDS if names else 0):
+        values = of.ways["none"][:, names[0]]
+        real, made = (values[(part == each) & (of.made == m)].mean() for m in (0, 1))
+        said.append(f"part-{each} real {real:.2f}, generated {made:.2f}")
+    return said
 
 
 def tables(clips: Path, networks: Path, ship: bool, methods_too: bool) -> None:
     ways = list(WAYS)
-    matched, native = measure(clips / "matched", ways, networks), measure(clips / "native", ["none"], networks)
+    matched, native = measure(clips / "matched", ways, networks), measure(clips / "native", NATIVE, networks)
+    if [clip.group for clip in matched.clips] != [clip.group for clip in native.clips]:
+        raise SystemExit("the two manifests must name the same clips in the same order")
     print(f"fitted on all but one source and one generator; {len(matched.clips)} clips, {len(matched.names)} measures")
     for name, of in (("matched", matched), ("native", native)) if methods_too else ():
         print(f"\n{name}")
@@ -317,14 +346,15 @@ def tables(clips: Path, networks: Path, ship: bool, methods_too: bool) -> None:
     made = fitted(matched, native, outcomes)
     print("\nas shipped, on each way\n" + HEAD)
     for row, of in zip(made.conditions, outcomes.values(), strict=True):
-        print(f"{line(row.name, of, None)}  verdicts {row.definite:.2f}, right {row.right:.2f}")
+        print(f"{line(row.name, of, None)}  verdicts {row.definite:.2f}, right {row.right or 0:.2f}")
+    print("\nby network: " + "; ".join(by_network(matched)))
     print("\nby group, matched: " + ", ".join(f"{k} {v:.2f}" for k, v in outcomes["none"].by_group().items()))
     for each in made.usual.table:
         print(f"answers {each.low:.1f} to {each.high:.1f}: {each.clips} clips, {each.generated} generated")
     if ship:
         write_text(bundle.DETECTOR / "fusion.json", made.model_dump_json() + "\n")
-        if (networks / "all" / "forensic").exists():
-            network = bundle.read_forensic(networks / "all")
+        if (networks / SHIPPED / "forensic").exists():
+            network = bundle.read_forensic(networks / SHIPPED)
             checkpoint.save(bundle.DETECTOR / "forensic", network.config, network.state_dict())
 
 

@@ -130,7 +130,7 @@ BAD = [
     ("like a model elsewhere", ("generate", "--like", "mine.png"), "by a model 'mine' (weights unknown), not bundled"),
     ("like a text", ("generate", "--like", "text.txt"), "cannot read text.txt"),
     ("noise of nothing", ("noise", "missing.png"), "no such file: missing.png"),
-    ("noise of an empty file", ("noise", "void.mp4"), "cannot read void.mp4"),
+    ("noise of an empty file", ("noise", "void.mp4"), "void.mp4 is empty"),
     ("noise of a text", ("noise", "text.txt"), "cannot read text.txt"),
     ("noise of a folder", ("noise", "old"), "old is a folder"),
     ("noise beyond the end", ("noise", "plain.png", "--steps", "0,2000"), "step 2000: must be from 0 to 1000"),

@@ -1,5 +1,6 @@
 """Clips of a folder with a manifest, measured once: every family's numbers for each clip on each way, kept on disk."""
 
+import ast
 import csv
 import functools
 import hashlib
@@ -15,13 +16,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import praxino
 from praxino.data.degrade import WAYS
-from praxino.detection import frequency, latent, patches, physics, temporal
+from praxino.detection import latent
 from praxino.detection.evidence import finite
+from praxino.detection.families import STATISTICS
 from praxino.detection.fusion import Samples, fold
+from praxino.detection.reliability import FEWEST, MOTIONLESS, SHATTERED, SMALLEST, blockiness
 from praxino.detection.view import View, view_of, views
 from praxino.storage import bundle
-from praxino.storage.footage import facts, shots
+from praxino.storage.checkpoint import write_text
+from praxino.storage.footage import facts, shots, stride
 
 Film = NDArray[np.uint8]
 FOLDS = 4
@@ -67,9 +72,11 @@ def seen(clip: Clip, way: str) -> list[View]:
     """The views of a clip that went a way."""
     if way == "none":
         return list(views(clip.path, facts(clip.path)))
-    film = np.stack([shot.pixels for shot in shots(clip.path)])
-    rate = facts(clip.path).rate
-    return [view_of(WAYS[way](film), rate / 2 if way == "half rate" else rate)]
+    film, rate = np.stack([shot.pixels for shot in shots(clip.path)]), facts(clip.path).rate
+    if way == "half rate":  # of what detectors see
+        every = stride(rate)
+        film, rate = film[::every], rate / every / 2
+    return [view_of(WAYS[way](film), rate)]
 
 
 Ask = Callable[[View, Clip], dict[str, float]]
@@ -77,21 +84,60 @@ Ask = Callable[[View, Clip], dict[str, float]]
 
 def plain(view: View, clip: Clip) -> dict[str, float]:
     """The measures of all families that need no network."""
-    evidence = {
-        "temporal": temporal.measures, "physics": physics.measures, "frequency": frequency.measures,
-        "latent": latent.statistics, "patches": patches.measures,
-    }  # fmt: skip
-    return {f"{family}/{name}": value for family, of in evidence.items() for name, value in finite(of(view)).items()}
+    return {f"{family}/{name}": value for family, of in STATISTICS.items() for name, value in finite(of(view)).items()}
+
+
+def thin(clips: list[Clip], way: str, cache: Path) -> NDArray[np.bool_]:
+    """(N,): which clips have too little in them for a verdict (`praxino.detection.reliability.thin`)."""
+    rows = measured(clips, way, cache, outline, outline_of)
+    least = {"frames": FEWEST, "side": SMALLEST, "change": MOTIONLESS}
+    return np.array(
+        [row["blocks"] > SHATTERED or any(row[name] < value for name, value in least.items()) for row in rows]
+    )
+
+
+def outline(view: View, clip: Clip) -> dict[str, float]:
+    """What decides whether there is a verdict at all."""
+    height, width = view.native.shape[1:3]
+    change = float(np.abs(np.diff(view.luma, axis=0)).mean())
+    return {"blocks": blockiness(view), "change": change, "frames": len(view.frames), "side": min(height, width)}
+
+
+MEASURING = (
+    "data/degrade", "storage/codec", "storage/footage", "detection/view", "detection/evidence", "detection/temporal",
+    "detection/physics", "detection/frequency", "detection/latent", "detection/patches",
+)  # fmt: skip
+
+
+@functools.cache
+def code() -> str:
+    """Changes with the code that measures: not with its comments, docstrings, or what it says of a finding."""
+    trees = []
+    for name in MEASURING:
+        tree = ast.parse((Path(praxino.__file__).parent / f"{name}.py").read_text())
+        tree.body = [node for node in tree.body if getattr(node, "name", "") != "evidence"]
+        for node in ast.walk(tree):
+            for field in getattr(node, "body", None) if isinstance(getattr(node, "body", None), list) else ():
+                if isinstance(field, ast.Expr) and isinstance(field.value, ast.Constant):
+                    field.value.value = ""
+        trees.append(ast.dump(tree))
+    return hashlib.sha256("".join(trees).encode()).hexdigest()[:16]
 
 
 def measures_of(clip: Clip) -> str:
     """Changes with what `plain` measures."""
-    return "plain-1"
+    return f"plain {code()}"
+
+
+def outline_of(clip: Clip) -> str:
+    """Changes with what `outline` measures."""
+    return f"outline-4 {code()}"
 
 
 def network_of(clip: Clip, networks: Path) -> str:
     """Changes with the network that judges a clip."""
-    return f"network-{(networks / f'part-{clip.part}/forensic/model.safetensors').stat().st_mtime_ns}"
+    weights = (networks / f"part-{clip.part}/forensic/model.safetensors").read_bytes()
+    return f"network {hashlib.sha256(weights).hexdigest()[:16]} {code()}"
 
 
 @functools.cache
@@ -124,10 +170,12 @@ def _quiet() -> None:
 
 
 def _one(clip: Clip, way: str, cache: Path, ask: Ask, tag: Tag) -> list[dict[str, float]]:
-    key = hashlib.sha256(f"{clip.path.parent.parent.name}/{clip.path.name} {way} {tag(clip)}".encode()).hexdigest()[:24]
+    about = clip.path.stat()
+    key = f"{clip.path.absolute()} {about.st_size} {about.st_mtime_ns} {way} {tag(clip)}"
+    key = hashlib.sha256(key.encode()).hexdigest()[:24]
     kept = cache / f"{key}.json"
     if kept.exists():
         return json.loads(kept.read_text())
     found = [ask(view, clip) for view in seen(clip, way) if len(view.frames) >= 4]
-    kept.write_text(json.dumps(found))
+    write_text(kept, json.dumps(found))
     return found

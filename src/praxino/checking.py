@@ -1,6 +1,5 @@
 """What ``praxino detect`` does: one film with its page, or many with one table."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from praxino.detection import folder, page
 from praxino.detection.report import Report, examine, told
 from praxino.errors import InputError, MediaError
+from praxino.storage.checkpoint import write_text
 from praxino.storage.video import check_writable
 
 Bar = Callable[[str, int], AbstractContextManager[Callable[..., None]]]
@@ -19,6 +19,8 @@ def one(path: Path, output: Path | None, pages: Path | None, say: Say) -> tuple[
     """The report of one film as a tree of plain values and as text; ``output`` is where its page or its JSON goes."""
     if output is not None and output.suffix.lower() not in (".html", ".csv", ".json"):
         raise InputError(f"{output}: must end in .html, .csv or .json", "report.html")
+    if output is not None and pages is not None:
+        raise InputError("one film has one page: either --output or --pages", f"-o {output}")
     target = output or (pages / f"{path.name}.html" if pages else None)
     if target is not None:
         if output is None:
@@ -26,10 +28,13 @@ def one(path: Path, output: Path | None, pages: Path | None, say: Say) -> tuple[
         check_writable(target)
     found = examine(path)
     if target is not None:
-        if target.suffix.lower() == ".html":
-            page.write(target, found)
-        else:
-            folder.write(target, [found.report])
+        match target.suffix.lower():
+            case ".html":
+                page.write(target, found)
+            case ".json":
+                write_text(target, found.report.model_dump_json(indent=1) + "\n")
+            case _:
+                folder.write(target, [found.report])
         say(f"wrote {target}")
     return found.report.model_dump(), told(found.report)
 
@@ -50,7 +55,7 @@ def many(
     found = list(dict.fromkeys(film for path in paths for film in (folder.films(path) if path.is_dir() else [path])))
     journal = output.with_name(f"{output.name}.part") if output else None
     reports: list[Report] = []
-    workers = min(processes or os.cpu_count() or 1, len(found))
+    workers = min(processes, len(found)) or folder.workers(len(found))
     try:
         with bar("checking", len(found)) as advance:
             for report in folder.detect_all(found, workers, journal, pages):

@@ -2,6 +2,7 @@
 
 import functools
 
+import cv2
 import numpy as np
 import pytest
 
@@ -82,10 +83,10 @@ def test_the_block_transform_keeps_power():
 
 def test_enlarging_bends_the_spectrum():
     sharp = textured(16, 224, 224)
-    soft = np.repeat(np.repeat(textured(16, 56, 56), 4, axis=1), 4, axis=2)
+    soft = np.stack([cv2.resize(frame, (224, 224), interpolation=cv2.INTER_CUBIC) for frame in textured(16, 112, 112)])
     steep, flat = (frequency.measures(view_of(film, 8.0)) for film in (soft, sharp))
-    assert steep["radial.slope"] < flat["radial.slope"] + 1
-    assert steep["wavelet.fall_hh1"] != flat["wavelet.fall_hh1"]
+    assert steep["radial.slope"] < flat["radial.slope"] - 0.5
+    assert steep["wavelet.fall_hh1"] < flat["wavelet.fall_hh1"]
 
 
 def test_a_grid_is_found_at_its_period():

@@ -29,10 +29,18 @@ def test_the_logistic_model_is_at_its_optimum():
     assert np.abs(slope).max() < 1e-4
 
 
+def test_ties_lie_in_their_middle_and_survive_rounding():
+    floor = np.log(0.01)
+    line = np.quantile(np.r_[np.full(40, floor), np.linspace(0, 1, 60)], np.linspace(0, 1, 65))
+    rounded = np.array([[float(f"{each:.6g}") for each in line]])
+    assert ranks(rounded, np.array([[floor]]))[0, 0] == pytest.approx(0.2, abs=0.01)
+    assert ranks(np.full((1, 65), 3.0), np.array([[3.0], [2.0], [4.0]]))[:, 0].tolist() == [0.5, 0, 1]
+
+
 def test_percentiles_are_shares_of_the_reference():
     line = np.quantile(np.arange(101.0), np.linspace(0, 1, 65))[None]
     found = ranks(line, np.array([[-5.0], [0.0], [50.0], [75.0], [1e9]]))
-    np.testing.assert_allclose(found[:, 0], [0, 0, 0.5, 0.75, 1])
+    np.testing.assert_allclose(found[:, 0], [0, 0, 0.5, 0.75, 1], atol=1e-4)
     assert ranks(np.zeros((1, 65)), np.array([[-1.0], [0.0], [1.0]]))[:, 0].tolist() == [0, 0.5, 1]
 
 

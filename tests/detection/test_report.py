@@ -1,10 +1,14 @@
 """Reports, pages and folders: an answer or a reason for every file."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ from PIL import Image
 
 import praxino
 from footage import ball, sound, textured, write
-from praxino.detection import folder, page, report
+from praxino.detection import folder, page, report, view
 from praxino.detection.evidence import FAMILIES
 from praxino.detection.report import Report, detect, examine, told
 from praxino.errors import CheckpointError, InputError, MediaError
@@ -54,7 +58,7 @@ def test_what_is_thin_gets_no_verdict(tmp_path):
     }
     for name, (film, reason) in cases.items():
         said = detect(write(tmp_path / f"{name}.mp4", film))
-        assert said.verdict == "inconclusive", name
+        assert (said.verdict, said.probability, said.reliability) == ("inconclusive", None, ""), name
         assert any(reason in each for each in said.reasons), said.reasons
 
 
@@ -109,6 +113,7 @@ def _mixed(tmp_path_factory: pytest.TempPathFactory, film):
     sound(home / "song.mp4")
     (home / "notes.txt").write_text("not looked at")
     (home / ".hidden.mp4").write_text("not looked at")
+    (home / "empty").touch()
     return home
 
 
@@ -134,10 +139,12 @@ def test_a_stopped_folder_is_gone_on_with(mixed, tmp_path, monkeypatch):
     first = folder.detect_all(paths, 1, journal)
     done = [next(first), next(first)]
     first.close()
-    journal.write_text(journal.read_text() + '{"stamp": "cut o')
+    journal.write_text(journal.read_text() + '\n{"stamp": "cut o')
     asked = []
     monkeypatch.setattr(
-        folder, "answer", lambda path, target: asked.append(path) or Report(path=str(path), verdict="unreadable")
+        folder,
+        "answer",
+        lambda path, target, threads: asked.append(path) or Report(path=str(path), verdict="unreadable"),
     )
     rest = list(folder.detect_all(paths, 1, journal))
     assert rest[:1] == done[:1]
@@ -150,6 +157,72 @@ def test_batches_are_columns(film, tmp_path):
     assert list(found) == list(folder.COLUMNS)
     assert found["verdict"][1] == "unreadable"
     assert isinstance(found["probability"][0], float)
+
+
+def test_a_file_that_cannot_be_jumped_into_costs_no_more_than_its_share(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.mp4", textured(64, 128, 128), fps=8)  # one key frame, at the beginning
+    whole = detect(path)
+    assert len(whole.windows) == 4
+    monkeypatch.setattr(view, "WORK", 128.0 * 128 * 40)
+    part = detect(path)
+    assert part.windows == whole.windows[: len(part.windows)]
+    assert f"{len(part.windows)} of 4 windows could be read" in part.oddities
+
+
+def test_a_finished_answer_is_not_taken_from_another_detector(film, tmp_path, monkeypatch):
+    journal = tmp_path / "a.csv.part"
+    list(folder.detect_all([film], 1, journal))
+    assert len(list(folder._known(journal))) == 1
+    monkeypatch.setattr(folder, "edition", lambda: "another")
+    asked = []
+    monkeypatch.setattr(
+        folder, "answer", lambda path, *_, **__: asked.append(path) or Report(path=str(path), verdict="unreadable")
+    )
+    list(folder.detect_all([film], 1, journal))
+    assert asked == [film]
+
+
+def test_what_kills_its_process_is_given_up_and_the_rest_goes_on(monkeypatch):
+    jobs = [(Path(f"{index}.mp4"), None) for index in range(9)]
+    killer = jobs[3][0]
+
+    def run(asked, _processes):
+        broken = False
+        for job in asked:
+            done, broken = Future(), broken or job[0] == killer
+            if broken:
+                done.set_exception(BrokenProcessPool())
+            else:
+                done.set_result(Report(path=str(job[0]), verdict="inconclusive"))
+            yield job, done
+
+    monkeypatch.setattr(folder, "_run", run)
+    found = list(folder._spread(jobs, 2))
+    assert sorted(path.name for path, _ in found) == [path.name for path, _ in jobs]
+    assert [path for path, said in found if said.verdict == "unreadable"] == [killer]
+
+
+def test_names_that_are_no_text_are_answered_too(film, tmp_path):
+    odd = tmp_path / os.fsdecode(b"b\xff.mp4")
+    shutil.copy(film, odd)
+    said = folder.answer(odd, tmp_path / "a.html")
+    assert said.verdict != "unreadable"
+    folder.write(tmp_path / "a.csv", [said])
+    assert json.loads(said.model_dump_json())["path"].endswith("b\ufffd.mp4")
+
+
+def test_pages_stay_in_their_folder(tmp_path):
+    (tmp_path / "a").mkdir()
+    paths = [tmp_path / "a" / ".." / "v.mp4", tmp_path / "a" / "w.mp4"]
+    for page_name in folder.page_names(paths, tmp_path / "pages").values():
+        assert (tmp_path / "pages") in page_name.resolve().parents
+
+
+def test_workers_leave_memory(monkeypatch):
+    monkeypatch.setattr(folder.os, "sysconf", lambda name: 2**21 if name == "SC_PHYS_PAGES" else 4096)  # 8 GiB
+    monkeypatch.setattr(folder.os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    assert folder.workers(100) == 4
+    assert folder.workers(2) == 2
 
 
 def test_an_empty_folder_says_so(tmp_path):
@@ -168,6 +241,8 @@ def test_the_verb(film, mixed, tmp_path):
     assert one.returncode == 0, one.stderr
     assert json.loads(one.stdout)["path"] == str(film)
     assert (tmp_path / "page.html").stat().st_size > 50_000
+    kept = praxino_detect(film, "-o", tmp_path / "one.json", "--json")
+    assert json.loads((tmp_path / "one.json").read_text()) == json.loads(kept.stdout)
     many = praxino_detect(mixed, "-o", tmp_path / "table.csv", "--pages", tmp_path / "pages")
     assert many.returncode == 0, many.stderr
     assert "2 unreadable" in many.stdout
@@ -182,6 +257,8 @@ def test_the_verb(film, mixed, tmp_path):
         (["none.mp4"], "no such file"),
         (["{film}", "-o", "a.txt"], "must end in .html"),
         (["{home}", "-o", "a.html"], ".csv"),
+        (["{film}", "-o", "a.html", "--pages", "pages"], "either --output or --pages"),
+        (["{home}/empty"], "is empty"),
     ],
 )
 def test_the_verb_says_what_is_wrong(film, mixed, arguments, said):

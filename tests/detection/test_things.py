@@ -6,7 +6,8 @@ import pytest
 from footage import ball, textured
 from praxino.data.diorama import compose, render
 from praxino.detection.things import things, violations
-from praxino.detection.view import view_of
+from praxino.detection.view import gathered, view_of
+from praxino.storage.footage import Shot
 
 CLOCK = np.arange(16)
 
@@ -78,6 +79,20 @@ def turn() -> list[tuple[float, float]]:
 )
 def test_what_is_not_is_named(kind, way):
     assert kind in found(way())
+
+
+def test_nothing_is_claimed_where_frames_are_missing():
+    film = ball(roll())
+    view = gathered(Shot(index / 8 + (index > 7), frame) for index, frame in enumerate(film))
+    assert things(view) == ([], False)
+
+
+def test_what_rolls_behind_a_post_is_not_gone():
+    film = ball([place if i < 9 else (-1.0, -1.0) for i, place in enumerate(roll())])
+    film[:, :, 112:150] = 20
+    seen, clear = things(view_of(film, 8.0))
+    assert clear
+    assert "gone" not in [each.kind for each in violations(seen, 8.0)]
 
 
 def test_nothing_is_claimed_of_a_moving_camera():

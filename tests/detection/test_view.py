@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from footage import textured, write
-from praxino.detection.view import FRAMES, NATIVE, SIDE, View, centre, gathered, squared, view_of, views
+from praxino.detection.view import FRAMES, NATIVE, SIDE, View, centre, gathered, squared, starts, view_of, views
 from praxino.storage.footage import Shot, facts
 
 
@@ -29,11 +30,9 @@ def test_the_square_is_the_middle():
 
 
 def test_uncut_pixels_keep_the_phase_of_grids():
-    frame = np.arange(1080 * 1920 * 3, dtype=np.uint32).astype(np.uint8).reshape(1080, 1920, 3)
-    cut = centre(frame)
-    assert cut.shape == (NATIVE, NATIVE, 3)
-    rows = [y for y in range(0, 1080 - NATIVE, 32) if (frame[y : y + 1, :1] == frame[y, 0]).all()]
-    assert any((frame[y : y + NATIVE, x : x + NATIVE] == cut).all() for y in rows for x in range(800, 864, 32))
+    frame = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), np.uint8)
+    y, x = 12 * 32, 26 * 32  # the multiples of 32 next to the middle
+    np.testing.assert_array_equal(centre(frame), frame[y : y + NATIVE, x : x + NATIVE])
 
 
 def test_frames_repeated_by_a_conversion_are_left_out():
@@ -72,6 +71,15 @@ def test_windows_are_spread_over_a_file(tmp_path):
     assert [round(float(view.times[0])) for view in found] == [0, 9, 19, 28]
     short = write(tmp_path / "b.mp4", textured(5, 64, 64), fps=8)
     assert [len(view.frames) for view in views(short, facts(short))] == [5]
+
+
+def test_windows_of_an_animated_picture_overlap_as_those_of_a_film(tmp_path):
+    first, *others = (Image.fromarray(frame) for frame in textured(36, 64, 96))
+    first.save(tmp_path / "a.webp", save_all=True, append_images=others, duration=120, lossless=True)
+    path = tmp_path / "a.webp"
+    found = list(views(path, facts(path)))
+    assert [len(view.frames) for view in found] == [FRAMES] * len(starts(facts(path)))
+    assert [view.times[0] for view in found] == pytest.approx(starts(facts(path)), abs=0.13)
 
 
 def test_a_film_without_frames_has_no_view():

@@ -33,6 +33,11 @@ def halved(film: Film) -> Film:
     return film[::2]
 
 
+def shortened(film: Film, frames: int) -> Film:
+    """The first ``frames``."""
+    return film[:frames]
+
+
 def gif(film: Film) -> Film:
     """256 colours a frame, dithered."""
     return np.stack([np.asarray(Image.fromarray(frame).quantize(256).convert("RGB")) for frame in film])
@@ -70,9 +75,13 @@ WAYS: Final[dict[str, Callable[[Film], Film]]] = {
     "crf 23": lambda film: compressed(film, 23),
     "crf 28": lambda film: compressed(film, 28),
     "crf 35": lambda film: compressed(film, 35),
+    "crf 42": lambda film: compressed(film, 42),
     "scale 0.75": lambda film: scaled(film, 0.75),
     "scale 0.5": lambda film: scaled(film, 0.5),
+    "scale 0.25": lambda film: scaled(film, 0.25),
     "half rate": halved,
+    "12 frames": lambda film: shortened(film, 12),
+    "8 frames": lambda film: shortened(film, 8),
     "gif": gif,
     "messenger": messenger,
     "crf 28, scale 0.5": lambda film: compressed(scaled(film, 0.5), 28),

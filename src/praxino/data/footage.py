@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 from praxino.data.clips import resized
 from praxino.errors import InputError, MediaError
 from praxino.log import logger
-from praxino.storage.footage import facts, shots, stride
+from praxino.storage.footage import ENDINGS, facts, shots, stride
 
 Film = NDArray[np.uint8]
 MOST: Final = 32
 """Frames that are kept of a clip."""
 SHORTER: Final = 360
 """Pixels, at most, of the shorter side."""
-ENDINGS: Final = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"))
 
 
 def read(folder: Path, frames: int) -> tuple[list[Film], list[str]]:
@@ -40,7 +39,9 @@ def read(folder: Path, frames: int) -> tuple[list[Film], list[str]]:
             films.append(film)
             sources.append(path.relative_to(folder).parts[0] if path.parent != folder else "")
     if not films:
-        raise InputError(f"no clips of {frames} frames or more in {folder}", f"files that end in {sorted(ENDINGS)}")
+        raise InputError(
+            f"no clips of {frames} frames or more in {folder}", f"names that end in {' '.join(sorted(ENDINGS))}"
+        )
     return films, sources
 
 

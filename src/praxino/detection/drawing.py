@@ -7,13 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from praxino.detection.evidence import Evidence
-from praxino.detection.physics import lit_from
+from praxino.detection.light import lights
+from praxino.detection.things import things
 from praxino.detection.view import SIDE, View
 
 Film = NDArray[np.uint8]
 Array = NDArray[np.floating]
 TWICE: Final = 2
 """How much larger than the view pictures are drawn, so that lines stay thin."""
+PINK: Final = (255, 60, 200)
+YELLOW: Final = (255, 210, 60)
 CHANGED: Final = 8.0
 """Grey levels of unexplained change that are drawn in full."""
 
@@ -54,15 +57,22 @@ def residual(view: View, frame: int) -> Film:
 
 
 def _things(view: View, evidence: Evidence, frame: int) -> Film:
-    """What moved by itself, and from where the surfaces seem lit."""
+    """What moved by itself, ringed, each with a line to the shadow that was found with it."""
     drawn = _paths(view, evidence, frame)
-    slope = lit_from(view.luma[frame])
-    length = np.linalg.norm(slope)
-    if length > 1e-3:
-        middle = np.array([SIDE, SIDE]) // 2 * TWICE
-        end = middle - slope / length * 60
-        cv2.arrowedLine(drawn, end.astype(int).tolist(), middle.tolist(), (255, 210, 60), 2, cv2.LINE_AA)
+    found, _ = things(view)
+    for thing in found:
+        if np.isfinite(thing.middle[frame, 0]):
+            axes = np.array(thing.size) / 2 * SIDE * TWICE
+            cv2.ellipse(drawn, _pixel(thing.middle[frame]), axes.astype(int).tolist(), 0, 0, 360, PINK, 2, cv2.LINE_AA)
+    for lit in lights(view, found):
+        if np.isfinite(lit.shadow[frame, 0]):
+            cv2.line(drawn, _pixel(lit.body[frame]), _pixel(lit.shadow[frame]), YELLOW, 2, cv2.LINE_AA)
     return drawn
+
+
+def _pixel(place: Array) -> tuple[int, int]:
+    x, y = place * SIDE * TWICE
+    return int(x), int(y)
 
 
 def _spectrum(view: View, evidence: Evidence, frame: int) -> Film:

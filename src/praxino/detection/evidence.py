@@ -39,6 +39,13 @@ class Evidence:
         return self.measures[self.headline]
 
 
+def correlation(a: Numbers, b: Numbers, least: float = 1e-3) -> float:
+    """Of two arrays of one shape; 0 for fewer than 100 numbers, or where one varies by less than ``least``."""
+    if a.size < 100 or a.std() < least or b.std() < least:
+        return 0.0
+    return float(np.mean((a - a.mean()) * (b - b.mean())) / (a.std() * b.std()))
+
+
 def finite(measures: Measures) -> dict[str, float]:
     """The same as plain floats, 0 where a number is none: a still clip has no direction of motion, say."""
     return {name: float(value) if np.isfinite(value) else 0.0 for name, value in measures.items()}

@@ -21,35 +21,11 @@ import torch
 
 from praxino.detection import page
 from praxino.detection.evidence import FAMILIES
-from praxino.detection.report import Report, examine
+from praxino.detection.report import Report, edition, examine, written
 from praxino.errors import InputError, PraxinoError
 from praxino.storage.checkpoint import write_text
+from praxino.storage.footage import ENDINGS
 
-ENDINGS: Final = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".gif",
-        ".webp",
-        ".apng",
-        ".mpg",
-        ".mpeg",
-        ".ts",
-        ".mts",
-        ".m2ts",
-        ".wmv",
-        ".flv",
-        ".ogv",
-        ".3gp",
-        ".y4m",
-        ".mxf",
-    ]
-)
-"""What is looked for in a folder."""
 Job = tuple[Path, Path | None]
 """A file, and where its page goes."""
 
@@ -74,17 +50,17 @@ def films(folder: Path) -> list[Path]:
     return found
 
 
-def answer(path: Path, target: Path | None = None) -> Report:
+def answer(path: Path, target: Path | None = None, threads: int = 1) -> Report:
     """The report of one file; one that cannot be read is "unreadable", with the reason. Its page goes to ``target``."""
     try:
-        found = examine(path)
+        found = examine(path, threads=threads)
+        if target is not None:
+            page.write(target, found)
     except PraxinoError as error:
-        return Report(path=str(path), verdict="unreadable", reasons=(" ".join(str(error).split()),))
+        return Report(path=written(path), verdict="unreadable", reasons=(" ".join(str(error).split()),))
     except Exception as error:  # whatever a library makes of a strange file, the others go on
         said = f"{type(error).__name__} {' '.join(str(error).split())[:200]}".strip()
-        return Report(path=str(path), verdict="unreadable", reasons=(f"it could not be examined: {said}",))
-    if target is not None:
-        page.write(target, found)
+        return Report(path=written(path), verdict="unreadable", reasons=(f"it could not be examined: {said}",))
     return found.report
 
 
@@ -92,8 +68,9 @@ def page_names(paths: Sequence[Path], pages: Path | None) -> dict[Path, Path | N
     """Where each file's page goes: in folders like those that the files lie in."""
     if pages is None:
         return dict.fromkeys(paths)
-    top = os.path.commonpath([path.parent.absolute() for path in paths])
-    return {path: pages / path.absolute().relative_to(top).with_name(f"{path.name}.html") for path in paths}
+    places = {path: path.parent.resolve() / path.name for path in paths}
+    top = os.path.commonpath([place.parent for place in places.values()])
+    return {path: pages / place.relative_to(top).with_name(f"{place.name}.html") for path, place in places.items()}
 
 
 def rows(batch: Mapping[str, Sequence[str]]) -> dict[str, list[str | float | None]]:
@@ -122,37 +99,56 @@ def detect_all(
             yield done
         else:
             fresh.append((path, target))
-    for report in _spread(fresh, processes):
+    for path, report in _spread(fresh, processes):
         if journal is not None:
             with journal.open("a") as file:
-                file.write(json.dumps({"stamp": _stamp(Path(report.path)), "report": report.model_dump()}) + "\n")
+                file.write("\n" + json.dumps({"stamp": _stamp(path), "report": report.model_dump()}))
         yield report
 
 
-def _spread(jobs: Sequence[Job], processes: int) -> Iterator[Report]:
-    """Over processes; a file that kills its process is tried once more by itself, then given up."""
+def _spread(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Path, Report]]:
+    """Over processes. What ran when one was killed runs once more by itself, the rest goes on together."""
     if processes == 1:
-        yield from (answer(*job) for job in jobs)
+        yield from ((job[0], answer(*job, threads=2)) for job in jobs)
         return
-    left: list[Job] = []
-    for job, done in _run(jobs, processes):
-        try:
-            yield done.result()
-        except BrokenProcessPool:
-            left.append(job)
-    for job in left:
-        for _, done in _run([job], 1):
+    left = list(jobs)
+    while left:
+        broken: list[Job] = []
+        for job, done in _run(left, processes):
             try:
-                yield done.result()
+                yield job[0], done.result()
             except BrokenProcessPool:
-                yield Report(path=str(job[0]), verdict="unreadable", reasons=("reading it kills the decoder",))
+                broken.append(job)
+        broken.sort(key=left.index)
+        suspects, left = broken[: processes + 1], broken[processes + 1 :]  # as many as run or are about to
+        for job in suspects:
+            for _, done in _run([job], 1):
+                try:
+                    yield job[0], done.result()
+                except BrokenProcessPool:
+                    reason = "reading it kills the decoder"
+                    yield job[0], Report(path=written(job[0]), verdict="unreadable", reasons=(reason,))
+
+
+EACH: Final = 2**30
+"""Bytes that a process may take: those of 4K films do."""
+
+
+def workers(files: int) -> int:
+    """Processes for so many files: one a core that may be used, as far as memory reaches."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else cores * EACH * 2
+    return max(1, min(cores, files, memory // (2 * EACH)))
 
 
 def _run(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, "Future[Report]"]]:
-    with ProcessPoolExecutor(processes, get_context("spawn"), _alone) as pool:
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _alone)
+    try:
         asked = {pool.submit(answer, *job): job for job in jobs}
         for done in as_completed(asked):
             yield asked[done], done
+    finally:  # who stops listening waits for what runs, not for what has not begun
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _alone() -> None:
@@ -163,11 +159,12 @@ def _alone() -> None:
 
 
 def _stamp(path: Path) -> str:
+    """Changes with the file, with its place, and with the detector."""
     try:
         about = path.stat()
     except OSError:
-        return str(path)
-    return f"{path} {about.st_size} {about.st_mtime_ns}"
+        return str(path.absolute())
+    return f"{path.absolute()} {about.st_size} {about.st_mtime_ns} {edition()}"
 
 
 def _known(journal: Path | None) -> dict[str, Report]:
@@ -188,7 +185,7 @@ COLUMNS: Final = ("path", "verdict", "probability", *FAMILIES, "reasons", "width
 
 def _row(report: Report) -> dict[str, str | float | None]:
     parts: dict[str, float | None] = dict.fromkeys(FAMILIES)
-    parts |= {seen.family: round(seen.log_odds, 4) for seen in report.families}
+    parts |= {seen.family: round(seen.log_odds, 4) for seen in report.families if seen.log_odds is not None}
     probability = None if report.probability is None else round(report.probability, 4)
     head = {"path": report.path, "verdict": report.verdict, "probability": probability}
     tail = {name: getattr(report, name) for name in ("width", "height", "fps", "seconds", "codec")}

@@ -124,9 +124,8 @@ def _over_time(view: View) -> Measures:
         found[f"time.low_{index}"] = np.log(share[cycles < 0.12].sum() + 1e-4)
         found[f"time.middle_{index}"] = np.log(share[(cycles >= 0.12) & (cycles < 0.31)].sum() + 1e-4)
         found[f"time.high_{index}"] = np.log(share[cycles >= 0.31].sum() + 1e-4)
-        found[f"time.tail_{index}"] = np.log(
-            share[cycles >= 0.43].mean() / share[(cycles >= 0.25) & (cycles < 0.43)].mean()
-        )
+        tail, middle = share[cycles >= 0.43], share[(cycles >= 0.25) & (cycles < 0.43)]
+        found[f"time.tail_{index}"] = np.log(tail.mean() / middle.mean()) if tail.size and middle.size else 0.0
     return found
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from praxino.data.clips import to_tensor
-from praxino.detection.evidence import Evidence, Measures, finite
+from praxino.detection.evidence import Evidence, Measures, correlation, finite
 from praxino.detection.view import View
 from praxino.models.forensic import Forensic
 from praxino.models.vae import VAE
@@ -105,12 +105,8 @@ def _smoothness(view: View) -> Measures:
         "smooth.noise_share": np.log((noise[plain].mean() + 0.02) / (noise[~plain].mean() + 0.02))
         if (~plain).any()
         else 0.0,
-        "smooth.noise_by_brightness": _correlation(mean[plain], noise[plain]),
+        "smooth.noise_by_brightness": correlation(mean[plain], noise[plain]),
     }
-
-
-def _correlation(a: Array, b: Array) -> float:
-    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 1 and b.std() > 1e-3 else 0.0
 
 
 def _neighbours(view: View) -> Measures:

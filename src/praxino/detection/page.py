@@ -30,7 +30,7 @@ TITLES: Final = {
 }
 CAPTIONS: Final = {
     "temporal": "points that were followed; red ones are lost",
-    "physics": "paths, and the direction from which surfaces seem lit",
+    "physics": "points that were followed; pink: what moves by itself, yellow: towards its shadow",
     "frequency": "mean spectrum, coarse structure in the middle",
     "latent": "orange: detail that looks decoded",
     "patches": "orange: places that have a twin far away",
@@ -79,7 +79,7 @@ def page(of: Examination) -> str:
     ]
     if of.evidence:
         parts += [_strip(of), "<h2>What each family saw</h2>"]
-        weight = max(abs(seen.log_odds) for seen in report.families) or 1.0
+        weight = max(abs(seen.log_odds or 0.0) for seen in report.families) or 1.0
         parts += [_family(of, index, weight) for index in range(len(report.families))]
         parts += [_eye(of)]
     parts += ["<h2>What could fool it</h2><ul>", *(f"<li>{line}</li>" for line in FOOLS), "</ul>"]
@@ -117,8 +117,10 @@ def _file(report: Report) -> str:
 
 
 def _strip(of: Examination) -> str:
-    """The frames that the families name, each once, with what nothing explains between it and the next."""
-    view, evidence = of.views[0], of.evidence[0]
+    """The frames that the families name, each once, with what nothing explains between it and the next; of the window
+    in which the family that counts most saw most."""
+    window = _window(of)
+    view, evidence = of.views[window], of.evidence[window]
     chosen = sorted({min(f, len(view.frames) - 2) for each in evidence for f in each.frames[:2]})[:6]
     figures = []
     for frame in chosen:
@@ -131,11 +133,17 @@ def _strip(of: Examination) -> str:
     )
 
 
+def _window(of: Examination) -> int:
+    return max(of.report.families, key=lambda seen: abs(seen.log_odds or 0.0)).window
+
+
 def _family(of: Examination, index: int, weight: float) -> str:
     seen = of.report.families[index]
     view, evidence = of.views[seen.window], of.evidence[seen.window][index]
     drawn = _figure(drawing.picture(view, evidence), CAPTIONS[seen.family], f"{seen.family} evidence")
-    notes = "".join(f"<li>{html.escape(note)}</li>" for note in seen.notes)
+    notes = "".join(
+        f"<li>{html.escape(note)} (a place to look at; it does not move the answer)</li>" for note in seen.notes
+    )
     curve = (
         _curve(evidence.curve, evidence.curve_name) if evidence.curve is not None and len(evidence.curve) > 1 else ""
     )
@@ -146,6 +154,8 @@ def _family(of: Examination, index: int, weight: float) -> str:
 
 
 def _counted(seen: Seen, weight: float) -> str:
+    if seen.log_odds is None:
+        return "Not counted: there is too little for an answer."
     side = "generated" if seen.log_odds > 0 else "camera"
     colour = "var(--made)" if seen.log_odds > 0 else "var(--camera)"
     wide = 12 * abs(seen.log_odds) / weight
@@ -168,7 +178,7 @@ def _curve(values: Sequence[float] | NDArray[np.floating], name: str) -> str:
 
 
 def _eye(of: Examination) -> str:
-    found = tells(of.views[0])
+    found = tells(of.views[_window(of)])
     items = "".join(
         f"<section class=family>{_figure(tell.picture, tell.where, tell.name)}"
         f"<div><h3>{tell.name}</h3><p>{tell.look}</p></div></section>"

@@ -1,8 +1,9 @@
 """Whether things move as mass and gravity want, and whether the light stays what it is.
 
 Two kinds of statement. Measures of momentum (how the camera and the points that it sees accelerate) are taken of every
-clip. Violations (a thing that leaps, gains height at a bounce, turns in mid-air, appears or is gone) are claimed only
-where the geometry supports it: few things that stand out, before a background that can be held still.
+clip. Violations (a thing that leaps, gains height at a bounce, turns in mid-air, is gone; shadows, mirror images and
+lit sides that contradict each other) are claimed only where the geometry supports it: few things that stand out,
+before a background that can be held still.
 """
 
 import cv2
@@ -10,21 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from praxino.detection.evidence import Evidence, Measures, finite
-from praxino.detection.things import things, violations
+from praxino.detection.light import contradictions, lights
+from praxino.detection.things import Thing, Violation, things, violations
 from praxino.detection.view import View
 
 Array = NDArray[np.floating]
 
 
 def evidence(view: View) -> Evidence:
-    """Momentum of camera and points, flights against parabolas, bounces, leaps and losses, light against shading.
-
-    Flights: constant acceleration, energy that only falls (as in Physics-IQ, arXiv 2501.09038). Light: the direction
-    from which surfaces are lit (Johnson and Farid, ACM MM&Sec 2005), frame by frame.
-    """
+    """Momentum of camera and points; of single things flights that bend upwards, collisions that give height, leaps,
+    losses and turns, shadows and mirror images. What cannot be is told; it does not move the answer."""
     measured = measures(view)
     found, clear = things(view)
-    wrong = violations(found, view.fps) if clear else []
+    wrong = impossible(view, found) if clear else []
     jolt = np.linalg.norm(np.diff(view.global_motion[:, 2], axis=0), axis=1)
     told = (
         f"{len(found)} thing{'s' if len(found) != 1 else ''} moved by {'themselves' if len(found) != 1 else 'itself'}"
@@ -45,8 +44,13 @@ def evidence(view: View) -> Evidence:
         curve=jolt,
         curve_name="jolts of the camera, pixels a frame each frame",
         tracks=view.tracks.places,
-        notes=tuple(v.words for v in wrong),
+        notes=tuple(f"{v.words}, at {view.times[v.frame]:.1f} s" for v in wrong),
     )
+
+
+def impossible(view: View, found: list[Thing]) -> list[Violation]:
+    """What in the ways and in the light of things before a camera that stands cannot be."""
+    return violations(found, view.fps) + contradictions(lights(view, found))
 
 
 def measures(view: View) -> dict[str, float]:
@@ -102,18 +106,9 @@ def _along(view: View) -> Measures:
 
 
 def _light(view: View) -> Measures:
-    """How steady the picture's brightness is, and the direction from which its surfaces seem lit."""
+    """How steady the picture's brightness is."""
     level = view.luma.mean((1, 2))
-    direction = np.stack([lit_from(frame) for frame in view.luma])
-    turn = np.linalg.norm(np.diff(direction, axis=0), axis=1).mean()
     return {
         "light.flicker": np.log(np.abs(np.diff(level, 2)).mean() + 0.01),
         "light.drift": np.log(np.abs(level[-1] - level[0]) + 0.1),
-        "light.turn": np.log((turn + 0.02) / (np.linalg.norm(direction.mean(0)) + 0.1)),
     }
-
-
-def lit_from(luma: Array) -> Array:
-    """(2,): mean slope of a smoothed frame, x and y: towards where surfaces get brighter."""
-    smooth = cv2.GaussianBlur(luma, (0, 0), 6.0)
-    return np.array([cv2.Sobel(smooth, cv2.CV_32F, 1, 0).mean(), cv2.Sobel(smooth, cv2.CV_32F, 0, 1).mean()])

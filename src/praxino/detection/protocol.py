@@ -113,7 +113,7 @@ def leave_out(train: Samples, tests: Sequence[Array], made: Array, groups: Group
     for row, generator in enumerate(generators):
         for column, source in enumerate(sources):
             fakes, reals = (made == 1) & (groups == generator), (made == 0) & (groups == source)
-            known = ((train.made == 1) & (train.groups == generator)) | ((train.made == 0) & (train.groups == source))
+            known = np.isin(train.groups, (generator, source))
             model = rule(train[~known])
             pairs[row, column] = fakes.sum() * reals.sum()
             count += fakes | reals

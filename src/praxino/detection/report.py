@@ -5,10 +5,13 @@ maps it as it is.
 """
 
 import functools
+import hashlib
 import json
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,19 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from praxino.config import Config
-from praxino.detection import frequency, fusion, latent, patches, physics, temporal
+from praxino.detection import fusion, latent
 from praxino.detection.evidence import FAMILIES, Evidence
+from praxino.detection.families import look
 from praxino.detection.fusion import Detector, Fusion, sigmoid
-from praxino.detection.view import View, views
+from praxino.detection.reliability import FEWEST, blockiness, condition, reliability, thin
+from praxino.detection.view import View, starts, views
 from praxino.errors import CheckpointError, PraxinoError
 from praxino.storage import bundle, video
 from praxino.storage.footage import Facts, facts
 
 Verdict = Literal["likely camera", "inconclusive", "likely generated", "unreadable"]
-FEWEST: Final = 8
-"""Frames of a view below which there is no verdict."""
-SMALLEST: Final = 112
-"""Pixels of the shorter side below which there is none."""
 HEADLINES: Final = {
     "temporal": "glide",
     "physics": "jolting",
@@ -37,22 +38,20 @@ HEADLINES: Final = {
     "patches": "grid",
 }
 """What there is more of where a family's headline measure is larger."""
-MOTIONLESS: Final = 0.25
-"""Mean change of luma from frame to frame, of 255, below which there is none."""
 
 
 class Seen(Config):
     """What one family saw.
 
     ``score`` is the measure that ``sentence`` speaks of, ``above`` the share of camera clips that it exceeds;
-    ``log_odds`` is how far the family moved the answer, above 0 towards generated; ``window`` is the one of the
-    report's that this was seen in, ``frames`` are seconds of the file that show it.
+    ``log_odds`` is how far the family moved the answer, above 0 towards generated, None where there is no answer;
+    ``window`` is the one of the report's that this was seen in, ``frames`` are seconds of the file that show it.
     """
 
     family: str
     score: float
     above: float | None
-    log_odds: float
+    log_odds: float | None
     sentence: str
     frames: tuple[float, ...]
     notes: tuple[str, ...]
@@ -62,10 +61,10 @@ class Seen(Config):
 class Report(Config):
     """The answer for one file; as JSON, this is the schema.
 
-    ``probability`` is calibrated, of having been generated, given that half of all clips are; None where nothing
-    could be measured. ``reasons`` say why there is no verdict, or why a file is unreadable. ``reliability`` says how
-    often answers like this one were right. ``windows`` are the seconds that were looked at. ``says`` is what the file
-    itself claims: no part of the answer.
+    ``probability`` is calibrated, of having been generated, given that half of all clips are; None where nothing could
+    be measured, or too little for a verdict. ``reasons`` say why there is no verdict, or why a file is unreadable.
+    ``reliability`` says how often answers like this one were right, and verdicts on clips like this one. ``windows``
+    are the seconds that were looked at. ``says`` is what the file itself claims: no part of the answer.
     """
 
     path: str
@@ -103,6 +102,13 @@ def bundled() -> Detector:
         raise CheckpointError(f"{path}: {' '.join(str(error).split())[:120]}", "install praxino again") from None
 
 
+@functools.cache
+def edition() -> str:
+    """Changes with the detector: with the package's version, the fusions, and the network."""
+    files = (bundle.DETECTOR / "fusion.json", bundle.DETECTOR / "forensic" / "model.safetensors")
+    return hashlib.sha256(version("praxino").encode() + b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+
+
 def detect(path: str | Path) -> Report:
     """Say whether a film was generated.
 
@@ -119,38 +125,39 @@ def detect(path: str | Path) -> Report:
     return examine(path).report
 
 
-def look(view: View, networks: latent.Networks | None = None) -> tuple[Evidence, ...]:
-    """The five families' evidence of one view of at least four frames."""
-    families = (temporal.evidence, physics.evidence, frequency.evidence)
-    return (*(each(view) for each in families), latent.evidence(view, networks), patches.evidence(view))
-
-
-def examine(path: str | Path, detector: Detector | None = None) -> Examination:
-    """`detect`, with the views and evidence that a page is drawn from."""
-    path = Path(path)
+def examine(path: str | Path, detector: Detector | None = None, threads: int = 2) -> Examination:
+    """`detect`, with the views and evidence that a page is drawn from; so many windows are looked at side by side."""
+    path, detector = Path(path), detector or bundled()
     found = facts(path)
     seen = tuple(views(path, found))
-    long_enough = tuple(view for view in seen if len(view.frames) >= 4)
+    if len(seen) < len(starts(found)):
+        found = replace(found, oddities=(*found.oddities, f"{len(seen)} of {len(starts(found))} windows could be read"))
+    most = max((len(view.frames) for view in seen), default=0)
+    long_enough = tuple(view for view in seen if len(view.frames) >= min(FEWEST, max(most, 4)))
     if not long_enough:
         reason = f"{sum(len(view.frames) for view in seen)} frame(s): nothing can be said of how it moves"
         return Examination(_report(path, found, seen, "inconclusive", reasons=(reason,)), seen)
     latent.bundled()  # before threads ask for it
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         evidence = tuple(pool.map(look, long_enough))
-    fitted = (detector or bundled()).of(min(found.width, found.height), long_enough[0].fps)
+    fitted = detector.of(min(found.width, found.height), float(np.median([view.fps for view in long_enough])))
     rows = np.array([[fusion.row(each)[name] for name in fitted.names] for each in evidence])
-    logits = fitted.logits(rows)
-    probability = float(sigmoid(logits.mean(keepdims=True))[0])
-    reasons = thin(found, long_enough)
-    verdict = _verdict(probability, fitted) if not reasons else "inconclusive"
-    if verdict == "inconclusive" and not reasons:
-        reasons = ("the evidence points both ways",)
+    blocks = float(np.mean([blockiness(view) for view in long_enough]))
+    reasons = thin(found, long_enough, blocks)
+    probability: float | None = None
+    verdict: Verdict = "inconclusive"
+    how_sure = ""
+    if not reasons:
+        probability = float(sigmoid(fitted.logits(rows.mean(0, keepdims=True)))[0])
+        verdict = _verdict(probability, fitted)
+        how_sure = reliability(probability, fitted, detector, condition(found, long_enough, blocks))
+        reasons = ("the evidence points both ways",) if verdict == "inconclusive" else ()
     report = _report(
         path, found, long_enough, verdict,
         probability=probability,
         reasons=reasons,
-        reliability=_reliability(probability, fitted),
-        families=_families(long_enough, evidence, rows, fitted),
+        reliability=how_sure,
+        families=_families(long_enough, evidence, rows, fitted, probability is not None),
         says=_claim(path),
     )  # fmt: skip
     return Examination(report, long_enough, evidence)
@@ -162,7 +169,8 @@ def told(report: Report) -> str:
     lines = [f"{report.path}: {report.verdict}{sure}"]
     lines += [f"  no verdict, because: {reason}" for reason in report.reasons]
     for seen in report.families:
-        lines.append(f"  {seen.family:<10}{seen.log_odds:+6.2f}  {seen.sentence} {placed(seen)}")
+        moved = "" if seen.log_odds is None else f"{seen.log_odds:+.2f}"
+        lines.append(f"  {seen.family:<10}{moved:>6}  {seen.sentence} {placed(seen)}")
         lines += [f"{'':<20}! {note}" for note in seen.notes]
     lines += [f"  reliability: {report.reliability}"] if report.reliability else []
     lines += [f"  beside that: {report.says}"] if report.says else []
@@ -176,13 +184,18 @@ def placed(seen: Seen) -> str:
     return f"That is more {HEADLINES[seen.family]} than in {seen.above:.0%} of camera clips."
 
 
+def written(path: Path) -> str:
+    """A path as text that can be written anywhere: bytes that are no UTF-8 are marked."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def _report(path: Path, found: Facts, seen: Sequence[View], verdict: Verdict, **more: object) -> Report:
     windows = tuple((float(view.times[0]), float(view.times[-1])) for view in seen)
     about = {
         "width": found.width, "height": found.height, "fps": found.rate, "seconds": found.seconds,
         "codec": found.codec, "oddities": found.oddities,
     }  # fmt: skip
-    return Report.model_validate({"path": str(path), "verdict": verdict, "windows": windows} | about | more)
+    return Report.model_validate({"path": written(path), "verdict": verdict, "windows": windows} | about | more)
 
 
 def _verdict(probability: float, fitted: Fusion) -> Verdict:
@@ -191,31 +204,23 @@ def _verdict(probability: float, fitted: Fusion) -> Verdict:
     return "likely camera" if probability <= fitted.low else "inconclusive"
 
 
-def thin(found: Facts, seen: Sequence[View]) -> tuple[str, ...]:
-    """Why the evidence does not carry a verdict; empty if it does."""
-    reasons = []
-    most = max(len(view.frames) for view in seen)
-    if most < FEWEST:
-        reasons.append(f"too short: {most} frames at {seen[0].fps:.1f} a second, {FEWEST} are needed")
-    if min(found.width, found.height) < SMALLEST:
-        reasons.append(f"too small: {found.width}x{found.height}, {SMALLEST} pixels are needed")
-    change = max(float(np.abs(np.diff(view.luma, axis=0)).mean()) for view in seen)
-    if change < MOTIONLESS:
-        reasons.append("hardly anything moves: most of the evidence is in motion")
-    return tuple(reasons)
-
-
 def _families(
-    seen: Sequence[View], evidence: Sequence[Sequence[Evidence]], rows: NDArray[np.float64], fitted: Fusion
+    seen: Sequence[View],
+    evidence: Sequence[Sequence[Evidence]],
+    rows: NDArray[np.float64],
+    fitted: Fusion,
+    counted: bool,
 ) -> tuple[Seen, ...]:
-    """Each family's mean part, in the words of the window in which it had the most to say."""
+    """Each family's part, of the mean over windows, in the words of the window in which it had the most to say: one
+    with something impossible, if there is one."""
+    whole = fitted.parts(rows.mean(0))
     parts = [fitted.parts(row) for row in rows]
     shares = [dict(zip(fitted.names, map(float, each), strict=True)) for each in (fitted.percentiles(rows) + 1) / 2]
     told = []
     for index, family in enumerate(FAMILIES):
-        weight = [part[family] for part in parts]
-        mean = float(np.mean(weight))
-        where = int(np.argmax(np.array(weight) * np.sign(mean or 1)))
+        weight, mean = [part[family] for part in parts], whole[family]
+        strange = np.array([100.0 * bool(each[index].notes) for each in evidence])
+        where = int(np.argmax(np.array(weight) * np.sign(mean or 1) + strange))
         best, view = evidence[where][index], seen[where]
         times = tuple(float(view.times[min(frame, len(view.times) - 1)]) for frame in best.frames)
         notes = tuple(note for each in evidence for note in each[index].notes)
@@ -224,7 +229,7 @@ def _families(
                 family=family,
                 score=best.score,
                 above=shares[where].get(f"{family}/{best.headline}"),
-                log_odds=mean,
+                log_odds=mean if counted else None,
                 sentence=best.sentence,
                 frames=times,
                 notes=notes,
@@ -232,17 +237,6 @@ def _families(
             )
         )
     return tuple(told)
-
-
-def _reliability(probability: float, fitted: Fusion) -> str:
-    """How often answers like this one were right, on clips from sources and generators that were left out."""
-    for row in fitted.table:
-        if row.low <= probability <= row.high and row.clips:
-            return (
-                f"of {row.clips} clips with answers from {row.low:.0%} to {row.high:.0%}, from sources and generators "
-                f"left out of the fitting, {row.generated} were generated"
-            )
-    return ""
 
 
 def _claim(path: Path) -> str:

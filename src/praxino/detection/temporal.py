@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.detection.evidence import Evidence, Measures, finite
+from praxino.detection.evidence import Evidence, Measures, correlation, finite
 from praxino.detection.view import View, fetch
 
 Array = NDArray[np.floating]
@@ -148,8 +148,8 @@ def _motion(view: View) -> Measures:
         apart = np.hypot(apart[..., 0], apart[..., 1])
         breaks.append((apart[inside] > 1).mean())
         sure = apart < 1
-        kept.append(_correlation(view.detail[step][sure], view.warped(view.detail, step)[sure]))
-        fixed.append(_correlation(view.detail[step].ravel(), view.detail[step + 1].ravel()))
+        kept.append(correlation(view.detail[step][sure], view.warped(view.detail, step)[sure]))
+        fixed.append(correlation(view.detail[step].ravel(), view.detail[step + 1].ravel()))
     speeds = view.speed.mean((1, 2))
     error = np.mean(errors) + 0.1
     turns = np.abs(np.diff(view.forward, axis=1)).mean() + np.abs(np.diff(view.forward, axis=2)).mean()
@@ -168,12 +168,6 @@ def _motion(view: View) -> Measures:
         "detail.kept_spread": np.std(kept),
         "detail.fixed": np.mean(fixed),
     }
-
-
-def _correlation(a: Array, b: Array) -> float:
-    if len(a) < 100 or a.std() < 1e-3 or b.std() < 1e-3:
-        return 0.0
-    return float(np.mean((a - a.mean()) * (b - b.mean())) / (a.std() * b.std()))
 
 
 def _noise(view: View) -> Measures:

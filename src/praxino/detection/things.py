@@ -6,7 +6,7 @@ and alone: limbs, cloth, crowds and water are left alone.
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -35,6 +35,8 @@ LEAST_PATH: Final = 0.06
 """Sides that a thing must move in all."""
 LARGEST: Final = 0.15
 """Share of the picture above which nothing is claimed of a thing: it is near, or many."""
+PLAIN: Final = 20.0
+"""Grey levels by which columns or rows of open ground differ, at most: more is something to vanish behind."""
 EDGE: Final = 0.02
 """Sides from the border of the view within which a thing may come and go."""
 LEAP: Final = 0.12
@@ -51,11 +53,12 @@ TURN: Final = 0.6
 
 @dataclass(frozen=True, eq=False)
 class Thing:
-    """Something that moves: where (T, 2) its middle is, in sides of the view, NaN where it is not seen, and its width
-    and height."""
+    """Something that moves: where (T, 2) its middle is, in sides of the view, NaN where it is not seen, its width and
+    height, and whether it was last seen on open ground, where nothing can hide it."""
 
     middle: Array
     size: tuple[float, float]
+    open: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,9 @@ class Violation:
 
 def things(view: View) -> tuple[list[Thing], bool]:
     """What moves before a camera that stands, and whether that can be told."""
-    stands = (np.abs(np.diff(view.luma, axis=0)) < SAME).mean() > MOSTLY
+    gaps = np.diff(view.times)
+    even = len(gaps) > 0 and gaps.max() < 1.5 * np.median(gaps)  # else what is fast and what was not filmed look alike
+    stands = even and (np.abs(np.diff(view.luma, axis=0)) < SAME).mean() > MOSTLY
     frames = view.frames.astype(np.float32)
     apart = np.abs(frames - np.median(frames, axis=0)).max(-1)  # (T, H, W)
     masks = apart > max(24.0, 6 * float(np.median(apart) + 1))
@@ -81,11 +86,24 @@ def things(view: View) -> tuple[list[Thing], bool]:
         for box in _boxes(mask):
             if not any(_covers(thing, frame, box) for thing in found):
                 found.append(_followed(pictures, frame, box))
-    moving = [thing for thing in found if np.isfinite(thing.middle[:, 0]).sum() >= 4 and _path(thing) > LEAST_PATH]
-    return moving, True
+    moving = [thing for thing in found if np.isfinite(thing.middle[:, 0]).sum() >= 4 and path(thing) > LEAST_PATH]
+    still = np.median(view.luma, axis=0)
+    return [replace(thing, open=_open(still, thing)) for thing in moving], True
 
 
-def _path(thing: Thing) -> float:
+def _open(still: Array, thing: Thing) -> bool:
+    """Whether the background about a thing's last place, as far as it would get in two steps, has no edge across its
+    way."""
+    seen = _seen(thing)
+    end, before = thing.middle[seen[-1]], thing.middle[seen[-2]]
+    reach = np.array(thing.size) / 2 + np.abs(2 * (end - before))
+    (left, top), (right, bottom) = ((place * len(still)).astype(int).clip(0) for place in (end - reach, end + reach))
+    ground = cv2.GaussianBlur(still, (0, 0), 1.0)[top:bottom, left:right]
+    along = 0 if abs(end[0] - before[0]) >= abs(end[1] - before[1]) else 1
+    return bool(ground.size and np.ptp(ground.mean(along)) < PLAIN)
+
+
+def path(thing: Thing) -> float:
     """Sides between the farthest places of a thing."""
     places = thing.middle[np.isfinite(thing.middle[:, 0])]
     return float(np.ptp(places, axis=0).max())
@@ -153,7 +171,8 @@ def violations(found: Sequence[Thing], fps: float) -> list[Violation]:
     return said
 
 
-def _where(thing: Thing, frame: int) -> str:
+def where(thing: Thing, frame: int) -> str:
+    """Words for the place of a thing."""
     x, y = thing.middle[frame]
     return f"at {x:.0%} across and {y:.0%} down"
 
@@ -180,18 +199,20 @@ def _comings(thing: Thing, others: Sequence[Thing]) -> list[Violation]:
             steps[i] > LEAP + 3 * usual
             and _inside(thing, here)
             and _inside(thing, there)
-            and not _near(thing, int(seen[i]), others)
+            and not near(thing, int(seen[i]), others)
         ):
-            said.append(Violation("leap", int(seen[i]), f"something leaps {_where(thing, int(seen[i]))}"))
+            said.append(Violation("leap", int(seen[i]), f"something leaps {where(thing, int(seen[i]))}"))
     end = int(seen[-1])
     if end < len(thing.middle) - 1 and len(seen) >= 5 and not said:
         ahead = thing.middle[end] + 2 * (thing.middle[end] - thing.middle[seen[-2]])
-        if _inside(thing, thing.middle[end]) and _inside(thing, ahead) and not _near(thing, end, others):
-            said.append(Violation("gone", end, f"something is gone {_where(thing, end)}"))
+        inside = _inside(thing, thing.middle[end]) and _inside(thing, ahead)
+        if thing.open and inside and not near(thing, end, others):
+            said.append(Violation("gone", end, f"something is gone {where(thing, end)}"))
     return said[:1]
 
 
-def _near(thing: Thing, frame: int, found: Sequence[Thing], reach: float = 0.15) -> bool:
+def near(thing: Thing, frame: int, found: Sequence[Thing], reach: float = 0.15) -> bool:
+    """Whether another of the things is within so many sides."""
     here = thing.middle[frame]
     places = [
         other.middle[f] for other in found if other is not thing for f in (frame, min(frame + 1, len(other.middle) - 1))
@@ -208,7 +229,7 @@ def _gains(thing: Thing) -> list[Violation]:
         deepest = y[one : two + 1].max()
         if y[one] - y[two] > GAIN and deepest - y[one] > 2 * GAIN:
             frame = int(seen[two])
-            return [Violation("gain", frame, f"something bounces higher than before {_where(thing, frame)}")]
+            return [Violation("gain", frame, f"something bounces higher than before {where(thing, frame)}")]
     return []
 
 
@@ -225,7 +246,7 @@ def _lifts(thing: Thing, fps: float) -> list[Violation]:
         aside = abs(np.polyfit(clock, x, 2)[0])
         if 2 * bend < -LIFT and y[0] - y[-1] > 0.15 and wrong < 0.15 * straight and 2 * aside < LIFT:
             frame = int(part[LIFTED // 2])
-            return [Violation("lift", frame, f"something falls upwards {_where(thing, frame)}")]
+            return [Violation("lift", frame, f"something falls upwards {where(thing, frame)}")]
     return []
 
 
@@ -242,9 +263,7 @@ def _turns(thing: Thing, others: Sequence[Thing], fps: float) -> list[Violation]
         frame = int(seen[i])
         steady = max(before.std(), after.std()) < 0.25 * TURN
         back = before.mean() * after.mean() < 0 and min(abs(before.mean()), abs(after.mean())) > TURN / 4
-        alone = _inside(thing, thing.middle[frame]) and not any(
-            _near(thing, f, others, 0.2) for f in (frame - 1, frame)
-        )
+        alone = _inside(thing, thing.middle[frame]) and not any(near(thing, f, others, 0.2) for f in (frame - 1, frame))
         if abs(after.mean() - before.mean()) > TURN and steady and back and alone:
-            return [Violation("turn", frame, f"something turns back, touching nothing, {_where(thing, frame)}")]
+            return [Violation("turn", frame, f"something turns back, touching nothing, {where(thing, frame)}")]
     return []

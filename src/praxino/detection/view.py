@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.storage.footage import Facts, Shot, shots, stride
+from praxino.storage.footage import Facts, Shot, Work, shots, stride
 
 Film = NDArray[np.uint8]
 Grey = NDArray[np.float32]
@@ -44,7 +44,7 @@ def centre(frame: Film, side: int = NATIVE) -> Film:
     height, width = frame.shape[:2]
     tall, wide = min(side, height), min(side, width)
     y, x = (height - tall) // 64 * 32, (width - wide) // 64 * 32
-    return frame[y : y + tall, x : x + wide]
+    return frame[y : y + tall, x : x + wide].copy()  # a view would keep the whole frame in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,20 +177,42 @@ SAME: Final = 0.02
 """Mean difference of two frames' thumbnails, of 255, below which one repeats the other."""
 
 
+WORK: Final = 5e9
+"""Pixels, at most, that are decoded of one file: 2,400 frames of 1920x1080."""
+
+
+def starts(facts: Facts, most: int = 4) -> list[float]:
+    """Seconds at which a file's windows begin, evenly spread: one for every two seconds, at most ``most``."""
+    length = FRAMES * stride(facts.rate) / facts.rate if facts.rate else FRAMES / 8
+    count = min(most, max(1, round(facts.seconds / length)))
+    return [float(start) for start in np.linspace(0, max(0.0, facts.seconds - length), count)]
+
+
 def views(path: Path, facts: Facts, most: int = 4) -> Iterator[View]:
-    """Windows of a file, evenly spread: one for every two seconds, at most ``most``. Windows without a frame are left
-    out.
+    """The windows of a file that begin at `starts`; those without a frame, or too far from where the file can be jumped
+    into, are left out.
 
     Raises
     ------
     MediaError
         If the file cannot be read.
     """
-    length = FRAMES * stride(facts.rate) / facts.rate if facts.rate else FRAMES / 8
-    count = min(most, max(1, round(facts.seconds / length)))
-    for start in np.linspace(0, max(0.0, facts.seconds - length), count):
-        if (view := gathered(shots(path, float(start), facts))) is not None:
-            yield view
+    work = Work(WORK)
+    begins = starts(facts, most)
+    found: Iterable[View | None] = (gathered(shots(path, start, facts, work)) for start in begins if work.left > 0)
+    if facts.codec == "picture":
+        found = _at_once(shots(path, 0.0, facts, work), begins)
+    yield from (view for view in found if view is not None)
+
+
+def _at_once(source: Iterable[Shot], begins: list[float]) -> list[View | None]:
+    """Windows that begin at such times, in one pass: Pillow goes from frame to frame."""
+    windows = [_Window() for _ in begins]
+    for shot in source:
+        open_ones = [w.take(shot) for w, start in zip(windows, begins, strict=True) if shot.seconds >= start - 1e-3]
+        if len(open_ones) == len(windows) and not any(open_ones):
+            break
+    return [window.view() for window in windows]
 
 
 def gathered(source: Iterable[Shot]) -> View | None:
@@ -199,26 +221,43 @@ def gathered(source: Iterable[Shot]) -> View | None:
     Repeated frames (of a conversion to a higher rate) are left out unless little moves; irregular times are evened
     out by taking the frame nearest to each tick.
     """
-    squares: list[Film] = []
-    thumbs: list[Grey] = []
-    native: list[Film] = []
-    times: list[float] = []
+    window = _Window()
     for shot in source:
-        if times and (shot.seconds - times[0] > SPAN or len(times) == MOST):
+        if not window.take(shot):
             break
-        pixels = shot.pixels[::2, ::2] if shot.interlaced else shot.pixels  # one of the two fields, in its proportions
-        squares.append(squared(pixels))
-        thumbs.append(cv2.resize(squares[-1], (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32))
-        if len(native) <= FRAMES:
-            native.append(centre(pixels))
-        times.append(shot.seconds)
-    if not times:
-        return None
-    native = [frame for frame in native if frame.shape == native[0].shape]
-    kept = _distinct(np.stack(thumbs))
-    clock = np.array(times)[kept]
-    chosen, fps = _ticks(clock)
-    return View(np.stack([squares[kept[i]] for i in chosen]), fps, np.stack(native), clock[chosen])
+    return window.view()
+
+
+class _Window:
+    """Frames of a span of time, as small as they may be kept."""
+
+    def __init__(self) -> None:
+        self.squares: list[Film] = []
+        self.thumbs: list[Grey] = []
+        self.native: list[Film] = []
+        self.times: list[float] = []
+
+    def take(self, shot: Shot) -> bool:
+        """Take a frame in, unless the window is full."""
+        if self.times and (shot.seconds - self.times[0] > SPAN or len(self.times) == MOST):
+            return False
+        pixels = shot.pixels[::2] if shot.interlaced else shot.pixels  # one of the two fields
+        self.squares.append(squared(pixels[:, ::2] if shot.interlaced else pixels))  # in its proportions
+        self.thumbs.append(cv2.resize(self.squares[-1], (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32))
+        if len(self.native) <= FRAMES:
+            self.native.append(centre(pixels))
+        self.times.append(shot.seconds)
+        return True
+
+    def view(self) -> View | None:
+        """What was taken in, brought to the canonical rate."""
+        if not self.times:
+            return None
+        native = [frame for frame in self.native if frame.shape == self.native[0].shape]
+        kept = _distinct(np.stack(self.thumbs))
+        clock = np.array(self.times)[kept]
+        chosen, fps = _ticks(clock)
+        return View(np.stack([self.squares[kept[i]] for i in chosen]), fps, np.stack(native), clock[chosen])
 
 
 def _distinct(thumbs: Grey) -> NDArray[np.intp]:

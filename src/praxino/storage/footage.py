@@ -28,6 +28,14 @@ CONTAINERS: Final = (
     "h264,hevc,m4v,av1,obu,dv,wav,mp3,aac,flac"
 )
 """What FFmpeg calls the formats that are opened."""
+ENDINGS: Final = frozenset(
+    ".mp4 .m4v .mov .mkv .webm .avi .gif .webp .apng .mpg .mpeg .ts .mts .m2ts .wmv .flv .ogv .3gp .y4m .mxf".split()  # noqa: SIM905
+)
+"""Of names of films, as they are looked for in folders."""
+PILLOW: Final = 8.0
+"""How many times longer Pillow takes for a pixel than FFmpeg."""
+PICTURES: Final = ("GIF", "WEBP", "PNG", "JPEG", "TIFF", "BMP")
+"""What Pillow calls the formats that are opened: none that runs a program."""
 FASTEST: Final = 8.5
 """Frames a second, at most, that detectors see and are trained on."""
 HDR: Final = {16: "PQ", 18: "HLG"}
@@ -62,6 +70,18 @@ class Shot:
     interlaced: bool = False
 
 
+@dataclass
+class Work:
+    """Pixels that may yet be decoded: some files cannot be jumped into, some are mostly padding."""
+
+    left: float = math.inf
+
+    def done(self, pixels: float) -> bool:
+        """Take ``pixels`` off; whether nothing is left then."""
+        self.left -= pixels
+        return self.left < 0
+
+
 def stride(fps: float) -> int:
     """Every how many frames one is taken, so that at most 8.5 a second are."""
     return max(1, math.ceil(fps / FASTEST - 1e-6))
@@ -83,17 +103,24 @@ def facts(path: Path) -> Facts:
     except DAMAGE as error:
         raise unreadable(path, error) from None
     if found.width * found.height > LARGEST:
-        raise MediaError(f"{path}: {found.width}x{found.height} is too large", "at most 8192x4608; reduce it first")
+        raise _too_large(path, found.width, found.height)
     return found
 
 
-def shots(path: Path, start: float = 0.0, known: Facts | None = None) -> Iterator[Shot]:
-    """The frames from ``start`` seconds on, in order; ends early where the file is damaged beyond a few packets.
+def _too_large(path: Path, width: int, height: int) -> MediaError:
+    return MediaError(f"{path}: {width}x{height} is too large", "at most 8192x4608; reduce it first")
+
+
+def shots(path: Path, start: float = 0.0, known: Facts | None = None, work: Work | None = None) -> Iterator[Shot]:
+    """The frames from ``start`` seconds on, in order; ends early where the file is damaged beyond a few packets, or
+    where ``work`` is used up.
 
     Parameters
     ----------
     known : Facts
         The file's `facts`, where they were read already.
+    work : Work
+        How much may be decoded, with what lies before ``start`` where the file cannot be jumped into.
 
     Raises
     ------
@@ -101,7 +128,8 @@ def shots(path: Path, start: float = 0.0, known: Facts | None = None) -> Iterato
         If nothing can be read at all.
     """
     found = known or facts(path)
-    source = _pictures(path) if found.codec == "picture" else _film(path, start)
+    work = work or Work()
+    source = _pictures(path, work) if found.codec == "picture" else _film(path, start, work)
     try:
         for shot in source:
             if shot.seconds >= start - 1e-3:
@@ -116,7 +144,7 @@ def _picture_facts(path: Path) -> Facts | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            picture = Image.open(path)
+            picture = Image.open(path, formats=PICTURES)
         except UnidentifiedImageError:
             return None
         with picture:
@@ -165,10 +193,10 @@ def _picture_of(container: Any) -> Any:
     return stream
 
 
-def _pictures(path: Path) -> Iterator[Shot]:
+def _pictures(path: Path, work: Work) -> Iterator[Shot]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(path) as picture:
+        with Image.open(path, formats=PICTURES) as picture:
             clock = 0.0
             for index in range(int(getattr(picture, "n_frames", 1))):
                 try:
@@ -179,24 +207,26 @@ def _pictures(path: Path) -> Iterator[Shot]:
                         return
                     raise
                 yield Shot(clock, pixels)
+                if work.done(PILLOW * picture.width * picture.height):
+                    return
                 clock += max(0.01, float(picture.info.get("duration", 0) or 0) / 1000)
 
 
-def _film(path: Path, start: float) -> Iterator[Shot]:
+def _film(path: Path, start: float, work: Work) -> Iterator[Shot]:
     with _opened(path) as container:
         stream = _picture_of(container)
         stream.codec_context.thread_count = 2
+        first = float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0
         if start > 0 and stream.time_base:
             with contextlib.suppress(av.error.FFmpegError):  # then it is read from the beginning
-                container.seek(int(start / stream.time_base), stream=stream)
+                container.seek(int((start + first) / stream.time_base), stream=stream)
         step = 1 / float(stream.average_rate or 25)
         clock = -step
-        first = float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0
         for frame in _decoded(container, stream):
             if frame.width * frame.height > LARGEST:
-                raise MediaError(
-                    f"{path}: {frame.width}x{frame.height} is too large", "at most 8192x4608; reduce it first"
-                )
+                raise _too_large(path, frame.width, frame.height)
+            if work.done(frame.width * frame.height):
+                return
             clock = max(clock + 1e-3, frame.time - first) if frame.time is not None else clock + step
             if clock < start - 1e-3:
                 continue

@@ -216,11 +216,13 @@ DAMAGE: Final = (
 
 
 def check_file(path: Path) -> None:
-    """Raise `MediaError` unless ``path`` is there and no folder."""
+    """Raise `MediaError` unless ``path`` is there, no folder, and not empty."""
     if not path.exists():
         raise MediaError(f"no such file: {path}", "is the path right?")
     if path.is_dir():
         raise MediaError(f"{path} is a folder", "name one file in it")
+    if path.is_file() and not path.stat().st_size:
+        raise MediaError(f"{path} is empty", "was it copied whole?")
 
 
 def unreadable(path: Path, error: Exception) -> MediaError:
