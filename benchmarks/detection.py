@@ -3,8 +3,9 @@
 CLIPS holds ``matched/`` and ``native/``, each with a ``manifest.csv`` (file, label, generator, real_source,
 source_repo) and the clips that it names. Every comparison is made by a model that was fitted without the source and
 without the generator that are compared (`praxino.detection.protocol`). What is measured is kept in
-``runs/detection``: a second run takes minutes. ``--train`` trains the networks that this needs first (four of 12
-minutes each, two cores); ``--ship`` writes the fusion of all clips into the package.
+``runs/detection``: a second run takes minutes, with OPENBLAS_NUM_THREADS=1 in the environment a third of them.
+``--train`` trains the networks that this needs first (four of 15 minutes each, two cores); ``--ship`` writes the fusion
+of all clips into the package.
 """
 
 import argparse

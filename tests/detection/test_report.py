@@ -40,6 +40,8 @@ def test_a_report_says_everything_in_plain_values(film, found):
     assert 0 <= said.probability <= 1
     assert [seen.family for seen in said.families] == list(FAMILIES)
     assert (said.width, said.height, said.fps) == (200, 160, 8.0)
+    parts = [seen.log_odds for seen in said.families]
+    assert np.log(said.probability / (1 - said.probability)) == pytest.approx(said.base + sum(parts), abs=1e-6)
     assert Report.model_validate_json(json.dumps(said.model_dump())) == said
     text = told(said)
     assert str(film) in text
@@ -51,9 +53,14 @@ def test_the_same_file_gets_the_same_answer(film, found):
 
 
 def test_what_is_thin_gets_no_verdict(tmp_path):
+    across = np.linspace(0, 200, 128, dtype=np.uint8)
+    gradient = np.stack([np.tile(across[None, :, None] + 3 * index, (128, 1, 3)) for index in range(16)]).astype(
+        np.uint8
+    )
     cases = {
         "short": (textured(6, 128, 128), "too short"),
         "small": (textured(16, 64, 64), "too small"),
+        "plain": (gradient, "hardly any texture"),
         "still": (np.repeat(textured(1, 128, 128), 16, axis=0), "hardly anything moves"),
     }
     for name, (film, reason) in cases.items():
@@ -66,7 +73,7 @@ def test_one_picture_is_no_film(tmp_path):
     Image.fromarray(textured(1)[0]).save(tmp_path / "a.png")
     said = detect(tmp_path / "a.png")
     assert (said.verdict, said.probability) == ("inconclusive", None)
-    assert "nothing can be said of how it moves" in said.reasons[0]
+    assert "too short: 1 of 8 frames" in said.reasons[0]
     assert "<h1>This cannot be told.</h1>" in page.page(examine(tmp_path / "a.png"))
 
 

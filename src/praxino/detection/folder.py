@@ -12,7 +12,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Final
 
@@ -147,7 +147,11 @@ def _run(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, "Future[Rep
         asked = {pool.submit(answer, *job): job for job in jobs}
         for done in as_completed(asked):
             yield asked[done], done
-    finally:  # who stops listening waits for what runs, not for what has not begun
+    except BaseException:  # who stops listening waits for nothing
+        for child in active_children():
+            child.terminate()
+        raise
+    finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -180,7 +184,19 @@ def _known(journal: Path | None) -> dict[str, Report]:
     return found
 
 
-COLUMNS: Final = ("path", "verdict", "probability", *FAMILIES, "reasons", "width", "height", "fps", "seconds", "codec")
+COLUMNS: Final = (
+    "path",
+    "verdict",
+    "probability",
+    *FAMILIES,
+    "reasons",
+    "width",
+    "height",
+    "fps",
+    "seconds",
+    "codec",
+    "oddities",
+)
 
 
 def _row(report: Report) -> dict[str, str | float | None]:
@@ -189,7 +205,7 @@ def _row(report: Report) -> dict[str, str | float | None]:
     probability = None if report.probability is None else round(report.probability, 4)
     head = {"path": report.path, "verdict": report.verdict, "probability": probability}
     tail = {name: getattr(report, name) for name in ("width", "height", "fps", "seconds", "codec")}
-    return head | parts | {"reasons": "; ".join(report.reasons)} | tail
+    return head | parts | {"reasons": "; ".join(report.reasons)} | tail | {"oddities": "; ".join(report.oddities)}
 
 
 def write(target: Path, reports: Sequence[Report]) -> None:

@@ -77,6 +77,11 @@ class Fusion(Config):
         raw = self.percentiles(measures) @ np.array(self.weights) + self.bias
         return self.slope * raw + self.offset
 
+    @property
+    def base(self) -> float:
+        """Log-odds of a camera clip that is average in all: what the families' parts are added to."""
+        return self.slope * self.bias + self.offset
+
     def parts(self, measures: Array) -> dict[str, float]:
         """What each family adds to the log-odds of one clip, (D,) measures, over a camera clip that is average in
         all."""

@@ -78,12 +78,21 @@ def page(of: Examination) -> str:
         _file(report),
     ]
     if of.evidence:
-        parts += [_strip(of), "<h2>What each family saw</h2>"]
+        parts += [_strip(of), "<h2>What each family saw</h2>", _sum(report)]
         weight = max(abs(seen.log_odds or 0.0) for seen in report.families) or 1.0
         parts += [_family(of, index, weight) for index in range(len(report.families))]
         parts += [_eye(of)]
     parts += ["<h2>What could fool it</h2><ul>", *(f"<li>{line}</li>" for line in FOOLS), "</ul>"]
     return "\n".join([*parts, ""])
+
+
+def _sum(report: Report) -> str:
+    if report.base is None:
+        return ""
+    return (
+        f"<p>A camera clip that is average in all starts at {report.base:+.2f} (above 0: generated); the families' "
+        "parts are added. Each sums many measures, the sentence beside it speaks of one.</p>"
+    )
 
 
 def _answer(report: Report) -> str:

@@ -17,6 +17,8 @@ SMALLEST: Final = 112
 """Pixels of the shorter side below which there is none."""
 MOTIONLESS: Final = 0.25
 """Mean change of luma from frame to frame, of 255, below which there is none."""
+TEXTURE: Final = 0.6
+"""Deviation of luma from itself blurred, of 255, below which there is none; 1.3 is the least of any clip measured."""
 BLOCK: Final = 8
 """Pixels a side of the blocks of H.264, MPEG-4 and JPEG."""
 EDGES: Final = 2
@@ -62,6 +64,7 @@ def thin(found: Facts, seen: Sequence[View], blocks: float) -> tuple[str, ...]:
         f"too small: {found.width}x{found.height}, {SMALLEST} pixels are needed": min(found.width, found.height)
         < SMALLEST,
         "compressed too hard: the codec's blocks hide what is finer": blocks > SHATTERED,
+        "hardly any texture: there is nothing to follow": all(view.detail.std() < TEXTURE for view in seen),
         "hardly anything moves: most of the evidence is in motion": change < MOTIONLESS,
     }
     return tuple(reason for reason, so in lacking.items() if so)

@@ -62,7 +62,8 @@ class Report(Config):
     """The answer for one file; as JSON, this is the schema.
 
     ``probability`` is calibrated, of having been generated, given that half of all clips are; None where nothing could
-    be measured, or too little for a verdict. ``reasons`` say why there is no verdict, or why a file is unreadable.
+    be measured, or too little for a verdict; its log-odds are ``base``, where a camera clip that is average in all
+    lies, and the families' parts. ``reasons`` say why there is no verdict, or why a file is unreadable.
     ``reliability`` says how often answers like this one were right, and verdicts on clips like this one. ``windows``
     are the seconds that were looked at. ``says`` is what the file itself claims: no part of the answer.
     """
@@ -70,6 +71,7 @@ class Report(Config):
     path: str
     verdict: Verdict
     probability: float | None = None
+    base: float | None = None
     reasons: tuple[str, ...] = ()
     reliability: str = ""
     families: tuple[Seen, ...] = ()
@@ -135,7 +137,7 @@ def examine(path: str | Path, detector: Detector | None = None, threads: int = 2
     most = max((len(view.frames) for view in seen), default=0)
     long_enough = tuple(view for view in seen if len(view.frames) >= min(FEWEST, max(most, 4)))
     if not long_enough:
-        reason = f"{sum(len(view.frames) for view in seen)} frame(s): nothing can be said of how it moves"
+        reason = f"too short: {most} of {FEWEST} frames that are needed: nothing can be said of how it moves"
         return Examination(_report(path, found, seen, "inconclusive", reasons=(reason,)), seen)
     latent.bundled()  # before threads ask for it
     with ThreadPoolExecutor(threads) as pool:
@@ -155,6 +157,7 @@ def examine(path: str | Path, detector: Detector | None = None, threads: int = 2
     report = _report(
         path, found, long_enough, verdict,
         probability=probability,
+        base=None if probability is None else fitted.base,
         reasons=reasons,
         reliability=how_sure,
         families=_families(long_enough, evidence, rows, fitted, probability is not None),
@@ -172,6 +175,11 @@ def told(report: Report) -> str:
         moved = "" if seen.log_odds is None else f"{seen.log_odds:+.2f}"
         lines.append(f"  {seen.family:<10}{moved:>6}  {seen.sentence} {placed(seen)}")
         lines += [f"{'':<20}! {note}" for note in seen.notes]
+    if report.base is not None:
+        lines.append(
+            f"  {'start':<10}{report.base:+6.2f}  where an average camera clip lies; a part sums many measures, not one"
+        )
+    lines += [f"  odd: {', '.join(report.oddities)}"] if report.oddities else []
     lines += [f"  reliability: {report.reliability}"] if report.reliability else []
     lines += [f"  beside that: {report.says}"] if report.says else []
     return "\n".join(lines)
@@ -190,9 +198,9 @@ def written(path: Path) -> str:
 
 
 def _report(path: Path, found: Facts, seen: Sequence[View], verdict: Verdict, **more: object) -> Report:
-    windows = tuple((float(view.times[0]), float(view.times[-1])) for view in seen)
+    windows = tuple((round(float(view.times[0]), 3), round(float(view.times[-1]), 3)) for view in seen)
     about = {
-        "width": found.width, "height": found.height, "fps": found.rate, "seconds": found.seconds,
+        "width": found.width, "height": found.height, "fps": round(found.rate, 3), "seconds": round(found.seconds, 3),
         "codec": found.codec, "oddities": found.oddities,
     }  # fmt: skip
     return Report.model_validate({"path": written(path), "verdict": verdict, "windows": windows} | about | more)
