@@ -36,7 +36,7 @@ def clip(path: Path, height: int, width: int, fps: int, seconds: int, times: int
         for index in range(fps * seconds):
             packets += stream.encode(av.VideoFrame.from_ndarray(film[index % len(film)], format="rgb24"))
         packets += stream.encode()
-        length = fps * seconds * packets[0].duration
+        length = round(seconds / packets[0].time_base)
         for turn in range(times):
             for each in packets:
                 again = av.Packet(bytes(each))
