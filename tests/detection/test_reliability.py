@@ -5,7 +5,7 @@ import pytest
 from footage import textured, write
 from praxino.data.degrade import compressed
 from praxino.detection.fusion import Bin, Condition, Fusion
-from praxino.detection.reliability import BLOCKY, FEWEST, KINDS, SHATTERED, condition, reliability, thin
+from praxino.detection.reliability import BLOCKY, FEWEST, KINDS, SHATTERED, block_map, condition, reliability, thin
 from praxino.detection.report import bundled, detect
 from praxino.detection.view import view_of
 from praxino.storage.footage import Facts
@@ -58,3 +58,13 @@ def test_reliability_speaks_of_the_answer_and_of_the_clip():
     assert "of 20 clips with answers from 50% to 100%, 15 were generated" in said
     assert "of clips of 256 colours, 60% got a verdict, and 75% of these were right" in said
     assert reliability(0.7, fitted.model_copy(update={"table": ()}), asked, "native") == ""
+
+
+def test_blocks_are_found_where_they_are():
+    film = textured(17, 128, 192)
+    half = film[:, :, :96] // 8 * 8
+    means = half.reshape(17, 16, 8, 12, 8, 3).mean((2, 4))
+    film[:, :, :96] = means.repeat(8, axis=1).repeat(8, axis=2)
+    found = block_map(view_of(film, 8.0))
+    assert found.shape == (4, 6)
+    assert found[:, :3].min() > found[:, 3:].max() + 1

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from praxino.detection.evidence import Evidence
 from praxino.detection.light import lights
+from praxino.detection.reliability import block_map
 from praxino.detection.things import things
 from praxino.detection.view import SIDE, View
 
@@ -94,6 +95,11 @@ def _twins(view: View, evidence: Evidence, frame: int) -> Film:
     """Where a place has far twins."""
     assert evidence.map is not None
     return _glow(view.frames[frame], ((evidence.map.astype(np.float32) - 0.6) / 0.4))
+
+
+def blocks(view: View) -> Film:
+    """(H, W, 3), at twice the size of the file's own pixels: where the codec's blocks show."""
+    return _glow(view.native[0], block_map(view).clip(0, None))
 
 
 def _glow(pixels: Film, strength: Array) -> Film:

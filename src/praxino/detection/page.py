@@ -35,6 +35,7 @@ CAPTIONS: Final = {
     "latent": "orange: detail that looks decoded",
     "patches": "orange: places that have a twin far away",
 }
+BLOCKS: Final = "orange: where blocks of 8 pixels show, in the file's own pixels"
 FOOLS: Final = (
     "Strong compression, small copies and screen recordings wipe traces out; answers then drift to the middle.",
     "Stabilised, slowed, denoised, upscaled or beautified camera footage glides and is smooth as generated clips are.",
@@ -150,6 +151,8 @@ def _family(of: Examination, index: int, weight: float) -> str:
     seen = of.report.families[index]
     view, evidence = of.views[seen.window], of.evidence[seen.window][index]
     drawn = _figure(drawing.picture(view, evidence), CAPTIONS[seen.family], f"{seen.family} evidence")
+    if seen.family == "patches":
+        drawn = f"<div>{drawn}{_figure(drawing.blocks(view), BLOCKS, 'blocks')}</div>"
     notes = "".join(
         f"<li>{html.escape(note)} (a place to look at; it does not move the answer)</li>" for note in seen.notes
     )

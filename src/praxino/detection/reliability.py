@@ -21,6 +21,8 @@ TEXTURE: Final = 0.6
 """Deviation of luma from itself blurred, of 255, below which there is none; 1.3 is the least of any clip measured."""
 BLOCK: Final = 8
 """Pixels a side of the blocks of H.264, MPEG-4 and JPEG."""
+TILE: Final = 32
+"""Pixels a side of a place on the map of blocks."""
 EDGES: Final = 2
 """Lines of the grid that may be edges of what is shown, and do not count."""
 BLOCKY: Final = 0.25
@@ -46,6 +48,27 @@ def blockiness(view: View) -> float:
     luma = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in view.native]).astype(np.float32)
     across, down = np.abs(np.diff(luma, axis=2)).mean((0, 1)), np.abs(np.diff(luma, axis=1)).mean((0, 2))
     return _on_grid(across) + _on_grid(down)
+
+
+def block_map(view: View) -> NDArray[np.floating]:
+    """(h/32, w/32) of the file's own pixels: log of how much larger steps are on the grid's strongest phase than beside
+    it, place by place; zeros for less than 32 pixels."""
+    luma = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in view.native]).astype(np.float32)
+    found = np.zeros([max(1, side // TILE) for side in luma.shape[1:]])
+    if min(luma.shape[1:]) < TILE:
+        return found
+    for axis in (2, 1):
+        steps = np.abs(np.diff(luma, axis=axis)).mean(0)  # (h, w - 1) or (h - 1, w)
+        steps = np.pad(steps, ((0, int(axis == 1)), (0, int(axis == 2))), mode="edge")
+        line = steps.mean(0 if axis == 2 else 1)
+        phase = int(np.argmax([line[start::BLOCK].mean() for start in range(BLOCK)]))
+        on = np.arange(steps.shape[axis - 1]) % BLOCK == phase
+        for row, column in np.ndindex(*found.shape):
+            part = (slice(row * TILE, (row + 1) * TILE), slice(column * TILE, (column + 1) * TILE))
+            tile, lines = steps[part], on[part[axis - 1]]
+            tile = tile if axis == 2 else tile.T
+            found[row, column] += np.log((tile[:, lines].mean() + 0.5) / (tile[:, ~lines].mean() + 0.5))
+    return found
 
 
 def _on_grid(steps: NDArray[np.floating]) -> float:
