@@ -33,11 +33,6 @@ def halved(film: Film) -> Film:
     return film[::2]
 
 
-def shortened(film: Film, frames: int) -> Film:
-    """The first ``frames``."""
-    return film[:frames]
-
-
 def gif(film: Film) -> Film:
     """256 colours a frame, dithered."""
     return np.stack([np.asarray(Image.fromarray(frame).quantize(256).convert("RGB")) for frame in film])
@@ -80,8 +75,8 @@ WAYS: Final[dict[str, Callable[[Film], Film]]] = {
     "scale 0.5": lambda film: scaled(film, 0.5),
     "scale 0.25": lambda film: scaled(film, 0.25),
     "half rate": halved,
-    "12 frames": lambda film: shortened(film, 12),
-    "8 frames": lambda film: shortened(film, 8),
+    "12 frames": lambda film: film[:12],
+    "8 frames": lambda film: film[:8],
     "gif": gif,
     "messenger": messenger,
     "crf 28, scale 0.5": lambda film: compressed(scaled(film, 0.5), 28),

@@ -39,9 +39,9 @@ class Evidence:
         return self.measures[self.headline]
 
 
-def correlation(a: Numbers, b: Numbers, least: float = 1e-3) -> float:
-    """Of two arrays of one shape; 0 for fewer than 100 numbers, or where one varies by less than ``least``."""
-    if a.size < 100 or a.std() < least or b.std() < least:
+def correlation(a: Numbers, b: Numbers) -> float:
+    """Of two arrays of one shape; 0 for fewer than 100 numbers, or where one hardly varies."""
+    if a.size < 100 or a.std() < 1e-3 or b.std() < 1e-3:
         return 0.0
     return float(np.mean((a - a.mean()) * (b - b.mean())) / (a.std() * b.std()))
 

@@ -34,7 +34,7 @@ def _tiling(view: View) -> Tell:
     for row, column in (a, b):
         corner = (column * PATCH * drawing.TWICE, row * PATCH * drawing.TWICE)
         end = (corner[0] + PATCH * drawing.TWICE, corner[1] + PATCH * drawing.TWICE)
-        cv2.rectangle(drawn, corner, end, (255, 60, 200), 2)
+        cv2.rectangle(drawn, corner, end, drawing.PINK, 2)
     look = (
         "Leaves, bricks, waves, faces in a crowd: does the same piece come again at an even distance? Nature "
         "and builders repeat, too, but never with the same scratch twice."
@@ -96,5 +96,5 @@ def _light(view: View) -> Tell:
 def _ringed(pixels: Film, row: int, column: int) -> Film:
     drawn = drawing.large(pixels)
     radius = SIDE // 8 * drawing.TWICE
-    cv2.circle(drawn, (column * drawing.TWICE, row * drawing.TWICE), radius, (255, 60, 200), 2, cv2.LINE_AA)
+    cv2.circle(drawn, (column * drawing.TWICE, row * drawing.TWICE), radius, drawing.PINK, 2, cv2.LINE_AA)
     return drawn

@@ -41,9 +41,8 @@ def evidence(view: View) -> Evidence:
 
 def measures(view: View) -> dict[str, float]:
     """All numbers of this family."""
-    own = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in view.native]).astype(np.float32)
-    fine = np.stack([frame - cv2.GaussianBlur(frame, (0, 0), 1.0) for frame in own])
-    grids = _grids("view", view.luma, view.detail) | _grids("own", own, fine)
+    fine = np.stack([frame - cv2.GaussianBlur(frame, (0, 0), 1.0) for frame in view.own])
+    grids = _grids("view", view.luma, view.detail) | _grids("own", view.own, fine)
     return finite(grids | _twins(view) | _tiling(view))
 
 

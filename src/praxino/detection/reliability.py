@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,15 +44,14 @@ KINDS: Final = {
 def blockiness(view: View) -> float:
     """How much larger steps between neighbouring pixels are on a grid of `BLOCK` pixels than beside it, as the sum of
     the logs across and down, in the file's own pixels; the strongest `EDGES` lines of each phase do not count."""
-    luma = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in view.native]).astype(np.float32)
-    across, down = np.abs(np.diff(luma, axis=2)).mean((0, 1)), np.abs(np.diff(luma, axis=1)).mean((0, 2))
+    across, down = (np.abs(np.diff(view.own, axis=axis)).mean((0, 3 - axis)) for axis in (2, 1))
     return _on_grid(across) + _on_grid(down)
 
 
 def block_map(view: View) -> NDArray[np.floating]:
     """(h/32, w/32) of the file's own pixels: log of how much larger steps are on the grid's strongest phase than beside
     it, place by place; zeros for less than 32 pixels."""
-    luma = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in view.native]).astype(np.float32)
+    luma = view.own
     found = np.zeros([max(1, side // TILE) for side in luma.shape[1:]])
     if min(luma.shape[1:]) < TILE:
         return found

@@ -76,6 +76,11 @@ class View:
         return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in self.frames])
 
     @cached_property
+    def own(self) -> Grey:
+        """(N, h, w), 0 to 255: luma of the file's own pixels."""
+        return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in self.native]).astype(np.float32)
+
+    @cached_property
     def luma(self) -> Grey:
         """(T, H, W), 0 to 255."""
         return self.bytes.astype(np.float32)
