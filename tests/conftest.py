@@ -30,6 +30,15 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keys and certificates of the tests lie among their files, in other processes, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRAXINO_CONFIG", str(tmp_path_factory.mktemp("config")))
+        patch.delenv("PRAXINO_KEY", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session", name="tiny_model")
 def _tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete model folder with random weights that runs in no time."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from praxino.generation.pipeline import Pipeline as Pipeline
     from praxino.generation.pipeline import Progress as Progress
     from praxino.generation.pipeline import load as load
+    from praxino.provenance.stamp import Provenance as Provenance
+    from praxino.provenance.verify import verify as verify
     from praxino.storage.video import Video as Video
     from praxino.storage.video import read as read_video  # noqa: F401
 
@@ -28,6 +30,8 @@ _HOMES = {
     "Video": ("praxino.storage.video", "Video"),
     "detect": ("praxino.detection.report", "detect"),
     "Report": ("praxino.detection.report", "Report"),
+    "Provenance": ("praxino.provenance.stamp", "Provenance"),
+    "verify": ("praxino.provenance.verify", "verify"),
     "read_video": ("praxino.storage.video", "read"),
     "PraxinoError": ("praxino.errors", "PraxinoError"),
     "InputError": ("praxino.errors", "InputError"),

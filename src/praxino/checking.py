@@ -8,6 +8,7 @@ from typing import Any
 from praxino.detection import folder, page
 from praxino.detection.report import Report, examine, told
 from praxino.errors import InputError, MediaError
+from praxino.storage import crew
 from praxino.storage.checkpoint import write_text
 from praxino.storage.video import check_writable
 
@@ -55,7 +56,7 @@ def many(
     found = list(dict.fromkeys(film for path in paths for film in (folder.films(path) if path.is_dir() else [path])))
     journal = output.with_name(f"{output.name}.part") if output else None
     reports: list[Report] = []
-    workers = min(processes, len(found)) or folder.workers(len(found))
+    workers = min(processes, len(found)) or crew.workers(len(found))
     try:
         with bar("checking", len(found)) as advance:
             for report in folder.detect_all(found, workers, journal, pages):

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import threading
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,10 +72,13 @@ def generate(
     device: Device = "auto",
     dtype: Dtype = "auto",
     compile_: Annotated[bool, typer.Option("--compile", help="A long first step, shorter ones after it.")] = False,
+    no_watermark: Annotated[bool, typer.Option("--no-watermark", help="Put no mark into the pixels.")] = False,
+    no_credentials: Annotated[bool, typer.Option("--no-credentials", help="Do not sign the file.")] = False,
+    credential_prompt: Annotated[bool, typer.Option("--credential-prompt", help="Sign the sentence, too.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn a sentence into a film."""
-    from praxino.storage.video import check_ending, check_writable
+    """Turn a sentence into a film, marked and signed as generated."""
+    from praxino.provenance.stamp import Provenance
 
     if not 1 <= count <= MOST:
         raise InputError(f"count={count}: must be from 1 to {MOST}", "--count 1")
@@ -91,20 +95,27 @@ def generate(
     settings = record.get("request", {}) | {name: value for name, value in asked.items() if value is not None}
     if "prompt" not in settings:
         raise InputError("no sentence", 'praxino generate "a red ball bounces on the grass"')
-    check_ending(output, settings.get("frames", 2), settings.get("fps", 1))
-    for path in _numbered(output, count):
-        check_writable(path)
+    _check_output(output, count, settings.get("frames", 2), settings.get("fps", 1))
     loaded = _loaded(model, record, like, (device, dtype, compile_))
     first = loaded.request(**settings)
     requests = [first.reseeded(first.seed + number) for number in range(count)]
-    check_ending(output, first.frames, first.fps)
+    _check_output(output, count, first.frames, first.fps)
+    provenance = Provenance(not no_watermark, not no_credentials, credential_prompt)
     for request, path in zip(requests, _numbered(output, count), strict=True):
-        _make(loaded, request, path, preview, quiet)
+        _make(loaded.run(request, provenance), request, path, preview, quiet)
 
 
-def _make(loaded: "Pipeline", request: "Request", path: Path, preview: int, quiet: bool) -> None:
+def _check_output(output: Path, count: int, frames: int, fps: float) -> None:
+    """Raise before minutes of work, not after them, if the films cannot be written."""
+    from praxino.storage.video import check_ending, check_writable
+
+    check_ending(output, frames, fps)
+    for path in _numbered(output, count):
+        check_writable(path)
+
+
+def _make(states: Generator["Progress", None, None], request: "Request", path: Path, preview: int, quiet: bool) -> None:
     """One film, step by step; stopped by Ctrl-C, it is written as it is then."""
-    states = loaded.run(request)
     state, stopped = None, False
     try:
         with terminal.bar(quiet, path.name, request.steps) as advance:
@@ -386,6 +397,29 @@ def detect(
     else:
         found, text = checking.many(paths, output, pages, processes, bar, say)
     typer.echo(json.dumps(found, indent=1) if json_ else text)
+
+
+@app.command()
+def verify(
+    paths: Annotated[list[Path], typer.Argument(help="Films or pictures, or folders of them.", show_default=False)],
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON, not text.")] = False,
+    processes: Annotated[int, typer.Option(min=0, max=256, help="That share the files; 0: one a core.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Say who signed a file, whether it is as it was then, and which mark it carries.
+
+    Exit codes: 0 signed and as signed, 1 nothing found, 2 not to be read, 3 tampered with, 4 marked but not signed.
+    """
+    from praxino import verifying
+
+    terminal.hush(quiet)
+    if len(paths) == 1 and not paths[0].is_dir():
+        found: Any
+        found, text, code = verifying.one(paths[0])
+    else:
+        found, text, code = verifying.many(paths, processes, functools.partial(terminal.bar, quiet))
+    typer.echo(json.dumps(found, indent=1) if json_ else text)
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -16,9 +16,10 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def hush(quiet: bool) -> None:
-    """Let only errors through."""
+    """Let only errors through, and that a film was not marked or signed."""
     if quiet:
         logging.getLogger().setLevel(logging.ERROR)
+        logging.getLogger("praxino.provenance").setLevel(logging.WARNING)
 
 
 def say(text: str, quiet: bool) -> None:

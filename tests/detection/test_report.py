@@ -6,9 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -189,26 +186,6 @@ def test_a_finished_answer_is_not_taken_from_another_detector(film, tmp_path, mo
     assert asked == [film]
 
 
-def test_what_kills_its_process_is_given_up_and_the_rest_goes_on(monkeypatch):
-    jobs = [(Path(f"{index}.mp4"), None) for index in range(9)]
-    killer = jobs[3][0]
-
-    def run(asked, _processes):
-        broken = False
-        for job in asked:
-            done, broken = Future(), broken or job[0] == killer
-            if broken:
-                done.set_exception(BrokenProcessPool())
-            else:
-                done.set_result(Report(path=str(job[0]), verdict="inconclusive"))
-            yield job, done
-
-    monkeypatch.setattr(folder, "_run", run)
-    found = list(folder._spread(jobs, 2))
-    assert sorted(path.name for path, _ in found) == [path.name for path, _ in jobs]
-    assert [path for path, said in found if said.verdict == "unreadable"] == [killer]
-
-
 def test_names_that_are_no_text_are_answered_too(film, tmp_path):
     odd = tmp_path / os.fsdecode(b"b\xff.mp4")
     shutil.copy(film, odd)
@@ -223,13 +200,6 @@ def test_pages_stay_in_their_folder(tmp_path):
     paths = [tmp_path / "a" / ".." / "v.mp4", tmp_path / "a" / "w.mp4"]
     for page_name in folder.page_names(paths, tmp_path / "pages").values():
         assert (tmp_path / "pages") in page_name.resolve().parents
-
-
-def test_workers_leave_memory(monkeypatch):
-    monkeypatch.setattr(folder.os, "sysconf", lambda name: 2**21 if name == "SC_PHYS_PAGES" else 4096)  # 8 GiB
-    monkeypatch.setattr(folder.os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
-    assert folder.workers(100) == 4
-    assert folder.workers(2) == 2
 
 
 def test_an_empty_folder_says_so(tmp_path):

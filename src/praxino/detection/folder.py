@@ -5,24 +5,21 @@
 """
 
 import csv
+import functools
 import io
 import json
 import os
-import signal
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Final
 
-import cv2
 import torch
 
 from praxino.detection import page
 from praxino.detection.evidence import FAMILIES
 from praxino.detection.report import Report, edition, examine, written
 from praxino.errors import InputError, PraxinoError
+from praxino.storage import crew
 from praxino.storage.checkpoint import write_text
 from praxino.storage.footage import ENDINGS
 
@@ -99,66 +96,21 @@ def detect_all(
             yield done
         else:
             fresh.append((path, target))
-    for path, report in _spread(fresh, processes):
+    work = functools.partial(answer, threads=2) if processes == 1 else answer
+    for (path, _), report in crew.spread(work, fresh, processes, _killed, _alone):
         if journal is not None:
             with journal.open("a") as file:
                 file.write("\n" + json.dumps({"stamp": _stamp(path), "report": report.model_dump()}))
         yield report
 
 
-def _spread(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Path, Report]]:
-    """Over processes. What ran when one was killed runs once more by itself, the rest goes on together."""
-    if processes == 1:
-        yield from ((job[0], answer(*job, threads=2)) for job in jobs)
-        return
-    left = list(jobs)
-    while left:
-        broken: list[Job] = []
-        for job, done in _run(left, processes):
-            try:
-                yield job[0], done.result()
-            except BrokenProcessPool:
-                broken.append(job)
-        broken.sort(key=left.index)
-        suspects, left = broken[: processes + 1], broken[processes + 1 :]  # as many as run or are about to
-        for job in suspects:
-            for _, done in _run([job], 1):
-                try:
-                    yield job[0], done.result()
-                except BrokenProcessPool:
-                    reason = "reading it kills the decoder"
-                    yield job[0], Report(path=written(job[0]), verdict="unreadable", reasons=(reason,))
-
-
-EACH: Final = 2**30
-"""Bytes that a process may take: those of 4K films do."""
-
-
-def workers(files: int) -> int:
-    """Processes for so many files: one a core that may be used, as far as memory reaches."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else cores * EACH * 2
-    return max(1, min(cores, files, memory // (2 * EACH)))
-
-
-def _run(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, "Future[Report]"]]:
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _alone)
-    try:
-        asked = {pool.submit(answer, *job): job for job in jobs}
-        for done in as_completed(asked):
-            yield asked[done], done
-    except BaseException:  # who stops listening waits for nothing
-        for child in active_children():
-            child.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def _killed(path: Path, target: Path | None) -> Report:
+    return Report(path=written(path), verdict="unreadable", reasons=("reading it kills the decoder",))
 
 
 def _alone() -> None:
-    """Few threads a process, which share the cores by files; Ctrl-C is for the parent to answer."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
+    """Few threads a process, which share the cores by files."""
+    crew.alone()
     torch.set_num_threads(1)
 
 

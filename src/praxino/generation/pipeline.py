@@ -23,6 +23,7 @@ from praxino.generation.request import Request, Settings, complete
 from praxino.generation.stages import Stages, decoded, exact_and_fast, reading_dtype
 from praxino.generation.tasks import Given
 from praxino.log import logger
+from praxino.provenance.stamp import STANDARD, Provenance
 from praxino.storage import bundle, hub, lora, wan
 from praxino.storage.bundle import BUNDLED
 from praxino.storage.parts import Model, in_memory
@@ -50,18 +51,21 @@ class Progress:
     video: Video | None
     _pipeline: "Pipeline"
     _request: Request
+    _provenance: Provenance
     _tile: int | None
 
     def preview(self) -> NDArray[np.uint8]:
         """The present estimate, (frames, height, width, 3) uint8: decoded, or for large models a sketch in colours."""
-        return self.video.frames if self.video else self._pipeline.preview(self.x0, self._request)
+        if self.video:
+            return self.video.frames
+        sketch = Video(self._pipeline.preview(self.x0, self._request), 1.0, self._pipeline.record(self._request))
+        return self._provenance.mark(sketch).frames
 
     def film(self) -> Video:
         """The film as it is now, to keep where no more steps are wanted; its record says at which one it ended."""
         if self.video:
             return self.video
-        record = self._pipeline.record(self._request) | {"stopped": self.step}
-        return Video(self._pipeline.decode(self.x0, self._tile), self._request.fps, record)
+        return self._pipeline.film(self.x0, self._request, self._provenance, self._tile, stopped=self.step)
 
 
 def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto", compiled: bool = False) -> "Pipeline":
@@ -145,13 +149,15 @@ class Pipeline:
         self.stages = Stages(device, keep, compiled)
         self._adapted: dict[tuple[str, ...], Model] = {}
 
-    def generate(self, prompt: str, **settings: Unpack[Settings]) -> Video:
+    def generate(self, prompt: str, provenance: Provenance = STANDARD, **settings: Unpack[Settings]) -> Video:
         """Make a film from a sentence.
 
         Parameters
         ----------
         prompt : str
             What to show. Words the model does not know are logged as a warning with known ones like them.
+        provenance : Provenance
+            How the film says that it was generated: by a mark in its pixels and a signature in its file.
         **settings
             ``negative`` (str), ``seed`` (0), ``steps``, ``guidance`` (1 is none), ``sampler``, ``frames`` (4k + 1),
             ``height``, ``width`` (pixels) and ``fps``; what is not given is the model's own choice.
@@ -163,7 +169,8 @@ class Pipeline:
         Returns
         -------
         Video
-            With the record of all settings. Equal settings on one machine give equal frames.
+            With the record of all settings. Equal settings on one machine give equal frames (of the same month, which
+            the mark tells).
 
         Raises
         ------
@@ -172,13 +179,15 @@ class Pipeline:
         GenerationError
             If the film turns into something that is no number; said after the first step that does.
         """
-        *_, last = self.stream(prompt, **settings)
+        *_, last = self.stream(prompt, provenance, **settings)
         assert last.video is not None
         return last.video
 
-    def stream(self, prompt: str, **settings: Unpack[Settings]) -> Generator[Progress, None, None]:
+    def stream(
+        self, prompt: str, provenance: Provenance = STANDARD, **settings: Unpack[Settings]
+    ) -> Generator[Progress, None, None]:
         """`generate`, step by step: yields `Progress` after each one, with the film in the last."""
-        return self.run(self.request(prompt, **settings))
+        return self.run(self.request(prompt, **settings), provenance)
 
     def request(self, prompt: str, **settings: Unpack[Settings]) -> Request:
         """Check and complete what is asked for, without doing it."""
@@ -202,7 +211,7 @@ class Pipeline:
         """Memory and time that a film will take; nothing is loaded for it. Without ``speed``, times are not said."""
         return plan(self.adapted(request.loras), request, self.device, self.dtype, speed)
 
-    def run(self, request: Request) -> Generator[Progress, None, None]:
+    def run(self, request: Request, provenance: Provenance = STANDARD) -> Generator[Progress, None, None]:
         """Carry out a complete `Request`; raises `InputError` before anything is loaded if it will not fit."""
         small = self.stages.keep and request.height * request.width <= SMALL
         found = None if small else self.plan(request, speed=False).check()
@@ -218,9 +227,14 @@ class Pipeline:
             for state in SAMPLERS[request.sampler](model, noise, times, path, **extra):
                 _check_finite(state)
                 if state.step < state.steps:
-                    yield Progress(state.step, state.steps, state.x0, None, self, request, tile)
-        video = Video(self.decode(state.x, tile), request.fps, self.record(request))
-        yield Progress(state.step, state.steps, state.x0, video, self, request, tile)
+                    yield Progress(state.step, state.steps, state.x0, None, self, request, provenance, tile)
+        video = self.film(state.x, request, provenance, tile)
+        yield Progress(state.step, state.steps, state.x0, video, self, request, provenance, tile)
+
+    def film(self, latent: Tensor, request: Request, provenance: Provenance, tile: int | None, **more: Any) -> Video:
+        """Decoded, marked, and to be signed when it is written; ``more`` goes into its record."""
+        video = Video(self.decode(latent, tile), request.fps, self.record(request) | more)
+        return provenance.sign(provenance.mark(video))
 
     def adapted(self, loras: tuple[str, ...]) -> Model:
         """The model with changes folded in; each is ``[high=|low=]FILE[:SCALE]``."""

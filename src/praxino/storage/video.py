@@ -30,6 +30,10 @@ LONGEST: Final = 4 * 2**30
 """Bytes of frames that `read` takes on: a minute of 1280x720 at 25 frames a second."""
 
 
+Seal = Callable[[Path, Path], None]
+"""What is done to a file that is written, before it gets its name: (the file, its name to be)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Video:
     """A film: ``frames`` (T, H, W, 3) uint8 RGB, ``fps`` frames per second, and the record that remakes it."""
@@ -37,6 +41,7 @@ class Video:
     frames: NDArray[np.uint8]
     fps: float
     record: dict[str, Any] = field(default_factory=dict)
+    seal: Seal | None = field(default=None, repr=False)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write to ``path``; its ending chooses: .mp4 (H.264), .webm (VP9), .gif, or .png for one frame.
@@ -55,6 +60,8 @@ class Video:
             raise InputError(f"{width}x{height}: films need even sizes", "cut a row or column, or write a .gif")
         with whole(target) as fresh:
             WRITERS[target.suffix.lower()](fresh, self)
+            if self.seal:
+                self.seal(fresh, target)
         return target
 
 

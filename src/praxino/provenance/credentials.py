@@ -1,0 +1,290 @@
+"""Signed statements in the file itself, as C2PA lays them out: what made it, by which model, from what.
+
+A film changed by one byte afterwards no longer fits its signature. A film written anew loses the statements; the mark
+in its pixels, which they name as their soft binding, remains.
+"""
+
+import hashlib
+import json
+import tempfile
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Literal
+
+import c2pa
+
+from praxino.config import Config
+from praxino.errors import InputError
+from praxino.provenance import signer
+from praxino.storage.video import whole
+
+ALGORITHM: Final = "org.praxino.mark.1"
+"""The soft binding: the mark in the pixels."""
+LABEL: Final = "org.praxino.generation"
+"""The assertion that is our own: the model, and the sentence's hash."""
+SOURCES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+"""How the IPTC calls ways in which media come about."""
+GENERATED: Final = SOURCES + "trainedAlgorithmicMedia"
+BESIDE: Final = ".c2pa"
+"""Ending of the file beside one that cannot hold the statements itself."""
+LARGEST: Final = 64 * 2**20
+"""Bytes of such a file that are taken on."""
+QUIET: Final = {
+    "builder": {"thumbnail": {"enabled": False}},
+    "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True},
+}
+"""Nothing is fetched, and no pictures are put in."""
+USAGES: Final = "1.3.6.1.5.5.7.3.4\n1.3.6.1.5.5.7.3.36\n1.3.6.1.4.1.62558.2.1\n"
+"""What certificates of trusted signers may be for: e-mail protection, document signing, C2PA claims."""
+
+State = Literal["none", "trusted", "valid", "tampered"]
+
+
+class Credentials(Config):
+    """What a file states, and whether that holds.
+
+    Attributes
+    ----------
+    state : str
+        "none"; "trusted" or "valid" if the file is as it was signed, by a signer trusted here or another one;
+        "tampered" if it is not.
+    own : bool
+        Whether this installation signed it.
+    by : str
+        The signer, as its certificate calls it.
+    agent, source, model, prompt_hash, prompt, mark : str
+        What made it, how (IPTC digital source type), with which model, from which sentence (SHA-256, or itself if it
+        was to be said), and the message of the mark that was put into its pixels; empty where not stated.
+    made : str
+        When, by the clock of whoever made it.
+    ingredients : tuple of str
+        What went into it.
+    beside : bool
+        Whether the statements are in a file beside.
+    problems : tuple of str
+        What does not hold, in the words of C2PA's status codes.
+    """
+
+    state: State = "none"
+    own: bool = False
+    by: str = ""
+    agent: str = ""
+    source: str = ""
+    model: str = ""
+    prompt_hash: str = ""
+    prompt: str = ""
+    mark: str = ""
+    made: str = ""
+    ingredients: tuple[str, ...] = ()
+    beside: bool = False
+    problems: tuple[str, ...] = ()
+
+
+def sign(fresh: Path, target: Path, statements: dict[str, Any], ingredients: list[Path]) -> None:
+    """Put signed statements into a file, or beside ``target`` where its format has no room for them.
+
+    Parameters
+    ----------
+    fresh : Path
+        The file as it is now, later to be called ``target``.
+    statements : dict
+        A C2PA manifest definition, as `generated` and `changed` make them.
+    ingredients : list of Path
+        Files that went into it.
+
+    Raises
+    ------
+    InputError
+        If the chosen chain or key cannot sign.
+    MediaError
+        If the file cannot be written.
+    """
+    mime = _mime(fresh)
+    embedded = mime in c2pa.Builder.get_supported_mime_types()
+    try:
+        with c2pa.Builder({**statements, "title": target.name, "format": mime}, _context(b"")) as builder:
+            for path in ingredients:
+                _add(builder, path)
+            if not embedded:
+                builder.set_no_embed()
+            with fresh.open("rb") as source, tempfile.TemporaryFile(dir=fresh.parent) as signed:
+                manifest = builder.sign(_signer(), mime, source, signed)
+                if embedded:
+                    _copied(signed, fresh)
+        if not embedded:
+            with whole(target.with_suffix(BESIDE)) as beside:
+                beside.write_bytes(manifest)
+    except c2pa.C2paError as error:
+        raise InputError(
+            f"cannot sign {target}: {error}", "see [chain] in provenance.toml, or --no-credentials"
+        ) from None
+
+
+def generated(record: dict[str, Any], prompt: bool) -> dict[str, Any]:
+    """The statements of a film with this record (`Pipeline.record`); ``prompt``: its sentence, too."""
+    sentence = str(record.get("prompt", ""))
+    own = {
+        "model": record.get("model", ""),
+        "model_hash": record.get("digest", ""),
+        "prompt_sha256": hashlib.sha256(sentence.encode()).hexdigest(),
+        **({"prompt": sentence} if prompt else {}),
+        "watermark": record.get("watermark") or "left out, as asked",
+    }
+    assertions = [_action("c2pa.created", digitalSourceType=GENERATED), {"label": LABEL, "data": own}]
+    if record.get("watermark"):
+        blocks = [{"scope": {}, "value": record["watermark"]}]
+        assertions.append({"label": "c2pa.soft-binding", "data": {"alg": ALGORITHM, "blocks": blocks}})
+    return {"claim_generator_info": [_agent()], "assertions": assertions}
+
+
+def changed(what: str) -> dict[str, Any]:
+    """The statements of a film or picture that was not generated, but changed."""
+    return {"claim_generator_info": [_agent()], "assertions": [_action("c2pa.edited", description=what)]}
+
+
+def read(path: Path) -> Credentials:
+    """What a file, or one beside it, states.
+
+    Raises
+    ------
+    MediaError
+        If it cannot be opened.
+    """
+    mime = _mime(path)
+    with path.open("rb") as file:
+        found = _read(mime, file, None, False)
+    beside = path.with_suffix(BESIDE)
+    if found.state == "none" and beside != path and beside.is_file() and beside.stat().st_size <= LARGEST:
+        with path.open("rb") as file:
+            found = _read(mime, file, beside.read_bytes(), True)
+    return found
+
+
+def _read(mime: str, file: BinaryIO, manifest: bytes | None, beside: bool) -> Credentials:
+    """With our own authorities, then with those trusted here, so that it is known which ones vouch."""
+    told: dict[str, Any] = {}
+    anchors = {"own": signer.authorities(), "trusted": signer.trusted()}
+    for whose, authorities in anchors.items():
+        if whose == "own" or authorities:
+            file.seek(0)
+            told = _told(mime, file, manifest, authorities)
+            if told.get("state") != "valid":
+                break
+    if not told or (beside and told.get("format") not in (mime, "", None)):
+        return Credentials()
+    told.pop("format", None)
+    return Credentials(**told, own=told["state"] == "trusted" and whose == "own", beside=beside)
+
+
+def _told(mime: str, file: BinaryIO, manifest: bytes | None, authorities: bytes) -> dict[str, Any]:
+    """Fields of `Credentials`, and ``format``; nothing if there are no statements."""
+    try:
+        with c2pa.Reader(mime, file, manifest, _context(authorities)) as reader:
+            state, told = reader.get_validation_state(), json.loads(reader.json())
+    except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
+        return {}
+    except (c2pa.C2paError, ValueError) as error:
+        return {"state": "tampered", "problems": (_line(error),)}
+    problems = tuple(str(_of(status, "code")) for status in told.get("validation_status", []))
+    states: dict[str | None, State] = {"Trusted": "trusted", "Valid": "valid"}
+    active = told.get("manifests", {}).get(told.get("active_manifest"), {})
+    return {"state": states.get(state, "tampered"), "problems": problems, **_stated(active)}
+
+
+def _stated(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Fields of `Credentials` from a manifest as C2PA's reader tells it; whatever is odd in it is left out."""
+    data = {each["label"].split("__")[0]: each.get("data") for each in manifest.get("assertions", [])}
+    actions = _of(data.get("c2pa.actions.v2") or data.get("c2pa.actions"), "actions") or [{}]
+    first = actions[0] if isinstance(actions[0], dict) else {}
+    own, binding = data.get(LABEL), data.get("c2pa.soft-binding")
+    block = (_of(binding, "blocks") or [None])[0] if _of(binding, "alg") == ALGORITHM else None
+    agents = [_of(first, "softwareAgent"), *(manifest.get("claim_generator_info") or [{}])]
+    texts = {
+        "by": _of(manifest.get("signature_info"), "common_name") or _of(manifest.get("signature_info"), "issuer"),
+        "agent": next(
+            (" ".join(str(a[k]) for k in ("name", "version") if k in a) for a in agents if _of(a, "name")), ""
+        ),
+        "source": str(_of(first, "digitalSourceType") or "").rpartition("/")[2],
+        "model": _of(own, "model"),
+        "prompt_hash": _of(own, "prompt_sha256"),
+        "prompt": _of(own, "prompt"),
+        "mark": _of(block, "value"),
+        "made": _of(first, "when"),
+        "format": manifest.get("format"),
+    }
+    ingredients = tuple(str(each.get("title", "unnamed")) for each in manifest.get("ingredients", []))
+    return {name: str(text or "") for name, text in texts.items()} | {"ingredients": ingredients}
+
+
+def _of(data: Any, name: str) -> Any:
+    return data.get(name) if isinstance(data, dict) else None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _action(name: str, **more: str) -> dict[str, Any]:
+    when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "label": "c2pa.actions.v2",
+        "data": {"actions": [{"action": name, "when": when, "softwareAgent": _agent(), **more}]},
+    }
+
+
+def _agent() -> dict[str, str]:
+    return {"name": "Praxino", "version": version("praxino")}
+
+
+def _add(builder: c2pa.Builder, path: Path) -> None:
+    mime = _mime(path)
+    kind = mime if mime in c2pa.Builder.get_supported_mime_types() else "application/octet-stream"
+    with path.open("rb") as file:
+        builder.add_ingredient({"title": path.name, "relationship": "inputTo"}, kind, file)
+
+
+def _signer() -> c2pa.Signer:
+    own = signer.identity()
+    stamps = own.time_stamp.encode() if own.time_stamp else None
+    info = c2pa.C2paSignerInfo(alg=own.algorithm.encode(), sign_cert=own.chain, private_key=own.key, ta_url=stamps)
+    return c2pa.Signer.from_info(info)
+
+
+def _context(authorities: bytes) -> c2pa.Context:
+    trust = {"trust": {"user_anchors": authorities.decode(), "trust_config": USAGES}} if authorities else {}
+    return c2pa.Context(c2pa.Settings.from_dict({**QUIET, **trust}))
+
+
+def _copied(signed: BinaryIO, fresh: Path) -> None:
+    signed.seek(0)
+    with fresh.open("wb") as file:
+        while chunk := signed.read(2**20):
+            file.write(chunk)
+
+
+def _mime(path: Path) -> str:
+    """By what a file begins with, never by its name."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start[4:8] == b"ftyp":
+        brand = start[8:12]
+        pictures = {b"avif": "image/avif", b"heic": "image/heic", b"mif1": "image/heif", b"qt  ": "video/quicktime"}
+        return pictures.get(brand, "video/mp4")
+    if start[:4] == b"RIFF":
+        return {b"WEBP": "image/webp", b"AVI ": "video/avi"}.get(start[8:12], "audio/wav")
+    for magic, mime in MAGIC.items():
+        if start.startswith(magic):
+            return mime
+    return "application/octet-stream"
+
+
+MAGIC: Final = {
+    b"\x89PNG": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"\x1aE\xdf\xa3": "video/webm",
+    b"II*\0": "image/tiff",
+    b"MM\0*": "image/tiff",
+}
+"""First bytes of formats."""

@@ -1,0 +1,164 @@
+"""What is secret on this machine, and what its owner has chosen: one folder, made when first needed.
+
+``key`` says who made a mark (never written into a file as it is), ``credentials.pem`` signs (see `credentials`),
+``provenance.toml`` is written by hand, if at all. Machines that share one key get it by ``PRAXINO_KEY``.
+"""
+
+import functools
+import hashlib
+import hmac
+import logging
+import os
+import secrets
+import stat
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import platformdirs
+from pydantic import Field, ValidationError
+
+from praxino.config import Config
+from praxino.errors import InputError
+
+logger = logging.getLogger("praxino.provenance")
+
+FOLDER: Final = "PRAXINO_CONFIG"
+"""Environment variable that names another folder."""
+VARIABLE: Final = "PRAXINO_KEY"
+"""Environment variable that holds the key of a fleet."""
+SHORTEST: Final = 32
+"""Characters that it has at least."""
+PUBLIC: Final = b"praxino: a mark for everybody to read"
+"""The key of marks that anybody may look for."""
+
+
+class Settings(Config):
+    """What ``provenance.toml`` may say; files are named from its folder on.
+
+    Attributes
+    ----------
+    private : bool
+        Marks are made with the key of this installation: nobody else can find, copy or remove them by their pattern.
+    chain, key : str
+        PEM files of a certificate chain, the signer's first, and its private key, to sign with instead of our own.
+    algorithm : str
+        Of that key, as C2PA calls it.
+    time_stamp : str
+        Address of a time-stamping authority (RFC 3161); the only thing here that uses the network.
+    trust : tuple of str
+        PEM files of authorities whose signers are trusted.
+    """
+
+    private: bool = False
+    chain: str = ""
+    key: str = ""
+    algorithm: Literal["es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519"] = "es256"
+    time_stamp: str = ""
+    trust: tuple[str, ...] = Field((), strict=False)
+
+
+@dataclass(frozen=True, repr=False)
+class Key:
+    """A secret, from which others are derived; it does not show itself."""
+
+    secret: bytes
+
+    def derived(self, purpose: str) -> bytes:
+        """32 bytes for one purpose, which say nothing of the secret or of those for another."""
+        return hmac.digest(self.secret, b"praxino " + purpose.encode(), "sha256")
+
+
+def folder() -> Path:
+    """Where secrets and choices lie; it may not be there yet."""
+    named = os.environ.get(FOLDER)
+    return Path(named) if named else platformdirs.user_config_path("praxino")
+
+
+def installation() -> Key:
+    """The key of ``PRAXINO_KEY``, or of this installation, made when first asked for.
+
+    Raises
+    ------
+    InputError
+        If either cannot be a key.
+    """
+    given = os.environ.get(VARIABLE)
+    if given is not None:
+        if len(given) < SHORTEST:
+            raise InputError(f"{VARIABLE} has {len(given)} characters: at least {SHORTEST}", "openssl rand -hex 32")
+        return Key(hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest())
+    path = folder() / "key"
+    try:
+        if not path.exists():
+            write_secret(path, secrets.token_hex(32).encode() + b"\n")
+        text = path.read_text()
+    except OSError as error:
+        _say_once(f"note: {path}: {error.strerror}: marks will not say whose they are (hint: set {VARIABLE})")
+        return _for_now()
+    if len(text.strip()) < SHORTEST:
+        raise InputError(f"{path} holds no key", f"delete it, and a new one is made; or set {VARIABLE}")
+    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        _say_once(f"note: {path} can be read by others (hint: chmod 600 {path})")
+    return Key(hashlib.sha256(text.strip().encode()).digest())
+
+
+def mark_keys() -> dict[str, bytes]:
+    """The keys of marks that can be looked for here: everybody's, and this installation's own."""
+    return {"public": PUBLIC, "private": installation().derived("carriers")}
+
+
+def settings() -> Settings:
+    """What ``provenance.toml`` says, or nothing but defaults without one.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or names what there is not.
+    """
+    path = folder() / "provenance.toml"
+    try:
+        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: {name}: {first['msg']}", f"one of {', '.join(Settings.model_fields)}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {error}", "it is TOML, such as: private = true") from None
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a file that only its owner reads, whole, unless another process was first."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        if not path.exists():
+            os.replace(fresh, path) if os.name != "posix" else _linked(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _linked(fresh: Path, path: Path) -> None:
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without links
+        os.replace(fresh, path)
+
+
+@functools.cache
+def _for_now() -> Key:
+    """Of a machine that keeps nothing: it lasts as long as the process."""
+    return Key(secrets.token_bytes(32))
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    logger.warning(text)

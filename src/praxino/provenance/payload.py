@@ -1,0 +1,86 @@
+"""What the 48 bits of a mark say: how they are laid out, which model, which month, whose installation."""
+
+import datetime
+import hashlib
+import os
+import time
+from typing import Final
+
+from praxino.config import Config
+from praxino.provenance.keys import Key
+
+VERSION: Final = 1
+"""Of this layout."""
+FIRST: Final = 2026
+"""The year whose January is month 0."""
+WIDTHS: Final = {"version": 3, "model": 13, "month": 10, "maker": 22}
+"""Bits of each part, the first part highest."""
+DATE: Final = "SOURCE_DATE_EPOCH"
+"""Environment variable that stands for the clock where the same bytes are wanted in another month."""
+
+
+class Payload(Config):
+    """The parts of a message.
+
+    Attributes
+    ----------
+    model : int
+        Of the model's name and weights, 13 bits of a hash.
+    month : int
+        Since January 2026, by the clock of the machine that made it.
+    maker : int
+        22 bits that its maker can recognise (`maker`) and nobody else can connect with another model or month.
+    """
+
+    version: int
+    model: int
+    month: int
+    maker: int
+
+    @property
+    def message(self) -> int:
+        """As 48 bits."""
+        value = 0
+        for name, width in WIDTHS.items():
+            value = value << width | getattr(self, name)
+        return value
+
+    @property
+    def date(self) -> str:
+        """Year and month, as 2026-11."""
+        return f"{FIRST + self.month // 12}-{self.month % 12 + 1:02d}"
+
+
+def payload(name: str, digest: str, key: Key) -> Payload:
+    """That of a film made now by a model of this name with these weights, on the installation of this key."""
+    model = of_model(name, digest)
+    return Payload(version=VERSION, model=model, month=_month(), maker=maker(key, model, _month()))
+
+
+def maker(key: Key, model: int, month: int) -> int:
+    """How the installation of a key signs a mark with this model and month."""
+    return _bits(key.derived(f"maker {VERSION} {model} {month}"), "maker")
+
+
+def read(message: int) -> Payload | None:
+    """The parts of 48 bits; None for a layout that this version does not know."""
+    parts = {}
+    for name, width in reversed(WIDTHS.items()):
+        parts[name] = message & (1 << width) - 1
+        message >>= width
+    return Payload(**parts) if parts["version"] == VERSION else None
+
+
+def of_model(name: str, digest: str) -> int:
+    """The ``model`` part of this model's marks."""
+    return _bits(hashlib.sha256(f"{name} {digest}".encode()).digest(), "model")
+
+
+def _bits(digest: bytes, part: str) -> int:
+    return int.from_bytes(digest[:8], "big") >> 64 - WIDTHS[part]
+
+
+def _month() -> int:
+    given = os.environ.get(DATE, "")
+    now = datetime.datetime.fromtimestamp(int(given) if given.isdecimal() else time.time(), datetime.UTC)
+    return max(0, (now.year - FIRST) * 12 + now.month - 1) % (1 << WIDTHS["month"])

@@ -1,0 +1,151 @@
+"""Who signs on this machine: a chain of certificates of our own, made when first needed, or the one its owner chose.
+
+Ours proves that films come from the same installation, and to whoever was given ``authority.pem``, from which one.
+Nobody else knows it: public verifiers call it untrusted, which is not invalid.
+"""
+
+import functools
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from praxino.errors import InputError
+from praxino.provenance import keys
+
+logger = logging.getLogger("praxino.provenance")
+
+YEARS: Final = 5
+"""For which our own signing key is good."""
+
+
+@dataclass(frozen=True, repr=False)
+class Identity:
+    """A chain of certificates and its private key, both PEM; the key does not show itself."""
+
+    chain: bytes
+    key: bytes
+    algorithm: str
+    time_stamp: str
+
+
+def identity() -> Identity:
+    """The one that ``provenance.toml`` names, or our own, made if there is none that is still good.
+
+    Raises
+    ------
+    InputError
+        If a file named there cannot be read.
+    """
+    chosen = keys.settings()
+    if bool(chosen.chain) != bool(chosen.key):
+        raise InputError("provenance.toml names a chain without its key, or a key without its chain", "name both")
+    if chosen.chain:
+        return Identity(named(chosen.chain), named(chosen.key), chosen.algorithm, chosen.time_stamp)
+    own = _kept() or _made()
+    return Identity(own[0], own[1], "es256", chosen.time_stamp)
+
+
+def authorities() -> bytes:
+    """PEM of the authorities of all chains made here; empty if none was."""
+    path = keys.folder() / "authority.pem"
+    return path.read_bytes() if path.is_file() else b""
+
+
+def trusted() -> bytes:
+    """PEM of the authorities that ``provenance.toml`` trusts."""
+    return b"\n".join(named(path) for path in keys.settings().trust)
+
+
+def named(path: str) -> bytes:
+    """The file that ``provenance.toml`` names."""
+    file = keys.folder() / Path(path).expanduser()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"provenance.toml names {file}: {error.strerror}", "is the path right?") from None
+
+
+def _kept() -> tuple[bytes, bytes] | None:
+    path = keys.folder() / "credentials.pem"
+    try:
+        text = path.read_bytes()
+        chain = x509.load_pem_x509_certificates(text)
+        key = serialization.load_pem_private_key(text, None)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {error}", "delete it, and a new one is made; or sign with your own chain") from None
+    if chain[0].not_valid_after_utc < datetime.now(UTC):
+        logger.warning("note: the signing key of this installation is over %d years old: a new one is made", YEARS)
+        path.unlink()
+        return None
+    return b"".join(map(_pem, chain)), _private(key)
+
+
+def _made() -> tuple[bytes, bytes]:
+    """A new authority, whose key is forgotten at once, and the one key that it vouches for."""
+    name = f"Praxino installation {keys.installation().derived('name').hex()[:8]}"
+    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    authority = _certificate(f"{name}, authority", authority_key, None, authority_key)
+    leaf = _certificate(name, key, authority, authority_key)
+    chain, private = _pem(leaf) + _pem(authority), _private(key)
+    folder = keys.folder()
+    try:
+        keys.write_secret(folder / "credentials.pem", private + chain)
+        kept = _kept()
+        if kept and kept[0] == chain:  # no other process was first
+            with (folder / "authority.pem").open("ab") as file:
+                file.write(_pem(authority))
+        return kept or (chain, private)
+    except OSError as error:
+        return _for_now(str(folder), error.strerror or "", chain, private)
+
+
+@functools.cache
+def _for_now(folder: str, problem: str, *made: bytes) -> tuple[bytes, bytes]:
+    logger.warning("note: %s: %s: films are signed by a key that is not kept (hint: %s)", folder, problem, keys.FOLDER)
+    return made[0], made[1]
+
+
+def _certificate(
+    name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Certificate | None, by: ec.EllipticCurvePrivateKey
+) -> x509.Certificate:
+    """As C2PA wants them (specification 2.2, 14.5): an authority without an ``issuer``, otherwise a signer."""
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "self-made")]
+    )
+    now, top = datetime.now(UTC), issuer is None
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=366 * YEARS))
+        .add_extension(x509.BasicConstraints(top, None), critical=True)
+        .add_extension(x509.KeyUsage(not top, False, False, False, False, top, top, False, False), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False)
+    )
+    if not top:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+    return builder.sign(by, hashes.SHA256())
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _private(key: object) -> bytes:
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

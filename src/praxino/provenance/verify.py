@@ -1,0 +1,133 @@
+"""Is it signed, is it marked, and do the two agree? What anybody can conclude from a file, and no more."""
+
+from pathlib import Path
+from typing import Final, Literal
+
+from praxino.config import Config
+from praxino.errors import MediaError
+from praxino.provenance import credentials, windows
+from praxino.provenance.credentials import Credentials
+from praxino.provenance.windows import Mark
+from praxino.storage.video import check_file
+
+Outcome = Literal["signed", "nothing", "unreadable", "tampered", "marked"]
+
+CODES: Final[dict[Outcome, int]] = {"signed": 0, "nothing": 1, "unreadable": 2, "tampered": 3, "marked": 4}
+"""Exit codes; those of one file."""
+
+
+class Verdict(Config):
+    """What was found in a file.
+
+    Attributes
+    ----------
+    outcome : str
+        "signed": as it was when somebody signed it; "marked": a mark, and no statements that hold it; "nothing";
+        "tampered": changed after it was signed, or with a mark other than the one that was signed; "unreadable".
+    agree : bool or None
+        Whether the mark in the pixels is the one that the statements name; None where one of them is not there.
+    problem : str
+        Why it, or its pixels, could not be read.
+    """
+
+    path: str
+    outcome: Outcome
+    credentials: Credentials
+    mark: Mark
+    agree: bool | None = None
+    problem: str = ""
+
+    @property
+    def code(self) -> int:
+        return CODES[self.outcome]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The same in words, what matters most first."""
+        return [self._signature(), self._watermark(), *([self._agreement()] if self.agree is not None else [])]
+
+    def _signature(self) -> str:
+        told = self.credentials
+        if self.outcome == "unreadable":
+            return f"unreadable: {self.problem}"
+        if told.state == "none":
+            return "signature: none; if there was one, it was lost when the file was written anew"
+        if told.state == "tampered":
+            why = f" ({', '.join(told.problems)})" if told.problems else ""
+            return f"signature: TAMPERED: the file is not what was signed{why}"
+        whom = {True: "this installation", False: told.by or "somebody unnamed"}[told.own]
+        known = "" if told.state == "trusted" else ", whom this machine does not know: the name may be made up"
+        made = {"trainedAlgorithmicMedia": "made by a model"}.get(told.source, told.source or "origin not stated")
+        agent = f" with {told.agent}" if told.agent else ""
+        model = f", model {told.model}" if told.model else ""
+        date = f", {told.made} by the maker's clock" if told.made else ""
+        beside = " (statements in the file beside it)" if told.beside else ""
+        return f"signature: valid, by {whom}{known}; {made}{agent}{model}{date}{beside}"
+
+    def _watermark(self) -> str:
+        mark = self.mark
+        if not mark.found:
+            return f"watermark: {f'not looked for: {self.problem}' if self.problem else 'none found'}"
+        chance = f"false-positive probability below {mark.probability:.0e}"
+        if not mark.message:
+            return f"watermark: found ({chance}); its message is lost"
+        whose = ", by this installation" if mark.own else ""
+        said = f"made in {mark.month} by a model {mark.model}{whose}" if mark.month else "of another version"
+        return f"watermark: found ({chance}); message {mark.message}: {said}{_moved(mark)}"
+
+    def _agreement(self) -> str:
+        if self.agree:
+            return "the signature names the mark that is in the pixels"
+        return "TAMPERED: the signature names another mark than the one in the pixels"
+
+
+def _moved(mark: Mark) -> str:
+    changes = [
+        *(["mirrored"] if mark.flipped else []),
+        *([f"turned by {mark.turn:.0f} degrees"] if abs(mark.turn) > 0.5 else []),
+        *([f"cut or framed ({mark.scale:.2f} times its scale)"] if abs(mark.scale - 1) > 0.02 else []),
+        *([f"only in {mark.seconds}"] if mark.seconds else []),
+    ]
+    return f"; since then {', '.join(changes)}" if changes else ""
+
+
+def verify(path: str | Path) -> Verdict:
+    """Read a file's statements and its mark.
+
+    Raises
+    ------
+    MediaError
+        If it is missing, a folder, empty, or neither film nor picture.
+    """
+    source = Path(path)
+    check_file(source)
+    try:
+        told = credentials.read(source)
+    except OSError as error:
+        raise MediaError(
+            f"cannot read {source}: {error.strerror or error}", "is it a file that you may read?"
+        ) from None
+    problem = ""
+    try:
+        mark = windows.mark_of(source)
+    except MediaError as error:
+        if told.state == "none":
+            raise
+        mark, problem = Mark(), str(error)
+    agree = told.mark == mark.message if told.mark and mark.message else None
+    return Verdict(
+        path=str(path), outcome=_outcome(told, mark, agree), credentials=told, mark=mark, agree=agree, problem=problem
+    )
+
+
+def _outcome(told: Credentials, mark: Mark, agree: bool | None) -> Outcome:
+    if told.state == "tampered" or agree is False:
+        return "tampered"
+    if told.state in ("valid", "trusted"):
+        return "signed"
+    return "marked" if mark.found else "nothing"
+
+
+def unreadable(path: Path, problem: str) -> Verdict:
+    """The verdict on a file among others that cannot be read."""
+    return Verdict(path=str(path), outcome="unreadable", credentials=Credentials(), mark=Mark(), problem=problem)

@@ -1,0 +1,86 @@
+"""Many files over several processes, where a file may kill the one that reads it."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context
+from typing import Any, Final, TypeVar
+
+import cv2
+
+Job = TypeVar("Job", bound=tuple[Any, ...])
+Result = TypeVar("Result")
+
+EACH: Final = 2**30
+"""Bytes that a process may take: those of 4K films do."""
+
+
+def workers(files: int) -> int:
+    """Processes for so many files: one a core that may be used, as far as memory reaches."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else cores * EACH * 2
+    return max(1, min(cores, files, memory // (2 * EACH)))
+
+
+def alone() -> None:
+    """One thread a process, which share the cores by files; Ctrl-C is for the parent to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+
+
+def spread(
+    work: Callable[..., Result],
+    jobs: Sequence[Job],
+    processes: int,
+    killed: Callable[..., Result],
+    ready: Callable[[], None] = alone,
+) -> Iterator[tuple[Job, Result]]:
+    """``work(*job)`` for each job, as they are done, in any order; one process is this one.
+
+    What ran when a process was killed runs once more by itself, the rest goes on together.
+
+    Parameters
+    ----------
+    killed : callable
+        What stands for the result of a job that kills its process even by itself.
+    ready : callable
+        Called first in each process.
+    """
+    if processes == 1:
+        yield from ((job, work(*job)) for job in jobs)
+        return
+    left = list(jobs)
+    while left:
+        broken: list[Job] = []
+        for job, done in run(work, left, processes, ready):
+            try:
+                yield job, done.result()
+            except BrokenProcessPool:
+                broken.append(job)
+        broken.sort(key=left.index)
+        suspects, left = broken[: processes + 1], broken[processes + 1 :]  # as many as run or are about to
+        for job in suspects:
+            for _, done in run(work, [job], 1, ready):
+                try:
+                    yield job, done.result()
+                except BrokenProcessPool:
+                    yield job, killed(*job)
+
+
+def run(
+    work: Callable[..., Result], jobs: Sequence[Job], processes: int, ready: Callable[[], None]
+) -> Iterator[tuple[Job, "Future[Result]"]]:
+    """Each job with its result or error, as they are done."""
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), ready)
+    try:
+        asked = {pool.submit(work, *job): job for job in jobs}
+        for done in as_completed(asked):
+            yield asked[done], done
+    except BaseException:  # who stops listening waits for nothing
+        for child in active_children():
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

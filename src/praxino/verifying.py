@@ -1,0 +1,86 @@
+"""What ``praxino verify`` does: one file with its answer in words, or many with a table."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Final
+
+from praxino.errors import InputError, MediaError, PraxinoError
+from praxino.provenance.verify import Verdict, unreadable, verify
+from praxino.storage import crew
+from praxino.storage.footage import ENDINGS
+
+Bar = Callable[[str, int], AbstractContextManager[Callable[..., None]]]
+
+STILL: Final = frozenset((".png", ".jpg", ".jpeg", ".avif", ".heic", ".tif", ".tiff"))
+"""Endings of pictures, as they are looked for in folders beside films."""
+GRAVEST: Final = ("tampered", "unreadable", "marked", "nothing", "signed")
+"""Of several files, the outcome that comes first here gives the exit code."""
+
+
+def one(path: Path) -> tuple[dict[str, Any], str, int]:
+    """What was found in a file as a tree of plain values, in words, and its exit code."""
+    found = verify(path)
+    return _plain(found), "\n".join(found.sentences), found.code
+
+
+def many(paths: Sequence[Path], processes: int, bar: Bar) -> tuple[list[dict[str, Any]], str, int]:
+    """The same of all files named, and of those in folders, sorted by path."""
+    files = list(dict.fromkeys(file for path in paths for file in _files(path)))
+    workers = min(processes, len(files)) or crew.workers(len(files))
+    found: list[Verdict] = []
+    with bar("verifying", len(files)) as advance:
+        for _, verdict in crew.spread(_answer, [(file,) for file in files], workers, _killed):
+            found.append(verdict)
+            advance(len(found), description=f"{verdict.outcome}: {Path(verdict.path).name}")
+    found.sort(key=lambda verdict: verdict.path)
+    worst = min(found, key=lambda verdict: GRAVEST.index(verdict.outcome))
+    return [_plain(verdict) for verdict in found], _table(found), worst.code
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise MediaError(f"no such file: {path}", "is the path right?")
+    if not path.is_dir():
+        return [path]
+    kinds = ENDINGS | STILL
+    found = sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() in kinds
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
+    if not found:
+        raise InputError(f"no films or pictures in {path}", f"names that end in {' '.join(sorted(kinds))}")
+    return found
+
+
+def _answer(path: Path) -> Verdict:
+    """Of one file among others, which go on whatever it does."""
+    try:
+        return verify(path)
+    except PraxinoError as error:
+        return unreadable(path, " ".join(str(error).split()))
+
+
+def _killed(path: Path) -> Verdict:
+    return unreadable(path, "reading it kills the decoder")
+
+
+def _plain(found: Verdict) -> dict[str, Any]:
+    return {**found.model_dump(), "code": found.code, "sentences": found.sentences}
+
+
+def _table(found: Sequence[Verdict]) -> str:
+    rows = [("outcome", "signed by", "mark", "made", "file")]
+    for each in found:
+        told, mark = each.credentials, each.mark
+        by = "this installation" if told.own else told.by or "-"
+        said = mark.message or ("found" if mark.found else "-")
+        rows.append((each.outcome, by, said, told.made[:10] or mark.month or "-", each.path))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[4]]) for row in rows]
+    lines += [f"{each.path}: {each.problem}" for each in found if each.problem]
+    counts = {name: sum(each.outcome == name for each in found) for name in GRAVEST}
+    return "\n".join([*lines, ", ".join(f"{count} {name}" for name, count in counts.items() if count)])

@@ -1,0 +1,34 @@
+"""Many files over processes that may die."""
+
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from praxino.storage import crew
+
+
+def test_what_kills_its_process_is_given_up_and_the_rest_goes_on(monkeypatch):
+    jobs = [(Path(f"{index}.mp4"),) for index in range(9)]
+    killer = jobs[3][0]
+
+    def run(_work, asked, _processes, _ready):
+        broken = False
+        for job in asked:
+            done, broken = Future(), broken or job[0] == killer
+            if broken:
+                done.set_exception(BrokenProcessPool())
+            else:
+                done.set_result("read")
+            yield job, done
+
+    monkeypatch.setattr(crew, "run", run)
+    found = list(crew.spread(len, jobs, 2, lambda path: "killed"))
+    assert sorted(job for job, _ in found) == jobs
+    assert [job[0] for job, said in found if said == "killed"] == [killer]
+
+
+def test_workers_leave_memory(monkeypatch):
+    monkeypatch.setattr(crew.os, "sysconf", lambda name: 2**21 if name == "SC_PHYS_PAGES" else 4096)  # 8 GiB
+    monkeypatch.setattr(crew.os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    assert crew.workers(100) == 4
+    assert crew.workers(2) == 2
