@@ -75,6 +75,7 @@ def generate(
     no_watermark: Annotated[bool, typer.Option("--no-watermark", help="Put no mark into the pixels.")] = False,
     no_credentials: Annotated[bool, typer.Option("--no-credentials", help="Do not sign the file.")] = False,
     credential_prompt: Annotated[bool, typer.Option("--credential-prompt", help="Sign the sentence, too.")] = False,
+    noise_mark: Annotated[bool, typer.Option("--noise-mark", help="Mark the noise it is made of, too.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Turn a sentence into a film, marked and signed as generated."""
@@ -91,10 +92,9 @@ def generate(
         "seed": seed, "frames": 1 if picture else frames, "width": width, "height": height, "fps": fps, "shift": shift,
         "image": image and str(image), "last": last and str(last), "loras": tuple(lora) if lora else None,
         "guidance_low": guidance_low, "interval": _interval(interval), "rescale": rescale, "cache": cache,
+        "noise_mark": noise_mark or None,
     }  # fmt: skip
-    settings = record.get("request", {}) | {name: value for name, value in asked.items() if value is not None}
-    if "prompt" not in settings:
-        raise InputError("no sentence", 'praxino generate "a red ball bounces on the grass"')
+    settings = _settings(record, asked)
     _check_output(output, count, settings.get("frames", 2), settings.get("fps", 1))
     loaded = _loaded(model, record, like, (device, dtype, compile_))
     first = loaded.request(**settings)
@@ -103,6 +103,14 @@ def generate(
     provenance = Provenance(not no_watermark, not no_credentials, credential_prompt)
     for request, path in zip(requests, _numbered(output, count), strict=True):
         _make(loaded.run(request, provenance), request, path, preview, quiet)
+
+
+def _settings(record: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """What is asked for, and for the rest what the record says."""
+    settings = record.get("request", {}) | {name: value for name, value in asked.items() if value is not None}
+    if "prompt" not in settings:
+        raise InputError("no sentence", 'praxino generate "a red ball bounces on the grass"')
+    return settings
 
 
 def _check_output(output: Path, count: int, frames: int, fps: float) -> None:
@@ -402,6 +410,7 @@ def detect(
 @app.command()
 def verify(
     paths: Annotated[list[Path], typer.Argument(help="Films or pictures, or folders of them.", show_default=False)],
+    model: Annotated[str | None, typer.Option(help="Look for a mark in the noise, too, by this model.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, not text.")] = False,
     processes: Annotated[int, typer.Option(min=0, max=256, help="That share the files; 0: one a core.")] = 0,
     quiet: Quiet = False,
@@ -415,7 +424,9 @@ def verify(
     terminal.hush(quiet)
     if len(paths) == 1 and not paths[0].is_dir():
         found: Any
-        found, text, code = verifying.one(paths[0])
+        found, text, code = verifying.one(paths[0], model)
+    elif model:
+        raise InputError("--model reads the noise of one film at a time", "name one file")
     else:
         found, text, code = verifying.many(paths, processes, functools.partial(terminal.bar, quiet))
     typer.echo(json.dumps(found, indent=1) if json_ else text)

@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
-from praxino.errors import InputError, MediaError, PraxinoError
+from praxino.errors import InputError, MediaError, PraxinoError, ShapeError
+from praxino.provenance.reading import SURE
 from praxino.provenance.verify import Verdict, unreadable, verify
 from praxino.storage import crew
 from praxino.storage.footage import ENDINGS
@@ -18,10 +19,30 @@ GRAVEST: Final = ("tampered", "unreadable", "marked", "nothing", "signed")
 """Of several files, the outcome that comes first here gives the exit code."""
 
 
-def one(path: Path) -> tuple[dict[str, Any], str, int]:
-    """What was found in a file as a tree of plain values, in words, and its exit code."""
+def one(path: Path, model: str | None = None) -> tuple[dict[str, Any], str, int]:
+    """What was found in a file as a tree of plain values, in words, and its exit code; ``model`` reads its noise."""
     found = verify(path)
-    return _plain(found), "\n".join(found.sentences), found.code
+    plain, sentences = _plain(found), found.sentences
+    if model is not None:
+        plain["noise"], sentence = _noise(path, model)
+        sentences = [*sentences, sentence]
+    return plain, "\n".join(sentences), found.code
+
+
+def _noise(path: Path, model: str) -> tuple[dict[str, Any], str]:
+    from praxino.generation.inversion import noise_mark
+    from praxino.generation.pipeline import load
+    from praxino.storage.video import read
+
+    pipeline = load(model)
+    try:
+        chance, agreement = noise_mark(pipeline, read(path))
+    except ShapeError as error:
+        return {"found": False, "problem": str(error)}, f"noise: not this model's as it is: {error}"
+    plain = {"found": chance <= SURE, "probability": chance, "agreement": agreement}
+    if chance > SURE:
+        return plain, "noise: no mark of this installation found"
+    return plain, f"noise: marked by this installation (false-positive probability below {chance:.0e})"
 
 
 def many(paths: Sequence[Path], processes: int, bar: Bar) -> tuple[list[dict[str, Any]], str, int]:

@@ -23,6 +23,7 @@ from praxino.generation.request import Request, Settings, complete
 from praxino.generation.stages import Stages, decoded, exact_and_fast, reading_dtype
 from praxino.generation.tasks import Given
 from praxino.log import logger
+from praxino.provenance import keys, noise
 from praxino.provenance.stamp import STANDARD, Provenance
 from praxino.storage import bundle, hub, lora, wan
 from praxino.storage.bundle import BUNDLED
@@ -164,7 +165,8 @@ class Pipeline:
             ``image`` and ``last`` are files whose first pictures the film begins and ends with; without a size, the
             film then has the proportions of the first one. ``loras`` as in `adapted`. ``interval``, the times
             (low, high) that are guided, and ``rescale`` as in `guided`; ``shift`` as in `path.shift`; ``guidance_low``
-            is that of the second of two experts.
+            is that of the second of two experts. ``noise_mark`` gives the noise signs that this installation can
+            recognise (`provenance.noise`).
 
         Returns
         -------
@@ -219,12 +221,12 @@ class Pipeline:
         text = self.text([request.prompt, request.negative], "text" in visiting)
         conditions = Conditions(text, *self.pictures(request), visiting="denoise" in visiting)
         generator = torch.Generator().manual_seed(request.seed)
-        noise = self.noise(request, generator)
+        start = self.noise(request, generator)
         times = grid(request.steps, request.shift, last=self.model.config.last_time)
         extra = {"generator": generator} if request.sampler in STOCHASTIC else {}
         path = PATHS[self.model.config.path]()
         with denoiser(self.adapted(request.loras), self.stages, self.dtype, conditions, request) as model:
-            for state in SAMPLERS[request.sampler](model, noise, times, path, **extra):
+            for state in SAMPLERS[request.sampler](model, start, times, path, **extra):
                 _check_finite(state)
                 if state.step < state.steps:
                     yield Progress(state.step, state.steps, state.x0, None, self, request, provenance, tile)
@@ -266,7 +268,10 @@ class Pipeline:
         """Drawn on the CPU, so that a seed means the same noise on every device."""
         vae = self.model.vae.config
         shape = request.shape.latent(vae.compression, vae.latent_channels)
-        return torch.randn(shape.size(), generator=generator).to(self.device)
+        drawn = torch.randn(shape.size(), generator=generator)
+        if request.noise_mark:
+            drawn = noise.marked(drawn, keys.installation().derived("noise"), request.seed)
+        return drawn.to(self.device)
 
     @torch.inference_mode()
     def decode(self, latent: Tensor, tile: int | None = None) -> NDArray[np.uint8]:

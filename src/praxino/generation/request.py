@@ -34,6 +34,7 @@ class Settings(TypedDict, total=False):
     image: str | None
     last: str | None
     loras: tuple[str, ...] | None
+    noise_mark: bool | None
 
 
 class Request(Config):
@@ -57,6 +58,7 @@ class Request(Config):
     image: str = Field("", description="file whose first picture the film begins with")
     last: str = Field("", description="file whose first picture it ends with")
     loras: tuple[str, ...] = Field((), strict=False, description="[high=|low=]FILE[:SCALE] each")
+    noise_mark: bool = Field(False, description="the noise's signs come from this installation's key")
 
     @model_validator(mode="after")
     def _interval_is_one(self) -> "Request":

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.provenance.carriers import LEAST, TILES, Carriers, Numbers, Waves, carriers
+from praxino.provenance.carriers import FINDING, LEAST, TILES, Carriers, Numbers, Waves, carriers
 from praxino.provenance.coding import decoded, encoded
 from praxino.provenance.watermark import SIDE, Field, Film, luma, working_size
 
@@ -36,6 +36,10 @@ EDGE: Final = 0.8
 """Radians by which a middling wave may be off at the frame's edge, at most, beside the nearest place tried."""
 MIDDLING: Final = 8.0
 """Cycles a tile of such a wave."""
+LONGEST: Final = 4
+"""Times a frame's shorter side: beyond that, longer frames are not searched more closely."""
+SMALLEST: Final = 24
+"""Samples of a frame's shorter side: smaller ones hold no tile."""
 
 Places = NDArray[np.float64]
 """(N, 2, 2): what takes a wave's cycles a tile (down, across) to cycles a sample."""
@@ -97,8 +101,9 @@ def pooled(residuals: Sequence[Field]) -> Field:
 
 def find(spectrum: "Spectrum", key: bytes) -> Found:
     """Look for the mark of a key in a pooled residual's spectrum: where it was put, then centred, then everywhere."""
-    own = carriers(key)
-    best = Found(1.0, 0.0)
+    own, best = carriers(key), Found(1.0, 0.0)
+    if min(spectrum.shape) < SMALLEST:
+        return best
     for search in (_as_made, _centred, _anywhere):
         probability, strength, place, shift = search(spectrum, own)
         if probability < best.probability or not best.strength:
@@ -237,13 +242,14 @@ def _usual(shape: tuple[int, int]) -> float:
 
 def _step(side: float, shape: tuple[int, int]) -> float:
     """Relative step in a tile's side (and radians of a turn) that no wave is lost between."""
-    return 2 * EDGE * side / (math.pi * MIDDLING * max(shape))
+    return 2 * EDGE * side / (math.pi * MIDDLING * min(max(shape), LONGEST * min(shape)))
 
 
 def _sides(shape: tuple[int, int]) -> list[float]:
     """Of tiles, in samples: from half of the usual to a small film's, enlarged."""
     usual = min(shape) / TILES
-    side, most, sides = usual / 2, max(4.2 * usual, 1.1 * LEAST), list[float]()
+    side, most = max(usual / 2, 2 * FINDING), max(4.2 * usual, 1.1 * LEAST)
+    sides: list[float] = []
     while side < most:
         sides.append(side)
         side *= 1 + _step(side, shape)
