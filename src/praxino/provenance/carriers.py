@@ -18,14 +18,14 @@ from praxino.provenance.coding import CODED
 
 TILES: Final = 4
 """Along a frame's shorter side."""
-LEAST: Final = 32
+LEAST: Final = 40
 """Pixels a side of a tile, however small the frame."""
 LOWEST: Final = 3.0
 HIGHEST: Final = 12.0
 """Cycles a tile: lower ones are seen, and lost in the picture; higher ones are lost by compression."""
 FINDING: Final = 10.5
 """Cycles a tile, at most, of the waves by which the mark is found."""
-SHARE: Final = 0.6
+SHARE: Final = 0.65
 """Of the energy, that of the waves by which the mark is found."""
 FALL: Final = 0.5
 """Amplitudes go with the frequency to this negative power."""

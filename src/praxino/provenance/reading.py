@@ -1,8 +1,8 @@
 """The mark read back, without the film as it was: where it is, how sure that is, and what it says.
 
-How sure: the waves' phases come from the key by chance. For any picture that was made without it, the share of its
-energy that lies along those phases is then bounded (Hoeffding 1963), whatever the picture: by ``exp(-t^2 / 2)`` for
-one place where it is looked for, times the number of places.
+How sure: the waves' phases come from the key by chance. For any given picture that was made without it, how much of it
+lies along those phases by chance is known, whatever the picture (`chance`); times the number of places where the mark
+is looked for, that is the false-positive probability.
 """
 
 import dataclasses
@@ -30,6 +30,8 @@ LOUDEST: Final = 2.0
 """Times the median: magnitudes of waves count up to there."""
 LIKELY: Final = 3.0
 """Strength, at one place, that one unmarked part in a hundred reaches at most."""
+MOST: Final = 60.0
+"""Tilt of the distribution at which `chance` stops: nearer to what is possible at all, it makes no difference."""
 TURN: Final = math.radians(8)
 """How far a film may be turned, besides by quarters."""
 EDGE: Final = 0.8
@@ -54,7 +56,7 @@ class Found:
     probability : float
         At most so often does a film without the mark look like this, all places tried taken together.
     strength : float
-        The ``t`` of the bound; some 12 in a film as it was made.
+        How far along the phases it lies, in standard deviations of what chance does; some 12 in a film as it was made.
     message : int or None
         Its 48 bits; None where they are lost.
     agreement : float
@@ -90,7 +92,7 @@ class Found:
 def residual(frame: Film) -> Field:
     """What is left of a frame (H, W, 3) when its edges and areas are taken off; even in strength, at working size."""
     light = luma(frame, *working_size(*frame.shape[:2]))
-    fine = light - cv2.bilateralFilter(light, 9, 10, 5)
+    fine = light - cv2.bilateralFilter(light, 5, 10, 3)
     return np.asarray(np.clip(fine / (cv2.blur(np.abs(fine), (9, 9)) + 1), -2, 2), np.float32)
 
 
@@ -104,7 +106,7 @@ def find(spectrum: "Spectrum", key: bytes) -> Found:
     own, best = carriers(key), Found(1.0, 0.0)
     if min(spectrum.shape) < SMALLEST:
         return best
-    for search in (_as_made, _centred, _anywhere):
+    for search in (_as_made, _turned, _centred, _anywhere):
         probability, strength, place, shift = search(spectrum, own)
         if probability < best.probability or not best.strength:
             best = _told(spectrum, own, probability, strength, place, shift)
@@ -117,6 +119,13 @@ def still_there(spectrum: "Spectrum", key: bytes, found: Found) -> bool:
     """Whether a mark that was found is likely in the same film's other part with this spectrum, too."""
     own, place = carriers(key), np.array(found.place[:4]).reshape(2, 2)
     return float(_strengths(spectrum, own, place[None], np.array(found.place[4:])[None])[0]) > LIKELY
+
+
+def received(spectrum: "Spectrum", own: Carriers, where: tuple[float, ...]) -> NDArray[np.float64]:
+    """(CODED,): the soft bits at a `Found.place`."""
+    place, shift = np.array(where[:4]).reshape(2, 2), np.array(where[4:])
+    values = _even(spectrum.at(own.telling, place[None])) * np.exp(-2j * np.pi * (own.telling @ shift))
+    return own.soft(values[0])
 
 
 class Spectrum:
@@ -163,15 +172,21 @@ _Search = tuple[float, float, NDArray[np.float64], NDArray[np.float64]]
 
 
 def _as_made(spectrum: Spectrum, own: Carriers) -> _Search:
-    """Not moved: at any size, turned by quarters, flipped."""
+    """Not moved, at any size; half of the false positives may come from here."""
     sides = {min(spectrum.shape) / TILES, _usual(spectrum.shape)}
-    places = np.stack([_place(s, s, turn * math.pi / 2, f) for s in sides for turn in range(4) for f in (False, True)])
-    return _still(spectrum, own, places, 4)
+    return _still(spectrum, own, np.stack([_place(side, side, 0.0, False) for side in sides]), 2)
+
+
+def _turned(spectrum: Spectrum, own: Carriers) -> _Search:
+    """By quarters, or mirrored."""
+    sides = {min(spectrum.shape) / TILES, _usual(spectrum.shape)}
+    ways = [(turn * math.pi / 2, flipped) for turn in range(4) for flipped in (False, True)][1:]
+    return _still(spectrum, own, np.stack([_place(s, s, *way) for s in sides for way in ways]), 8)
 
 
 def _centred(spectrum: Spectrum, own: Carriers) -> _Search:
     """Cut or framed evenly, enlarged from a small film, or stretched."""
-    return _still(spectrum, own, _places_centred(spectrum.shape), 4)
+    return _still(spectrum, own, _places_centred(spectrum.shape), 8)
 
 
 @functools.cache
@@ -185,7 +200,8 @@ def _places_centred(shape: tuple[int, int]) -> Places:
 def _still(spectrum: Spectrum, own: Carriers, places: Places, weight: float) -> _Search:
     strengths = _strengths(spectrum, own, places, np.zeros((len(places), 2)))
     best = int(strengths.argmax())
-    return _bound(strengths[best], len(places) * weight), float(strengths[best]), places[best], np.zeros(2)
+    likely = chance(_even(spectrum.at(own.finding, places[best][None]))[0], float(strengths[best]))
+    return min(1.0, likely * len(places) * weight), float(strengths[best]), places[best], np.zeros(2)
 
 
 def _anywhere(spectrum: Spectrum, own: Carriers) -> _Search:
@@ -204,7 +220,8 @@ def _anywhere(spectrum: Spectrum, own: Carriers) -> _Search:
         if strengths[which, where] > best[0]:
             shift = np.array(divmod(where, SHIFTS))[::-1] / SHIFTS
             best = (float(strengths[which, where]), start + which, shift)
-    return _bound(best[0], len(places) * SHIFTS**2 * 2), best[0], places[best[1]], best[2]
+    likely = chance(_even(spectrum.at(own.finding, places[best[1]][None]))[0], best[0])
+    return min(1.0, likely * len(places) * SHIFTS**2 * 4), best[0], places[best[1]], best[2]
 
 
 @functools.cache
@@ -225,8 +242,28 @@ def _strengths(spectrum: Spectrum, own: Carriers, places: Places, shifts: NDArra
     return np.asarray((_even(spectrum.at(own.finding, places)) * turned).sum(-1).real)
 
 
-def _bound(strength: float, places: float) -> float:
-    return min(1.0, places * math.exp(-(max(strength, 0.0) ** 2) / 2))
+def chance(values: Numbers, strength: float) -> float:
+    """How likely values (F,) of these sizes sum up to ``strength`` along phases that are drawn evenly, by chance.
+
+    The saddlepoint approximation of Lugannani and Rice (1980), which is good far out in the tail.
+    """
+    if strength <= 1:
+        return 1.0
+    sizes, turns = np.abs(values), np.cos(np.arange(64) * (2 * np.pi / 64))
+    tilt = strength
+    for _ in range(50):
+        grown = np.exp(np.outer(tilt * sizes, turns))
+        mean = grown.mean(1)
+        first, second = (grown * turns).mean(1) / mean, (grown * turns**2).mean(1) / mean
+        slope, curve = float(sizes @ first), float(sizes**2 @ (second - first**2))
+        change = (strength - slope) / max(curve, 1e-9)
+        tilt += min(max(change, -1.0), 1.0)
+        if abs(change) < 1e-9 or tilt > MOST:
+            break
+    far = math.sqrt(max(2 * (tilt * strength - float(np.log(mean).sum())), 1e-12))
+    tail = math.erfc(far / math.sqrt(2)) / 2
+    bump = math.exp(-far * far / 2) / math.sqrt(2 * math.pi)
+    return min(1.0, max(tail + bump * (1 / (tilt * math.sqrt(max(curve, 1e-12))) - 1 / far), 1e-99))
 
 
 def _place(down: float, across: float, angle: float, flipped: bool) -> NDArray[np.float64]:
@@ -266,14 +303,13 @@ def _told(
 ) -> Found:
     """What is said at a place, after a closer look around it."""
     place, shift = _closer(spectrum, own, place, shift)
-    waves = own.telling
-    soft = own.soft((_even(spectrum.at(waves, place[None])) * np.exp(-2j * np.pi * (waves @ shift)))[0])
+    where = (*place.reshape(-1).tolist(), *shift.tolist())
+    soft = received(spectrum, own, where)
     message = decoded(soft) if probability <= SURE else None
     agreement = 0.0 if message is None else float(np.mean((soft < 0) == encoded(message)))
     side = 1 / math.sqrt(abs(float(np.linalg.det(place))))
     flipped = bool(np.linalg.det(place) < 0)
     turn = math.degrees(math.atan2(place[1, 0], place[0, 0]))
-    where = (*place.reshape(-1).tolist(), *shift.tolist())
     return Found(probability, strength, message, agreement, side / _usual(spectrum.shape), turn, flipped, where)
 
 

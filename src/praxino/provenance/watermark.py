@@ -3,7 +3,6 @@
 Spread spectrum (Cox et al. 1997) in waves that survive codecs, shaped by what is masked (Watson 1993), in luma alone.
 """
 
-import hashlib
 import math
 from typing import Final
 
@@ -21,14 +20,14 @@ SIDE: Final = 256
 """Rows or columns, whichever are fewer, that larger frames are reduced to for all but the marking itself."""
 QUALITY: Final = 42.5
 """Decibels of PSNR that a marked film has at least, before it is rounded."""
-LOSS: Final = 0.0095
+LOSS: Final = 0.009
 """Of structural similarity, at most, in a marked film."""
 LOOKS: Final = 4
 """Frames on which that is measured, at least."""
-FLAT, GAIN, MOST = 0.8, 0.5, 3.0
+FLAT, GAIN, MOST = 0.6, 1.0, 4.0
 """Amplitude where nothing hides the mark, how it grows with the activity around, and where that ends (of 255)."""
-AROUND: Final = 11
-"""Samples a side of the square in which activity is measured."""
+AROUND: Final = (7, 7)
+"""Samples of the square in which activity is measured."""
 
 
 def mark(film: Film, message: int, key: bytes) -> Film:
@@ -47,11 +46,10 @@ def mark(film: Film, message: int, key: bytes) -> Film:
     hiding = [_hiding(frame, rows, columns) for frame in film]
     power = float(np.mean([np.mean((mask * small) ** 2) for mask in hiding]))
     faint = faint * np.float32(min(1.0, 255 * 10 ** (-QUALITY / 20) / math.sqrt(max(power, 1e-9))))
-    dither = _dither(key, height, width)
     looks = range(0, len(film), max(1, len(film) // LOOKS))
-    loss = float(np.mean([1 - similarity(film[i], _added(film[i], hiding[i], faint, dither)) for i in looks]))
+    loss = float(np.mean([1 - similarity(film[i], _added(film[i], hiding[i], faint)) for i in looks]))
     faint = faint * np.float32(min(1.0, math.sqrt(LOSS / max(loss, 1e-9))))
-    return np.stack([_added(frame, mask, faint, dither) for frame, mask in zip(film, hiding, strict=True)])
+    return np.stack([_added(frame, mask, faint) for frame, mask in zip(film, hiding, strict=True)])
 
 
 def working_size(height: int, width: int) -> tuple[int, int]:
@@ -70,22 +68,16 @@ def luma(frame: Film, rows: int, columns: int) -> Field:
 def _hiding(frame: Film, rows: int, columns: int) -> Field:
     """(rows, columns): the amplitude that is not seen there."""
     light = luma(frame, rows, columns)
-    activity = cv2.blur(np.abs(light - cv2.blur(light, (5, 5))), (AROUND, AROUND))
-    return np.asarray(np.clip(FLAT + GAIN * activity, FLAT, MOST), np.float32)
+    activity = cv2.blur(np.abs(light - cv2.blur(light, (5, 5))), AROUND)
+    textured = cv2.blur(cv2.erode(activity, np.ones(AROUND)), AROUND)  # not the empty side of an edge
+    return np.asarray(np.clip(FLAT + GAIN * textured, FLAT, MOST), np.float32)
 
 
-def _added(frame: Film, hiding: Field, faint: Field, dither: Field) -> Film:
+def _added(frame: Film, hiding: Field, faint: Field) -> Film:
     height, width = frame.shape[:2]
     mask = cv2.resize(hiding, (width, height), interpolation=cv2.INTER_LINEAR)
-    change = cv2.add(cv2.multiply(mask, faint), dither)
+    change = cv2.multiply(mask, faint)
     return np.asarray(cv2.add(frame, cv2.merge([change] * 3), dtype=cv2.CV_8U), np.uint8)
-
-
-def _dither(key: bytes, height: int, width: int) -> Field:
-    """(H, W) within half a step, so that rounding to whole steps loses nothing of what is less than one."""
-    stream = hashlib.shake_256(b"praxino dither" + key).digest(128 * 128)
-    square = np.frombuffer(stream, np.uint8).reshape(128, 128) / np.float32(255) - np.float32(0.5)
-    return np.asarray(np.tile(square, (-(-height // 128), -(-width // 128)))[:height, :width], np.float32)
 
 
 def similarity(frame: Film, other: Film) -> float:

@@ -23,8 +23,8 @@ FRAMES: Final = 24
 """Looked at in each, at most."""
 WORK: Final = 4e9
 """Pixels that are decoded, at most: some 2,000 frames of 1920x1080."""
-SHARES: Final = 2.0
-"""All windows together, and each alone, get half of the false-positive probability each."""
+SHARES: Final = {"public": 1.25, "private": 5.0, "together": 1.25, "alone": 5.0}
+"""Of the false-positive probability, by which it is multiplied for what looks there: their inverses sum up to 1."""
 
 
 class Mark(Config):
@@ -91,7 +91,7 @@ def mark_of(path: Path) -> Mark:
     whole, ways = _together(parts), keys.mark_keys()
     best, whose = Found(1.0, 0.0), ""
     for name, key in ways.items():
-        found = _in_any(parts, whole, key).among(len(ways))
+        found = _in_any(parts, whole, key).among(SHARES[name])
         if found.probability < best.probability:
             best, whose = found, name
         if best.sure and best.message is not None:
@@ -133,11 +133,11 @@ def _together(parts: list[Window]) -> Window:
 
 
 def _in_any(parts: list[Window], whole: Window, key: bytes) -> Found:
-    best = find(whole.spectrum, key).among(1 if len(parts) == 1 else SHARES)
+    best = find(whole.spectrum, key).among(1 if len(parts) == 1 else SHARES["together"])
     if best.sure or len(parts) == 1:
         return best
     for part in parts:
-        found = find(part.spectrum, key).among(SHARES * len(parts))
+        found = find(part.spectrum, key).among(SHARES["alone"] * len(parts))
         best = found if found.probability < best.probability else best
         if best.sure and best.message is not None:
             break
