@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -107,9 +107,9 @@ def find(spectrum: "Spectrum", key: bytes) -> Found:
     if min(spectrum.shape) < SMALLEST:
         return best
     for search in (_as_made, _turned, _centred, _anywhere):
-        probability, strength, place, shift = search(spectrum, own)
-        if probability < best.probability or not best.strength:
-            best = _told(spectrum, own, probability, strength, place, shift)
+        hit = search(spectrum, own)
+        if hit.probability < best.probability or not best.strength:
+            best = _told(spectrum, own, hit, exact=search in (_as_made, _turned))
         if best.sure and best.message is not None:
             break
     return best
@@ -168,43 +168,49 @@ def _even(values: Numbers) -> Numbers:
     return values / np.sqrt(np.maximum(power, 1e-12))
 
 
-_Search = tuple[float, float, NDArray[np.float64], NDArray[np.float64]]
+class _Hit(NamedTuple):
+    probability: float
+    strength: float
+    place: NDArray[np.float64]
+    shift: NDArray[np.float64]
 
 
-def _as_made(spectrum: Spectrum, own: Carriers) -> _Search:
+def _as_made(spectrum: Spectrum, own: Carriers) -> _Hit:
     """Not moved, at any size; half of the false positives may come from here."""
     sides = {min(spectrum.shape) / TILES, _usual(spectrum.shape)}
     return _still(spectrum, own, np.stack([_place(side, side, 0.0, False) for side in sides]), 2)
 
 
-def _turned(spectrum: Spectrum, own: Carriers) -> _Search:
+def _turned(spectrum: Spectrum, own: Carriers) -> _Hit:
     """By quarters, or mirrored."""
     sides = {min(spectrum.shape) / TILES, _usual(spectrum.shape)}
     ways = [(turn * math.pi / 2, flipped) for turn in range(4) for flipped in (False, True)][1:]
     return _still(spectrum, own, np.stack([_place(s, s, *way) for s in sides for way in ways]), 8)
 
 
-def _centred(spectrum: Spectrum, own: Carriers) -> _Search:
+def _centred(spectrum: Spectrum, own: Carriers) -> _Hit:
     """Cut or framed evenly, enlarged from a small film, or stretched."""
     return _still(spectrum, own, _places_centred(spectrum.shape), 8)
 
 
 @functools.cache
 def _places_centred(shape: tuple[int, int]) -> Places:
-    usual = min(shape) / TILES
-    ratios = np.exp(np.arange(-0.7, 0.7, _step(usual, shape)))
-    stretched = [_place(usual * max(1.0, r), usual * max(1.0, 1 / r), 0.0, False) for r in ratios]
+    rows, columns = shape
+    ratios = np.exp(np.arange(0, 1, _step(min(shape) / TILES, shape)))  # of what it was, wide or high
+    high, wide = rows / TILES, columns / TILES
+    sizes = [*((high, wide / r) for r in ratios), *((high / r, wide) for r in ratios)]
+    stretched = [_place(down, across, 0.0, False) for down, across in sizes]
     return np.stack(stretched + [_place(side, side, 0.0, f) for side in _sides(shape) for f in (False, True)])
 
 
-def _still(spectrum: Spectrum, own: Carriers, places: Places, weight: float) -> _Search:
+def _still(spectrum: Spectrum, own: Carriers, places: Places, weight: float) -> _Hit:
     strengths = _strengths(spectrum, own, places, np.zeros((len(places), 2)))
     best = int(strengths.argmax())
     likely = chance(_even(spectrum.at(own.finding, places[best][None]))[0], float(strengths[best]))
-    return min(1.0, likely * len(places) * weight), float(strengths[best]), places[best], np.zeros(2)
+    return _Hit(min(1.0, likely * len(places) * weight), float(strengths[best]), places[best], np.zeros(2))
 
 
-def _anywhere(spectrum: Spectrum, own: Carriers) -> _Search:
+def _anywhere(spectrum: Spectrum, own: Carriers) -> _Hit:
     """At every size, turned a little, flipped, and beginning anywhere."""
     places = _places_anywhere(spectrum.shape)
     best: tuple[float, int, NDArray[np.float64]] = (-1.0, 0, np.zeros(2))
@@ -221,7 +227,7 @@ def _anywhere(spectrum: Spectrum, own: Carriers) -> _Search:
             shift = np.array(divmod(where, SHIFTS))[::-1] / SHIFTS
             best = (float(strengths[which, where]), start + which, shift)
     likely = chance(_even(spectrum.at(own.finding, places[best[1]][None]))[0], best[0])
-    return min(1.0, likely * len(places) * SHIFTS**2 * 4), best[0], places[best[1]], best[2]
+    return _Hit(min(1.0, likely * len(places) * SHIFTS**2 * 4), best[0], places[best[1]], best[2])
 
 
 @functools.cache
@@ -293,24 +299,21 @@ def _sides(shape: tuple[int, int]) -> list[float]:
     return sides
 
 
-def _told(
-    spectrum: Spectrum,
-    own: Carriers,
-    probability: float,
-    strength: float,
-    place: NDArray[np.float64],
-    shift: NDArray[np.float64],
-) -> Found:
-    """What is said at a place, after a closer look around it."""
-    place, shift = _closer(spectrum, own, place, shift)
-    where = (*place.reshape(-1).tolist(), *shift.tolist())
-    soft = received(spectrum, own, where)
-    message = decoded(soft) if probability <= SURE else None
+def _told(spectrum: Spectrum, own: Carriers, hit: _Hit, exact: bool) -> Found:
+    """What is said at a place, or a little beside it: the other way round where films lie between those tried."""
+    looks = [(hit.place, hit.shift), _closer(spectrum, own, hit.place, hit.shift)]
+    message = None
+    for place, shift in looks if exact else looks[::-1]:
+        where = (*place.reshape(-1).tolist(), *shift.tolist())
+        soft = received(spectrum, own, where)
+        message = decoded(soft) if hit.probability <= SURE else None
+        if message is not None:
+            break
     agreement = 0.0 if message is None else float(np.mean((soft < 0) == encoded(message)))
     side = 1 / math.sqrt(abs(float(np.linalg.det(place))))
     flipped = bool(np.linalg.det(place) < 0)
     turn = math.degrees(math.atan2(place[1, 0], place[0, 0]))
-    return Found(probability, strength, message, agreement, side / _usual(spectrum.shape), turn, flipped, where)
+    return Found(hit.probability, hit.strength, message, agreement, side / _usual(spectrum.shape), turn, flipped, where)
 
 
 def _closer(
