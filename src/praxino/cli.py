@@ -243,8 +243,13 @@ def noise(
     steps: Annotated[str, typer.Option(help="Steps of noise, 0 to 1000.")] = "0,100,500,1000",
     schedule: Annotated[str, typer.Option(help="linear cosine")] = "linear",
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 0,
+    no_credentials: Annotated[bool, typer.Option("--no-credentials", help="Do not sign the file.")] = False,
 ) -> None:
-    """Show the forward process: a picture or film as noise is put in; large ones are reduced to 256 rows first."""
+    """Show the forward process: a picture or film as noise is put in; large ones are reduced to 256 rows first.
+
+    It is signed as changed, and not marked as generated: no model made it.
+    """
+    from praxino.provenance.stamp import changed
     from praxino.storage import video
 
     video.check_ending(output, 1)
@@ -258,6 +263,10 @@ def noise(
     strip = noise_strip(video.read(picture), chosen, schedule, seed)
     if output.suffix.lower() == ".png":
         strip = contact_sheet(strip)
+    if no_credentials:
+        terminal.say("note: no credentials, as asked: the file will not be signed", quiet=False)
+    else:
+        strip = changed(strip, picture, f"noise of steps {steps} put in")
     strip.save(output)
     terminal.say(f"wrote {output}: {strip.frames.shape[2]}x{strip.frames.shape[1]}, steps {steps}", quiet=False)
 

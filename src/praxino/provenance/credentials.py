@@ -23,6 +23,10 @@ ALGORITHM: Final = "org.praxino.mark.1"
 """The soft binding: the mark in the pixels."""
 LABEL: Final = "org.praxino.generation"
 """The assertion that is our own: the model, and the sentence's hash."""
+FORMAT: Final = "org.praxino.file"
+"""The assertion that says of what format the file is."""
+PARENT: Final = "xmp:iid:parent"
+"""How the file that was changed is called within the statements."""
 SOURCES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 """How the IPTC calls ways in which media come about."""
 GENERATED: Final = SOURCES + "trainedAlgorithmicMedia"
@@ -102,10 +106,12 @@ def sign(fresh: Path, target: Path, statements: dict[str, Any], ingredients: lis
     """
     mime = _mime(fresh)
     embedded = mime in c2pa.Builder.get_supported_mime_types()
+    told = {"label": FORMAT, "data": {"format": mime}}  # so that a file of the same name in another is not meant
+    statements = {**statements, "title": target.name, "assertions": [*statements["assertions"], told]}
     try:
-        with c2pa.Builder({**statements, "title": target.name, "format": mime}, _context(b"")) as builder:
+        with c2pa.Builder(statements, _context(b"")) as builder:
             for path in ingredients:
-                _add(builder, path)
+                _add(builder, path, parent=PARENT in json.dumps(statements))
             if not embedded:
                 builder.set_no_embed()
             with fresh.open("rb") as source, tempfile.TemporaryFile(dir=fresh.parent) as signed:
@@ -119,6 +125,12 @@ def sign(fresh: Path, target: Path, statements: dict[str, Any], ingredients: lis
         raise InputError(
             f"cannot sign {target}: {error}", "see [chain] in provenance.toml, or --no-credentials"
         ) from None
+
+
+def forget(target: Path) -> None:
+    """Take away the file beside one that is written anew: its statements would no longer hold."""
+    if target.suffix.lower() == ".webm":
+        target.with_suffix(BESIDE).unlink(missing_ok=True)
 
 
 def generated(record: dict[str, Any], prompt: bool) -> dict[str, Any]:
@@ -139,8 +151,13 @@ def generated(record: dict[str, Any], prompt: bool) -> dict[str, Any]:
 
 
 def changed(what: str) -> dict[str, Any]:
-    """The statements of a film or picture that was not generated, but changed."""
-    return {"claim_generator_info": [_agent()], "assertions": [_action("c2pa.edited", description=what)]}
+    """The statements of a film or picture that was not generated, but changed: of its only ingredient."""
+    opened, edited = (
+        _action("c2pa.opened", parameters={"ingredientIds": [PARENT]}),
+        _action("c2pa.edited", description=what),
+    )
+    both = {"actions": opened["data"]["actions"] + edited["data"]["actions"]}
+    return {"claim_generator_info": [_agent()], "assertions": [{"label": opened["label"], "data": both}]}
 
 
 def read(path: Path) -> Credentials:
@@ -171,7 +188,7 @@ def _read(mime: str, file: BinaryIO, manifest: bytes | None, beside: bool) -> Cr
             told = _told(mime, file, manifest, authorities)
             if told.get("state") != "valid":
                 break
-    if not told or (beside and told.get("format") not in (mime, "", None)):
+    if not told or (beside and told.get("format", "") not in (mime, "")):
         return Credentials()
     told.pop("format", None)
     return Credentials(**told, own=told["state"] == "trusted" and whose == "own", beside=beside)
@@ -211,7 +228,7 @@ def _stated(manifest: dict[str, Any]) -> dict[str, Any]:
         "prompt": _of(own, "prompt"),
         "mark": _of(block, "value"),
         "made": _of(first, "when"),
-        "format": manifest.get("format"),
+        "format": _of(data.get(FORMAT), "format"),
     }
     ingredients = tuple(str(each.get("title", "unnamed")) for each in manifest.get("ingredients", []))
     return {name: str(text or "") for name, text in texts.items()} | {"ingredients": ingredients}
@@ -225,7 +242,7 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _action(name: str, **more: str) -> dict[str, Any]:
+def _action(name: str, **more: Any) -> dict[str, Any]:
     when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "label": "c2pa.actions.v2",
@@ -237,11 +254,12 @@ def _agent() -> dict[str, str]:
     return {"name": "Praxino", "version": version("praxino")}
 
 
-def _add(builder: c2pa.Builder, path: Path) -> None:
+def _add(builder: c2pa.Builder, path: Path, parent: bool) -> None:
     mime = _mime(path)
     kind = mime if mime in c2pa.Builder.get_supported_mime_types() else "application/octet-stream"
     with path.open("rb") as file:
-        builder.add_ingredient({"title": path.name, "relationship": "inputTo"}, kind, file)
+        about = {"relationship": "parentOf", "instance_id": PARENT} if parent else {"relationship": "inputTo"}
+        builder.add_ingredient({"title": path.name, **about}, kind, file)
 
 
 def _signer() -> c2pa.Signer:

@@ -78,7 +78,7 @@ def _kept() -> tuple[bytes, bytes] | None:
         text = path.read_bytes()
         chain = x509.load_pem_x509_certificates(text)
         key = serialization.load_pem_private_key(text, None)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: {error}", "delete it, and a new one is made; or sign with your own chain") from None

@@ -49,17 +49,29 @@ class Provenance:
     def sign(self, video: Video) -> Video:
         """The film, to be signed whenever it is written; its record says whether."""
         video = dataclasses.replace(video, record=video.record | {"credentials": self.credentials})
-        if not self.credentials:
-            return video
         given = [Path(str(video.record[name])) for name in ("image", "last") if video.record.get(name)]
 
         def seal(fresh: Path, target: Path) -> None:
             from praxino.provenance import credentials
 
+            if not self.credentials:
+                credentials.forget(target)
+                return
             statements = credentials.generated(video.record, self.credential_prompt)
             credentials.sign(fresh, target, statements, [path for path in given if path.is_file()])
 
         return dataclasses.replace(video, seal=seal)
+
+
+def changed(video: Video, source: Path, what: str) -> Video:
+    """A film or picture that no model made, to be signed as changed from ``source``; it gets no mark."""
+
+    def seal(fresh: Path, target: Path) -> None:
+        from praxino.provenance import credentials
+
+        credentials.sign(fresh, target, credentials.changed(what), [source])
+
+    return dataclasses.replace(video, seal=seal)
 
 
 STANDARD = Provenance()

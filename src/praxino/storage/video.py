@@ -157,7 +157,7 @@ def _write_mp4(path: Path, video: Video) -> None:
 
 
 def _write_webm(path: Path, video: Video) -> None:
-    _write_film(path, video, "libvpx-vp9", {"crf": "18", "b": "0", "deadline": "good", "cpu-used": "4"})
+    _write_film(path, video, "libvpx-vp9", {"crf": "10", "b": "0", "deadline": "good", "cpu-used": "4"})
 
 
 def _write_gif(path: Path, video: Video) -> None:

@@ -1,0 +1,237 @@
+"""Keys, signers and signed statements: made when needed, kept from others, and broken by one byte."""
+
+import datetime
+import os
+import stat
+
+import c2pa
+import numpy as np
+import pytest
+from PIL import Image
+
+from praxino.errors import InputError
+from praxino.provenance import credentials, keys, payload, signer
+from praxino.provenance.stamp import Provenance
+from praxino.storage.video import Video
+
+RECORD = {"prompt": "a red ball", "model": "tiny", "digest": "abc"}
+
+
+@pytest.fixture(name="config")
+def _config(tmp_path, monkeypatch):
+    """An installation of its own."""
+    folder = tmp_path / "config"
+    monkeypatch.setenv(keys.FOLDER, str(folder))
+    return folder
+
+
+def film(frames=5, **how):
+    rng = np.random.default_rng(0)
+    pixels = np.repeat(np.repeat(rng.integers(0, 255, (frames, 16, 16, 3), np.uint8), 4, 1), 4, 2)
+    stamp = Provenance(**how)
+    return stamp.sign(stamp.mark(Video(pixels, 8.0, dict(RECORD))))
+
+
+def test_the_key_is_made_once_and_for_its_owner_alone(config):
+    first = keys.installation()
+    assert first.secret == keys.installation().secret
+    if os.name == "posix":
+        assert stat.S_IMODE((config / "key").stat().st_mode) == 0o600
+        assert stat.S_IMODE(config.stat().st_mode) == 0o700
+    assert first.secret.hex() not in repr(first)
+    assert first.derived("a") != first.derived("b")
+
+
+def test_a_fleet_shares_its_key(config, monkeypatch):
+    monkeypatch.setenv(keys.VARIABLE, "k" * 40)
+    shared = keys.installation()
+    assert shared.secret == keys.installation().secret
+    assert not config.exists()
+    monkeypatch.setenv(keys.VARIABLE, "a secret too short")
+    with pytest.raises(InputError, match="18 characters: at least 32") as caught:
+        keys.installation()
+    assert "secret too short" not in str(caught.value)
+
+
+def test_a_key_that_others_can_read_is_noted(config, caplog):
+    keys.installation()
+    (config / "key").chmod(0o644)
+    keys.installation()
+    assert "chmod 600" in caplog.text
+    (config / "key").write_text("")
+    with pytest.raises(InputError, match="holds no key"):
+        keys.installation()
+
+
+def test_without_a_place_to_keep_them_films_are_signed_all_the_same(tmp_path, monkeypatch, caplog):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(keys.FOLDER, str(tmp_path / "file" / "config"))
+    film().save(tmp_path / "a.mp4")
+    assert credentials.read(tmp_path / "a.mp4").state == "valid"
+    assert "not kept" in caplog.text
+    assert keys.VARIABLE in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("private = 3", "private"), ("privat = true", "privat"), ("= [", "TOML"), ('chain = "a.pem"', "without its key")],
+)
+def test_mistakes_in_settings_are_named(config, tmp_path, text, said):
+    config.mkdir()
+    (config / "provenance.toml").write_text(text)
+    with pytest.raises(InputError, match=said):
+        film().save(tmp_path / "a.mp4")
+
+
+def test_a_missing_file_of_the_settings_is_named(config, tmp_path):
+    config.mkdir()
+    (config / "provenance.toml").write_text('chain = "nowhere.pem"\nkey = "nowhere.pem"')
+    with pytest.raises(InputError, match=r"nowhere\.pem"):
+        film().save(tmp_path / "a.mp4")
+    assert list(tmp_path.glob("*.mp4")) == []
+
+
+def test_a_chain_that_cannot_sign_is_one_line(config, tmp_path):
+    config.mkdir()
+    (config / "bad.pem").write_text("no certificate")
+    (config / "provenance.toml").write_text('chain = "bad.pem"\nkey = "bad.pem"')
+    with pytest.raises(InputError, match="cannot sign"):
+        film().save(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize("ending", ["mp4", "gif", "png", "webm"])
+def test_every_format_is_signed_and_breaks_by_one_byte(config, tmp_path, ending):
+    target = tmp_path / f"a.{ending}"
+    film(1 if ending == "png" else 5).save(target)
+    said = credentials.read(target)
+    assert said.state == "trusted"
+    assert said.own
+    assert (said.source, said.model, said.agent.split()[0]) == ("trainedAlgorithmicMedia", "tiny", "Praxino")
+    assert said.beside == (ending == "webm")
+    assert said.prompt == ""
+    assert len(said.prompt_hash) == 64
+    assert len(said.mark) == 12
+    data = bytearray(target.read_bytes())
+    data[-20] ^= 1
+    target.write_bytes(data)
+    assert credentials.read(target).state == "tampered"
+
+
+@pytest.mark.parametrize("ending", ["jpg", "webp"])
+def test_other_pictures_are_signed_too(config, tmp_path, ending):
+    target = tmp_path / f"a.{ending}"
+    Image.fromarray(film(1).frames[0]).save(target)
+    credentials.sign(target, target, credentials.generated(RECORD, prompt=True), [])
+    assert credentials.read(target).prompt == "a red ball"
+
+
+def test_the_record_is_covered(config, tmp_path):
+    film().save(tmp_path / "a.mp4")
+    data = (tmp_path / "a.mp4").read_bytes()
+    assert b"a red ball" in data
+    (tmp_path / "a.mp4").write_bytes(data.replace(b"a red ball", b"a red bell"))
+    assert credentials.read(tmp_path / "a.mp4").state == "tampered"
+
+
+def test_the_sentence_is_signed_only_when_asked(config, tmp_path):
+    film().save(tmp_path / "a.mp4")
+    film(credential_prompt=True).save(tmp_path / "b.mp4")
+    assert credentials.read(tmp_path / "a.mp4").prompt == ""
+    assert credentials.read(tmp_path / "b.mp4").prompt == "a red ball"
+
+
+def test_pictures_that_went_in_are_named(config, tmp_path):
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(tmp_path / "first.png")
+    (tmp_path / "last.bmp").write_bytes(b"BM no format that can be signed")
+    stamp = Provenance()
+    record = RECORD | {"image": str(tmp_path / "first.png"), "last": str(tmp_path / "last.bmp")}
+    stamp.sign(stamp.mark(Video(film().frames, 8.0, record))).save(tmp_path / "a.mp4")
+    said = credentials.read(tmp_path / "a.mp4")
+    assert said.state == "trusted"
+    assert said.ingredients == ("first.png", "last.bmp")
+
+
+def test_strangers_are_valid_and_not_trusted_until_they_are(config, tmp_path, monkeypatch):
+    film().save(tmp_path / "a.mp4")
+    monkeypatch.setenv(keys.FOLDER, str(tmp_path / "other"))
+    said = credentials.read(tmp_path / "a.mp4")
+    assert (said.state, said.own) == ("valid", False)
+    assert said.by.startswith("Praxino installation")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "provenance.toml").write_text(f'trust = ["{config / "authority.pem"}"]')
+    said = credentials.read(tmp_path / "a.mp4")
+    assert (said.state, said.own) == ("trusted", False)
+
+
+def test_an_own_chain_signs(config, tmp_path, monkeypatch):
+    identity = signer.identity()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "chain.pem").write_bytes(identity.chain)
+    (other / "private.pem").write_bytes(identity.key)
+    (other / "provenance.toml").write_text('chain = "chain.pem"\nkey = "private.pem"')
+    monkeypatch.setenv(keys.FOLDER, str(other))
+    film().save(tmp_path / "a.mp4")
+    monkeypatch.setenv(keys.FOLDER, str(config))
+    assert credentials.read(tmp_path / "a.mp4").own
+    assert identity.key not in repr(identity).encode()
+
+
+def test_an_old_signer_is_replaced_and_still_known(config, tmp_path, monkeypatch, caplog):
+    film().save(tmp_path / "a.mp4")
+
+    class Later(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.datetime.now(tz) + datetime.timedelta(days=366 * 6)
+
+    monkeypatch.setattr(signer, "datetime", Later)
+    chain = signer.identity().chain
+    assert "a new one is made" in caplog.text
+    monkeypatch.undo()
+    monkeypatch.setenv(keys.FOLDER, str(config))
+    assert signer.authorities().count(b"BEGIN CERTIFICATE") == 2
+    assert chain != b""
+    assert credentials.read(tmp_path / "a.mp4").own
+
+
+def test_a_sidecar_of_another_file_is_left_alone(config, tmp_path):
+    film().save(tmp_path / "a.webm")
+    Video(film().frames, 8.0).save(tmp_path / "a.mp4")
+    assert credentials.read(tmp_path / "a.mp4").state == "none"
+    assert credentials.read(tmp_path / "a.webm").beside
+
+
+def test_a_film_written_anew_without_statements_takes_the_old_ones_away(config, tmp_path):
+    film().save(tmp_path / "a.webm")
+    assert (tmp_path / "a.c2pa").exists()
+    film(credentials=False).save(tmp_path / "a.webm")
+    assert credentials.read(tmp_path / "a.webm").state == "none"
+
+
+def test_nothing_is_fetched(config, tmp_path, monkeypatch):
+    import socket
+
+    def refused(*_, **__):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    film().save(tmp_path / "a.mp4")
+    assert credentials.read(tmp_path / "a.mp4").own
+    assert credentials.QUIET["verify"]["remote_manifest_fetch"] is False
+    assert c2pa.sdk_version()
+
+
+def test_a_message_tells_model_month_and_maker(monkeypatch):
+    monkeypatch.setenv(payload.DATE, str(int(datetime.datetime(2027, 3, 5, tzinfo=datetime.UTC).timestamp())))
+    key, other = keys.Key(b"a" * 32), keys.Key(b"b" * 32)
+    own = payload.payload("diorama", "abc", key)
+    assert payload.read(own.message) == own
+    assert own.message < 2**48
+    assert own.date == "2027-03"
+    assert own.maker == payload.maker(key, own.model, own.month)
+    assert own.maker != payload.maker(other, own.model, own.month)
+    assert own.model == payload.of_model("diorama", "abc") != payload.of_model("diorama", "abd")
+    monkeypatch.setenv(payload.DATE, str(int(datetime.datetime(2027, 4, 5, tzinfo=datetime.UTC).timestamp())))
+    assert payload.payload("diorama", "abc", key).maker != own.maker
+    assert payload.read(0) is None

@@ -1,0 +1,132 @@
+"""Every public way to write a film: each file is signed, each that a model made is marked, unless that was refused."""
+
+import inspect
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import praxino
+from praxino import cli
+from praxino.generation.pipeline import Pipeline
+from praxino.provenance.verify import verify
+from praxino.storage.video import read
+
+PROMPT = "a red ball bounces"
+WRITE = {"generate", "noise"}
+"""The verbs that write films; all others write tables, pages and weights."""
+READ = {"train", "evaluate", "plan", "detect", "verify", "inspect", "doctor"}
+
+
+@pytest.fixture(scope="module", name="model")
+def _model():
+    return praxino.load(device="cpu")
+
+
+@pytest.fixture(name="run")
+def _run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        result = CliRunner().invoke(cli.app, list(map(str, arguments)))
+        assert result.exit_code == 0, result.output
+        return result
+
+    return run
+
+
+def whole(path, marked=True):
+    said = verify(path)
+    assert said.outcome == "signed", said.sentences
+    assert said.credentials.own
+    assert said.mark.found is marked
+    if marked:
+        assert said.agree
+        assert said.mark.own
+    return said
+
+
+def test_no_verb_is_forgotten():
+    verbs = {command.callback.__name__ for command in cli.app.registered_commands}
+    assert verbs == WRITE | READ
+
+
+def test_no_method_is_forgotten():
+    """Whatever of the pipeline returns or yields films is walked below."""
+    films = {
+        name
+        for name, method in inspect.getmembers(Pipeline, inspect.isfunction)
+        if any(kind in str(inspect.signature(method).return_annotation) for kind in ("Video", "Progress"))
+    }
+    assert films == {"generate", "stream", "run", "film"}
+
+
+@pytest.mark.parametrize("ending", ["mp4", "webm", "gif"])
+def test_python_in_every_format(model, tmp_path, ending):
+    model.generate(PROMPT).save(tmp_path / f"a.{ending}")
+    whole(tmp_path / f"a.{ending}")
+
+
+def test_a_picture(model, tmp_path):
+    model.generate("a purple sun over a green sea", frames=1).save(tmp_path / "a.png")
+    whole(tmp_path / "a.png")
+
+
+def test_a_stream_its_previews_and_what_is_kept_of_it(model, tmp_path):
+    for state in model.stream(PROMPT, steps=6):
+        if state.step == 4:
+            kept, sketch = state.film(), state.preview()
+    kept.save(tmp_path / "kept.mp4")
+    assert whole(tmp_path / "kept.mp4").path
+    assert kept.record["stopped"] == 4
+    assert np.array_equal(sketch, kept.frames)
+    state.video.save(tmp_path / "a.mp4")
+    whole(tmp_path / "a.mp4")
+
+
+def test_a_complete_request(model, tmp_path):
+    *_, last = model.run(model.request(PROMPT))
+    last.film().save(tmp_path / "a.mp4")
+    whole(tmp_path / "a.mp4")
+
+
+def test_the_command_line(run, tmp_path):
+    run("generate", PROMPT, "--count", "2", "-o", "a.mp4")
+    for path in ("a-001.mp4", "a-002.mp4"):
+        whole(tmp_path / path)
+    run("generate", "--like", "a-001.mp4", "-o", "again.mp4")
+    whole(tmp_path / "again.mp4")
+    assert np.array_equal(read("a-001.mp4").frames, read("again.mp4").frames)
+    run("noise", "again.mp4", "-o", "noise.png")
+    said = whole(tmp_path / "noise.png", marked=False)
+    assert said.credentials.ingredients == ("again.mp4",)
+    assert said.credentials.source == ""
+
+
+def test_refusing_is_explicit_said_and_recorded(run, tmp_path):
+    said = run("generate", PROMPT, "--no-watermark", "--no-credentials", "-o", "a.mp4", "-q").stderr
+    assert "no watermark, as asked" in said
+    assert "no credentials, as asked" in said
+    assert verify(tmp_path / "a.mp4").outcome == "nothing"
+    record = read("a.mp4").record
+    assert record["watermark"] is False
+    assert record["credentials"] is False
+    run("generate", "--like", "a.mp4", "-o", "b.mp4")
+    whole(tmp_path / "b.mp4")
+
+
+def test_only_the_mark_or_only_the_signature(model, tmp_path):
+    model.generate(PROMPT, praxino.Provenance(credentials=False)).save(tmp_path / "marked.mp4")
+    assert verify(tmp_path / "marked.mp4").outcome == "marked"
+    model.generate(PROMPT, praxino.Provenance(watermark=False)).save(tmp_path / "signed.mp4")
+    said = verify(tmp_path / "signed.mp4")
+    assert (said.outcome, said.mark.found, said.agree) == ("signed", False, None)
+
+
+def test_the_same_seed_is_the_same_pixels_with_a_mark_and_without(model):
+    plain = praxino.Provenance(watermark=False)
+    for how in (praxino.Provenance(), plain):
+        first, second = (model.generate(PROMPT, how, seed=4).frames for _ in range(2))
+        assert np.array_equal(first, second)
+    marked, unmarked = (model.generate(PROMPT, how, seed=4).frames for how in (praxino.Provenance(), plain))
+    assert 0 < np.abs(marked.astype(int) - unmarked).max() < 24

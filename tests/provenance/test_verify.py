@@ -1,0 +1,169 @@
+"""What a verifier is told: one file, many files, exit codes, and never a traceback."""
+
+import json
+import shutil
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+import praxino
+from footage import textured, write
+from praxino import cli
+from praxino.data.clips import resized
+from praxino.errors import MediaError
+from praxino.provenance import keys
+from praxino.provenance.stamp import Provenance
+from praxino.provenance.verify import verify
+from praxino.storage.video import Video, read
+
+RECORD = {"prompt": "a red ball", "model": "tiny", "digest": "abc"}
+
+
+@pytest.fixture(scope="module", name="plain")
+def _plain():
+    return resized(textured(12, 120, 160, seed=3), 240, 320)
+
+
+@pytest.fixture(scope="module", name="folder")
+def _folder(tmp_path_factory, plain):
+    """Films of every outcome."""
+    folder = tmp_path_factory.mktemp("films")
+    stamp = Provenance()
+    stamp.sign(stamp.mark(Video(plain, 8.0, dict(RECORD)))).save(folder / "signed.mp4")
+    write(folder / "marked.mp4", read(folder / "signed.mp4").frames, fps=8)
+    Video(plain, 8.0).save(folder / "nothing.mp4")
+    data = bytearray((folder / "signed.mp4").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "tampered.mp4").write_bytes(data)
+    (folder / "unreadable.mp4").write_text("not a film")
+    return folder
+
+
+@pytest.fixture(name="run")
+def _run(monkeypatch, capfd):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["praxino", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capfd.readouterr()
+        return stop.value.code, out, err
+
+    return run
+
+
+CODES = {"signed": 0, "nothing": 1, "unreadable": 2, "tampered": 3, "marked": 4}
+
+
+@pytest.mark.parametrize("outcome", CODES)
+def test_one_file(run, folder, outcome):
+    code, out, err = run("verify", folder / f"{outcome}.mp4")
+    assert code == CODES[outcome]
+    assert "Traceback" not in err
+    if outcome == "unreadable":
+        assert len(err.splitlines()) == 1
+    else:
+        assert verify(folder / f"{outcome}.mp4").outcome == outcome
+        assert "signature:" in out
+        assert "watermark:" in out
+
+
+def test_a_folder_is_a_table_and_its_gravest_outcome(run, folder):
+    code, out, _ = run("verify", folder, "--processes", "1")
+    assert code == CODES["tampered"]
+    rows = out.splitlines()
+    assert [row.split()[0] for row in rows[1:6]] == ["marked", "nothing", "signed", "tampered", "unreadable"]
+    assert "1 tampered, 1 unreadable, 1 marked, 1 nothing, 1 signed" in rows[-1]
+
+
+def test_json_says_it_all(run, folder):
+    code, out, _ = run("verify", folder / "signed.mp4", "--json")
+    said = json.loads(out)
+    assert (code, said["code"], said["outcome"], said["agree"]) == (0, 0, "signed", True)
+    assert said["mark"]["own"] is True
+    assert said["mark"]["probability"] < 1e-6
+    assert said["mark"]["message"] == said["credentials"]["mark"]
+    code, out, _ = run("verify", folder, "--json", "--processes", "2")
+    assert [each["outcome"] for each in json.loads(out)] == ["marked", "nothing", "signed", "tampered", "unreadable"]
+
+
+def test_the_mark_of_another_film_is_a_contradiction(folder, tmp_path):
+    """A film that carries one mark, signed as if it carried another."""
+    from praxino.provenance import credentials
+
+    shutil.copy(folder / "marked.mp4", tmp_path / "a.mp4")
+    record = RECORD | {"watermark": "0123456789ab"}
+    credentials.sign(tmp_path / "a.mp4", tmp_path / "a.mp4", credentials.generated(record, False), [])
+    said = verify(tmp_path / "a.mp4")
+    assert said.outcome == "tampered"
+    assert said.agree is False
+    assert said.credentials.state == "trusted"
+    assert "another mark" in said.sentences[-1]
+
+
+def test_others_read_the_mark_and_do_not_own_it(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv(keys.FOLDER, str(tmp_path))
+    said = verify(folder / "marked.mp4")
+    assert said.mark.found
+    assert said.mark.own is False
+    assert said.mark.key == "public"
+
+
+def test_a_private_mark_is_for_its_owner(plain, tmp_path, monkeypatch):
+    monkeypatch.setenv(keys.FOLDER, str(tmp_path / "config"))
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "provenance.toml").write_text("private = true")
+    film = Provenance(credentials=False).mark(Video(plain, 8.0, dict(RECORD)))
+    film.save(tmp_path / "a.mp4")
+    said = verify(tmp_path / "a.mp4").mark
+    assert (said.found, said.key, said.own) == (True, "private", True)
+    monkeypatch.setenv(keys.FOLDER, str(tmp_path / "other"))
+    assert verify(tmp_path / "a.mp4").outcome == "nothing"
+
+
+def test_where_in_a_film_it_is(plain, tmp_path):
+    """Generated seconds between others."""
+    other = resized(textured(16, 120, 160, seed=8), 240, 320)
+    marked = Provenance(credentials=False).mark(Video(np.concatenate([plain] * 4), 8.0, dict(RECORD))).frames
+    write(tmp_path / "a.mp4", np.concatenate([other, other, marked, other, other]), fps=8)
+    said = verify(tmp_path / "a.mp4")
+    assert said.outcome == "marked"
+    assert said.mark.seconds
+    assert "only in" in said.sentences[1]
+
+
+def test_what_became_of_it_is_said(folder, tmp_path):
+    frames = read(folder / "signed.mp4").frames[:, :, ::-1]
+    turned = [cv2.warpAffine(f, cv2.getRotationMatrix2D((159.5, 119.5), 4, 1), (320, 240)) for f in frames]
+    write(tmp_path / "a.mp4", np.stack(turned), fps=8)
+    sentence = verify(tmp_path / "a.mp4").sentences[1]
+    assert "mirrored" in sentence
+    assert "turned by" in sentence
+
+
+@pytest.mark.parametrize("name", ["nowhere.mp4", "empty.mp4"])
+def test_bad_input_is_named(run, tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.mp4").touch()
+    code, _, err = run("verify", name)
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert "hint:" in err
+
+
+def test_the_noise_is_read_by_a_model(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    praxino.load(device="cpu").generate("a city at night", noise_mark=True).save("a.mp4")
+    code, out, _ = run("verify", "a.mp4", "--model", "diorama")
+    assert code == 0
+    assert "noise: marked by this installation" in out
+    Video(np.zeros((3, 64, 64, 3), np.uint8), 8.0).save("b.mp4")
+    _, out, _ = run("verify", "b.mp4", "--model", "diorama", "--json")
+    assert "frames=3" in json.loads(out)["noise"]["problem"]
+
+
+def test_python_has_it_too(folder):
+    assert praxino.verify(folder / "signed.mp4").outcome == "signed"
+    with pytest.raises(MediaError, match="is a folder"):
+        praxino.verify(folder)
