@@ -97,6 +97,7 @@ def png(width, height):
 MONSTERS = {
     "wide.png": png(60_000, 60_000),
     "long.png": png(2**31 - 1, 1),
+    "thin.png": png(60_000, 25),
     "canvas.gif": b"GIF89a"
     + struct.pack("<HHBBB", 65_535, 65_535, 0xF7, 0, 0)
     + bytes(768)

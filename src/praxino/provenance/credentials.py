@@ -27,6 +27,8 @@ FORMAT: Final = "org.praxino.file"
 """The assertion that says of what format the file is."""
 PARENT: Final = "xmp:iid:parent"
 """How the file that was changed is called within the statements."""
+SIGNER: Final = ("signingCredential.", "timeStamp.")
+"""How status codes begin that are about who signed and when, not about what."""
 SOURCES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 """How the IPTC calls ways in which media come about."""
 GENERATED: Final = SOURCES + "trainedAlgorithmicMedia"
@@ -34,6 +36,8 @@ BESIDE: Final = ".c2pa"
 """Ending of the file beside one that cannot hold the statements itself."""
 LARGEST: Final = 64 * 2**20
 """Bytes of such a file that are taken on."""
+LONGEST: Final = 2000
+"""Characters of what is stated that are told: those of a sentence."""
 QUIET: Final = {
     "builder": {"thumbnail": {"enabled": False}},
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True},
@@ -196,32 +200,33 @@ def _read(mime: str, file: BinaryIO, manifest: bytes | None, beside: bool) -> Cr
 
 def _told(mime: str, file: BinaryIO, manifest: bytes | None, authorities: bytes) -> dict[str, Any]:
     """Fields of `Credentials`, and ``format``; nothing if there are no statements."""
+    context = _context(authorities)
     try:
-        with c2pa.Reader(mime, file, manifest, _context(authorities)) as reader:
+        with c2pa.Reader(mime, file, manifest, context) as reader:
             state, told = reader.get_validation_state(), json.loads(reader.json())
     except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
         return {}
     except (c2pa.C2paError, ValueError) as error:
         return {"state": "tampered", "problems": (_line(error),)}
-    problems = tuple(str(_of(status, "code")) for status in told.get("validation_status", []))
+    problems = tuple(str(_of(status, "code")) for status in _list(_of(told, "validation_status")))
     states: dict[str | None, State] = {"Trusted": "trusted", "Valid": "valid"}
-    active = told.get("manifests", {}).get(told.get("active_manifest"), {})
-    return {"state": states.get(state, "tampered"), "problems": problems, **_stated(active)}
+    active = _of(_of(told, "manifests"), str(_of(told, "active_manifest")))
+    whole = all(problem.startswith(SIGNER) for problem in problems)  # expired, say: the file is still what was signed
+    other: State = "valid" if problems and whole else "tampered"
+    return {"state": states.get(state, other), "problems": problems, **_stated(active)}
 
 
-def _stated(manifest: dict[str, Any]) -> dict[str, Any]:
+def _stated(manifest: Any) -> dict[str, Any]:
     """Fields of `Credentials` from a manifest as C2PA's reader tells it; whatever is odd in it is left out."""
-    data = {each["label"].split("__")[0]: each.get("data") for each in manifest.get("assertions", [])}
-    actions = _of(data.get("c2pa.actions.v2") or data.get("c2pa.actions"), "actions") or [{}]
-    first = actions[0] if isinstance(actions[0], dict) else {}
-    own, binding = data.get(LABEL), data.get("c2pa.soft-binding")
-    block = (_of(binding, "blocks") or [None])[0] if _of(binding, "alg") == ALGORITHM else None
-    agents = [_of(first, "softwareAgent"), *(manifest.get("claim_generator_info") or [{}])]
+    data = {str(_of(each, "label")).split("__")[0]: _of(each, "data") for each in _list(_of(manifest, "assertions"))}
+    first = _first(_of(data.get("c2pa.actions.v2") or data.get("c2pa.actions"), "actions"))
+    own, binding, signed = data.get(LABEL), data.get("c2pa.soft-binding"), _of(manifest, "signature_info")
+    block = _first(_of(binding, "blocks")) if _of(binding, "alg") == ALGORITHM else None
+    agents = [_of(first, "softwareAgent"), *_list(_of(manifest, "claim_generator_info"))]
+    agent = next((each for each in agents if _of(each, "name")), None)
     texts = {
-        "by": _of(manifest.get("signature_info"), "common_name") or _of(manifest.get("signature_info"), "issuer"),
-        "agent": next(
-            (" ".join(str(a[k]) for k in ("name", "version") if k in a) for a in agents if _of(a, "name")), ""
-        ),
+        "by": _of(signed, "common_name") or _of(signed, "issuer"),
+        "agent": " ".join(str(_of(agent, name) or "") for name in ("name", "version")).strip(),
         "source": str(_of(first, "digitalSourceType") or "").rpartition("/")[2],
         "model": _of(own, "model"),
         "prompt_hash": _of(own, "prompt_sha256"),
@@ -230,12 +235,25 @@ def _stated(manifest: dict[str, Any]) -> dict[str, Any]:
         "made": _of(first, "when"),
         "format": _of(data.get(FORMAT), "format"),
     }
-    ingredients = tuple(str(each.get("title", "unnamed")) for each in manifest.get("ingredients", []))
-    return {name: str(text or "") for name, text in texts.items()} | {"ingredients": ingredients}
+    ingredients = tuple(_shown(_of(each, "title")) or "unnamed" for each in _list(_of(manifest, "ingredients")))
+    return {name: _shown(text) for name, text in texts.items()} | {"ingredients": ingredients}
 
 
 def _of(data: Any, name: str) -> Any:
     return data.get(name) if isinstance(data, dict) else None
+
+
+def _shown(text: Any) -> str:
+    """What a file says, without what would move a terminal's cursor or fake another line."""
+    return "".join(c if c.isprintable() else "?" for c in str(text or ""))[:LONGEST]
+
+
+def _list(data: Any) -> list[Any]:
+    return data if isinstance(data, list) else []
+
+
+def _first(data: Any) -> Any:
+    return next(iter(_list(data)), None)
 
 
 def _line(error: Exception) -> str:
@@ -270,8 +288,11 @@ def _signer() -> c2pa.Signer:
 
 
 def _context(authorities: bytes) -> c2pa.Context:
-    trust = {"trust": {"user_anchors": authorities.decode(), "trust_config": USAGES}} if authorities else {}
-    return c2pa.Context(c2pa.Settings.from_dict({**QUIET, **trust}))
+    try:
+        trust = {"trust": {"user_anchors": authorities.decode(), "trust_config": USAGES}} if authorities else {}
+        return c2pa.Context(c2pa.Settings.from_dict({**QUIET, **trust}))
+    except (UnicodeDecodeError, c2pa.C2paError) as error:
+        raise InputError(f"trusted authorities: {_line(error)}", "they are PEM files of certificates") from None
 
 
 def _copied(signed: BinaryIO, fresh: Path) -> None:

@@ -93,7 +93,7 @@ def installation() -> Key:
     try:
         if not path.exists():
             write_secret(path, secrets.token_hex(32).encode() + b"\n")
-        text = path.read_text()
+        text = path.read_text(errors="replace")
     except OSError as error:
         _say_once(f"note: {path}: {error.strerror}: marks will not say whose they are (hint: set {VARIABLE})")
         return _for_now()

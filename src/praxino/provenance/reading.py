@@ -42,6 +42,8 @@ LONGEST: Final = 4
 """Times a frame's shorter side: beyond that, longer frames are not searched more closely."""
 SMALLEST: Final = 24
 """Samples of a frame's shorter side: smaller ones hold no tile."""
+THINNEST: Final = 16
+"""Times its shorter side a frame's longer one is, at most."""
 
 Places = NDArray[np.float64]
 """(N, 2, 2): what takes a wave's cycles a tile (down, across) to cycles a sample."""
@@ -87,6 +89,11 @@ class Found:
     def among(self, tries: float) -> "Found":
         """The best of so many tries: as many times likelier by chance."""
         return dataclasses.replace(self, probability=min(1.0, self.probability * tries))
+
+
+def holds(height: int, width: int) -> bool:
+    """Whether a mark is looked for in frames of this size: thin and tiny ones have no room for it."""
+    return min(height, width) >= SMALLEST and max(height, width) <= THINNEST * min(height, width)
 
 
 def residual(frame: Film) -> Field:
@@ -193,7 +200,7 @@ def _centred(spectrum: Spectrum, own: Carriers) -> _Hit:
     return _still(spectrum, own, _places_centred(spectrum.shape), 8)
 
 
-@functools.cache
+@functools.lru_cache(8)
 def _places_centred(shape: tuple[int, int]) -> Places:
     rows, columns = shape
     ratios = np.exp(np.arange(0, 1, _step(min(shape) / TILES, shape)))  # of what it was, wide or high
@@ -230,7 +237,7 @@ def _anywhere(spectrum: Spectrum, own: Carriers) -> _Hit:
     return _Hit(min(1.0, likely * len(places) * SHIFTS**2 * 4), best[0], places[best[1]], best[2])
 
 
-@functools.cache
+@functools.lru_cache(8)
 def _places_anywhere(shape: tuple[int, int]) -> Places:
     places = []
     for side in _sides(shape):

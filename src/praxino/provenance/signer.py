@@ -80,8 +80,10 @@ def _kept() -> tuple[bytes, bytes] | None:
         key = serialization.load_pem_private_key(text, None)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path}: {error}", "delete it, and a new one is made; or sign with your own chain") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise InputError(f"{path}: no key on an elliptic curve", "delete it, and a new one is made")
     if chain[0].not_valid_after_utc < datetime.now(UTC):
         logger.warning("note: the signing key of this installation is over %d years old: a new one is made", YEARS)
         path.unlink()
@@ -90,28 +92,33 @@ def _kept() -> tuple[bytes, bytes] | None:
 
 
 def _made() -> tuple[bytes, bytes]:
-    """A new authority, whose key is forgotten at once, and the one key that it vouches for."""
-    name = f"Praxino installation {keys.installation().derived('name').hex()[:8]}"
-    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority = _certificate(f"{name}, authority", authority_key, None, authority_key)
-    leaf = _certificate(name, key, authority, authority_key)
-    chain, private = _pem(leaf) + _pem(authority), _private(key)
+    """A chain that is kept, or where nothing can be, one for as long as the process lasts."""
     folder = keys.folder()
+    chain, private, authority = _fresh()
     try:
         keys.write_secret(folder / "credentials.pem", private + chain)
         kept = _kept()
         if kept and kept[0] == chain:  # no other process was first
             with (folder / "authority.pem").open("ab") as file:
-                file.write(_pem(authority))
+                file.write(authority)
         return kept or (chain, private)
     except OSError as error:
-        return _for_now(str(folder), error.strerror or "", chain, private)
+        return _for_now(str(folder), error.strerror or "")
+
+
+def _fresh() -> tuple[bytes, bytes, bytes]:
+    """A new authority, whose key is forgotten at once, and the one key that it vouches for."""
+    name = f"Praxino installation {keys.installation().derived('name').hex()[:8]}"
+    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    authority = _certificate(f"{name}, authority", authority_key, None, authority_key)
+    leaf = _certificate(name, key, authority, authority_key)
+    return _pem(leaf) + _pem(authority), _private(key), _pem(authority)
 
 
 @functools.cache
-def _for_now(folder: str, problem: str, *made: bytes) -> tuple[bytes, bytes]:
+def _for_now(folder: str, problem: str) -> tuple[bytes, bytes]:
     logger.warning("note: %s: %s: films are signed by a key that is not kept (hint: %s)", folder, problem, keys.FOLDER)
-    return made[0], made[1]
+    return _fresh()[:2]
 
 
 def _certificate(
@@ -144,8 +151,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _private(key: object) -> bytes:
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
+def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

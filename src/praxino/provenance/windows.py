@@ -11,7 +11,7 @@ import numpy as np
 from praxino.config import Config
 from praxino.errors import MediaError
 from praxino.provenance import keys, payload
-from praxino.provenance.reading import Found, Spectrum, find, pooled, residual, still_there
+from praxino.provenance.reading import Found, Spectrum, find, holds, pooled, residual, still_there
 from praxino.provenance.watermark import Field
 from praxino.storage.footage import Work, facts, shots
 
@@ -88,6 +88,8 @@ def mark_of(path: Path) -> Mark:
         If it cannot be read.
     """
     parts = windows(path)
+    if not parts:
+        return Mark()
     whole, ways = _together(parts), keys.mark_keys()
     best, whose = Found(1.0, 0.0), ""
     for name, key in ways.items():
@@ -100,8 +102,12 @@ def mark_of(path: Path) -> Mark:
 
 
 def windows(path: Path) -> list[Window]:
-    """The parts of a film that are looked at, evenly spread; whole if it is short, one for a picture."""
+    """The parts of a film that are looked at, evenly spread; whole if it is short, one for a picture, none if no mark
+    has room in it.
+    """
     known, work = facts(path), Work(WORK)
+    if not holds(known.height, known.width):
+        return []
     count = max(1, min(WINDOWS, math.ceil(known.seconds / SECONDS)))
     length = min(known.seconds / count, SECONDS) or math.inf
     step = max(1, math.ceil(length * known.rate / FRAMES)) if known.rate and math.isfinite(length) else 1
@@ -112,7 +118,7 @@ def windows(path: Path) -> list[Window]:
         for number, shot in enumerate(shots(path, start, known, work)):
             if shot.seconds > start + length or len(times) == 4 * FRAMES:
                 break
-            if number % step == 0:
+            if number % step == 0 and holds(*shot.pixels.shape[:2]):
                 times.append(shot.seconds)
                 residuals.append(residual(shot.pixels))
         alike = [each for each in residuals if each.shape == residuals[0].shape]  # some change their size on the way
