@@ -5,11 +5,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
-from praxino.errors import InputError, MediaError, PraxinoError, ShapeError
+from praxino.errors import MediaError, PraxinoError, ShapeError
 from praxino.provenance.reading import SURE
 from praxino.provenance.verify import Verdict, unreadable, verify
 from praxino.storage import crew
-from praxino.storage.footage import ENDINGS
+from praxino.storage.footage import ENDINGS, found_in
 
 Bar = Callable[[str, int], AbstractContextManager[Callable[..., None]]]
 
@@ -64,17 +64,7 @@ def _files(path: Path) -> list[Path]:
         raise MediaError(f"no such file: {path}", "is the path right?")
     if not path.is_dir():
         return [path]
-    kinds = ENDINGS | STILL
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in kinds
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
-    if not found:
-        raise InputError(f"no films or pictures in {path}", f"names that end in {' '.join(sorted(kinds))}")
-    return found
+    return found_in(path, ENDINGS | STILL, "films or pictures")
 
 
 def _answer(path: Path) -> Verdict:

@@ -21,7 +21,7 @@ from praxino.detection.report import Report, edition, examine, written
 from praxino.errors import InputError, PraxinoError
 from praxino.storage import crew
 from praxino.storage.checkpoint import write_text
-from praxino.storage.footage import ENDINGS
+from praxino.storage.footage import ENDINGS, found_in
 
 Job = tuple[Path, Path | None]
 """A file, and where its page goes."""
@@ -35,16 +35,7 @@ def films(folder: Path) -> list[Path]:
     InputError
         If there is none.
     """
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in ENDINGS
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not found:
-        raise InputError(f"no films in {folder}", f"names that end in {' '.join(sorted(ENDINGS))}")
-    return found
+    return found_in(folder, ENDINGS, "films")
 
 
 def answer(path: Path, target: Path | None = None, threads: int = 1) -> Report:

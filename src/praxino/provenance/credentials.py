@@ -46,6 +46,7 @@ QUIET: Final = {
 USAGES: Final = "1.3.6.1.5.5.7.3.4\n1.3.6.1.5.5.7.3.36\n1.3.6.1.4.1.62558.2.1\n"
 """What certificates of trusted signers may be for: e-mail protection, document signing, C2PA claims."""
 
+Relation = Literal["inputTo", "parentOf"]
 State = Literal["none", "trusted", "valid", "tampered"]
 
 
@@ -89,7 +90,13 @@ class Credentials(Config):
     problems: tuple[str, ...] = ()
 
 
-def sign(fresh: Path, target: Path, statements: dict[str, Any], ingredients: list[Path]) -> None:
+def sign(
+    fresh: Path,
+    target: Path,
+    statements: dict[str, Any],
+    ingredients: list[Path],
+    relation: Relation = "inputTo",
+) -> None:
     """Put signed statements into a file, or beside ``target`` where its format has no room for them.
 
     Parameters
@@ -100,6 +107,8 @@ def sign(fresh: Path, target: Path, statements: dict[str, Any], ingredients: lis
         A C2PA manifest definition, as `generated` and `changed` make them.
     ingredients : list of Path
         Files that went into it.
+    relation : str
+        How they did: "inputTo" what `generated` states, "parentOf" what `changed` does.
 
     Raises
     ------
@@ -115,7 +124,7 @@ def sign(fresh: Path, target: Path, statements: dict[str, Any], ingredients: lis
     try:
         with c2pa.Builder(statements, _context(b"")) as builder:
             for path in ingredients:
-                _add(builder, path, parent=PARENT in json.dumps(statements))
+                _add(builder, path, relation)
             if not embedded:
                 builder.set_no_embed()
             with fresh.open("rb") as source, tempfile.TemporaryFile(dir=fresh.parent) as signed:
@@ -272,12 +281,12 @@ def _agent() -> dict[str, str]:
     return {"name": "Praxino", "version": version("praxino")}
 
 
-def _add(builder: c2pa.Builder, path: Path, parent: bool) -> None:
+def _add(builder: c2pa.Builder, path: Path, relation: Relation) -> None:
     mime = _mime(path)
     kind = mime if mime in c2pa.Builder.get_supported_mime_types() else "application/octet-stream"
     with path.open("rb") as file:
-        about = {"relationship": "parentOf", "instance_id": PARENT} if parent else {"relationship": "inputTo"}
-        builder.add_ingredient({"title": path.name, **about}, kind, file)
+        name = {"instance_id": PARENT} if relation == "parentOf" else {}
+        builder.add_ingredient({"title": path.name, "relationship": relation, **name}, kind, file)
 
 
 def _signer() -> c2pa.Signer:

@@ -53,8 +53,8 @@ class Payload(Config):
 
 def payload(name: str, digest: str, key: Key) -> Payload:
     """That of a film made now by a model of this name with these weights, on the installation of this key."""
-    model = of_model(name, digest)
-    return Payload(version=VERSION, model=model, month=_month(), maker=maker(key, model, _month()))
+    model, month = of_model(name, digest), _month()
+    return Payload(version=VERSION, model=model, month=month, maker=maker(key, model, month))
 
 
 def maker(key: Key, model: int, month: int) -> int:

@@ -69,7 +69,7 @@ def changed(video: Video, source: Path, what: str) -> Video:
     def seal(fresh: Path, target: Path) -> None:
         from praxino.provenance import credentials
 
-        credentials.sign(fresh, target, credentials.changed(what), [source])
+        credentials.sign(fresh, target, credentials.changed(what), [source], "parentOf")
 
     return dataclasses.replace(video, seal=seal)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from praxino.errors import MediaError
+from praxino.errors import InputError, MediaError
 from praxino.storage.video import DAMAGE, check_file, unreadable, upright
 
 LARGEST: Final = 8192 * 4608
@@ -80,6 +80,26 @@ class Work:
         """Take ``pixels`` off; whether nothing is left then."""
         self.left -= pixels
         return self.left < 0
+
+
+def found_in(folder: Path, endings: frozenset[str], what: str) -> list[Path]:
+    """The files in a folder and below with one of these endings, sorted; hidden ones are left alone.
+
+    Raises
+    ------
+    InputError
+        If there is none, called ``what``.
+    """
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in endings
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        raise InputError(f"no {what} in {folder}", f"names that end in {' '.join(sorted(endings))}")
+    return found
 
 
 def stride(fps: float) -> int:
