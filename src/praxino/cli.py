@@ -20,6 +20,7 @@ from praxino.errors import CheckpointError, InputError, MediaError
 if TYPE_CHECKING:
     from praxino.generation.pipeline import Pipeline, Progress
     from praxino.generation.request import Request
+    from praxino.provenance.stamp import Provenance
 
 MOST = 10_000
 """Films in one call."""
@@ -75,7 +76,7 @@ def generate(
     no_watermark: Annotated[bool, typer.Option("--no-watermark", help="Put no mark into the pixels.")] = False,
     no_credentials: Annotated[bool, typer.Option("--no-credentials", help="Do not sign the file.")] = False,
     credential_prompt: Annotated[bool, typer.Option("--credential-prompt", help="Sign the sentence, too.")] = False,
-    noise_mark: Annotated[bool, typer.Option("--noise-mark", help="Mark the noise it is made of, too.")] = False,
+    noise_mark: Annotated[bool | None, typer.Option(help="Mark the noise it is made of, too.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Turn a sentence into a film, marked and signed as generated."""
@@ -92,15 +93,15 @@ def generate(
         "seed": seed, "frames": 1 if picture else frames, "width": width, "height": height, "fps": fps, "shift": shift,
         "image": image and str(image), "last": last and str(last), "loras": tuple(lora) if lora else None,
         "guidance_low": guidance_low, "interval": _interval(interval), "rescale": rescale, "cache": cache,
-        "noise_mark": noise_mark or None,
+        "noise_mark": noise_mark,
     }  # fmt: skip
     settings = _settings(record, asked)
-    _check_output(output, count, settings.get("frames", 2), settings.get("fps", 1))
+    provenance = Provenance(not no_watermark, not no_credentials, credential_prompt)
+    _check_output(output, count, settings.get("frames", 2), settings.get("fps", 1), provenance)
     loaded = _loaded(model, record, like, (device, dtype, compile_))
     first = loaded.request(**settings)
     requests = [first.reseeded(first.seed + number) for number in range(count)]
-    _check_output(output, count, first.frames, first.fps)
-    provenance = Provenance(not no_watermark, not no_credentials, credential_prompt)
+    _check_output(output, count, first.frames, first.fps, provenance)
     for request, path in zip(requests, _numbered(output, count), strict=True):
         _make(loaded.run(request, provenance), request, path, preview, quiet)
 
@@ -113,13 +114,14 @@ def _settings(record: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _check_output(output: Path, count: int, frames: int, fps: float) -> None:
-    """Raise before minutes of work, not after them, if the films cannot be written."""
+def _check_output(output: Path, count: int, frames: int, fps: float, provenance: "Provenance") -> None:
+    """Raise before minutes of work, not after them, if the films cannot be written or signed."""
     from praxino.storage.video import check_ending, check_writable
 
     check_ending(output, frames, fps)
     for path in _numbered(output, count):
         check_writable(path)
+        provenance.check(path)
 
 
 def _make(states: Generator["Progress", None, None], request: "Request", path: Path, preview: int, quiet: bool) -> None:
@@ -249,7 +251,7 @@ def noise(
 
     It is signed as changed, and not marked as generated: no model made it.
     """
-    from praxino.provenance.stamp import changed
+    from praxino.provenance.stamp import Provenance
     from praxino.storage import video
 
     video.check_ending(output, 1)
@@ -260,14 +262,12 @@ def noise(
         raise InputError(f"steps={steps!r}: must be numbers with commas between", "0,100,500,1000") from None
     from praxino.generation.forward import contact_sheet, noise_strip
 
+    provenance = Provenance(credentials=not no_credentials)
+    provenance.check(output)
     strip = noise_strip(video.read(picture), chosen, schedule, seed)
     if output.suffix.lower() == ".png":
         strip = contact_sheet(strip)
-    if no_credentials:
-        terminal.say("note: no credentials, as asked: the file will not be signed", quiet=False)
-    else:
-        strip = changed(strip, picture, f"noise of steps {steps} put in")
-    strip.save(output)
+    provenance.changed(strip, picture, f"noise of steps {steps} put in").save(output)
     terminal.say(f"wrote {output}: {strip.frames.shape[2]}x{strip.frames.shape[1]}, steps {steps}", quiet=False)
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import av
 import torch
+from cryptography import x509
 
 import praxino
 from praxino.errors import PraxinoError
 from praxino.generation.pipeline import load
+from praxino.provenance import keys, signer
 from praxino.storage import bundle
 
 
@@ -30,6 +32,7 @@ def findings() -> list[tuple[str, str]]:
         ("disk", lambda: f"{shutil.disk_usage(Path.cwd()).free / 2**30:.1f} GiB free here"),
         ("codecs", _codecs),
         ("models", _models),
+        ("provenance", _provenance),
         ("film", _film),
     ]
     return [(name, _try(check)) for name, check in checks]
@@ -83,6 +86,16 @@ def _models() -> str:
     except PraxinoError as error:
         lines.append(f"{bundle.READER.name} FAILED: {error}")
     return ", ".join(lines)
+
+
+def _provenance() -> str:
+    chosen = keys.settings()
+    leaf = x509.load_pem_x509_certificates(signer.identity().chain)[0]
+    names = leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    who = str(names[0].value) if names else leaf.subject.rfc4514_string()
+    marks = "this installation alone finds" if chosen.private else "everybody finds"
+    key = f"the key of {keys.VARIABLE}" if keys.VARIABLE in os.environ else f"keys in {keys.folder()}"
+    return f"signs as {who} until {leaf.not_valid_after_utc:%Y-%m-%d}, with marks that {marks}; {key}"
 
 
 def _film() -> str:

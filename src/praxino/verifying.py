@@ -1,44 +1,70 @@
 """What ``praxino verify`` does: one file with its answer in words, or many with a table."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from praxino.errors import MediaError, PraxinoError, ShapeError
 from praxino.provenance.reading import SURE
-from praxino.provenance.verify import Verdict, unreadable, verify
+from praxino.provenance.statements import shown
+from praxino.provenance.verify import CODES, SOUND, Verdict, unreadable, verify
 from praxino.storage import crew
 from praxino.storage.footage import ENDINGS, found_in
+from praxino.storage.video import check_file
+
+if TYPE_CHECKING:
+    from praxino.generation.pipeline import Pipeline
 
 Bar = Callable[[str, int], AbstractContextManager[Callable[..., None]]]
 
 STILL: Final = frozenset((".png", ".jpg", ".jpeg", ".avif", ".heic", ".tif", ".tiff"))
 """Endings of pictures, as they are looked for in folders beside films."""
+KILLED: Final = "it kills the decoder, or wants too much memory"
 GRAVEST: Final = ("tampered", "unreadable", "marked", "nothing", "signed")
 """Of several files, the outcome that comes first here gives the exit code."""
 
 
 def one(path: Path, model: str | None = None) -> tuple[dict[str, Any], str, int]:
     """What was found in a file as a tree of plain values, in words, and its exit code; ``model`` reads its noise."""
-    found = verify(path)
+    pipeline = _loaded(model) if model is not None else None
+    found = _apart(path)
     plain, sentences = _plain(found), found.sentences
-    if model is not None:
-        plain["noise"], sentence = _noise(path, model)
+    if pipeline:
+        plain["noise"], sentence = _noise(path, pipeline)
         sentences = [*sentences, sentence]
-    return plain, "\n".join(sentences), found.code
+        if found.outcome == "nothing" and plain["noise"]["found"]:
+            plain |= {"outcome": "marked", "code": CODES["marked"]}
+    return plain, "\n".join(sentences), plain["code"]
 
 
-def _noise(path: Path, model: str) -> tuple[dict[str, Any], str]:
-    from praxino.generation.inversion import noise_mark
+def _apart(path: Path) -> Verdict:
+    """In a process of its own: a file that kills it, or fills the memory, does so there."""
+    check_file(path)
+    ((_, done),) = crew.run(verify, [(path,)], 1, crew.bounded)
+    try:
+        return done.result()
+    except BrokenProcessPool:
+        raise MediaError(f"cannot read {path}: {KILLED}", "is it a film or a picture, and complete?") from None
+
+
+def _loaded(model: str) -> "Pipeline":
     from praxino.generation.pipeline import load
+
+    return load(model)
+
+
+def _noise(path: Path, pipeline: "Pipeline") -> tuple[dict[str, Any], str]:
+    from praxino.generation.inversion import noise_mark
     from praxino.storage.video import read
 
-    pipeline = load(model)
     try:
         chance, agreement = noise_mark(pipeline, read(path))
     except ShapeError as error:
         return {"found": False, "problem": str(error)}, f"noise: not this model's as it is: {error}"
+    except PraxinoError as error:
+        return {"found": False, "problem": str(error)}, f"noise: not looked for: {error}"
     plain = {"found": chance <= SURE, "probability": chance, "agreement": agreement}
     if chance > SURE:
         return plain, "noise: no mark of this installation found"
@@ -50,8 +76,9 @@ def many(paths: Sequence[Path], processes: int, bar: Bar) -> tuple[list[dict[str
     files = list(dict.fromkeys(file for path in paths for file in _files(path)))
     workers = min(processes, len(files)) or crew.workers(len(files))
     found: list[Verdict] = []
+    jobs = [(file,) for file in files]
     with bar("verifying", len(files)) as advance:
-        for _, verdict in crew.spread(_answer, [(file,) for file in files], workers, _killed):
+        for _, verdict in crew.spread(_answer, jobs, workers, _killed, crew.bounded, here=False):
             found.append(verdict)
             advance(len(found), description=f"{verdict.outcome}: {Path(verdict.path).name}")
     found.sort(key=lambda verdict: verdict.path)
@@ -76,7 +103,7 @@ def _answer(path: Path) -> Verdict:
 
 
 def _killed(path: Path) -> Verdict:
-    return unreadable(path, "reading it kills the decoder")
+    return unreadable(path, KILLED)
 
 
 def _plain(found: Verdict) -> dict[str, Any]:
@@ -84,14 +111,15 @@ def _plain(found: Verdict) -> dict[str, Any]:
 
 
 def _table(found: Sequence[Verdict]) -> str:
-    rows = [("outcome", "signed by", "mark", "made", "file")]
+    rows = [("outcome", "signed by", "known", "mark", "made", "file")]
     for each in found:
         told, mark = each.credentials, each.mark
         by = "this installation" if told.own else told.by or "-"
+        known = {True: "trusted", False: "no"}[told.state == "trusted"] if told.state in SOUND else "-"
         said = mark.message or ("found" if mark.found else "-")
-        rows.append((each.outcome, by, said, told.made[:10] or mark.month or "-", each.path))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[4]]) for row in rows]
-    lines += [f"{each.path}: {each.problem}" for each in found if each.problem]
+        rows.append((each.outcome, by[:40], known, said, told.made[:10] or mark.month or "-", shown(each.path)))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[5]]) for row in rows]
+    lines += [f"{shown(each.path)}: {shown(each.problem)}" for each in found if each.problem]
     counts = {name: sum(each.outcome == name for each in found) for name in GRAVEST}
     return "\n".join([*lines, ", ".join(f"{count} {name}" for name, count in counts.items() if count)])

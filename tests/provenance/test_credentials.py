@@ -1,17 +1,22 @@
 """Keys, signers and signed statements: made when needed, kept from others, and broken by one byte."""
 
 import datetime
+import http.server
 import os
 import stat
+import threading
 
 import c2pa
 import numpy as np
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from PIL import Image
 
 from praxino.errors import InputError
-from praxino.provenance import credentials, keys, payload, signer
+from praxino.provenance import credentials, keys, payload, signer, statements
 from praxino.provenance.stamp import Provenance
+from praxino.provenance.verify import verify
 from praxino.storage.video import Video
 
 RECORD = {"prompt": "a red ball", "model": "tiny", "digest": "abc"}
@@ -81,6 +86,8 @@ def test_mistakes_in_settings_are_named(config, tmp_path, text, said):
     (config / "provenance.toml").write_text(text)
     with pytest.raises(InputError, match=said):
         film().save(tmp_path / "a.mp4")
+    with pytest.raises(InputError, match=said):
+        Provenance().check()
 
 
 def test_a_missing_file_of_the_settings_is_named(config, tmp_path):
@@ -97,6 +104,8 @@ def test_a_chain_that_cannot_sign_is_one_line(config, tmp_path):
     (config / "provenance.toml").write_text('chain = "bad.pem"\nkey = "bad.pem"')
     with pytest.raises(InputError, match="cannot sign"):
         film().save(tmp_path / "a.mp4")
+    with pytest.raises(InputError, match="cannot sign"):
+        Provenance().check()
 
 
 @pytest.mark.parametrize("ending", ["mp4", "gif", "png", "webm"])
@@ -121,7 +130,7 @@ def test_every_format_is_signed_and_breaks_by_one_byte(config, tmp_path, ending)
 def test_other_pictures_are_signed_too(config, tmp_path, ending):
     target = tmp_path / f"a.{ending}"
     Image.fromarray(film(1).frames[0]).save(target)
-    credentials.sign(target, target, credentials.generated(RECORD, prompt=True), [])
+    credentials.sign(target, target, statements.generated(RECORD, prompt=True), [])
     assert credentials.read(target).prompt == "a red ball"
 
 
@@ -171,10 +180,28 @@ def test_an_own_chain_signs(config, tmp_path, monkeypatch):
     (other / "private.pem").write_bytes(identity.key)
     (other / "provenance.toml").write_text('chain = "chain.pem"\nkey = "private.pem"')
     monkeypatch.setenv(keys.FOLDER, str(other))
+    Provenance().check()
     film().save(tmp_path / "a.mp4")
+    said = credentials.read(tmp_path / "a.mp4")
+    assert (said.state, said.own) == ("trusted", True)
     monkeypatch.setenv(keys.FOLDER, str(config))
     assert credentials.read(tmp_path / "a.mp4").own
     assert identity.key not in repr(identity).encode()
+
+
+def test_whom_our_authority_vouches_for_besides_is_not_us(config, tmp_path, monkeypatch):
+    """A studio's authority vouches for many: only the certificate that is configured is our own."""
+    film().save(tmp_path / "a.mp4")
+    chain = signer.identity().chain
+    leaf, authority = x509.load_pem_x509_certificates(chain)
+    other = tmp_path / "other"
+    monkeypatch.setenv(keys.FOLDER, str(other))
+    theirs = x509.load_pem_x509_certificates(signer.identity().chain)[0]
+    (other / "chain.pem").write_bytes(theirs.public_bytes(Encoding.PEM) + authority.public_bytes(Encoding.PEM))
+    (other / "provenance.toml").write_text('chain = "chain.pem"\nkey = "none"')
+    assert leaf.serial_number != theirs.serial_number
+    said = credentials.read(tmp_path / "a.mp4")
+    assert (said.state, said.own) == ("valid", False)
 
 
 def test_an_old_signer_is_replaced_and_still_known(config, tmp_path, monkeypatch, caplog):
@@ -190,7 +217,7 @@ def test_an_old_signer_is_replaced_and_still_known(config, tmp_path, monkeypatch
     assert "a new one is made" in caplog.text
     monkeypatch.undo()
     monkeypatch.setenv(keys.FOLDER, str(config))
-    assert signer.authorities().count(b"BEGIN CERTIFICATE") == 2
+    assert signer.made().authorities.count(b"BEGIN CERTIFICATE") == 2
     assert chain != b""
     assert credentials.read(tmp_path / "a.mp4").own
 
@@ -202,6 +229,29 @@ def test_a_sidecar_of_another_file_is_left_alone(config, tmp_path):
     assert credentials.read(tmp_path / "a.webm").beside
 
 
+def test_a_file_of_others_beside_is_not_written_over(config, tmp_path):
+    (tmp_path / "a.c2pa").write_bytes(b"about a.avi, perhaps")
+    with pytest.raises(InputError, match=r"not about a\.webm"):
+        Provenance().check(tmp_path / "a.webm")
+    with pytest.raises(InputError, match=r"not about a\.webm"):
+        film().save(tmp_path / "a.webm")
+    film(credentials=False).save(tmp_path / "a.webm")
+    assert (tmp_path / "a.c2pa").read_bytes() == b"about a.avi, perhaps"
+    film().save(tmp_path / "b.webm")
+    film().save(tmp_path / "b.webm")  # its own is
+    assert credentials.read(tmp_path / "b.webm").own
+
+
+def test_what_went_in_is_stated_as_it_was_then(config, tmp_path, caplog):
+    Image.fromarray(film().frames[0]).save(tmp_path / "first.png")
+    stamp, record = Provenance(), RECORD | {"image": str(tmp_path / "first.png"), "last": str(tmp_path / "gone.png")}
+    made = stamp.sign(Video(film().frames, 8.0, record))
+    (tmp_path / "first.png").unlink()
+    made.save(tmp_path / "a.mp4")
+    assert credentials.read(tmp_path / "a.mp4").ingredients == ("first.png",)
+    assert "gone.png" in caplog.text
+
+
 def test_a_film_written_anew_without_statements_takes_the_old_ones_away(config, tmp_path):
     film().save(tmp_path / "a.webm")
     assert (tmp_path / "a.c2pa").exists()
@@ -209,17 +259,45 @@ def test_a_film_written_anew_without_statements_takes_the_old_ones_away(config, 
     assert credentials.read(tmp_path / "a.webm").state == "none"
 
 
-def test_nothing_is_fetched(config, tmp_path, monkeypatch):
-    import socket
+@pytest.fixture(name="asked")
+def _asked():
+    """What a server on this machine was asked for, and its address."""
+    paths = []
 
-    def refused(*_, **__):
-        raise AssertionError("the network was used")
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            paths.append(self.path)
+            self.send_error(404)
 
-    monkeypatch.setattr(socket.socket, "connect", refused)
-    film().save(tmp_path / "a.mp4")
-    assert credentials.read(tmp_path / "a.mp4").own
-    assert credentials.QUIET["verify"]["remote_manifest_fetch"] is False
-    assert c2pa.sdk_version()
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield paths, f"http://127.0.0.1:{server.server_port}/a.c2pa"
+        server.shutdown()
+
+
+def test_nothing_is_fetched(config, tmp_path, asked):
+    """A file may name an address for its statements: asking there would tell who looks at it."""
+    paths, address = asked
+    Image.fromarray(film().frames[0]).save(tmp_path / "plain.png")
+    statement = statements.generated(RECORD, prompt=False)
+    with (
+        c2pa.Builder(statement, credentials._context()) as builder,
+        (tmp_path / "plain.png").open("rb") as source,
+        (tmp_path / "a.png").open("w+b") as signed,
+    ):
+        builder.set_no_embed()
+        builder.set_remote_url(address)
+        builder.sign(credentials._signer(), "image/png", source, signed)
+    said = verify(tmp_path / "a.png")
+    assert (said.credentials.state, said.credentials.elsewhere, paths) == ("none", address, [])
+    assert address in said.sentences[0]
+    asking = c2pa.Context(c2pa.Settings.from_dict({"verify": {"remote_manifest_fetch": True}}))
+    with (tmp_path / "a.png").open("rb") as file, pytest.raises(c2pa.C2paError):
+        c2pa.Reader("image/png", file, None, asking)
+    assert paths == ["/a.c2pa"]  # so the server would have seen it
 
 
 def test_a_message_tells_model_month_and_maker(monkeypatch):

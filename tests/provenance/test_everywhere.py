@@ -8,7 +8,9 @@ from typer.testing import CliRunner
 
 import praxino
 from praxino import cli
+from praxino.errors import InputError
 from praxino.generation.pipeline import Pipeline
+from praxino.provenance import keys
 from praxino.provenance.verify import verify
 from praxino.storage.video import read
 
@@ -63,7 +65,7 @@ def test_no_method_is_forgotten():
 
 @pytest.mark.parametrize("ending", ["mp4", "webm", "gif"])
 def test_python_in_every_format(model, tmp_path, ending):
-    model.generate(PROMPT).save(tmp_path / f"a.{ending}")
+    model.generate(PROMPT, steps=6).save(tmp_path / f"a.{ending}")
     whole(tmp_path / f"a.{ending}")
 
 
@@ -85,13 +87,13 @@ def test_a_stream_its_previews_and_what_is_kept_of_it(model, tmp_path):
 
 
 def test_a_complete_request(model, tmp_path):
-    *_, last = model.run(model.request(PROMPT))
+    *_, last = model.run(model.request(PROMPT, steps=6))
     last.film().save(tmp_path / "a.mp4")
     whole(tmp_path / "a.mp4")
 
 
 def test_the_command_line(run, tmp_path):
-    run("generate", PROMPT, "--count", "2", "-o", "a.mp4")
+    run("generate", PROMPT, "--steps", "6", "--count", "2", "-o", "a.mp4")
     for path in ("a-001.mp4", "a-002.mp4"):
         whole(tmp_path / path)
     run("generate", "--like", "a-001.mp4", "-o", "again.mp4")
@@ -101,10 +103,13 @@ def test_the_command_line(run, tmp_path):
     said = whole(tmp_path / "noise.png", marked=False)
     assert said.credentials.ingredients == ("again.mp4",)
     assert said.credentials.source == ""
+    run("noise", "again.mp4", "-o", "noise.png", "--no-credentials")
+    assert verify(tmp_path / "noise.png").outcome == "nothing"
+    assert read("noise.png").record["credentials"] is False
 
 
 def test_refusing_is_explicit_said_and_recorded(run, tmp_path):
-    said = run("generate", PROMPT, "--no-watermark", "--no-credentials", "-o", "a.mp4", "-q").stderr
+    said = run("generate", PROMPT, "--steps", "6", "--no-watermark", "--no-credentials", "-o", "a.mp4", "-q").stderr
     assert "no watermark, as asked" in said
     assert "no credentials, as asked" in said
     assert verify(tmp_path / "a.mp4").outcome == "nothing"
@@ -115,10 +120,26 @@ def test_refusing_is_explicit_said_and_recorded(run, tmp_path):
     whole(tmp_path / "b.mp4")
 
 
+def test_what_is_taken_from_a_record_can_be_refused(run):
+    run("generate", PROMPT, "--steps", "2", "--noise-mark", "-o", "a.mp4")
+    run("generate", "--like", "a.mp4", "-o", "b.mp4")
+    assert np.array_equal(read("a.mp4").frames, read("b.mp4").frames)
+    run("generate", "--like", "a.mp4", "--no-noise-mark", "-o", "c.mp4")
+    assert [read(name).record["noise_mark"] for name in ("a.mp4", "b.mp4", "c.mp4")] == [True, True, False]
+
+
+def test_what_cannot_be_signed_is_said_before_the_work(model, tmp_path, monkeypatch):
+    monkeypatch.setenv(keys.FOLDER, str(tmp_path))
+    (tmp_path / "provenance.toml").write_text('chain = "nowhere.pem"\nkey = "nowhere.pem"')
+    monkeypatch.setattr(Pipeline, "text", None)
+    with pytest.raises(InputError, match=r"nowhere\.pem"):
+        model.generate(PROMPT)
+
+
 def test_only_the_mark_or_only_the_signature(model, tmp_path):
-    model.generate(PROMPT, praxino.Provenance(credentials=False)).save(tmp_path / "marked.mp4")
+    model.generate(PROMPT, praxino.Provenance(credentials=False), steps=6).save(tmp_path / "marked.mp4")
     assert verify(tmp_path / "marked.mp4").outcome == "marked"
-    model.generate(PROMPT, praxino.Provenance(watermark=False)).save(tmp_path / "signed.mp4")
+    model.generate(PROMPT, praxino.Provenance(watermark=False), steps=6).save(tmp_path / "signed.mp4")
     said = verify(tmp_path / "signed.mp4")
     assert (said.outcome, said.mark.found, said.agree) == ("signed", False, None)
 
@@ -126,7 +147,7 @@ def test_only_the_mark_or_only_the_signature(model, tmp_path):
 def test_the_same_seed_is_the_same_pixels_with_a_mark_and_without(model):
     plain = praxino.Provenance(watermark=False)
     for how in (praxino.Provenance(), plain):
-        first, second = (model.generate(PROMPT, how, seed=4).frames for _ in range(2))
+        first, second = (model.generate(PROMPT, how, seed=4, steps=4).frames for _ in range(2))
         assert np.array_equal(first, second)
-    marked, unmarked = (model.generate(PROMPT, how, seed=4).frames for how in (praxino.Provenance(), plain))
+    marked, unmarked = (model.generate(PROMPT, how, seed=4, steps=4).frames for how in (praxino.Provenance(), plain))
     assert 0 < np.abs(marked.astype(int) - unmarked).max() < 24

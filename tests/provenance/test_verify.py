@@ -13,9 +13,11 @@ from footage import textured, write
 from praxino import cli
 from praxino.data.clips import resized
 from praxino.errors import MediaError
-from praxino.provenance import keys
+from praxino.provenance import credentials, keys, statements
+from praxino.provenance.credentials import Credentials
 from praxino.provenance.stamp import Provenance
-from praxino.provenance.verify import verify
+from praxino.provenance.verify import _agree, verify
+from praxino.provenance.windows import Mark
 from praxino.storage.video import Video, read
 
 RECORD = {"prompt": "a red ball", "model": "tiny", "digest": "abc"}
@@ -90,16 +92,44 @@ def test_json_says_it_all(run, folder):
 
 def test_the_mark_of_another_film_is_a_contradiction(folder, tmp_path):
     """A film that carries one mark, signed as if it carried another."""
-    from praxino.provenance import credentials
-
     shutil.copy(folder / "marked.mp4", tmp_path / "a.mp4")
-    record = RECORD | {"watermark": "0123456789ab"}
-    credentials.sign(tmp_path / "a.mp4", tmp_path / "a.mp4", credentials.generated(record, False), [])
-    said = verify(tmp_path / "a.mp4")
+    said = signed(tmp_path / "a.mp4", "0123456789ab")
     assert said.outcome == "tampered"
     assert said.agree is False
     assert said.credentials.state == "trusted"
     assert "another mark" in said.sentences[-1]
+
+
+def signed(path, mark="", source=statements.GENERATED):
+    stated = statements.generated(RECORD | ({"watermark": mark} if mark else {}), False)
+    stated["assertions"][0]["data"]["actions"][0]["digitalSourceType"] = source
+    credentials.sign(path, path, stated, [])
+    return verify(path)
+
+
+def test_a_camera_that_signs_a_marked_film_is_a_contradiction(folder, tmp_path):
+    shutil.copy(folder / "marked.mp4", tmp_path / "a.mp4")
+    said = signed(tmp_path / "a.mp4", source=statements.SOURCES + "digitalCapture")
+    assert (said.outcome, said.agree, said.credentials.state) == ("tampered", False, "trusted")
+    assert "digitalCapture, the mark that the film was generated" in said.sentences[-1]
+
+
+def test_statements_and_pixels_that_cannot_be_compared_are_remarked_on(folder, tmp_path):
+    shutil.copy(folder / "marked.mp4", tmp_path / "a.mp4")
+    said = signed(tmp_path / "a.mp4")
+    assert (said.outcome, said.agree) == ("signed", None)
+    assert "does not name the mark" in said.sentences[-1]
+    shutil.copy(folder / "nothing.mp4", tmp_path / "b.mp4")
+    said = signed(tmp_path / "b.mp4", "0123456789ab")
+    assert (said.outcome, said.agree) == ("signed", None)
+    assert "0123456789ab, that the pixels do not show" in said.sentences[-1]
+
+
+def test_a_message_that_may_be_read_wrongly_contradicts_nothing():
+    told = Credentials(state="valid", mark="0123456789ab")
+    faint, clear = (Mark(found=True, message="ba9876543210", agreement=share) for share in (0.75, 0.9))
+    assert [_agree(told, mark) for mark in (faint, clear)] == [None, False]
+    assert _agree(told, Mark(found=True, message="0123456789ab", agreement=0.75)) is True
 
 
 def test_others_read_the_mark_and_do_not_own_it(folder, tmp_path, monkeypatch):
@@ -161,6 +191,24 @@ def test_the_noise_is_read_by_a_model(run, tmp_path, monkeypatch):
     Video(np.zeros((3, 64, 64, 3), np.uint8), 8.0).save("b.mp4")
     _, out, _ = run("verify", "b.mp4", "--model", "diorama", "--json")
     assert "frames=3" in json.loads(out)["noise"]["problem"]
+    assert run("verify", "b.mp4", "--model", "nowhere")[0] == 2
+
+
+def test_a_mark_in_the_noise_alone_is_a_mark(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain = Provenance(watermark=False, credentials=False)
+    praxino.load(device="cpu").generate("a city at night", plain, noise_mark=True).save("a.mp4")
+    assert run("verify", "a.mp4")[0] == CODES["nothing"]
+    code, out, _ = run("verify", "a.mp4", "--model", "diorama", "--json")
+    assert (code, json.loads(out)["outcome"]) == (CODES["marked"], "marked")
+
+
+def test_names_cannot_fake_a_line(run, folder, tmp_path):
+    for name in ("a.mp4", "b\n0 tampered.mp4"):
+        shutil.copy(folder / "nothing.mp4", tmp_path / name)
+    _, out, _ = run("verify", tmp_path)
+    assert len(out.splitlines()) == 4
+    assert "b?0 tampered.mp4" in out
 
 
 def test_python_has_it_too(folder):

@@ -214,7 +214,8 @@ class Pipeline:
         return plan(self.adapted(request.loras), request, self.device, self.dtype, speed)
 
     def run(self, request: Request, provenance: Provenance = STANDARD) -> Generator[Progress, None, None]:
-        """Carry out a complete `Request`; raises `InputError` before anything is loaded if it will not fit."""
+        """Carry out a complete `Request`; what will not fit, or cannot be marked and signed, is said first."""
+        provenance.check()
         small = self.stages.keep and request.height * request.width <= SMALL
         found = None if small else self.plan(request, speed=False).check()
         tile, visiting = (found.tile, found.visiting) if found else (None, frozenset[str]())

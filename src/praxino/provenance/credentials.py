@@ -4,11 +4,10 @@ A film changed by one byte afterwards no longer fits its signature. A film writt
 in its pixels, which they name as their soft binding, remains.
 """
 
-import hashlib
+import io
 import json
 import tempfile
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
@@ -17,36 +16,25 @@ import c2pa
 from praxino.config import Config
 from praxino.errors import InputError
 from praxino.provenance import signer
+from praxino.provenance.statements import FORMAT, PARENT, Ingredient, Relation, listed, of, shown, stated
 from praxino.storage.video import whole
 
-ALGORITHM: Final = "org.praxino.mark.1"
-"""The soft binding: the mark in the pixels."""
-LABEL: Final = "org.praxino.generation"
-"""The assertion that is our own: the model, and the sentence's hash."""
-FORMAT: Final = "org.praxino.file"
-"""The assertion that says of what format the file is."""
-PARENT: Final = "xmp:iid:parent"
-"""How the file that was changed is called within the statements."""
 SIGNER: Final = ("signingCredential.", "timeStamp.")
 """How status codes begin that are about who signed and when, not about what."""
-SOURCES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-"""How the IPTC calls ways in which media come about."""
-GENERATED: Final = SOURCES + "trainedAlgorithmicMedia"
 BESIDE: Final = ".c2pa"
 """Ending of the file beside one that cannot hold the statements itself."""
 LARGEST: Final = 64 * 2**20
 """Bytes of such a file that are taken on."""
-LONGEST: Final = 2000
-"""Characters of what is stated that are told: those of a sentence."""
 QUIET: Final = {
     "builder": {"thumbnail": {"enabled": False}},
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True},
 }
 """Nothing is fetched, and no pictures are put in."""
+REMOTE: Final = "Remote: "
+"""How its error begins for a file whose statements are not in it, but at an address."""
 USAGES: Final = "1.3.6.1.5.5.7.3.4\n1.3.6.1.5.5.7.3.36\n1.3.6.1.4.1.62558.2.1\n"
 """What certificates of trusted signers may be for: e-mail protection, document signing, C2PA claims."""
 
-Relation = Literal["inputTo", "parentOf"]
 State = Literal["none", "trusted", "valid", "tampered"]
 
 
@@ -71,6 +59,8 @@ class Credentials(Config):
         What went into it.
     beside : bool
         Whether the statements are in a file beside.
+    elsewhere : str
+        The address that a file names for its statements; nobody is asked there.
     problems : tuple of str
         What does not hold, in the words of C2PA's status codes.
     """
@@ -87,6 +77,7 @@ class Credentials(Config):
     made: str = ""
     ingredients: tuple[str, ...] = ()
     beside: bool = False
+    elsewhere: str = ""
     problems: tuple[str, ...] = ()
 
 
@@ -94,10 +85,12 @@ def sign(
     fresh: Path,
     target: Path,
     statements: dict[str, Any],
-    ingredients: list[Path],
+    ingredients: Sequence[Ingredient],
     relation: Relation = "inputTo",
-) -> None:
+) -> Callable[[], None] | None:
     """Put signed statements into a file, or beside ``target`` where its format has no room for them.
+
+    What is returned then writes those, to be called when the file has its name; the old ones are gone until then.
 
     Parameters
     ----------
@@ -105,72 +98,82 @@ def sign(
         The file as it is now, later to be called ``target``.
     statements : dict
         A C2PA manifest definition, as `generated` and `changed` make them.
-    ingredients : list of Path
-        Files that went into it.
+    ingredients : sequence of Ingredient
+        What went into it.
     relation : str
         How they did: "inputTo" what `generated` states, "parentOf" what `changed` does.
 
     Raises
     ------
     InputError
-        If the chosen chain or key cannot sign.
+        If the chosen chain or key cannot sign, or the file beside is about another one.
     MediaError
         If the file cannot be written.
     """
-    mime = _mime(fresh)
+    with fresh.open("rb") as file:
+        mime = _mime(file.read(START))
     embedded = mime in c2pa.Builder.get_supported_mime_types()
+    if not embedded:
+        check_beside(target)
+        forget(target)
     told = {"label": FORMAT, "data": {"format": mime}}  # so that a file of the same name in another is not meant
     statements = {**statements, "title": target.name, "assertions": [*statements["assertions"], told]}
     try:
-        with c2pa.Builder(statements, _context(b"")) as builder:
-            for path in ingredients:
-                _add(builder, path, relation)
+        with c2pa.Builder(statements, _context()) as builder:
+            for each in ingredients:
+                _add(builder, each, relation)
             if not embedded:
                 builder.set_no_embed()
             with fresh.open("rb") as source, tempfile.TemporaryFile(dir=fresh.parent) as signed:
                 manifest = builder.sign(_signer(), mime, source, signed)
                 if embedded:
                     _copied(signed, fresh)
-        if not embedded:
-            with whole(target.with_suffix(BESIDE)) as beside:
-                beside.write_bytes(manifest)
     except c2pa.C2paError as error:
-        raise InputError(
-            f"cannot sign {target}: {error}", "see [chain] in provenance.toml, or --no-credentials"
-        ) from None
+        raise _cannot_sign(error) from None
+    return None if embedded else lambda: _put(manifest, target.with_suffix(BESIDE))
+
+
+def check() -> None:
+    """Raise `InputError` unless the chain and key that are chosen here can sign: before the work, not after it."""
+    try:
+        _signer().close()
+    except c2pa.C2paError as error:
+        raise _cannot_sign(error) from None
+
+
+def _cannot_sign(error: Exception) -> InputError:
+    return InputError(f"cannot sign: {_line(error)}", "see chain, key and algorithm in provenance.toml")
+
+
+def check_beside(target: Path) -> None:
+    """Raise `InputError` if ``target`` needs a file beside it, and there is one about another file."""
+    beside = target.with_suffix(BESIDE)
+    if _needs_beside(target) and beside.exists() and not _about(beside):
+        raise InputError(f"{beside} is there, and not about {target.name}", "choose another name with -o")
 
 
 def forget(target: Path) -> None:
     """Take away the file beside one that is written anew: its statements would no longer hold."""
-    if target.suffix.lower() == ".webm":
-        target.with_suffix(BESIDE).unlink(missing_ok=True)
+    beside = target.with_suffix(BESIDE)
+    if _needs_beside(target) and _about(beside):
+        beside.unlink()
 
 
-def generated(record: dict[str, Any], prompt: bool) -> dict[str, Any]:
-    """The statements of a film with this record (`Pipeline.record`); ``prompt``: its sentence, too."""
-    sentence = str(record.get("prompt", ""))
-    own = {
-        "model": record.get("model", ""),
-        "model_hash": record.get("digest", ""),
-        "prompt_sha256": hashlib.sha256(sentence.encode()).hexdigest(),
-        **({"prompt": sentence} if prompt else {}),
-        "watermark": record.get("watermark") or "left out, as asked",
-    }
-    assertions = [_action("c2pa.created", digitalSourceType=GENERATED), {"label": LABEL, "data": own}]
-    if record.get("watermark"):
-        blocks = [{"scope": {}, "value": record["watermark"]}]
-        assertions.append({"label": "c2pa.soft-binding", "data": {"alg": ALGORITHM, "blocks": blocks}})
-    return {"claim_generator_info": [_agent()], "assertions": assertions}
+def _needs_beside(target: Path) -> bool:
+    return target.suffix.lower() == ".webm"
 
 
-def changed(what: str) -> dict[str, Any]:
-    """The statements of a film or picture that was not generated, but changed: of its only ingredient."""
-    opened, edited = (
-        _action("c2pa.opened", parameters={"ingredientIds": [PARENT]}),
-        _action("c2pa.edited", description=what),
-    )
-    both = {"actions": opened["data"]["actions"] + edited["data"]["actions"]}
-    return {"claim_generator_info": [_agent()], "assertions": [{"label": opened["label"], "data": both}]}
+def _about(beside: Path) -> bool:
+    """Whether a file of statements is about one that we wrote beside it."""
+    if not beside.is_file() or beside.stat().st_size > LARGEST:
+        return False
+    with beside.open("rb") as file:
+        return _told("application/c2pa", file, None).get("format") == MAGIC[WEBM]
+
+
+def _put(manifest: bytes, beside: Path) -> None:
+    with whole(beside) as fresh:
+        fresh.write_bytes(manifest)
 
 
 def read(path: Path) -> Credentials:
@@ -181,34 +184,39 @@ def read(path: Path) -> Credentials:
     MediaError
         If it cannot be opened.
     """
-    mime = _mime(path)
     with path.open("rb") as file:
+        mime = _mime(file.read(START))
         found = _read(mime, file, None, False)
     beside = path.with_suffix(BESIDE)
     if found.state == "none" and beside != path and beside.is_file() and beside.stat().st_size <= LARGEST:
         with path.open("rb") as file:
-            found = _read(mime, file, beside.read_bytes(), True)
+            near = _read(mime, file, beside.read_bytes(), True)
+        return near if near.state != "none" else found
     return found
 
 
 def _read(mime: str, file: BinaryIO, manifest: bytes | None, beside: bool) -> Credentials:
-    """With our own authorities, then with those trusted here, so that it is known which ones vouch."""
+    """With those trusted who vouch for us, then those trusted here, so that it is known whose the signature is."""
     told: dict[str, Any] = {}
-    anchors = {"own": signer.authorities(), "trusted": signer.trusted()}
-    for whose, authorities in anchors.items():
-        if whose == "own" or authorities:
-            file.seek(0)
-            told = _told(mime, file, manifest, authorities)
-            if told.get("state") != "valid":
-                break
+    own = False
+    for whose in (signer.made(), signer.chosen(), signer.trusted()):
+        if told and not whose.authorities:
+            continue
+        file.seek(0)
+        now = _told(mime, file, manifest, whose.authorities)
+        own = whose.own and whose.serial in ("", now.get("serial"))
+        if not told or own or not whose.own:
+            told = now
+        if told.get("state") != "valid":
+            break
     if not told or (beside and told.get("format", "") not in (mime, "")):
         return Credentials()
-    told.pop("format", None)
-    return Credentials(**told, own=told["state"] == "trusted" and whose == "own", beside=beside)
+    told = {name: value for name, value in told.items() if name in Credentials.model_fields}
+    return Credentials(**told, own=told["state"] == "trusted" and own, beside=beside)
 
 
-def _told(mime: str, file: BinaryIO, manifest: bytes | None, authorities: bytes) -> dict[str, Any]:
-    """Fields of `Credentials`, and ``format``; nothing if there are no statements."""
+def _told(mime: str, file: BinaryIO, manifest: bytes | None, authorities: bytes = b"") -> dict[str, Any]:
+    """Fields of `Credentials`, ``format`` and ``serial``; nothing if there are no statements."""
     context = _context(authorities)
     try:
         with c2pa.Reader(mime, file, manifest, context) as reader:
@@ -216,77 +224,26 @@ def _told(mime: str, file: BinaryIO, manifest: bytes | None, authorities: bytes)
     except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
         return {}
     except (c2pa.C2paError, ValueError) as error:
+        if str(error).startswith(REMOTE):
+            return {"state": "none", "elsewhere": shown(str(error).rpartition(" ")[2])}
         return {"state": "tampered", "problems": (_line(error),)}
-    problems = tuple(str(_of(status, "code")) for status in _list(_of(told, "validation_status")))
+    problems = tuple(str(of(status, "code")) for status in listed(of(told, "validation_status")))
     states: dict[str | None, State] = {"Trusted": "trusted", "Valid": "valid"}
-    active = _of(_of(told, "manifests"), str(_of(told, "active_manifest")))
+    active = of(of(told, "manifests"), str(of(told, "active_manifest")))
     whole = all(problem.startswith(SIGNER) for problem in problems)  # expired, say: the file is still what was signed
     other: State = "valid" if problems and whole else "tampered"
-    return {"state": states.get(state, other), "problems": problems, **_stated(active)}
-
-
-def _stated(manifest: Any) -> dict[str, Any]:
-    """Fields of `Credentials` from a manifest as C2PA's reader tells it; whatever is odd in it is left out."""
-    data = {str(_of(each, "label")).split("__")[0]: _of(each, "data") for each in _list(_of(manifest, "assertions"))}
-    first = _first(_of(data.get("c2pa.actions.v2") or data.get("c2pa.actions"), "actions"))
-    own, binding, signed = data.get(LABEL), data.get("c2pa.soft-binding"), _of(manifest, "signature_info")
-    block = _first(_of(binding, "blocks")) if _of(binding, "alg") == ALGORITHM else None
-    agents = [_of(first, "softwareAgent"), *_list(_of(manifest, "claim_generator_info"))]
-    agent = next((each for each in agents if _of(each, "name")), None)
-    texts = {
-        "by": _of(signed, "common_name") or _of(signed, "issuer"),
-        "agent": " ".join(str(_of(agent, name) or "") for name in ("name", "version")).strip(),
-        "source": str(_of(first, "digitalSourceType") or "").rpartition("/")[2],
-        "model": _of(own, "model"),
-        "prompt_hash": _of(own, "prompt_sha256"),
-        "prompt": _of(own, "prompt"),
-        "mark": _of(block, "value"),
-        "made": _of(first, "when"),
-        "format": _of(data.get(FORMAT), "format"),
-    }
-    ingredients = tuple(_shown(_of(each, "title")) or "unnamed" for each in _list(_of(manifest, "ingredients")))
-    return {name: _shown(text) for name, text in texts.items()} | {"ingredients": ingredients}
-
-
-def _of(data: Any, name: str) -> Any:
-    return data.get(name) if isinstance(data, dict) else None
-
-
-def _shown(text: Any) -> str:
-    """What a file says, without what would move a terminal's cursor or fake another line."""
-    return "".join(c if c.isprintable() else "?" for c in str(text or ""))[:LONGEST]
-
-
-def _list(data: Any) -> list[Any]:
-    return data if isinstance(data, list) else []
-
-
-def _first(data: Any) -> Any:
-    return next(iter(_list(data)), None)
+    return {"state": states.get(state, other), "problems": problems, **stated(active)}
 
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _action(name: str, **more: Any) -> dict[str, Any]:
-    when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        "label": "c2pa.actions.v2",
-        "data": {"actions": [{"action": name, "when": when, "softwareAgent": _agent(), **more}]},
-    }
-
-
-def _agent() -> dict[str, str]:
-    return {"name": "Praxino", "version": version("praxino")}
-
-
-def _add(builder: c2pa.Builder, path: Path, relation: Relation) -> None:
-    mime = _mime(path)
+def _add(builder: c2pa.Builder, given: Ingredient, relation: Relation) -> None:
+    mime = _mime(given.content)
     kind = mime if mime in c2pa.Builder.get_supported_mime_types() else "application/octet-stream"
-    with path.open("rb") as file:
-        name = {"instance_id": PARENT} if relation == "parentOf" else {}
-        builder.add_ingredient({"title": path.name, "relationship": relation, **name}, kind, file)
+    name = {"instance_id": PARENT} if relation == "parentOf" else {}
+    builder.add_ingredient({"title": given.name, "relationship": relation, **name}, kind, io.BytesIO(given.content))
 
 
 def _signer() -> c2pa.Signer:
@@ -296,7 +253,7 @@ def _signer() -> c2pa.Signer:
     return c2pa.Signer.from_info(info)
 
 
-def _context(authorities: bytes) -> c2pa.Context:
+def _context(authorities: bytes = b"") -> c2pa.Context:
     try:
         trust = {"trust": {"user_anchors": authorities.decode(), "trust_config": USAGES}} if authorities else {}
         return c2pa.Context(c2pa.Settings.from_dict({**QUIET, **trust}))
@@ -311,10 +268,8 @@ def _copied(signed: BinaryIO, fresh: Path) -> None:
             file.write(chunk)
 
 
-def _mime(path: Path) -> str:
+def _mime(start: bytes) -> str:
     """By what a file begins with, never by its name."""
-    with path.open("rb") as file:
-        start = file.read(16)
     if start[4:8] == b"ftyp":
         brand = start[8:12]
         pictures = {b"avif": "image/avif", b"heic": "image/heic", b"mif1": "image/heif", b"qt  ": "video/quicktime"}
@@ -327,12 +282,15 @@ def _mime(path: Path) -> str:
     return "application/octet-stream"
 
 
+WEBM: Final = b"\x1aE\xdf\xa3"
 MAGIC: Final = {
     b"\x89PNG": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
     b"GIF8": "image/gif",
-    b"\x1aE\xdf\xa3": "video/webm",
+    WEBM: "video/webm",
     b"II*\0": "image/tiff",
     b"MM\0*": "image/tiff",
 }
 """First bytes of formats."""
+START: Final = 16
+"""How many are looked at."""

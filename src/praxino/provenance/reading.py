@@ -56,7 +56,7 @@ class Found:
     Attributes
     ----------
     probability : float
-        At most so often does a film without the mark look like this, all places tried taken together.
+        How often a film without the mark looks like this, all places tried taken together.
     strength : float
         How far along the phases it lies, in standard deviations of what chance does; some 12 in a film as it was made.
     message : int or None
@@ -111,7 +111,7 @@ def pooled(residuals: Sequence[Field]) -> Field:
 def find(spectrum: "Spectrum", key: bytes) -> Found:
     """Look for the mark of a key in a pooled residual's spectrum: where it was put, then centred, then everywhere."""
     own, best = carriers(key), Found(1.0, 0.0)
-    if min(spectrum.shape) < SMALLEST:
+    if not holds(*spectrum.shape):
         return best
     for search in (_as_made, _turned, _centred, _anywhere):
         hit = search(spectrum, own)

@@ -52,15 +52,38 @@ def identity() -> Identity:
     return Identity(own[0], own[1], "es256", chosen.time_stamp)
 
 
-def authorities() -> bytes:
-    """PEM of the authorities of all chains made here; empty if none was."""
+@dataclass(frozen=True)
+class Vouching:
+    """Who is believed: ``authorities`` (PEM, perhaps none), and whether that makes a signer ourselves, if it has the
+    ``serial`` number, unless that is empty.
+    """
+
+    authorities: bytes
+    own: bool
+    serial: str = ""
+
+
+def made() -> Vouching:
+    """The authorities of all chains made here: they vouched for nobody else."""
     path = keys.folder() / "authority.pem"
-    return path.read_bytes() if path.is_file() else b""
+    return Vouching(path.read_bytes() if path.is_file() else b"", own=True)
 
 
-def trusted() -> bytes:
-    """PEM of the authorities that ``provenance.toml`` trusts."""
-    return b"\n".join(named(path) for path in keys.settings().trust)
+def chosen() -> Vouching:
+    """Those who vouch for the signer that ``provenance.toml`` names; they vouch for others, too."""
+    path = keys.settings().chain
+    if not path:
+        return Vouching(b"", own=True)
+    try:
+        leaf, *issuers = x509.load_pem_x509_certificates(named(path))
+    except ValueError as error:
+        raise InputError(f"provenance.toml: chain: {error}", "it is a PEM file of certificates") from None
+    return Vouching(b"".join(map(_pem, issuers)), own=True, serial=str(leaf.serial_number))
+
+
+def trusted() -> Vouching:
+    """The authorities that ``provenance.toml`` trusts."""
+    return Vouching(b"\n".join(named(path) for path in keys.settings().trust), own=False)
 
 
 def named(path: str) -> bytes:

@@ -1,11 +1,15 @@
 """What is done to every film before it leaves: marked in its pixels, signed in its file, unless asked otherwise."""
 
 import dataclasses
+import functools
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from praxino.provenance import keys, payload
+from praxino.provenance import keys, payload, statements
+from praxino.provenance.statements import Ingredient, Relation
 from praxino.storage.video import Video
 
 logger = logging.getLogger("praxino.provenance")
@@ -35,6 +39,18 @@ class Provenance:
         if not self.credentials:
             logger.warning("note: no credentials, as asked: the file will not be signed")
 
+    def check(self, target: Path | None = None) -> None:
+        """Raise `InputError` for what would stop `mark` or `sign`, perhaps to write ``target``: before the work."""
+        if self.watermark:
+            keys.settings()
+            keys.installation()
+        if self.credentials:
+            from praxino.provenance import credentials
+
+            credentials.check()
+            if target:
+                credentials.check_beside(target)
+
     def mark(self, video: Video) -> Video:
         """The film with the mark of its model and this installation; its record says which, or False."""
         if not self.watermark:
@@ -48,30 +64,38 @@ class Provenance:
 
     def sign(self, video: Video) -> Video:
         """The film, to be signed whenever it is written; its record says whether."""
-        video = dataclasses.replace(video, record=video.record | {"credentials": self.credentials})
-        given = [Path(str(video.record[name])) for name in ("image", "last") if video.record.get(name)]
+        given = [str(video.record[name]) for name in ("image", "last") if video.record.get(name)]
+        stated = functools.partial(statements.generated, prompt=self.credential_prompt)
+        return self._sealed(video, stated, [Path(each) for each in given], "inputTo")
 
-        def seal(fresh: Path, target: Path) -> None:
-            from praxino.provenance import credentials
+    def changed(self, video: Video, source: Path, what: str) -> Video:
+        """A film or picture that no model made, to be signed as changed from ``source``; it gets no mark."""
+        return self._sealed(video, lambda _: statements.changed(what), [source], "parentOf")
 
-            if not self.credentials:
-                credentials.forget(target)
-                return
-            statements = credentials.generated(video.record, self.credential_prompt)
-            credentials.sign(fresh, target, statements, [path for path in given if path.is_file()])
-
-        return dataclasses.replace(video, seal=seal)
-
-
-def changed(video: Video, source: Path, what: str) -> Video:
-    """A film or picture that no model made, to be signed as changed from ``source``; it gets no mark."""
-
-    def seal(fresh: Path, target: Path) -> None:
+    def _sealed(
+        self, video: Video, stated: Callable[[dict[str, Any]], dict[str, Any]], went_in: list[Path], relation: Relation
+    ) -> Video:
         from praxino.provenance import credentials
 
-        credentials.sign(fresh, target, credentials.changed(what), [source], "parentOf")
+        record = video.record | {"credentials": self.credentials}
+        given = [each for path in went_in if (each := _ingredient(path))] if self.credentials else []
 
-    return dataclasses.replace(video, seal=seal)
+        def seal(fresh: Path, target: Path) -> Callable[[], None] | None:
+            if self.credentials:
+                return credentials.sign(fresh, target, stated(record), given, relation)
+            credentials.forget(target)
+            return None
+
+        return dataclasses.replace(video, record=record, seal=seal)
+
+
+def _ingredient(path: Path) -> Ingredient | None:
+    """What a file holds now: there may be another one when the film is written."""
+    try:
+        return Ingredient(path.name, path.read_bytes())
+    except OSError as error:
+        logger.warning("note: %s: %s: that it went in will not be stated", path, error.strerror)
+        return None
 
 
 STANDARD = Provenance()

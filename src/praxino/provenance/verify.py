@@ -10,10 +10,17 @@ from praxino.provenance.credentials import Credentials
 from praxino.provenance.windows import Mark
 from praxino.storage.video import check_file
 
+SOUND: Final = ("valid", "trusted")
+"""States of statements that hold."""
+
 Outcome = Literal["signed", "nothing", "unreadable", "tampered", "marked"]
 
 CODES: Final[dict[Outcome, int]] = {"signed": 0, "nothing": 1, "unreadable": 2, "tampered": 3, "marked": 4}
 """Exit codes; those of one file."""
+CLEAR: Final = 0.8
+"""Share of the received bits that agree with a message, from which on one that was not signed is a contradiction."""
+CAMERA: Final = ("digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print", "screenCapture")
+"""Sources (IPTC) of which the mark of a generated film says the opposite."""
 
 
 class Verdict(Config):
@@ -23,9 +30,10 @@ class Verdict(Config):
     ----------
     outcome : str
         "signed": as it was when somebody signed it; "marked": a mark, and no statements that hold it; "nothing";
-        "tampered": changed after it was signed, or with a mark other than the one that was signed; "unreadable".
+        "tampered": changed after it was signed, or with a mark that contradicts what was signed; "unreadable".
     agree : bool or None
-        Whether the mark in the pixels is the one that the statements name; None where one of them is not there.
+        Whether the mark in the pixels is the one that the statements name, and they do not tell of a camera; None
+        where there is nothing to compare.
     problem : str
         Why it, or its pixels, could not be read.
     """
@@ -44,12 +52,14 @@ class Verdict(Config):
     @property
     def sentences(self) -> list[str]:
         """The same in words, what matters most first."""
-        return [self._signature(), self._watermark(), *([self._agreement()] if self.agree is not None else [])]
+        return [line for line in (self._signature(), self._watermark(), self._agreement()) if line]
 
     def _signature(self) -> str:
         told = self.credentials
         if self.outcome == "unreadable":
             return f"unreadable: {self.problem}"
+        if told.elsewhere:
+            return f"signature: none in the file, which names {told.elsewhere} for it: nobody is asked there"
         if told.state == "none":
             return "signature: none; if there was one, it was lost when the file was written anew"
         if told.state == "tampered":
@@ -62,7 +72,8 @@ class Verdict(Config):
         model = f", model {told.model}" if told.model else ""
         date = f", {told.made} by the maker's clock" if told.made else ""
         beside = " (statements in the file beside it)" if told.beside else ""
-        return f"signature: valid, by {whom}{known}; {made}{agent}{model}{date}{beside}"
+        into = f", from {', '.join(told.ingredients)}" if told.ingredients else ""
+        return f"signature: valid, by {whom}{known}; {made}{agent}{model}{into}{date}{beside}"
 
     def _watermark(self) -> str:
         mark = self.mark
@@ -76,9 +87,20 @@ class Verdict(Config):
         return f"watermark: found ({chance}); message {mark.message}: {said}{_moved(mark)}"
 
     def _agreement(self) -> str:
+        told, mark = self.credentials, self.mark
         if self.agree:
             return "the signature names the mark that is in the pixels"
-        return "TAMPERED: the signature names another mark than the one in the pixels"
+        if self.agree is False and told.source in CAMERA:
+            return f"TAMPERED: the signature says {told.source}, the mark that the film was generated"
+        if self.agree is False:
+            return "TAMPERED: the signature names another mark than the one in the pixels"
+        if told.state not in SOUND or self.problem:
+            return ""
+        if told.mark and not mark.found:
+            return f"the signature names a mark, {told.mark}, that the pixels do not show"
+        if told.mark and mark.message and told.mark != mark.message:
+            return f"the signature names the mark {told.mark}; the one in the pixels is too faint to compare"
+        return "" if told.mark or not mark.found else "the signature does not name the mark that is in the pixels"
 
 
 def _moved(mark: Mark) -> str:
@@ -114,16 +136,26 @@ def verify(path: str | Path) -> Verdict:
         if told.state == "none":
             raise
         mark, problem = Mark(), str(error)
-    agree = told.mark == mark.message if told.mark and mark.message else None
+    agree = _agree(told, mark)
     return Verdict(
         path=str(path), outcome=_outcome(told, mark, agree), credentials=told, mark=mark, agree=agree, problem=problem
     )
 
 
+def _agree(told: Credentials, mark: Mark) -> bool | None:
+    if told.state in SOUND and told.source in CAMERA and mark.found:
+        return False
+    if not told.mark or not mark.message:
+        return None
+    if told.mark == mark.message:
+        return True
+    return False if mark.agreement >= CLEAR else None  # fainter ones are now and then read wrongly
+
+
 def _outcome(told: Credentials, mark: Mark, agree: bool | None) -> Outcome:
     if told.state == "tampered" or agree is False:
         return "tampered"
-    if told.state in ("valid", "trusted"):
+    if told.state in SOUND:
         return "signed"
     return "marked" if mark.found else "nothing"
 

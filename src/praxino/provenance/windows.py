@@ -33,7 +33,7 @@ class Mark(Config):
     Attributes
     ----------
     probability : float
-        At most so often would an unmarked file be taken for a marked one as clearly as this.
+        How often an unmarked file would be taken for a marked one as clearly as this (`reading.chance`).
     key : str
         "public": anybody can read it, and could copy it; "private": of this installation alone.
     message : str
@@ -90,10 +90,10 @@ def mark_of(path: Path) -> Mark:
     parts = windows(path)
     if not parts:
         return Mark()
-    whole, ways = _together(parts), keys.mark_keys()
+    whole, ways = together(parts), keys.mark_keys()
     best, whose = Found(1.0, 0.0), ""
     for name, key in ways.items():
-        found = _in_any(parts, whole, key).among(SHARES[name])
+        found = in_any(parts, whole, key).among(SHARES[name])
         if found.probability < best.probability:
             best, whose = found, name
         if best.sure and best.message is not None:
@@ -129,7 +129,8 @@ def windows(path: Path) -> list[Window]:
     return found
 
 
-def _together(parts: list[Window]) -> Window:
+def together(parts: list[Window]) -> Window:
+    """The mean of all that have the first one's shape."""
     if len(parts) == 1:
         return parts[0]
     alike = [part for part in parts if part.mean.shape == parts[0].mean.shape]
@@ -138,7 +139,8 @@ def _together(parts: list[Window]) -> Window:
     return Window(parts[0].start, parts[-1].end, np.asarray(mean, np.float32), count)
 
 
-def _in_any(parts: list[Window], whole: Window, key: bytes) -> Found:
+def in_any(parts: list[Window], whole: Window, key: bytes) -> Found:
+    """The likeliest mark of a key, in all windows together (``whole``) or in one alone; every try counted."""
     best = find(whole.spectrum, key).among(1 if len(parts) == 1 else SHARES["together"])
     if best.sure or len(parts) == 1:
         return best

@@ -17,6 +17,10 @@ EACH: Final = 2**30
 """Bytes that a process may take: those of 4K films do."""
 
 
+MOST: Final = 8 * 2**30
+"""Bytes of addresses that a process of files from anybody may take: with the stacks of its threads, on many cores."""
+
+
 def workers(files: int) -> int:
     """Processes for so many files: one a core that may be used, as far as memory reaches."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -30,14 +34,26 @@ def alone() -> None:
     cv2.setNumThreads(1)
 
 
+def bounded() -> None:
+    """`alone`, and with no more memory than any file may need, where that can be said (not on Windows)."""
+    alone()
+    try:
+        import resource
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST if hard < 0 else min(MOST, hard), hard))
+
+
 def spread(
     work: Callable[..., Result],
     jobs: Sequence[Job],
     processes: int,
     killed: Callable[..., Result],
     ready: Callable[[], None] = alone,
+    here: bool = True,
 ) -> Iterator[tuple[Job, Result]]:
-    """``work(*job)`` for each job, as they are done, in any order; one process is this one.
+    """``work(*job)`` for each job, as they are done, in any order.
 
     What ran when a process was killed runs once more by itself, the rest goes on together.
 
@@ -47,8 +63,10 @@ def spread(
         What stands for the result of a job that kills its process even by itself.
     ready : callable
         Called first in each process.
+    here : bool
+        Whether a single process is this one.
     """
-    if processes == 1:
+    if processes == 1 and here:
         yield from ((job, work(*job)) for job in jobs)
         return
     left = list(jobs)

@@ -30,8 +30,9 @@ LONGEST: Final = 4 * 2**30
 """Bytes of frames that `read` takes on: a minute of 1280x720 at 25 frames a second."""
 
 
-Seal = Callable[[Path, Path], None]
-"""What is done to a file that is written, before it gets its name: (the file, its name to be)."""
+Seal = Callable[[Path, Path], Callable[[], None] | None]
+"""What is done to a file that is written, before it gets its name: (the file, its name to be); it may return what is
+left to do when it has it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +61,9 @@ class Video:
             raise InputError(f"{width}x{height}: films need even sizes", "cut a row or column, or write a .gif")
         with whole(target) as fresh:
             WRITERS[target.suffix.lower()](fresh, self)
-            if self.seal:
-                self.seal(fresh, target)
+            finish = self.seal(fresh, target) if self.seal else None
+        if finish:
+            finish()
         return target
 
 
@@ -223,12 +225,14 @@ DAMAGE: Final = (
 
 
 def check_file(path: Path) -> None:
-    """Raise `MediaError` unless ``path`` is there, no folder, and not empty."""
+    """Raise `MediaError` unless ``path`` is there, a regular file, and not empty."""
     if not path.exists():
         raise MediaError(f"no such file: {path}", "is the path right?")
     if path.is_dir():
         raise MediaError(f"{path} is a folder", "name one file in it")
-    if path.is_file() and not path.stat().st_size:
+    if not path.is_file():
+        raise MediaError(f"{path} is no regular file", "what comes through a pipe or a device: save it first")
+    if not path.stat().st_size:
         raise MediaError(f"{path} is empty", "was it copied whole?")
 
 

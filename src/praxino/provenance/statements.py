@@ -1,0 +1,117 @@
+"""What is stated of a file, as C2PA lays it out: written for our own, read of anybody's, as plain values.
+
+Statements of others are not trusted: whatever is odd in them is left out.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, Final, Literal
+
+ALGORITHM: Final = "org.praxino.mark.1"
+"""The soft binding: the mark in the pixels."""
+LABEL: Final = "org.praxino.generation"
+"""The assertion that is our own: the model, and the sentence's hash."""
+FORMAT: Final = "org.praxino.file"
+"""The assertion that says of what format the file is."""
+PARENT: Final = "xmp:iid:parent"
+"""How the file that was changed is called within the statements."""
+SOURCES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+"""How the IPTC calls ways in which media come about."""
+GENERATED: Final = SOURCES + "trainedAlgorithmicMedia"
+LONGEST: Final = 2000
+"""Characters of what is stated that are told: those of a sentence."""
+
+Relation = Literal["inputTo", "parentOf"]
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A file that went into another one, as it was then."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+def generated(record: dict[str, Any], prompt: bool) -> dict[str, Any]:
+    """The statements of a film with this record (`Pipeline.record`); ``prompt``: its sentence, too."""
+    sentence = str(record.get("prompt", ""))
+    own = {
+        "model": record.get("model", ""),
+        "model_hash": record.get("digest", ""),
+        "prompt_sha256": hashlib.sha256(sentence.encode()).hexdigest(),
+        **({"prompt": sentence} if prompt else {}),
+        "watermark": record.get("watermark") or "left out, as asked",
+    }
+    assertions = [_action("c2pa.created", digitalSourceType=GENERATED), {"label": LABEL, "data": own}]
+    if record.get("watermark"):
+        blocks = [{"scope": {}, "value": record["watermark"]}]
+        assertions.append({"label": "c2pa.soft-binding", "data": {"alg": ALGORITHM, "blocks": blocks}})
+    return {"claim_generator_info": [_agent()], "assertions": assertions}
+
+
+def changed(what: str) -> dict[str, Any]:
+    """The statements of a film or picture that was not generated, but changed: of its only ingredient."""
+    opened, edited = (
+        _action("c2pa.opened", parameters={"ingredientIds": [PARENT]}),
+        _action("c2pa.edited", description=what),
+    )
+    both = {"actions": opened["data"]["actions"] + edited["data"]["actions"]}
+    return {"claim_generator_info": [_agent()], "assertions": [{"label": opened["label"], "data": both}]}
+
+
+def stated(manifest: Any) -> dict[str, Any]:
+    """Fields of `Credentials`, the ``format`` that is stated and the signer's ``serial``, from a manifest as C2PA's
+    reader tells it.
+    """
+    data = {str(of(each, "label")).split("__")[0]: of(each, "data") for each in listed(of(manifest, "assertions"))}
+    actions = listed(of(data.get("c2pa.actions.v2") or data.get("c2pa.actions"), "actions"))
+    action = next((each for each in actions if of(each, "digitalSourceType")), first(actions))
+    own, binding, signed = data.get(LABEL), data.get("c2pa.soft-binding"), of(manifest, "signature_info")
+    block = first(of(binding, "blocks")) if of(binding, "alg") == ALGORITHM else None
+    agents = [of(action, "softwareAgent"), *listed(of(manifest, "claim_generator_info"))]
+    agent = next((each for each in agents if of(each, "name")), None)
+    texts = {
+        "by": of(signed, "common_name") or of(signed, "issuer"),
+        "agent": " ".join(str(of(agent, name) or "") for name in ("name", "version")).strip(),
+        "source": str(of(action, "digitalSourceType") or "").rpartition("/")[2],
+        "model": of(own, "model"),
+        "prompt_hash": of(own, "prompt_sha256"),
+        "prompt": of(own, "prompt"),
+        "mark": of(block, "value"),
+        "made": of(action, "when"),
+        "serial": of(signed, "cert_serial_number"),
+        "format": of(data.get(FORMAT), "format"),
+    }
+    ingredients = tuple(shown(of(each, "title")) or "unnamed" for each in listed(of(manifest, "ingredients")))
+    return {name: shown(text) for name, text in texts.items()} | {"ingredients": ingredients}
+
+
+def of(data: Any, name: str) -> Any:
+    return data.get(name) if isinstance(data, dict) else None
+
+
+def shown(text: Any) -> str:
+    """What a file says, without what would move a terminal's cursor or fake another line."""
+    return "".join(c if c.isprintable() else "?" for c in str(text or ""))[:LONGEST]
+
+
+def listed(data: Any) -> list[Any]:
+    return data if isinstance(data, list) else []
+
+
+def first(data: Any) -> Any:
+    return next(iter(listed(data)), None)
+
+
+def _action(name: str, **more: Any) -> dict[str, Any]:
+    when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "label": "c2pa.actions.v2",
+        "data": {"actions": [{"action": name, "when": when, "softwareAgent": _agent(), **more}]},
+    }
+
+
+def _agent() -> dict[str, str]:
+    return {"name": "Praxino", "version": version("praxino")}
