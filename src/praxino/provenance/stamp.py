@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from praxino.provenance import keys, payload, statements
+from praxino.provenance import keys, made, payload, statements
 from praxino.provenance.statements import Ingredient, Relation
 from praxino.storage.video import Video
 
@@ -59,6 +59,7 @@ class Provenance:
 
         own = keys.mark_keys()["private" if keys.settings().private else "public"]
         said = payload.payload(str(video.record["model"]), str(video.record["digest"]), keys.installation())
+        made.remember(said.message)
         frames = mark(video.frames, said.message, own)
         return dataclasses.replace(video, frames=frames, record=video.record | {"watermark": f"{said.message:012x}"})
 

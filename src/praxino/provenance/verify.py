@@ -83,8 +83,9 @@ class Verdict(Config):
         if not mark.message:
             return f"watermark: found ({chance}); its message is lost"
         whose = ", by this installation" if mark.own else ""
+        how = "its message is worn, and resembles" if mark.recognised else "message"
         said = f"made in {mark.month} by a model {mark.model}{whose}" if mark.month else "of another version"
-        return f"watermark: found ({chance}); message {mark.message}: {said}{_moved(mark)}"
+        return f"watermark: found ({chance}); {how} {mark.message}: {said}{_moved(mark)}"
 
     def _agreement(self) -> str:
         told, mark = self.credentials, self.mark
@@ -106,7 +107,7 @@ class Verdict(Config):
 def _moved(mark: Mark) -> str:
     changes = [
         *(["mirrored"] if mark.flipped else []),
-        *([f"turned by {mark.turn:.0f} degrees"] if abs(mark.turn) > 0.5 else []),
+        *([f"turned by {mark.turn:.0f} degrees"] if abs(mark.turn) > 1.5 else []),
         *([f"cut or framed ({mark.scale:.2f} times its scale)"] if abs(mark.scale - 1) > 0.02 else []),
         *([f"only in {mark.seconds}"] if mark.seconds else []),
     ]

@@ -10,8 +10,8 @@ import numpy as np
 
 from praxino.config import Config
 from praxino.errors import MediaError
-from praxino.provenance import keys, payload
-from praxino.provenance.reading import Found, Spectrum, find, holds, pooled, residual, still_there
+from praxino.provenance import keys, made, payload
+from praxino.provenance.reading import Found, Spectrum, find, holds, pooled, recognised, residual, still_there
 from praxino.provenance.watermark import Field
 from praxino.storage.footage import Work, facts, shots
 
@@ -40,6 +40,8 @@ class Mark(Config):
         48 bits in hexadecimal; empty if they are lost.
     agreement : float
         Share of the received bits that agree with the message.
+    recognised : bool
+        Whether it was too worn to be read, and only compared with the messages of this installation.
     version, model, month : str
         What the message says: layout, model (a hash), year and month of making.
     own : bool or None
@@ -55,6 +57,7 @@ class Mark(Config):
     key: str = ""
     message: str = ""
     agreement: float = 0.0
+    recognised: bool = False
     version: str = ""
     model: str = ""
     month: str = ""
@@ -98,7 +101,13 @@ def mark_of(path: Path) -> Mark:
             best, whose = found, name
         if best.sure and best.message is not None:
             break
-    return _told(best, whose, parts, ways[whose]) if best.sure else Mark(probability=best.probability)
+    if not best.sure:
+        return Mark(probability=best.probability)
+    own = made.remembered()
+    if best.message is None and own:
+        like = recognised(whole.spectrum, ways[whose], best, own)
+        return _told(like, whose, parts, ways[whose], recognised=like.message is not None)
+    return _told(best, whose, parts, ways[whose])
 
 
 def windows(path: Path) -> list[Window]:
@@ -152,7 +161,7 @@ def in_any(parts: list[Window], whole: Window, key: bytes) -> Found:
     return best
 
 
-def _told(found: Found, whose: str, parts: list[Window], key: bytes) -> Mark:
+def _told(found: Found, whose: str, parts: list[Window], key: bytes, recognised: bool = False) -> Mark:
     there = [part for part in parts if still_there(part.spectrum, key, found)]
     spans = "" if len(there) in (0, len(parts)) else ", ".join(f"{p.start:.1f} to {p.end:.1f} s" for p in there)
     said = None if found.message is None else payload.read(found.message)
@@ -165,6 +174,7 @@ def _told(found: Found, whose: str, parts: list[Window], key: bytes) -> Mark:
         key=whose,
         message="" if found.message is None else f"{found.message:012x}",
         agreement=found.agreement,
+        recognised=recognised,
         version=str(said.version) if said else "",
         model=f"{said.model:04x}" if said else "",
         month=said.date if said else "",

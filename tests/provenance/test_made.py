@@ -1,0 +1,71 @@
+"""An installation recognises its own messages where they are too worn to be read."""
+
+import numpy as np
+import pytest
+
+from footage import textured, write
+from praxino.data.clips import resized
+from praxino.provenance import keys, made
+from praxino.provenance.reading import Spectrum, find, pooled, recognised, residual
+from praxino.provenance.stamp import Provenance
+from praxino.provenance.verify import verify
+from praxino.provenance.watermark import mark
+from praxino.storage.codec import h264
+from praxino.storage.video import Video
+
+RECORD = {"prompt": "a red ball", "model": "tiny", "digest": "abc"}
+MESSAGE = 0xA1B2C3D4E5F6
+
+
+@pytest.fixture(name="config")
+def _config(tmp_path, monkeypatch):
+    monkeypatch.setenv(keys.FOLDER, str(tmp_path / "config"))
+    return tmp_path / "config"
+
+
+def test_each_message_is_kept_once(config):
+    assert made.remembered() == ()
+    for message in (1, 2**48 - 1, 1):
+        made.remember(message)
+    assert made.remembered() == (1, 2**48 - 1)
+    assert (config / made.FILE).read_text() == "000000000001\nffffffffffff\n"
+
+
+def test_what_is_no_message_is_left_out(config):
+    config.mkdir()
+    (config / made.FILE).write_bytes(b"\xff\xfe\n-00000000001\n00000000000A\n000000000003\n" + b"0" * 10**6)
+    assert made.remembered() == (3,)
+
+
+def test_without_a_place_to_keep_them_none_are(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(keys.FOLDER, str(tmp_path / "file"))
+    made.remember(1)
+    assert made.remembered() == ()
+
+
+def test_a_worn_message_is_recognised_and_no_other_is():
+    film = resized(textured(8, 120, 160, seed=3), 480, 640)
+    worn = h264(resized(mark(film, MESSAGE, b"key"), 240, 320), 24, crf="25").decoded()
+    spectrum = Spectrum(pooled([residual(frame) for frame in worn]))
+    found = find(spectrum, b"key")
+    assert found.sure
+    assert found.message is None
+    others = np.random.default_rng(0).integers(0, 2**48, 50).tolist()
+    assert recognised(spectrum, b"key", found, others).message is None
+    seen = recognised(spectrum, b"key", found, [*others, MESSAGE])
+    assert seen.message == MESSAGE
+    assert 0.6 < seen.agreement < 0.8
+
+
+def test_it_is_said_so(config, tmp_path, monkeypatch):
+    film = Video(resized(textured(8, 120, 160, seed=3), 480, 640), 8.0, dict(RECORD))
+    marked = Provenance(credentials=False).mark(film)
+    write(tmp_path / "a.mp4", h264(resized(marked.frames, 240, 320), 24, crf="24").decoded())
+    said = verify(tmp_path / "a.mp4")
+    assert (said.mark.message, said.mark.recognised, said.mark.own) == (marked.record["watermark"], True, True)
+    assert "worn, and resembles" in said.sentences[1]
+    monkeypatch.setenv(keys.FOLDER, str(tmp_path / "other"))
+    said = verify(tmp_path / "a.mp4")
+    assert (said.mark.found, said.mark.message, said.mark.own) == (True, "", None)
+    assert "its message is lost" in said.sentences[1]
