@@ -252,6 +252,21 @@ def test_what_went_in_is_stated_as_it_was_then(config, tmp_path, caplog):
     assert "gone.png" in caplog.text
 
 
+def test_a_damaged_picture_that_went_in_stops_no_film(config, tmp_path):
+    """Its statements may be damaged anywhere: it is stated all the same."""
+    film(1).save(tmp_path / "first.png")
+    data, rng = (tmp_path / "first.png").read_bytes(), np.random.default_rng(1)
+    record = RECORD | {"image": str(tmp_path / "first.png")}
+    for number in range(60):
+        worse = bytearray(data if number else data[: len(data) // 2])
+        for place in rng.integers(0, len(worse), 4):
+            worse[place] = int(rng.integers(256))
+        (tmp_path / "first.png").write_bytes(worse)
+        Provenance().sign(Video(film(1).frames, 8.0, record)).save(tmp_path / "a.mp4")
+        said = credentials.read(tmp_path / "a.mp4")
+        assert (said.state, said.ingredients) == ("trusted", ("first.png",))
+
+
 def test_a_film_written_anew_without_statements_takes_the_old_ones_away(config, tmp_path):
     film().save(tmp_path / "a.webm")
     assert (tmp_path / "a.c2pa").exists()

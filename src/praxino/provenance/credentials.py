@@ -30,6 +30,8 @@ QUIET: Final = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True},
 }
 """Nothing is fetched, and no pictures are put in."""
+BYTES: Final = "application/octet-stream"
+"""Any file."""
 REMOTE: Final = "Remote: "
 """How its error begins for a file whose statements are not in it, but at an address."""
 USAGES: Final = "1.3.6.1.5.5.7.3.4\n1.3.6.1.5.5.7.3.36\n1.3.6.1.4.1.62558.2.1\n"
@@ -119,18 +121,35 @@ def sign(
     told = {"label": FORMAT, "data": {"format": mime}}  # so that a file of the same name in another is not meant
     statements = {**statements, "title": target.name, "assertions": [*statements["assertions"], told]}
     try:
-        with c2pa.Builder(statements, _context()) as builder:
-            for each in ingredients:
-                _add(builder, each, relation)
-            if not embedded:
-                builder.set_no_embed()
-            with fresh.open("rb") as source, tempfile.TemporaryFile(dir=fresh.parent) as signed:
-                manifest = builder.sign(_signer(), mime, source, signed)
-                if embedded:
-                    _copied(signed, fresh)
-    except c2pa.C2paError as error:
-        raise _cannot_sign(error) from None
+        given = [(each, relation, _mime(each.content)) for each in ingredients]
+        manifest = _manifest(fresh, mime, statements, given)
+    except (
+        c2pa.C2paError
+    ):  # for an ingredient that is damaged, perhaps, or its own statements: it is so many bytes then
+        try:
+            manifest = _manifest(fresh, mime, statements, [(each, relation, BYTES) for each in ingredients])
+        except c2pa.C2paError as error:
+            raise _cannot_sign(error) from None
     return None if embedded else lambda: _put(manifest, target.with_suffix(BESIDE))
+
+
+def _manifest(
+    fresh: Path, mime: str, statements: dict[str, Any], given: Sequence[tuple[Ingredient, Relation, str]]
+) -> bytes:
+    """The signed statements, which are in the file then, if its format has room; ingredients come with their types."""
+    known = c2pa.Builder.get_supported_mime_types()
+    with c2pa.Builder(statements, _context()) as builder:
+        for each, relation, kind in given:
+            name = {"instance_id": PARENT} if relation == "parentOf" else {}
+            told = {"title": each.name, "relationship": relation, **name}
+            builder.add_ingredient(told, kind if kind in known else BYTES, io.BytesIO(each.content))
+        if mime not in known:
+            builder.set_no_embed()
+        with fresh.open("rb") as source, tempfile.TemporaryFile(dir=fresh.parent) as signed:
+            manifest = builder.sign(_signer(), mime, source, signed)
+            if mime in known:
+                _copied(signed, fresh)
+    return bytes(manifest)
 
 
 def check() -> None:
@@ -149,7 +168,7 @@ def check_beside(target: Path) -> None:
     """Raise `InputError` if ``target`` needs a file beside it, and there is one about another file."""
     beside = target.with_suffix(BESIDE)
     if _needs_beside(target) and beside.exists() and not _about(beside):
-        raise InputError(f"{beside} is there, and not about {target.name}", "choose another name with -o")
+        raise InputError(f"{beside} is there, and not about {target.name}", "delete it, or another name with -o")
 
 
 def forget(target: Path) -> None:
@@ -239,13 +258,6 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _add(builder: c2pa.Builder, given: Ingredient, relation: Relation) -> None:
-    mime = _mime(given.content)
-    kind = mime if mime in c2pa.Builder.get_supported_mime_types() else "application/octet-stream"
-    name = {"instance_id": PARENT} if relation == "parentOf" else {}
-    builder.add_ingredient({"title": given.name, "relationship": relation, **name}, kind, io.BytesIO(given.content))
-
-
 def _signer() -> c2pa.Signer:
     own = signer.identity()
     stamps = own.time_stamp.encode() if own.time_stamp else None
@@ -279,7 +291,7 @@ def _mime(start: bytes) -> str:
     for magic, mime in MAGIC.items():
         if start.startswith(magic):
             return mime
-    return "application/octet-stream"
+    return BYTES
 
 
 WEBM: Final = b"\x1aE\xdf\xa3"
