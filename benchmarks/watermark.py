@@ -2,8 +2,9 @@
 
 CLIPS is a folder of films of any origin; without it, the bundled model's own films are all there is. Films are brought
 to 480 rows. "found" counts films whose mark is found at a false-positive probability of 1e-6, "read" those whose
-message is whole, "known" those whose message the installation that made them recognises among ten of its own, "bits"
-are the bits of the code that arrive. Beside it, per frame and pooled, the DWT-DCT mark of
+message is whole, "known" those whose message the installation that made them recognises among ten of its own, "taken"
+those that some other installation of the same model and month takes for its own, with ten messages, "bits" are the bits
+of the code that arrive. Beside it, per frame and pooled, the DWT-DCT mark of
 ``invisible-watermark`` (``pip install --no-deps invisible-watermark PyWavelets``), with 48 bits and the number of right
 bits that chance reaches once in a million. ``--unmarked N`` counts how often N crops without a mark are accused.
 """
@@ -28,7 +29,7 @@ from rivals.attacks import HOSTILE, SMALL, WAYS
 
 import praxino
 from praxino.data.clips import resized, to_pixels, to_tensor
-from praxino.provenance import reading, watermark, windows
+from praxino.provenance import made, reading, watermark, windows
 from praxino.provenance.carriers import carriers
 from praxino.provenance.coding import BITS, encoded
 from praxino.provenance.keys import PUBLIC
@@ -39,6 +40,8 @@ Film = NDArray[np.uint8]
 MESSAGE = 0x123456789ABC
 OWN = (MESSAGE, *(int(number) for number in np.random.default_rng(1).integers(0, 2**48, 9)))
 """Messages of an installation that has used some models for some months."""
+OTHERS = tuple(MESSAGE >> 22 << 22 | int(maker) for maker in np.random.default_rng(2).integers(0, 2**22, 10))
+"""What other installations would have said in the same month with the same model."""
 ROWS, FRAMES = 480, 48
 PROMPTS = (
     "a red ball bounces", "a golden dog plays fetch with a red ball in a sunlit park", "a purple sun over a green sea",
@@ -67,12 +70,14 @@ def spectrum_of(film: Film) -> reading.Spectrum:
     return reading.Spectrum(reading.pooled([reading.residual(frame) for frame in film[::step]]))
 
 
-def ours(film: Film) -> tuple[float, float, float, float]:
+def ours(film: Film) -> tuple[float, float, float, float, float]:
     spectrum = spectrum_of(film)
     seen = reading.find(spectrum, PUBLIC).among(1.25)
-    known = reading.recognised(spectrum, PUBLIC, seen, OWN) if seen.sure else seen
-    right = np.mean((reading.received(spectrum, carriers(PUBLIC), seen.place) < 0) == encoded(MESSAGE))
-    return float(seen.sure), float(seen.message == MESSAGE), float(known.message == MESSAGE), float(right)
+    soft = reading.received(spectrum, carriers(PUBLIC), seen.place)
+    known = seen.sure and (seen.message == MESSAGE or made.recognised(soft, OWN) == MESSAGE)
+    taken = seen.sure and made.recognised(soft, OTHERS) is not None
+    right = float(np.mean((soft < 0) == encoded(MESSAGE)))
+    return float(seen.sure), float(seen.message == MESSAGE), float(known), float(taken), right
 
 
 def quality(film: Film, marked: Film) -> tuple[float, float]:
@@ -162,11 +167,11 @@ def table(title: str, results: list[dict[str, list[float]]]) -> None:
           f"SSIM median {statistics.median(marks[1]):.4f}, least {min(marks[1]):.4f}")  # fmt: skip
     if len(marks) > 2:
         print(f"  DWT-DCT: PSNR {statistics.median(marks[2]):.1f} dB, SSIM {statistics.median(marks[3]):.4f} (medians)")
-    print(f"  {'':<38} found   read  known   bits | DWT-DCT found   bits")
+    print(f"  {'':<38} found   read  known  taken   bits | DWT-DCT found   bits")
     for name in results[0]:
         means = [statistics.mean(result[name][column] for result in results) for column in range(len(results[0][name]))]
-        theirs = f" |  {means[4]:6.1%}      {means[5]:6.1%}" if len(means) > 4 else ""
-        print(f"  {name:<38} {' '.join(f'{mean:6.1%}' for mean in means[:4])}{theirs}", flush=True)
+        theirs = f" |  {means[5]:6.1%}      {means[6]:6.1%}" if len(means) > 5 else ""
+        print(f"  {name:<38} {' '.join(f'{mean:6.1%}' for mean in means[:5])}{theirs}", flush=True)
 
 
 def attacked_by_models(films: list[Film]) -> None:

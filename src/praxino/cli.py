@@ -158,11 +158,16 @@ def _write_preview(state: "Progress", path: Path) -> None:
 def _recorded(path: Path) -> dict[str, Any]:
     """What a file's record says: the ``request`` as settings, and the model, digest and dtype."""
     from praxino.generation.request import Request
+    from praxino.provenance import made
     from praxino.storage.video import read
 
     record = read(path).record
     if not isinstance(record.get("prompt"), str):
         raise MediaError(f"{path} holds no record of how it was made", "only files written by praxino generate do")
+    if record.get("noise_mark") and str(record.get("watermark")) not in (f"{own:012x}" for own in made.remembered()):
+        logging.getLogger("praxino").warning(
+            "note: %s may be of noise that another installation marked: the film will differ then", path
+        )
     request = {name: value for name, value in record.items() if name in Request.model_fields}
     texts = {name: record[name] for name in ("model", "digest", "dtype") if isinstance(record.get(name), str)}
     return {"request": request, **texts}

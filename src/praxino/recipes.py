@@ -20,6 +20,7 @@ from praxino.models.dit import DiTConfig
 from praxino.models.reader import ReaderConfig
 from praxino.models.text import TextConfig
 from praxino.models.vae import VAEConfig
+from praxino.provenance.stamp import STANDARD
 from praxino.storage import checkpoint
 from praxino.storage.bundle import BUNDLED, Bundle, BundleConfig
 from praxino.storage.parts import in_memory
@@ -291,5 +292,6 @@ def samples(stage: Stage) -> Callable[[], NDArray[np.uint8]]:
     assert isinstance(stage, Diffusion)
     model = in_memory(Bundle(stage.config.bundle, stage.vae, stage.dit, stage.text, digest=""))
     pipeline = Pipeline(model, stage.device, "float32")  # of other types it would draw with a copy
+    STANDARD.check()  # they are marked: what keeps them from it is said before the first step
     sentences = (*SENTENCES, "a green box and a white dog in a room by day")
     return lambda: np.concatenate([strip(pipeline.generate(sentence).frames) for sentence in sentences])

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from praxino.errors import MediaError, PraxinoError, ShapeError
+from praxino.provenance import keys, signer
 from praxino.provenance.reading import SURE
 from praxino.provenance.statements import shown
 from praxino.provenance.verify import CODES, SOUND, Verdict, unreadable, verify
 from praxino.storage import crew
-from praxino.storage.footage import ENDINGS, found_in
+from praxino.storage.footage import ENDINGS, facts, found_in
 from praxino.storage.video import check_file
 
 if TYPE_CHECKING:
@@ -21,13 +22,18 @@ Bar = Callable[[str, int], AbstractContextManager[Callable[..., None]]]
 
 STILL: Final = frozenset((".png", ".jpg", ".jpeg", ".avif", ".heic", ".tif", ".tiff"))
 """Endings of pictures, as they are looked for in folders beside films."""
-KILLED: Final = "it kills the decoder, or wants too much memory"
+FRAMES: Final = 257
+"""Of a film whose noise is looked at, at most."""
+KILLED: Final = "it kills the decoder, or wants too much memory or time"
+SECONDS: Final = 180
+"""Of all cores together that one file may take."""
 GRAVEST: Final = ("tampered", "unreadable", "marked", "nothing", "signed")
 """Of several files, the outcome that comes first here gives the exit code."""
 
 
 def one(path: Path, model: str | None = None) -> tuple[dict[str, Any], str, int]:
     """What was found in a file as a tree of plain values, in words, and its exit code; ``model`` reads its noise."""
+    _ready()
     pipeline = _loaded(model) if model is not None else None
     found = _apart(path)
     plain, sentences = _plain(found), found.sentences
@@ -39,14 +45,26 @@ def one(path: Path, model: str | None = None) -> tuple[dict[str, Any], str, int]
     return plain, "\n".join(sentences), plain["code"]
 
 
+def _ready() -> None:
+    """Raise `InputError` once, not for every file, if this installation's settings cannot be read."""
+    keys.mark_keys()
+    for vouching in (signer.made, signer.chosen, signer.trusted):
+        vouching()
+
+
 def _apart(path: Path) -> Verdict:
-    """In a process of its own: a file that kills it, or fills the memory, does so there."""
+    """In a process of its own: a file that kills it, or takes too much memory or time, does so there."""
     check_file(path)
-    ((_, done),) = crew.run(verify, [(path,)], 1, crew.bounded)
+    ((_, done),) = crew.run(_timed, [(path,)], 1, crew.bounded)
     try:
         return done.result()
     except BrokenProcessPool:
         raise MediaError(f"cannot read {path}: {KILLED}", "is it a film or a picture, and complete?") from None
+
+
+def _timed(path: Path) -> Verdict:
+    crew.hurry(SECONDS)
+    return verify(path)
 
 
 def _loaded(model: str) -> "Pipeline":
@@ -60,10 +78,12 @@ def _noise(path: Path, pipeline: "Pipeline") -> tuple[dict[str, Any], str]:
     from praxino.storage.video import read
 
     try:
-        chance, agreement = noise_mark(pipeline, read(path))
+        known = facts(path)
+        pipeline.plan(pipeline.request("a cat", height=known.height, width=known.width), speed=False).check()
+        chance, agreement = noise_mark(pipeline, read(path, FRAMES))
     except ShapeError as error:
         return {"found": False, "problem": str(error)}, f"noise: not this model's as it is: {error}"
-    except PraxinoError as error:
+    except (PraxinoError, MemoryError) as error:
         return {"found": False, "problem": str(error)}, f"noise: not looked for: {error}"
     plain = {"found": chance <= SURE, "probability": chance, "agreement": agreement}
     if chance > SURE:
@@ -73,6 +93,7 @@ def _noise(path: Path, pipeline: "Pipeline") -> tuple[dict[str, Any], str]:
 
 def many(paths: Sequence[Path], processes: int, bar: Bar) -> tuple[list[dict[str, Any]], str, int]:
     """The same of all files named, and of those in folders, sorted by path."""
+    _ready()
     files = list(dict.fromkeys(file for path in paths for file in _files(path)))
     workers = min(processes, len(files)) or crew.workers(len(files))
     found: list[Verdict] = []
@@ -87,8 +108,6 @@ def many(paths: Sequence[Path], processes: int, bar: Bar) -> tuple[list[dict[str
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.exists():
-        raise MediaError(f"no such file: {path}", "is the path right?")
     if not path.is_dir():
         return [path]
     return found_in(path, ENDINGS | STILL, "films or pictures")
@@ -97,7 +116,7 @@ def _files(path: Path) -> list[Path]:
 def _answer(path: Path) -> Verdict:
     """Of one file among others, which go on whatever it does."""
     try:
-        return verify(path)
+        return _timed(path)
     except PraxinoError as error:
         return unreadable(path, " ".join(str(error).split()))
 

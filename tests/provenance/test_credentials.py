@@ -90,6 +90,44 @@ def test_mistakes_in_settings_are_named(config, tmp_path, text, said):
         Provenance().check()
 
 
+def test_a_key_of_another_chain_is_found_before_the_work(config, tmp_path, monkeypatch):
+    own = signer.identity()
+    monkeypatch.setenv(keys.FOLDER, str(tmp_path / "other"))
+    other = signer.identity()
+    (tmp_path / "other" / "chain.pem").write_bytes(own.chain)
+    (tmp_path / "other" / "key.pem").write_bytes(other.key)
+    (tmp_path / "other" / "provenance.toml").write_text('chain = "chain.pem"\nkey = "key.pem"')
+    with pytest.raises(InputError, match="cannot sign"):
+        Provenance().check()
+
+
+def test_without_a_time_stamp_a_film_is_signed_all_the_same(config, tmp_path, caplog, asked):
+    """The authority answers, but gives none."""
+    config.mkdir()
+    (config / "provenance.toml").write_text(f'time_stamp = "{asked[1]}"')
+    Provenance().check()
+    film().save(tmp_path / "a.mp4")
+    assert credentials.read(tmp_path / "a.mp4").own
+    assert "gives no time stamp" in caplog.text
+
+
+def test_a_signature_that_fails_leaves_the_older_film_as_it_was(config, tmp_path, monkeypatch):
+    film().save(tmp_path / "a.webm")
+    (config / "provenance.toml").write_text('chain = "bad.pem"\nkey = "bad.pem"')
+    (config / "bad.pem").write_text("no certificate")
+    with pytest.raises(InputError, match="cannot sign"):
+        film().save(tmp_path / "a.webm")
+    (config / "provenance.toml").unlink()
+    assert credentials.read(tmp_path / "a.webm").own
+
+
+@pytest.mark.parametrize("given", ["soon", "99999999999999", "9" * 40])
+def test_a_date_that_is_none_is_named_before_the_work(config, monkeypatch, given):
+    monkeypatch.setenv(payload.DATE, given)
+    with pytest.raises(InputError, match="seconds since 1970"):
+        Provenance().check()
+
+
 def test_a_missing_file_of_the_settings_is_named(config, tmp_path):
     config.mkdir()
     (config / "provenance.toml").write_text('chain = "nowhere.pem"\nkey = "nowhere.pem"')
@@ -242,6 +280,13 @@ def test_a_file_of_others_beside_is_not_written_over(config, tmp_path):
     assert credentials.read(tmp_path / "b.webm").own
 
 
+def test_junk_among_the_trusted_is_named(config, tmp_path):
+    film().save(tmp_path / "a.mp4")
+    (config / "provenance.toml").write_text('trust = ["key"]')
+    with pytest.raises(InputError, match=r"provenance\.toml names key"):
+        credentials.read(tmp_path / "a.mp4")
+
+
 def test_what_went_in_is_stated_as_it_was_then(config, tmp_path, caplog):
     Image.fromarray(film().frames[0]).save(tmp_path / "first.png")
     stamp, record = Provenance(), RECORD | {"image": str(tmp_path / "first.png"), "last": str(tmp_path / "gone.png")}
@@ -284,6 +329,9 @@ def _asked():
             paths.append(self.path)
             self.send_error(404)
 
+        def do_POST(self):
+            self.do_GET()
+
         def log_message(self, *_):
             pass
 
@@ -305,7 +353,7 @@ def test_nothing_is_fetched(config, tmp_path, asked):
     ):
         builder.set_no_embed()
         builder.set_remote_url(address)
-        builder.sign(credentials._signer(), "image/png", source, signed)
+        builder.sign(credentials._signer(signer.identity()), "image/png", source, signed)
     said = verify(tmp_path / "a.png")
     assert (said.credentials.state, said.credentials.elsewhere, paths) == ("none", address, [])
     assert address in said.sentences[0]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from damage import killed, limited, read_all
+from damage import damaged, killed, limited, read_all
 from praxino import verifying
 from praxino.errors import MediaError, PraxinoError
 from praxino.provenance import credentials, statements
@@ -21,6 +21,7 @@ from praxino.storage import crew
 from praxino.storage.video import Video
 
 ENDINGS = ("mp4", "webm", "gif", "png", "jpg", "webp")
+UNSIGNED = ("mp4", "gif", "png", "jpg", "webp", "tiff")
 EACH = 900
 """Damaged files of each kind."""
 
@@ -46,6 +47,26 @@ def _answers(seeds, tmp_path_factory):
     folder = tmp_path_factory.mktemp("damaged")
     jobs = [(seeds / f"a.{ending}", folder / ending, EACH) for ending in ENDINGS]
     return {job[0].suffix[1:]: done.result() for job, done in crew.run(read_all, jobs, 2, limited)}
+
+
+@pytest.mark.parametrize("ending", UNSIGNED)
+def test_damage_to_what_nobody_signed_is_not_tampering(tmp_path, ending):
+    path, rng = tmp_path / f"a.{ending}", np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (3, 20, 20, 3), np.uint8)  # too small for a mark
+    if ending in ("jpg", "webp", "tiff"):
+        Image.fromarray(pixels[0]).save(path)
+    else:
+        Video(pixels[:1] if ending == "png" else pixels, 8.0).save(path)
+    data = path.read_bytes()
+    for worse in (
+        data[:-3],
+        data[: len(data) // 2],
+        data + b"<!-- more -->\n",
+        *(damaged(data, rng) for _ in range(50)),
+    ):
+        path.write_bytes(worse)
+        with contextlib.suppress(PraxinoError):
+            assert verify(path).outcome == "nothing"
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -120,6 +141,6 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path):
 
 
 def test_what_kills_its_reader_is_one_line(seeds, monkeypatch):
-    monkeypatch.setattr(verifying, "verify", killed)
+    monkeypatch.setattr(verifying, "_timed", killed)
     with pytest.raises(MediaError, match="kills the decoder"):
         verifying.one(seeds / "a.mp4")

@@ -107,11 +107,50 @@ def signed(path, mark="", source=statements.GENERATED):
     return verify(path)
 
 
-def test_a_camera_that_signs_a_marked_film_is_a_contradiction(folder, tmp_path):
+def test_a_camera_that_signs_a_marked_film_is_remarked_on(folder, tmp_path):
+    """It may have filmed a screen: the file is what was signed."""
     shutil.copy(folder / "marked.mp4", tmp_path / "a.mp4")
     said = signed(tmp_path / "a.mp4", source=statements.SOURCES + "digitalCapture")
-    assert (said.outcome, said.agree, said.credentials.state) == ("tampered", False, "trusted")
-    assert "digitalCapture, the mark that the film was generated" in said.sentences[-1]
+    assert (said.outcome, said.agree, said.credentials.state) == ("signed", None, "trusted")
+    assert "CONTRADICTION: signed as digitalCapture, marked as generated" in said.sentences[-1]
+
+
+def test_a_frame_without_room_for_a_mark_gets_none_and_says_so(tmp_path, caplog):
+    stamp = Provenance()
+    film = stamp.mark(Video(textured(2, 20, 60), 8.0, dict(RECORD)))
+    assert film.record["watermark"] is False
+    assert "60x20 has no room" in caplog.text
+    stamp.sign(film).save(tmp_path / "a.mp4")
+    said = verify(tmp_path / "a.mp4")
+    assert (said.outcome, said.mark.looked, said.credentials.mark) == ("signed", False, "")
+    assert "no room" in said.sentences[1]
+
+
+def test_a_film_without_the_file_beside_it(tmp_path, plain):
+    stamp = Provenance(watermark=False)
+    stamp.sign(Video(plain[:2], 8.0, dict(RECORD))).save(tmp_path / "a.webm")
+    stamp.sign(Video(plain[:3], 8.0, dict(RECORD))).save(tmp_path / "b.webm")
+    (tmp_path / "b.c2pa").replace(tmp_path / "a.c2pa")
+    said = [verify(tmp_path / name) for name in ("a.webm", "b.webm")]
+    assert [each.outcome for each in said] == ["tampered", "nothing"]
+    assert "what a.c2pa beside it is about" in said[0].sentences[0]
+    assert "b.c2pa beside the file would hold it" in said[1].sentences[0]
+
+
+def test_mistakes_in_settings_are_one_error_for_all_files(run, folder, tmp_path, monkeypatch):
+    (tmp_path / "provenance.toml").write_text("nope = 1")
+    monkeypatch.setenv(keys.FOLDER, str(tmp_path))
+    for what in (folder, folder / "signed.mp4"):
+        code, out, err = run("verify", what)
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert "nope" in err
+
+
+def test_a_missing_file_among_others_is_one_of_them(run, folder, tmp_path):
+    code, out, _ = run("verify", folder / "nothing.mp4", tmp_path / "gone.mp4")
+    assert code == CODES["unreadable"]
+    assert "1 unreadable, 1 nothing" in out
+    assert "no such file" in out
 
 
 def test_statements_and_pixels_that_cannot_be_compared_are_remarked_on(folder, tmp_path):

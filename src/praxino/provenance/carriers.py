@@ -50,14 +50,10 @@ class Carriers:
 
     def amplitudes(self, bits: NDArray[np.uint8]) -> Numbers:
         """(F + CODED / 2,): those of a coded message (CODED,), of unit power when summed as real waves."""
-        telling = self.said(bits) * _fall(self.telling)
+        signs = 1.0 - 2.0 * bits.reshape(-1, 2)
+        telling = self.telling_phases * (signs[:, 0] + 1j * signs[:, 1]) * _fall(self.telling)
         finding = self.finding_phases * _fall(self.finding)
         return np.concatenate([_of_power(finding, 2 * SHARE), _of_power(telling, 2 * (1 - SHARE))])
-
-    def said(self, bits: NDArray[np.uint8]) -> Numbers:
-        """(CODED / 2,): the telling waves of a coded message (CODED,), each of the same size."""
-        signs = 1.0 - 2.0 * bits.reshape(-1, 2)
-        return self.telling_phases * (signs[:, 0] + 1j * signs[:, 1])
 
     def soft(self, received: Numbers) -> NDArray[np.float64]:
         """(CODED,): how sure each bit is, positive for 0, from what became of the telling waves."""

@@ -6,18 +6,22 @@ in its pixels, which they name as their soft binding, remains.
 
 import io
 import json
+import logging
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
 import c2pa
+from PIL import Image
 
 from praxino.config import Config
-from praxino.errors import InputError
+from praxino.errors import InputError, MediaError
 from praxino.provenance import signer
-from praxino.provenance.statements import FORMAT, PARENT, Ingredient, Relation, listed, of, shown, stated
+from praxino.provenance.statements import FORMAT, PARENT, Ingredient, Relation, generated, listed, of, shown, stated
 from praxino.storage.video import whole
+
+logger = logging.getLogger("praxino.provenance")
 
 SIGNER: Final = ("signingCredential.", "timeStamp.")
 """How status codes begin that are about who signed and when, not about what."""
@@ -32,11 +36,17 @@ QUIET: Final = {
 """Nothing is fetched, and no pictures are put in."""
 BYTES: Final = "application/octet-stream"
 """Any file."""
+BOX: Final = b"jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"
+"""How the description of a box of statements begins (C2PA specification 2.2, 11.1.4)."""
+PICTURE: Final = 2**28
+"""Bytes of a picture that are taken on: its parser holds them all."""
 REMOTE: Final = "Remote: "
 """How its error begins for a file whose statements are not in it, but at an address."""
 USAGES: Final = "1.3.6.1.5.5.7.3.4\n1.3.6.1.5.5.7.3.36\n1.3.6.1.4.1.62558.2.1\n"
 """What certificates of trusted signers may be for: e-mail protection, document signing, C2PA claims."""
 
+Given = Sequence[tuple[Ingredient, Relation, str]]
+"""What went in, how, and of which type it is."""
 State = Literal["none", "trusted", "valid", "tampered"]
 
 
@@ -117,68 +127,80 @@ def sign(
     embedded = mime in c2pa.Builder.get_supported_mime_types()
     if not embedded:
         check_beside(target)
-        forget(target)
     told = {"label": FORMAT, "data": {"format": mime}}  # so that a file of the same name in another is not meant
-    statements = {**statements, "title": target.name, "assertions": [*statements["assertions"], told]}
-    try:
-        given = [(each, relation, _mime(each.content)) for each in ingredients]
-        manifest = _manifest(fresh, mime, statements, given)
-    except (
-        c2pa.C2paError
-    ):  # for an ingredient that is damaged, perhaps, or its own statements: it is so many bytes then
-        try:
-            manifest = _manifest(fresh, mime, statements, [(each, relation, BYTES) for each in ingredients])
-        except c2pa.C2paError as error:
-            raise _cannot_sign(error) from None
+    statements = {**statements, "title": shown(target.name), "assertions": [*statements["assertions"], told]}
+    manifest = _signed(fresh, mime, statements, [(each, relation, _mime(each.content)) for each in ingredients])
+    forget(target)
     return None if embedded else lambda: _put(manifest, target.with_suffix(BESIDE))
 
 
-def _manifest(
-    fresh: Path, mime: str, statements: dict[str, Any], given: Sequence[tuple[Ingredient, Relation, str]]
-) -> bytes:
+def _signed(fresh: Path, mime: str, statements: dict[str, Any], given: Given) -> bytes:
+    """The signed statements; where an ingredient, or what it states itself, is damaged, it is so many bytes, and where
+    nobody gives a time stamp, there is none.
+    """
+    own = signer.identity()
+    plain = [(each, relation, BYTES) for each, relation, _ in given]
+    for which, who in ((given, own), (plain, own), (plain, own.unstamped())):
+        try:
+            return _manifest(fresh, mime, statements, which, who)
+        except c2pa.C2paError as error:
+            problem = _line(error)
+            if which is plain and who.time_stamp:
+                logger.warning("note: %s gives no time stamp: %s", who.time_stamp, problem)
+    raise _cannot_sign(problem)
+
+
+def _manifest(fresh: Path, mime: str, statements: dict[str, Any], given: Given, who: signer.Identity) -> bytes:
     """The signed statements, which are in the file then, if its format has room; ingredients come with their types."""
     known = c2pa.Builder.get_supported_mime_types()
     with c2pa.Builder(statements, _context()) as builder:
         for each, relation, kind in given:
             name = {"instance_id": PARENT} if relation == "parentOf" else {}
-            told = {"title": each.name, "relationship": relation, **name}
+            told = {"title": shown(each.name), "relationship": relation, **name}
             builder.add_ingredient(told, kind if kind in known else BYTES, io.BytesIO(each.content))
         if mime not in known:
             builder.set_no_embed()
         with fresh.open("rb") as source, tempfile.TemporaryFile(dir=fresh.parent) as signed:
-            manifest = builder.sign(_signer(), mime, source, signed)
+            manifest = builder.sign(_signer(who), mime, source, signed)
             if mime in known:
                 _copied(signed, fresh)
     return bytes(manifest)
 
 
 def check() -> None:
-    """Raise `InputError` unless the chain and key that are chosen here can sign: before the work, not after it."""
+    """Raise `InputError` unless the chain and key that are chosen here can sign: before the work, not after it.
+
+    They are tried on a picture of one pixel, without a time stamp: who gives those may be there when they are needed.
+    """
+    pixel = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(pixel, "PNG")
     try:
-        _signer().close()
+        with c2pa.Builder(generated({}, prompt=False), _context()) as builder:
+            builder.sign(_signer(signer.identity().unstamped()), "image/png", pixel, io.BytesIO())
     except c2pa.C2paError as error:
-        raise _cannot_sign(error) from None
+        raise _cannot_sign(_line(error)) from None
 
 
-def _cannot_sign(error: Exception) -> InputError:
-    return InputError(f"cannot sign: {_line(error)}", "see chain, key and algorithm in provenance.toml")
+def _cannot_sign(problem: str) -> InputError:
+    return InputError(f"cannot sign: {problem}", "see chain, key and algorithm in provenance.toml")
 
 
 def check_beside(target: Path) -> None:
     """Raise `InputError` if ``target`` needs a file beside it, and there is one about another file."""
     beside = target.with_suffix(BESIDE)
-    if _needs_beside(target) and beside.exists() and not _about(beside):
+    if needs_beside(target) and beside.exists() and not _about(beside):
         raise InputError(f"{beside} is there, and not about {target.name}", "delete it, or another name with -o")
 
 
 def forget(target: Path) -> None:
     """Take away the file beside one that is written anew: its statements would no longer hold."""
     beside = target.with_suffix(BESIDE)
-    if _needs_beside(target) and _about(beside):
+    if needs_beside(target) and _about(beside):
         beside.unlink()
 
 
-def _needs_beside(target: Path) -> bool:
+def needs_beside(target: Path) -> bool:
+    """Whether a file that Praxino writes to such a name has its statements in one beside it."""
     return target.suffix.lower() == ".webm"
 
 
@@ -201,10 +223,14 @@ def read(path: Path) -> Credentials:
     Raises
     ------
     MediaError
+        If it is a picture of very many bytes.
+    OSError
         If it cannot be opened.
     """
     with path.open("rb") as file:
-        mime = _mime(file.read(START))
+        mime, size = _mime(file.read(START)), path.stat().st_size
+        if mime.startswith("image/") and size > PICTURE:
+            raise MediaError(f"{path}: {size:,} bytes are too many for a picture", "reduce it first")
         found = _read(mime, file, None, False)
     beside = path.with_suffix(BESIDE)
     if found.state == "none" and beside != path and beside.is_file() and beside.stat().st_size <= LARGEST:
@@ -245,7 +271,8 @@ def _told(mime: str, file: BinaryIO, manifest: bytes | None, authorities: bytes 
     except (c2pa.C2paError, ValueError) as error:
         if str(error).startswith(REMOTE):
             return {"state": "none", "elsewhere": shown(str(error).rpartition(" ")[2])}
-        return {"state": "tampered", "problems": (_line(error),)}
+        seen = manifest is not None or _holds_statements(file)  # files are damaged that nobody ever signed, too
+        return {"state": "tampered", "problems": (_line(error),)} if seen else {}
     problems = tuple(str(of(status, "code")) for status in listed(of(told, "validation_status")))
     states: dict[str | None, State] = {"Trusted": "trusted", "Valid": "valid"}
     active = of(of(told, "manifests"), str(of(told, "active_manifest")))
@@ -254,12 +281,22 @@ def _told(mime: str, file: BinaryIO, manifest: bytes | None, authorities: bytes 
     return {"state": states.get(state, other), "problems": problems, **stated(active)}
 
 
+def _holds_statements(file: BinaryIO) -> bool:
+    """Whether a box of statements begins anywhere in a file."""
+    file.seek(0)
+    kept = b""
+    while chunk := file.read(2**20):
+        if BOX in kept + chunk:
+            return True
+        kept = chunk[-len(BOX) :]
+    return False
+
+
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _signer() -> c2pa.Signer:
-    own = signer.identity()
+def _signer(own: signer.Identity) -> c2pa.Signer:
     stamps = own.time_stamp.encode() if own.time_stamp else None
     info = c2pa.C2paSignerInfo(alg=own.algorithm.encode(), sign_cert=own.chain, private_key=own.key, ta_url=stamps)
     return c2pa.Signer.from_info(info)

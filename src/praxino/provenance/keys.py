@@ -126,7 +126,9 @@ def settings() -> Settings:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{path}: {name}: {first['msg']}", f"one of {', '.join(Settings.model_fields)}") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}", "is it yours to read?") from None
+    except ValueError as error:
         raise InputError(f"{path}: {error}", "it is TOML, such as: private = true") from None
 
 

@@ -7,6 +7,7 @@ import time
 from typing import Final
 
 from praxino.config import Config
+from praxino.errors import InputError
 from praxino.provenance.keys import Key
 
 VERSION: Final = 1
@@ -81,6 +82,9 @@ def _bits(digest: bytes, part: str) -> int:
 
 
 def _month() -> int:
-    given = os.environ.get(DATE, "")
-    now = datetime.datetime.fromtimestamp(int(given) if given.isdecimal() else time.time(), datetime.UTC)
+    given = os.environ.get(DATE)
+    try:
+        now = datetime.datetime.fromtimestamp(time.time() if given is None else int(given), datetime.UTC)
+    except (ValueError, OverflowError, OSError):
+        raise InputError(f"{DATE}={given!r}: must be seconds since 1970", "date +%s") from None
     return max(0, (now.year - FIRST) * 12 + now.month - 1) % (1 << WIDTHS["month"])

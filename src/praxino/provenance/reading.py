@@ -22,8 +22,6 @@ from praxino.provenance.watermark import SIDE, Field, Film, luma, working_size
 
 SURE: Final = 1e-6
 """False-positive probability up to which a mark counts as found."""
-LIKE: Final = 1e-4
-"""Probability up to which a worn message counts as one of those that it is held against."""
 OVER: Final = 3
 """How many times finer than the frame's own resolution its spectrum is sampled, at least."""
 SHIFTS: Final = 40
@@ -130,29 +128,11 @@ def still_there(spectrum: "Spectrum", key: bytes, found: Found) -> bool:
     return float(_strengths(spectrum, own, place[None], np.array(found.place[4:])[None])[0]) > LIKELY
 
 
-def recognised(spectrum: "Spectrum", key: bytes, found: Found, messages: Sequence[int]) -> Found:
-    """What was found, with that of the messages which it resembles, if chance alone would hardly do that."""
-    own = carriers(key)
-    values = _told_at(spectrum, own, found.place)
-    coded = [encoded(message) for message in messages]
-    strengths = [float((values * own.said(bits).conj()).real.sum()) / math.sqrt(2) for bits in coded]
-    best = int(np.argmax(strengths))
-    if chance(values, strengths[best]) * len(messages) > LIKE:
-        return found
-    agreement = float(np.mean((own.soft(values) < 0) == coded[best]))
-    return dataclasses.replace(found, message=messages[best], agreement=agreement)
-
-
 def received(spectrum: "Spectrum", own: Carriers, where: tuple[float, ...]) -> NDArray[np.float64]:
     """(CODED,): the soft bits at a `Found.place`."""
-    return own.soft(_told_at(spectrum, own, where))
-
-
-def _told_at(spectrum: "Spectrum", own: Carriers, where: tuple[float, ...]) -> Numbers:
-    """(CODED / 2,): the telling waves."""
     place, shift = np.array(where[:4]).reshape(2, 2), np.array(where[4:])
     values = _even(spectrum.at(own.telling, place[None])) * np.exp(-2j * np.pi * (own.telling @ shift))
-    return np.asarray(values[0])
+    return own.soft(values[0])
 
 
 class Spectrum:

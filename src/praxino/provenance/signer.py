@@ -4,9 +4,10 @@ Ours proves that films come from the same installation, and to whoever was given
 Nobody else knows it: public verifiers call it untrusted, which is not invalid.
 """
 
+import contextlib
 import functools
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,9 @@ class Identity:
     algorithm: str
     time_stamp: str
 
+    def unstamped(self) -> "Identity":
+        return replace(self, time_stamp="")
+
 
 def identity() -> Identity:
     """The one that ``provenance.toml`` names, or our own, made if there is none that is still good.
@@ -46,6 +50,10 @@ def identity() -> Identity:
     chosen = keys.settings()
     if bool(chosen.chain) != bool(chosen.key):
         raise InputError("provenance.toml names a chain without its key, or a key without its chain", "name both")
+    if chosen.algorithm != "es256" and not chosen.chain:
+        raise InputError(
+            f"provenance.toml names the algorithm {chosen.algorithm} without a chain", "name chain and key"
+        )
     if chosen.chain:
         return Identity(named(chosen.chain), named(chosen.key), chosen.algorithm, chosen.time_stamp)
     own = _kept() or _made()
@@ -66,7 +74,12 @@ class Vouching:
 def made() -> Vouching:
     """The authorities of all chains made here: they vouched for nobody else."""
     path = keys.folder() / "authority.pem"
-    return Vouching(path.read_bytes() if path.is_file() else b"", own=True)
+    try:
+        return Vouching(path.read_bytes(), own=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return Vouching(b"", own=True)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}", "is it yours to read?") from None
 
 
 def chosen() -> Vouching:
@@ -74,16 +87,23 @@ def chosen() -> Vouching:
     path = keys.settings().chain
     if not path:
         return Vouching(b"", own=True)
-    try:
-        leaf, *issuers = x509.load_pem_x509_certificates(named(path))
-    except ValueError as error:
-        raise InputError(f"provenance.toml: chain: {error}", "it is a PEM file of certificates") from None
+    leaf, *issuers = _certificates(path)
     return Vouching(b"".join(map(_pem, issuers)), own=True, serial=str(leaf.serial_number))
 
 
 def trusted() -> Vouching:
     """The authorities that ``provenance.toml`` trusts."""
-    return Vouching(b"\n".join(named(path) for path in keys.settings().trust), own=False)
+    found = [certificate for path in keys.settings().trust for certificate in _certificates(path)]
+    return Vouching(b"".join(map(_pem, found)), own=False)
+
+
+def _certificates(path: str) -> list[x509.Certificate]:
+    """Those of a file that ``provenance.toml`` names."""
+    text = named(path)
+    try:
+        return x509.load_pem_x509_certificates(text)
+    except ValueError as error:
+        raise InputError(f"provenance.toml names {path}: {error}", "a PEM file of certificates") from None
 
 
 def named(path: str) -> bytes:
@@ -109,7 +129,8 @@ def _kept() -> tuple[bytes, bytes] | None:
         raise InputError(f"{path}: no key on an elliptic curve", "delete it, and a new one is made")
     if chain[0].not_valid_after_utc < datetime.now(UTC):
         logger.warning("note: the signing key of this installation is over %d years old: a new one is made", YEARS)
-        path.unlink()
+        with contextlib.suppress(OSError):
+            path.unlink()
         return None
     return b"".join(map(_pem, chain)), _private(key)
 

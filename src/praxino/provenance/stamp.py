@@ -43,7 +43,7 @@ class Provenance:
         """Raise `InputError` for what would stop `mark` or `sign`, perhaps to write ``target``: before the work."""
         if self.watermark:
             keys.settings()
-            keys.installation()
+            payload.payload("", "", keys.installation())
         if self.credentials:
             from praxino.provenance import credentials
 
@@ -55,8 +55,13 @@ class Provenance:
         """The film with the mark of its model and this installation; its record says which, or False."""
         if not self.watermark:
             return dataclasses.replace(video, record=video.record | {"watermark": False})
+        from praxino.provenance.reading import holds
         from praxino.provenance.watermark import mark
 
+        height, width = video.frames.shape[1:3]
+        if not holds(height, width):
+            logger.warning("note: no watermark: %dx%d has no room for one", width, height)
+            return dataclasses.replace(video, record=video.record | {"watermark": False})
         own = keys.mark_keys()["private" if keys.settings().private else "public"]
         said = payload.payload(str(video.record["model"]), str(video.record["digest"]), keys.installation())
         made.remember(said.message)

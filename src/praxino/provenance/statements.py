@@ -42,7 +42,7 @@ def generated(record: dict[str, Any], prompt: bool) -> dict[str, Any]:
         "model_hash": record.get("digest", ""),
         "prompt_sha256": hashlib.sha256(sentence.encode()).hexdigest(),
         **({"prompt": sentence} if prompt else {}),
-        "watermark": record.get("watermark") or "left out, as asked",
+        "watermark": record.get("watermark") or "none",
     }
     assertions = [_action("c2pa.created", digitalSourceType=GENERATED), {"label": LABEL, "data": own}]
     if record.get("watermark"):
@@ -93,7 +93,7 @@ def of(data: Any, name: str) -> Any:
 
 
 def shown(text: Any) -> str:
-    """What a file says, without what would move a terminal's cursor or fake another line."""
+    """What a file says or is called, without what would move a terminal's cursor, fake another line or is no text."""
     return "".join(c if c.isprintable() else "?" for c in str(text or ""))[:LONGEST]
 
 

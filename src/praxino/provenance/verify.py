@@ -6,7 +6,8 @@ from typing import Final, Literal
 from praxino.config import Config
 from praxino.errors import MediaError
 from praxino.provenance import credentials, windows
-from praxino.provenance.credentials import Credentials
+from praxino.provenance.credentials import BESIDE, Credentials, needs_beside
+from praxino.provenance.statements import shown
 from praxino.provenance.windows import Mark
 from praxino.storage.video import check_file
 
@@ -19,8 +20,10 @@ CODES: Final[dict[Outcome, int]] = {"signed": 0, "nothing": 1, "unreadable": 2, 
 """Exit codes; those of one file."""
 CLEAR: Final = 0.8
 """Share of the received bits that agree with a message, from which on one that was not signed is a contradiction."""
-CAMERA: Final = ("digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print", "screenCapture")
-"""Sources (IPTC) of which the mark of a generated film says the opposite."""
+CAMERA: Final = ("digitalCapture", "computationalCapture")
+"""Sources (IPTC) that a mark of a generated film speaks against, unless they are of a screen that showed it."""
+KNOWN: Final = "signingCredential.untrusted"
+"""A problem that is told in other words."""
 
 
 class Verdict(Config):
@@ -30,10 +33,9 @@ class Verdict(Config):
     ----------
     outcome : str
         "signed": as it was when somebody signed it; "marked": a mark, and no statements that hold it; "nothing";
-        "tampered": changed after it was signed, or with a mark that contradicts what was signed; "unreadable".
+        "tampered": changed after it was signed, or with another mark than the one that was signed; "unreadable".
     agree : bool or None
-        Whether the mark in the pixels is the one that the statements name, and they do not tell of a camera; None
-        where there is nothing to compare.
+        Whether the mark in the pixels is the one that the statements name; None where there is nothing to compare.
     problem : str
         Why it, or its pixels, could not be read.
     """
@@ -60,25 +62,34 @@ class Verdict(Config):
             return f"unreadable: {self.problem}"
         if told.elsewhere:
             return f"signature: none in the file, which names {told.elsewhere} for it: nobody is asked there"
+        beside = shown(Path(self.path).with_suffix(BESIDE).name)
+        if told.state == "none" and needs_beside(Path(self.path)):
+            return f"signature: none; {beside} beside the file would hold it, and is not there or about another file"
         if told.state == "none":
             return "signature: none; if there was one, it was lost when the file was written anew"
         if told.state == "tampered":
             why = f" ({', '.join(told.problems)})" if told.problems else ""
+            if told.beside:
+                return f"signature: TAMPERED: the file is not what {beside} beside it is about{why}: is that its own?"
             return f"signature: TAMPERED: the file is not what was signed{why}"
         whom = {True: "this installation", False: told.by or "somebody unnamed"}[told.own]
         known = "" if told.state == "trusted" else ", whom this machine does not know: the name may be made up"
         made = {"trainedAlgorithmicMedia": "made by a model"}.get(told.source, told.source or "origin not stated")
-        agent = f" with {told.agent}" if told.agent else ""
+        agent = f", software {told.agent}" if told.agent else ""
         model = f", model {told.model}" if told.model else ""
         date = f", {told.made} by the maker's clock" if told.made else ""
-        beside = " (statements in the file beside it)" if told.beside else ""
+        near = f" (statements in {beside})" if told.beside else ""
+        limits = [problem for problem in told.problems if problem != KNOWN]
+        but = f"; but {', '.join(limits)}" if limits else ""
         into = f", from {', '.join(told.ingredients)}" if told.ingredients else ""
-        return f"signature: valid, by {whom}{known}; {made}{agent}{model}{into}{date}{beside}"
+        return f"signature: valid, by {whom}{known}; {made}{agent}{model}{into}{date}{near}{but}"
 
     def _watermark(self) -> str:
         mark = self.mark
+        if self.problem or not mark.looked:
+            return f"watermark: not looked for: {self.problem or 'frames of this size have no room for one'}"
         if not mark.found:
-            return f"watermark: {f'not looked for: {self.problem}' if self.problem else 'none found'}"
+            return "watermark: none found"
         chance = f"false-positive probability below {mark.probability:.0e}"
         if not mark.message:
             return f"watermark: found ({chance}); its message is lost"
@@ -91,12 +102,12 @@ class Verdict(Config):
         told, mark = self.credentials, self.mark
         if self.agree:
             return "the signature names the mark that is in the pixels"
-        if self.agree is False and told.source in CAMERA:
-            return f"TAMPERED: the signature says {told.source}, the mark that the film was generated"
         if self.agree is False:
             return "TAMPERED: the signature names another mark than the one in the pixels"
         if told.state not in SOUND or self.problem:
             return ""
+        if told.source in CAMERA and mark.found:
+            return f"CONTRADICTION: signed as {told.source}, marked as generated: a picture of a screen, at best"
         if told.mark and not mark.found:
             return f"the signature names a mark, {told.mark}, that the pixels do not show"
         if told.mark and mark.message and told.mark != mark.message:
@@ -126,6 +137,8 @@ def verify(path: str | Path) -> Verdict:
     check_file(source)
     try:
         told = credentials.read(source)
+    except MediaError:
+        raise
     except OSError as error:
         raise MediaError(
             f"cannot read {source}: {error.strerror or error}", "is it a file that you may read?"
@@ -144,8 +157,6 @@ def verify(path: str | Path) -> Verdict:
 
 
 def _agree(told: Credentials, mark: Mark) -> bool | None:
-    if told.state in SOUND and told.source in CAMERA and mark.found:
-        return False
     if not told.mark or not mark.message:
         return None
     if told.mark == mark.message:

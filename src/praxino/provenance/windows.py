@@ -1,5 +1,6 @@
 """The mark of a file of any length: looked for in all its windows together, then in each alone."""
 
+import dataclasses
 import functools
 import math
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ import numpy as np
 from praxino.config import Config
 from praxino.errors import MediaError
 from praxino.provenance import keys, made, payload
-from praxino.provenance.reading import Found, Spectrum, find, holds, pooled, recognised, residual, still_there
+from praxino.provenance.carriers import carriers
+from praxino.provenance.coding import encoded
+from praxino.provenance.reading import Found, Spectrum, find, holds, pooled, received, residual, still_there
 from praxino.provenance.watermark import Field
 from praxino.storage.footage import Work, facts, shots
 
@@ -32,6 +35,8 @@ class Mark(Config):
 
     Attributes
     ----------
+    looked : bool
+        Whether it was looked for: frames that are tiny or thin have no room for one.
     probability : float
         How often an unmarked file would be taken for a marked one as clearly as this (`reading.chance`).
     key : str
@@ -52,6 +57,7 @@ class Mark(Config):
         Where it is, if not everywhere.
     """
 
+    looked: bool = True
     found: bool = False
     probability: float = 1.0
     key: str = ""
@@ -92,7 +98,7 @@ def mark_of(path: Path) -> Mark:
     """
     parts = windows(path)
     if not parts:
-        return Mark()
+        return Mark(looked=False)
     whole, ways = together(parts), keys.mark_keys()
     best, whose = Found(1.0, 0.0), ""
     for name, key in ways.items():
@@ -103,11 +109,13 @@ def mark_of(path: Path) -> Mark:
             break
     if not best.sure:
         return Mark(probability=best.probability)
-    own = made.remembered()
-    if best.message is None and own:
-        like = recognised(whole.spectrum, ways[whose], best, own)
-        return _told(like, whose, parts, ways[whose], recognised=like.message is not None)
-    return _told(best, whose, parts, ways[whose])
+    if best.message is not None:
+        return _told(best, whose, parts, ways[whose])
+    soft = received(whole.spectrum, carriers(ways[whose]), best.place)
+    like = made.recognised(soft, made.remembered())
+    if like is not None:
+        best = dataclasses.replace(best, message=like, agreement=float(np.mean((soft < 0) == encoded(like))))
+    return _told(best, whose, parts, ways[whose], recognised=like is not None)
 
 
 def windows(path: Path) -> list[Window]:

@@ -45,6 +45,12 @@ def bounded() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MOST if hard < 0 else min(MOST, hard), hard))
 
 
+def hurry(seconds: float) -> None:
+    """End this process when it has worked so long from now on, whatever it does (not on Windows)."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
 def spread(
     work: Callable[..., Result],
     jobs: Sequence[Job],
@@ -91,13 +97,14 @@ def run(
     work: Callable[..., Result], jobs: Sequence[Job], processes: int, ready: Callable[[], None]
 ) -> Iterator[tuple[Job, "Future[Result]"]]:
     """Each job with its result or error, as they are done."""
+    others = set(active_children())
     pool = ProcessPoolExecutor(processes, get_context("spawn"), ready)
     try:
         asked = {pool.submit(work, *job): job for job in jobs}
         for done in as_completed(asked):
             yield asked[done], done
     except BaseException:  # who stops listening waits for nothing
-        for child in active_children():
+        for child in set(active_children()) - others:
             child.terminate()
         raise
     finally:

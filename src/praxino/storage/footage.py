@@ -20,7 +20,9 @@ from praxino.errors import InputError, MediaError
 from praxino.storage.video import DAMAGE, check_file, unreadable, upright
 
 LARGEST: Final = 8192 * 4608
-"""Pixels of a frame that are taken on: somewhat more than 8K."""
+"""Pixels of a film's frame that are taken on: somewhat more than 8K."""
+STILL: Final = 2**27
+"""Pixels of a picture that are: more than cameras and telephones take."""
 PATIENCE: Final = 64
 """Packets in a row that may yield no frame, or damage, before a file is given up."""
 CONTAINERS: Final = (
@@ -122,13 +124,13 @@ def facts(path: Path) -> Facts:
         raise
     except DAMAGE as error:
         raise unreadable(path, error) from None
-    if found.width * found.height > LARGEST:
-        raise _too_large(path, found.width, found.height)
+    _check_size(path, found.width, found.height, STILL if found.codec == "picture" and not found.seconds else LARGEST)
     return found
 
 
-def _too_large(path: Path, width: int, height: int) -> MediaError:
-    return MediaError(f"{path}: {width}x{height} is too large", "at most 8192x4608; reduce it first")
+def _check_size(path: Path, width: int, height: int, most: int) -> None:
+    if width * height > most:
+        raise MediaError(f"{path}: {width}x{height} is too large", f"at most {most:,} pixels; reduce it first")
 
 
 def shots(path: Path, start: float = 0.0, known: Facts | None = None, work: Work | None = None) -> Iterator[Shot]:
@@ -243,8 +245,7 @@ def _film(path: Path, start: float, work: Work) -> Iterator[Shot]:
         step = 1 / float(stream.average_rate or 25)
         clock = -step
         for frame in _decoded(container, stream):
-            if frame.width * frame.height > LARGEST:
-                raise _too_large(path, frame.width, frame.height)
+            _check_size(path, frame.width, frame.height, LARGEST)
             if work.done(frame.width * frame.height):
                 return
             clock = max(clock + 1e-3, frame.time - first) if frame.time is not None else clock + step
