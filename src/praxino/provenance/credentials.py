@@ -18,13 +18,22 @@ from PIL import Image
 from praxino.config import Config
 from praxino.errors import InputError, MediaError
 from praxino.provenance import signer
-from praxino.provenance.statements import FORMAT, PARENT, Ingredient, Relation, generated, listed, of, shown, stated
+from praxino.provenance.statements import (
+    FORMAT,
+    PARENT,
+    SIGNER,
+    Ingredient,
+    Relation,
+    generated,
+    listed,
+    of,
+    shown,
+    stated,
+)
 from praxino.storage.video import whole
 
 logger = logging.getLogger("praxino.provenance")
 
-SIGNER: Final = ("signingCredential.", "timeStamp.")
-"""How status codes begin that are about who signed and when, not about what."""
 BESIDE: Final = ".c2pa"
 """Ending of the file beside one that cannot hold the statements itself."""
 LARGEST: Final = 64 * 2**20

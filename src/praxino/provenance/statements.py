@@ -20,6 +20,8 @@ PARENT: Final = "xmp:iid:parent"
 SOURCES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 """How the IPTC calls ways in which media come about."""
 GENERATED: Final = SOURCES + "trainedAlgorithmicMedia"
+SIGNER: Final = ("signingCredential.", "timeStamp.")
+"""How status codes begin that are about who signed and when, not about what."""
 LONGEST: Final = 2000
 """Characters of what is stated that are told: those of a sentence."""
 
@@ -84,8 +86,15 @@ def stated(manifest: Any) -> dict[str, Any]:
         "serial": of(signed, "cert_serial_number"),
         "format": of(data.get(FORMAT), "format"),
     }
-    ingredients = tuple(shown(of(each, "title")) or "unnamed" for each in listed(of(manifest, "ingredients")))
+    ingredients = tuple(map(_ingredient, listed(of(manifest, "ingredients"))))
     return {name: shown(text) for name, text in texts.items()} | {"ingredients": ingredients}
+
+
+def _ingredient(told: Any) -> str:
+    """Its name, and whether it was no longer what somebody had signed when it went in."""
+    failures = listed(of(of(of(told, "validation_results"), "activeManifest"), "failure"))
+    changed = any(not str(of(each, "code")).startswith(SIGNER) for each in failures)
+    return (shown(of(told, "title")) or "unnamed") + (" (tampered with before)" if changed else "")
 
 
 def of(data: Any, name: str) -> Any:
