@@ -15,8 +15,8 @@ from praxino.provenance.verify import verify
 from praxino.provenance.windows import windows
 from praxino.storage import crew
 
-ADDRESSES = 3 * 2**30
-"""Bytes of addresses that the process may take: most are of libraries."""
+ADDRESSES = 2**30
+"""Bytes of addresses that the process may take; libraries have 600 MiB of them."""
 SHARE = 50
 """Every so many files are looked at by all of `verify`: the search costs most, and sees numbers only."""
 

@@ -88,7 +88,7 @@ def _noise(path: Path, pipeline: "Pipeline") -> tuple[dict[str, Any], str]:
     plain = {"found": chance <= SURE, "probability": chance, "agreement": agreement}
     if chance > SURE:
         return plain, "noise: no mark of this installation found"
-    return plain, f"noise: marked by this installation (false-positive probability below {chance:.0e})"
+    return plain, f"noise: marked by this installation (false-positive probability about {chance:.0e})"
 
 
 def many(paths: Sequence[Path], processes: int, bar: Bar) -> tuple[list[dict[str, Any]], str, int]:

@@ -90,7 +90,7 @@ class Verdict(Config):
             return f"watermark: not looked for: {self.problem or 'frames of this size have no room for one'}"
         if not mark.found:
             return "watermark: none found"
-        chance = f"false-positive probability below {mark.probability:.0e}"
+        chance = f"false-positive probability about {mark.probability:.0e}"
         if not mark.message:
             return f"watermark: found ({chance}); its message is lost"
         whose = ", by this installation" if mark.own else ""

@@ -15,10 +15,8 @@ Result = TypeVar("Result")
 
 EACH: Final = 2**30
 """Bytes that a process may take: those of 4K films do."""
-
-
-MOST: Final = 8 * 2**30
-"""Bytes of addresses that a process of files from anybody may take: with the stacks of its threads, on many cores."""
+MOST: Final = 4 * 2**30
+"""Bytes of addresses that a process may take that reads files of anybody: a damaged length asks for as many."""
 
 
 def workers(files: int) -> int:
