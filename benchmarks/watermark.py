@@ -72,7 +72,7 @@ def spectrum_of(film: Film) -> reading.Spectrum:
 
 def ours(film: Film) -> tuple[float, float, float, float, float]:
     spectrum = spectrum_of(film)
-    seen = reading.find(spectrum, PUBLIC).among(1.25)
+    seen = reading.find(spectrum, PUBLIC).among(windows.SHARES["public"])
     soft = reading.received(spectrum, carriers(PUBLIC), seen.place)
     known = seen.sure and (seen.message == MESSAGE or made.recognised(soft, OWN) == MESSAGE)
     taken = seen.sure and made.recognised(soft, OTHERS) is not None

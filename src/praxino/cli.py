@@ -20,7 +20,6 @@ from praxino.errors import CheckpointError, InputError, MediaError
 if TYPE_CHECKING:
     from praxino.generation.pipeline import Pipeline, Progress
     from praxino.generation.request import Request
-    from praxino.provenance.stamp import Provenance
 
 MOST = 10_000
 """Films in one call."""
@@ -97,11 +96,12 @@ def generate(
     }  # fmt: skip
     settings = _settings(record, asked)
     provenance = Provenance(not no_watermark, not no_credentials, credential_prompt)
-    _check_output(output, count, settings.get("frames", 2), settings.get("fps", 1), provenance)
+    _check_output(output, count, settings.get("frames", 2), settings.get("fps", 1))
+    provenance.check(*_numbered(output, count))
     loaded = _loaded(model, record, like, (device, dtype, compile_))
     first = loaded.request(**settings)
     requests = [first.reseeded(first.seed + number) for number in range(count)]
-    _check_output(output, count, first.frames, first.fps, provenance)
+    _check_output(output, count, first.frames, first.fps)
     for request, path in zip(requests, _numbered(output, count), strict=True):
         _make(loaded.run(request, provenance), request, path, preview, quiet)
 
@@ -114,14 +114,13 @@ def _settings(record: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _check_output(output: Path, count: int, frames: int, fps: float, provenance: "Provenance") -> None:
-    """Raise before minutes of work, not after them, if the films cannot be written or signed."""
+def _check_output(output: Path, count: int, frames: int, fps: float) -> None:
+    """Raise before minutes of work, not after them, if the films cannot be written."""
     from praxino.storage.video import check_ending, check_writable
 
     check_ending(output, frames, fps)
     for path in _numbered(output, count):
         check_writable(path)
-        provenance.check(path)
 
 
 def _make(states: Generator["Progress", None, None], request: "Request", path: Path, preview: int, quiet: bool) -> None:

@@ -149,13 +149,16 @@ def _signed(fresh: Path, mime: str, statements: dict[str, Any], given: Given) ->
     """
     own = signer.identity()
     plain = [(each, relation, BYTES) for each, relation, _ in given]
-    for which, who in ((given, own), (plain, own), (plain, own.unstamped())):
+    ways = [(given, own), *([(plain, own)] if given else []), *([(plain, own.unstamped())] if own.time_stamp else [])]
+    for which, who in ways:
         try:
-            return _manifest(fresh, mime, statements, which, who)
+            manifest = _manifest(fresh, mime, statements, which, who)
         except c2pa.C2paError as error:
             problem = _line(error)
-            if which is plain and who.time_stamp:
-                logger.warning("note: %s gives no time stamp: %s", who.time_stamp, problem)
+            continue
+        if who.time_stamp != own.time_stamp:
+            logger.warning("note: %s gives no time stamp: %s", own.time_stamp, problem)
+        return manifest
     raise _cannot_sign(problem)
 
 

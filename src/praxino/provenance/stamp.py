@@ -39,8 +39,8 @@ class Provenance:
         if not self.credentials:
             logger.warning("note: no credentials, as asked: the file will not be signed")
 
-    def check(self, target: Path | None = None) -> None:
-        """Raise `InputError` for what would stop `mark` or `sign`, perhaps to write ``target``: before the work."""
+    def check(self, *targets: Path) -> None:
+        """Raise `InputError` for what would stop `mark` or `sign`, perhaps to write ``targets``: before the work."""
         if self.watermark:
             keys.settings()
             payload.payload("", "", keys.installation())
@@ -48,7 +48,7 @@ class Provenance:
             from praxino.provenance import credentials
 
             credentials.check()
-            if target:
+            for target in targets:
                 credentials.check_beside(target)
 
     def mark(self, video: Video) -> Video:
