@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from praxino import terminal
-from praxino.errors import CheckpointError, InputError, MediaError
+from praxino import making, terminal
+from praxino.errors import InputError
 
 if TYPE_CHECKING:
-    from praxino.generation.pipeline import Pipeline, Progress
+    from praxino.generation.pipeline import Progress
     from praxino.generation.request import Request
 
 MOST = 10_000
@@ -84,43 +84,26 @@ def generate(
     if not 1 <= count <= MOST:
         raise InputError(f"count={count}: must be from 1 to {MOST}", "--count 1")
     terminal.hush(quiet)
-    record = _recorded(like) if like else {}
-    width, height = _size(size)
+    record = making.recorded(like) if like else {}
+    width, height = making.size(size)
     picture = output.suffix.lower() == ".png" and frames is None
     asked = {
         "prompt": sentence, "negative": negative, "steps": steps, "guidance": guidance, "sampler": sampler,
         "seed": seed, "frames": 1 if picture else frames, "width": width, "height": height, "fps": fps, "shift": shift,
         "image": image and str(image), "last": last and str(last), "loras": tuple(lora) if lora else None,
-        "guidance_low": guidance_low, "interval": _interval(interval), "rescale": rescale, "cache": cache,
+        "guidance_low": guidance_low, "interval": making.interval(interval), "rescale": rescale, "cache": cache,
         "noise_mark": noise_mark,
     }  # fmt: skip
-    settings = _settings(record, asked)
+    settings = making.settings(record, asked)
     provenance = Provenance(not no_watermark, not no_credentials, credential_prompt)
-    _check_output(output, count, settings.get("frames", 2), settings.get("fps", 1))
-    provenance.check(*_numbered(output, count))
-    loaded = _loaded(model, record, like, (device, dtype, compile_))
+    making.check_output(output, count, settings.get("frames", 2), settings.get("fps", 1))
+    provenance.check(*making.numbered(output, count))
+    loaded = making.loaded(model, record, like, (device, dtype, compile_))
     first = loaded.request(**settings)
     requests = [first.reseeded(first.seed + number) for number in range(count)]
-    _check_output(output, count, first.frames, first.fps)
-    for request, path in zip(requests, _numbered(output, count), strict=True):
+    making.check_output(output, count, first.frames, first.fps)
+    for request, path in zip(requests, making.numbered(output, count), strict=True):
         _make(loaded.run(request, provenance), request, path, preview, quiet)
-
-
-def _settings(record: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """What is asked for, and for the rest what the record says."""
-    settings = record.get("request", {}) | {name: value for name, value in asked.items() if value is not None}
-    if "prompt" not in settings:
-        raise InputError("no sentence", 'praxino generate "a red ball bounces on the grass"')
-    return settings
-
-
-def _check_output(output: Path, count: int, frames: int, fps: float) -> None:
-    """Raise before minutes of work, not after them, if the films cannot be written."""
-    from praxino.storage.video import check_ending, check_writable
-
-    check_ending(output, frames, fps)
-    for path in _numbered(output, count):
-        check_writable(path)
 
 
 def _make(states: Generator["Progress", None, None], request: "Request", path: Path, preview: int, quiet: bool) -> None:
@@ -152,92 +135,6 @@ def _write_preview(state: "Progress", path: Path) -> None:
     from praxino.storage.video import write_picture
 
     write_picture(path.with_suffix(".preview.png"), strip(state.preview()))
-
-
-def _recorded(path: Path) -> dict[str, Any]:
-    """What a file's record says: the ``request`` as settings, and the model, digest and dtype."""
-    from praxino.generation.request import Request
-    from praxino.provenance import made
-    from praxino.storage.video import read
-
-    record = read(path).record
-    if not isinstance(record.get("prompt"), str):
-        raise MediaError(f"{path} holds no record of how it was made", "only files written by praxino generate do")
-    if record.get("noise_mark") and str(record.get("watermark")) not in (f"{own:012x}" for own in made.remembered()):
-        logging.getLogger("praxino").warning(
-            "note: %s may be of noise that another installation marked: the film will differ then", path
-        )
-    request = {name: value for name, value in record.items() if name in Request.model_fields}
-    texts = {name: record[name] for name in ("model", "digest", "dtype") if isinstance(record.get(name), str)}
-    return {"request": request, **texts}
-
-
-def _loaded(model: str | None, record: dict[str, Any], like: Path | None, how: tuple[str, str, bool]) -> "Pipeline":
-    """The model asked for, or that of the record, with the weights and the type that the record names.
-
-    ``how`` is device, type and whether to compile.
-    """
-    from praxino.generation import pipeline
-
-    device, dtype, compiled = how
-    dtype = record.get("dtype", dtype) if dtype == "auto" else dtype
-    loaded = pipeline.load(_model(model, record, like), device, dtype, compiled)
-    _check_weights(like, record.get("digest"), loaded.model.digest, model)
-    return loaded
-
-
-def _model(asked: str | None, record: dict[str, Any], like: Path | None) -> str:
-    """The model to load: the one asked for, the one in the record, or the bundled one."""
-    from praxino.generation.pipeline import find
-
-    if asked is not None or "model" not in record:
-        return "diorama" if asked is None else asked
-    try:
-        find(record["model"])
-    except CheckpointError:
-        raise InputError(
-            f"{like} was made by a model {record['model']!r} (weights {record.get('digest', 'unknown')}), not bundled",
-            "--model FOLDER names it",
-        ) from None
-    return str(record["model"])
-
-
-def _check_weights(like: Path | None, recorded: str | None, loaded: str, model: str | None) -> None:
-    """Other weights make another film: an error, unless the model was chosen by hand."""
-    if recorded is None or recorded == loaded:
-        return
-    if model is None:
-        raise InputError(
-            f"{like} was made by weights {recorded}, the model of that name here has {loaded}",
-            "--model FOLDER names the right one; --model diorama makes a similar film with the bundled one",
-        )
-    logging.getLogger("praxino").warning("note: %s was made by other weights: the film will differ", like)
-
-
-def _size(text: str | None) -> tuple[int | None, int | None]:
-    if text is None:
-        return None, None
-    width, cross, height = text.lower().partition("x")
-    if not (cross and width.isdecimal() and height.isdecimal() and len(text) < 20):
-        text = text if len(text) < 40 else f"{text[:40]}..."
-        raise InputError(f"size={text!r}: must be WIDTHxHEIGHT", "64x64")
-    return int(width), int(height)
-
-
-def _interval(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"interval={text!r}: must be two times from 0 to 1, LOW,HIGH", "0.1,0.9") from None
-    return low, high
-
-
-def _numbered(path: Path, count: int) -> list[Path]:
-    if count == 1:
-        return [path]
-    return [path.with_stem(f"{path.stem}-{i + 1:03d}") for i in range(count)]
 
 
 @app.command()
@@ -384,7 +281,7 @@ def plan(
     """Say what memory and time a film will take, before anything is loaded."""
     from praxino.generation import pipeline
 
-    width, height = _size(size)
+    width, height = making.size(size)
     loaded = pipeline.load(model, device, dtype)
     request = loaded.request(
         "a cat", frames=frames, width=width, height=height, steps=steps, guidance=guidance,
@@ -444,6 +341,95 @@ def verify(
         found, text, code = verifying.many(paths, processes, functools.partial(terminal.bar, quiet))
     typer.echo(json.dumps(found, indent=1) if json_ else text)
     raise typer.Exit(code)
+
+
+Data = Annotated[Path | None, typer.Option(help="Folder for jobs and films.  [default: that of this user's data]")]
+Jobs = Annotated[
+    str | None,
+    typer.Option(envvar="PRAXINO_JOBS", help="sqlite:///FILE or postgresql://...", show_default=False),
+]
+Storage = Annotated[
+    str | None, typer.Option(envvar="PRAXINO_STORAGE", help="Folder, or s3://... .", show_default=False)
+]
+Models = Annotated[list[str] | None, typer.Option("--model", help="To serve; repeatable.  [default: diorama]")]
+KeepDays = Annotated[float, typer.Option(min=0, help="Until films are deleted; 0 is never.")]
+KeepBytes = Annotated[int, typer.Option(min=0, help="Of all films: the oldest go first; 0 is no limit.")]
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Others than this machine need keys.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8400,
+    model: Models = None,
+    data: Data = None,
+    jobs: Jobs = None,
+    storage: Storage = None,
+    workers: Annotated[int, typer.Option(min=0, max=64, help="Processes here that do the jobs.")] = 1,
+    keep_days: KeepDays = 30.0,
+    keep_bytes: KeepBytes = 0,
+    largest: Annotated[int, typer.Option(min=1, help="Times the pixels of the model's own films.")] = 16,
+    upload: Annotated[int, typer.Option(min=1, max=4096, help="MiB of a file that is sent, at most.")] = 64,
+    origin: Annotated[list[str] | None, typer.Option(help="Site whose pages may use the API; repeatable.")] = None,
+    new_key: Annotated[str | None, typer.Option(metavar="NAME", help="Make a key, print it, and end.")] = None,
+    per_minute: Annotated[int, typer.Option(min=0, help="Jobs that this key may ask for; 0: any number.")] = 60,
+    per_day: Annotated[int, typer.Option(min=0)] = 0,
+    at_a_time: Annotated[int, typer.Option(min=0)] = 0,
+    priority: Annotated[str, typer.Option(help="The highest of this key: low normal high")] = "normal",
+    keys: Annotated[bool, typer.Option("--keys", help="List the keys, and end.")] = False,
+    revoke_key: Annotated[str | None, typer.Option(metavar="ID", help="Make a key useless, and end.")] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Open the studio: an API, a page, and a worker that makes the films."""
+    from praxino.service import access, desk
+    from praxino.service.serve import Places, Work, named
+    from praxino.service.serve import serve as run
+    from praxino.service.sweep import Keeping
+
+    terminal.hush(quiet)
+    places = Places.of(data, jobs, storage)
+    if new_key is not None or keys or revoke_key is not None:
+        limits = desk.limits(per_minute, per_day, at_a_time, priority)
+        typer.echo(desk.keys(places.jobs, new_key, limits, revoke_key))
+        return
+    served = named(model or ["diorama"])
+    store, objects = places.open()
+    studio = access.Studio(
+        store, objects, host, upload * 2**20, largest, default=next(iter(served)), origins=tuple(origin or ())
+    )
+    run(studio, port, places, Work(served, device, dtype, Keeping(days=keep_days, bytes=keep_bytes)), workers, quiet)
+
+
+@app.command()
+def worker(
+    model: Models = None,
+    data: Data = None,
+    jobs: Jobs = None,
+    storage: Storage = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="video image detect verify; repeatable.  [default: all]")
+    ] = None,
+    keep_days: KeepDays = 30.0,
+    keep_bytes: KeepBytes = 0,
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Do the jobs of a studio, on this machine or another; SIGTERM hands the present one back."""
+    from praxino.service.desk import checked_kinds
+    from praxino.service.serve import Places, Work, named
+    from praxino.service.serve import worker as run
+    from praxino.service.sweep import Keeping
+
+    terminal.hush(quiet)
+    keeping = Keeping(days=keep_days, bytes=keep_bytes)
+    run(
+        Places.of(data, jobs, storage),
+        Work(named(model or ["diorama"]), device, dtype, keeping, checked_kinds(kind)),
+        with_parent,
+    )
 
 
 @app.command()

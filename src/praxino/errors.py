@@ -7,6 +7,8 @@ PraxinoError
 ├── CheckpointError (OSError)       a model folder that is missing, damaged or of another kind
 ├── MediaError (OSError)            a picture or film that cannot be read or written
 ├── GenerationError (RuntimeError)  a film that cannot be finished: a step that is not a number
+├── JobError (RuntimeError)         a job that cannot do that now, or is another's
+│   └── LimitError                  a quota that is used up
 └── TrainingError (RuntimeError)    a run that cannot go on: a loss that is not a number
 """
 
@@ -59,6 +61,18 @@ class MediaError(PraxinoError, OSError):
 
 class GenerationError(PraxinoError, RuntimeError):
     """A film that cannot be finished."""
+
+
+class JobError(PraxinoError, RuntimeError):
+    """A job that cannot do what is asked of it now."""
+
+
+class LimitError(JobError):
+    """A quota that is used up; ``retry_after`` seconds from now there may be room again."""
+
+    def __init__(self, problem: str, hint: str = "", retry_after: int = 60) -> None:
+        super().__init__(problem, hint)
+        self.retry_after = retry_after
 
 
 class TrainingError(PraxinoError, RuntimeError):

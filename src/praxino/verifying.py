@@ -53,11 +53,10 @@ def _ready() -> None:
 
 
 def _apart(path: Path) -> Verdict:
-    """In a process of its own: a file that kills it, or takes too much memory or time, does so there."""
+    """In a process of its own, whatever the file does to it."""
     check_file(path)
-    ((_, done),) = crew.run(_timed, [(path,)], 1, crew.bounded)
     try:
-        return done.result()
+        return crew.apart(verify, (path,), SECONDS)
     except BrokenProcessPool:
         raise MediaError(f"cannot read {path}: {KILLED}", "is it a film or a picture, and complete?") from None
 

@@ -107,3 +107,25 @@ def run(
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def apart(work: Callable[..., Result], job: Job, seconds: float) -> Result:
+    """``work(*job)`` in a process of its own: a file that kills it, or takes too much memory or time, does so there.
+
+    Parameters
+    ----------
+    seconds : float
+        Of all cores together that it may take.
+
+    Raises
+    ------
+    BrokenProcessPool
+        If the process was ended.
+    """
+    ((_, done),) = run(_hurried, [(work, job, seconds)], 1, bounded)
+    return done.result()
+
+
+def _hurried(work: Callable[..., Result], job: Job, seconds: float) -> Result:
+    hurry(seconds)
+    return work(*job)

@@ -1,0 +1,105 @@
+"""Who asks: a key in a header, or in a cookie for the page; nobody in particular where the server is open."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+
+from praxino.errors import InputError
+from praxino.service import limits
+from praxino.service.answers import ApiError
+from praxino.service.guard import LOOPBACK
+from praxino.service.limits import Limits
+from praxino.service.store import Store
+from praxino.storage.objects import Objects
+
+COOKIE: Final = "praxino_key"
+REMEMBERED: Final = 5.0
+"""Seconds that a revoked key may still be taken for a good one."""
+OPEN: Final = Limits(per_minute=0, priority=1)
+"""Of whoever sits at a machine whose server is open to it alone."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, and what they may ask for."""
+
+    owner: str
+    limits: Limits
+
+
+@dataclass
+class Studio:
+    """What all routes share.
+
+    Attributes
+    ----------
+    default : str, optional
+        Name of the model that is taken where none is asked for.
+    host : str
+        That the server is bound to: only on loopback may it be open.
+    largest : int
+        How many times as many pixels as its model's own films a film may have.
+    """
+
+    store: Store
+    objects: Objects
+    host: str = "127.0.0.1"
+    upload: int = 64 * 2**20
+    largest: int = 16
+    default: str | None = None
+    origins: tuple[str, ...] = ()
+    _known: dict[str, tuple[float, Caller | None]] = field(default_factory=dict)
+    _keys: tuple[float, bool] = (0.0, True)
+
+    def open(self) -> bool:
+        """Whether no key is asked for: on loopback, as long as there has never been one."""
+        if self.host not in LOOPBACK:
+            return False
+        since, any_ = self._keys
+        if time.monotonic() - since > REMEMBERED:
+            any_ = bool(limits.all_keys(self.store.database))
+            self._keys = (time.monotonic(), any_)
+        return not any_
+
+    def check(self) -> None:
+        """Raise `InputError` if it would be open to others than this machine."""
+        if self.host not in LOOPBACK and not limits.all_keys(self.store.database):
+            raise InputError(f"host={self.host}: anybody who reaches it could use it", "praxino serve --new-key NAME")
+
+    def caller(self, text: str) -> Caller | None:
+        """Whose key this is, None if nobody's; asked of the database every few seconds."""
+        now = time.monotonic()
+        since, found = self._known.get(hashed := limits.hashed(text), (-REMEMBERED, None))
+        if now - since >= REMEMBERED:
+            key = limits.find_key(self.store.database, text)
+            found = Caller(key.id, key.limits) if key else None
+            if len(self._known) > 10_000:  # guesses
+                self._known.clear()
+            self._known[hashed] = (now, found)
+        return found
+
+
+def studio(request: Request) -> Studio:
+    """The one of this app."""
+    found: Studio = request.app.state.studio
+    return found
+
+
+def caller(request: Request) -> Caller:
+    """Who asks; raises 401 where that must be known and is not."""
+    shared = studio(request)
+    if shared.open():
+        return Caller("", OPEN)
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    text = text.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
+    found = shared.caller(text) if text else None
+    if found is None:
+        said = "that key is not known" if text else "a key is needed: Authorization: Bearer px-..."
+        raise ApiError(401, said, "invalid_api_key", WWW_Authenticate="Bearer")
+    return found
+
+
+Asking = Annotated[Caller, Depends(caller)]
+Shared = Annotated[Studio, Depends(studio)]

@@ -1,0 +1,142 @@
+"""What the API says when something is wrong: one shape for everything, the one that clients of such APIs know."""
+
+import logging
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from praxino.errors import InputError, JobError, LimitError, PraxinoError
+from praxino.storage.objects import is_full
+
+logger = logging.getLogger("praxino.service")
+
+
+class Problem(BaseModel):
+    """What is wrong, and with which parameter."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class ProblemAnswer(BaseModel):
+    """The body of every answer that is no success."""
+
+    error: Problem
+
+
+class ApiError(Exception):
+    """An answer that is no success; raised anywhere below a route."""
+
+    def __init__(self, status: int, message: str, code: str, param: str | None = None, **headers: str) -> None:
+        super().__init__(message)
+        self.status, self.message, self.code, self.param = status, message, code, param
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+TYPES: Final = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    429: "rate_limit_error",
+}
+"""What the field ``type`` says of a status; others are ``invalid_request_error`` below 500, ``server_error`` above."""
+MEANINGS: Final = {
+    400: "The request cannot be carried out as it is",
+    401: "No key, or a wrong one",
+    403: "Not with this key, or not from there",
+    404: "There is no such thing, or it is another's",
+    405: "Not with this method",
+    408: "The request took too long to arrive",
+    409: "Not in the state that it is in",
+    413: "The request is too large",
+    415: "The content is of no type that is taken here",
+    416: "No such part of the file",
+    429: "A quota is used up: see Retry-After",
+    503: "Not now",
+    504: "Not in time",
+    507: "There is no room left",
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a route that may answer so; what any route may answer is among them."""
+    every = sorted({400, 401, 403, 503, *statuses})
+    return {status: {"model": ProblemAnswer, "description": MEANINGS[status]} for status in every}
+
+
+def files(text: str, *media: str) -> dict[str, Any]:
+    """The success of a route that answers with something of one of these types."""
+    return {"description": text, "content": {kind: {"schema": {"type": "string"}} for kind in media}}
+
+
+def problem(status: int, message: str, code: str, param: str | None = None, **headers: str) -> JSONResponse:
+    """An answer that is no success."""
+    kind = TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    body = ProblemAnswer(error=Problem(message=message, type=kind, param=param, code=code))
+    return JSONResponse(body.model_dump(), status, headers=headers)
+
+
+def invalid(error: ValidationError | RequestValidationError) -> ApiError:
+    """The first of a validator's complaints, without what was sent: that may be long, or secret."""
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"] if part not in ("query", "path", "body", "header")]
+    param = ".".join(where) or None
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    said = f"{param}: {message}" if param else message
+    return ApiError(400, said, "invalid_value", param)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of an app leave it in this shape, and nothing of how it came about."""
+
+    @app.exception_handler(ApiError)
+    def _ours(_: Request, error: ApiError) -> Response:
+        return problem(error.status, error.message, error.code, error.param, **error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    def _invalid(request: Request, error: RequestValidationError) -> Response:
+        return _ours(request, invalid(error))
+
+    @app.exception_handler(HTTPException)
+    def _http(_: Request, error: HTTPException) -> Response:
+        codes = {404: "not_found", 405: "method_not_allowed"}
+        message = f"{error.detail}"
+        return problem(
+            error.status_code, message, codes.get(error.status_code, "invalid_request"), **error.headers or {}
+        )
+
+    @app.exception_handler(PraxinoError)
+    def _foreseen(_: Request, error: PraxinoError) -> Response:
+        match error:
+            case LimitError():
+                retry = {"Retry-After": str(max(1, error.retry_after))}
+                return problem(429, str(error), "rate_limit_exceeded", **retry)
+            case JobError():
+                return problem(409, str(error), "conflict")
+            case InputError():
+                return problem(400, str(error), "invalid_value")
+        return unforeseen(error)
+
+    app.add_exception_handler(SQLAlchemyError, lambda _, error: unforeseen(error))
+    app.add_exception_handler(OSError, lambda _, error: unforeseen(error))
+
+
+def unforeseen(error: Exception) -> Response:
+    """What went wrong on this side; the log says more."""
+    full = is_full(error) or "database or disk is full" in str(error)
+    if full:
+        logger.error("there is no room left: %s", error)
+        return problem(507, "there is no room left on the server: nothing was begun", "storage_full")
+    logger.error("%s", error, exc_info=error)
+    if isinstance(error, DBAPIError):
+        return problem(503, "the jobs cannot be reached: try again soon", "unavailable", **{"Retry-After": "5"})
+    return problem(500, "something went wrong here: the server's log says what", "internal_error")

@@ -1,0 +1,53 @@
+"""What every route that gives a job in, or asks for one, does alike."""
+
+import re
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+
+from praxino.service.access import Caller, Studio
+from praxino.service.answers import ApiError
+from praxino.service.jobs import Job, Kind, new_id
+from praxino.service.uploads import Upload
+
+ID: Final = re.compile(r"[a-z]{1,16}_[0-9a-f]{32}")
+"""What `new_id` makes: nothing else is even looked for."""
+
+
+def submit(studio: Studio, who: Caller, kind: Kind, order: dict[str, Any], upload: Upload | None, **more: Any) -> Job:
+    """Keep a job, its file first: whoever claims it finds the file there.
+
+    Raises
+    ------
+    LimitError
+        If the caller's quota is used up.
+    """
+    job = Job(id=new_id(kind), kind=kind, owner=who.owner, order=order, **more)
+    if upload is not None:
+        job = job.model_copy(update={"input": f"input.{upload.ending}"})
+        studio.objects.write(f"{job.id}/{job.input}", upload.content)
+    try:
+        return studio.store.submit(job, who.limits)
+    except BaseException:
+        if upload is not None:
+            studio.objects.remove(job.id)
+        raise
+
+
+def owned(studio: Studio, who: Caller, id_: str, *kinds: Kind) -> Job:
+    """The caller's job of that name; 404 for others', so that nobody learns that they are there."""
+    job = studio.store.get(id_, who.owner) if ID.fullmatch(id_) else None
+    if job is None or job.kind not in kinds:
+        raise ApiError(404, f"there is no {kinds[0]} of that id", "not_found")
+    return job
+
+
+async def found(studio: Studio, who: Caller, id_: str, *kinds: Kind) -> tuple[Job, int | None]:
+    """`owned`, and how many jobs are before it in the queue, from an ``async`` route."""
+    job = await run_in_threadpool(owned, studio, who, id_, *kinds)
+    return job, await run_in_threadpool(position, studio, job)
+
+
+def position(studio: Studio, job: Job) -> int | None:
+    """How many jobs are begun before one that waits."""
+    return studio.store.position(job) if job.status == "queued" else None

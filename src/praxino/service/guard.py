@@ -1,0 +1,147 @@
+"""What is checked of every request before anything else, and said with every answer: an ASGI layer around the app."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from praxino.service.answers import ApiError, problem, unforeseen
+
+JSON: Final = 2**20
+"""Bytes of a body that carries no file."""
+PATIENCE: Final = 30.0
+"""Seconds that a client may be silent while it sends."""
+SLOWEST: Final = 16 * 2**10
+"""Bytes a second that it must send on the whole, beside that."""
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+    "connect-src 'self'; frame-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Of our own page: it loads nothing from anywhere else, and runs nothing that came with a request."""
+HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+
+
+class Guard:
+    """Around an app.
+
+    Parameters
+    ----------
+    upload : int
+        Bytes of a body, at most.
+    origins : sequence of str
+        Origins of other sites whose pages may use the API from a browser (CORS); none by default.
+    open_ : callable
+        Whether no keys are asked for: only names of this machine are answered to then, or any page on the web could
+        reach the server through the browser of whoever runs it (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp, upload: int, origins: Sequence[str], open_: Callable[[], bool]) -> None:
+        self.app, self.upload, self.origins, self.open = app, upload, tuple(origins), open_
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        started = False
+
+        async def answer(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                self._dress(MutableHeaders(scope=message), headers)
+            await send(message)
+
+        try:
+            refused = self._refused(scope, headers)
+            if refused is None:
+                await self.app(scope, self._bounded(receive, headers), answer)
+            else:
+                await problem(*refused)(scope, receive, answer)
+        except ApiError as error:
+            if not started:
+                await problem(error.status, error.message, error.code, Connection="close")(scope, receive, answer)
+        except Exception as error:
+            said = unforeseen(error)
+            if not started:
+                await said(scope, receive, answer)
+
+    def _dress(self, answer: MutableHeaders, asked: Headers) -> None:
+        for name, value in HEADERS.items():
+            answer.setdefault(name, value)
+        if (origin := asked.get("origin")) in self.origins:
+            answer["Access-Control-Allow-Origin"] = str(origin)
+            answer["Cross-Origin-Resource-Policy"] = "cross-origin"
+            answer.add_vary_header("Origin")
+
+    def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
+        """Why a request is not even looked at: status, message and code."""
+        host = _name(f"//{headers.get('host', '')}")
+        if self.open() and host not in LOOPBACK:
+            return 403, f"without keys, only {LOOPBACK[0]} and {LOOPBACK[1]} are answered to", "wrong_host"
+        origin = headers.get("origin")
+        foreign = (
+            origin is not None and origin not in self.origins and _address(origin) != headers.get("host", "").lower()
+        )
+        if scope["method"] not in ("GET", "HEAD", "OPTIONS") and (
+            foreign or (origin is None and headers.get("sec-fetch-site") == "cross-site")
+        ):
+            return 403, "pages of other sites may not use this server", "wrong_origin"
+        length = headers.get("content-length", "")
+        if length.isascii() and length.isdecimal() and int(length[:20]) > self._room(headers):
+            return 413, f"the body is longer than {self._room(headers):,} bytes", "too_large"
+        return None
+
+    def _room(self, headers: Headers) -> int:
+        kind = headers.get("content-type", "")
+        return self.upload if kind.startswith(("multipart/", "application/json")) else JSON
+
+    def _bounded(self, receive: Receive, headers: Headers) -> Receive:
+        """``receive``, as long as the client sends not too much, and not too slowly."""
+        room, count, begun, whole = self._room(headers), 0, time.monotonic(), False
+
+        async def bounded() -> Message:
+            nonlocal count, whole
+            if whole:
+                return await receive()  # waits for the client to leave
+            try:
+                message = await asyncio.wait_for(receive(), PATIENCE)
+            except TimeoutError:
+                raise ApiError(408, "the body did not arrive", "timeout") from None
+            if message["type"] == "http.request":
+                count += len(message.get("body", b""))
+                whole = not message.get("more_body", False)
+                if count > room:
+                    raise ApiError(413, f"the body is longer than {room:,} bytes", "too_large")
+                if time.monotonic() - begun > PATIENCE + count / SLOWEST:
+                    raise ApiError(408, "the body arrives too slowly", "timeout")
+            return message
+
+        return bounded
+
+
+def _name(address: str) -> str:
+    """The host's name of an address, without its port."""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _address(origin: str) -> str:
+    """Name and port of an origin."""
+    return origin.partition("://")[2].lower()

@@ -1,0 +1,109 @@
+"""Pictures: ordered and waited for in one request."""
+
+import asyncio
+import base64
+import time
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from praxino.errors import JobError
+from praxino.service import asking, orders, streams, uploads, wire
+from praxino.service.access import Asking, Caller, Shared, Studio
+from praxino.service.answers import ApiError, errors, files
+from praxino.service.jobs import Job
+from praxino.service.sweep import forget
+
+router = APIRouter(prefix="/v1/images", tags=["images"])
+
+Id = Annotated[str, Path(examples=["image_00000000000000000000000000000000"])]
+PATIENCE: Final = 600.0
+"""Seconds that a request waits for its pictures."""
+EVERY: Final = 0.1
+
+
+@router.post(
+    "/generations",
+    responses=errors(408, 413, 415, 429, 504, 507),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ImageCreate"}}},
+        }
+    },
+)
+async def generate(request: Request, studio: Shared, who: Asking) -> wire.Images:
+    """Make pictures; who leaves before they are done stops them."""
+    asked = await uploads.body(request, wire.ImageCreate)
+    jobs = await run_in_threadpool(_order, studio, who, asked)
+    try:
+        done = [await _waited(studio, request, job) for job in jobs]
+    except BaseException:
+        await run_in_threadpool(_end, studio, jobs)
+        raise
+    data = [await run_in_threadpool(_shown, studio, job, asked.response_format) for job in done]
+    return wire.Images(created=int(time.time()), data=data)
+
+
+def _order(studio: Studio, who: Caller, asked: wire.ImageCreate) -> list[Job]:
+    card = orders.chosen(studio.store, asked.model, studio.default)
+    settings = [orders.image(asked, card, number, studio.largest) for number in range(asked.n)]
+    more: dict[str, Any] = {"model": card["id"], "priority": orders.priority(asked.priority, who)}
+    jobs: list[Job] = []
+    try:
+        for each in settings:
+            jobs.append(asking.submit(studio, who, "image", each, None, **more))
+    except BaseException:
+        _end(studio, jobs)
+        raise
+    return jobs
+
+
+def _end(studio: Studio, jobs: list[Job]) -> None:
+    """Nobody waits for these any more."""
+    for job in jobs:
+        forget(studio.store, studio.objects, studio.store.get(job.id) or job)
+
+
+async def _waited(studio: Studio, request: Request, job: Job) -> Job:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        found = await run_in_threadpool(studio.store.get, job.id)
+        if found is None:
+            raise ApiError(409, "it was deleted meanwhile", "conflict")
+        if found.status == "completed":
+            return found
+        if found.ended:
+            code = found.error.code if found.error else "cancelled"
+            message = found.error.message if found.error else "it was cancelled"
+            raise ApiError(400 if code == "invalid_request" else 503, message, code)
+        if await request.is_disconnected():
+            raise JobError("the client left", "")
+        await asyncio.sleep(EVERY)
+    raise ApiError(504, f"no picture within {PATIENCE:.0f} s: order films and poll them instead", "timeout")
+
+
+def _shown(studio: Studio, job: Job, form: str) -> wire.Image:
+    if form == "url":
+        return wire.Image(url=f"/v1/images/{job.id}")
+    content = b"".join(studio.objects.read(job.file(job.result["files"]["content"])))
+    return wire.Image(b64_json=base64.b64encode(content).decode())
+
+
+@router.get(
+    "/{id}",
+    response_class=Response,
+    responses={
+        200: files("The picture", "image/png"),
+        206: files("A part of it", "image/png"),
+        **errors(404, 409, 416),
+    },
+)
+async def content(id: Id, request: Request, studio: Shared, who: Asking) -> Response:  # noqa: A002
+    """A picture that was made, as PNG."""
+    job, _ = await asking.found(studio, who, id, "image")
+    if job.status != "completed":
+        raise ApiError(409 if not job.ended else 404, f"{job.id} is {job.status}", "not_ready")
+    return await streams.content(request, studio.objects, job.file(job.result["files"]["content"]), f"{job.id}.png")

@@ -1,0 +1,101 @@
+"""What runs beside the work: models, health, metrics, the page and its session."""
+
+from importlib import resources
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import JSONResponse, Response
+
+from praxino.service import orders, uploads, wire
+from praxino.service.access import COOKIE, Asking, Shared
+from praxino.service.answers import ApiError, errors, files
+
+router = APIRouter()
+
+WEB: Final = resources.files("praxino.service") / "web"
+PAGE: Final = {
+    "index.html": "text/html; charset=utf-8",
+    "studio.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    **dict.fromkeys(
+        ("studio.js", "api.js", "make.js", "strip.js", "check.js", "noise.js"), "text/javascript; charset=utf-8"
+    ),
+}
+"""The files of the page: nothing else is ever served from there."""
+
+
+@router.get("/v1/models", tags=["models"], responses=errors())
+def models(studio: Shared, who: Asking) -> wire.ModelList:
+    """The models that can be asked for, those that are ready first."""
+    names = wire.Model.model_fields
+    cards = orders.cards(studio.store)
+    cards.sort(key=lambda each: each[1]["id"] != studio.default)
+    data = [wire.Model(ready=ready, **{k: v for k, v in card.items() if k in names}) for ready, card in cards]
+    return wire.ModelList(data=data)
+
+
+@router.get("/healthz", tags=["operations"])
+def healthz() -> wire.Health:
+    """Whether the server runs."""
+    return wire.Health(status="ok")
+
+
+@router.get("/readyz", tags=["operations"], responses={503: {"model": wire.Health, "description": "Not now"}})
+def readyz(studio: Shared) -> Any:
+    """Whether films can be ordered: the jobs can be reached, and a worker lives."""
+    if any(alive for alive, _ in studio.store.workers()):
+        return wire.Health(status="ok")
+    return JSONResponse(wire.Health(status="unavailable", detail="no worker lives").model_dump(), 503)
+
+
+@router.get(
+    "/metrics",
+    tags=["operations"],
+    response_class=Response,
+    responses={200: files("Prometheus text", "text/plain"), **errors()},
+)
+def metrics(request: Request, studio: Shared, who: Asking) -> Response:
+    """Requests, jobs, queue and workers, for Prometheus."""
+    return Response(request.scope["praxino.metrics"].text(studio), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.post(
+    "/v1/session",
+    tags=["page"],
+    status_code=204,
+    responses=errors(408, 413, 415),
+    openapi_extra={
+        "security": [],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/SessionCreate"}}},
+        },
+    },
+)
+async def sign_in(request: Request, studio: Shared) -> Response:
+    """Let the page use a key, which it cannot read again: films are shown by elements that send no headers."""
+    asked = await uploads.body(request, wire.SessionCreate)
+    if not studio.open() and studio.caller(asked.key) is None:
+        raise ApiError(401, "that key is not known", "invalid_api_key", "key", WWW_Authenticate="Bearer")
+    answer = Response(status_code=204)
+    secure = request.url.scheme == "https"
+    answer.set_cookie(COOKIE, asked.key, max_age=30 * 86_400, httponly=True, samesite="strict", secure=secure)
+    return answer
+
+
+@router.delete("/v1/session", tags=["page"], status_code=204)
+def sign_out() -> Response:
+    """Let the page forget the key."""
+    answer = Response(status_code=204)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return answer
+
+
+@router.get("/", include_in_schema=False)
+@router.get("/{name}", include_in_schema=False)
+def web(name: str = "index.html") -> Response:
+    """The page."""
+    if name not in PAGE:
+        raise ApiError(404, "there is no such page", "not_found")
+    return Response((WEB / name).read_bytes(), media_type=PAGE[name], headers={"Cache-Control": "no-cache"})

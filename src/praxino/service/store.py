@@ -1,0 +1,282 @@
+"""Jobs, kept: given in, claimed by one worker at a time, moved from state to state, found again after any crash.
+
+A worker has a job for as long as its lease; it must beat before that is over. A job whose lease is over may be claimed
+by another, and what the first one says of it then is refused. See docs/decisions/0010.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from praxino.errors import JobError
+from praxino.service import tables
+from praxino.service.jobs import Failure, Job, Kind, Status
+from praxino.service.limits import Limits, spend
+from praxino.service.tables import Database, jobs, previews, workers
+
+TRIES: Final = 3
+"""How often a job is begun that ends its workers."""
+LEASE: Final = 30.0
+"""Seconds that a worker may be silent."""
+ABSENT: Final = 86_400
+"""Seconds after which a worker that is not seen is forgotten."""
+COLUMNS: Final = [jobs.c[name] for name in Job.model_fields]
+
+
+@dataclass(frozen=True)
+class Beat:
+    """What a worker hears when it says that it lives: whether to stop, and whether somebody watches."""
+
+    stop: bool
+    watched: bool
+
+
+class Store:
+    """All jobs of one database."""
+
+    def __init__(self, url: str, lease: float = LEASE) -> None:
+        self.database = Database(url)
+        self.lease = lease
+
+    # ---- who asks
+
+    def submit(self, job: Job, limits: Limits | None = None) -> Job:
+        """Keep a new job; raises `LimitError`, and keeps nothing, where ``limits`` of its owner are reached."""
+        with self.database.write() as connection:
+            if limits is not None:
+                spend(self.database, connection, job.owner, limits)
+            values = job.model_dump(exclude={"number", "created"})
+            insert = jobs.insert().values(**values, created=self.database.now()).returning(*COLUMNS)
+            return _job(connection.execute(insert).one())
+
+    def get(self, id_: str, owner: str | None = None) -> Job | None:
+        """The job of that name, if there is one, and it is the owner's."""
+        query = sa.select(*COLUMNS).where(jobs.c.id == id_)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        with self.database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return _job(row) if row else None
+
+    def page(
+        self, owner: str | None, kinds: Iterable[Kind], after: Job | None, limit: int, ascending: bool = False
+    ) -> tuple[list[Job], bool]:
+        """So many jobs after one, the newest first unless ``ascending``, and whether there are more."""
+        query = sa.select(*COLUMNS).where(jobs.c.kind.in_(list(kinds)))
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        if after is not None:
+            query = query.where(jobs.c.number > after.number if ascending else jobs.c.number < after.number)
+        query = query.order_by(jobs.c.number if ascending else jobs.c.number.desc()).limit(limit + 1)
+        with self.database.read() as connection:
+            found = [_job(row) for row in connection.execute(query)]
+        return found[:limit], len(found) > limit
+
+    def position(self, job: Job) -> int:
+        """How many jobs will be begun before this one that waits."""
+        sooner = (jobs.c.priority > job.priority) | ((jobs.c.priority == job.priority) & (jobs.c.number < job.number))
+        query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.status == "queued", sooner)
+        with self.database.read() as connection:
+            return int(connection.scalar(query) or 0)
+
+    def cancel(self, job: Job) -> Job:
+        """End a job that waits; ask the worker of one in progress to stop and keep what there is. Twice is as once.
+
+        Raises
+        ------
+        JobError
+            If it has ended otherwise, or was deleted.
+        """
+        with self.database.write() as connection:
+            now = self.database.now()
+            moved = _move(connection, job, "queued", "cancelled", completed=now, stop=True)
+            if moved is None:
+                asked = jobs.update().where(jobs.c.id == job.id, jobs.c.status == "in_progress").values(stop=True)
+                row = connection.execute(asked.returning(*COLUMNS)).one_or_none()
+                moved = _job(row) if row else None
+        found = moved or self.get(job.id)
+        if found is None:
+            raise JobError(f"{job.id} was deleted", "it is gone")
+        if found.status != "cancelled" and found.ended:
+            raise JobError(f"{job.id} is {found.status}: it cannot be cancelled", "only what has not ended can")
+        return found
+
+    def delete(self, job: Job) -> bool:
+        """Forget a job, whatever it does; False if it was forgotten before. Its files are the caller's to delete."""
+        with self.database.write() as connection:
+            connection.execute(previews.delete().where(previews.c.id == job.id))
+            return connection.execute(jobs.delete().where(jobs.c.id == job.id)).rowcount == 1
+
+    def watch(self, job: Job, seconds: float) -> None:
+        """Say that somebody will look at it being made for so long."""
+        until = self.database.now() + seconds
+        with self.database.write() as connection:
+            connection.execute(jobs.update().where(jobs.c.id == job.id).values(watched=until))
+
+    def preview(self, job: Job, after: int = 0) -> tuple[int, bytes] | None:
+        """The newest picture of a job in progress, and its step, if that comes after a step."""
+        query = sa.select(previews.c.step, previews.c.image).where(previews.c.id == job.id, previews.c.step > after)
+        with self.database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return (row.step, row.image) if row else None
+
+    # ---- who works
+
+    def claim(self, worker: str, models: Sequence[str], kinds: Sequence[Kind]) -> Job | None:
+        """The next job for a worker that has these models: it is nobody else's as long as the worker beats."""
+        now = self.database.now()
+        free = (jobs.c.status == "queued") | ((jobs.c.status == "in_progress") & (jobs.c.lease < now))
+        mine = free & jobs.c.kind.in_(list(kinds)) & ((jobs.c.model == "") | jobs.c.model.in_(list(models)))
+        with self.database.read() as connection:
+            if connection.execute(sa.select(jobs.c.number).where(mine).limit(1)).one_or_none() is None:
+                return None  # nothing is locked for that
+        first = (
+            sa.select(jobs.c.number)
+            .where(mine, jobs.c.attempts < TRIES, ~jobs.c.stop)
+            .order_by(jobs.c.priority.desc(), jobs.c.number)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        with self.database.write() as connection:
+            self._bury(connection)
+            taken = jobs.update().where(jobs.c.number == first.scalar_subquery())
+            taken = taken.values(
+                status="in_progress",
+                worker=worker,
+                attempts=jobs.c.attempts + 1,
+                lease=now + self.lease,
+                started=now,
+                step=0,
+                eta=None,
+            )
+            row = connection.execute(taken.returning(*COLUMNS)).one_or_none()
+        return _job(row) if row else None
+
+    def _bury(self, connection: sa.Connection) -> None:
+        """End jobs whose workers were killed and that nobody begins again: too often begun, or asked to stop."""
+        now = self.database.now()
+        lost = jobs.update().where(jobs.c.status == "in_progress", jobs.c.lease < now)
+        connection.execute(lost.where(jobs.c.stop).values(status="cancelled", completed=now))
+        reason = Failure(code="worker_lost", message=f"it ended {TRIES} workers, and is not begun again")
+        failed = lost.where(jobs.c.attempts >= TRIES)
+        connection.execute(failed.values(status="failed", completed=now, error=reason.model_dump()))
+
+    def beat(self, job: Job, step: int = 0, steps: int = 0, eta: float | None = None) -> Beat:
+        """Keep a job for another lease; raises `JobError` if it is not this worker's any more."""
+        now = self.database.now()
+        more = {"step": step, "steps": steps, "eta": eta} if steps else {}
+        held = _held(job).values(lease=now + self.lease, **more)
+        with self.database.write() as connection:
+            row = connection.execute(held.returning(jobs.c.stop, (jobs.c.watched > now).label("watched"))).one_or_none()
+        if row is None:
+            raise JobError(f"{job.id} is not mine any more", "it was deleted, or another worker has it")
+        return Beat(row.stop, bool(row.watched))
+
+    def show(self, job: Job, step: int, image: bytes) -> None:
+        """Keep a picture of a job in progress, in place of the one before."""
+        insert = self.database.insert(previews).values(id=job.id, step=step, image=image)
+        newer = insert.on_conflict_do_update(index_elements=["id"], set_={"step": step, "image": image})
+        with self.database.write() as connection:
+            connection.execute(newer)
+
+    def end(self, job: Job, status: Status, keep: float | None = None, **values: Any) -> Job:
+        """Move a job of this worker to a last state, or back into the queue.
+
+        Parameters
+        ----------
+        keep : float, optional
+            Seconds after which it may be swept away.
+
+        Raises
+        ------
+        JobError
+            If it is not this worker's any more, or cannot get there.
+        """
+        job.check_move(status)
+        now = self.database.now()
+        if status == "queued":
+            values |= {"attempts": jobs.c.attempts - 1, "step": 0, "eta": None, "lease": None, "worker": ""}
+        else:
+            values |= {"completed": now, "eta": None, "expires": None if keep is None else now + keep}
+        with self.database.write() as connection:
+            row = connection.execute(_held(job).values(status=status, **values).returning(*COLUMNS)).one_or_none()
+            if row is None:
+                raise JobError(f"{job.id} is not mine any more", "it was deleted, or another worker has it")
+            connection.execute(previews.delete().where(previews.c.id == job.id))
+        return _job(row)
+
+    # ---- who looks after it
+
+    def announce(self, worker: str, about: dict[str, Any]) -> None:
+        """Say that a worker lives, and what it can do."""
+        now = self.database.now()
+        insert = self.database.insert(workers).values(id=worker, about=about, seen=now)
+        with self.database.write() as connection:
+            connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_={"about": about, "seen": now}))
+            connection.execute(workers.delete().where(workers.c.seen < now - ABSENT))
+
+    def leave(self, worker: str) -> None:
+        """Say that a worker is gone; what it can do stays known for a day."""
+        with self.database.write() as connection:
+            connection.execute(workers.update().where(workers.c.id == worker).values(seen=workers.c.seen - self.lease))
+
+    def workers(self) -> list[tuple[bool, dict[str, Any]]]:
+        """Of each worker of the last day whether it lives, and what it can do; those seen last come first."""
+        alive = (workers.c.seen > self.database.now() - self.lease).label("alive")
+        with self.database.read() as connection:
+            rows = connection.execute(sa.select(alive, workers.c.about).order_by(workers.c.seen.desc())).all()
+        return [(bool(row.alive), row.about) for row in rows]
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many jobs there are of each kind and state."""
+        query = sa.select(jobs.c.kind, jobs.c.status, sa.func.count()).group_by(jobs.c.kind, jobs.c.status)
+        with self.database.read() as connection:
+            return {(kind, status): count for kind, status, count in connection.execute(query)}
+
+    def waiting(self) -> float:
+        """Seconds that the oldest job in the queue has waited."""
+        oldest = sa.select(self.database.now() - sa.func.min(jobs.c.created)).where(jobs.c.status == "queued")
+        with self.database.read() as connection:
+            return float(connection.scalar(oldest) or 0.0)
+
+    def to_sweep(self, room: int | None = None, most: int = 100) -> list[Job]:
+        """Ended jobs whose time is over, and the oldest ones where all files together take more than ``room`` bytes."""
+        with self.database.write() as connection:
+            self._bury(connection)
+        with self.database.read() as connection:
+            over = sa.select(*COLUMNS).where(jobs.c.expires < self.database.now()).limit(most)
+            found = [_job(row) for row in connection.execute(over)]
+            if room is None or found:
+                return found
+            excess = int(connection.scalar(sa.select(sa.func.coalesce(sa.func.sum(jobs.c.bytes), 0))) or 0) - room
+            oldest = sa.select(jobs.c.bytes, *COLUMNS).where(jobs.c.bytes > 0).order_by(jobs.c.number).limit(most)
+            for row in connection.execute(oldest) if excess > 0 else ():
+                if excess <= 0:
+                    break
+                excess -= row[0]
+                found.append(_job(row))
+        return found
+
+    def check(self) -> None:
+        """Raise whatever the database raises if it does not answer."""
+        with self.database.read() as connection:
+            connection.execute(sa.select(tables.schema.c.version))
+
+
+def _held(job: Job) -> sa.Update:
+    """Of a job only if it is still in the attempt of it that this worker began."""
+    mine = (jobs.c.id == job.id, jobs.c.status == "in_progress", jobs.c.worker == job.worker)
+    return jobs.update().where(*mine, jobs.c.attempts == job.attempts)
+
+
+def _move(connection: sa.Connection, job: Job, before: Status, after: Status, **values: Any) -> Job | None:
+    """Move a job that is in state ``before``; None if it is not."""
+    update = jobs.update().where(jobs.c.id == job.id, jobs.c.status == before).values(status=after, **values)
+    row = connection.execute(update.returning(*COLUMNS)).one_or_none()
+    return _job(row) if row else None
+
+
+def _job(row: Any) -> Job:
+    return Job.model_validate({name: getattr(row, name) for name in Job.model_fields})

@@ -1,0 +1,129 @@
+"""Answers that are sent bit by bit: files, or parts of them, and events as they happen."""
+
+import asyncio
+import base64
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from praxino.service import wire
+from praxino.service.access import Studio
+from praxino.service.answers import ApiError
+from praxino.service.jobs import Job
+from praxino.storage.objects import Objects
+
+TYPES: Final = {"mp4": "video/mp4", "png": "image/png", "html": "text/html; charset=utf-8", "webp": "image/webp"}
+EVERY: Final = 0.2
+"""Seconds between two looks at a job that is watched."""
+ALIVE: Final = 15.0
+"""Seconds after which something is sent, if only a comment: proxies end what is silent."""
+WATCHED: Final = 5.0
+"""Seconds that a worker takes a job for watched after it was looked at."""
+
+
+async def content(request: Request, objects: Objects, name: str, shown: str, **headers: str) -> Response:
+    """A file, or the part of it that is asked for (RFC 9110, section 14); ``shown`` is its name for who saves it."""
+    size = await run_in_threadpool(objects.size, name)
+    if size is None:
+        raise ApiError(404, "the file is gone", "not_found")
+    start, end = part(request.headers.get("range"), size)
+    sent = {
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(end - start),
+        "Content-Disposition": f'inline; filename="{shown}"',
+        "Cache-Control": "private, max-age=3600",
+        **headers,
+    }
+    whole = (start, end) == (0, size)
+    if not whole or request.headers.get("range", "").startswith("bytes="):
+        sent["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    media = TYPES[name.rpartition(".")[2]]
+    status = 206 if "Content-Range" in sent else 200
+    if request.method == "HEAD":
+        return Response(None, status, sent, media)
+    return StreamingResponse(objects.read(name, start, end), status, sent, media)
+
+
+def part(asked: str | None, size: int) -> tuple[int, int]:
+    """First byte and the one after the last of a ``Range``; all where none is asked for, or several are.
+
+    Raises
+    ------
+    ApiError
+        416 for a part that there is not.
+    """
+    match = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", asked or "")
+    if match is None or not any(match.groups()) or not size:
+        return 0, size
+    first, last = match.groups()
+    start = int(first) if first else max(0, size - int(last))
+    end = min(size, int(last) + 1) if first and last else size
+    if start >= end:
+        raise ApiError(416, f"the file has {size} bytes", "no_such_part", Content_Range=f"bytes */{size}")
+    return start, end
+
+
+async def events(studio: Studio, job: Job, previews: bool) -> AsyncIterator[str]:
+    """Server-sent events of a job until it ends: ``progress``, ``preview``, ``done``, ``deleted``."""
+    told: Any = None
+    step, spoken, watched = 0, time.monotonic(), 0.0
+    while True:
+        now = time.monotonic()
+        found, position = await run_in_threadpool(_look, studio, job)
+        if found is None:
+            yield event("deleted", {"id": job.id})
+            return
+        seen = about(found, position)
+        if seen != told:
+            yield event("progress", seen)
+            told, spoken = seen, now
+        if found.ended:
+            yield event("done", shown(found))
+            return
+        if previews and now - watched > WATCHED / 2:
+            await run_in_threadpool(studio.store.watch, found, WATCHED)
+            watched = now
+        if previews and (newer := await run_in_threadpool(studio.store.preview, found, step)):
+            step, picture = newer
+            data = base64.b64encode(picture).decode()
+            yield event("preview", {"id": job.id, "step": step, "image": f"data:image/webp;base64,{data}"})
+            spoken = now
+        if now - spoken > ALIVE:
+            yield ": still here\n\n"
+            spoken = now
+        await asyncio.sleep(EVERY)
+
+
+def _look(studio: Studio, job: Job) -> tuple[Job | None, int | None]:
+    found = studio.store.get(job.id)
+    return found, studio.store.position(found) if found and found.status == "queued" else None
+
+
+def about(job: Job, position: int | None) -> dict[str, Any]:
+    """How far a job is."""
+    return {
+        "id": job.id,
+        "status": job.status,
+        "progress": job.progress,
+        "step": job.step,
+        "steps": job.steps,
+        "eta_seconds": None if job.eta is None else round(job.eta, 1),
+        "queue_position": position,
+    }
+
+
+def shown(job: Job) -> dict[str, Any]:
+    """A job as its resource."""
+    resource = wire.check(job) if job.kind in ("detect", "verify") else wire.video(job)
+    return resource.model_dump(mode="json")
+
+
+def event(name: str, data: dict[str, Any]) -> str:
+    """One event as text (HTML standard, section 9.2)."""
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"

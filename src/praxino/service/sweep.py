@@ -1,0 +1,47 @@
+"""How long films are kept: jobs whose time is over go, and the oldest where all together take too much room."""
+
+import logging
+from typing import Final
+
+from pydantic import Field
+
+from praxino.config import Config
+from praxino.service.jobs import Job
+from praxino.service.store import Store
+from praxino.storage.objects import Objects
+
+logger = logging.getLogger("praxino.service")
+
+DAYS: Final = 30.0
+
+
+class Keeping(Config):
+    """How long and how much is kept; 0 is for ever, and whatever there is."""
+
+    days: float = Field(DAYS, ge=0)
+    bytes: int = Field(0, ge=0)
+
+
+def sweep(store: Store, objects: Objects, keeping: Keeping) -> int:
+    """Delete what need not be kept any more; how many jobs that were."""
+    count = 0
+    while found := store.to_sweep(keeping.bytes or None):
+        for job in found:
+            forget(store, objects, job)
+        count += len(found)
+    if count:
+        logger.info("%d old jobs were deleted", count)
+    return count
+
+
+def forget(store: Store, objects: Objects, job: Job) -> bool:
+    """Delete a job with its files; False if another was first.
+
+    Files of one that has ended go first: whatever happens in between, the record still says what to delete. A worker
+    that is at it finds out that the record is gone, and deletes what it still writes.
+    """
+    if job.ended:
+        objects.remove(job.id)
+    gone = store.delete(job)
+    objects.remove(job.id)
+    return gone

@@ -1,0 +1,172 @@
+"""What clients send, read with care: bodies as JSON or as a form, files by what is in them and not by their names."""
+
+import base64
+import binascii
+import json
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from praxino.service.answers import ApiError, invalid
+
+B = TypeVar("B", bound=BaseModel)
+
+FIELD: Final = 16_384
+"""Bytes of one value of a form."""
+PICTURES: Final = frozenset(("png", "jpg", "webp"))
+"""What a film may begin with."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that came with a request: its bytes, what it is, and what the client calls it."""
+
+    content: bytes
+    ending: str
+    name: str
+
+
+def _after(offset: int, *magics: bytes) -> Callable[[bytes], bool]:
+    return lambda head: any(head.startswith(magic, offset) for magic in magics)
+
+
+def _mpeg_ts(head: bytes) -> bool:
+    return len(head) > 376 and head[0] == head[188] == head[376] == 0x47
+
+
+SIGNS: Final[dict[str, Callable[[bytes], bool]]] = {
+    "png": _after(0, b"\x89PNG\r\n\x1a\n"),
+    "jpg": _after(0, b"\xff\xd8\xff"),
+    "gif": _after(0, b"GIF87a", b"GIF89a"),
+    "webp": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
+    "avi": lambda head: head[:4] == b"RIFF" and head[8:12] == b"AVI ",
+    "avif": _after(4, b"ftypavif", b"ftypavis"),
+    "heic": _after(4, b"ftypheic", b"ftypheix", b"ftypmif1"),
+    "mp4": _after(4, b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"),
+    "webm": _after(0, b"\x1aE\xdf\xa3"),
+    "tif": _after(0, b"II*\x00", b"MM\x00*"),
+    "mpg": _after(0, b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3"),
+    "ts": _mpeg_ts,
+    "flv": _after(0, b"FLV\x01"),
+    "wmv": _after(0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
+    "ogv": _after(0, b"OggS"),
+    "y4m": _after(0, b"YUV4MPEG2"),
+}
+"""How files of each kind begin; the first that fits is it."""
+
+
+def sniffed(content: bytes) -> str | None:
+    """What a file is by how it begins, as the ending that its name should have; None for what is not taken."""
+    head = content[:512]
+    return next((ending for ending, fits in SIGNS.items() if fits(head)), None)
+
+
+async def body(request: Request, kind: type[B]) -> B:
+    """A JSON body as one of `wire`'s; raises `ApiError` 400 or 415."""
+    _only(request, "application/json")
+    return checked(kind, await _json(request), strict=True)
+
+
+async def json_or_form(request: Request, kind: type[B], file: str = "") -> tuple[B, Upload | None]:
+    """A body of either kind, and the file that came with it under that name, or inside as ``data:`` address."""
+    media = _only(request, "application/json", "multipart/form-data")
+    if media == "application/json":
+        asked = checked(kind, await _json(request), strict=True)
+        inside = getattr(asked, file) if file else None
+        return asked, _inside(inside.image_url) if inside is not None else None
+    values, upload = await _form(request, file)
+    if "extra_params" in values:
+        values["extra_params"] = _parsed(values["extra_params"].encode(), "extra_params")
+    return checked(kind, values, strict=False), upload
+
+
+async def form(request: Request, file: str) -> tuple[dict[str, str], Upload]:
+    """A form that must bring a file."""
+    _only(request, "multipart/form-data")
+    values, upload = await _form(request, file)
+    if upload is None:
+        raise ApiError(400, f"{file}: a file is needed", "missing_file", file)
+    return values, upload
+
+
+def checked(kind: type[B], values: Any, strict: bool) -> B:
+    """Values as one of `wire`'s; ``strict`` takes no string for a number."""
+    try:
+        return kind.model_validate(values, strict=strict)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def _only(request: Request, *kinds: str) -> str:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media not in kinds:
+        raise ApiError(415, f"content type {media[:64]!r}: must be {' or '.join(kinds)}", "unsupported_media_type")
+    return media
+
+
+async def _json(request: Request) -> Any:
+    return _parsed(await request.body(), None)
+
+
+def _parsed(text: bytes, param: str | None) -> Any:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        said = f"no JSON: {error}" if len(str(error)) < 200 else "no JSON"
+        raise ApiError(400, f"{param}: {said}" if param else said, "invalid_json", param) from None
+
+
+async def _form(request: Request, file: str) -> tuple[dict[str, str], Upload | None]:
+    try:
+        items = (await request.form(max_files=1, max_fields=64, max_part_size=FIELD)).multi_items()
+    except HTTPException as error:
+        raise ApiError(400, f"no form: {error.detail}", "invalid_form") from None
+    except (ValueError, LookupError, AssertionError) as error:
+        raise ApiError(400, f"no form: {type(error).__name__}", "invalid_form") from None
+    values: dict[str, str] = {}
+    upload = None
+    for name, value in items:
+        if name in values or (upload and name == file):
+            raise ApiError(400, f"{name[:64]!r} is there twice", "invalid_form", name[:64])
+        if isinstance(value, UploadFile):
+            if name != file:
+                raise ApiError(400, f"{name[:64]!r} must not be a file", "invalid_form", name[:64])
+            upload = _upload(await value.read(), value.filename or "", file)
+        elif name == file:
+            raise ApiError(400, f"{file} must be a file", "invalid_form", file)
+        else:
+            values[name] = value
+    return values, upload
+
+
+def _inside(address: str) -> Upload:
+    try:
+        content = base64.b64decode(address.partition(",")[2], validate=True)
+    except binascii.Error as error:
+        raise ApiError(400, f"image_url: {error}", "invalid_value", "input_reference.image_url") from None
+    return _upload(content, "", "input_reference")
+
+
+def _upload(content: bytes, name: str, param: str) -> Upload:
+    if not content:
+        raise ApiError(400, f"{param} is empty", "empty_file", param)
+    ending = sniffed(content)
+    if ending is None:
+        raise ApiError(415, f"{param} is neither a film nor a picture", "unsupported_media_type", param)
+    return Upload(content, ending, shown(name) or f"{param}.{ending}")
+
+
+def shown(name: str) -> str:
+    """A client's name for a file as it may be shown: its last part, printable, and never used for anything else."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return "".join(letter for letter in last if not unicodedata.category(letter).startswith("C"))[:128].strip()

@@ -1,0 +1,169 @@
+"""Films: ordered, watched, fetched, stopped, deleted."""
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from praxino.service import asking, orders, streams, uploads, wire
+from praxino.service.access import Asking, Shared
+from praxino.service.answers import ApiError, errors, files
+from praxino.service.jobs import Job
+from praxino.service.sweep import forget
+
+router = APIRouter(prefix="/v1/videos", tags=["videos"])
+
+Id = Annotated[str, Path(examples=["video_00000000000000000000000000000000"])]
+VARIANTS: Final = {"video": "content", "thumbnail": "thumbnail", "spritesheet": "spritesheet"}
+BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/VideoCreate"}, "example": wire.EXAMPLE},
+            "multipart/form-data": {"schema": {"$ref": "#/components/schemas/VideoForm"}},
+        },
+    }
+}
+MEDIA: Final[dict[int | str, dict[str, Any]]] = {
+    200: files("The file", "video/mp4", "image/png"),
+    206: files("The part of it that was asked for", "video/mp4", "image/png"),
+}
+
+
+@router.post("", openapi_extra=BODY, responses=errors(404, 408, 413, 415, 429, 507))
+async def create(request: Request, studio: Shared, who: Asking) -> wire.Video:
+    """Order a film. It waits in the queue until a worker has time for it."""
+    asked, picture = await uploads.json_or_form(request, wire.VideoCreate, "input_reference")
+    if picture is not None and picture.ending not in uploads.PICTURES:
+        raise ApiError(415, "input_reference must be a PNG, JPEG or WebP", "unsupported_media_type", "input_reference")
+
+    def order() -> wire.Video:
+        card = orders.chosen(studio.store, asked.model, studio.default)
+        settings = orders.film(asked, card, picture is not None, studio.largest)
+        if picture is not None:
+            settings["image"] = f"input.{picture.ending}"
+        wanted = orders.priority(asked.priority, who)
+        job = asking.submit(studio, who, "video", settings, picture, model=card["id"], priority=wanted)
+        return wire.video(job, asking.position(studio, job))
+
+    return await run_in_threadpool(order)
+
+
+@router.get("", responses=errors(404))
+def page(
+    studio: Shared,
+    who: Asking,
+    after: Annotated[str | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    order: Literal["asc", "desc"] = "desc",
+) -> wire.VideoList:
+    """The caller's films, the newest first; ``after`` goes on behind the last one of a page."""
+    last = asking.owned(studio, who, after, "video") if after else None
+    found, more = studio.store.page(who.owner, ("video",), last, limit, order == "asc")
+    data = [wire.video(job, asking.position(studio, job)) for job in found]
+    ends = (data[0].id, data[-1].id) if data else (None, None)
+    return wire.VideoList(data=data, first_id=ends[0], last_id=ends[1], has_more=more)
+
+
+@router.get("/{id}", responses=errors(404))
+def retrieve(id: Id, studio: Shared, who: Asking) -> wire.Video:  # noqa: A002
+    """One film, as far as it is."""
+    job = asking.owned(studio, who, id, "video")
+    return wire.video(job, asking.position(studio, job))
+
+
+@router.get("/{id}/content", responses=MEDIA | errors(404, 409, 416), response_class=Response)
+async def content(
+    id: Id,  # noqa: A002
+    request: Request,
+    studio: Shared,
+    who: Asking,
+    variant: Literal["video", "thumbnail", "spritesheet"] = "video",
+) -> Response:
+    """The film, its poster, or some of its frames in one picture; marked and signed. Parts by ``Range``."""
+    job, _ = await asking.found(studio, who, id, "video")
+    return await streams.content(
+        request, studio.objects, _file(job, VARIANTS[variant]), f"{job.id}-{variant}{_ending(variant)}"
+    )
+
+
+def _ending(variant: str) -> str:
+    return ".mp4" if variant == "video" else ".png"
+
+
+def _file(job: Job, which: str) -> str:
+    name = job.result.get("files", {}).get(which)
+    if name is not None:
+        return job.file(name)
+    if not job.ended:
+        raise ApiError(409, f"{job.id} is {job.status}: it has no content yet", "not_ready")
+    raise ApiError(404, f"{job.id} is {job.status}: it has no content", "no_content")
+
+
+@router.delete("/{id}", responses=errors(404))
+def delete(id: Id, studio: Shared, who: Asking) -> wire.Deleted:  # noqa: A002
+    """Delete a film with its files, whatever its state; one that is being made is stopped."""
+    job = asking.owned(studio, who, id, "video")
+    if not forget(studio.store, studio.objects, job):
+        raise ApiError(404, "there is no video of that id", "not_found")
+    return wire.Deleted(id=job.id, object="video.deleted")
+
+
+@router.post("/{id}/cancel", responses=errors(404, 409))
+def cancel(id: Id, studio: Shared, who: Asking) -> wire.Video:  # noqa: A002
+    """Stop a film. What there is of it is kept; twice is as once."""
+    job = studio.store.cancel(asking.owned(studio, who, id, "video"))
+    return wire.video(job)
+
+
+@router.post(
+    "/{id}/remix",
+    responses=errors(404, 408, 413, 415, 429, 507),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                kind: {"schema": {"$ref": "#/components/schemas/RemixCreate"}}
+                for kind in ("application/json", "multipart/form-data")
+            },
+        }
+    },
+)
+async def remix(id: Id, request: Request, studio: Shared, who: Asking) -> wire.Video:  # noqa: A002
+    """The same film with another sentence: same noise, same settings, same picture to begin with."""
+    before, _ = await asking.found(studio, who, id, "video")
+    asked, _ = await uploads.json_or_form(request, wire.RemixCreate)
+
+    def order() -> wire.Video:
+        settings = before.order | {"prompt": asked.prompt}
+        picture = _given(studio, before)
+        wanted = min(before.priority, who.limits.priority)
+        more = {"model": before.model, "priority": wanted, "remixed_from": before.id}
+        job = asking.submit(studio, who, "video", settings, picture, **more)
+        return wire.video(job, asking.position(studio, job))
+
+    return await run_in_threadpool(order)
+
+
+def _given(studio: Shared, job: Job) -> uploads.Upload | None:
+    """The picture that a film began with."""
+    if not job.input:
+        return None
+    content = b"".join(studio.objects.read(f"{job.id}/{job.input}"))
+    if not content:
+        raise ApiError(404, "the picture that it began with is gone", "not_found")
+    return uploads.Upload(content, job.input.rpartition(".")[2], job.input)
+
+
+@router.get(
+    "/{id}/events",
+    response_class=StreamingResponse,
+    responses={200: files("Server-sent events", "text/event-stream"), **errors(404)},
+)
+async def events(id: Id, studio: Shared, who: Asking, previews: bool = True) -> StreamingResponse:  # noqa: A002
+    """Progress, time left and previews, as they come, until it ends."""
+    job, _ = await asking.found(studio, who, id, "video")
+    return StreamingResponse(
+        streams.events(studio, job, previews), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )

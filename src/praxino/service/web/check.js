@@ -1,0 +1,117 @@
+// The Check tab: a file goes to the verifier and to the detector; both answers are shown as they come.
+
+import { call, ended } from "./api.js";
+
+const $ = (id) => document.getElementById(id);
+const VERDICTS = {
+  signed: ["Signed, and as it was then", "good"], marked: ["Marked as generated, not signed", "warm"],
+  nothing: ["It says nothing of itself", ""], tampered: ["Tampered with", "bad"], unreadable: ["It cannot be read", "bad"],
+  "likely generated": ["Probably generated", "warm"], "likely camera": ["Probably from a camera", "good"],
+  inconclusive: ["This cannot be told", ""],
+};
+let turn = 0; // answers about a file before this one are not shown
+
+export function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+export async function look(file, name = file.name) {
+  const mine = ++turn;
+  $("check-problem").hidden = true;
+  $("look").hidden = true;
+  $("looked").hidden = false;
+  $("evidence-part").hidden = true;
+  $("looked-name").textContent = name;
+  $("looked-name").focus();
+  for (const kind of ["verify", "detect"]) waiting(kind, "Sending the file…");
+  await Promise.all(["verify", "detect"].map((kind) => ask(kind, file, name, mine)));
+}
+
+async function ask(kind, file, name, mine) {
+  const form = new FormData();
+  form.append("file", file, name);
+  try {
+    let job = await call(`/v1/${kind}?wait=2`, { method: "POST", form });
+    while (!ended(job)) {
+      if (mine !== turn) return void call(`/v1/${kind}/${job.id}`, { method: "DELETE" });
+      waiting(kind, job.queue_position ? `Waiting: ${job.queue_position} before it` : "Looking…");
+      job = await call(`/v1/${kind}/${job.id}?wait=20`);
+    }
+    if (mine === turn) show(kind, job);
+  } catch (error) {
+    if (mine === turn) fail(kind, error.message);
+  }
+}
+
+function waiting(kind, text) {
+  $(kind).setAttribute("aria-busy", "true");
+  $(kind).replaceChildren(title(kind), element("p", { textContent: text }), element("progress"));
+}
+
+const title = (kind) => element("h3", { textContent: kind === "verify" ? "What the file says of itself" : "What its pixels say" });
+
+function fail(kind, text) {
+  $(kind).removeAttribute("aria-busy");
+  $(kind).replaceChildren(title(kind), verdict("No answer", "bad"), element("p", { textContent: text }));
+}
+
+const verdict = (text, colour) => element("p", { className: `verdict ${colour}`, textContent: text, role: "status" });
+
+function show(kind, job) {
+  if (job.status !== "completed") return fail(kind, job.error?.message ?? "It was stopped.");
+  const { report } = job;
+  $(kind).removeAttribute("aria-busy");
+  $(kind).replaceChildren(title(kind), verdict(...VERDICTS[report.outcome ?? report.verdict]));
+  if (kind === "verify") {
+    $(kind).append(element("ul", {}, ...report.sentences.map((line) => element("li", { textContent: line }))));
+    return;
+  }
+  if (report.probability !== null) $(kind).append(...scale(report.probability));
+  if (report.reasons.length) $(kind).append(element("p", { textContent: `No verdict, because: ${report.reasons.join("; ")}.` }));
+  if (report.families.length) $(kind).append(families(report.families));
+  if (report.reliability) $(kind).append(element("p", { className: "facts", textContent: report.reliability }));
+  if (job.page) {
+    $("evidence-part").hidden = false;
+    $("evidence").src = $("evidence-link").href = job.page;
+  }
+}
+
+function scale(probability) {
+  const mark = element("i");
+  mark.style.left = `${100 * probability}%`;
+  const bar = element("div", { className: "scale", role: "img", ariaLabel: `${Math.round(100 * probability)} of 100` },
+    mark, element("span", { textContent: "camera" }), element("span", { textContent: "generated" }));
+  return [element("p", { textContent: `Probability of having been generated, if half of all clips were: ${Math.round(100 * probability)}%` }), bar];
+}
+
+function families(seen) {
+  const rows = seen.map((each) => element("tr", {},
+    element("td", { textContent: each.family }),
+    element("td", { textContent: each.log_odds === null ? "" : `${each.log_odds > 0 ? "+" : ""}${each.log_odds.toFixed(2)}` }),
+    element("td", { textContent: [each.sentence, ...each.notes].join(" ") })));
+  return element("table", {}, element("caption", { className: "unseen", textContent: "What each family of evidence says" }), ...rows);
+}
+
+export function ready() {
+  const take = (files) => files?.length && look(files[0]);
+  $("file").addEventListener("change", () => { take($("file").files); $("look").reset(); });
+  $("unlook").addEventListener("click", () => {
+    turn++;
+    $("looked").hidden = true;
+    $("look").hidden = false;
+    $("file").focus();
+  });
+  dropping($("check"), $("drop"), take);
+}
+
+// Lets files be dropped anywhere on `area`, and shows on `marked` that they can be.
+export function dropping(area, marked, take) {
+  let depth = 0;
+  const mark = (change) => { depth = Math.max(0, depth + change); marked.classList.toggle("over", depth > 0); };
+  area.addEventListener("dragenter", (event) => { event.preventDefault(); mark(1); });
+  area.addEventListener("dragleave", () => mark(-1));
+  area.addEventListener("dragover", (event) => event.preventDefault());
+  area.addEventListener("drop", (event) => { event.preventDefault(); mark(-depth); take(event.dataTransfer.files); });
+}

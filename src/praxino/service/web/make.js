@@ -1,0 +1,233 @@
+// The Make tab: an order, the stage on which one film forms or plays, and the strip of all of them.
+
+import { call, ended, follow } from "./api.js";
+import { dropping, element } from "./check.js";
+import { draw, share } from "./noise.js";
+import * as strip from "./strip.js";
+
+const $ = (id) => document.getElementById(id);
+const IDEAS = [
+  "a golden dog plays fetch with a red ball in a sunlit park", "a sailboat at sunset under drifting clouds",
+  "a city at night, the camera pans left", "a purple sun over a green sea", "a red car and a blue car racing",
+];
+const CALM = matchMedia("(prefers-reduced-motion: reduce)").matches;
+let models = [], shown = null, leave = () => {}, picture = null, elsewhere = {};
+
+export function ready(others) {
+  elsewhere = others;
+  $("ideas").replaceChildren(...IDEAS.map((text) => {
+    const idea = element("button", { type: "button", textContent: text });
+    idea.addEventListener("click", () => { $("prompt").value = text; $("prompt").focus(); });
+    return idea;
+  }));
+  $("order").addEventListener("submit", (event) => { event.preventDefault(); order(); });
+  $("prompt").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("order").requestSubmit();
+  });
+  $("picture").addEventListener("change", () => give($("picture").files[0]));
+  $("given-remove").addEventListener("click", () => give(null));
+  dropping($("make"), $("order"), (files) => files?.length && give(files[0]));
+  $("model").addEventListener("change", () => fill(model()));
+  $("reset").addEventListener("click", () => fill(model()));
+  $("stop").addEventListener("click", stop);
+  $("level").addEventListener("input", forward);
+  $("play").addEventListener("click", () => ($("film").paused ? $("film").play() : $("film").pause()));
+  for (const name of ["play", "pause"]) $("film").addEventListener(name, () => { $("play").textContent = $("film").paused ? "Play" : "Pause"; });
+  $("reuse").addEventListener("click", () => { use(shown); $("prompt").focus(); });
+  $("again").addEventListener("click", () => { use(shown); $("seed").value = ""; order(); });
+  $("examine").addEventListener("click", () => elsewhere.examine(shown));
+  $("remove").addEventListener("click", remove);
+  strip.ready({ choose: show, used: use });
+  setInterval(flicker, CALM ? 1000 : 90);
+  draw($("noise"), null, 1000);
+  refresh();
+}
+
+// What there is on the server, after a reload, after it was away, after a key was given.
+export async function refresh() {
+  try {
+    await know();
+    await strip.load();
+    const open = strip.films().find((film) => !ended(film));
+    const before = shown && strip.films().find((film) => film.id === shown.id);
+    show(before ?? open ?? strip.films()[0] ?? null);
+  } catch (error) {
+    if (error.status > 0 && error.status !== 401) complain(error.message);
+  }
+}
+
+async function know() {
+  models = (await call("/v1/models")).data;
+  $("state").textContent = !models.length ? "The model is being loaded…" : models.some((each) => each.ready) ? "" : "No worker lives: films wait in the queue";
+  if (!models.some((each) => each.ready)) setTimeout(() => know().catch(() => {}), 1500);
+  const chosen = $("model").value;
+  $("model").replaceChildren(...models.map((each) => element("option", { textContent: each.id })));
+  if (models.some((each) => each.id === chosen)) $("model").value = chosen;
+  else if (models.length) fill(models[0]);
+}
+
+const model = () => models.find((each) => each.id === $("model").value) ?? models[0];
+
+function fill(of) {
+  if (!of) return;
+  const own = of.defaults, step = of.compression[0] * of.patch[0];
+  const whole = [...new Set([1, 2, 3, 4, 5, 8, 10, (own.frames - 1) / own.fps])].sort((a, b) => a - b).filter((s) => Number.isInteger(s * own.fps / step));
+  $("seconds").replaceChildren(...whole.map((s) => element("option", { value: String(s), textContent: String(s) })));
+  $("seconds").value = String((own.frames - 1) / own.fps);
+  $("sampler").replaceChildren(...of.samplers.map((name) => element("option", { textContent: name })));
+  const values = { size: `${own.width}x${own.height}`, steps: own.steps, guidance: own.guidance, sampler: own.sampler, seed: "", negative: own.negative };
+  for (const [name, value] of Object.entries(values)) $(name).value = value;
+  $("attach").hidden = !of.pictures;
+}
+
+// The settings of a film, back into the form.
+function use(film) {
+  if (!film) return;
+  if (models.some((each) => each.id === film.model)) { $("model").value = film.model; fill(model()); }
+  if (![...$("seconds").options].some((each) => each.value === film.seconds)) $("seconds").append(element("option", { value: film.seconds, textContent: film.seconds }));
+  const values = { prompt: film.prompt, seconds: film.seconds, size: film.size, steps: film.num_inference_steps, guidance: film.guidance_scale,
+    sampler: film.settings.sampler, seed: film.seed, negative: film.negative_prompt };
+  for (const [name, value] of Object.entries(values)) $(name).value = value;
+  $("settings").open = true;
+}
+
+function give(file) {
+  picture = file ?? null;
+  $("picture").value = "";
+  $("given").hidden = !picture;
+  if ($("given-image").src) URL.revokeObjectURL($("given-image").src);
+  if (picture) $("given-image").src = URL.createObjectURL(picture);
+}
+
+async function order() {
+  if (!$("order").reportValidity()) return;
+  $("problem").hidden = true;
+  const form = new FormData($("order"));
+  for (const [name, value] of [...form]) if (value === "") form.delete(name);
+  form.set("extra_params", JSON.stringify({ sampler: form.get("sampler") ?? undefined }));
+  form.delete("sampler");
+  if (picture) {
+    form.append("input_reference", picture);
+    form.delete("size"); // the size of the model, or of the settings: a picture is fitted to it
+    if ($("size").value) form.set("size", $("size").value);
+  }
+  $("go").disabled = true;
+  try {
+    const film = await call("/v1/videos", { method: "POST", form });
+    strip.put(film);
+    show(film);
+    if (matchMedia("(max-width: 46rem)").matches) $("stage").scrollIntoView({ behavior: CALM ? "auto" : "smooth" });
+  } catch (error) {
+    complain(error.message);
+  } finally {
+    $("go").disabled = false;
+  }
+}
+
+function complain(text) {
+  $("problem").textContent = text;
+  $("problem").hidden = false;
+}
+
+// Puts one film on the stage: playing if it has ended, forming if not.
+function show(film) {
+  leave();
+  leave = () => {};
+  const same = shown?.id === film?.id;
+  shown = film;
+  strip.mark(film?.id);
+  if (!same) { $("preview").hidden = true; $("film").removeAttribute("src"); $("level").value = 0; }
+  $("caption").textContent = film?.prompt ?? "";
+  const state = !film ? "empty" : !ended(film) ? "making" : film.has_content ? "made" : "nothing";
+  $("stage").dataset.state = state;
+  $("making").hidden = state !== "making";
+  $("made").hidden = state !== "made" && state !== "nothing";
+  $("noise").hidden = state === "made";
+  $("film").hidden = state !== "made";
+  for (const name of ["download", "play", "examine"]) $(name).hidden = state !== "made";
+  $("level").parentElement.hidden = state !== "made";
+  if (state === "making") watch(film);
+  if (state === "made") playing(film);
+  if (state === "nothing") facts(film, film.error?.message ?? "It was stopped before there was anything to see.");
+  forward();
+}
+
+function watch(film) {
+  $("stop").disabled = false;
+  progress(film);
+  leave = follow(film.id, {
+    progress: (now) => { progress(now); strip.put({ ...film, ...now }); },
+    preview: ({ image, step }) => { $("preview").src = image; $("preview").alt = `The film as it is at step ${step}`; $("preview").hidden = false; },
+    done: (done) => {
+      strip.put(done);
+      announce(done.has_content ? "The film is made." : done.error?.message ?? "The film was stopped.");
+      show(done);
+    },
+    deleted: ({ id }) => { strip.drop(id); show(strip.films()[0] ?? null); },
+  });
+}
+
+function progress(now) {
+  const { status, queue_position: before, progress: percent = 0, step = 0, steps = 0, eta_seconds: eta } = now;
+  if (status === "queued" && !step) $("bar").removeAttribute("value");
+  else $("bar").value = percent;
+  const left = eta >= 1 ? `, about ${eta < 90 ? `${Math.round(eta)} s` : `${Math.round(eta / 60)} min`} left` : "";
+  const long = eta > 60 ? " You may close this page: it goes on." : "";
+  $("far").textContent = status === "queued" ? (before ? `Waiting: ${before} before it` : "It begins in a moment")
+    : step ? `Step ${step} of ${steps}${left}.${long}` : "Reading the sentence…";
+  if (percent && percent % 25 < 3) announce(`${percent} percent`);
+}
+
+const announce = (text) => { if ($("announced").textContent !== text) $("announced").textContent = text; };
+
+function playing(film) {
+  $("preview").hidden = true;
+  $("film").poster = `/v1/videos/${film.id}/content?variant=thumbnail`;
+  $("film").src = `/v1/videos/${film.id}/content`;
+  if (!CALM) $("film").play().catch(() => {});
+  $("download").href = `/v1/videos/${film.id}/content`;
+  $("download").download = `${film.prompt.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 50) || "film"}.mp4`;
+  facts(film, film.status === "cancelled" ? `Stopped at step ${film.step} of ${film.num_inference_steps}.` : "");
+}
+
+function facts(film, first) {
+  const all = [first, `${film.model}, ${film.size}, ${film.num_frames} frames, ${film.num_inference_steps} steps, guidance ${film.guidance_scale}, seed ${film.seed}`];
+  $("facts").textContent = all.filter(Boolean).join(" ");
+}
+
+async function stop() {
+  $("stop").disabled = true;
+  $("far").textContent = "Stopping…";
+  try {
+    const film = await call(`/v1/videos/${shown.id}/cancel`, { method: "POST" });
+    if (ended(film)) { strip.put(film); show(film); }
+  } catch (error) {
+    if (error.status !== 409) { complain(error.message); $("stop").disabled = false; }
+  }
+}
+
+async function remove() {
+  const film = shown;
+  if (!confirm(`Delete this film for good?\n\n${film.prompt}`)) return;
+  try {
+    await call(`/v1/videos/${film.id}`, { method: "DELETE" });
+  } catch (error) {
+    if (error.status !== 404) return complain(error.message);
+  }
+  strip.drop(film.id);
+  show(strip.films()[0] ?? null);
+}
+
+// The slider: what the model once began with, from the other end.
+function forward() {
+  const t = Number($("level").value), made = $("stage").dataset.state === "made";
+  $("forward").hidden = !t || !made;
+  $("level-said").textContent = t ? `step ${t} of 1000: ${Math.round(100 * share(t))}% of the picture is left` : "step 0: the film itself";
+  if (t && made && $("film").readyState >= 2) draw($("forward"), $("film"), t);
+}
+
+function flicker() {
+  if (document.hidden) return;
+  if (!$("noise").hidden && (!CALM || !$("stage").dataset.drawn)) { draw($("noise"), null, 1000); $("stage").dataset.drawn = "yes"; }
+  if (!$("forward").hidden) forward();
+}

@@ -1,0 +1,127 @@
+// The strip of films: poster frames that play under the pointer, and two of them side by side.
+
+import { call } from "./api.js";
+import { element } from "./check.js";
+
+const $ = (id) => document.getElementById(id);
+const WORDS = { queued: "waiting", in_progress: "forming", failed: "failed", cancelled: "stopped" };
+let all = [], picked = [], current = null, handlers = {};
+
+export const films = () => all;
+
+export function ready(given) {
+  handlers = given;
+  $("more").addEventListener("click", () => load(all.at(-1).id));
+  $("compare").addEventListener("click", compare);
+}
+
+export async function load(after) {
+  const page = await call(`/v1/videos?limit=24${after ? `&after=${after}` : ""}`);
+  all = after ? [...all, ...page.data] : page.data;
+  $("more").hidden = !page.has_more;
+  picked = picked.filter((id) => all.some((film) => film.id === id));
+  $("strip").replaceChildren(...all.map(card));
+  settle();
+}
+
+export function put(film) {
+  const at = all.findIndex((each) => each.id === film.id);
+  if (at < 0) {
+    all.unshift(film);
+    $("strip").prepend(card(film));
+  } else {
+    const before = all[at];
+    all[at] = { ...before, ...film };
+    if (before.status !== film.status || before.has_content !== all[at].has_content) $("strip").children[at].replaceWith(card(all[at]));
+    else badge($("strip").children[at], all[at]);
+  }
+  settle();
+}
+
+export function drop(id) {
+  const at = all.findIndex((film) => film.id === id);
+  if (at < 0) return;
+  all.splice(at, 1);
+  $("strip").children[at].remove();
+  picked = picked.filter((each) => each !== id);
+  settle();
+}
+
+export function mark(id) {
+  current = id;
+  [...$("strip").children].forEach((each, at) => each.setAttribute("aria-current", all[at].id === id));
+}
+
+function settle() {
+  $("none").hidden = all.length > 0;
+  $("compare").disabled = picked.length !== 2;
+  $("compare").textContent = picked.length === 1 ? "Compare two: one more" : "Compare two";
+  mark(current);
+}
+
+function card(film) {
+  const shot = element("span", { className: "shot" }), open = element("button", { type: "button" }, shot, element("span", { className: "said", textContent: film.prompt }));
+  const made = element("li", { className: "card" }, open);
+  open.addEventListener("click", () => {
+    handlers.choose(all.find((each) => each.id === film.id));
+    $("stage").scrollIntoView({ block: "nearest", behavior: "smooth" });
+  });
+  if (film.has_content) {
+    shot.append(element("img", { src: `/v1/videos/${film.id}/content?variant=thumbnail`, alt: "", loading: "lazy" }));
+    for (const name of ["pointerenter", "focusin"]) open.addEventListener(name, () => play(film, shot));
+    for (const name of ["pointerleave", "focusout"]) open.addEventListener(name, () => shot.querySelector("video")?.remove());
+    made.append(picker(film));
+  }
+  badge(made, film);
+  return made;
+}
+
+function play(film, shot) {
+  if (shot.querySelector("video") || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+  const video = element("video", { src: `/v1/videos/${film.id}/content`, muted: true, loop: true, playsInline: true });
+  shot.append(video);
+  video.play().catch(() => {});
+}
+
+function picker(film) {
+  const box = element("input", { type: "checkbox", checked: picked.includes(film.id), ariaLabel: `To compare: ${film.prompt}` });
+  box.addEventListener("change", () => {
+    picked = picked.filter((id) => id !== film.id);
+    if (box.checked) picked.push(film.id);
+    if (picked.length > 2) { // the oldest choice makes room
+      const gone = picked.shift();
+      const at = all.findIndex((each) => each.id === gone);
+      $("strip").children[at].querySelector("input").checked = false;
+    }
+    settle();
+  });
+  return element("label", { className: "pick" }, box);
+}
+
+function badge(made, film) {
+  made.querySelector(".badge")?.remove();
+  const word = WORDS[film.status];
+  const text = film.status === "in_progress" && film.progress ? `${word} ${film.progress}%` : word;
+  if (text) made.querySelector(".shot").append(element("span", { className: "badge", textContent: text }));
+}
+
+const FACTS = { prompt: "sentence", model: "model", size: "size", seconds: "seconds", num_inference_steps: "steps", guidance_scale: "guidance", seed: "seed", negative_prompt: "without" };
+
+function compare() {
+  const two = picked.map((id) => all.find((film) => film.id === id));
+  $("pair-films").replaceChildren(...two.map((film, at) => {
+    const other = two[1 - at], list = element("dl");
+    for (const [name, word] of Object.entries(FACTS)) {
+      if (film[name] === "" && other[name] === "") continue;
+      list.append(element("dt", { textContent: word }), element("dd", { textContent: film[name], className: film[name] === other[name] ? "" : "other" }));
+    }
+    return element("div", {}, element("video", { src: `/v1/videos/${film.id}/content`, muted: true, loop: true, playsInline: true, controls: true }), list);
+  }));
+  $("pair").showModal();
+  const videos = [...$("pair").querySelectorAll("video")];
+  Promise.all(videos.map((video) => new Promise((ready) => { video.oncanplay = ready; }))).then(() => { // begin together
+    for (const video of videos) { video.currentTime = 0; video.play().catch(() => {}); }
+  });
+}
+
+$("pair").addEventListener("close", () => $("pair-films").replaceChildren());

@@ -1,0 +1,128 @@
+"""Files by name, in a local folder or wherever `fsspec` reaches: S3 and its like, other clouds, memory."""
+
+import errno
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from praxino.errors import InputError, MediaError
+
+NAME: Final = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)*(\.[a-z0-9]+)?")
+"""What a name looks like: nothing in it can lead out of the place."""
+CHUNK: Final = 2**18
+"""Bytes that are read at a time."""
+
+
+class Objects:
+    """A place for files.
+
+    Parameters
+    ----------
+    url : str
+        A folder, made when it is first written to, or an address such as ``s3://bucket/films``.
+
+    Raises
+    ------
+    InputError
+        If nothing installed here reaches such a place.
+    """
+
+    def __init__(self, url: str) -> None:
+        import fsspec
+
+        self.url = url
+        try:
+            self._fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            raise InputError(f"storage {url!r}: {error}", "a folder; for s3://, pip install s3fs") from None
+        self._root = str(root).rstrip("/")
+        self._local = "file" in self._protocols()
+
+    def _protocols(self) -> tuple[str, ...]:
+        protocol: Any = self._fs.protocol
+        return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+    def _path(self, name: str) -> str:
+        assert NAME.fullmatch(name), name
+        return f"{self._root}/{name}"
+
+    def check(self) -> None:
+        """Raise `MediaError` if nothing can be written here."""
+        try:
+            self.write("probe", b"")
+            self.remove("probe")
+        except OSError as error:
+            raise MediaError(f"cannot write to storage {self.url}: {error}", "is it there, and yours?") from None
+
+    def put(self, name: str, source: Path) -> int:
+        """Copy a local file in, whole or not at all; its length in bytes.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; nothing of it is left then.
+        """
+        target = self._path(name)
+        fresh = f"{target}.{secrets.token_hex(4)}" if self._local else target  # others show nothing until all is there
+        if self._local:
+            self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        try:
+            self._fs.put_file(str(source), fresh)
+            if fresh != target:
+                os.replace(fresh, target)
+        except BaseException:
+            if self._fs.exists(fresh):
+                self._fs.rm_file(fresh)
+            raise
+        return source.stat().st_size
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small file; as `put`."""
+        target = self._path(name)
+        if self._local:
+            self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        self._fs.pipe_file(target, content)
+
+    def get(self, name: str, target: Path) -> None:
+        """Copy a file out; raises `MediaError` if it is not there."""
+        try:
+            self._fs.get_file(self._path(name), str(target))
+        except FileNotFoundError:
+            raise MediaError(f"no file {name} in {self.url}", "was it deleted?") from None
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file, or None if it is not there."""
+        try:
+            return int(self._fs.info(self._path(name))["size"])
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes from ``start`` on, before ``end``, a piece at a time; ends early where the file is deleted."""
+        try:
+            with self._fs.open(self._path(name), "rb") as file:
+                file.seek(start)
+                left = None if end is None else end - start
+                while left is None or left > 0:
+                    piece = file.read(CHUNK if left is None else min(CHUNK, left))
+                    if not piece:
+                        return
+                    left = None if left is None else left - len(piece)
+                    yield piece
+        except FileNotFoundError:
+            return
+
+    def remove(self, folder: str) -> None:
+        """Delete a file, or a folder with all that is in it; nothing happens if it is not there."""
+        try:
+            self._fs.rm(self._path(folder), recursive=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that there is no more room."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
