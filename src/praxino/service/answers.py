@@ -126,8 +126,8 @@ def install(app: FastAPI) -> None:
                 return problem(400, str(error), "invalid_value")
         return unforeseen(error)
 
-    app.add_exception_handler(SQLAlchemyError, lambda _, error: unforeseen(error))
-    app.add_exception_handler(OSError, lambda _, error: unforeseen(error))
+    for kind in (SQLAlchemyError, OSError, Exception):
+        app.add_exception_handler(kind, lambda _, error: unforeseen(error))
 
 
 def unforeseen(error: Exception) -> Response:

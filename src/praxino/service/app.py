@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from pydantic import BaseModel
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import praxino
@@ -36,6 +37,9 @@ def create(studio: Studio) -> ASGIApp:
         app.include_router(router)
     described = _described(app)
     app.openapi = lambda: described  # type: ignore[method-assign]
+    if studio.origins:
+        allowed = {"allow_methods": ["*"], "allow_headers": ["Authorization", "Content-Type", "Range"]}
+        app.add_middleware(CORSMiddleware, allow_origins=list(studio.origins), **allowed)
     return Metrics(Guard(app, studio.upload, studio.origins, studio.open))
 
 

@@ -43,7 +43,7 @@ class Guard:
     upload : int
         Bytes of a body, at most.
     origins : sequence of str
-        Origins of other sites whose pages may use the API from a browser (CORS); none by default.
+        Origins of other sites whose pages may use the API from a browser; none by default.
     open_ : callable
         Whether no keys are asked for: only names of this machine are answered to then, or any page on the web could
         reach the server through the browser of whoever runs it (DNS rebinding).
@@ -76,17 +76,14 @@ class Guard:
             if not started:
                 await problem(error.status, error.message, error.code, Connection="close")(scope, receive, answer)
         except Exception as error:
-            said = unforeseen(error)
             if not started:
-                await said(scope, receive, answer)
+                await unforeseen(error)(scope, receive, answer)
 
     def _dress(self, answer: MutableHeaders, asked: Headers) -> None:
         for name, value in HEADERS.items():
             answer.setdefault(name, value)
-        if (origin := asked.get("origin")) in self.origins:
-            answer["Access-Control-Allow-Origin"] = str(origin)
+        if asked.get("origin") in self.origins:
             answer["Cross-Origin-Resource-Policy"] = "cross-origin"
-            answer.add_vary_header("Origin")
 
     def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
         """Why a request is not even looked at: status, message and code."""

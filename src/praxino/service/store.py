@@ -111,8 +111,8 @@ class Store:
 
     def watch(self, job: Job, seconds: float) -> None:
         """Say that somebody will look at it being made for so long."""
-        until = self.database.now() + seconds
         with self.database.write() as connection:
+            until = self.database.now() + seconds
             connection.execute(jobs.update().where(jobs.c.id == job.id).values(watched=until))
 
     def preview(self, job: Job, after: int = 0) -> tuple[int, bytes] | None:
@@ -126,33 +126,31 @@ class Store:
 
     def claim(self, worker: str, models: Sequence[str], kinds: Sequence[Kind]) -> Job | None:
         """The next job for a worker that has these models: it is nobody else's as long as the worker beats."""
-        now = self.database.now()
-        free = (jobs.c.status == "queued") | ((jobs.c.status == "in_progress") & (jobs.c.lease < now))
-        mine = free & jobs.c.kind.in_(list(kinds)) & ((jobs.c.model == "") | jobs.c.model.in_(list(models)))
         with self.database.read() as connection:
-            if connection.execute(sa.select(jobs.c.number).where(mine).limit(1)).one_or_none() is None:
+            waiting = sa.select(jobs.c.number).where(self._free(models, kinds)).limit(1)
+            if connection.execute(waiting).one_or_none() is None:
                 return None  # nothing is locked for that
-        first = (
-            sa.select(jobs.c.number)
-            .where(mine, jobs.c.attempts < TRIES, ~jobs.c.stop)
-            .order_by(jobs.c.priority.desc(), jobs.c.number)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
         with self.database.write() as connection:
             self._bury(connection)
-            taken = jobs.update().where(jobs.c.number == first.scalar_subquery())
-            taken = taken.values(
-                status="in_progress",
-                worker=worker,
-                attempts=jobs.c.attempts + 1,
-                lease=now + self.lease,
-                started=now,
-                step=0,
-                eta=None,
+            first = (
+                sa.select(jobs.c.number)
+                .where(self._free(models, kinds), jobs.c.attempts < TRIES, ~jobs.c.stop)
+                .order_by(jobs.c.priority.desc(), jobs.c.number)
+                .limit(1)
+                .with_for_update(skip_locked=True)
             )
+            now = self.database.now()
+            taken = jobs.update().where(jobs.c.number == first.scalar_subquery())
+            begun = {"lease": now + self.lease, "started": now, "step": 0, "eta": None}
+            taken = taken.values(status="in_progress", worker=worker, attempts=jobs.c.attempts + 1, **begun)
             row = connection.execute(taken.returning(*COLUMNS)).one_or_none()
         return _job(row) if row else None
+
+    def _free(self, models: Sequence[str], kinds: Sequence[Kind]) -> sa.ColumnElement[bool]:
+        """Jobs that nobody has, of these kinds, for one of these models or for none."""
+        lost = (jobs.c.status == "in_progress") & (jobs.c.lease < self.database.now())
+        of = jobs.c.kind.in_(list(kinds)) & ((jobs.c.model == "") | jobs.c.model.in_(list(models)))
+        return ((jobs.c.status == "queued") | lost) & of
 
     def _bury(self, connection: sa.Connection) -> None:
         """End jobs whose workers were killed and that nobody begins again: too often begun, or asked to stop."""
@@ -165,10 +163,10 @@ class Store:
 
     def beat(self, job: Job, step: int = 0, steps: int = 0, eta: float | None = None) -> Beat:
         """Keep a job for another lease; raises `JobError` if it is not this worker's any more."""
-        now = self.database.now()
         more = {"step": step, "steps": steps, "eta": eta} if steps else {}
-        held = _held(job).values(lease=now + self.lease, **more)
         with self.database.write() as connection:
+            now = self.database.now()  # not before the transaction, which may have had to wait
+            held = _held(job).values(lease=now + self.lease, **more)
             row = connection.execute(held.returning(jobs.c.stop, (jobs.c.watched > now).label("watched"))).one_or_none()
         if row is None:
             raise JobError(f"{job.id} is not mine any more", "it was deleted, or another worker has it")
@@ -195,12 +193,12 @@ class Store:
             If it is not this worker's any more, or cannot get there.
         """
         job.check_move(status)
-        now = self.database.now()
-        if status == "queued":
-            values |= {"attempts": jobs.c.attempts - 1, "step": 0, "eta": None, "lease": None, "worker": ""}
-        else:
-            values |= {"completed": now, "eta": None, "expires": None if keep is None else now + keep}
         with self.database.write() as connection:
+            now = self.database.now()
+            if status == "queued":
+                values |= {"attempts": jobs.c.attempts - 1, "step": 0, "eta": None, "lease": None, "worker": ""}
+            else:
+                values |= {"completed": now, "eta": None, "expires": None if keep is None else now + keep}
             row = connection.execute(_held(job).values(status=status, **values).returning(*COLUMNS)).one_or_none()
             if row is None:
                 raise JobError(f"{job.id} is not mine any more", "it was deleted, or another worker has it")
@@ -211,9 +209,9 @@ class Store:
 
     def announce(self, worker: str, about: dict[str, Any]) -> None:
         """Say that a worker lives, and what it can do."""
-        now = self.database.now()
-        insert = self.database.insert(workers).values(id=worker, about=about, seen=now)
         with self.database.write() as connection:
+            now = self.database.now()
+            insert = self.database.insert(workers).values(id=worker, about=about, seen=now)
             connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_={"about": about, "seen": now}))
             connection.execute(workers.delete().where(workers.c.seen < now - ABSENT))
 
@@ -245,6 +243,8 @@ class Store:
         """Ended jobs whose time is over, and the oldest ones where all files together take more than ``room`` bytes."""
         with self.database.write() as connection:
             self._bury(connection)
+            working = sa.select(jobs.c.id).where(jobs.c.status == "in_progress")
+            connection.execute(previews.delete().where(previews.c.id.not_in(working)))
         with self.database.read() as connection:
             over = sa.select(*COLUMNS).where(jobs.c.expires < self.database.now()).limit(most)
             found = [_job(row) for row in connection.execute(over)]

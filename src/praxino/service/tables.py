@@ -155,7 +155,11 @@ class Database:
 def _sqlite(url: sa.URL) -> sa.Engine:
     if url.database in (None, "", ":memory:"):
         raise InputError("jobs in memory: they would be forgotten", "sqlite:///jobs.sqlite")
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(str(url.database)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"jobs: cannot make {folder}: {error.strerror}", "is it yours to write?") from None
     engine = sa.create_engine(url, connect_args={"timeout": PATIENCE}, pool_size=8, max_overflow=24)
 
     @sa.event.listens_for(engine, "connect")

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from praxino.service.answers import ApiError, invalid
@@ -128,19 +128,25 @@ def _parsed(text: bytes, param: str | None) -> Any:
 
 async def _form(request: Request, file: str) -> tuple[dict[str, str], Upload | None]:
     try:
-        items = (await request.form(max_files=1, max_fields=64, max_part_size=FIELD)).multi_items()
+        async with request.form(max_files=1, max_fields=64, max_part_size=FIELD) as sent:
+            return await _sorted(sent, file)
     except HTTPException as error:
         raise ApiError(400, f"no form: {error.detail}", "invalid_form") from None
     except (ValueError, LookupError, AssertionError) as error:
         raise ApiError(400, f"no form: {type(error).__name__}", "invalid_form") from None
+
+
+async def _sorted(sent: FormData, file: str) -> tuple[dict[str, str], Upload | None]:
+    """The values of a form, each there once, and the one file that it may bring."""
     values: dict[str, str] = {}
     upload = None
-    for name, value in items:
+    for name, value in sent.multi_items():
+        shown_name = name[:64]
         if name in values or (upload and name == file):
-            raise ApiError(400, f"{name[:64]!r} is there twice", "invalid_form", name[:64])
+            raise ApiError(400, f"{shown_name!r} is there twice", "invalid_form", shown_name)
         if isinstance(value, UploadFile):
             if name != file:
-                raise ApiError(400, f"{name[:64]!r} must not be a file", "invalid_form", name[:64])
+                raise ApiError(400, f"{shown_name!r} must not be a file", "invalid_form", shown_name)
             upload = _upload(await value.read(), value.filename or "", file)
         elif name == file:
             raise ApiError(400, f"{file} must be a file", "invalid_form", file)

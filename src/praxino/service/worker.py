@@ -122,6 +122,7 @@ class Worker:
             status = "queued"
         size = result.pop("bytes", 0)
         values = {} if status == "queued" else {"result": result, "bytes": size}
+        values |= {"step": result["steps"]} if "steps" in result else {}
         try:
             self._insist(job, status, **values)
         except JobError as error:

@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,26 +66,32 @@ class Objects:
         OSError
             If it cannot be written; nothing of it is left then.
         """
-        target = self._path(name)
-        fresh = f"{target}.{secrets.token_hex(4)}" if self._local else target  # others show nothing until all is there
-        if self._local:
-            self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
-        try:
+        with self._whole(name) as fresh:
             self._fs.put_file(str(source), fresh)
-            if fresh != target:
-                os.replace(fresh, target)
-        except BaseException:
-            if self._fs.exists(fresh):
-                self._fs.rm_file(fresh)
-            raise
         return source.stat().st_size
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a small file; as `put`."""
+        """The same of a small file's content."""
+        with self._whole(name) as fresh:
+            self._fs.pipe_file(fresh, content)
+
+    @contextmanager
+    def _whole(self, name: str) -> Iterator[str]:
+        """Where to write a file: elsewhere shows nothing until all is there, and in a folder this renames it then."""
         target = self._path(name)
+        fresh = f"{target}.{secrets.token_hex(4)}" if self._local else target
         if self._local:
-            self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
-        self._fs.pipe_file(target, content)
+            self._fs.makedirs(target.rpartition("/")[0], exist_ok=True)
+        try:
+            yield fresh
+            if fresh != target:
+                os.replace(fresh, target)
+        except BaseException:
+            if self._local:
+                Path(fresh).unlink(missing_ok=True)
+                with suppress(OSError):  # others may have put files there
+                    Path(fresh).parent.rmdir()
+            raise
 
     def get(self, name: str, target: Path) -> None:
         """Copy a file out; raises `MediaError` if it is not there."""

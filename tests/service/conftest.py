@@ -1,0 +1,94 @@
+"""A store on each kind of database, and a studio whose worker runs in this process, on a model that is nothing but quick."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import postgres
+import pytest
+from starlette.testclient import TestClient
+
+from praxino.service.access import Studio
+from praxino.service.app import create
+from praxino.service.jobs import Job, new_id
+from praxino.service.store import Store
+from praxino.service.worker import Worker
+from praxino.storage.objects import Objects
+
+
+@pytest.fixture(scope="session", name="server")
+def _server() -> Iterator[str]:
+    with postgres.running() as address:
+        yield address
+
+
+@pytest.fixture(name="url", params=["sqlite", "postgresql"])
+def _url(request, tmp_path) -> str:
+    """The address of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'jobs.sqlite'}"
+    return postgres.fresh(request.getfixturevalue("server"), new_id("video"))
+
+
+@pytest.fixture(name="store")
+def _store(url) -> Iterator[Store]:
+    store = Store(url, lease=0.3)
+    yield store
+    store.database.close()
+
+
+def job(kind="video", **more) -> Job:
+    return Job(id=new_id(kind), kind=kind, **{"model": "m", "order": {"prompt": "a cat"}, **more})
+
+
+@pytest.fixture(name="job")
+def _job():
+    return job
+
+
+class Running:
+    """A studio, a client of it, and its worker."""
+
+    def __init__(self, folder: Path, model: Path | None, **more) -> None:
+        self.store = Store(f"sqlite:///{folder / 'jobs.sqlite'}")
+        self.objects = Objects(str(folder / "films"))
+        self.studio = Studio(self.store, self.objects, default="tiny", **more)
+        self.app = create(self.studio)
+        self.client = TestClient(self.app, base_url="http://localhost")
+        self.worker = Worker(self.store, self.objects, {"tiny": str(model)}, "cpu") if model else None
+
+    @contextmanager
+    def at_work(self) -> Iterator["Running"]:
+        assert self.worker is not None
+        thread = threading.Thread(target=self.worker.run)
+        thread.start()
+        try:
+            while not self.store.workers():
+                thread.join(0.02)
+                assert thread.is_alive()
+            yield self
+        finally:
+            self.worker.leave()
+            thread.join()
+            self.store.database.close()
+
+
+@pytest.fixture(name="running")
+def _running(tmp_path, tiny_model) -> Iterator[Running]:
+    with Running(tmp_path, tiny_model).at_work() as running:
+        yield running
+
+
+@pytest.fixture(name="studio_of")
+def _studio_of(tmp_path):
+    """A studio of these settings, and with this model: nobody works there yet."""
+    made = []
+
+    def build(model=None, **more) -> Running:
+        made.append(Running(tmp_path, model, **more))
+        return made[-1]
+
+    yield build
+    for each in made:
+        each.store.database.close()

@@ -1,0 +1,305 @@
+"""What a worker makes of jobs: films with their pictures, partial ones, failures; and what its death leaves behind."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import praxino
+from praxino.errors import CheckpointError, GenerationError, InputError, MediaError
+from praxino.provenance.verify import verify
+from praxino.service import work
+from praxino.service.jobs import Job, new_id
+from praxino.service.store import Store
+from praxino.service.sweep import Keeping, forget, sweep
+from praxino.service.worker import Pulse, failed
+from praxino.storage.objects import Objects
+from praxino.storage.video import read
+
+ORDER = {"prompt": "a red ball bounces", "negative": "", "seed": 5, "steps": 4, "frames": 5, "height": 32, "width": 32}
+REST = {"guidance": 2.0, "sampler": "unipc", "fps": 8.0, "shift": 1.0}
+
+
+def ask(studio, kind="video", upload=None, **more) -> Job:
+    order = {"name": more.pop("name")} if kind in ("detect", "verify") else {**ORDER, **REST, **more.pop("order", {})}
+    job = Job(id=new_id(kind), kind=kind, model="tiny" if kind in ("video", "image") else "", order=order, **more)
+    if upload:
+        job = job.model_copy(update={"input": upload.name})
+        studio.objects.put(f"{job.id}/{upload.name}", upload)
+    return studio.store.submit(job)
+
+
+def do(studio, job) -> Job:
+    claimed = studio.store.claim(studio.worker.id, ["tiny"], studio.worker.kinds)
+    assert claimed.id == job.id
+    studio.worker.do(claimed)
+    return studio.store.get(job.id)
+
+
+def fetched(studio, job, name, folder) -> Path:
+    target = folder / f"{job.id}-{job.result['files'][name]}"
+    studio.objects.get(job.file(job.result["files"][name]), target)
+    return target
+
+
+@pytest.fixture(name="studio")
+def _studio(studio_of, tiny_model):
+    return studio_of(tiny_model)
+
+
+def test_a_film_is_what_the_library_makes_marked_and_signed(studio, tiny_model, tmp_path):
+    done = do(studio, ask(studio))
+    assert (done.status, done.step, done.steps, done.progress) == ("completed", 4, 4, 100)
+    film = fetched(studio, done, "content", tmp_path)
+    settings = {name: value for name, value in (ORDER | REST).items() if name != "prompt"}
+    same = praxino.load(tiny_model, device="cpu").generate(ORDER["prompt"], **settings)
+    same.save(tmp_path / "same.mp4")
+    assert np.array_equal(read(film).frames, read(tmp_path / "same.mp4").frames)
+    for name in ("content", "thumbnail", "spritesheet"):
+        said = verify(fetched(studio, done, name, tmp_path))
+        assert (said.outcome, said.credentials.own, said.credentials.source) == ("signed", True, "trainedAlgorithmicMedia")
+    assert read(fetched(studio, done, "spritesheet", tmp_path)).frames.shape == (1, 64, 128, 3)
+    assert done.result["request"]["seed"] == 5
+
+
+def test_a_picture(studio, tmp_path):
+    done = do(studio, ask(studio, "image", order={"frames": 1}))
+    assert read(fetched(studio, done, "content", tmp_path)).frames.shape == (1, 32, 32, 3)
+    assert list(done.result["files"]) == ["content"]
+
+
+def test_a_given_picture_is_stated_by_its_name_and_no_path_gets_out(studio, tmp_path):
+    Image.new("RGB", (48, 48), (200, 30, 30)).save(tmp_path / "input.png")
+    done = do(studio, ask(studio, upload=tmp_path / "input.png", order={"image": "input.png"}))
+    assert done.status == "completed", done.error
+    film = fetched(studio, done, "content", tmp_path)
+    assert verify(film).credentials.ingredients == ("input.png",)
+    record = json.dumps(read(film).record) + json.dumps(done.result)
+    assert '"image": "input.png"' in record
+    assert "/" not in record.replace("image/", "").replace("\\/", "") or str(tmp_path) not in record
+    assert "praxino-" not in record
+
+
+def test_stopped_on_the_way_the_film_is_kept(studio, tmp_path, monkeypatch):
+    """Every report beats, and after the second step somebody has had enough."""
+    monkeypatch.setattr("praxino.service.worker.OFTEN", 0.0)
+    job = ask(studio, order={"steps": 30})
+    beat = studio.store.beat
+
+    def beating(one, step=0, steps=0, eta=None):
+        if step == 2:
+            studio.store.cancel(one)
+        return beat(one, step, steps, eta)
+
+    monkeypatch.setattr(studio.store, "beat", beating)
+    done = do(studio, job)
+    assert (done.status, done.result["stopped"], done.result["steps"]) == ("cancelled", True, 2)
+    film = read(fetched(studio, done, "content", tmp_path))
+    assert (film.frames.shape, film.record["stopped"]) == ((5, 32, 32, 3), 2)
+    assert verify(fetched(studio, done, "content", tmp_path)).outcome == "signed"
+
+
+def test_stopped_before_the_first_step_there_is_nothing_to_keep(studio, monkeypatch):
+    job = ask(studio)
+    claimed = studio.store.claim(studio.worker.id, ["tiny"], studio.worker.kinds)
+    studio.store.cancel(job)
+    monkeypatch.setattr(Pulse, "step", lambda *_: (_ for _ in ()).throw(work.Stopped(keep=False)))
+    studio.worker.do(claimed)
+    done = studio.store.get(job.id)
+    assert (done.status, done.result) == ("cancelled", {})
+
+
+def test_who_leaves_hands_the_job_back(studio, monkeypatch):
+    job = ask(studio, order={"steps": 50})
+    monkeypatch.setattr("praxino.service.worker.OFTEN", 0.0)
+    beat = studio.store.beat
+    monkeypatch.setattr(
+        studio.store, "beat", lambda one, *rest: (rest and rest[0] == 3 and studio.worker.leave(), beat(one, *rest))[1]
+    )
+    done = do(studio, job)
+    assert (done.status, done.attempts, done.step, done.worker) == ("queued", 0, 0, "")
+    assert studio.objects.size(f"{job.id}/1/film.mp4") is None
+    studio.worker.leaving.clear()
+    monkeypatch.setattr(studio.store, "beat", beat)
+    assert do(studio, job).status == "completed"
+
+
+def test_a_job_deleted_meanwhile_leaves_nothing(studio, monkeypatch, tmp_path):
+    monkeypatch.setattr("praxino.service.worker.OFTEN", 0.0)
+    job = ask(studio, order={"steps": 30})
+    beat = studio.store.beat
+    monkeypatch.setattr(
+        studio.store, "beat",
+        lambda one, *rest: (rest and rest[0] == 2 and forget(studio.store, studio.objects, job), beat(one, *rest))[1],
+    )  # fmt: skip
+    assert do(studio, job) is None
+    assert not [path for path in (tmp_path / "films").rglob("*") if path.is_file()]
+
+
+def test_what_killed_workers_left_goes_when_it_is_done(studio, tmp_path):
+    job = ask(studio)
+    studio.store.lease = 0.1
+    dead = studio.store.claim("dead", ["tiny"], studio.worker.kinds)
+    studio.objects.write(dead.file("film.mp4"), b"half")
+    time.sleep(0.2)
+    studio.store.lease = 30.0
+    done = do(studio, job)
+    assert (done.status, done.attempts) == ("completed", 2)
+    assert sorted(path.name for path in (tmp_path / "films" / job.id).iterdir()) == ["2"]
+
+
+def test_previews_are_made_for_who_looks(studio, monkeypatch):
+    monkeypatch.setattr("praxino.service.worker.OFTEN", 0.0)
+    shown = []
+    monkeypatch.setattr(studio.store, "show", lambda _, step, image: shown.append((step, image)))
+    do(studio, ask(studio, order={"steps": 6}))
+    assert shown == []
+    job = ask(studio, order={"steps": 40})
+    studio.store.watch(job, 60)
+    do(studio, job)
+    assert shown
+    assert all(image[:4] == b"RIFF" for _, image in shown)
+    assert [step for step, _ in shown] == sorted({step for step, _ in shown})
+
+
+def test_files_are_looked_at(studio, tmp_path):
+    made = do(studio, ask(studio))
+    film = fetched(studio, made, "content", tmp_path).rename(tmp_path / "input.mp4")
+    said = do(studio, ask(studio, "verify", film, name="holiday.mp4")).result["report"]
+    assert (said["outcome"], said["path"]) == ("signed", "holiday.mp4")
+    found = do(studio, ask(studio, "detect", film, name="holiday.mp4"))
+    assert found.result["report"]["verdict"] == "inconclusive"
+    page = fetched(studio, found, "page", tmp_path).read_text()
+    assert "holiday.mp4" in page
+    assert str(tmp_path) not in page
+
+
+def test_a_file_that_is_none_is_said_to_be_none(studio, tmp_path):
+    (tmp_path / "input.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(300))
+    done = do(studio, ask(studio, "detect", tmp_path / "input.mp4", name="odd.mp4"))
+    assert (done.status, done.error.code) == ("failed", "unreadable_file")
+    assert str(tmp_path) not in done.error.message
+
+
+def test_an_order_that_cannot_be_is_a_failure_with_the_reason(studio):
+    done = do(studio, ask(studio, order={"frames": 6}))
+    assert (done.status, done.error.code) == ("failed", "invalid_request")
+    assert "frames=6" in done.error.message
+
+
+def test_a_full_disk_fails_the_job_and_leaves_nothing(studio, tmp_path, room_for, monkeypatch):
+    job = ask(studio)
+    put = studio.objects.put
+
+    def full(name, source):
+        with room_for(200):
+            return put(name, source)
+
+    monkeypatch.setattr(studio.objects, "put", full)
+    done = do(studio, job)
+    assert (done.status, done.error.code) == ("failed", "storage_full")
+    assert not [path for path in (tmp_path / "films").rglob("*") if path.is_file()]
+    monkeypatch.setattr(studio.objects, "put", put)
+    assert do(studio, ask(studio)).status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (InputError("frames=6: must be 4k+1"), "invalid_request", "frames=6"),
+        (MediaError("cannot read it"), "unreadable_file", "cannot read it"),
+        (CheckpointError("/secret/model is damaged"), "model_unavailable", "who runs this server"),
+        (GenerationError("step 3 is not a number"), "generation_failed", "step 3"),
+        (MemoryError(), "out_of_memory", "smaller"),
+        (RuntimeError("CUDA out of memory at /secret"), "out_of_memory", "smaller"),
+        (RuntimeError("/secret/path"), "internal_error", "server's log"),
+        (OSError(28, "No space left on device"), "storage_full", "no room"),
+    ],
+)
+def test_what_is_told_of_errors(error, code, said):
+    told = failed(error)
+    assert told.code == code
+    assert said in told.message
+    assert "/secret" not in told.message
+
+
+def test_sweeping(studio, tmp_path):
+    studio.worker.keeping = Keeping(days=1e-9)
+    done = do(studio, ask(studio))
+    waiting = ask(studio)
+    time.sleep(0.01)
+    assert sweep(studio.store, studio.objects, studio.worker.keeping) == 1
+    assert studio.store.get(done.id) is None
+    assert studio.store.get(waiting.id) is not None
+    assert not (tmp_path / "films" / done.id).exists()
+    studio.worker.keeping = Keeping(days=0)
+    kept = do(studio, waiting)
+    assert kept.expires is None
+    assert sweep(studio.store, studio.objects, Keeping(bytes=10**9)) == 0
+    assert sweep(studio.store, studio.objects, Keeping(bytes=10)) == 1
+
+
+def test_the_database_may_go_away_for_a_while(studio, monkeypatch):
+    """The film is made, and its end is written when the database answers again."""
+    job, end, calls = ask(studio), studio.store.end, []
+
+    def away(*rest, **more):
+        calls.append(1)
+        if len(calls) < 2:
+            raise ConnectionError("gone")
+        return end(*rest, **more)
+
+    monkeypatch.setattr(studio.store, "end", away)
+    assert do(studio, job).status == "completed"
+
+
+def test_a_long_step_is_no_death(studio, monkeypatch):
+    """A step that takes several leases: the pulse beats beside it."""
+    studio.store.lease = 0.4
+    job = ask(studio, order={"steps": 1})
+    make = work.make
+    monkeypatch.setattr(work, "make", lambda *rest: (time.sleep(1.5), make(*rest))[1])
+    others = []
+    thread = threading.Thread(
+        target=lambda: [
+            (time.sleep(0.1), others.append(studio.store.claim("thief", ["tiny"], studio.worker.kinds))) for _ in range(12)
+        ]
+    )
+    claimed = studio.store.claim(studio.worker.id, ["tiny"], studio.worker.kinds)
+    thread.start()
+    studio.worker.do(claimed)
+    thread.join()
+    assert set(others) == {None}
+    assert studio.store.get(job.id).attempts == 1
+
+
+def test_a_worker_process_ends_when_told_and_hands_its_job_back(tiny_model, tmp_path):
+    jobs, films = f"sqlite:///{tmp_path / 'jobs.sqlite'}", str(tmp_path / "films")
+    store = Store(jobs)
+    objects = Objects(films)
+    folder = tmp_path / "tiny"
+    folder.symlink_to(tiny_model)
+
+    class Place:
+        pass
+
+    place = Place()
+    place.store, place.objects = store, objects
+    job = ask(place, order={"steps": 1000})
+    command = [sys.executable, "-m", "praxino", "worker", "--model", str(folder), "--jobs", jobs, "--storage", films]
+    process = subprocess.Popen([*command, "--with-parent"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while store.get(job.id).step < 3:
+        assert process.poll() is None
+        time.sleep(0.05)
+    _, said = process.communicate(timeout=60)  # standard input ends: whoever started it is gone
+    assert process.returncode == 0, said
+    found = store.get(job.id)
+    assert (found.status, found.attempts) == ("queued", 0)
+    assert [alive for alive, _ in store.workers()] == [False]
+    store.database.close()
