@@ -13,7 +13,9 @@ from pathlib import Path
 
 def programs() -> Path:
     """Where initdb and pg_ctl are; Debian does not put them on the path."""
-    found = shutil.which("initdb") or next(iter(sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")))), None)
+    found = shutil.which("initdb") or next(
+        iter(sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")))), None
+    )
     assert found, "these tests need PostgreSQL: apt-get install postgresql"
     return Path(found).resolve().parent
 

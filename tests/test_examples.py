@@ -1,20 +1,40 @@
 """Every example runs as it stands, and is short."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from studio import served
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_example(path, tmp_path):
+def run(path, folder, **environment):
     assert len(path.read_text().splitlines()) < 40
-    run = subprocess.run([sys.executable, path], cwd=tmp_path, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+    command = [sys.executable, path]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ | environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("path", [path for path in EXAMPLES if path.stem != "client"], ids=lambda path: path.stem)
+def test_example(path, tmp_path):
+    run(path, tmp_path)
+
+
+def test_the_client_of_a_studio(tmp_path):
+    """The unmodified `openai` client creates, polls, downloads, lists and deletes."""
+    [path] = [path for path in EXAMPLES if path.stem == "client"]
+    with served(tmp_path / "studio") as server:
+        server.ready()
+        said = run(path, tmp_path, PRAXINO_URL=server.url).splitlines()
+    assert "completed 100%" in said
+    assert said[-1] == "True"
+    assert (tmp_path / "film.mp4").read_bytes()[4:8] == b"ftyp"
+    assert (tmp_path / "frames.png").read_bytes()[1:4] == b"PNG"
 
 
 def test_there_are_examples():
-    assert len(EXAMPLES) >= 3
+    assert len(EXAMPLES) >= 4

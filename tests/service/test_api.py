@@ -99,7 +99,9 @@ def test_a_film_from_order_to_deletion(running, tmp_path):
 def test_a_form_of_strings_with_a_picture(running, tmp_path):
     values = {"prompt": "a cat", "seconds": "1", "seed": "7", "fps": "8", "num_inference_steps": "2",
               "guidance_scale": "2.5", "extra_params": '{"sampler": "euler"}'}  # fmt: skip
-    answer = running.client.post("/v1/videos", data=values, files={"input_reference": ("../../etc/x.png", DOT, "text/html")})
+    answer = running.client.post(
+        "/v1/videos", data=values, files={"input_reference": ("../../etc/x.png", DOT, "text/html")}
+    )
     film = answer.json()
     assert (film["seed"], film["guidance_scale"], film["input_reference"]) == (7, 2.5, True)
     film = ended(running.client, film["id"])
@@ -118,7 +120,9 @@ def test_pictures_are_answered_when_they_are_made(running):
     answer = running.client.post("/v1/images/generations", json={"prompt": "a sun", "n": 2, "seed": 1}).json()
     assert [sniffed(base64.b64decode(each["b64_json"])) for each in answer["data"]] == ["png", "png"]
     assert answer["data"][0] != answer["data"][1]
-    url = running.client.post("/v1/images/generations", json={"prompt": "a sun", "response_format": "url"}).json()["data"][0]
+    url = running.client.post("/v1/images/generations", json={"prompt": "a sun", "response_format": "url"}).json()[
+        "data"
+    ][0]
     picture = running.client.get(url["url"])
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
     assert running.client.get("/v1/videos").json()["data"] == []
@@ -216,7 +220,9 @@ def test_orders_that_cannot_be(client, body, param, said):
     assert client.get("/v1/videos").json()["data"] == []
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"prompt": NaN}', "[" * 100_000, '"a cat"', b"\xff\xfe{", '{"a": 1e999}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"prompt": NaN}', "[" * 100_000, '"a cat"', b"\xff\xfe{", '{"a": 1e999}']
+)
 def test_bodies_that_are_none(client, text):
     refused(client.post("/v1/videos", content=text, headers={"Content-Type": "application/json"}), 400)
 
@@ -232,15 +238,22 @@ def test_forms_that_are_none(client):
     twice = [("prompt", (None, "a cat")), ("prompt", (None, "a dog"))]
     refused(client.post("/v1/videos", files=twice), 400, "invalid_form", "twice")
     refused(client.post("/v1/videos", files=[("prompt", ("x.png", DOT))]), 400, "invalid_form", "must not be a file")
-    refused(client.post("/v1/videos", files=[("prompt", (None, "x")), ("input_reference", (None, "x"))]), 400, said="must be a file")
-    refused(client.post("/v1/videos", files=[("prompt", (None, "x")), ("extra_params", (None, "{"))]), 400, "invalid_json")
+    refused(
+        client.post("/v1/videos", files=[("prompt", (None, "x")), ("input_reference", (None, "x"))]),
+        400,
+        said="must be a file",
+    )
+    refused(
+        client.post("/v1/videos", files=[("prompt", (None, "x")), ("extra_params", (None, "{"))]), 400, "invalid_json"
+    )
     refused(client.post("/v1/videos", files=[("prompt", (None, "x")), ("seed", (None, "seven"))]), 400, param="seed")
     refused(client.post("/v1/detect", data={"priority": "low"}, files={"other": ("a", b"b")}), 400, "invalid_form")
     refused(client.post("/v1/detect", files={"priority": (None, "low")}), 400, "missing_file")
 
 
 @pytest.mark.parametrize(
-    ("content", "status"), [(b"", 400), (b"MZ" + bytes(90), 415), (b"<svg xmlns='x'/>", 415), (b"%PDF-1.7", 415), (b"#EXTM3U\n", 415)]
+    ("content", "status"),
+    [(b"", 400), (b"MZ" + bytes(90), 415), (b"<svg xmlns='x'/>", 415), (b"%PDF-1.7", 415), (b"#EXTM3U\n", 415)],
 )
 def test_uploads_are_what_is_in_them(client, content, status):
     for path in ("/v1/detect", "/v1/verify"):
@@ -257,7 +270,9 @@ def test_what_is_too_large(studio_of):
     big = {"file": ("a.mp4", DOT + bytes(3000))}
     refused(studio.client.post("/v1/verify", files=big), 413, "too_large")
     pieces = (b"x" * 500 for _ in range(9))  # without a length said beforehand
-    refused(studio.client.post("/v1/videos", content=pieces, headers={"Content-Type": "application/json"}), 413, "too_large")
+    refused(
+        studio.client.post("/v1/videos", content=pieces, headers={"Content-Type": "application/json"}), 413, "too_large"
+    )
     assert order(studio.client).status_code == 200
 
 
@@ -343,14 +358,20 @@ def test_without_keys_pages_of_others_and_other_names_are_refused(client):
         refused(client.post("/v1/videos", json={"prompt": "a cat"}, headers=headers), 403, "wrong_origin")
     for headers in ({}, {"Origin": "http://localhost"}, {"Sec-Fetch-Site": "same-origin"}):
         assert client.post("/v1/videos", json={"prompt": "a cat"}, headers=headers).status_code == 200
-    assert "access-control-allow-origin" not in client.get("/v1/videos", headers={"Origin": "http://evil.example"}).headers
+    assert (
+        "access-control-allow-origin" not in client.get("/v1/videos", headers={"Origin": "http://evil.example"}).headers
+    )
 
 
 def test_other_sites_can_be_let_in(studio_of):
     studio = studio_of(origins=("https://maker.example",))
     answer = studio.client.get("/v1/videos", headers={"Origin": "https://maker.example"})
     assert answer.headers["access-control-allow-origin"] == "https://maker.example"
-    asked = {"Origin": "https://maker.example", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, content-type"}
+    asked = {
+        "Origin": "https://maker.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization, content-type",
+    }
     before = studio.client.options("/v1/videos", headers=asked)
     assert before.status_code == 200
     assert "authorization" in before.headers["access-control-allow-headers"].lower()

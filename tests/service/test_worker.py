@@ -63,7 +63,11 @@ def test_a_film_is_what_the_library_makes_marked_and_signed(studio, tiny_model, 
     assert np.array_equal(read(film).frames, read(tmp_path / "same.mp4").frames)
     for name in ("content", "thumbnail", "spritesheet"):
         said = verify(fetched(studio, done, name, tmp_path))
-        assert (said.outcome, said.credentials.own, said.credentials.source) == ("signed", True, "trainedAlgorithmicMedia")
+        assert (said.outcome, said.credentials.own, said.credentials.source) == (
+            "signed",
+            True,
+            "trainedAlgorithmicMedia",
+        )
     assert read(fetched(studio, done, "spritesheet", tmp_path)).frames.shape == (1, 64, 128, 3)
     assert done.result["request"]["seed"] == 5
 
@@ -268,7 +272,8 @@ def test_a_long_step_is_no_death(studio, monkeypatch):
     others = []
     thread = threading.Thread(
         target=lambda: [
-            (time.sleep(0.1), others.append(studio.store.claim("thief", ["tiny"], studio.worker.kinds))) for _ in range(12)
+            (time.sleep(0.1), others.append(studio.store.claim("thief", ["tiny"], studio.worker.kinds)))
+            for _ in range(12)
         ]
     )
     claimed = studio.store.claim(studio.worker.id, ["tiny"], studio.worker.kinds)

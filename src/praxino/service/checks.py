@@ -108,4 +108,4 @@ async def evidence(id: Detection, request: Request, studio: Shared, who: Asking)
     if "page" not in job.result.get("files", {}):
         raise ApiError(404 if job.ended else 409, f"{job.id} is {job.status}: there is no page", "not_ready")
     headers = {"Content-Security-Policy": EVIDENCE, "X-Frame-Options": "SAMEORIGIN"}
-    return await streams.content(request, studio.objects, job.file("report.html"), f"{job.id}.html", **headers)
+    return await streams.content(request, studio.objects, job.file("report.html"), job.id, **headers)

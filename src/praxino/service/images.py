@@ -106,4 +106,4 @@ async def content(id: Id, request: Request, studio: Shared, who: Asking) -> Resp
     job, _ = await asking.found(studio, who, id, "image")
     if job.status != "completed":
         raise ApiError(409 if not job.ended else 404, f"{job.id} is {job.status}", "not_ready")
-    return await streams.content(request, studio.objects, job.file(job.result["files"]["content"]), f"{job.id}.png")
+    return await streams.content(request, studio.objects, job.file(job.result["files"]["content"]), job.id)

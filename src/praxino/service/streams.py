@@ -27,23 +27,24 @@ WATCHED: Final = 5.0
 """Seconds that a worker takes a job for watched after it was looked at."""
 
 
-async def content(request: Request, objects: Objects, name: str, shown: str, **headers: str) -> Response:
-    """A file, or the part of it that is asked for (RFC 9110, section 14); ``shown`` is its name for who saves it."""
+async def content(request: Request, objects: Objects, name: str, title: str, **headers: str) -> Response:
+    """A file, or the part of it that is asked for (RFC 9110, section 14); ``title`` is its name for who saves it."""
     size = await run_in_threadpool(objects.size, name)
     if size is None:
         raise ApiError(404, "the file is gone", "not_found")
     start, end = part(request.headers.get("range"), size)
+    ending = name.rpartition(".")[2]
     sent = {
         "Accept-Ranges": "bytes",
         "Content-Length": str(end - start),
-        "Content-Disposition": f'inline; filename="{shown}"',
+        "Content-Disposition": f'inline; filename="{title}.{ending}"',
         "Cache-Control": "private, max-age=3600",
         **headers,
     }
     whole = (start, end) == (0, size)
     if not whole or request.headers.get("range", "").startswith("bytes="):
         sent["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    media = TYPES[name.rpartition(".")[2]]
+    media = TYPES[ending]
     status = 206 if "Content-Range" in sent else 200
     if request.method == "HEAD":
         return Response(None, status, sent, media)

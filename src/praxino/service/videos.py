@@ -1,5 +1,6 @@
 """Films: ordered, watched, fetched, stopped, deleted."""
 
+import re
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Request
@@ -83,13 +84,12 @@ async def content(
 ) -> Response:
     """The film, its poster, or some of its frames in one picture; marked and signed. Parts by ``Range``."""
     job, _ = await asking.found(studio, who, id, "video")
-    return await streams.content(
-        request, studio.objects, _file(job, VARIANTS[variant]), f"{job.id}-{variant}{_ending(variant)}"
-    )
+    return await streams.content(request, studio.objects, _file(job, VARIANTS[variant]), _title(job))
 
 
-def _ending(variant: str) -> str:
-    return ".mp4" if variant == "video" else ".png"
+def _title(job: Job) -> str:
+    """What who saves a film will call it, but for its ending: letters and digits of its sentence."""
+    return "-".join(re.findall(r"[a-z0-9]+", job.order["prompt"].lower()))[:60].strip("-") or job.id
 
 
 def _file(job: Job, which: str) -> str:

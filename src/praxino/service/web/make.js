@@ -186,7 +186,6 @@ function playing(film) {
   $("film").src = `/v1/videos/${film.id}/content`;
   if (!CALM) $("film").play().catch(() => {});
   $("download").href = `/v1/videos/${film.id}/content`;
-  $("download").download = `${film.prompt.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 50) || "film"}.mp4`;
   facts(film, film.status === "cancelled" ? `Stopped at step ${film.step} of ${film.num_inference_steps}.` : "");
 }
 
