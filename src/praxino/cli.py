@@ -157,10 +157,7 @@ def noise(
 
     video.check_ending(output, 1)
     video.check_writable(output)
-    try:
-        chosen = [int(part) for part in steps.split(",")]
-    except ValueError:
-        raise InputError(f"steps={steps!r}: must be numbers with commas between", "0,100,500,1000") from None
+    chosen = making.steps(steps)
     from praxino.generation.forward import contact_sheet, noise_strip
 
     provenance = Provenance(credentials=not no_credentials)
@@ -344,16 +341,12 @@ def verify(
 
 
 Data = Annotated[Path | None, typer.Option(help="Folder for jobs and films.  [default: that of this user's data]")]
-Jobs = Annotated[
-    str | None,
-    typer.Option(envvar="PRAXINO_JOBS", help="sqlite:///FILE or postgresql://...", show_default=False),
-]
-Storage = Annotated[
-    str | None, typer.Option(envvar="PRAXINO_STORAGE", help="Folder, or s3://... .", show_default=False)
-]
+Jobs = Annotated[str | None, typer.Option(envvar="PRAXINO_JOBS", help="sqlite:///FILE or postgresql://...")]
+Storage = Annotated[str | None, typer.Option(envvar="PRAXINO_STORAGE", help="Folder, or s3://... .")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="To serve; repeatable.  [default: diorama]")]
 KeepDays = Annotated[float, typer.Option(min=0, help="Until films are deleted; 0 is never.")]
 KeepBytes = Annotated[int, typer.Option(min=0, help="Of all films: the oldest go first; 0 is no limit.")]
+Lease = Annotated[float, typer.Option(min=1, help="Seconds of silence after which a worker is taken for dead.")]
 
 
 @app.command()
@@ -367,6 +360,7 @@ def serve(
     workers: Annotated[int, typer.Option(min=0, max=64, help="Processes here that do the jobs.")] = 1,
     keep_days: KeepDays = 30.0,
     keep_bytes: KeepBytes = 0,
+    lease: Lease = 30.0,
     largest: Annotated[int, typer.Option(min=1, help="Times the pixels of the model's own films.")] = 16,
     upload: Annotated[int, typer.Option(min=1, max=4096, help="MiB of a file that is sent, at most.")] = 64,
     origin: Annotated[list[str] | None, typer.Option(help="Site whose pages may use the API; repeatable.")] = None,
@@ -382,10 +376,11 @@ def serve(
     quiet: Quiet = False,
 ) -> None:
     """Open the studio: an API, a page, and a worker that makes the films."""
-    from praxino.service import access, desk
-    from praxino.service.serve import Places, Work, named
-    from praxino.service.serve import serve as run
-    from praxino.service.sweep import Keeping
+    with terminal.needing("serve"):
+        from praxino.service import access, desk
+        from praxino.service.serve import Places, Work, named
+        from praxino.service.serve import serve as run
+        from praxino.service.sweep import Keeping
 
     terminal.hush(quiet)
     places = Places.of(data, jobs, storage)
@@ -394,11 +389,12 @@ def serve(
         typer.echo(desk.keys(places.jobs, new_key, limits, revoke_key))
         return
     served = named(model or ["diorama"])
-    store, objects = places.open()
+    store, objects = places.open(lease)
     studio = access.Studio(
         store, objects, host, upload * 2**20, largest, default=next(iter(served)), origins=tuple(origin or ())
     )
-    run(studio, port, places, Work(served, device, dtype, Keeping(days=keep_days, bytes=keep_bytes)), workers, quiet)
+    keeping = Keeping(days=keep_days, bytes=keep_bytes)
+    run(studio, port, places, Work(served, device, dtype, keeping, lease=lease), workers, quiet)
 
 
 @app.command()
@@ -407,29 +403,54 @@ def worker(
     data: Data = None,
     jobs: Jobs = None,
     storage: Storage = None,
-    kind: Annotated[
-        list[str] | None, typer.Option(help="video image detect verify; repeatable.  [default: all]")
-    ] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="video image detect verify; repeatable.")] = None,
     keep_days: KeepDays = 30.0,
     keep_bytes: KeepBytes = 0,
+    lease: Lease = 30.0,
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Do the jobs of a studio, on this machine or another; SIGTERM hands the present one back."""
-    from praxino.service.desk import checked_kinds
-    from praxino.service.serve import Places, Work, named
-    from praxino.service.serve import worker as run
-    from praxino.service.sweep import Keeping
+    with terminal.needing("serve"):
+        from praxino.service.desk import checked_kinds
+        from praxino.service.serve import Places, Work, named
+        from praxino.service.serve import worker as run
+        from praxino.service.sweep import Keeping
 
     terminal.hush(quiet)
     keeping = Keeping(days=keep_days, bytes=keep_bytes)
     run(
         Places.of(data, jobs, storage),
-        Work(named(model or ["diorama"]), device, dtype, keeping, checked_kinds(kind)),
+        Work(named(model or ["diorama"]), device, dtype, keeping, checked_kinds(kind), lease),
         with_parent,
     )
+
+
+@app.command()
+def bot(
+    data: Data = None,
+    jobs: Jobs = None,
+    storage: Storage = None,
+    token: Annotated[str, typer.Option(envvar="PRAXINO_DISCORD_TOKEN", help="Of the bot.", show_default=False)] = "",
+    model: Annotated[str | None, typer.Option(help="To ask for.  [default: the first that is served]")] = None,
+    per_minute: Annotated[int, typer.Option(min=0, help="Jobs that one user may ask for; 0: any number.")] = 4,
+    per_day: Annotated[int, typer.Option(min=0)] = 50,
+    at_a_time: Annotated[int, typer.Option(min=0)] = 2,
+    quiet: Quiet = False,
+) -> None:
+    """Make and check films on Discord: /imagine, /film, /check; workers of the same jobs do them."""
+    with terminal.needing("discord"):
+        from praxino.service import access, desk
+        from praxino.service import bot as discord
+        from praxino.service.serve import Places
+
+    terminal.hush(quiet)
+    if not token:
+        raise InputError("no token of a bot", "PRAXINO_DISCORD_TOKEN=... praxino bot")
+    studio = access.Studio(*Places.of(data, jobs, storage).open(), default=model)
+    discord.run(studio, desk.limits(per_minute, per_day, at_a_time, "normal"), token)
 
 
 @app.command()

@@ -107,6 +107,14 @@ def interval(text: str | None) -> tuple[float, float] | None:
     return low, high
 
 
+def steps(text: str) -> list[int]:
+    """Numbers of steps of noise."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"steps={text!r}: must be numbers with commas between", "0,100,500,1000") from None
+
+
 def numbered(path: Path, count: int) -> list[Path]:
     if count == 1:
         return [path]

@@ -51,6 +51,15 @@ def bar(quiet: bool, what: str, total: int) -> Iterator[Callable[..., None]]:
         yield lambda done, **fields: shown.update(task, completed=done, **fields)
 
 
+@contextmanager
+def needing(extra: str) -> Iterator[None]:
+    """Imports that come with an extra: without it, say how to get it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed", f'pip install "praxino[{extra}]"') from None
+
+
 def of_a_thread(failure: threading.ExceptHookArgs) -> None:
     """A library's thread that fails (TensorBoard's, on a full disk) must not write over our one line."""
     logging.getLogger("praxino").debug("a thread failed: %s", failure.exc_value)

@@ -18,7 +18,7 @@ PROMPT = "a red ball bounces"
 WRITE = {"generate", "noise"}
 """The verbs that write films; all others write tables, pages and weights."""
 READ = {"train", "evaluate", "plan", "detect", "verify", "inspect", "doctor"}
-SERVE = {"serve", "worker"}
+SERVE = {"serve", "worker", "bot"}
 """Those that do what others ask for: tests/service walks what comes out of them."""
 
 

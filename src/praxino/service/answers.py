@@ -78,6 +78,20 @@ def files(text: str, *media: str) -> dict[str, Any]:
     return {"description": text, "content": {kind: {"schema": {"type": "string"}} for kind in media}}
 
 
+EVENTS: Final = {
+    "description": "Server-sent events: progress, preview, done or deleted, each with JSON as its data",
+    "content": {
+        "text/event-stream": {
+            "schema": {
+                "type": "object",
+                "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+                "required": ["event", "data"],
+            }
+        }
+    },
+}
+
+
 def problem(status: int, message: str, code: str, param: str | None = None, **headers: str) -> JSONResponse:
     """An answer that is no success."""
     kind = TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
@@ -107,12 +121,13 @@ def install(app: FastAPI) -> None:
         return _ours(request, invalid(error))
 
     @app.exception_handler(HTTPException)
-    def _http(_: Request, error: HTTPException) -> Response:
+    def _http(request: Request, error: HTTPException) -> Response:
         codes = {404: "not_found", 405: "method_not_allowed"}
-        message = f"{error.detail}"
-        return problem(
-            error.status_code, message, codes.get(error.status_code, "invalid_request"), **error.headers or {}
-        )
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(sorted(_allowed(app, request)))
+        code = codes.get(error.status_code, "invalid_request")
+        return problem(error.status_code, f"{error.detail}", code, **headers)
 
     @app.exception_handler(PraxinoError)
     def _foreseen(_: Request, error: PraxinoError) -> Response:
@@ -128,6 +143,18 @@ def install(app: FastAPI) -> None:
 
     for kind in (SQLAlchemyError, OSError, Exception):
         app.add_exception_handler(kind, lambda _, error: unforeseen(error))
+
+
+def _allowed(app: FastAPI, request: Request) -> set[str]:
+    """All methods of a path: the router names those of the first route that fits."""
+    parts = request.url.path.split("/")
+    fitting = [
+        (path.count("{"), {method.upper() for method in methods})
+        for path, methods in app.openapi()["paths"].items()
+        if len(known := path.split("/")) == len(parts)
+        and all(a == b or a.startswith("{") for a, b in zip(known, parts, strict=True))
+    ]
+    return min(fitting, key=lambda each: each[0], default=(0, {"GET"}))[1]
 
 
 def unforeseen(error: Exception) -> Response:

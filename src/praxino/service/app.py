@@ -38,8 +38,12 @@ def create(studio: Studio) -> ASGIApp:
     described = _described(app)
     app.openapi = lambda: described  # type: ignore[method-assign]
     if studio.origins:
-        allowed = {"allow_methods": ["*"], "allow_headers": ["Authorization", "Content-Type", "Range"]}
-        app.add_middleware(CORSMiddleware, allow_origins=list(studio.origins), **allowed)
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(studio.origins),
+            allow_methods=["*"],
+            allow_headers=["Authorization", "Content-Type", "Range"],
+        )
     return Metrics(Guard(app, studio.upload, studio.origins, studio.open))
 
 

@@ -29,7 +29,7 @@ BODY: Final[dict[str, Any]] = {
 }
 Detection = Annotated[str, Path(examples=["detect_00000000000000000000000000000000"])]
 Verification = Annotated[str, Path(examples=["verify_00000000000000000000000000000000"])]
-Wait = Annotated[int, Query(ge=0, le=120, description="seconds to wait for the answer before saying how far it is")]
+Wait = Annotated[int, Query(ge=0, le=60, description="seconds to wait for the answer before saying how far it is")]
 
 
 @router.post("/detect", openapi_extra=BODY, responses=errors(408, 413, 415, 429, 507))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import platformdirs
 
 from praxino.errors import InputError
-from praxino.service.store import Store
+from praxino.service.store import LEASE, Store
 from praxino.service.sweep import Keeping
 from praxino.storage.objects import Objects
 
@@ -54,11 +54,11 @@ class Places:
         url = storage or str(folder / "films")
         return cls(jobs or f"sqlite:///{folder / 'jobs.sqlite'}", url if "://" in url else str(Path(url).absolute()))
 
-    def open(self) -> tuple[Store, Objects]:
+    def open(self, lease: float = LEASE) -> tuple[Store, Objects]:
         """Both, checked."""
         objects = Objects(self.storage)
         objects.check()
-        return Store(self.jobs), objects
+        return Store(self.jobs, lease), objects
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ class Work:
     dtype: str = "auto"
     keeping: Keeping = field(default_factory=Keeping)
     kinds: tuple[str, ...] = ("video", "image", "detect", "verify")
+    lease: float = LEASE
 
 
 def named(models: Sequence[str]) -> dict[str, str]:
@@ -95,7 +96,7 @@ def worker(places: Places, work: Work, with_parent: bool = False) -> None:
     """
     from praxino.service.worker import Worker
 
-    store, objects = places.open()
+    store, objects = places.open(work.lease)
     working = Worker(store, objects, work.models, work.device, work.dtype, work.keeping, work.kinds)  # type: ignore[arg-type]
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: working.leave())
@@ -178,6 +179,7 @@ def _command(work: Work, quiet: bool) -> list[str]:
     models = [part for path in work.models.values() for part in ("--model", path)]
     kinds = [part for kind in work.kinds for part in ("--kind", kind)]
     keeping = ["--keep-days", f"{work.keeping.days}", "--keep-bytes", f"{work.keeping.bytes}"]
+    keeping += ["--lease", f"{work.lease}"]
     how = ["--device", work.device, "--dtype", work.dtype, *keeping, "--with-parent", *(["--quiet"] if quiet else [])]
     return [sys.executable, "-m", "praxino", "worker", *models, *kinds, *how]
 

@@ -81,19 +81,19 @@ async def json_or_form(request: Request, kind: type[B], file: str = "") -> tuple
         asked = checked(kind, await _json(request), strict=True)
         inside = getattr(asked, file) if file else None
         return asked, _inside(inside.image_url) if inside is not None else None
-    values, upload = await _form(request, file)
+    values, brought = await _form(request, file)
     if "extra_params" in values:
         values["extra_params"] = _parsed(values["extra_params"].encode(), "extra_params")
-    return checked(kind, values, strict=False), upload
+    return checked(kind, values, strict=False), brought
 
 
 async def form(request: Request, file: str) -> tuple[dict[str, str], Upload]:
     """A form that must bring a file."""
     _only(request, "multipart/form-data")
-    values, upload = await _form(request, file)
-    if upload is None:
+    values, brought = await _form(request, file)
+    if brought is None:
         raise ApiError(400, f"{file}: a file is needed", "missing_file", file)
-    return values, upload
+    return values, brought
 
 
 def checked(kind: type[B], values: Any, strict: bool) -> B:
@@ -120,10 +120,16 @@ def _parsed(text: bytes, param: str | None) -> Any:
         raise ValueError(f"{constant} is no number")
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_constant=refuse, parse_float=_number)
     except (ValueError, RecursionError) as error:
         said = f"no JSON: {error}" if len(str(error)) < 200 else "no JSON"
         raise ApiError(400, f"{param}: {said}" if param else said, "invalid_json", param) from None
+
+
+def _number(text: str) -> float | int:
+    """JSON knows numbers alone: 10.0 is as whole as 10."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
 
 
 async def _form(request: Request, file: str) -> tuple[dict[str, str], Upload | None]:
@@ -139,20 +145,22 @@ async def _form(request: Request, file: str) -> tuple[dict[str, str], Upload | N
 async def _sorted(sent: FormData, file: str) -> tuple[dict[str, str], Upload | None]:
     """The values of a form, each there once, and the one file that it may bring."""
     values: dict[str, str] = {}
-    upload = None
+    brought = None
     for name, value in sent.multi_items():
         shown_name = name[:64]
-        if name in values or (upload and name == file):
+        if name in values or (brought and name == file):
             raise ApiError(400, f"{shown_name!r} is there twice", "invalid_form", shown_name)
         if isinstance(value, UploadFile):
             if name != file:
                 raise ApiError(400, f"{shown_name!r} must not be a file", "invalid_form", shown_name)
-            upload = _upload(await value.read(), value.filename or "", file)
+            content = await value.read()
+            if content or value.filename:  # a page sends an empty one where none was chosen
+                brought = upload(content, value.filename or "", file)
         elif name == file:
             raise ApiError(400, f"{file} must be a file", "invalid_form", file)
         else:
             values[name] = value
-    return values, upload
+    return values, brought
 
 
 def _inside(address: str) -> Upload:
@@ -160,10 +168,11 @@ def _inside(address: str) -> Upload:
         content = base64.b64decode(address.partition(",")[2], validate=True)
     except binascii.Error as error:
         raise ApiError(400, f"image_url: {error}", "invalid_value", "input_reference.image_url") from None
-    return _upload(content, "", "input_reference")
+    return upload(content, "", "input_reference")
 
 
-def _upload(content: bytes, name: str, param: str) -> Upload:
+def upload(content: bytes, name: str, param: str) -> Upload:
+    """A file by what is in it; raises `ApiError` 400 or 415 for none that is taken."""
     if not content:
         raise ApiError(400, f"{param} is empty", "empty_file", param)
     ending = sniffed(content)

@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from praxino.service import asking, orders, streams, uploads, wire
 from praxino.service.access import Asking, Shared
-from praxino.service.answers import ApiError, errors, files
+from praxino.service.answers import EVENTS, ApiError, errors, files
 from praxino.service.jobs import Job
 from praxino.service.sweep import forget
 
@@ -159,7 +159,7 @@ def _given(studio: Shared, job: Job) -> uploads.Upload | None:
 @router.get(
     "/{id}/events",
     response_class=StreamingResponse,
-    responses={200: files("Server-sent events", "text/event-stream"), **errors(404)},
+    responses={200: EVENTS, **errors(404)},
 )
 async def events(id: Id, studio: Shared, who: Asking, previews: bool = True) -> StreamingResponse:  # noqa: A002
     """Progress, time left and previews, as they come, until it ends."""

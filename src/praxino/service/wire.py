@@ -55,7 +55,7 @@ class Settings(Body):
     num_inference_steps: int | None = Field(None, ge=1, le=1000)
     guidance_scale: float | None = Field(None, ge=0, le=100)
     guidance_scale_2: float | None = Field(None, ge=0, le=100, description="of the second of two experts")
-    flow_shift: float | None = Field(None, gt=0, le=100)
+    flow_shift: float | None = Field(None, ge=0.01, le=100)
     seed: int | None = Field(None, ge=0, lt=2**53, description="drawn at random where it is not given")
     negative_prompt: Short | None = None
     priority: Priority = "normal"
@@ -76,10 +76,22 @@ class VideoCreate(Settings):
     extra_params: Extra | None = None
 
 
+def without_null(schema: dict[str, Any]) -> None:
+    """Of a form: its fields are there or not; there is no way to send a null."""
+    for each in schema["properties"].values():
+        for kind in each.pop("anyOf", ()):
+            each |= kind if kind != {"type": "null"} else {}
+        if each.get("default", "") is None:
+            del each["default"]
+    schema["examples"] = [EXAMPLE]
+
+
 class VideoForm(VideoCreate):
     """The same as a form: every value a string, the picture a file, ``extra_params`` as JSON."""
 
-    input_reference: Annotated[str, Field(json_schema_extra={"format": "binary"})] | None = None  # type: ignore[assignment]
+    model_config = ConfigDict(json_schema_extra=without_null)
+
+    input_reference: Annotated[str, Field(json_schema_extra={"format": "binary", "minLength": 1})] | None = None  # type: ignore[assignment]
     extra_params: Annotated[str, Field(max_length=2000)] | None = None  # type: ignore[assignment]
 
 
@@ -103,7 +115,7 @@ class ImageCreate(Settings):
 class FileForm(Body):
     """A film or a picture to look at."""
 
-    file: str = Field(json_schema_extra={"format": "binary"})
+    file: str = Field(json_schema_extra={"format": "binary", "minLength": 1})
     priority: Priority = "normal"
 
 
