@@ -8,9 +8,18 @@ from typing import Any
 from aiohttp import web
 
 APPLICATION = {
-    "id": "1", "name": "praxino", "description": "", "bot_public": True, "bot_require_code_grant": False, "icon": None,
-    "verify_key": "", "flags": 0, "summary": "", "team": None, "owner": {"id": "3", "username": "o", "discriminator": "0", "avatar": None},
-}  # fmt: skip
+    "id": "1",
+    "name": "praxino",
+    "description": "",
+    "bot_public": True,
+    "bot_require_code_grant": False,
+    "icon": None,
+    "verify_key": "",
+    "flags": 0,
+    "summary": "",
+    "team": None,
+    "owner": {"id": "3", "username": "o", "discriminator": "0", "avatar": None},
+}
 ME = {"id": "2", "username": "praxino", "discriminator": "0", "avatar": None, "bot": True}
 
 
@@ -48,8 +57,14 @@ class Discord:
         async for message in self.socket:
             said = json.loads(message.data)
             if said["op"] == 2:
-                about = {"v": 10, "user": ME, "guilds": [], "session_id": "s", "resume_gateway_url": f"ws://127.0.0.1:{self.port}/gateway/",
-                         "application": {"id": "1", "flags": 0}}  # fmt: skip
+                about = {
+                    "v": 10,
+                    "user": ME,
+                    "guilds": [],
+                    "session_id": "s",
+                    "resume_gateway_url": f"ws://127.0.0.1:{self.port}/gateway/",
+                    "application": {"id": "1", "flags": 0},
+                }
                 await self.socket.send_json({"op": 0, "t": "READY", "s": 1, "d": about})
                 self.ready.set()
             elif said["op"] == 1:
@@ -69,14 +84,30 @@ class Discord:
             return _json(APPLICATION)
         if path == "applications/1/commands" and method == "PUT":
             self.commands = await request.json()
-            return _json([{**each, "id": str(50 + at), "application_id": "1", "version": "1"} for at, each in enumerate(self.commands)])
+            return _json(
+                [
+                    {**each, "id": str(50 + at), "application_id": "1", "version": "1"}
+                    for at, each in enumerate(self.commands)
+                ]
+            )
         if found := re.fullmatch(r"interactions/(\d+)/(\w+)/callback", path):
             answer = await request.json()
             self.answers.append(answer)
             if answer["type"] == 4:
                 self.messages[found[2]] = answer["data"]
-            about = {"id": found[1], "type": 2, "response_message_id": "9", "response_message_loading": True, "response_message_ephemeral": False}
-            return _json({"interaction": about, "resource": {"type": answer["type"], "message": _message(answer.get("data") or {})}})
+            about = {
+                "id": found[1],
+                "type": 2,
+                "response_message_id": "9",
+                "response_message_loading": True,
+                "response_message_ephemeral": False,
+            }
+            return _json(
+                {
+                    "interaction": about,
+                    "resource": {"type": answer["type"], "message": _message(answer.get("data") or {})},
+                }
+            )
         if found := re.fullmatch(r"webhooks/1/(\w+)/messages/@original", path):
             self.messages[found[1]] = await self._edited(request)
             return _json(_message(self.messages[found[1]]))
@@ -104,7 +135,13 @@ class Discord:
             id_ = str(self.count)
             self.uploads[id_] = content
             address = f"http://127.0.0.1:{self.port}/cdn/{id_}"
-            resolved[id_] = {"id": id_, "filename": f"{key}.mp4", "size": len(content), "url": address, "proxy_url": address}
+            resolved[id_] = {
+                "id": id_,
+                "filename": f"{key}.mp4",
+                "size": len(content),
+                "url": address,
+                "proxy_url": address,
+            }
             given.append({"name": key, "type": 11, "value": id_})
         data = {"id": "50", "name": name, "type": 1, "options": given, "resolved": {"attachments": resolved}}
         return await self._interact(2, data, user)
@@ -123,10 +160,23 @@ class Discord:
         who = {"id": str(user), "username": "u", "discriminator": "0", "avatar": None}
         channel = {"id": "5", "type": 1, "recipients": [who], "last_message_id": None}
         about = {
-            "id": str(self.count), "application_id": "1", "type": kind, "token": token, "version": 1, "data": data, "user": who, "channel_id": "5",
-            "channel": channel, "locale": "en-US", "entitlements": [], "authorizing_integration_owners": {}, "context": 1,
-            "app_permissions": "0", "attachment_size_limit": 10 * 2**20, **more,
-        }  # fmt: skip
+            "id": str(self.count),
+            "application_id": "1",
+            "type": kind,
+            "token": token,
+            "version": 1,
+            "data": data,
+            "user": who,
+            "channel_id": "5",
+            "channel": channel,
+            "locale": "en-US",
+            "entitlements": [],
+            "authorizing_integration_owners": {},
+            "context": 1,
+            "app_permissions": "0",
+            "attachment_size_limit": 10 * 2**20,
+            **more,
+        }
         await self.socket.send_json({"op": 0, "t": "INTERACTION_CREATE", "s": self.count, "d": about})
         return token
 
@@ -140,10 +190,22 @@ class Discord:
 def _message(data: dict[str, Any]) -> dict[str, Any]:
     now = "2026-01-01T00:00:00+00:00"
     return {
-        "id": "9", "channel_id": "5", "author": ME, "content": data.get("content") or "", "timestamp": now, "edited_timestamp": None, "tts": False,
-        "mention_everyone": False, "mentions": [], "mention_roles": [], "attachments": [], "embeds": [], "pinned": False, "type": 0,
+        "id": "9",
+        "channel_id": "5",
+        "author": ME,
+        "content": data.get("content") or "",
+        "timestamp": now,
+        "edited_timestamp": None,
+        "tts": False,
+        "mention_everyone": False,
+        "mentions": [],
+        "mention_roles": [],
+        "attachments": [],
+        "embeds": [],
+        "pinned": False,
+        "type": 0,
         "components": data.get("components") or [],
-    }  # fmt: skip
+    }
 
 
 def _json(body: Any, status: int = 200) -> web.Response:

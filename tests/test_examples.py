@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from studio import served
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))

@@ -1,14 +1,15 @@
-"""A store on each kind of database, and a studio whose worker runs in this process, on a model that is nothing but quick."""
+"""A store on each kind of database; a studio whose worker runs in this process, on a model that is only quick."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import postgres
 import pytest
 from starlette.testclient import TestClient
 
+import client
+import postgres
 from praxino.service.access import Studio
 from praxino.service.app import create
 from praxino.service.jobs import Job, new_id
@@ -92,3 +93,16 @@ def _studio_of(tmp_path):
     yield build
     for each in made:
         each.store.database.close()
+
+
+@pytest.fixture(name="idle")
+def _idle(studio_of):
+    """A studio whose worker was seen, and does nothing: what is ordered waits."""
+    studio = studio_of()
+    studio.store.announce("w", {"models": [client.CARD]})
+    return studio
+
+
+@pytest.fixture(name="client")
+def _client(idle):
+    return idle.client

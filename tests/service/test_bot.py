@@ -5,8 +5,8 @@ import asyncio
 import discord
 import pytest
 import yarl
-from discord_server import Discord
 
+from discord_server import Discord
 from praxino.errors import InputError
 from praxino.provenance.verify import verify
 from praxino.service import bot as bots

@@ -1,4 +1,4 @@
-"""Two servers and three workers on PostgreSQL, killed at random while two hundred films are made: all end, none twice."""
+"""Two servers, three workers and PostgreSQL: killed at random while two hundred films are made, they lose none."""
 
 import collections
 import json
@@ -12,9 +12,9 @@ import time
 import urllib.error
 import urllib.request
 
-import postgres
 import pytest
 
+import postgres
 from praxino.service.serve import JOBS, STORAGE
 from praxino.service.store import Store
 
@@ -90,7 +90,9 @@ def test_nothing_is_lost_and_nothing_done_twice(tmp_path, tiny_model, server):
         while True:
             port = fleet.ports[dice.choice(names[:2])]
             try:
-                return ask(f"http://127.0.0.1:{port}/v1/videos", {"prompt": f"cat {number}", "num_inference_steps": 200})["id"]
+                return ask(
+                    f"http://127.0.0.1:{port}/v1/videos", {"prompt": f"cat {number}", "num_inference_steps": 200}
+                )["id"]
             except OSError:
                 time.sleep(0.2)
 

@@ -6,9 +6,33 @@ import time
 
 import pytest
 from PIL import Image
+
 from studio import browser, served
 
 PROMPT = "a red ball bounces on the grass"
+PIXELS = """(canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data])
+(document.querySelector('#forward'))"""
+NAMELESS = """[...document.querySelectorAll('button, input, select, textarea, a, img')]
+.filter(e => e.tagName === 'IMG' ? !e.hasAttribute('alt')
+  : !(e.textContent.trim() || e.ariaLabel || e.ariaHidden || e.labels?.length))
+.map(e => e.outerHTML)"""
+SMALL = """[...document.querySelectorAll('button, .button')]
+.filter(e => e.checkVisibility() && !e.closest('.ideas, .card') && e.offsetHeight < 44)
+.map(e => e.outerHTML)"""
+CONTRAST = """(() => {  // WCAG 2.2, 1.4.3, of text that lies on the page itself
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const light = colour => {
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data]
+      .map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+    return .2126 * r + .7152 * g + .0722 * b + .05;
+  };
+  const paper = light(getComputedStyle(document.body).backgroundColor);
+  return ['body', 'footer', '.empty', 'a', '.problem']
+    .map(name => light(getComputedStyle(document.querySelector(name)).color))
+    .map(ink => Math.max(ink, paper) / Math.min(ink, paper));
+})()"""
 
 
 @pytest.fixture(scope="module", name="server")
@@ -88,13 +112,12 @@ def test_a_film_forms_plays_and_is_downloaded(page, tmp_path):
 
 
 def test_noise_goes_in_again(page):
-    make(page)
-    made(page)
+    make(page, "a green tree")
+    made(page, "a green tree")
     page.fill("#level", "1000")
     page.wait_for_selector("#forward:visible")
     assert page.inner_text("#level-said") == "step 1000 of 1000: 1% of the picture is left"
-    data = "() => { const c = document.querySelector('#forward'); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data] }"
-    values = [value for at, value in enumerate(page.evaluate(data)) if at % 4 != 3]
+    values = [value for at, value in enumerate(page.evaluate(PIXELS)) if at % 4 != 3]
     mean = sum(values) / len(values)
     deviation = (sum((value - mean) ** 2 for value in values) / len(values)) ** 0.5
     assert abs(mean - 127.5) < 6
@@ -152,8 +175,8 @@ def test_a_picture_comes_to_life(page, tmp_path):
 
 def test_mistakes_are_said_beside_the_form(page):
     page.allowed.append("400")
-    make(page, steps=3)
-    made(page)
+    page.fill("#prompt", PROMPT)
+    page.evaluate("document.querySelector('#settings').open = true")
     page.fill("#size", "63x64")
     page.click("#go")
     page.wait_for_selector("#problem:visible")
@@ -171,8 +194,8 @@ def test_a_film_is_deleted(page):
 
 
 def test_a_film_is_checked(page, tmp_path):
-    make(page)
-    made(page)
+    make(page, "a black dog runs")
+    made(page, "a black dog runs")
     page.click("#examine")
     page.wait_for_selector("#verify:not([aria-busy]) .verdict")
     assert page.inner_text("#verify .verdict") == "Signed, and as it was then"
@@ -202,34 +225,20 @@ def test_by_keyboard_alone(page):
     page.keyboard.press("Control+Enter")
     page.wait_for_selector("#stage[data-state=making], #stage[data-state=made]")
     made(page, "a cat walks")
-    nameless = page.evaluate(
-        "[...document.querySelectorAll('button, input, select, textarea, a, img')].filter(e => e.tagName === 'IMG' ? !e.hasAttribute('alt')"
-        " : !(e.textContent.trim() || e.ariaLabel || e.ariaHidden || e.labels?.length)).map(e => e.outerHTML)"
-    )
-    assert nameless == []
+    assert page.evaluate(NAMELESS) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone(page, scheme):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 360, "height": 740})
-    make(page, steps=3)
-    made(page)
+    make(page, f"a house, {scheme}", steps=3)
+    made(page, f"a house, {scheme}")
     for tab in ("make", "check"):
         page.click(f"#tab-{tab}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
-        small = page.evaluate(
-            "[...document.querySelectorAll('button, .button')].filter(e => e.checkVisibility() && !e.closest('.ideas, .card') && e.offsetHeight < 44).length"
-        )
-        assert small == 0
-    contrast = page.evaluate(
-        """() => { const rgb = c => { const x = document.createElement('canvas').getContext('2d'); x.fillStyle = c; x.fillRect(0, 0, 1, 1);
-             return [...x.getImageData(0, 0, 1, 1).data].slice(0, 3).map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); };
-           const light = c => { const [r, g, b] = rgb(c); return .2126 * r + .7152 * g + .0722 * b; };
-           const paper = light(getComputedStyle(document.body).backgroundColor);
-           return ['body', 'footer', '#go', '.empty'].filter(s => s !== '#go').map(s => { const ink = light(getComputedStyle(document.querySelector(s)).color);
-             return (Math.max(ink, paper) + .05) / (Math.min(ink, paper) + .05); }); }"""
-    )
+        assert page.evaluate(SMALL) == []
+    contrast = page.evaluate(CONTRAST)
     assert min(contrast) >= 4.5
 
 

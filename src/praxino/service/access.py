@@ -1,10 +1,12 @@
 """Who asks: a key in a header, or in a cookie for the page; nobody in particular where the server is open."""
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from praxino.errors import InputError
 from praxino.service import limits
@@ -51,17 +53,19 @@ class Studio:
     default: str | None = None
     origins: tuple[str, ...] = ()
     _known: dict[str, tuple[float, Caller | None]] = field(default_factory=dict)
-    _keys: tuple[float, bool] = (0.0, True)
+    _keys: tuple[float, bool] = (-math.inf, True)
 
     def open(self) -> bool:
         """Whether no key is asked for: on loopback, as long as there has never been one."""
         if self.host not in LOOPBACK:
             return False
-        since, any_ = self._keys
-        if time.monotonic() - since > REMEMBERED:
-            any_ = bool(limits.all_keys(self.store.database))
-            self._keys = (time.monotonic(), any_)
-        return not any_
+        if self.stale():
+            self._keys = (time.monotonic(), bool(limits.all_keys(self.store.database)))
+        return not self._keys[1]
+
+    def stale(self) -> bool:
+        """Whether `open` has to ask the database."""
+        return self.host in LOOPBACK and time.monotonic() - self._keys[0] > REMEMBERED
 
     def check(self) -> None:
         """Raise `InputError` if it would be open to others than this machine."""
@@ -81,20 +85,20 @@ class Studio:
         return found
 
 
-def studio(request: Request) -> Studio:
+async def studio(request: Request) -> Studio:
     """The one of this app."""
     found: Studio = request.app.state.studio
     return found
 
 
-def caller(request: Request) -> Caller:
+async def caller(request: Request) -> Caller:
     """Who asks; raises 401 where that must be known and is not."""
-    shared = studio(request)
-    if shared.open():
+    shared: Studio = request.app.state.studio
+    if await run_in_threadpool(shared.open) if shared.stale() else shared.open():
         return Caller("", OPEN)
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     text = text.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
-    found = shared.caller(text) if text else None
+    found = await run_in_threadpool(shared.caller, text) if text else None
     if found is None:
         said = "that key is not known" if text else "a key is needed: Authorization: Bearer px-..."
         raise ApiError(401, said, "invalid_api_key", WWW_Authenticate="Bearer")

@@ -149,7 +149,12 @@ def _who(studio: "Studio") -> str:
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=512)
+        # Sockets that know their protocol send small answers at once: asyncio asks for that only then.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(512)
+        return listening
     except OSError as error:
         hint = "another --port" if port else "another --host"
         raise InputError(f"cannot listen at {host} port {port}: {error.strerror or error}", hint) from None

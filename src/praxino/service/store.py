@@ -131,7 +131,6 @@ class Store:
             if connection.execute(waiting).one_or_none() is None:
                 return None  # nothing is locked for that
         with self.database.write() as connection:
-            self._bury(connection)
             first = (
                 sa.select(jobs.c.number)
                 .where(self._free(models, kinds), jobs.c.attempts < TRIES, ~jobs.c.stop)
@@ -144,6 +143,8 @@ class Store:
             begun = {"lease": now + self.lease, "started": now, "step": 0, "eta": None}
             taken = taken.values(status="in_progress", worker=worker, attempts=jobs.c.attempts + 1, **begun)
             row = connection.execute(taken.returning(*COLUMNS)).one_or_none()
+            if row is None:
+                self._bury(connection)
         return _job(row) if row else None
 
     def _free(self, models: Sequence[str], kinds: Sequence[Kind]) -> sa.ColumnElement[bool]:

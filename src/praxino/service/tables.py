@@ -1,8 +1,9 @@
 """The tables, and how SQLite and PostgreSQL are spoken to: the only file that knows which of the two it is."""
 
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,6 +110,7 @@ class Database:
         if kind not in ("sqlite", "postgresql"):
             raise InputError(f"jobs {kind}: jobs are kept in SQLite or PostgreSQL", "postgresql://USER@HOST/NAME")
         self.sqlite = kind == "sqlite"
+        self._writing = threading.Lock()
         self._engine = _sqlite(parsed) if self.sqlite else _postgresql(parsed)
         try:
             self._make_tables()
@@ -136,7 +138,8 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that is carried out whole at the end of the block, or not at all."""
-        with self._engine.connect().execution_options(praxino_write=True) as connection, connection.begin():
+        turn = self._writing if self.sqlite else nullcontext()  # SQLite's own waiting is neither fair nor quick
+        with turn, self._engine.connect().execution_options(praxino_write=True) as connection, connection.begin():
             yield connection
 
     def now(self) -> Any:

@@ -1,6 +1,7 @@
 """A worker: owns a device and a loaded model, claims jobs, does them one after another, and says that it lives."""
 
 import logging
+import math
 import os
 import secrets
 import socket
@@ -26,10 +27,9 @@ logger = logging.getLogger("praxino.service")
 
 Result = TypeVar("Result")
 
-EVERY: Final = 0.1
-"""Seconds between looks for a job, when there was one lately."""
-SELDOM: Final = 0.5
-"""The same when there was none for a while."""
+LOOKS: Final = ((5.0, 0.02), (60.0, 0.1), (math.inf, 0.5))
+"""For so many seconds after its last job, a worker looks for another every so many seconds."""
+SELDOM: Final = LOOKS[-1][1]
 OFTEN: Final = 0.25
 """Seconds between two reports of progress, at least."""
 DAY: Final = 86_400.0
@@ -82,7 +82,8 @@ class Worker:
                     self.do(job)
                     idle = time.monotonic()
                 else:
-                    self.leaving.wait(EVERY if time.monotonic() - idle < 60 else SELDOM)
+                    since = time.monotonic() - idle
+                    self.leaving.wait(next(pause for seconds, pause in LOOKS if since < seconds))
 
     def leave(self) -> None:
         """Stop soon: may be called from a signal handler or another thread."""

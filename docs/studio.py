@@ -1,0 +1,39 @@
+"""Screenshots of the page at two widths: ``python docs/studio.py`` (needs Chromium)."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from studio import browser, served  # noqa: E402
+
+FILMS = (
+    "a red ball bounces on the grass",
+    "a city at night, the camera pans left",
+    "a sailboat at sunset under drifting clouds",
+    "a purple sun over a green sea",
+    "a black cat walks across a room",
+    "a golden dog plays fetch with a red ball in a sunlit park",
+)
+
+with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as server, browser() as chromium:
+    server.ready()
+    page = chromium.new_page(viewport={"width": 1200, "height": 1000})
+    page.goto(server.url)
+    page.wait_for_selector("#seconds option", state="attached")
+    for number, sentence in enumerate(FILMS):
+        page.fill("#prompt", sentence)
+        page.evaluate(f"document.querySelector('#seed').value = {number}")
+        page.evaluate("document.querySelector('#steps').value = 40")
+        page.click("#go")
+        page.wait_for_selector("#stage[data-state=making], #stage[data-state=made]")
+        page.wait_for_selector("#stage[data-state=made]", timeout=120_000)
+    page.wait_for_timeout(800)
+    page.screenshot(path=str(HERE / "studio-wide.png"))
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 390, "height": 1000})
+    page.evaluate("document.querySelector('#ideas').scrollIntoView()")
+    page.wait_for_timeout(500)
+    page.screenshot(path=str(HERE / "studio-narrow.png"), full_page=True)
