@@ -3,16 +3,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all parity check fmt bench docs clean
+.PHONY: demo studio test test-all test-service parity check fmt bench docs clean
 
 demo: $(VENV)/.core
 	$(BIN)/praxino generate "a golden dog plays fetch with a red ball in a sunlit park" -o demo.mp4
+
+studio: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet -e ".[serve]"
+	$(BIN)/praxino serve
 
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not gpu"
 
 test-all: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m "not gpu"
+
+test-service: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m slow tests/service
 
 parity: $(VENV)/.dev
 	$(BIN)/python -m pytest -q tests/*/test_parity.py tests/generation/test_wan.py tests/storage/test_wan.py tests/storage/test_lora.py
@@ -34,6 +41,7 @@ bench: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python docs/world.py
 	$(BIN)/python docs/gallery.py
+	$(BIN)/python docs/studio.py
 
 $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet -e .
