@@ -84,7 +84,10 @@ def test_pictures_are_answered_when_they_are_made(running):
     ][0]
     picture = running.client.get(url["url"])
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
+    assert running.client.delete(url["url"]).json()["deleted"]
+    refused(running.client.get(url["url"]), 404)
     assert running.client.get("/v1/videos").json()["data"] == []
+    assert running.store.counts() == {}  # what was answered is not kept
 
 
 def test_events_until_the_end(running):

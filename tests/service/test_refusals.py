@@ -1,6 +1,7 @@
 """What the API refuses, and how: bad orders, bad files, strangers, full disks; nothing leaks, nothing is lost."""
 
 import json
+import zlib
 
 import pytest
 import sqlalchemy as sa
@@ -100,6 +101,18 @@ def test_uploads_are_what_is_in_them(client, content, status):
     refused(client.post("/v1/videos", data={"prompt": "a cat"}, files=picture), status)
     gif = {"input_reference": ("a.png", b"GIF89a" + bytes(90), "image/png")}
     refused(client.post("/v1/videos", data={"prompt": "a cat"}, files=gif), 415, said="PNG, JPEG or WebP")
+
+
+def test_pictures_are_whole_and_not_too_large(client):
+    def send(content):
+        return client.post("/v1/videos", data={"prompt": "a cat"}, files={"input_reference": ("a.png", content)})
+
+    refused(send(DOT[:20]), 400, said="cannot be read")
+    refused(send(b"\xff\xd8\xff" + bytes(90)), 400, said="cannot be read")
+    header = b"IHDR" + (60_000).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
+    bomb = DOT[:8] + (13).to_bytes(4, "big") + header + zlib.crc32(header).to_bytes(4, "big") + DOT[33:]
+    refused(send(bomb), 400, said="at most 37,748,736 pixels")
+    assert send(DOT).status_code == 200
 
 
 def test_what_is_too_large(studio_of):

@@ -236,8 +236,12 @@ def test_what_is_old_or_too_much_is_swept(store, job):
     time.sleep(0.01)
     assert [one.id for one in store.to_sweep()] == [ended[0].id]
     store.delete(ended[0])
-    assert store.to_sweep(300) == []
-    assert [one.id for one in store.to_sweep(150)] == [ended[1].id, ended[2].id]
+    assert store.to_sweep(room=300) == []
+    assert [one.id for one in store.to_sweep(room=150)] == [ended[1].id, ended[2].id]
+    stopped = store.cancel(store.submit(job()))  # by nobody who knows how long it is kept
+    time.sleep(0.01)
+    assert {one.id for one in store.to_sweep(keep=0.005)} == {ended[3].id, stopped.id}
+    assert store.to_sweep(keep=60.0) == []
 
 
 def test_workers_come_and_go(store):

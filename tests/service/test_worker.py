@@ -181,6 +181,7 @@ def test_files_are_looked_at(studio, tmp_path):
     assert found.result["report"]["verdict"] == "inconclusive"
     page = fetched(studio, found, "page", tmp_path).read_text()
     assert "holiday.mp4" in page
+    assert studio.objects.size(f"{found.id}/input.mp4") is None  # it was there to be looked at
     assert str(tmp_path) not in page
 
 

@@ -27,7 +27,7 @@ def submit(studio: Studio, who: Caller, kind: Kind, order: dict[str, Any], uploa
         job = job.model_copy(update={"input": f"input.{upload.ending}"})
         studio.objects.write(f"{job.id}/{job.input}", upload.content)
     try:
-        return studio.store.submit(job, who.limits)
+        return studio.store.submit(job, who.limits, len(upload.content) if upload else 0)
     except BaseException:
         if upload is not None:
             studio.objects.remove(job.id)

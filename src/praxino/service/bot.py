@@ -114,8 +114,8 @@ async def _make(
     bot = interaction.client
     await interaction.response.defer(thinking=True)
     upload = await _fetched(bot, picture) if picture else None
-    if upload is not None and upload.ending not in uploads.PICTURES:
-        raise InputError(f"{upload.name}: must be a PNG, JPEG or WebP", "a film begins with a picture")
+    if upload is not None:
+        uploads.check_picture(upload, upload.name)
     job = await asyncio.to_thread(_ordered, bot, bot.caller(interaction.user), kind, asked, upload)
     said = f"> {_quoted(asked.prompt)}"
     ended = await _followed(interaction, job, said, Cancel(job, interaction.user.id))

@@ -44,6 +44,8 @@ async def generate(request: Request, studio: Shared, who: Asking) -> wire.Images
         await run_in_threadpool(_end, studio, jobs)
         raise
     data = [await run_in_threadpool(_shown, studio, job, asked.response_format) for job in done]
+    if asked.response_format == "b64_json":
+        await run_in_threadpool(_end, studio, done)  # nobody knows their names
     return wire.Images(created=int(time.time()), data=data)
 
 
@@ -62,7 +64,7 @@ def _order(studio: Studio, who: Caller, asked: wire.ImageCreate) -> list[Job]:
 
 
 def _end(studio: Studio, jobs: list[Job]) -> None:
-    """Nobody waits for these any more."""
+    """Nobody needs these any more."""
     for job in jobs:
         forget(studio.store, studio.objects, studio.store.get(job.id) or job)
 
@@ -107,3 +109,11 @@ async def content(id: Id, request: Request, studio: Shared, who: Asking) -> Resp
     if job.status != "completed":
         raise ApiError(409 if not job.ended else 404, f"{job.id} is {job.status}", "not_ready")
     return await streams.content(request, studio.objects, job.file(job.result["files"]["content"]), job.id)
+
+
+@router.delete("/{id}", responses=errors(404))
+def delete(id: Id, studio: Shared, who: Asking) -> wire.Deleted:  # noqa: A002
+    """Delete a picture that was answered with an address."""
+    job = asking.owned(studio, who, id, "image")
+    forget(studio.store, studio.objects, job)
+    return wire.Deleted(id=job.id, object="image.deleted")

@@ -42,13 +42,19 @@ class Store:
 
     # ---- who asks
 
-    def submit(self, job: Job, limits: Limits | None = None) -> Job:
-        """Keep a new job; raises `LimitError`, and keeps nothing, where ``limits`` of its owner are reached."""
+    def submit(self, job: Job, limits: Limits | None = None, size: int = 0) -> Job:
+        """Keep a new job, with ``size`` bytes of files.
+
+        Raises
+        ------
+        LimitError
+            Where ``limits`` of its owner are reached; nothing is kept then.
+        """
         with self.database.write() as connection:
             if limits is not None:
                 spend(self.database, connection, job.owner, limits)
             values = job.model_dump(exclude={"number", "created"})
-            insert = jobs.insert().values(**values, created=self.database.now()).returning(*COLUMNS)
+            insert = jobs.insert().values(**values, bytes=size, created=self.database.now()).returning(*COLUMNS)
             return _job(connection.execute(insert).one())
 
     def get(self, id_: str, owner: str | None = None) -> Job | None:
@@ -126,41 +132,41 @@ class Store:
 
     def claim(self, worker: str, models: Sequence[str], kinds: Sequence[Kind]) -> Job | None:
         """The next job for a worker that has these models: it is nobody else's as long as the worker beats."""
+        of = jobs.c.kind.in_(list(kinds)) & ((jobs.c.model == "") | jobs.c.model.in_(list(models)))
         with self.database.read() as connection:
-            waiting = sa.select(jobs.c.number).where(self._free(models, kinds)).limit(1)
-            if connection.execute(waiting).one_or_none() is None:
+            for free in self._free():
+                if connection.execute(sa.select(jobs.c.number).where(free, of).limit(1)).one_or_none():
+                    break
+            else:
                 return None  # nothing is locked for that
         with self.database.write() as connection:
-            first = (
-                sa.select(jobs.c.number)
-                .where(self._free(models, kinds), jobs.c.attempts < TRIES, ~jobs.c.stop)
-                .order_by(jobs.c.priority.desc(), jobs.c.number)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            )
-            now = self.database.now()
-            taken = jobs.update().where(jobs.c.number == first.scalar_subquery())
-            begun = {"lease": now + self.lease, "started": now, "step": 0, "eta": None}
-            taken = taken.values(status="in_progress", worker=worker, attempts=jobs.c.attempts + 1, **begun)
-            row = connection.execute(taken.returning(*COLUMNS)).one_or_none()
-            if row is None:
-                self._bury(connection)
-        return _job(row) if row else None
+            self._bury(connection)
+            for free in self._free():
+                if (row := self._taken(connection, worker, free & of)) is not None:
+                    return _job(row)
+        return None
 
-    def _free(self, models: Sequence[str], kinds: Sequence[Kind]) -> sa.ColumnElement[bool]:
-        """Jobs that nobody has, of these kinds, for one of these models or for none."""
-        lost = (jobs.c.status == "in_progress") & (jobs.c.lease < self.database.now())
-        of = jobs.c.kind.in_(list(kinds)) & ((jobs.c.model == "") | jobs.c.model.in_(list(models)))
-        return ((jobs.c.status == "queued") | lost) & of
+    def _free(self) -> tuple[sa.ColumnElement[bool], ...]:
+        """Jobs whose workers were killed, and those that wait: two questions, each answered by the index."""
+        return (jobs.c.status == "in_progress") & (jobs.c.lease < self.database.now()), jobs.c.status == "queued"
+
+    def _taken(self, connection: sa.Connection, worker: str, free: sa.ColumnElement[bool]) -> Any:
+        """The first of some jobs, made this worker's."""
+        ordered = sa.select(jobs.c.number).where(free).order_by(jobs.c.priority.desc(), jobs.c.number)
+        first = ordered.limit(1).with_for_update(skip_locked=True).scalar_subquery()
+        now = self.database.now()
+        begun = {"lease": now + self.lease, "started": now, "step": 0, "eta": None, "attempts": jobs.c.attempts + 1}
+        taken = jobs.update().where(jobs.c.number == first).values(status="in_progress", worker=worker, **begun)
+        return connection.execute(taken.returning(*COLUMNS)).one_or_none()
 
     def _bury(self, connection: sa.Connection) -> None:
         """End jobs whose workers were killed and that nobody begins again: too often begun, or asked to stop."""
         now = self.database.now()
         lost = jobs.update().where(jobs.c.status == "in_progress", jobs.c.lease < now)
-        connection.execute(lost.where(jobs.c.stop).values(status="cancelled", completed=now))
+        connection.execute(lost.where(jobs.c.stop).values(status="cancelled", completed=now, eta=None))
         reason = Failure(code="worker_lost", message=f"it ended {TRIES} workers, and is not begun again")
         failed = lost.where(jobs.c.attempts >= TRIES)
-        connection.execute(failed.values(status="failed", completed=now, error=reason.model_dump()))
+        connection.execute(failed.values(status="failed", completed=now, eta=None, error=reason.model_dump()))
 
     def beat(self, job: Job, step: int = 0, steps: int = 0, eta: float | None = None) -> Beat:
         """Keep a job for another lease; raises `JobError` if it is not this worker's any more."""
@@ -240,19 +246,27 @@ class Store:
         with self.database.read() as connection:
             return float(connection.scalar(oldest) or 0.0)
 
-    def to_sweep(self, room: int | None = None, most: int = 100) -> list[Job]:
-        """Ended jobs whose time is over, and the oldest ones where all files together take more than ``room`` bytes."""
+    def to_sweep(self, keep: float | None = None, room: int | None = None, most: int = 100) -> list[Job]:
+        """Ended jobs whose time is over, and the oldest ones where all files together take more than ``room`` bytes.
+
+        What no worker ended, and so has no time of its own, is over after ``keep`` seconds.
+        """
         with self.database.write() as connection:
             self._bury(connection)
             working = sa.select(jobs.c.id).where(jobs.c.status == "in_progress")
             connection.execute(previews.delete().where(previews.c.id.not_in(working)))
         with self.database.read() as connection:
-            over = sa.select(*COLUMNS).where(jobs.c.expires < self.database.now()).limit(most)
+            now = self.database.now()
+            late = jobs.c.expires < now
+            if keep is not None:
+                late |= jobs.c.expires.is_(None) & (jobs.c.completed < now - keep)
+            over = sa.select(*COLUMNS).where(late).limit(most)
             found = [_job(row) for row in connection.execute(over)]
             if room is None or found:
                 return found
             excess = int(connection.scalar(sa.select(sa.func.coalesce(sa.func.sum(jobs.c.bytes), 0))) or 0) - room
-            oldest = sa.select(jobs.c.bytes, *COLUMNS).where(jobs.c.bytes > 0).order_by(jobs.c.number).limit(most)
+            ended = (jobs.c.completed.is_not(None), jobs.c.bytes > 0)
+            oldest = sa.select(jobs.c.bytes, *COLUMNS).where(*ended).order_by(jobs.c.number).limit(most)
             for row in connection.execute(oldest) if excess > 0 else ():
                 if excess <= 0:
                     break

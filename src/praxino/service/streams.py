@@ -45,10 +45,9 @@ async def content(request: Request, objects: Objects, name: str, title: str, **h
     if not whole or request.headers.get("range", "").startswith("bytes="):
         sent["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     media = TYPES[ending]
-    status = 206 if "Content-Range" in sent else 200
-    if request.method == "HEAD":
-        return Response(None, status, sent, media)
-    return StreamingResponse(objects.read(name, start, end), status, sent, media)
+    return StreamingResponse(
+        objects.read(name, start, end), 206 if "Content-Range" in sent else 200, sent, media_type=media
+    )
 
 
 def part(asked: str | None, size: int) -> tuple[int, int]:
@@ -98,7 +97,7 @@ async def events(studio: Studio, job: Job, previews: bool) -> AsyncIterator[str]
         if now - spoken > ALIVE:
             yield ": still here\n\n"
             spoken = now
-        await asyncio.sleep(EVERY)
+        await asyncio.sleep(EVERY if found.status == "in_progress" else 3 * EVERY)
 
 
 def _look(studio: Studio, job: Job) -> tuple[Job | None, int | None]:

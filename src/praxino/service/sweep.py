@@ -21,11 +21,16 @@ class Keeping(Config):
     days: float = Field(DAYS, ge=0)
     bytes: int = Field(0, ge=0)
 
+    @property
+    def seconds(self) -> float | None:
+        """That a job is kept after its end, None for ever."""
+        return 86_400 * self.days or None
+
 
 def sweep(store: Store, objects: Objects, keeping: Keeping) -> int:
     """Delete what need not be kept any more; how many jobs that were."""
     count = 0
-    while found := store.to_sweep(keeping.bytes or None):
+    while found := store.to_sweep(keeping.seconds, keeping.bytes or None):
         for job in found:
             forget(store, objects, job)
         count += len(found)

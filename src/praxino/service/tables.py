@@ -47,7 +47,7 @@ jobs = sa.Table(
     sa.Column("started", sa.Float),
     sa.Column("completed", sa.Float),
     sa.Column("expires", sa.Float),
-    sa.Index("praxino_jobs_waiting", "status", "priority", "number"),
+    sa.Index("praxino_jobs_waiting", "status", sa.desc("priority"), "number"),
     sa.Index("praxino_jobs_owned", "owner", "kind", "number"),
     sa.Index("praxino_jobs_expiring", "expires"),
     sqlite_autoincrement=True,  # numbers of deleted jobs are not given again

@@ -2,14 +2,17 @@
 
 import base64
 import binascii
+import io
 import json
 import unicodedata
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
+from PIL import Image
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -20,6 +23,8 @@ B = TypeVar("B", bound=BaseModel)
 
 FIELD: Final = 16_384
 """Bytes of one value of a form."""
+LARGEST: Final = 8192 * 4608
+"""Pixels of a picture that a film begins with, at most."""
 PICTURES: Final = frozenset(("png", "jpg", "webp"))
 """What a film may begin with."""
 
@@ -60,6 +65,23 @@ SIGNS: Final[dict[str, Callable[[bytes], bool]]] = {
     "y4m": _after(0, b"YUV4MPEG2"),
 }
 """How files of each kind begin; the first that fits is it."""
+
+
+def check_picture(given: Upload, param: str) -> None:
+    """Raise `ApiError` 400 or 415 unless a file is a picture that a film can begin with; only its head is read."""
+    if given.ending not in PICTURES:
+        raise ApiError(415, f"{param} must be a PNG, JPEG or WebP", "unsupported_media_type", param)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is large is said below
+            with Image.open(io.BytesIO(given.content), formats=("PNG", "JPEG", "WEBP")) as picture:
+                pixels = picture.width * picture.height
+    except Image.DecompressionBombError:
+        pixels = LARGEST + 1
+    except (OSError, ValueError, SyntaxError):
+        raise ApiError(400, f"{param} cannot be read: is it complete?", "invalid_value", param) from None
+    if pixels > LARGEST:
+        raise ApiError(400, f"{param} is too large: at most {LARGEST:,} pixels", "invalid_value", param)
 
 
 def sniffed(content: bytes) -> str | None:

@@ -36,10 +36,10 @@ MEDIA: Final[dict[int | str, dict[str, Any]]] = {
 async def create(request: Request, studio: Shared, who: Asking) -> wire.Video:
     """Order a film. It waits in the queue until a worker has time for it."""
     asked, picture = await uploads.json_or_form(request, wire.VideoCreate, "input_reference")
-    if picture is not None and picture.ending not in uploads.PICTURES:
-        raise ApiError(415, "input_reference must be a PNG, JPEG or WebP", "unsupported_media_type", "input_reference")
 
     def order() -> wire.Video:
+        if picture is not None:
+            uploads.check_picture(picture, "input_reference")
         card = orders.chosen(studio.store, asked.model, studio.default)
         settings = orders.film(asked, card, picture is not None, studio.largest)
         if picture is not None:
@@ -62,7 +62,7 @@ def page(
     """The caller's films, the newest first; ``after`` goes on behind the last one of a page."""
     last = asking.owned(studio, who, after, "video") if after else None
     found, more = studio.store.page(who.owner, ("video",), last, limit, order == "asc")
-    data = [wire.video(job, asking.position(studio, job)) for job in found]
+    data = [wire.video(job) for job in found]
     ends = (data[0].id, data[-1].id) if data else (None, None)
     return wire.VideoList(data=data, first_id=ends[0], last_id=ends[1], has_more=more)
 

@@ -151,7 +151,7 @@ class Video(BaseModel):
     priority: Priority = "normal"
     step: int = 0
     eta_seconds: float | None = None
-    queue_position: int | None = Field(None, description="jobs that are begun before it")
+    queue_position: int | None = Field(None, description="jobs that are begun before it; not in lists")
     has_content: bool = False
     settings: dict[str, Any] = Field(default_factory=dict, description="of its order, as extra_params take them")
 

@@ -32,7 +32,6 @@ LOOKS: Final = ((5.0, 0.02), (60.0, 0.1), (math.inf, 0.5))
 SELDOM: Final = LOOKS[-1][1]
 OFTEN: Final = 0.25
 """Seconds between two reports of progress, at least."""
-DAY: Final = 86_400.0
 TIDY: Final = 60.0
 """Seconds between two sweeps."""
 
@@ -122,6 +121,8 @@ class Worker:
         if not result and pulse.back:
             status = "queued"
         size = result.pop("bytes", 0)
+        if job.kind in MADE and job.input:
+            size += self._quietly(self.objects.size, f"{job.id}/{job.input}") or 0
         values = {} if status == "queued" else {"result": result, "bytes": size}
         values |= {"step": result["steps"]} if "steps" in result else {}
         try:
@@ -131,6 +132,8 @@ class Worker:
             self._quietly(self.objects.remove, job.folder)
             return
         logger.info("%s: %s", job.id, status)
+        if job.kind not in MADE and status != "queued":
+            self._quietly(self.objects.remove, f"{job.id}/{job.input}")  # it was there to be looked at
         for attempt in range(1, job.attempts):  # what killed workers may have left
             self._quietly(self.objects.remove, f"{job.id}/{attempt}")
 
@@ -178,11 +181,10 @@ class Worker:
 
     def _insist(self, job: Job, status: Status, **values: Any) -> None:
         """End a job, trying again while the database does not answer: the work is done, and must not be lost so."""
-        keep = self.keeping.days * DAY if self.keeping.days else None
         until = time.monotonic() + 4 * self.store.lease
         while True:
             try:
-                self.store.end(job, status, keep, **values)
+                self.store.end(job, status, self.keeping.seconds, **values)
                 return
             except JobError:
                 raise
