@@ -73,7 +73,7 @@ def served(data: Path, *arguments: str) -> Iterator[Served]:
         yield server
     finally:
         if server.process.poll() is None:
-            server.stop()
+            assert server.stop() == 0, server.log
 
 
 QUIET = (

@@ -141,6 +141,6 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path):
 
 
 def test_what_kills_its_reader_is_one_line(seeds, monkeypatch):
-    monkeypatch.setattr(verifying, "_timed", killed)
+    monkeypatch.setattr(verifying, "verify", killed)
     with pytest.raises(MediaError, match="kills the decoder"):
         verifying.one(seeds / "a.mp4")

@@ -87,7 +87,7 @@ def test_progress_and_a_button_that_stops(scene, running, monkeypatch):
     submit = running.store.submit
     slow = {"steps": 1000}
     monkeypatch.setattr(
-        running.store, "submit", lambda job, may: submit(job.model_copy(update={"order": job.order | slow}), may)
+        running.store, "submit", lambda job, *rest: submit(job.model_copy(update={"order": job.order | slow}), *rest)
     )
 
     async def act(server):

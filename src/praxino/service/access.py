@@ -59,12 +59,15 @@ class Studio:
         """Whether no key is asked for: on loopback, as long as there has never been one."""
         if self.host not in LOOPBACK:
             return False
-        if self.stale():
+        if self._stale():
             self._keys = (time.monotonic(), bool(limits.all_keys(self.store.database)))
         return not self._keys[1]
 
-    def stale(self) -> bool:
-        """Whether `open` has to ask the database."""
+    async def opened(self) -> bool:
+        """`open`, from the event loop, which must not wait for a database."""
+        return await run_in_threadpool(self.open) if self._stale() else self.open()
+
+    def _stale(self) -> bool:
         return self.host in LOOPBACK and time.monotonic() - self._keys[0] > REMEMBERED
 
     def check(self) -> None:
@@ -94,7 +97,7 @@ async def studio(request: Request) -> Studio:
 async def caller(request: Request) -> Caller:
     """Who asks; raises 401 where that must be known and is not."""
     shared: Studio = request.app.state.studio
-    if await run_in_threadpool(shared.open) if shared.stale() else shared.open():
+    if await shared.opened():
         return Caller("", OPEN)
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     text = text.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")

@@ -44,7 +44,7 @@ def create(studio: Studio) -> ASGIApp:
             allow_methods=["*"],
             allow_headers=["Authorization", "Content-Type", "Range"],
         )
-    return Metrics(Guard(app, studio.upload, studio.origins, studio.open))
+    return Metrics(Guard(app, studio.upload, studio.origins, studio.opened))
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -44,13 +44,15 @@ class Guard:
         Bytes of a body, at most.
     origins : sequence of str
         Origins of other sites whose pages may use the API from a browser; none by default.
-    open_ : callable
-        Whether no keys are asked for: only names of this machine are answered to then, or any page on the web could
-        reach the server through the browser of whoever runs it (DNS rebinding).
+    opened : callable
+        Says whether no keys are asked for: only names of this machine are answered to then, or any page on the web
+        could reach the server through the browser of whoever runs it (DNS rebinding).
     """
 
-    def __init__(self, app: ASGIApp, upload: int, origins: Sequence[str], open_: Callable[[], bool]) -> None:
-        self.app, self.upload, self.origins, self.open = app, upload, tuple(origins), open_
+    def __init__(
+        self, app: ASGIApp, upload: int, origins: Sequence[str], opened: Callable[[], Awaitable[bool]]
+    ) -> None:
+        self.app, self.upload, self.origins, self.opened = app, upload, tuple(origins), opened
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,7 +69,7 @@ class Guard:
             await send(message)
 
         try:
-            refused = self._refused(scope, headers)
+            refused = self._refused(scope, headers, await self.opened())
             if refused is None:
                 await self.app(scope, self._bounded(receive, headers), answer)
             else:
@@ -85,10 +87,10 @@ class Guard:
         if asked.get("origin") in self.origins:
             answer["Cross-Origin-Resource-Policy"] = "cross-origin"
 
-    def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
+    def _refused(self, scope: Scope, headers: Headers, opened: bool) -> tuple[int, str, str] | None:
         """Why a request is not even looked at: status, message and code."""
         host = _name(f"//{headers.get('host', '')}")
-        if self.open() and host not in LOOPBACK:
+        if opened and host not in LOOPBACK:
             return 403, f"without keys, only {LOOPBACK[0]} and {LOOPBACK[1]} are answered to", "wrong_host"
         origin = headers.get("origin")
         foreign = (

@@ -138,6 +138,7 @@ def serve(studio: "Studio", port: int, places: Places, work: Work, workers: int,
     )
     shown = f"[{studio.host}]" if ":" in studio.host else studio.host
     logger.info("the studio: http://%s:%d%s", shown, listening.getsockname()[1], _who(studio))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end: workers are waited for
     with _workers(places, work, workers, quiet), listening:
         uvicorn.Server(config).run(sockets=[listening])
 

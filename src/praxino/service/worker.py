@@ -71,7 +71,7 @@ class Worker:
         if set(self.kinds) & set(MADE):
             self._cards = [card(name, self._pipeline(name)) for name in self.models]
         with self._announced():
-            idle, swept = time.monotonic(), -TIDY
+            idle, swept = time.monotonic(), -math.inf
             while not self.leaving.is_set():
                 if time.monotonic() - swept > TIDY:
                     self._quietly(sweep, self.store, self.objects, self.keeping)
