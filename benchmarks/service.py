@@ -114,7 +114,7 @@ def under_load(folder: Path, jobs: str) -> list[str]:
     Store(jobs).announce("bench", {"models": [CARD]})
     rows = []
     for clients in (1, 10, 100):
-        with serving(folder, "--workers", "0", jobs=jobs) as (port, _):
+        with serving(folder, "--workers", "0", "--storage", str(folder / "films"), jobs=jobs) as (port, _):
             found = asyncio.run(load(port, clients))
         cells = [f"{found[name][0]:8.0f} {found[name][1]:9.1f}" for name in ("create", "poll")]
         rows.append(f"  {clients:>7} " + " ".join(cells))

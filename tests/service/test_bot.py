@@ -130,7 +130,7 @@ def test_quotas_and_mistakes_are_said(scene):
         first = await server.command("film", prompt="a cat")
         await server.until(lambda: "film.mp4" in server.files)
         second = await server.command("film", prompt="a cat")
-        await server.until(lambda: "1 jobs a day" in said(second))
+        await server.until(lambda: "more than 1 a day" in said(second))
         other = await server.command("film", prompt="a cat", user=8)
         await server.until(lambda: "marked and signed" in said(other))
         nothing = await server.command("check", user=9, files={"file": b"no film"})

@@ -31,7 +31,7 @@ def test_a_job_goes_through_its_life(store, job):
     assert (heard.stop, heard.watched) == (False, False)
     seen = store.get(mine.id)
     assert (seen.step, seen.progress, seen.eta) == (5, 25, 1.5)
-    done = store.end(mine, "completed", keep=60, result={"files": {}}, bytes=10)
+    done = store.end(mine, "completed", keep=60, result={"files": {}}, size=10)
     assert (done.status, done.progress, done.ended) == ("completed", 100, True)
     assert done.created <= done.started <= done.completed < done.expires
     assert store.get(mine.id) == done
@@ -138,7 +138,7 @@ def test_stopping(store, job):
     assert store.cancel(ended).status == "cancelled"
     finished = (store.submit(job()), claim(store))[1]
     store.end(finished, "completed")
-    with pytest.raises(JobError, match="is completed: it cannot be cancelled"):
+    with pytest.raises(JobError, match="is completed: it cannot become cancelled"):
         store.cancel(finished)
 
 
@@ -150,6 +150,41 @@ def test_a_stopped_job_whose_worker_dies_is_not_begun_again(store, job):
     assert claim(store) is None
     store.to_sweep()
     assert store.get(mine.id).status == "cancelled"
+
+
+def test_what_is_stopped_and_handed_back_at_once_has_ended(store, job):
+    """Its worker was told to leave before it heard that somebody wants the job to stop."""
+    store.submit(job())
+    mine = claim(store)
+    store.cancel(mine)
+    ended = store.end(mine, "queued", keep=60)
+    assert (ended.status, ended.expires is not None) == ("cancelled", True)
+    assert claim(store) is None
+
+
+def test_pictures_are_those_of_the_present_attempt(store, job):
+    store.submit(job())
+    dead = claim(store, "dead")
+    store.show(dead, 15, b"before")
+    time.sleep(store.lease * 1.2)
+    again = claim(store, "next")
+    assert store.preview(again) is None
+    store.show(dead, 16, b"from the dead")
+    assert store.preview(again) is None
+    store.show(again, 1, b"now")
+    assert store.preview(again) == (1, b"now")
+
+
+def test_the_first_key_gets_what_was_there_before(store, job):
+    own = store.submit(job())
+    key, _ = limits.new_key(store.database, "anna", Limits())
+    assert limits.adopt(store.database, key) == 1
+    assert store.get(own.id, key.id).id == own.id
+
+
+def test_jobs_know_the_storage_of_their_films(store):
+    assert store.storage("a" * 32) == "a" * 32
+    assert store.storage("b" * 32) == "a" * 32
 
 
 def test_deleting_takes_it_from_whoever_works_on_it(store, job):
@@ -196,17 +231,17 @@ def test_quotas_hold_and_deleting_gives_nothing_back(store, job):
     may = Limits(per_minute=3)
     for _ in range(3):
         store.delete(store.submit(job(owner="a"), may))
-    with pytest.raises(LimitError, match="3 jobs a minute") as refused:
+    with pytest.raises(LimitError, match="more than 3 a minute") as refused:
         store.submit(job(owner="a"), may)
     assert 0 < refused.value.retry_after <= 60
     store.submit(job(owner="b"), may)
     for _ in range(4):
         store.submit(job(owner="c"), Limits(per_minute=0, per_day=4))
-    with pytest.raises(LimitError, match="4 jobs a day"):
+    with pytest.raises(LimitError, match="more than 4 a day"):
         store.submit(job(owner="c"), Limits(per_minute=0, per_day=4))
     for _ in range(2):
         store.submit(job(owner="d"), Limits(at_a_time=2))
-    with pytest.raises(LimitError, match="2 jobs at a time"):
+    with pytest.raises(LimitError, match="more than 2 at a time"):
         store.submit(job(owner="d"), Limits(at_a_time=2))
     assert len(store.page("d", ("video",), None, 9)[0]) == 2
 
@@ -231,7 +266,7 @@ def test_what_is_old_or_too_much_is_swept(store, job):
     ended = []
     for keep in (0.0, 60.0, 60.0, None):
         store.submit(job())
-        ended.append(store.end(claim(store), "completed", keep=keep, bytes=100))
+        ended.append(store.end(claim(store), "completed", keep=keep, size=100))
     store.submit(job())
     time.sleep(0.01)
     assert [one.id for one in store.to_sweep()] == [ended[0].id]

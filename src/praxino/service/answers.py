@@ -49,6 +49,16 @@ TYPES: Final = {
     429: "rate_limit_error",
 }
 """What the field ``type`` says of a status; others are ``invalid_request_error`` below 500, ``server_error`` above."""
+PLACES: Final = ("query", "path", "body", "header", "constrained-str", "float")
+"""Parts of where a validator found something that a client never wrote."""
+HINTS: Final = {
+    "prompt": "say what is to be seen",
+    "size": "64x64",
+    "seconds": "2",
+    "key": "it begins with px-",
+    "input_reference.image_url": "data:image/png;base64,... of a PNG, JPEG or WebP",
+}
+"""What to write where a pattern was missed: patterns are for programs."""
 MEANINGS: Final = {
     400: "The request cannot be carried out as it is",
     401: "No key, or a wrong one",
@@ -102,9 +112,12 @@ def problem(status: int, message: str, code: str, param: str | None = None, **he
 def invalid(error: ValidationError | RequestValidationError) -> ApiError:
     """The first of a validator's complaints, without what was sent: that may be long, or secret."""
     first = error.errors()[0]
-    where = [str(part) for part in first["loc"] if part not in ("query", "path", "body", "header")]
+    where = [str(part) for part in first["loc"] if part not in PLACES]
     param = ".".join(where) or None
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if first["type"] == "string_pattern_mismatch":
+        hint = HINTS.get(param or "")
+        message = "is not of the form that is taken" + (f". hint: {hint}" if hint else "")
     said = f"{param}: {message}" if param else message
     return ApiError(400, said, "invalid_value", param)
 

@@ -14,7 +14,16 @@ ID: Final = re.compile(r"[a-z]{1,16}_[0-9a-f]{32}")
 """What `new_id` makes: nothing else is even looked for."""
 
 
-def submit(studio: Studio, who: Caller, kind: Kind, order: dict[str, Any], upload: Upload | None, **more: Any) -> Job:
+def submit(
+    studio: Studio,
+    who: Caller,
+    kind: Kind,
+    order: dict[str, Any],
+    upload: Upload | None,
+    model: str = "",
+    priority: int = 0,
+    remixed_from: str = "",
+) -> Job:
     """Keep a job, its file first: whoever claims it finds the file there.
 
     Raises
@@ -22,7 +31,8 @@ def submit(studio: Studio, who: Caller, kind: Kind, order: dict[str, Any], uploa
     LimitError
         If the caller's quota is used up.
     """
-    job = Job(id=new_id(kind), kind=kind, owner=who.owner, order=order, **more)
+    about: dict[str, Any] = {"model": model, "priority": priority, "remixed_from": remixed_from}
+    job = Job(id=new_id(kind), kind=kind, owner=who.owner, order=order, **about)
     if upload is not None:
         job = job.model_copy(update={"input": f"input.{upload.ending}"})
         studio.objects.write(f"{job.id}/{job.input}", upload.content)

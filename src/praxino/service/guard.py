@@ -11,12 +11,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from praxino.service.answers import ApiError, problem, unforeseen
 
-JSON: Final = 2**20
-"""Bytes of a body that carries no file."""
+JSON: Final = 8 * 2**20
+"""Bytes of a body that carries no file, or a picture inside JSON: larger ones go as a form."""
+SMALL: Final = 2**16
+"""Bytes of a body that a stranger may send."""
 PATIENCE: Final = 30.0
 """Seconds that a client may be silent while it sends."""
 SLOWEST: Final = 16 * 2**10
 """Bytes a second that it must send on the whole, beside that."""
+FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""What proxies add: whoever is behind one may be anybody."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
@@ -71,7 +75,7 @@ class Guard:
         try:
             refused = self._refused(scope, headers, await self.opened())
             if refused is None:
-                await self.app(scope, self._bounded(receive, headers), answer)
+                await self.app(scope, self._bounded(scope, receive, headers), answer)
             else:
                 await problem(*refused)(scope, receive, answer)
         except ApiError as error:
@@ -90,8 +94,8 @@ class Guard:
     def _refused(self, scope: Scope, headers: Headers, opened: bool) -> tuple[int, str, str] | None:
         """Why a request is not even looked at: status, message and code."""
         host = _name(f"//{headers.get('host', '')}")
-        if opened and host not in LOOPBACK:
-            return 403, f"without keys, only {LOOPBACK[0]} and {LOOPBACK[1]} are answered to", "wrong_host"
+        if opened and (host not in LOOPBACK or any(name in headers for name in FORWARDED)):
+            return 403, "without keys, only this machine itself is answered to: praxino serve --new-key", "wrong_host"
         origin = headers.get("origin")
         foreign = (
             origin is not None and origin not in self.origins and _address(origin) != headers.get("host", "").lower()
@@ -101,17 +105,19 @@ class Guard:
         ):
             return 403, "pages of other sites may not use this server", "wrong_origin"
         length = headers.get("content-length", "")
-        if length.isascii() and length.isdecimal() and int(length[:20]) > self._room(headers):
-            return 413, f"the body is longer than {self._room(headers):,} bytes", "too_large"
+        room = self._room(scope, headers)
+        if length.isascii() and length.isdecimal() and int(length[:20]) > room:
+            return 413, f"the body is longer than {room:,} bytes", "too_large"
         return None
 
-    def _room(self, headers: Headers) -> int:
-        kind = headers.get("content-type", "")
-        return self.upload if kind.startswith(("multipart/", "application/json")) else JSON
+    def _room(self, scope: Scope, headers: Headers) -> int:
+        if scope["path"] == "/v1/session":
+            return SMALL
+        return self.upload if headers.get("content-type", "").lower().startswith("multipart/") else JSON
 
-    def _bounded(self, receive: Receive, headers: Headers) -> Receive:
+    def _bounded(self, scope: Scope, receive: Receive, headers: Headers) -> Receive:
         """``receive``, as long as the client sends not too much, and not too slowly."""
-        room, count, begun, whole = self._room(headers), 0, time.monotonic(), False
+        room, count, begun, whole = self._room(scope, headers), 0, time.monotonic(), False
 
         async def bounded() -> Message:
             nonlocal count, whole

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import time
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
 from starlette.concurrency import run_in_threadpool
@@ -43,7 +43,8 @@ async def generate(request: Request, studio: Shared, who: Asking) -> wire.Images
     except BaseException:
         await run_in_threadpool(_end, studio, jobs)
         raise
-    data = [await run_in_threadpool(_shown, studio, job, asked.response_format) for job in done]
+    here = str(request.base_url) if asked.response_format == "url" else ""
+    data = [await run_in_threadpool(_shown, studio, job, here) for job in done]
     if asked.response_format == "b64_json":
         await run_in_threadpool(_end, studio, done)  # nobody knows their names
     return wire.Images(created=int(time.time()), data=data)
@@ -52,11 +53,11 @@ async def generate(request: Request, studio: Shared, who: Asking) -> wire.Images
 def _order(studio: Studio, who: Caller, asked: wire.ImageCreate) -> list[Job]:
     card = orders.chosen(studio.store, asked.model, studio.default)
     settings = [orders.image(asked, card, number, studio.largest) for number in range(asked.n)]
-    more: dict[str, Any] = {"model": card["id"], "priority": orders.priority(asked.priority, who)}
+    wanted = orders.priority(asked.priority, who)
     jobs: list[Job] = []
     try:
         for each in settings:
-            jobs.append(asking.submit(studio, who, "image", each, None, **more))
+            jobs.append(asking.submit(studio, who, "image", each, None, card["id"], wanted))
     except BaseException:
         _end(studio, jobs)
         raise
@@ -87,9 +88,10 @@ async def _waited(studio: Studio, request: Request, job: Job) -> Job:
     raise ApiError(504, f"no picture within {PATIENCE:.0f} s: order films and poll them instead", "timeout")
 
 
-def _shown(studio: Studio, job: Job, form: str) -> wire.Image:
-    if form == "url":
-        return wire.Image(url=f"/v1/images/{job.id}")
+def _shown(studio: Studio, job: Job, here: str) -> wire.Image:
+    """A picture, or where it lies on the server at that address."""
+    if here:
+        return wire.Image(url=f"{here}v1/images/{job.id}")
     content = b"".join(studio.objects.read(job.file(job.result["files"]["content"])))
     return wire.Image(b64_json=base64.b64encode(content).decode())
 

@@ -17,19 +17,21 @@ from praxino.errors import JobError
 
 Kind = Literal["video", "image", "detect", "verify"]
 Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
+Priority = Literal["low", "normal", "high"]
 
 MADE: Final[tuple[Kind, ...]] = ("video", "image")
 """Kinds that a model makes; the others look at a file."""
 TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
-    "queued": frozenset(("in_progress", "cancelled", "failed")),
+    "queued": frozenset(("in_progress", "cancelled")),
     "in_progress": frozenset(("queued", "completed", "failed", "cancelled")),
     "completed": frozenset(),
     "failed": frozenset(),
     "cancelled": frozenset(),
 }
 """Which state may follow which."""
-PRIORITIES: Final[dict[str, int]] = {"low": -1, "normal": 0, "high": 1}
+PRIORITIES: Final[dict[Priority, int]] = {"low": -1, "normal": 0, "high": 1}
 """Jobs of a higher one are claimed first; of equal ones, those that have waited longest."""
+PRIORITY_NAMES: Final[dict[int, Priority]] = {-1: "low", 0: "normal", 1: "high"}
 
 
 class Failure(Config):
@@ -104,7 +106,7 @@ class Job(Config):
     def check_move(self, status: Status) -> None:
         """Raise `JobError` unless ``status`` may follow the present one."""
         if status not in TRANSITIONS[self.status]:
-            raise JobError(f"{self.id} is {self.status}: it cannot become {status}", "only what has not ended can")
+            raise JobError(f"{self.id} is {self.status}: it cannot become {status}")
 
     @property
     def folder(self) -> str:

@@ -49,6 +49,12 @@ def new_key(database: Database, name: str, limits: Limits) -> tuple[Key, str]:
     return key, text
 
 
+def adopt(database: Database, key: Key) -> int:
+    """Give the first key all jobs that were asked for without one; how many those were."""
+    with database.write() as connection:
+        return connection.execute(jobs.update().where(jobs.c.owner == "").values(owner=key.id)).rowcount
+
+
 def hashed(text: str) -> str:
     """What is kept of a key: it holds 256 random bits, which no dictionary has, so that a plain hash is enough."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
@@ -88,7 +94,7 @@ def spend(database: Database, connection: sa.Connection, owner: str, limits: Lim
     The counters are rows of their own: deleting jobs gives nothing back. Counting locks them, so that two servers
     cannot both give away the last place.
     """
-    now = int(time.time())
+    now = int(connection.scalar(sa.select(database.now())) or 0)
     for period, most, name in ((MINUTE, limits.per_minute, "minute"), (DAY, limits.per_day, "day")):
         since = now // period * period
         row = database.insert(usage).values(owner=owner, period=period, since=since, count=1)
@@ -99,9 +105,9 @@ def spend(database: Database, connection: sa.Connection, owner: str, limits: Lim
         if count == 1:
             connection.execute(usage.delete().where(usage.c.period == period, usage.c.since < since - period))
         if most and count > most:
-            raise LimitError(f"{most} jobs a {name} are allowed", "wait, or ask for more", since + period - now)
+            raise LimitError(f"no more than {most} a {name} are allowed", "wait", since + period - now)
     if limits.at_a_time:
         open_ = jobs.c.status.in_(["queued", "in_progress"])
         query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.owner == owner, open_)
         if int(connection.scalar(query) or 0) >= limits.at_a_time:
-            raise LimitError(f"{limits.at_a_time} jobs at a time are allowed", "wait until one has ended", 5)
+            raise LimitError(f"no more than {limits.at_a_time} at a time are allowed", "wait until one has ended", 5)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from praxino.service import orders, uploads, wire
@@ -33,6 +34,15 @@ def models(studio: Shared, who: Asking) -> wire.ModelList:
     cards.sort(key=lambda each: each[1]["id"] != studio.default)
     data = [wire.Model(ready=ready, **{k: v for k, v in card.items() if k in names}) for ready, card in cards]
     return wire.ModelList(data=data)
+
+
+@router.get("/v1/models/{id:path}", tags=["models"], responses=errors(404))
+def model(id: str, studio: Shared, who: Asking) -> wire.Model:  # noqa: A002
+    """One of them."""
+    found = [each for each in models(studio, who).data if each.id == id]
+    if not found:
+        raise ApiError(404, "there is no model of that id", "not_found")
+    return found[0]
 
 
 @router.get("/healthz", tags=["operations"])
@@ -76,7 +86,7 @@ def metrics(request: Request, studio: Shared, who: Asking) -> Response:
 async def sign_in(request: Request, studio: Shared) -> Response:
     """Let the page use a key, which it cannot read again: films are shown by elements that send no headers."""
     asked = await uploads.body(request, wire.SessionCreate)
-    if not studio.open() and studio.caller(asked.key) is None:
+    if not await studio.opened() and await run_in_threadpool(studio.caller, asked.key) is None:
         raise ApiError(401, "that key is not known", "invalid_api_key", "key", WWW_Authenticate="Bearer")
     answer = Response(status_code=204)
     secure = request.url.scheme == "https"

@@ -7,9 +7,9 @@ from typing import Any, Final
 from praxino.errors import PraxinoError, UnknownNameError
 from praxino.service.access import Caller
 from praxino.service.answers import ApiError
-from praxino.service.jobs import PRIORITIES
+from praxino.service.jobs import PRIORITIES, Priority
 from praxino.service.store import Store
-from praxino.service.wire import ImageCreate, Settings, VideoCreate
+from praxino.service.wire import ImageCreate, RemixCreate, Settings, VideoCreate
 from praxino.shapes import Compression, VideoShape
 
 Card = dict[str, Any]
@@ -23,9 +23,8 @@ def cards(store: Store) -> list[tuple[bool, Card]]:
     found: dict[str, tuple[bool, Card]] = {}
     for alive, about in store.workers():
         for card in about["models"]:
-            if alive or card["id"] not in found:
-                found.setdefault(card["id"], (alive, card))
-                found[card["id"]] = (alive or found[card["id"]][0], found[card["id"]][1])
+            if card["id"] not in found or (alive and not found[card["id"]][0]):
+                found[card["id"]] = (alive, card)
     return sorted(found.values(), key=lambda each: (not each[0], each[1]["id"]))
 
 
@@ -74,6 +73,13 @@ def film(asked: VideoCreate, card: Card, picture: bool, largest: int) -> dict[st
     return order
 
 
+def again(before: dict[str, Any], asked: RemixCreate, card: Card, largest: int) -> dict[str, Any]:
+    """The settings of a film that is to be made again with another sentence, or of other noise."""
+    order = before | {"prompt": asked.prompt} | ({} if asked.seed is None else {"seed": asked.seed})
+    _check_shape(order, card, largest)
+    return order
+
+
 def image(asked: ImageCreate, card: Card, number: int, largest: int) -> dict[str, Any]:
     """All settings of the picture of that number."""
     if card["needs_picture"]:
@@ -84,7 +90,7 @@ def image(asked: ImageCreate, card: Card, number: int, largest: int) -> dict[str
     return order
 
 
-def priority(asked: str, who: Caller) -> int:
+def priority(asked: Priority, who: Caller) -> int:
     """The number of a priority, if it is the caller's to ask for."""
     wanted = PRIORITIES[asked]
     if wanted > who.limits.priority:
@@ -150,7 +156,7 @@ def _check_shape(order: dict[str, Any], card: Card, largest: int) -> None:
     most = max(SMALLEST, largest * own["frames"] * own["height"] * own["width"])
     if shape.frames * shape.height * shape.width > most:
         fits = most // (shape.height * shape.width)
-        hint = f"at this size {fits} frames" if fits >= 1 else f"{own['width']}x{own['height']}"
+        hint = f"at this size no more than {fits} frames" if fits > 1 else f"{own['width']}x{own['height']}"
         raise _bad(
             f"{shape.frames} frames of {order['width']}x{order['height']}: too much for here. hint: {hint}", "size"
         )

@@ -36,6 +36,8 @@ STORAGE: Final = "PRAXINO_STORAGE"
 """Environment variables with the address of the jobs and of the films: passwords in addresses are not for `ps`."""
 GRACE: Final = 20.0
 """Seconds that a worker has to hand back its job."""
+USAGE: Final = 2
+"""Exit code of a mistake that whoever started it has made."""
 LONGEST: Final = 30.0
 """Seconds until a worker is started again that dies again and again, at most."""
 
@@ -50,6 +52,8 @@ class Places:
     @classmethod
     def of(cls, data: Path | None, jobs: str | None, storage: str | None) -> "Places":
         """As they are named, or in one folder: that of this user's data, if none is given."""
+        if jobs and not storage and not jobs.startswith("sqlite:"):
+            raise InputError("jobs that others share, and no --storage", "a folder that all reach, or s3://...")
         folder = (data or platformdirs.user_data_path("praxino") / "studio").absolute()
         url = storage or str(folder / "films")
         return cls(jobs or f"sqlite:///{folder / 'jobs.sqlite'}", url if "://" in url else str(Path(url).absolute()))
@@ -58,7 +62,10 @@ class Places:
         """Both, checked."""
         objects = Objects(self.storage)
         objects.check()
-        return Store(self.jobs, lease), objects
+        store = Store(self.jobs, lease)
+        if store.storage(own := objects.token()) != own:
+            raise InputError(f"storage {self.storage} is another studio's", "the one that these jobs began with")
+        return store, objects
 
 
 @dataclass(frozen=True)
@@ -139,8 +146,12 @@ def serve(studio: "Studio", port: int, places: Places, work: Work, workers: int,
     shown = f"[{studio.host}]" if ":" in studio.host else studio.host
     logger.info("the studio: http://%s:%d%s", shown, listening.getsockname()[1], _who(studio))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end: workers are waited for
-    with _workers(places, work, workers, quiet), listening:
-        uvicorn.Server(config).run(sockets=[listening])
+    with _workers(places, work, workers, quiet) as ended, listening:
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            if USAGE in ended:
+                sys.exit(USAGE)
 
 
 def _who(studio: "Studio") -> str:
@@ -162,19 +173,20 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _workers(places: Places, work: Work, count: int, quiet: bool) -> Iterator[None]:
-    """So many workers while the block lasts, each in its process, started again when it dies."""
+def _workers(places: Places, work: Work, count: int, quiet: bool) -> Iterator[list[int]]:
+    """So many workers while the block lasts, each in its process, started again when it dies; how they died."""
+    ended: list[int] = []
     done = threading.Event()
     threads = [
         threading.Thread(
-            target=_keep_alive, args=(_command(work, quiet), places, done), name=f"praxino-worker-{number}"
+            target=_keep_alive, args=(_command(work, quiet), places, done, ended), name=f"praxino-worker-{number}"
         )
         for number in range(count)
     ]
     for thread in threads:
         thread.start()
     try:
-        yield
+        yield ended
     finally:
         done.set()
         for thread in threads:
@@ -190,7 +202,8 @@ def _command(work: Work, quiet: bool) -> list[str]:
     return [sys.executable, "-m", "praxino", "worker", *models, *kinds, *how]
 
 
-def _keep_alive(command: list[str], places: Places, done: threading.Event) -> None:
+def _keep_alive(command: list[str], places: Places, done: threading.Event, ended: list[int]) -> None:
+    """One worker, until ``done``, or until it ends with an error that would come again."""
     environment = os.environ | {JOBS: places.jobs, STORAGE: places.storage}
     pause = 1.0
     while not done.is_set():
@@ -200,6 +213,10 @@ def _keep_alive(command: list[str], places: Places, done: threading.Event) -> No
             pass
         if done.is_set():
             _end(process)
+            return
+        ended.append(process.returncode)
+        if process.returncode == USAGE:
+            os.kill(os.getpid(), signal.SIGTERM)  # it said why, and would say it again
             return
         pause = 1.0 if time.monotonic() - begun > 60 else min(LONGEST, 2 * pause)
         logger.warning("a worker ended (exit code %s): another one starts in %.0f s", process.returncode, pause)

@@ -40,8 +40,6 @@ class Store:
         self.database = Database(url)
         self.lease = lease
 
-    # ---- who asks
-
     def submit(self, job: Job, limits: Limits | None = None, size: int = 0) -> Job:
         """Keep a new job, with ``size`` bytes of files.
 
@@ -82,7 +80,9 @@ class Store:
 
     def position(self, job: Job) -> int:
         """How many jobs will be begun before this one that waits."""
-        sooner = (jobs.c.priority > job.priority) | ((jobs.c.priority == job.priority) & (jobs.c.number < job.number))
+        sooner = (jobs.c.model == job.model) & (
+            (jobs.c.priority > job.priority) | ((jobs.c.priority == job.priority) & (jobs.c.number < job.number))
+        )
         query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.status == "queued", sooner)
         with self.database.read() as connection:
             return int(connection.scalar(query) or 0)
@@ -97,16 +97,17 @@ class Store:
         """
         with self.database.write() as connection:
             now = self.database.now()
-            moved = _move(connection, job, "queued", "cancelled", completed=now, stop=True)
-            if moved is None:
-                asked = jobs.update().where(jobs.c.id == job.id, jobs.c.status == "in_progress").values(stop=True)
-                row = connection.execute(asked.returning(*COLUMNS)).one_or_none()
-                moved = _job(row) if row else None
-        found = moved or self.get(job.id)
+            mine = jobs.update().where(jobs.c.id == job.id)
+            waiting = mine.where(jobs.c.status == "queued").values(status="cancelled", completed=now, stop=True)
+            going_on = mine.where(jobs.c.status == "in_progress").values(stop=True)
+            for update in (waiting, going_on):
+                if row := connection.execute(update.returning(*COLUMNS)).one_or_none():
+                    return _job(row)
+        found = self.get(job.id)
         if found is None:
-            raise JobError(f"{job.id} was deleted", "it is gone")
-        if found.status != "cancelled" and found.ended:
-            raise JobError(f"{job.id} is {found.status}: it cannot be cancelled", "only what has not ended can")
+            raise JobError(f"{job.id} was deleted")
+        if found.status != "cancelled":
+            found.check_move("cancelled")
         return found
 
     def delete(self, job: Job) -> bool:
@@ -128,8 +129,6 @@ class Store:
             row = connection.execute(query).one_or_none()
         return (row.step, row.image) if row else None
 
-    # ---- who works
-
     def claim(self, worker: str, models: Sequence[str], kinds: Sequence[Kind]) -> Job | None:
         """The next job for a worker that has these models: it is nobody else's as long as the worker beats."""
         of = jobs.c.kind.in_(list(kinds)) & ((jobs.c.model == "") | jobs.c.model.in_(list(models)))
@@ -143,6 +142,7 @@ class Store:
             self._bury(connection)
             for free in self._free():
                 if (row := self._taken(connection, worker, free & of)) is not None:
+                    connection.execute(previews.delete().where(previews.c.id == row.id))
                     return _job(row)
         return None
 
@@ -180,19 +180,30 @@ class Store:
         return Beat(row.stop, bool(row.watched))
 
     def show(self, job: Job, step: int, image: bytes) -> None:
-        """Keep a picture of a job in progress, in place of the one before."""
+        """Keep a picture of a job of this worker, in place of the one before; others' are not changed."""
         insert = self.database.insert(previews).values(id=job.id, step=step, image=image)
         newer = insert.on_conflict_do_update(index_elements=["id"], set_={"step": step, "image": image})
         with self.database.write() as connection:
-            connection.execute(newer)
+            if connection.scalar(sa.select(jobs.c.number).where(*_mine(job))) is not None:
+                connection.execute(newer)
 
-    def end(self, job: Job, status: Status, keep: float | None = None, **values: Any) -> Job:
-        """Move a job of this worker to a last state, or back into the queue.
+    def end(
+        self,
+        job: Job,
+        status: Status,
+        keep: float | None = None,
+        result: dict[str, Any] | None = None,
+        size: int = 0,
+        error: Failure | None = None,
+    ) -> Job:
+        """Move a job of this worker to a last state, or hand it back; one that was asked to stop is cancelled then.
 
         Parameters
         ----------
         keep : float, optional
             Seconds after which it may be swept away.
+        size : int
+            Bytes of all its files.
 
         Raises
         ------
@@ -202,17 +213,19 @@ class Store:
         job.check_move(status)
         with self.database.write() as connection:
             now = self.database.now()
+            last = {"completed": now, "eta": None, "expires": None if keep is None else now + keep}
             if status == "queued":
-                values |= {"attempts": jobs.c.attempts - 1, "step": 0, "eta": None, "lease": None, "worker": ""}
+                back = {"status": "queued", "attempts": jobs.c.attempts - 1, "step": 0, "eta": None, "worker": ""}
+                moves = [_held(job).where(~jobs.c.stop).values(**back), _held(job).values(status="cancelled", **last)]
             else:
-                values |= {"completed": now, "eta": None, "expires": None if keep is None else now + keep}
-            row = connection.execute(_held(job).values(status=status, **values).returning(*COLUMNS)).one_or_none()
-            if row is None:
-                raise JobError(f"{job.id} is not mine any more", "it was deleted, or another worker has it")
-            connection.execute(previews.delete().where(previews.c.id == job.id))
-        return _job(row)
-
-    # ---- who looks after it
+                made = {"step": result["steps"]} if result and "steps" in result else {}
+                told = {"result": result or {}, "bytes": size, "error": error.model_dump() if error else None}
+                moves = [_held(job).values(status=status, **last, **told, **made)]
+            for move in moves:
+                if row := connection.execute(move.returning(*COLUMNS)).one_or_none():
+                    connection.execute(previews.delete().where(previews.c.id == job.id))
+                    return _job(row)
+        raise JobError(f"{job.id} is not mine any more", "it was deleted, or another worker has it")
 
     def announce(self, worker: str, about: dict[str, Any]) -> None:
         """Say that a worker lives, and what it can do."""
@@ -233,6 +246,13 @@ class Store:
         with self.database.read() as connection:
             rows = connection.execute(sa.select(alive, workers.c.about).order_by(workers.c.seen.desc())).all()
         return [(bool(row.alive), row.about) for row in rows]
+
+    def storage(self, own: str) -> str:
+        """The token of the storage that these jobs' files are in: ``own``, where it was not known yet."""
+        column = tables.schema.c.storage
+        with self.database.write() as connection:
+            connection.execute(tables.schema.update().where(column == "").values(storage=own))
+            return str(connection.scalar(sa.select(column)))
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many jobs there are of each kind and state."""
@@ -274,23 +294,15 @@ class Store:
                 found.append(_job(row))
         return found
 
-    def check(self) -> None:
-        """Raise whatever the database raises if it does not answer."""
-        with self.database.read() as connection:
-            connection.execute(sa.select(tables.schema.c.version))
+
+def _mine(job: Job) -> tuple[sa.ColumnElement[bool], ...]:
+    """Whether a job is still in the attempt of it that this worker began."""
+    held = (jobs.c.id == job.id, jobs.c.status == "in_progress", jobs.c.worker == job.worker)
+    return *held, jobs.c.attempts == job.attempts
 
 
 def _held(job: Job) -> sa.Update:
-    """Of a job only if it is still in the attempt of it that this worker began."""
-    mine = (jobs.c.id == job.id, jobs.c.status == "in_progress", jobs.c.worker == job.worker)
-    return jobs.update().where(*mine, jobs.c.attempts == job.attempts)
-
-
-def _move(connection: sa.Connection, job: Job, before: Status, after: Status, **values: Any) -> Job | None:
-    """Move a job that is in state ``before``; None if it is not."""
-    update = jobs.update().where(jobs.c.id == job.id, jobs.c.status == before).values(status=after, **values)
-    row = connection.execute(update.returning(*COLUMNS)).one_or_none()
-    return _job(row) if row else None
+    return jobs.update().where(*_mine(job))
 
 
 def _job(row: Any) -> Job:

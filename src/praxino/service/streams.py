@@ -18,7 +18,13 @@ from praxino.service.answers import ApiError
 from praxino.service.jobs import Job
 from praxino.storage.objects import Objects
 
-TYPES: Final = {"mp4": "video/mp4", "png": "image/png", "html": "text/html; charset=utf-8", "webp": "image/webp"}
+TYPES: Final = {
+    "mp4": "video/mp4",
+    "png": "image/png",
+    "html": "text/html; charset=utf-8",
+    "webp": "image/webp",
+    "jpg": "image/jpeg",
+}
 EVERY: Final = 0.2
 """Seconds between two looks at a job that is watched."""
 ALIVE: Final = 15.0
@@ -32,26 +38,25 @@ async def content(request: Request, objects: Objects, name: str, title: str, **h
     size = await run_in_threadpool(objects.size, name)
     if size is None:
         raise ApiError(404, "the file is gone", "not_found")
-    start, end = part(request.headers.get("range"), size)
+    asked = part(request.headers.get("range"), size)
+    start, end = asked or (0, size)
     ending = name.rpartition(".")[2]
     sent = {
         "Accept-Ranges": "bytes",
         "Content-Length": str(end - start),
         "Content-Disposition": f'inline; filename="{title}.{ending}"',
-        "Cache-Control": "private, max-age=3600",
+        "Cache-Control": "private, max-age=60",
         **headers,
     }
-    whole = (start, end) == (0, size)
-    if not whole or request.headers.get("range", "").startswith("bytes="):
+    if asked:
         sent["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     media = TYPES[ending]
-    return StreamingResponse(
-        objects.read(name, start, end), 206 if "Content-Range" in sent else 200, sent, media_type=media
-    )
+    return StreamingResponse(objects.read(name, start, end), 206 if asked else 200, sent, media_type=media)
 
 
-def part(asked: str | None, size: int) -> tuple[int, int]:
-    """First byte and the one after the last of a ``Range``; all where none is asked for, or several are.
+def part(asked: str | None, size: int) -> tuple[int, int] | None:
+    """First byte and the one after the last of a ``Range``; None where all is to be sent: where none is asked for, or
+    several are, or nothing that can be understood.
 
     Raises
     ------
@@ -59,9 +64,11 @@ def part(asked: str | None, size: int) -> tuple[int, int]:
         416 for a part that there is not.
     """
     match = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", asked or "")
-    if match is None or not any(match.groups()) or not size:
-        return 0, size
+    if match is None or not any(match.groups()):
+        return None
     first, last = match.groups()
+    if first and last and int(last) < int(first):
+        return None
     start = int(first) if first else max(0, size - int(last))
     end = min(size, int(last) + 1) if first and last else size
     if start >= end:

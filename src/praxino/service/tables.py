@@ -18,7 +18,12 @@ PATIENCE: Final = 30
 """Seconds that a statement waits for others that write to the same file."""
 
 metadata = sa.MetaData()
-schema = sa.Table("praxino_schema", metadata, sa.Column("version", sa.Integer, primary_key=True))
+schema = sa.Table(
+    "praxino_schema",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("storage", sa.String(64), nullable=False),  # the token of where the files are
+)
 jobs = sa.Table(
     "praxino_jobs",
     metadata,
@@ -125,7 +130,7 @@ class Database:
             metadata.create_all(connection)
             found = connection.scalar(sa.select(schema.c.version))
             if found is None:
-                connection.execute(schema.insert().values(version=VERSION))
+                connection.execute(schema.insert().values(version=VERSION, storage=""))
             elif found != VERSION:
                 raise InputError(f"jobs of version {found}: this edition keeps version {VERSION}", "another database")
 

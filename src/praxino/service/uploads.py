@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from fastapi import Request
 from PIL import Image
 from pydantic import BaseModel, ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
@@ -93,16 +94,16 @@ def sniffed(content: bytes) -> str | None:
 async def body(request: Request, kind: type[B]) -> B:
     """A JSON body as one of `wire`'s; raises `ApiError` 400 or 415."""
     _only(request, "application/json")
-    return checked(kind, await _json(request), strict=True)
+    return await _json(request, kind)
 
 
 async def json_or_form(request: Request, kind: type[B], file: str = "") -> tuple[B, Upload | None]:
     """A body of either kind, and the file that came with it under that name, or inside as ``data:`` address."""
     media = _only(request, "application/json", "multipart/form-data")
     if media == "application/json":
-        asked = checked(kind, await _json(request), strict=True)
+        asked = await _json(request, kind)
         inside = getattr(asked, file) if file else None
-        return asked, _inside(inside.image_url) if inside is not None else None
+        return asked, await run_in_threadpool(_inside, inside.image_url) if inside is not None else None
     values, brought = await _form(request, file)
     if "extra_params" in values:
         values["extra_params"] = _parsed(values["extra_params"].encode(), "extra_params")
@@ -133,8 +134,10 @@ def _only(request: Request, *kinds: str) -> str:
     return media
 
 
-async def _json(request: Request) -> Any:
-    return _parsed(await request.body(), None)
+async def _json(request: Request, kind: type[B]) -> B:
+    """Parsed and checked beside the event loop: a large body takes a while."""
+    text = await request.body()
+    return await run_in_threadpool(lambda: checked(kind, _parsed(text, None), strict=True))
 
 
 def _parsed(text: bytes, param: str | None) -> Any:

@@ -26,9 +26,10 @@ BODY: Final[dict[str, Any]] = {
         },
     }
 }
+KINDS: Final = ("video/mp4", "image/png", "image/jpeg", "image/webp")
 MEDIA: Final[dict[int | str, dict[str, Any]]] = {
-    200: files("The file", "video/mp4", "image/png"),
-    206: files("The part of it that was asked for", "video/mp4", "image/png"),
+    200: files("The file", *KINDS),
+    206: files("The part of it that was asked for", *KINDS),
 }
 
 
@@ -80,10 +81,14 @@ async def content(
     request: Request,
     studio: Shared,
     who: Asking,
-    variant: Literal["video", "thumbnail", "spritesheet"] = "video",
+    variant: Literal["video", "thumbnail", "spritesheet", "input_reference"] = "video",
 ) -> Response:
-    """The film, its poster, or some of its frames in one picture; marked and signed. Parts by ``Range``."""
+    """The film, its poster, or some of its frames in one picture, marked and signed; or what it began with."""
     job, _ = await asking.found(studio, who, id, "video")
+    if variant == "input_reference":
+        if not job.input:
+            raise ApiError(404, f"{job.id} began without a picture", "no_content")
+        return await streams.content(request, studio.objects, f"{job.id}/{job.input}", "picture")
     return await streams.content(request, studio.objects, _file(job, VARIANTS[variant]), _title(job))
 
 
@@ -136,11 +141,11 @@ async def remix(id: Id, request: Request, studio: Shared, who: Asking) -> wire.V
     asked, _ = await uploads.json_or_form(request, wire.RemixCreate)
 
     def order() -> wire.Video:
-        settings = before.order | {"prompt": asked.prompt}
-        picture = _given(studio, before)
+        card = orders.chosen(studio.store, before.model, None)
+        settings = orders.again(before.order, asked, card, studio.largest)
         wanted = min(before.priority, who.limits.priority)
-        more = {"model": before.model, "priority": wanted, "remixed_from": before.id}
-        job = asking.submit(studio, who, "video", settings, picture, **more)
+        picture = _given(studio, before)
+        job = asking.submit(studio, who, "video", settings, picture, before.model, wanted, before.id)
         return wire.video(job, asking.position(studio, job))
 
     return await run_in_threadpool(order)

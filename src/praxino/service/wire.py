@@ -7,15 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
-from praxino.service.jobs import PRIORITIES, Failure, Job
+from praxino.service.jobs import PRIORITY_NAMES, Failure, Job, Priority, Status
 
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 Short = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
 Size = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")]
 Seconds = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,3})?$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f]+$")]
-Priority = Literal["low", "normal", "high"]
-Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
 
 EXAMPLE: dict[str, JsonValue] = {
     "prompt": "a golden dog plays fetch with a red ball in a sunlit park",
@@ -67,7 +65,9 @@ class VideoCreate(Settings):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    seconds: Seconds | None = Field(None, description="from the first frame to the last")
+    seconds: Seconds | Annotated[float, Field(gt=0, lt=10_000)] | None = Field(
+        None, description="from the first frame to the last"
+    )
     width: int | None = Field(None, ge=1, le=16384)
     height: int | None = Field(None, ge=1, le=16384)
     num_frames: int | None = Field(None, ge=1, le=100_000)
@@ -96,11 +96,12 @@ class VideoForm(VideoCreate):
 
 
 class RemixCreate(Body):
-    """Another sentence for a film, all else as it was."""
+    """Another sentence for a film, or other noise; all else as it was."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "the same dog in the snow"}]})
 
     prompt: Sentence
+    seed: int | None = Field(None, ge=0, lt=2**53, description="other noise")
 
 
 class ImageCreate(Settings):
@@ -146,6 +147,8 @@ class Video(BaseModel):
     num_inference_steps: int
     guidance_scale: float
     seed: int
+    guidance_scale_2: float | None = None
+    flow_shift: float
     negative_prompt: str = ""
     input_reference: bool = Field(False, description="whether it begins with a picture that was given")
     priority: Priority = "normal"
@@ -153,6 +156,7 @@ class Video(BaseModel):
     eta_seconds: float | None = None
     queue_position: int | None = Field(None, description="jobs that are begun before it; not in lists")
     has_content: bool = False
+    notes: list[str] = Field(default_factory=list, description="words that the model does not know, and the like")
     settings: dict[str, Any] = Field(default_factory=dict, description="of its order, as extra_params take them")
 
 
@@ -237,13 +241,6 @@ def _when(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds)
 
 
-def priority_name(priority: int) -> Priority:
-    """The word for a number."""
-    names: dict[int, Priority] = {-1: "low", 0: "normal", 1: "high"}
-    assert {names[value] for value in PRIORITIES.values()} == set(PRIORITIES)
-    return names[priority]
-
-
 def video(job: Job, position: int | None = None) -> Video:
     """What a client may see of a job for a film."""
     order = job.order
@@ -266,12 +263,15 @@ def video(job: Job, position: int | None = None) -> Video:
         num_inference_steps=order["steps"],
         guidance_scale=order["guidance"],
         seed=order["seed"],
+        guidance_scale_2=order.get("guidance_low"),
+        flow_shift=order["shift"],
         negative_prompt=order["negative"],
         input_reference=bool(job.input),
-        priority=priority_name(job.priority),
+        priority=PRIORITY_NAMES[job.priority],
         step=job.step,
         eta_seconds=None if job.eta is None else round(job.eta, 1),
         queue_position=position,
+        notes=job.result.get("notes", []),
         has_content="content" in job.result.get("files", {}),
         settings={name: order[name] for name in ("sampler", *Extra.model_fields) if name in order},
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -60,7 +61,8 @@ def make(job: Job, pipeline: "Pipeline", folder: Path, report: Report, show: Sho
     from praxino.provenance.stamp import STANDARD
 
     with _in(folder):  # records name given pictures as they are named here, not by where this machine keeps them
-        request = pipeline.request(**job.order)
+        with _notes() as notes:
+            request = pipeline.request(**job.order)
         states = pipeline.run(request)
         video, steps, stopped = _last(states, report, show)
         picture = job.kind == "image"
@@ -73,7 +75,7 @@ def make(job: Job, pipeline: "Pipeline", folder: Path, report: Report, show: Sho
             _still(video, frames[len(frames) // 2]).save(folder / files["thumbnail"])
             tiles = _still(video, sheet(small(video.frames, POSTER // 2)))
             STANDARD.mark(tiles).save(folder / files["spritesheet"])  # many frames are one picture: it has its own mark
-    return {"files": files, "request": _public(video.record), "stopped": stopped, "steps": steps}
+    return {"files": files, "request": _public(video.record), "stopped": stopped, "steps": steps, "notes": notes}
 
 
 def _last(states: Iterator["Progress"], report: Report, show: Show) -> tuple[Video, int, bool]:
@@ -134,11 +136,16 @@ def animated(frames: Frames) -> bytes:
     return file.getvalue()
 
 
-def look(job: Job, folder: Path) -> dict[str, Any]:
-    """Carry out a job that looks at a file, in a process of its own, since the file may be anything."""
+def look(job: Job, folder: Path, check: Callable[[], None]) -> dict[str, Any]:
+    """Carry out a job that looks at a file, in a process of its own, since the file may be anything.
+
+    ``check`` is called every moment, and raises where it is to end.
+    """
     path, name = folder / job.input, str(job.order["name"])
     try:
-        return crew.apart(_detected if job.kind == "detect" else _verified, (path, name, folder), SECONDS)
+        return crew.apart(_detected if job.kind == "detect" else _verified, (path, name, folder), SECONDS, check)
+    except MediaError as error:
+        raise MediaError(str(error).replace(str(path), name)) from None  # as the client calls it
     except BrokenProcessPool:
         raise MediaError(f"cannot read {name}: {KILLED}", "is it a film or a picture, and complete?") from None
 
@@ -158,6 +165,20 @@ def _verified(path: Path, name: str, _: Path) -> dict[str, Any]:
 
     found = verify(path)
     return {"files": {}, "report": {**found.model_dump(mode="json"), "path": name, "sentences": found.sentences}}
+
+
+@contextmanager
+def _notes() -> Iterator[list[str]]:
+    """What is logged meanwhile for whoever asked: words that the model does not know, say."""
+    notes: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: notes.append(record.getMessage().removeprefix("note: "))  # type: ignore[method-assign]
+    logger = logging.getLogger("praxino")
+    logger.addHandler(handler)
+    try:
+        yield notes
+    finally:
+        logger.removeHandler(handler)
 
 
 @contextmanager

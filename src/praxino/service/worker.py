@@ -78,7 +78,7 @@ class Worker:
                     swept = time.monotonic()
                 job = self._quietly(self.store.claim, self.id, list(self.models), self.kinds)
                 if job is not None:
-                    self.do(job)
+                    self._quietly(self.do, job)
                     idle = time.monotonic()
                 else:
                     since = time.monotonic() - idle
@@ -91,9 +91,10 @@ class Worker:
     def do(self, job: Job) -> None:
         """Do one claimed job, and say what came of it; errors are the job's, not the worker's."""
         logger.info("%s: begun by %s, attempt %d", job.id, self.id, job.attempts)
-        with Pulse(self, job) as pulse, tempfile.TemporaryDirectory(prefix="praxino-") as scratch:
+        with Pulse(self, job) as pulse:
             try:
-                result = self._result(job, Path(scratch).resolve(), pulse)
+                with tempfile.TemporaryDirectory(prefix="praxino-") as scratch:
+                    result = self._result(job, Path(scratch).resolve(), pulse)
             except work.Stopped:
                 self._end(job, pulse, {})
             except Exception as error:  # whatever a film or a file does, the next job is another's
@@ -107,7 +108,7 @@ class Worker:
         if job.kind in MADE:
             result = work.make(job, self._pipeline(job.model), folder, pulse.step, pulse.show)
         else:
-            result = work.look(job, folder)
+            result = work.look(job, folder, pulse.check)
         result["bytes"] = sum(self.objects.put(job.file(name), folder / name) for name in result["files"].values())
         return result
 
@@ -123,10 +124,8 @@ class Worker:
         size = result.pop("bytes", 0)
         if job.kind in MADE and job.input:
             size += self._quietly(self.objects.size, f"{job.id}/{job.input}") or 0
-        values = {} if status == "queued" else {"result": result, "bytes": size}
-        values |= {"step": result["steps"]} if "steps" in result else {}
         try:
-            self._insist(job, status, **values)
+            self._insist(job, status, result=result, size=size)
         except JobError as error:
             logger.warning("%s", error)
             self._quietly(self.objects.remove, job.folder)
@@ -147,7 +146,7 @@ class Worker:
         else:
             logger.info("%s: failed: %s", job.id, failure.message)
         self._quietly(self.objects.remove, job.folder)
-        self._quietly(self._insist, job, "failed", error=failure.model_dump())
+        self._quietly(self._insist, job, "failed", error=failure)
 
     def _pipeline(self, name: str) -> "Pipeline":
         """The model of a name; the one before leaves first, if it was another."""
@@ -179,19 +178,26 @@ class Worker:
             thread.join()
             self._quietly(self.store.leave, self.id)
 
-    def _insist(self, job: Job, status: Status, **values: Any) -> None:
+    def _insist(
+        self,
+        job: Job,
+        status: Status,
+        result: dict[str, Any] | None = None,
+        size: int = 0,
+        error: Failure | None = None,
+    ) -> None:
         """End a job, trying again while the database does not answer: the work is done, and must not be lost so."""
         until = time.monotonic() + 4 * self.store.lease
         while True:
             try:
-                self.store.end(job, status, self.keeping.seconds, **values)
+                self.store.end(job, status, self.keeping.seconds, result, size, error)
                 return
             except JobError:
                 raise
-            except Exception as error:
+            except Exception as problem:
                 if time.monotonic() > until:
                     raise
-                logger.warning("the database does not answer: %s", type(error).__name__)
+                logger.warning("the database does not answer: %s", type(problem).__name__)
                 time.sleep(1)
 
     def _quietly(self, act: Callable[..., Result], *values: Any, **more: Any) -> Result | None:
@@ -240,9 +246,13 @@ class Pulse:
             self._told = now
             eta = (now - self._begun) / state.step * (state.steps - state.step)
             self._beat(state.step, state.steps, eta)
+        self.check()
+        return self.watched
+
+    def check(self) -> None:
+        """Raise `Stopped` where the job is to end."""
         if self.stop or self.lost or self.back:
             raise work.Stopped(keep=self.stop and not self.lost)
-        return self.watched
 
     def show(self, step: int, image: bytes) -> None:
         """Let those who watch see it."""

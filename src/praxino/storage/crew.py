@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 from typing import Any, Final, TypeVar
@@ -17,6 +17,9 @@ EACH: Final = 2**30
 """Bytes that a process may take: those of 4K films do."""
 MOST: Final = 4 * 2**30
 """Bytes of addresses that a process may take that reads files of anybody: a damaged length asks for as many."""
+
+MOMENT: Final = 0.2
+"""Seconds between two looks whether what goes on is still wanted."""
 
 
 def workers(files: int) -> int:
@@ -92,15 +95,24 @@ def spread(
 
 
 def run(
-    work: Callable[..., Result], jobs: Sequence[Job], processes: int, ready: Callable[[], None]
+    work: Callable[..., Result],
+    jobs: Sequence[Job],
+    processes: int,
+    ready: Callable[[], None],
+    check: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Job, "Future[Result]"]]:
-    """Each job with its result or error, as they are done."""
+    """Each job with its result or error, as they are done; ``check`` is called every moment, and may raise."""
     others = set(active_children())
     pool = ProcessPoolExecutor(processes, get_context("spawn"), ready)
     try:
         asked = {pool.submit(work, *job): job for job in jobs}
-        for done in as_completed(asked):
-            yield asked[done], done
+        left = set(asked)
+        while left:
+            ended, left = wait(left, MOMENT if check else None, FIRST_COMPLETED)
+            for done in ended:
+                yield asked[done], done
+            if check and left:
+                check()
     except BaseException:  # who stops listening waits for nothing
         for child in set(active_children()) - others:
             child.terminate()
@@ -109,20 +121,22 @@ def run(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def apart(work: Callable[..., Result], job: Job, seconds: float) -> Result:
+def apart(work: Callable[..., Result], job: Job, seconds: float, check: Callable[[], None] | None = None) -> Result:
     """``work(*job)`` in a process of its own: a file that kills it, or takes too much memory or time, does so there.
 
     Parameters
     ----------
     seconds : float
         Of all cores together that it may take.
+    check : callable, optional
+        Called every moment; if it raises, the process is ended.
 
     Raises
     ------
     BrokenProcessPool
         If the process was ended.
     """
-    ((_, done),) = run(_hurried, [(work, job, seconds)], 1, bounded)
+    ((_, done),) = run(_hurried, [(work, job, seconds)], 1, bounded, check)
     return done.result()
 
 

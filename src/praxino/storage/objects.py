@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,9 @@ NAME: Final = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)*(\.[a-z0-9]+)?")
 """What a name looks like: nothing in it can lead out of the place."""
 CHUNK: Final = 2**18
 """Bytes that are read at a time."""
+
+SETTLED: Final = 0.2
+"""Seconds in which two that write the same file at once are done."""
 
 
 class Objects:
@@ -58,6 +62,14 @@ class Objects:
         except OSError as error:
             raise MediaError(f"cannot write to storage {self.url}: {error}", "is it there, and yours?") from None
 
+    def token(self) -> str:
+        """What tells this place from others: made when first asked for."""
+        if not (found := b"".join(self.read("studio.id"))):
+            self.write("studio.id", secrets.token_hex(16).encode())
+            time.sleep(SETTLED)  # another may be at it: the last one counts
+            found = b"".join(self.read("studio.id"))
+        return found.decode(errors="replace")
+
     def put(self, name: str, source: Path) -> int:
         """Copy a local file in, whole or not at all; its length in bytes.
 
@@ -84,7 +96,8 @@ class Objects:
             self._fs.makedirs(target.rpartition("/")[0], exist_ok=True)
         try:
             yield fresh
-            if fresh != target:
+            if self._local:
+                _settle(fresh)
                 os.replace(fresh, target)
         except BaseException:
             if self._local:
@@ -98,7 +111,7 @@ class Objects:
         try:
             self._fs.get_file(self._path(name), str(target))
         except FileNotFoundError:
-            raise MediaError(f"no file {name} in {self.url}", "was it deleted?") from None
+            raise MediaError(f"no file {name}", "was it deleted?") from None
 
     def size(self, name: str) -> int | None:
         """Bytes of a file, or None if it is not there."""
@@ -128,6 +141,15 @@ class Objects:
             self._fs.rm(self._path(folder), recursive=True)
         except (FileNotFoundError, NotADirectoryError):
             return
+
+
+def _settle(path: str) -> None:
+    """Have a file on the disk, not only on its way there: its name must not outlive its content."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def is_full(error: BaseException) -> bool:

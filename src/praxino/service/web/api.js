@@ -1,9 +1,9 @@
 // Talks to the server: JSON in and out, errors as sentences, and events that go on after an interruption.
 
 export class Refused extends Error {
-  constructor(status, { message, code, param }) {
+  constructor(status, { message, code, param }, after = 0) {
     super(message);
-    Object.assign(this, { status, code, param });
+    Object.assign(this, { status, code, param, after });
   }
 }
 
@@ -26,7 +26,10 @@ export async function call(path, { method = "GET", json, form } = {}) {
   if (answer.status === 204) return null;
   const body = await answer.json().catch(() => ({ error: { message: `The server said ${answer.status}.` } }));
   if (answer.status === 401) online.dispatchEvent(new Event("locked"));
-  if (!answer.ok) throw new Refused(answer.status, body.error ?? { message: body.detail ?? `The server said ${answer.status}.` });
+  if (!answer.ok) {
+    const problem = body.error ?? { message: body.detail ?? `The server said ${answer.status}.` };
+    throw new Refused(answer.status, problem, Number(answer.headers.get("Retry-After")));
+  }
   return body;
 }
 
@@ -45,12 +48,16 @@ export function follow(id, handlers) {
     source.onerror = async () => { // the server went away, or the film did: ask before trying for ever
       source.close();
       if (over) return;
+      let film = null, gone = false;
       try {
-        const film = await call(`/v1/videos/${id}`);
-        if (ended(film)) { end(); handlers.done?.(film); return; }
+        film = await call(`/v1/videos/${id}`);
       } catch (error) {
-        if (error.status === 404) { end(); handlers.deleted?.({ id }); return; }
+        gone = error.status === 404;
+        if ([401, 403].includes(error.status)) end();
       }
+      if (over) return; // nobody follows it any more
+      if (gone) { end(); handlers.deleted?.({ id }); return; }
+      if (film && ended(film)) { end(); handlers.done?.(film); return; }
       again = setTimeout(open, 1500);
     };
   };

@@ -26,14 +26,15 @@ export async function look(file, name = file.name) {
   $("looked-name").textContent = name;
   $("looked-name").focus();
   for (const kind of ["verify", "detect"]) waiting(kind, "Sending the file…");
-  await Promise.all(["verify", "detect"].map((kind) => ask(kind, file, name, mine)));
+  for (const kind of ["verify", "detect"]) await ask(kind, file, name, mine); // one key may have one place
 }
 
 async function ask(kind, file, name, mine) {
   const form = new FormData();
   form.append("file", file, name);
   try {
-    let job = await call(`/v1/${kind}?wait=2`, { method: "POST", form });
+    let job = await placed(kind, form, mine);
+    if (!job) return;
     while (!ended(job)) {
       if (mine !== turn) return void call(`/v1/${kind}/${job.id}`, { method: "DELETE" });
       waiting(kind, job.queue_position ? `Waiting: ${job.queue_position} before it` : "Looking…");
@@ -43,6 +44,20 @@ async function ask(kind, file, name, mine) {
   } catch (error) {
     if (mine === turn) fail(kind, error.message);
   }
+}
+
+// Hands the file in; where all places are taken, again when there may be one.
+async function placed(kind, form, mine) {
+  while (mine === turn) {
+    try {
+      return await call(`/v1/${kind}?wait=2`, { method: "POST", form });
+    } catch (error) {
+      if (error.status !== 429) throw error;
+      waiting(kind, `Waiting for a place: ${error.message}`);
+      await new Promise((ready) => { setTimeout(ready, 1000 * Math.min(error.after || 5, 60)); });
+    }
+  }
+  return null;
 }
 
 function waiting(kind, text) {
@@ -110,8 +125,8 @@ export function ready() {
 export function dropping(area, marked, take) {
   let depth = 0;
   const mark = (change) => { depth = Math.max(0, depth + change); marked.classList.toggle("over", depth > 0); };
-  area.addEventListener("dragenter", (event) => { event.preventDefault(); mark(1); });
-  area.addEventListener("dragleave", () => mark(-1));
-  area.addEventListener("dragover", (event) => event.preventDefault());
-  area.addEventListener("drop", (event) => { event.preventDefault(); mark(-depth); take(event.dataTransfer.files); });
+  const files = (event) => event.dataTransfer.types.includes("Files"); // text goes where it is dropped
+  area.addEventListener("dragenter", (event) => { if (files(event)) mark(1); });
+  area.addEventListener("dragleave", (event) => { if (files(event)) mark(-1); });
+  area.addEventListener("drop", (event) => { if (files(event)) { mark(-depth); take(event.dataTransfer.files); } });
 }

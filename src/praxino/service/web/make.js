@@ -11,7 +11,7 @@ const IDEAS = [
   "a city at night, the camera pans left", "a purple sun over a green sea", "a red car and a blue car racing",
 ];
 const CALM = matchMedia("(prefers-reduced-motion: reduce)").matches;
-let models = [], shown = null, leave = () => {}, picture = null, elsewhere = {};
+let models = [], shown = null, leave = () => {}, picture = null, carried = {}, elsewhere = {}, asking;
 
 export function ready(others) {
   elsewhere = others;
@@ -28,17 +28,18 @@ export function ready(others) {
   $("given-remove").addEventListener("click", () => give(null));
   dropping($("make"), $("order"), (files) => files?.length && give(files[0]));
   $("model").addEventListener("change", () => fill(model()));
-  $("reset").addEventListener("click", () => fill(model()));
+  $("reset").addEventListener("click", () => { carried = {}; fill(model()); });
   $("stop").addEventListener("click", stop);
   $("level").addEventListener("input", forward);
   $("play").addEventListener("click", () => ($("film").paused ? $("film").play() : $("film").pause()));
   for (const name of ["play", "pause"]) $("film").addEventListener(name, () => { $("play").textContent = $("film").paused ? "Play" : "Pause"; });
-  $("reuse").addEventListener("click", () => { use(shown); $("prompt").focus(); });
-  $("again").addEventListener("click", () => { use(shown); $("seed").value = ""; order(); });
+  $("reuse").addEventListener("click", () => use(shown));
+  $("again").addEventListener("click", again);
   $("examine").addEventListener("click", () => elsewhere.examine(shown));
   $("remove").addEventListener("click", remove);
   strip.ready({ choose: show, used: use });
   setInterval(flicker, CALM ? 1000 : 90);
+  setInterval(() => document.hidden || strip.freshen(), 3000); // films that others order, or that form off the stage
   draw($("noise"), null, 1000);
   refresh();
 }
@@ -48,8 +49,9 @@ export async function refresh() {
   try {
     await know();
     await strip.load();
+    $("problem").hidden = true;
     const open = strip.films().find((film) => !ended(film));
-    const before = shown && strip.films().find((film) => film.id === shown.id);
+    const before = shown && (await call(`/v1/videos/${shown.id}`).catch(() => null));
     show(before ?? open ?? strip.films()[0] ?? null);
   } catch (error) {
     if (error.status > 0 && error.status !== 401) complain(error.message);
@@ -59,7 +61,8 @@ export async function refresh() {
 async function know() {
   models = (await call("/v1/models")).data;
   $("state").textContent = !models.length ? "The model is being loaded…" : models.some((each) => each.ready) ? "" : "No worker lives: films wait in the queue";
-  if (!models.some((each) => each.ready)) setTimeout(() => know().catch(() => {}), 1500);
+  clearTimeout(asking);
+  asking = setTimeout(() => know().catch(() => {}), models.some((each) => each.ready) ? 15000 : 1500);
   const chosen = $("model").value;
   $("model").replaceChildren(...models.map((each) => element("option", { textContent: each.id })));
   if (models.some((each) => each.id === chosen)) $("model").value = chosen;
@@ -80,15 +83,35 @@ function fill(of) {
   $("attach").hidden = !of.pictures;
 }
 
-// The settings of a film, back into the form.
-function use(film) {
+// The settings of a film, back into the form, with those that the form does not show, and its picture.
+async function use(film) {
   if (!film) return;
+  const { fps, flow_shift, guidance_scale_2, settings } = film;
+  carried = { fps, flow_shift, guidance_scale_2, settings };
+  give(null);
   if (models.some((each) => each.id === film.model)) { $("model").value = film.model; fill(model()); }
   if (![...$("seconds").options].some((each) => each.value === film.seconds)) $("seconds").append(element("option", { value: film.seconds, textContent: film.seconds }));
   const values = { prompt: film.prompt, seconds: film.seconds, size: film.size, steps: film.num_inference_steps, guidance: film.guidance_scale,
     sampler: film.settings.sampler, seed: film.seed, negative: film.negative_prompt };
   for (const [name, value] of Object.entries(values)) $(name).value = value;
   $("settings").open = true;
+  $("prompt").focus();
+  if (!film.input_reference) return;
+  const answer = await fetch(`/v1/videos/${film.id}/content?variant=input_reference`).catch(() => null);
+  if (answer?.ok) give(await answer.blob());
+  else complain("The picture that it began with is gone.");
+}
+
+// The same film of other noise, with all that it was made of.
+async function again() {
+  try {
+    const json = { prompt: shown.prompt, seed: Math.floor(Math.random() * 2 ** 31) };
+    const film = await call(`/v1/videos/${shown.id}/remix`, { method: "POST", json });
+    strip.put(film);
+    show(film);
+  } catch (error) {
+    complain(error.message);
+  }
 }
 
 function give(file) {
@@ -100,17 +123,15 @@ function give(file) {
 }
 
 async function order() {
+  if (!$("order").checkValidity()) $("settings").open = true; // what is wrong may be in there
   if (!$("order").reportValidity()) return;
   $("problem").hidden = true;
   const form = new FormData($("order"));
   for (const [name, value] of [...form]) if (value === "") form.delete(name);
-  form.set("extra_params", JSON.stringify({ sampler: form.get("sampler") ?? undefined }));
+  form.set("extra_params", JSON.stringify({ ...carried.settings, sampler: form.get("sampler") ?? undefined }));
+  for (const name of ["fps", "flow_shift", "guidance_scale_2"]) if (carried[name]) form.set(name, carried[name]);
   form.delete("sampler");
-  if (picture) {
-    form.append("input_reference", picture);
-    form.delete("size"); // the size of the model, or of the settings: a picture is fitted to it
-    if ($("size").value) form.set("size", $("size").value);
-  }
+  if (picture) form.append("input_reference", picture, "picture");
   $("go").disabled = true;
   try {
     const film = await call("/v1/videos", { method: "POST", form });
@@ -190,7 +211,7 @@ function playing(film) {
 }
 
 function facts(film, first) {
-  const all = [first, `${film.model}, ${film.size}, ${film.num_frames} frames, ${film.num_inference_steps} steps, guidance ${film.guidance_scale}, seed ${film.seed}`];
+  const all = [first, ...film.notes.map((note) => `${note[0].toUpperCase()}${note.slice(1)}.`), `${film.model}, ${film.size}, ${film.num_frames} frames, ${film.num_inference_steps} steps, guidance ${film.guidance_scale}, seed ${film.seed}`];
   $("facts").textContent = all.filter(Boolean).join(" ");
 }
 

@@ -11,7 +11,7 @@ export const films = () => all;
 
 export function ready(given) {
   handlers = given;
-  $("more").addEventListener("click", () => load(all.at(-1).id));
+  $("more").addEventListener("click", () => load(all.at(-1)?.id).catch(() => load().catch(() => {})));
   $("compare").addEventListener("click", compare);
 }
 
@@ -22,6 +22,12 @@ export async function load(after) {
   picked = picked.filter((id) => all.some((film) => film.id === id));
   $("strip").replaceChildren(...all.map(card));
   settle();
+}
+
+// What has changed since: new films, and how far others are.
+export async function freshen() {
+  const page = await call("/v1/videos?limit=24").catch(() => null);
+  if (page) for (const film of page.data.reverse()) put(film);
 }
 
 export function put(film) {

@@ -27,6 +27,10 @@ for (const tab of TABS) {
   });
 }
 
+for (const name of ["dragover", "drop"]) { // a file beside its place must not replace the page
+  addEventListener(name, (event) => { if (event.dataTransfer.types.includes("Files")) event.preventDefault(); });
+}
+
 let trying;
 online.addEventListener("down", () => {
   $("offline").hidden = false;
@@ -59,8 +63,9 @@ check.ready();
 make.ready({
   examine: async (film) => {
     open("check");
-    const answer = await fetch(`/v1/videos/${film.id}/content`);
-    check.look(await answer.blob(), `${film.prompt.slice(0, 60)}.mp4`);
+    const answer = await fetch(`/v1/videos/${film.id}/content`).catch(() => null);
+    if (answer?.ok) check.look(await answer.blob(), `${film.prompt.slice(0, 60)}.mp4`);
+    else make.refresh();
   },
 });
 if (TABS.includes(location.hash.slice(1))) open(location.hash.slice(1));
