@@ -131,7 +131,7 @@ class Worker:
             self._quietly(self.objects.remove, job.folder)
             return
         logger.info("%s: %s", job.id, status)
-        if job.kind not in MADE and status != "queued":
+        if job.input and job.kind not in MADE and status != "queued":
             self._quietly(self.objects.remove, f"{job.id}/{job.input}")  # it was there to be looked at
         for attempt in range(1, job.attempts):  # what killed workers may have left
             self._quietly(self.objects.remove, f"{job.id}/{attempt}")
