@@ -99,9 +99,12 @@ async def _check(interaction: Interaction, file: discord.Attachment) -> None:
     upload = await _fetched(bot, file)
     who, order = bot.caller(interaction.user), {"name": upload.name}
     kinds: tuple[Kind, ...] = ("verify", "detect")
-    jobs = [await asyncio.to_thread(asking.submit, bot.studio, who, kind, order, upload) for kind in kinds]
-    ended = [await _followed(interaction, job, _looking(file.filename), None) for job in jobs]
-    lines = [f"**{uploads.shown(file.filename)}**", *(_told(job) for job in ended if job is not None)]
+    name = discord.utils.escape_markdown(upload.name)
+    ended: list[Job | None] = []
+    for kind in kinds:  # one after the other: who asks may have one place
+        job = await asyncio.to_thread(asking.submit, bot.studio, who, kind, order, upload)
+        ended.append(await _followed(interaction, job, f"looking at **{name}**", None))
+    lines = [f"**{name}**", *(_told(job) for job in ended if job is not None)]
     pages = [job for job in ended if job is not None and "page" in job.result.get("files", {})]
     files = [await _file(bot, job, "page", "evidence.html") for job in pages]
     await interaction.edit_original_response(content="\n".join(lines)[:1900], attachments=files, view=None)
@@ -201,10 +204,6 @@ async def _fetched(bot: Bot, attachment: discord.Attachment) -> Upload:
     if attachment.size > bot.studio.upload:
         raise InputError(f"{attachment.filename}: longer than {bot.studio.upload // 2**20} MiB", "cut it first")
     return uploads.upload(await attachment.read(), attachment.filename, "file")
-
-
-def _looking(name: str) -> str:
-    return f"looking at **{uploads.shown(name)}**"
 
 
 def _told(job: Job) -> str:
