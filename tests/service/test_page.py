@@ -171,6 +171,17 @@ def test_a_picture_comes_to_life(page, tmp_path):
     made(page, "clouds drift over the sea")
     page.click("#given-remove")
     assert page.is_hidden("#given")
+    page.click("#reuse")
+    page.wait_for_selector("#given:visible")
+    seed = page.inner_text("#facts").rpartition(" ")[2]
+    page.click("#given-remove")
+    page.click("#again")  # with all that it was made of, whatever the form says
+    until(page, f"!document.querySelector('#facts').textContent.endsWith(' {seed}')")
+    made(page, "clouds drift over the sea")
+    page.click("#reuse")
+    page.wait_for_selector("#given:visible")
+    page.click("#reset")
+    page.click("#given-remove")
 
 
 def test_mistakes_are_said_beside_the_form(page):
@@ -181,6 +192,28 @@ def test_mistakes_are_said_beside_the_form(page):
     page.click("#go")
     page.wait_for_selector("#problem:visible")
     assert page.inner_text("#problem") == "width=63: must be a multiple of 16. hint: 48 or 64"
+
+
+def test_a_closed_setting_that_is_wrong_is_opened(page):
+    page.fill("#prompt", PROMPT)
+    page.evaluate("document.querySelector('#steps').value = 0")
+    page.click("#go")
+    assert page.evaluate("document.querySelector('#settings').open")
+    assert page.evaluate("document.activeElement.id") == "steps"
+
+
+def test_films_off_the_stage_are_kept_up_to_date(page):
+    """One ordered here and left, one ordered elsewhere."""
+    make(page, "a white horse runs", steps=60)
+    page.wait_for_selector("#stage[data-state=making]")
+    page.evaluate(
+        """fetch('/v1/videos', { method: 'POST', headers: { 'Content-Type': 'application/json' },
+                                 body: '{"prompt": "a black horse"}' })"""
+    )
+    page.click("#strip li:last-child button")
+    until(page, "document.querySelector('#strip li:first-child .said').textContent === 'a black horse'")
+    going_on = "[...document.querySelectorAll('#strip .badge')].some(each => /waiting|forming/.test(each.textContent))"
+    until(page, f"!{going_on}")
 
 
 def test_a_film_is_deleted(page):
