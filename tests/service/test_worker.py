@@ -18,7 +18,7 @@ from praxino.service import work
 from praxino.service.jobs import Job, new_id
 from praxino.service.serve import Places
 from praxino.service.store import Store
-from praxino.service.sweep import Keeping, forget, sweep
+from praxino.service.sweep import Keeping, forget, orphans, sweep
 from praxino.service.worker import Pulse, failed
 from praxino.storage.objects import Objects
 from praxino.storage.video import read
@@ -249,6 +249,19 @@ def test_sweeping(studio, tmp_path):
     assert kept.expires is None
     assert sweep(studio.store, studio.objects, Keeping(bytes=10**9)) == 0
     assert sweep(studio.store, studio.objects, Keeping(bytes=10)) == 1
+
+
+def test_files_of_no_job_go_when_they_have_been_so_for_a_while(studio, tmp_path):
+    kept = ask(studio)
+    studio.objects.write(f"{kept.id}/input.png", b"x")
+    strange = new_id("video")
+    studio.objects.write(f"{strange}/1/film.mp4", b"x")
+    (tmp_path / "films" / "notes").mkdir()
+    found = orphans(studio.store, studio.objects, frozenset())
+    assert found == {strange}
+    assert studio.objects.size(f"{strange}/1/film.mp4") == 1
+    assert orphans(studio.store, studio.objects, found) == frozenset()
+    assert sorted(studio.objects.folders()) == ["notes", kept.id]
 
 
 def test_the_database_may_go_away_for_a_while(studio, monkeypatch):

@@ -1,17 +1,13 @@
 """What every route that gives a job in, or asks for one, does alike."""
 
-import re
-from typing import Any, Final
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
 from praxino.service.access import Caller, Studio
 from praxino.service.answers import ApiError
-from praxino.service.jobs import Job, Kind, new_id
+from praxino.service.jobs import ID, Job, Kind, new_id
 from praxino.service.uploads import Upload
-
-ID: Final = re.compile(r"[a-z]{1,16}_[0-9a-f]{32}")
-"""What `new_id` makes: nothing else is even looked for."""
 
 
 def submit(

@@ -7,6 +7,7 @@ queued ── claimed ──> in_progress ── done ──> completed
   └── stopped ──> cancelled
 """
 
+import re
 import secrets
 from typing import Any, Final, Literal
 
@@ -32,6 +33,9 @@ TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
 PRIORITIES: Final[dict[Priority, int]] = {"low": -1, "normal": 0, "high": 1}
 """Jobs of a higher one are claimed first; of equal ones, those that have waited longest."""
 PRIORITY_NAMES: Final[dict[int, Priority]] = {-1: "low", 0: "normal", 1: "high"}
+
+ID: Final = re.compile(r"[a-z]{1,16}_[0-9a-f]{32}")
+"""What `new_id` makes: nothing else is even looked for."""
 
 
 class Failure(Config):

@@ -266,6 +266,15 @@ class Store:
         with self.database.read() as connection:
             return float(connection.scalar(oldest) or 0.0)
 
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """Which of these there are."""
+        found: set[str] = set()
+        with self.database.read() as connection:
+            for start in range(0, len(ids), 500):
+                query = sa.select(jobs.c.id).where(jobs.c.id.in_(ids[start : start + 500]))
+                found |= set(connection.scalars(query))
+        return found
+
     def to_sweep(self, keep: float | None = None, room: int | None = None, most: int = 100) -> list[Job]:
         """Ended jobs whose time is over, and the oldest ones where all files together take more than ``room`` bytes.
 

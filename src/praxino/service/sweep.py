@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import Field
 
 from praxino.config import Config
-from praxino.service.jobs import Job
+from praxino.service.jobs import ID, Job
 from praxino.service.store import Store
 from praxino.storage.objects import Objects
 
@@ -37,6 +37,18 @@ def sweep(store: Store, objects: Objects, keeping: Keeping) -> int:
     if count:
         logger.info("%d old jobs were deleted", count)
     return count
+
+
+def orphans(store: Store, objects: Objects, before: frozenset[str]) -> frozenset[str]:
+    """Delete files of no job, which killed programs leave, if they were so ``before``, too; what else is so now.
+
+    Asked for an hour apart, that lets alone what is being handed in: files are there before their job.
+    """
+    folders = [name for name in objects.folders() if ID.fullmatch(name)]
+    strange = frozenset(folders) - store.known(folders)
+    for name in strange & before:
+        objects.remove(name)
+    return strange - before
 
 
 def forget(store: Store, objects: Objects, job: Job) -> bool:

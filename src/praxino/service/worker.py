@@ -17,7 +17,7 @@ from praxino.errors import CheckpointError, InputError, JobError, MediaError, Pr
 from praxino.service import work
 from praxino.service.jobs import MADE, Failure, Job, Kind, Status
 from praxino.service.store import Store
-from praxino.service.sweep import Keeping, sweep
+from praxino.service.sweep import Keeping, orphans, sweep
 from praxino.storage.objects import Objects, is_full
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ OFTEN: Final = 0.25
 """Seconds between two reports of progress, at least."""
 TIDY: Final = 60.0
 """Seconds between two sweeps."""
+SEARCH: Final = 3600.0
+"""The same between two looks for files of no job."""
 
 
 class Worker:
@@ -63,6 +65,7 @@ class Worker:
         self.keeping = keeping or Keeping()
         self.kinds = tuple(kinds)
         self.leaving = threading.Event()
+        self._strange: frozenset[str] = frozenset()
         self._loaded: tuple[str, Pipeline] | None = None
         self._cards: list[dict[str, Any]] = []
 
@@ -71,8 +74,11 @@ class Worker:
         if set(self.kinds) & set(MADE):
             self._cards = [card(name, self._pipeline(name)) for name in self.models]
         with self._announced():
-            idle, swept = time.monotonic(), -math.inf
+            idle, swept, searched = time.monotonic(), -math.inf, -math.inf
             while not self.leaving.is_set():
+                if time.monotonic() - searched > SEARCH:
+                    self._strange = self._quietly(orphans, self.store, self.objects, self._strange) or frozenset()
+                    searched = time.monotonic()
                 if time.monotonic() - swept > TIDY:
                     self._quietly(sweep, self.store, self.objects, self.keeping)
                     swept = time.monotonic()

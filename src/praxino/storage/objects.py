@@ -135,6 +135,14 @@ class Objects:
         except FileNotFoundError:
             return
 
+    def folders(self) -> list[str]:
+        """The folders at the top."""
+        try:
+            found = self._fs.ls(self._root, detail=True)
+        except FileNotFoundError:
+            return []
+        return [str(each["name"]).rstrip("/").rpartition("/")[2] for each in found if each["type"] == "directory"]
+
     def remove(self, folder: str) -> None:
         """Delete a file, or a folder with all that is in it; nothing happens if it is not there."""
         try:
