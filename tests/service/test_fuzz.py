@@ -24,7 +24,7 @@ def test_schemathesis_finds_nothing(tmp_path, tiny_model):
     with served(tmp_path, "--model", str(tmp_path / "tiny"), "--largest", "1", "--workers", "2") as server:
         server.ready()
         command = [Path(sys.executable).with_name("schemathesis"), "--config-file", CONFIG, "run"]
-        options = ["--checks", "all", "--max-examples", "60", "--workers", "2", "--seed", "7", "--no-color"]
+        options = ["--checks", "all", "--max-examples", "70", "--workers", "2", "--seed", "7", "--no-color"]
         who = ["--header", f"Authorization: Bearer {key}"]
         run = subprocess.run(
             [*command, *options, *who, f"{server.url}/openapi.json"], capture_output=True, text=True, cwd=tmp_path

@@ -18,7 +18,8 @@ ABOUT: Final = (
     "of the OpenAI videos API; fields for steps, guidance and seed have the names of vLLM-Omni."
 )
 SENT: Final[tuple[type[BaseModel], ...]] = (
-    wire.VideoCreate, wire.VideoForm, wire.RemixCreate, wire.ImageCreate, wire.FileForm, wire.SessionCreate,
+    wire.VideoCreate, wire.VideoForm, wire.RemixCreate,
+    wire.RemixForm, wire.ImageCreate, wire.FileForm, wire.SessionCreate,
 )  # fmt: skip
 """Bodies that routes read themselves, since they come in more than one form."""
 OPEN: Final = ("/healthz", "/readyz", "/v1/session")

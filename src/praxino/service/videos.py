@@ -129,8 +129,8 @@ def cancel(id: Id, studio: Shared, who: Asking) -> wire.Video:  # noqa: A002
         "requestBody": {
             "required": True,
             "content": {
-                kind: {"schema": {"$ref": "#/components/schemas/RemixCreate"}}
-                for kind in ("application/json", "multipart/form-data")
+                "application/json": {"schema": {"$ref": "#/components/schemas/RemixCreate"}},
+                "multipart/form-data": {"schema": {"$ref": "#/components/schemas/RemixForm"}},
             },
         }
     },

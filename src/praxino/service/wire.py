@@ -83,7 +83,7 @@ def without_null(schema: dict[str, Any]) -> None:
             each |= kind if kind != {"type": "null"} else {}
         if each.get("default", "") is None:
             del each["default"]
-    schema["examples"] = [EXAMPLE]
+    schema["examples"] = [{name: value for name, value in EXAMPLE.items() if name in schema["properties"]}]
 
 
 class VideoForm(VideoCreate):
@@ -102,6 +102,12 @@ class RemixCreate(Body):
 
     prompt: Sentence
     seed: int | None = Field(None, ge=0, lt=2**53, description="other noise")
+
+
+class RemixForm(RemixCreate):
+    """The same as a form."""
+
+    model_config = ConfigDict(json_schema_extra=without_null)
 
 
 class ImageCreate(Settings):
