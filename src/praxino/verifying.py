@@ -24,7 +24,6 @@ STILL: Final = frozenset((".png", ".jpg", ".jpeg", ".avif", ".heic", ".tif", ".t
 """Endings of pictures, as they are looked for in folders beside films."""
 FRAMES: Final = 257
 """Of a film whose noise is looked at, at most."""
-KILLED: Final = "it kills the decoder, or wants too much memory or time"
 SECONDS: Final = 180
 """Of all cores together that one file may take."""
 GRAVEST: Final = ("tampered", "unreadable", "marked", "nothing", "signed")
@@ -58,7 +57,7 @@ def _apart(path: Path) -> Verdict:
     try:
         return crew.apart(verify, (path,), SECONDS)
     except BrokenProcessPool:
-        raise MediaError(f"cannot read {path}: {KILLED}", "is it a film or a picture, and complete?") from None
+        raise MediaError(f"cannot read {path}: {crew.KILLED}", "is it a film or a picture, and complete?") from None
 
 
 def _timed(path: Path) -> Verdict:
@@ -121,7 +120,7 @@ def _answer(path: Path) -> Verdict:
 
 
 def _killed(path: Path) -> Verdict:
-    return unreadable(path, KILLED)
+    return unreadable(path, crew.KILLED)
 
 
 def _plain(found: Verdict) -> dict[str, Any]:

@@ -102,6 +102,13 @@ EVENTS: Final = {
 }
 
 
+def sent(json: str | None = None, form: str | None = None) -> dict[str, Any]:
+    """The ``openapi_extra`` of a route that reads its body itself: schemas of `wire`, as JSON, a form, or either."""
+    kinds = {"application/json": json, "multipart/form-data": form}
+    content = {kind: {"schema": {"$ref": f"#/components/schemas/{name}"}} for kind, name in kinds.items() if name}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def problem(status: int, message: str, code: str, param: str | None = None, **headers: str) -> JSONResponse:
     """An answer that is no success."""
     kind = TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")

@@ -48,10 +48,9 @@ def owned(studio: Studio, who: Caller, id_: str, *kinds: Kind) -> Job:
     return job
 
 
-async def found(studio: Studio, who: Caller, id_: str, *kinds: Kind) -> tuple[Job, int | None]:
-    """`owned`, and how many jobs are before it in the queue, from an ``async`` route."""
-    job = await run_in_threadpool(owned, studio, who, id_, *kinds)
-    return job, await run_in_threadpool(position, studio, job)
+async def found(studio: Studio, who: Caller, id_: str, *kinds: Kind) -> Job:
+    """`owned`, from an ``async`` route."""
+    return await run_in_threadpool(owned, studio, who, id_, *kinds)
 
 
 def position(studio: Studio, job: Job) -> int | None:

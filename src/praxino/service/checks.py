@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from praxino.service import asking, orders, streams, uploads, wire
 from praxino.service.access import Asking, Caller, Shared, Studio
-from praxino.service.answers import ApiError, errors, files
+from praxino.service.answers import ApiError, errors, files, sent
 from praxino.service.jobs import Job
 from praxino.service.sweep import forget
 
@@ -21,24 +21,18 @@ EVIDENCE: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; form-action 'none'; sandbox"
 )
 """Of a page of evidence: pictures that are inside it, and nothing else."""
-BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {"multipart/form-data": {"schema": {"$ref": "#/components/schemas/FileForm"}}},
-    }
-}
 Detection = Annotated[str, Path(examples=["detect_00000000000000000000000000000000"])]
 Verification = Annotated[str, Path(examples=["verify_00000000000000000000000000000000"])]
 Wait = Annotated[int, Query(ge=0, le=60, description="seconds to wait for the answer before saying how far it is")]
 
 
-@router.post("/detect", openapi_extra=BODY, responses=errors(408, 413, 415, 429, 507))
+@router.post("/detect", openapi_extra=sent(form="FileForm"), responses=errors(408, 413, 415, 429, 507))
 async def detect(request: Request, studio: Shared, who: Asking, wait: Wait = 0) -> wire.Check:
     """Was this film generated? One calibrated probability, or why there is none, and the evidence."""
     return await _look(request, studio, who, "detect", wait)
 
 
-@router.post("/verify", openapi_extra=BODY, responses=errors(408, 413, 415, 429, 507))
+@router.post("/verify", openapi_extra=sent(form="FileForm"), responses=errors(408, 413, 415, 429, 507))
 async def verify(request: Request, studio: Shared, who: Asking, wait: Wait = 0) -> wire.Check:
     """Who signed this film or picture, whether it is as it was then, and which mark it carries."""
     return await _look(request, studio, who, "verify", wait)
@@ -70,13 +64,13 @@ async def _answer(studio: Studio, job: Job, wait: int) -> wire.Check:
 @router.get("/detect/{id}", responses=errors(404))
 async def detection(id: Detection, studio: Shared, who: Asking, wait: Wait = 0) -> wire.Check:  # noqa: A002
     """A detection, as far as it is."""
-    return await _answer(studio, (await asking.found(studio, who, id, "detect"))[0], wait)
+    return await _answer(studio, await asking.found(studio, who, id, "detect"), wait)
 
 
 @router.get("/verify/{id}", responses=errors(404))
 async def verification(id: Verification, studio: Shared, who: Asking, wait: Wait = 0) -> wire.Check:  # noqa: A002
     """A verification, as far as it is."""
-    return await _answer(studio, (await asking.found(studio, who, id, "verify"))[0], wait)
+    return await _answer(studio, await asking.found(studio, who, id, "verify"), wait)
 
 
 @router.delete("/detect/{id}", responses=errors(404))
@@ -104,7 +98,7 @@ def _delete(studio: Studio, job: Job) -> wire.Deleted:
 )
 async def evidence(id: Detection, request: Request, studio: Shared, who: Asking) -> Response:  # noqa: A002
     """The evidence of a detection, drawn on the frames: one page without scripts or requests."""
-    job, _ = await asking.found(studio, who, id, "detect")
+    job = await asking.found(studio, who, id, "detect")
     if "page" not in job.result.get("files", {}):
         raise ApiError(404 if job.ended else 409, f"{job.id} is {job.status}: there is no page", "not_ready")
     headers = {"Content-Security-Policy": EVIDENCE, "X-Frame-Options": "SAMEORIGIN"}

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from praxino.errors import JobError
 from praxino.service import asking, orders, streams, uploads, wire
 from praxino.service.access import Asking, Caller, Shared, Studio
-from praxino.service.answers import ApiError, errors, files
+from praxino.service.answers import ApiError, errors, files, sent
 from praxino.service.jobs import Job
 from praxino.service.sweep import forget
 
@@ -27,12 +27,7 @@ EVERY: Final = 0.1
 @router.post(
     "/generations",
     responses=errors(408, 413, 415, 429, 504, 507),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ImageCreate"}}},
-        }
-    },
+    openapi_extra=sent("ImageCreate"),
 )
 async def generate(request: Request, studio: Shared, who: Asking) -> wire.Images:
     """Make pictures; who leaves before they are done stops them."""
@@ -107,7 +102,7 @@ def _shown(studio: Studio, job: Job, here: str) -> wire.Image:
 )
 async def content(id: Id, request: Request, studio: Shared, who: Asking) -> Response:  # noqa: A002
     """A picture that was made, as PNG."""
-    job, _ = await asking.found(studio, who, id, "image")
+    job = await asking.found(studio, who, id, "image")
     if job.status != "completed":
         raise ApiError(409 if not job.ended else 404, f"{job.id} is {job.status}", "not_ready")
     return await streams.content(request, studio.objects, job.file(job.result["files"]["content"]), job.id)

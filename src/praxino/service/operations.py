@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from praxino.service import orders, uploads, wire
 from praxino.service.access import COOKIE, Asking, Shared
-from praxino.service.answers import ApiError, errors, files
+from praxino.service.answers import ApiError, errors, files, sent
 
 router = APIRouter()
 
@@ -75,13 +75,7 @@ def metrics(request: Request, studio: Shared, who: Asking) -> Response:
     tags=["page"],
     status_code=204,
     responses=errors(408, 413, 415),
-    openapi_extra={
-        "security": [],
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/SessionCreate"}}},
-        },
-    },
+    openapi_extra={"security": [], **sent("SessionCreate")},
 )
 async def sign_in(request: Request, studio: Shared) -> Response:
     """Let the page use a key, which it cannot read again: films are shown by elements that send no headers."""

@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from praxino.service import asking, orders, streams, uploads, wire
 from praxino.service.access import Asking, Shared
-from praxino.service.answers import EVENTS, ApiError, errors, files
+from praxino.service.answers import EVENTS, ApiError, errors, files, sent
 from praxino.service.jobs import Job
 from praxino.service.sweep import forget
 
@@ -17,15 +17,6 @@ router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
 Id = Annotated[str, Path(examples=["video_00000000000000000000000000000000"])]
 VARIANTS: Final = {"video": "content", "thumbnail": "thumbnail", "spritesheet": "spritesheet"}
-BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/VideoCreate"}, "example": wire.EXAMPLE},
-            "multipart/form-data": {"schema": {"$ref": "#/components/schemas/VideoForm"}},
-        },
-    }
-}
 KINDS: Final = ("video/mp4", "image/png", "image/jpeg", "image/webp")
 MEDIA: Final[dict[int | str, dict[str, Any]]] = {
     200: files("The file", *KINDS),
@@ -33,7 +24,7 @@ MEDIA: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.post("", openapi_extra=BODY, responses=errors(404, 408, 413, 415, 429, 507))
+@router.post("", openapi_extra=sent("VideoCreate", "VideoForm"), responses=errors(404, 408, 413, 415, 429, 507))
 async def create(request: Request, studio: Shared, who: Asking) -> wire.Video:
     """Order a film. It waits in the queue until a worker has time for it."""
     asked, picture = await uploads.json_or_form(request, wire.VideoCreate, "input_reference")
@@ -84,7 +75,7 @@ async def content(
     variant: Literal["video", "thumbnail", "spritesheet", "input_reference"] = "video",
 ) -> Response:
     """The film, its poster, or some of its frames in one picture, marked and signed; or what it began with."""
-    job, _ = await asking.found(studio, who, id, "video")
+    job = await asking.found(studio, who, id, "video")
     if variant == "input_reference":
         if not job.input:
             raise ApiError(404, f"{job.id} began without a picture", "no_content")
@@ -125,19 +116,11 @@ def cancel(id: Id, studio: Shared, who: Asking) -> wire.Video:  # noqa: A002
 @router.post(
     "/{id}/remix",
     responses=errors(404, 408, 413, 415, 429, 507),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {"schema": {"$ref": "#/components/schemas/RemixCreate"}},
-                "multipart/form-data": {"schema": {"$ref": "#/components/schemas/RemixForm"}},
-            },
-        }
-    },
+    openapi_extra=sent("RemixCreate", "RemixForm"),
 )
 async def remix(id: Id, request: Request, studio: Shared, who: Asking) -> wire.Video:  # noqa: A002
     """The same film with another sentence: same noise, same settings, same picture to begin with."""
-    before, _ = await asking.found(studio, who, id, "video")
+    before = await asking.found(studio, who, id, "video")
     asked, _ = await uploads.json_or_form(request, wire.RemixCreate)
 
     def order() -> wire.Video:
@@ -168,7 +151,7 @@ def _given(studio: Shared, job: Job) -> uploads.Upload | None:
 )
 async def events(id: Id, studio: Shared, who: Asking, previews: bool = True) -> StreamingResponse:  # noqa: A002
     """Progress, time left and previews, as they come, until it ends."""
-    job, _ = await asking.found(studio, who, id, "video")
+    job = await asking.found(studio, who, id, "video")
     return StreamingResponse(
         streams.events(studio, job, previews), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
     )

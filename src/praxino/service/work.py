@@ -35,7 +35,6 @@ TILES: Final = 12
 """Frames of a sprite sheet, at most."""
 SECONDS: Final = 300
 """Of all cores together that looking at one file may take."""
-KILLED: Final = "it kills the decoder, or wants too much memory or time"
 
 
 class Stopped(Exception):  # noqa: N818 (it is no error)
@@ -71,9 +70,9 @@ def make(job: Job, pipeline: "Pipeline", folder: Path, report: Report, show: Sho
         files = {"content": name}
         if not picture:
             files |= {"thumbnail": "thumbnail.png", "spritesheet": "spritesheet.png"}
-            frames = small(video.frames, POSTER)
-            _still(video, frames[len(frames) // 2]).save(folder / files["thumbnail"])
-            tiles = _still(video, sheet(small(video.frames, POSTER // 2)))
+            middle = video.frames[len(video.frames) // 2]
+            _still(video, small(middle[None], POSTER)[0]).save(folder / files["thumbnail"])
+            tiles = _still(video, sheet(video.frames, POSTER // 2))
             STANDARD.mark(tiles).save(folder / files["spritesheet"])  # many frames are one picture: it has its own mark
     return {"files": files, "request": _public(video.record), "stopped": stopped, "steps": steps, "notes": notes}
 
@@ -117,10 +116,10 @@ def small(frames: Frames, side: int) -> Frames:
     return np.stack([np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX)) for frame in frames])
 
 
-def sheet(frames: Frames) -> Frames:
-    """Up to 12 frames, evenly spread, in rows of four: (rows H, 4 W, 3)."""
+def sheet(frames: Frames, side: int) -> Frames:
+    """Up to 12 frames, evenly spread, `small`, in rows of four: (rows H, 4 W, 3)."""
     count = min(TILES, len(frames))
-    chosen = list(frames[np.linspace(0, len(frames) - 1, count).round().astype(int)])
+    chosen = list(small(frames[np.linspace(0, len(frames) - 1, count).round().astype(int)], side))
     across = min(4, count)
     chosen += [np.zeros_like(chosen[0])] * (-count % across)
     rows = [np.concatenate(chosen[i : i + across], axis=1) for i in range(0, len(chosen), across)]
@@ -147,7 +146,7 @@ def look(job: Job, folder: Path, check: Callable[[], None]) -> dict[str, Any]:
     except MediaError as error:
         raise MediaError(str(error).replace(str(path), name)) from None  # as the client calls it
     except BrokenProcessPool:
-        raise MediaError(f"cannot read {name}: {KILLED}", "is it a film or a picture, and complete?") from None
+        raise MediaError(f"cannot read {name}: {crew.KILLED}", "is it a film or a picture, and complete?") from None
 
 
 def _detected(path: Path, name: str, folder: Path) -> dict[str, Any]:

@@ -18,6 +18,8 @@ EACH: Final = 2**30
 MOST: Final = 4 * 2**30
 """Bytes of addresses that a process may take that reads files of anybody: a damaged length asks for as many."""
 
+KILLED: Final = "it kills the decoder, or wants too much memory or time"
+"""Of a file whose process was ended."""
 MOMENT: Final = 0.2
 """Seconds between two looks whether what goes on is still wanted."""
 
