@@ -229,3 +229,21 @@ def test_parts_of_a_film(running):
     assert (part.status_code, part.content) == (206, whole[5:25])
     assert part.headers["content-range"] == f"bytes 5-24/{len(whole)}"
     refused(running.client.get(address, headers={"Range": f"bytes={len(whole)}-"}), 416)
+    tag = part.headers["etag"]
+    for known in (tag, f'"x", W/{tag}', "*"):
+        answer = running.client.get(address, headers={"If-None-Match": known})
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+    assert running.client.get(address, headers={"If-None-Match": '"x"'}).status_code == 200
+    other = running.client.get(f"{address}?variant=thumbnail").headers["etag"]
+    for held, status in ((tag, 206), (other, 200), ("Sun, 22 Nov 2026 00:00:00 GMT", 200)):
+        assert running.client.get(address, headers={"Range": "bytes=5-24", "If-Range": held}).status_code == status
+    length = running.client.head(address)
+    assert (length.status_code, length.content, length.headers["content-length"]) == (200, b"", str(len(whole)))
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/v1/videos", "/v1/models/tiny", "/v1/videos/{id}/events"])
+def test_head_is_as_get_without_a_body(idle, path):
+    address = path.format(id=order(idle.client).json()["id"])
+    assert idle.client.head(address).status_code == 200
+    assert idle.client.head("/v1/videos/video_0").status_code == 404
+    assert "HEAD" in idle.client.put("/v1/videos").headers["allow"]

@@ -192,6 +192,13 @@ def test_keys(studio_of):
     refused(answer, 429, "rate_limit_exceeded", "more than 2 a minute")
     assert 1 <= int(answer.headers["retry-after"]) <= 60
 
+    def never():
+        pytest.fail("it was read")
+        yield b""
+
+    for path in ("/v1/videos", f"/v1/videos/{film}/remix", "/v1/images/generations", "/v1/detect", "/v1/verify"):
+        refused(client.post(path, content=never(), headers=as_anna), 429)
+
 
 def test_a_key_for_the_page_is_a_cookie_that_scripts_cannot_read(studio_of):
     studio = studio_of()
@@ -273,17 +280,17 @@ def test_what_goes_wrong_inside_says_nothing_of_it(idle, monkeypatch):
 
 def test_a_full_disk_refuses_and_loses_nothing(idle, room_for, monkeypatch, tmp_path):
     kept = order(idle.client).json()["id"]
-    write = idle.objects.write
+    pour = idle.objects.pour
 
-    def full(name, content):
+    def full(name, file):
         with room_for(10):
-            write(name, content)
+            pour(name, file)
 
-    monkeypatch.setattr(idle.objects, "write", full)
+    monkeypatch.setattr(idle.objects, "pour", full)
     answer = idle.client.post("/v1/videos", data={"prompt": "a cat"}, files={"input_reference": ("a.png", DOT)})
     refused(answer, 507, "storage_full")
     refused(idle.client.post("/v1/verify", files={"file": ("a.png", DOT)}), 507, "storage_full")
-    monkeypatch.setattr(idle.objects, "write", write)
+    monkeypatch.setattr(idle.objects, "pour", pour)
     assert [each["id"] for each in idle.client.get("/v1/videos").json()["data"]] == [kept]
     assert not [path for path in (tmp_path / "films").rglob("*") if path.is_file()]
 

@@ -1,17 +1,38 @@
-"""Files by name: in a folder, in memory as if in a cloud, whole or not at all, and never outside."""
+"""Files by name: in a folder, at a server that speaks S3, whole or not at all, and never outside."""
 
+import io
 import threading
 import uuid
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 from praxino.errors import InputError, MediaError
 from praxino.storage.objects import Objects, is_full
 
 
-@pytest.fixture(name="objects", params=["folder", "memory"])
+@pytest.fixture(scope="module", name="bucket")
+def _bucket():
+    """The address of an empty bucket, on a server in this process."""
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        for name, value in (("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "x"), ("DEFAULT_REGION", "eu-central-1")):
+            patch.setenv(f"AWS_{name}", value)
+        where = {"LocationConstraint": "eu-central-1"}
+        boto3.client("s3").create_bucket(Bucket="films", CreateBucketConfiguration=where)
+        yield "s3://films"
+    server.stop()
+
+
+@pytest.fixture(name="objects", params=["folder", "s3"])
 def _objects(request, tmp_path):
-    return Objects(str(tmp_path / "films") if request.param == "folder" else f"memory://{uuid.uuid4().hex}/films")
+    if request.param == "folder":
+        return Objects(str(tmp_path / "films"))
+    return Objects(f"{request.getfixturevalue('bucket')}/{uuid.uuid4().hex}")
 
 
 def test_what_goes_in_comes_out(objects, tmp_path):
@@ -19,11 +40,35 @@ def test_what_goes_in_comes_out(objects, tmp_path):
     assert objects.put("a/1/film.mp4", tmp_path / "source") == objects.size("a/1/film.mp4") == 1_000_000
     objects.write("a/input.png", b"picture")
     assert b"".join(objects.read("a/input.png")) == b"picture"
+    objects.pour("a/input.mp4", io.BytesIO(b"films" * 2_000_000))
+    assert b"".join(objects.read("a/input.mp4")) == b"films" * 2_000_000
     assert b"".join(objects.read("a/1/film.mp4")) == b"0123456789" * 100_000
     assert b"".join(objects.read("a/1/film.mp4", 999_995, 999_998)) == b"567"
     assert b"".join(objects.read("a/1/film.mp4", 999_998)) == b"89"
+    assert objects.folders() == ["a"]
     objects.get("a/1/film.mp4", tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == (tmp_path / "source").read_bytes()
+
+
+def test_it_is_told_from_others(objects):
+    assert objects.token() == objects.token() != ""
+
+
+def test_a_bucket_that_is_not_there(bucket):
+    with pytest.raises(MediaError, match="cannot write to storage s3://nowhere"):
+        Objects(f"{bucket.replace('films', 'nowhere')}/x").check()
+
+
+def test_a_source_that_breaks_off_leaves_nothing(objects):
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            if self.tell() > 7_000_000:
+                raise OSError("gone")
+            return super().read(size)
+
+    with pytest.raises(OSError, match="gone"):
+        objects.pour("a/film.mp4", Broken(bytes(10_000_000)))
+    assert objects.size("a/film.mp4") is None
 
 
 def test_what_is_not_there(objects, tmp_path):

@@ -88,6 +88,15 @@ def files(text: str, *media: str) -> dict[str, Any]:
     return {"description": text, "content": {kind: {"schema": {"type": "string"}} for kind in media}}
 
 
+def files_of(text: str, *media: str) -> dict[int | str, dict[str, Any]]:
+    """The successes of a route that sends a file: whole, in part, or not again."""
+    return {
+        200: files(text, *media),
+        206: files(f"{text}: the part of it that was asked for", *media),
+        304: {"description": "It is what the client has (If-None-Match)"},
+    }
+
+
 EVENTS: Final = {
     "description": "Server-sent events: progress, preview, done or deleted, each with JSON as its data",
     "content": {
@@ -174,7 +183,8 @@ def _allowed(app: FastAPI, request: Request) -> set[str]:
         if len(known := path.split("/")) == len(parts)
         and all(a == b or a.startswith("{") for a, b in zip(known, parts, strict=True))
     ]
-    return min(fitting, key=lambda each: each[0], default=(0, {"GET"}))[1]
+    methods = min(fitting, key=lambda each: each[0], default=(0, {"GET"}))[1]
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 def unforeseen(error: Exception) -> Response:

@@ -11,6 +11,7 @@ import praxino
 from praxino.service import answers, checks, images, operations, videos, wire
 from praxino.service.access import Studio
 from praxino.service.guard import Guard
+from praxino.service.head import Head
 from praxino.service.metrics import Metrics
 
 ABOUT: Final = (
@@ -45,7 +46,7 @@ def create(studio: Studio) -> ASGIApp:
             allow_methods=["*"],
             allow_headers=["Authorization", "Content-Type", "Range"],
         )
-    return Metrics(Guard(app, studio.upload, studio.origins, studio.opened))
+    return Head(Metrics(Guard(app, studio.upload, studio.origins, studio.opened)))
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

@@ -31,13 +31,20 @@ def submit(
     job = Job(id=new_id(kind), kind=kind, owner=who.owner, order=order, **about)
     if upload is not None:
         job = job.model_copy(update={"input": f"input.{upload.ending}"})
-        studio.objects.write(f"{job.id}/{job.input}", upload.content)
+        upload.file.seek(0)
+        studio.objects.pour(f"{job.id}/{job.input}", upload.file)
     try:
-        return studio.store.submit(job, who.limits, len(upload.content) if upload else 0)
+        return studio.store.submit(job, who.limits, upload.size if upload else 0)
     except BaseException:
         if upload is not None:
             studio.objects.remove(job.id)
         raise
+
+
+async def allowed(studio: Studio, who: Caller) -> None:
+    """Raise `LimitError` if the caller's quota is used up already: what they send need not be read then."""
+    if who.limits.counted:
+        await run_in_threadpool(studio.store.check, who.owner, who.limits)
 
 
 def owned(studio: Studio, who: Caller, id_: str, *kinds: Kind) -> Job:

@@ -96,8 +96,10 @@ async def _film(
 async def _check(interaction: Interaction, file: discord.Attachment) -> None:
     bot = interaction.client
     await interaction.response.defer(thinking=True)
+    who = bot.caller(interaction.user)
+    await asking.allowed(bot.studio, who)
     upload = await _fetched(bot, file)
-    who, order = bot.caller(interaction.user), {"name": upload.name}
+    order = {"name": upload.name}
     kinds: tuple[Kind, ...] = ("verify", "detect")
     name = discord.utils.escape_markdown(upload.name)
     ended: list[Job | None] = []
@@ -116,10 +118,12 @@ async def _make(
     """Order it, show how far it is, and post it."""
     bot = interaction.client
     await interaction.response.defer(thinking=True)
+    who = bot.caller(interaction.user)
+    await asking.allowed(bot.studio, who)
     upload = await _fetched(bot, picture) if picture else None
     if upload is not None:
         uploads.check_picture(upload, upload.name)
-    job = await asyncio.to_thread(_ordered, bot, bot.caller(interaction.user), kind, asked, upload)
+    job = await asyncio.to_thread(_ordered, bot, who, kind, asked, upload)
     said = f"> {_quoted(asked.prompt)}"
     ended = await _followed(interaction, job, said, Cancel(job, interaction.user.id))
     await _post(interaction, ended, said)
@@ -203,7 +207,7 @@ async def _fetched(bot: Bot, attachment: discord.Attachment) -> Upload:
     """What somebody attached, by what is in it."""
     if attachment.size > bot.studio.upload:
         raise InputError(f"{attachment.filename}: longer than {bot.studio.upload // 2**20} MiB", "cut it first")
-    return uploads.upload(await attachment.read(), attachment.filename, "file")
+    return uploads.upload(io.BytesIO(await attachment.read()), attachment.filename, "file")
 
 
 def _told(job: Job) -> str:

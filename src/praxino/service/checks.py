@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from praxino.service import asking, orders, streams, uploads, wire
 from praxino.service.access import Asking, Caller, Shared, Studio
-from praxino.service.answers import ApiError, errors, files, sent
+from praxino.service.answers import ApiError, errors, files_of, sent
 from praxino.service.jobs import Job
 from praxino.service.sweep import forget
 
@@ -41,11 +41,12 @@ async def verify(request: Request, studio: Shared, who: Asking, wait: Wait = 0) 
 async def _look(
     request: Request, studio: Studio, who: Caller, kind: Literal["detect", "verify"], wait: int
 ) -> wire.Check:
-    values, file = await uploads.form(request, "file")
-    asked = uploads.checked(wire.FileForm, {**values, "file": ""}, strict=False)
-    order = {"name": file.name}
-    priority = orders.priority(asked.priority, who)
-    job = await run_in_threadpool(asking.submit, studio, who, kind, order, file, priority=priority)
+    await asking.allowed(studio, who)
+    async with uploads.form(request, "file") as (values, file):
+        asked = uploads.checked(wire.FileForm, {**values, "file": ""}, strict=False)
+        order = {"name": file.name}
+        priority = orders.priority(asked.priority, who)
+        job = await run_in_threadpool(asking.submit, studio, who, kind, order, file, priority=priority)
     return await _answer(studio, job, wait)
 
 
@@ -94,7 +95,7 @@ def _delete(studio: Studio, job: Job) -> wire.Deleted:
 @router.get(
     "/detect/{id}/page",
     response_class=Response,
-    responses={200: files("A page", "text/html"), 206: files("A part of it", "text/html"), **errors(404, 409, 416)},
+    responses=files_of("The page", "text/html") | errors(404, 409, 416),
 )
 async def evidence(id: Detection, request: Request, studio: Shared, who: Asking) -> Response:  # noqa: A002
     """The evidence of a detection, drawn on the frames: one page without scripts or requests."""

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from praxino.errors import JobError
 from praxino.service import asking, orders, streams, uploads, wire
 from praxino.service.access import Asking, Caller, Shared, Studio
-from praxino.service.answers import ApiError, errors, files, sent
+from praxino.service.answers import ApiError, errors, files_of, sent
 from praxino.service.jobs import Job
 from praxino.service.sweep import forget
 
@@ -31,6 +31,7 @@ EVERY: Final = 0.1
 )
 async def generate(request: Request, studio: Shared, who: Asking) -> wire.Images:
     """Make pictures; who leaves before they are done stops them."""
+    await asking.allowed(studio, who)
     asked = await uploads.body(request, wire.ImageCreate)
     jobs = await run_in_threadpool(_order, studio, who, asked)
     try:
@@ -94,11 +95,7 @@ def _shown(studio: Studio, job: Job, here: str) -> wire.Image:
 @router.get(
     "/{id}",
     response_class=Response,
-    responses={
-        200: files("The picture", "image/png"),
-        206: files("A part of it", "image/png"),
-        **errors(404, 409, 416),
-    },
+    responses=files_of("The picture", "image/png") | errors(404, 409, 416),
 )
 async def content(id: Id, request: Request, studio: Shared, who: Asking) -> Response:  # noqa: A002
     """A picture that was made, as PNG."""

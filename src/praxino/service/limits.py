@@ -26,6 +26,11 @@ class Limits(Config):
     at_a_time: int = Field(0, ge=0, description="jobs that wait or are in progress")
     priority: int = Field(0, ge=-1, le=1)
 
+    @property
+    def counted(self) -> bool:
+        """Whether there is anything that could be used up."""
+        return bool(self.per_minute or self.per_day or self.at_a_time)
+
 
 class Key(Config):
     """Somebody who may ask: the key itself is known to them alone."""
@@ -95,16 +100,27 @@ def spend(database: Database, connection: sa.Connection, owner: str, limits: Lim
     cannot both give away the last place.
     """
     now = int(connection.scalar(sa.select(database.now())) or 0)
-    for period, most, name in ((MINUTE, limits.per_minute, "minute"), (DAY, limits.per_day, "day")):
+    for period in (MINUTE, DAY):
         since = now // period * period
         row = database.insert(usage).values(owner=owner, period=period, since=since, count=1)
         more = row.on_conflict_do_update(
             index_elements=["owner", "period", "since"], set_={"count": usage.c.count + 1}
         ).returning(usage.c.count)
-        count = connection.execute(more).scalar_one()
-        if count == 1:
+        if connection.execute(more).scalar_one() == 1:
             connection.execute(usage.delete().where(usage.c.period == period, usage.c.since < since - period))
-        if most and count > most:
+    check(database, connection, owner, limits, 0)
+
+
+def check(database: Database, connection: sa.Connection, owner: str, limits: Limits, more: int = 1) -> None:
+    """Raise `LimitError` if so many more jobs than were counted are too many for an owner."""
+    if not limits.counted:
+        return
+    now = int(connection.scalar(sa.select(database.now())) or 0)
+    for period, most, name in ((MINUTE, limits.per_minute, "minute"), (DAY, limits.per_day, "day")):
+        since = now // period * period
+        where = (usage.c.owner == owner, usage.c.period == period, usage.c.since == since)
+        count = connection.scalar(sa.select(usage.c.count).where(*where)) or 0 if most else 0
+        if count + more > most > 0:
             raise LimitError(f"no more than {most} a {name} are allowed", "wait", since + period - now)
     if limits.at_a_time:
         open_ = jobs.c.status.in_(["queued", "in_progress"])

@@ -11,9 +11,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from praxino.errors import JobError
+from praxino.service import limits as quotas
 from praxino.service import tables
 from praxino.service.jobs import Failure, Job, Kind, Status
-from praxino.service.limits import Limits, spend
+from praxino.service.limits import Limits
 from praxino.service.tables import Database, jobs, previews, workers
 
 TRIES: Final = 3
@@ -50,10 +51,15 @@ class Store:
         """
         with self.database.write() as connection:
             if limits is not None:
-                spend(self.database, connection, job.owner, limits)
+                quotas.spend(self.database, connection, job.owner, limits)
             values = job.model_dump(exclude={"number", "created"})
             insert = jobs.insert().values(**values, bytes=size, created=self.database.now()).returning(*COLUMNS)
             return _job(connection.execute(insert).one())
+
+    def check(self, owner: str, limits: Limits) -> None:
+        """Raise `LimitError` if one more job of an owner would be refused now."""
+        with self.database.read() as connection:
+            quotas.check(self.database, connection, owner, limits)
 
     def get(self, id_: str, owner: str | None = None) -> Job | None:
         """The job of that name, if there is one, and it is the owner's."""

@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from praxino.service import wire
 from praxino.service.access import Studio
 from praxino.service.answers import ApiError
+from praxino.service.head import is_bare
 from praxino.service.jobs import Job
 from praxino.storage.objects import Objects
 
@@ -34,24 +35,35 @@ WATCHED: Final = 5.0
 
 
 async def content(request: Request, objects: Objects, name: str, title: str, **headers: str) -> Response:
-    """A file, or the part of it that is asked for (RFC 9110, section 14); ``title`` is its name for who saves it."""
+    """A file, the part of it that is asked for, or that it is still the same (RFC 9110, sections 13 and 14); ``title``
+    is its name for who saves it.
+    """
     size = await run_in_threadpool(objects.size, name)
     if size is None:
         raise ApiError(404, "the file is gone", "not_found")
-    asked = part(request.headers.get("range"), size)
+    tag = f'"{name.replace("/", "-")}-{size:x}"'  # what has a name is never written again
+    about = {"ETag": tag, "Cache-Control": "private, max-age=60", **headers}
+    if same(request.headers.get("if-none-match"), tag):
+        return Response(status_code=304, headers=about)
+    whole = request.headers.get("if-range", tag) != tag
+    asked = None if whole else part(request.headers.get("range"), size)
     start, end = asked or (0, size)
     ending = name.rpartition(".")[2]
-    sent = {
+    sent = about | {
         "Accept-Ranges": "bytes",
         "Content-Length": str(end - start),
         "Content-Disposition": f'inline; filename="{title}.{ending}"',
-        "Cache-Control": "private, max-age=60",
-        **headers,
     }
     if asked:
         sent["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    media = TYPES[ending]
-    return StreamingResponse(objects.read(name, start, end), 206 if asked else 200, sent, media_type=media)
+    pieces = iter(()) if is_bare(request) else objects.read(name, start, end)
+    return StreamingResponse(pieces, 206 if asked else 200, sent, media_type=TYPES[ending])
+
+
+def same(known: str | None, tag: str) -> bool:
+    """Whether a client that says what it knows (``If-None-Match``) knows the file of that tag."""
+    tags = [each.strip().removeprefix("W/") for each in (known or "").split(",")]
+    return tag in tags or tags == ["*"]
 
 
 def part(asked: str | None, size: int) -> tuple[int, int] | None:

@@ -6,10 +6,11 @@ import io
 import json
 import unicodedata
 import warnings
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from fastapi import Request
 from PIL import Image
@@ -19,6 +20,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from praxino.service.answers import ApiError, invalid
+from praxino.storage.objects import Source
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -32,9 +34,12 @@ PICTURES: Final = frozenset(("png", "jpg", "webp"))
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that came with a request: its bytes, what it is, and what the client calls it."""
+    """A file that came with a request, open as long as the block that it was given to, a long one on the disk: its
+    bytes, how many, what it is, and what the client calls it.
+    """
 
-    content: bytes
+    file: Source
+    size: int
     ending: str
     name: str
 
@@ -75,7 +80,7 @@ def check_picture(given: Upload, param: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is large is said below
-            with Image.open(io.BytesIO(given.content), formats=("PNG", "JPEG", "WEBP")) as picture:
+            with Image.open(cast("Any", given.file), formats=("PNG", "JPEG", "WEBP")) as picture:
                 pixels = picture.width * picture.height
     except Image.DecompressionBombError:
         pixels = LARGEST + 1
@@ -85,9 +90,8 @@ def check_picture(given: Upload, param: str) -> None:
         raise ApiError(400, f"{param} is too large: at most {LARGEST:,} pixels", "invalid_value", param)
 
 
-def sniffed(content: bytes) -> str | None:
-    """What a file is by how it begins, as the ending that its name should have; None for what is not taken."""
-    head = content[:512]
+def sniffed(head: bytes) -> str | None:
+    """What a file is by how it begins (512 bytes do), as the ending of its name; None for what is not taken."""
     return next((ending for ending, fits in SIGNS.items() if fits(head)), None)
 
 
@@ -97,26 +101,29 @@ async def body(request: Request, kind: type[B]) -> B:
     return await _json(request, kind)
 
 
-async def json_or_form(request: Request, kind: type[B], file: str = "") -> tuple[B, Upload | None]:
+@asynccontextmanager
+async def json_or_form(request: Request, kind: type[B], file: str = "") -> AsyncIterator[tuple[B, Upload | None]]:
     """A body of either kind, and the file that came with it under that name, or inside as ``data:`` address."""
     media = _only(request, "application/json", "multipart/form-data")
     if media == "application/json":
         asked = await _json(request, kind)
         inside = getattr(asked, file) if file else None
-        return asked, await run_in_threadpool(_inside, inside.image_url) if inside is not None else None
-    values, brought = await _form(request, file)
-    if "extra_params" in values:
-        values["extra_params"] = _parsed(values["extra_params"].encode(), "extra_params")
-    return checked(kind, values, strict=False), brought
+        yield asked, await run_in_threadpool(_inside, inside.image_url) if inside is not None else None
+        return
+    async with _form(request, file) as (values, brought):
+        if "extra_params" in values:
+            values["extra_params"] = _parsed(values["extra_params"].encode(), "extra_params")
+        yield checked(kind, values, strict=False), brought
 
 
-async def form(request: Request, file: str) -> tuple[dict[str, str], Upload]:
+@asynccontextmanager
+async def form(request: Request, file: str) -> AsyncIterator[tuple[dict[str, str], Upload]]:
     """A form that must bring a file."""
     _only(request, "multipart/form-data")
-    values, brought = await _form(request, file)
-    if brought is None:
-        raise ApiError(400, f"{file}: a file is needed", "missing_file", file)
-    return values, brought
+    async with _form(request, file) as (values, brought):
+        if brought is None:
+            raise ApiError(400, f"{file}: a file is needed", "missing_file", file)
+        yield values, brought
 
 
 def checked(kind: type[B], values: Any, strict: bool) -> B:
@@ -157,17 +164,21 @@ def _number(text: str) -> float | int:
     return int(value) if value.is_integer() else value
 
 
-async def _form(request: Request, file: str) -> tuple[dict[str, str], Upload | None]:
+@asynccontextmanager
+async def _form(request: Request, file: str) -> AsyncIterator[tuple[dict[str, str], Upload | None]]:
     try:
-        async with request.form(max_files=1, max_fields=64, max_part_size=FIELD) as sent:
-            return await _sorted(sent, file)
+        sent = await request.form(max_files=1, max_fields=64, max_part_size=FIELD)
     except HTTPException as error:
         raise ApiError(400, f"no form: {error.detail}", "invalid_form") from None
     except (ValueError, LookupError, AssertionError) as error:
         raise ApiError(400, f"no form: {type(error).__name__}", "invalid_form") from None
+    try:
+        yield _sorted(sent, file)
+    finally:
+        await sent.close()
 
 
-async def _sorted(sent: FormData, file: str) -> tuple[dict[str, str], Upload | None]:
+def _sorted(sent: FormData, file: str) -> tuple[dict[str, str], Upload | None]:
     """The values of a form, each there once, and the one file that it may bring."""
     values: dict[str, str] = {}
     brought = None
@@ -178,9 +189,8 @@ async def _sorted(sent: FormData, file: str) -> tuple[dict[str, str], Upload | N
         if isinstance(value, UploadFile):
             if name != file:
                 raise ApiError(400, f"{shown_name!r} must not be a file", "invalid_form", shown_name)
-            content = await value.read()
-            if content or value.filename:  # a page sends an empty one where none was chosen
-                brought = upload(content, value.filename or "", file)
+            if value.size or value.filename:  # a page sends an empty one where none was chosen
+                brought = upload(value.file, value.filename or "", file)
         elif name == file:
             raise ApiError(400, f"{file} must be a file", "invalid_form", file)
         else:
@@ -193,17 +203,18 @@ def _inside(address: str) -> Upload:
         content = base64.b64decode(address.partition(",")[2], validate=True)
     except binascii.Error as error:
         raise ApiError(400, f"image_url: {error}", "invalid_value", "input_reference.image_url") from None
-    return upload(content, "", "input_reference")
+    return upload(io.BytesIO(content), "", "input_reference")
 
 
-def upload(content: bytes, name: str, param: str) -> Upload:
+def upload(file: Source, name: str, param: str) -> Upload:
     """A file by what is in it; raises `ApiError` 400 or 415 for none that is taken."""
-    if not content:
+    if not (size := file.seek(0, io.SEEK_END)):
         raise ApiError(400, f"{param} is empty", "empty_file", param)
-    ending = sniffed(content)
+    file.seek(0)
+    ending = sniffed(file.read(512))
     if ending is None:
         raise ApiError(415, f"{param} is neither a film nor a picture", "unsupported_media_type", param)
-    return Upload(content, ending, shown(name) or f"{param}.{ending}")
+    return Upload(file, size, ending, shown(name) or f"{param}.{ending}")
 
 
 def shown(name: str) -> str:

@@ -1,15 +1,18 @@
 """Films: ordered, watched, fetched, stopped, deleted."""
 
 import re
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from praxino.service import asking, orders, streams, uploads, wire
-from praxino.service.access import Asking, Shared
-from praxino.service.answers import EVENTS, ApiError, errors, files, sent
+from praxino.service.access import Asking, Caller, Shared, Studio
+from praxino.service.answers import EVENTS, ApiError, errors, files_of, sent
+from praxino.service.head import is_bare
 from praxino.service.jobs import Job
 from praxino.service.sweep import forget
 
@@ -18,29 +21,26 @@ router = APIRouter(prefix="/v1/videos", tags=["videos"])
 Id = Annotated[str, Path(examples=["video_00000000000000000000000000000000"])]
 VARIANTS: Final = {"video": "content", "thumbnail": "thumbnail", "spritesheet": "spritesheet"}
 KINDS: Final = ("video/mp4", "image/png", "image/jpeg", "image/webp")
-MEDIA: Final[dict[int | str, dict[str, Any]]] = {
-    200: files("The file", *KINDS),
-    206: files("The part of it that was asked for", *KINDS),
-}
 
 
 @router.post("", openapi_extra=sent("VideoCreate", "VideoForm"), responses=errors(404, 408, 413, 415, 429, 507))
 async def create(request: Request, studio: Shared, who: Asking) -> wire.Video:
     """Order a film. It waits in the queue until a worker has time for it."""
-    asked, picture = await uploads.json_or_form(request, wire.VideoCreate, "input_reference")
+    await asking.allowed(studio, who)
+    async with uploads.json_or_form(request, wire.VideoCreate, "input_reference") as (asked, picture):
+        return await run_in_threadpool(_order, studio, who, asked, picture)
 
-    def order() -> wire.Video:
-        if picture is not None:
-            uploads.check_picture(picture, "input_reference")
-        card = orders.chosen(studio.store, asked.model, studio.default)
-        settings = orders.film(asked, card, picture is not None, studio.largest)
-        if picture is not None:
-            settings["image"] = f"input.{picture.ending}"
-        wanted = orders.priority(asked.priority, who)
-        job = asking.submit(studio, who, "video", settings, picture, model=card["id"], priority=wanted)
-        return wire.video(job, asking.position(studio, job))
 
-    return await run_in_threadpool(order)
+def _order(studio: Studio, who: Caller, asked: wire.VideoCreate, picture: uploads.Upload | None) -> wire.Video:
+    if picture is not None:
+        uploads.check_picture(picture, "input_reference")
+    card = orders.chosen(studio.store, asked.model, studio.default)
+    settings = orders.film(asked, card, picture is not None, studio.largest)
+    if picture is not None:
+        settings["image"] = f"input.{picture.ending}"
+    wanted = orders.priority(asked.priority, who)
+    job = asking.submit(studio, who, "video", settings, picture, model=card["id"], priority=wanted)
+    return wire.video(job, asking.position(studio, job))
 
 
 @router.get("", responses=errors(404))
@@ -66,7 +66,7 @@ def retrieve(id: Id, studio: Shared, who: Asking) -> wire.Video:  # noqa: A002
     return wire.video(job, asking.position(studio, job))
 
 
-@router.get("/{id}/content", responses=MEDIA | errors(404, 409, 416), response_class=Response)
+@router.get("/{id}/content", responses=files_of("The file", *KINDS) | errors(404, 409, 416), response_class=Response)
 async def content(
     id: Id,  # noqa: A002
     request: Request,
@@ -121,27 +121,31 @@ def cancel(id: Id, studio: Shared, who: Asking) -> wire.Video:  # noqa: A002
 async def remix(id: Id, request: Request, studio: Shared, who: Asking) -> wire.Video:  # noqa: A002
     """The same film with another sentence: same noise, same settings, same picture to begin with."""
     before = await asking.found(studio, who, id, "video")
-    asked, _ = await uploads.json_or_form(request, wire.RemixCreate)
+    await asking.allowed(studio, who)
+    async with uploads.json_or_form(request, wire.RemixCreate) as (asked, _):
+        return await run_in_threadpool(_again, studio, who, before, asked)
 
-    def order() -> wire.Video:
-        card = orders.chosen(studio.store, before.model, None)
-        settings = orders.again(before.order, asked, card, studio.largest)
-        wanted = min(before.priority, who.limits.priority)
-        picture = _given(studio, before)
+
+def _again(studio: Studio, who: Caller, before: Job, asked: wire.RemixCreate) -> wire.Video:
+    card = orders.chosen(studio.store, before.model, None)
+    settings = orders.again(before.order, asked, card, studio.largest)
+    wanted = min(before.priority, who.limits.priority)
+    with _given(studio, before) as picture:
         job = asking.submit(studio, who, "video", settings, picture, before.model, wanted, before.id)
-        return wire.video(job, asking.position(studio, job))
-
-    return await run_in_threadpool(order)
+    return wire.video(job, asking.position(studio, job))
 
 
-def _given(studio: Shared, job: Job) -> uploads.Upload | None:
+@contextmanager
+def _given(studio: Studio, job: Job) -> Iterator[uploads.Upload | None]:
     """The picture that a film began with."""
     if not job.input:
-        return None
-    content = b"".join(studio.objects.read(f"{job.id}/{job.input}"))
-    if not content:
-        raise ApiError(404, "the picture that it began with is gone", "not_found")
-    return uploads.Upload(content, job.input.rpartition(".")[2], job.input)
+        yield None
+        return
+    try:
+        with studio.objects.open(f"{job.id}/{job.input}") as file:
+            yield uploads.upload(file, job.input, "input_reference")
+    except FileNotFoundError:
+        raise ApiError(404, "the picture that it began with is gone", "not_found") from None
 
 
 @router.get(
@@ -149,9 +153,14 @@ def _given(studio: Shared, job: Job) -> uploads.Upload | None:
     response_class=StreamingResponse,
     responses={200: EVENTS, **errors(404)},
 )
-async def events(id: Id, studio: Shared, who: Asking, previews: bool = True) -> StreamingResponse:  # noqa: A002
+async def events(
+    id: Id,  # noqa: A002
+    request: Request,
+    studio: Shared,
+    who: Asking,
+    previews: bool = True,
+) -> StreamingResponse:
     """Progress, time left and previews, as they come, until it ends."""
     job = await asking.found(studio, who, id, "video")
-    return StreamingResponse(
-        streams.events(studio, job, previews), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
-    )
+    told = iter(()) if is_bare(request) else streams.events(studio, job, previews)
+    return StreamingResponse(told, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

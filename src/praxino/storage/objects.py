@@ -4,11 +4,12 @@ import errno
 import os
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from praxino.errors import InputError, MediaError
 
@@ -19,6 +20,19 @@ CHUNK: Final = 2**18
 
 SETTLED: Final = 0.2
 """Seconds in which two that write the same file at once are done."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """An open file to read, of whatever kind."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """So many of its next bytes, at most."""
+        ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go on somewhere else."""
+        ...
 
 
 class Objects:
@@ -82,6 +96,11 @@ class Objects:
             self._fs.put_file(str(source), fresh)
         return source.stat().st_size
 
+    def pour(self, name: str, source: Source) -> None:
+        """The same of what is left of an open file."""
+        with self._whole(name) as fresh, self._fs.open(fresh, "wb") as target:
+            shutil.copyfileobj(source, target, CHUNK)
+
     def write(self, name: str, content: bytes) -> None:
         """The same of a small file's content."""
         with self._whole(name) as fresh:
@@ -104,6 +123,9 @@ class Objects:
                 Path(fresh).unlink(missing_ok=True)
                 with suppress(OSError):  # others may have put files there
                     Path(fresh).parent.rmdir()
+            else:
+                with suppress(OSError):
+                    self.remove(name)
             raise
 
     def get(self, name: str, target: Path) -> None:
@@ -120,10 +142,16 @@ class Objects:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    @contextmanager
+    def open(self, name: str) -> Iterator[Source]:
+        """A file to read from; raises `FileNotFoundError` if it is not there."""
+        with self._fs.open(self._path(name), "rb") as file:
+            yield file
+
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes from ``start`` on, before ``end``, a piece at a time; ends early where the file is deleted."""
         try:
-            with self._fs.open(self._path(name), "rb") as file:
+            with self.open(name) as file:
                 file.seek(start)
                 left = None if end is None else end - start
                 while left is None or left > 0:
