@@ -80,7 +80,9 @@ def test_a_form_of_strings_with_a_picture(running, tmp_path):
 
 
 def test_pictures_are_answered_when_they_are_made(running):
-    answer = running.client.post("/v1/images/generations", json={"prompt": "a sun", "n": 2, "seed": 1}).json()
+    answer = running.client.post(
+        "/v1/images/generations", json={"prompt": "a sun", "n": 2, "seed": 1, "quality": "auto"}
+    ).json()
     assert [sniffed(base64.b64decode(each["b64_json"])) for each in answer["data"]] == ["png", "png"]
     assert answer["data"][0] != answer["data"][1]
     url = running.client.post("/v1/images/generations", json={"prompt": "a sun", "response_format": "url"}).json()[

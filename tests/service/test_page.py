@@ -163,6 +163,29 @@ def test_settings_come_back_and_two_are_compared(page):
     page.wait_for_selector("#pair", state="hidden")
 
 
+def test_settings_without_a_field_are_kept_and_said(page, server):
+    asked = {
+        "prompt": "an odd film",
+        "num_inference_steps": 2,
+        "fps": 4,
+        "flow_shift": 2,
+        "extra_params": {"rescale": 0.5},
+    }
+    page.request.post(f"{server.url}/v1/videos", data=asked)
+    page.click("#strip button:has-text('an odd film')")
+    made(page, "an odd film")
+    page.click("#reuse")
+    assert page.inner_text("#kept") == "Kept from that film: frames a second 4, shift 2, rescale 0.5."
+    page.fill("#prompt", "another odd film")
+    page.click("#go")
+    made(page, "another odd film")
+    film = page.request.get(f"{server.url}/v1/videos?limit=1").json()["data"][0]
+    assert (film["prompt"], film["fps"], film["flow_shift"]) == ("another odd film", 4, 2)
+    assert film["settings"]["rescale"] == 0.5
+    page.click("#reset")
+    assert page.is_hidden("#kept")
+
+
 def test_a_picture_comes_to_life(page, tmp_path):
     Image.new("RGB", (80, 80), (120, 180, 250)).save(tmp_path / "sky.png")
     page.set_input_files("#picture", tmp_path / "sky.png")
@@ -308,4 +331,8 @@ def test_a_key_is_asked_for_where_one_is_needed(chromium, tmp_path):
         page.reload()
         page.wait_for_selector("#none:visible")
         assert not page.is_visible("#door")
+        page.click("#leave")
+        page.wait_for_selector("#door[open]")
+        assert page.is_hidden("#leave")
+        assert page.context.cookies() == []
         page.close()

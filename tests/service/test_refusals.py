@@ -173,6 +173,7 @@ def test_keys(studio_of):
         {"Authorization": f"Basic {anna}"},
         {"Authorization": "Bearer "},
         {"Cookie": "praxino_key=px-wrong"},
+        {"Cookie": "praxino_key_8400=px-wrong", "Host": "localhost:8400"},
     ):
         error = refused(client.get("/v1/videos", headers=headers), 401, "invalid_api_key")
         assert anna not in error["message"]

@@ -16,7 +16,6 @@ from praxino.service.limits import Limits
 from praxino.service.store import Store
 from praxino.storage.objects import Objects
 
-COOKIE: Final = "praxino_key"
 REMEMBERED: Final = 5.0
 """Seconds that a revoked key may still be taken for a good one."""
 OPEN: Final = Limits(per_minute=0, priority=1)
@@ -94,13 +93,19 @@ async def studio(request: Request) -> Studio:
     return found
 
 
+def cookie(request: Request) -> str:
+    """Name of the cookie with a key: browsers keep those of a host together, and two studios on one may differ."""
+    port = request.headers.get("host", "").rpartition(":")[2]
+    return f"praxino_key_{port}" if port.isdecimal() else "praxino_key"
+
+
 async def caller(request: Request) -> Caller:
     """Who asks; raises 401 where that must be known and is not."""
     shared: Studio = request.app.state.studio
     if await shared.opened():
         return Caller("", OPEN)
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    text = text.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE, "")
+    text = text.strip() if scheme.lower() == "bearer" else request.cookies.get(cookie(request), "")
     found = await run_in_threadpool(shared.caller, text) if text else None
     if found is None:
         said = "that key is not known" if text else "a key is needed: Authorization: Bearer px-..."

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from praxino.service import orders, uploads, wire
-from praxino.service.access import COOKIE, Asking, Shared
+from praxino.service.access import Asking, Shared, cookie
 from praxino.service.answers import ApiError, errors, files, sent
 
 router = APIRouter()
@@ -84,15 +84,15 @@ async def sign_in(request: Request, studio: Shared) -> Response:
         raise ApiError(401, "that key is not known", "invalid_api_key", "key", WWW_Authenticate="Bearer")
     answer = Response(status_code=204)
     secure = request.url.scheme == "https"
-    answer.set_cookie(COOKIE, asked.key, max_age=30 * 86_400, httponly=True, samesite="strict", secure=secure)
+    answer.set_cookie(cookie(request), asked.key, max_age=30 * 86_400, httponly=True, samesite="strict", secure=secure)
     return answer
 
 
 @router.delete("/v1/session", tags=["page"], status_code=204)
-def sign_out() -> Response:
+def sign_out(request: Request) -> Response:
     """Let the page forget the key."""
     answer = Response(status_code=204)
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    answer.delete_cookie(cookie(request), httponly=True, samesite="strict")
     return answer
 
 

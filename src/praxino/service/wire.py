@@ -117,6 +117,9 @@ class ImageCreate(Settings):
 
     n: int = Field(1, ge=1, le=10)
     response_format: Literal["b64_json", "url"] = "b64_json"
+    quality: Literal["auto", "standard"] | None = Field(None, description="as the model makes it: there is one")
+    output_format: Literal["png"] | None = None
+    background: Literal["auto", "opaque"] | None = None
 
 
 class FileForm(Body):

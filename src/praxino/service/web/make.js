@@ -28,7 +28,7 @@ export function ready(others) {
   $("given-remove").addEventListener("click", () => give(null));
   dropping($("make"), $("order"), (files) => files?.length && give(files[0]));
   $("model").addEventListener("change", () => fill(model()));
-  $("reset").addEventListener("click", () => { carried = {}; fill(model()); });
+  $("reset").addEventListener("click", () => { carry({}); fill(model()); });
   $("stop").addEventListener("click", stop);
   $("level").addEventListener("input", forward);
   $("play").addEventListener("click", () => ($("film").paused ? $("film").play() : $("film").pause()));
@@ -86,20 +86,29 @@ function fill(of) {
 // The settings of a film, back into the form, with those that the form does not show, and its picture.
 async function use(film) {
   if (!film) return;
-  const { fps, flow_shift, guidance_scale_2, settings } = film;
-  carried = { fps, flow_shift, guidance_scale_2, settings };
   give(null);
   if (models.some((each) => each.id === film.model)) { $("model").value = film.model; fill(model()); }
   if (![...$("seconds").options].some((each) => each.value === film.seconds)) $("seconds").append(element("option", { value: film.seconds, textContent: film.seconds }));
   const values = { prompt: film.prompt, seconds: film.seconds, size: film.size, steps: film.num_inference_steps, guidance: film.guidance_scale,
     sampler: film.settings.sampler, seed: film.seed, negative: film.negative_prompt };
   for (const [name, value] of Object.entries(values)) $(name).value = value;
+  carry(film);
   $("settings").open = true;
   $("prompt").focus();
   if (!film.input_reference) return;
   const answer = await fetch(`/v1/videos/${film.id}/content?variant=input_reference`).catch(() => null);
   if (answer?.ok) give(await answer.blob());
   else complain("The picture that it began with is gone.");
+}
+
+// What a film was made with that has no field: kept for the next order, and said.
+function carry({ fps, flow_shift, guidance_scale_2, settings }) {
+  carried = { fps, flow_shift, guidance_scale_2, settings };
+  const own = model()?.defaults ?? {}, { sampler, ...others } = settings ?? {};
+  const said = { "frames a second": fps !== own.fps && fps, shift: flow_shift !== own.shift && flow_shift, "second guidance": guidance_scale_2, ...others };
+  const all = Object.entries(said).filter(([, value]) => value || value === 0).map(([name, value]) => `${name.replace("_", " ")} ${value === true ? "" : [value].flat().join(" to ")}`.trim());
+  $("kept").textContent = `Kept from that film: ${all.join(", ")}.`;
+  $("kept").hidden = !all.length;
 }
 
 // The same film of other noise, with all that it was made of.

@@ -52,6 +52,7 @@ $("door-form").addEventListener("submit", async (event) => {
     await call("/v1/session", { method: "POST", json: { key: $("key").value.trim() } });
     $("door").close();
     $("key").value = "";
+    keyed(true);
     make.refresh();
   } catch (error) {
     $("door-problem").textContent = error.message;
@@ -59,6 +60,19 @@ $("door-form").addEventListener("submit", async (event) => {
   }
 });
 
+// That a key was given; the key itself is in a cookie that this page cannot read.
+function keyed(now) {
+  if (now) localStorage.setItem("praxino-keyed", "yes");
+  else if (now === false) localStorage.removeItem("praxino-keyed");
+  $("leave").hidden = !localStorage.getItem("praxino-keyed");
+}
+$("leave").addEventListener("click", async () => {
+  await call("/v1/session", { method: "DELETE" }).catch(() => {});
+  keyed(false);
+  location.reload(); // whatever is shown is its owner's
+});
+
+keyed();
 check.ready();
 make.ready({
   examine: async (film) => {
