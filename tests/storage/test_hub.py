@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -144,3 +147,10 @@ def test_repositories_that_are_not_there_or_not_for_all(server):
 def test_names_of_repositories(name, can):
     assert hub.is_id(name) is can
     assert not Path(name).is_dir()
+
+
+def test_a_process_that_loaded_nothing_else_says_what_is_wrong(tmp_path):
+    script = "from praxino.storage import hub; hub.fetch('owner/nothing')"
+    own = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", script], env=os.environ | own, capture_output=True, text=True)
+    assert "praxino.errors.CheckpointError: owner/nothing" in run.stderr, run.stderr

@@ -68,7 +68,9 @@ def described(name: str) -> list[tuple[str, str]]:
 
 def _library() -> Any:
     try:
-        import huggingface_hub
+        import huggingface_hub.constants
+        import huggingface_hub.errors  # by name: not every version loads them by itself
+        import huggingface_hub.utils
     except ImportError:
         raise InputError("models from a hub need the library huggingface_hub", 'pip install "praxino[hf]"') from None
     return huggingface_hub
