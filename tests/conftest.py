@@ -67,6 +67,15 @@ def _tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", name="bucket")
+def _bucket() -> Iterator[str]:
+    """The address of a place for files where S3 is spoken."""
+    import s3  # it takes a second to load
+
+    with s3.bucket() as address:
+        yield address
+
+
 @pytest.fixture(scope="session", name="wan_folder")
 def _wan_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a tiny Wan model of a kind (see `tiny_wan.KINDS`), written once; not to be changed."""

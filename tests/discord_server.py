@@ -24,12 +24,16 @@ ME = {"id": "2", "username": "praxino", "discriminator": "0", "avatar": None, "b
 
 
 class Discord:
-    """The server: what the bot did is in ``commands``, ``answers`` (in order) and ``messages`` (as they are now)."""
+    """The server: what the bot did is in ``commands``, ``answers`` and ``posts`` (in order) and ``messages`` (as they
+    are now); answers to ``expired`` tokens cannot be edited any more.
+    """
 
     def __init__(self) -> None:
         self.commands: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []
         self.messages: dict[str, dict[str, Any]] = {}
+        self.posts: list[dict[str, Any]] = []
+        self.expired: set[str] = set()
         self.files: dict[str, bytes] = {}
         self.uploads: dict[str, bytes] = {}
         self.socket: web.WebSocketResponse | None = None
@@ -108,9 +112,14 @@ class Discord:
                     "resource": {"type": answer["type"], "message": _message(answer.get("data") or {})},
                 }
             )
-        if found := re.fullmatch(r"webhooks/1/(\w+)/messages/@original", path):
+        if found := re.fullmatch(r"webhooks/1/(\w+)/messages/(@original|9)", path):
+            if found[1] in self.expired:
+                return _json({"message": "Invalid Webhook Token", "code": 50027}, 401)
             self.messages[found[1]] = await self._edited(request)
             return _json(_message(self.messages[found[1]]))
+        if path == "channels/5/messages" and method == "POST":
+            self.posts.append(await self._edited(request))
+            return _json(_message(self.posts[-1]))
         return _json({"message": f"404: {method} {path}", "code": 0}, 404)
 
     async def _edited(self, request: web.Request) -> dict[str, Any]:

@@ -51,9 +51,9 @@ def _job():
 class Running:
     """A studio, a client of it, and its worker."""
 
-    def __init__(self, folder: Path, model: Path | None, **more) -> None:
+    def __init__(self, folder: Path, model: Path | None, storage: str = "", **more) -> None:
         self.store = Store(f"sqlite:///{folder / 'jobs.sqlite'}")
-        self.objects = Objects(str(folder / "films"))
+        self.objects = Objects(storage or str(folder / "films"))
         self.studio = Studio(self.store, self.objects, default="tiny", **more)
         self.app = create(self.studio)
         self.client = TestClient(self.app, base_url="http://localhost")
@@ -78,6 +78,13 @@ class Running:
 @pytest.fixture(name="running")
 def _running(tmp_path, tiny_model) -> Iterator[Running]:
     with Running(tmp_path, tiny_model).at_work() as running:
+        yield running
+
+
+@pytest.fixture(name="in_a_cloud")
+def _in_a_cloud(tmp_path, tiny_model, bucket) -> Iterator[Running]:
+    """The same with its films where S3 is spoken."""
+    with Running(tmp_path, tiny_model, f"{bucket}/ours").at_work() as running:
         yield running
 
 

@@ -128,6 +128,21 @@ def test_files_are_looked_at_and_the_evidence_runs_nothing(running):
     refused(client.get(f"/v1/verify/{found['id']}"), 404)
 
 
+def test_films_in_a_cloud(in_a_cloud, tmp_path):
+    client = in_a_cloud.client
+    answer = client.post("/v1/videos", data={"prompt": "a cat"}, files={"input_reference": ("a.png", DOT)})
+    film = ended(client, answer.json()["id"])
+    again = client.post(f"/v1/videos/{film['id']}/remix", json={"prompt": "a dog"})
+    assert ended(client, again.json()["id"])["input_reference"]
+    whole = client.get(f"/v1/videos/{film['id']}/content").content
+    (tmp_path / "film.mp4").write_bytes(whole)
+    assert verify(tmp_path / "film.mp4").outcome == "signed"
+    part = client.get(f"/v1/videos/{film['id']}/content", headers={"Range": "bytes=5-24"})
+    assert (part.status_code, part.content) == (206, whole[5:25])
+    assert client.delete(f"/v1/videos/{film['id']}").json()["deleted"]
+    assert in_a_cloud.objects.folders() == [again.json()["id"]]
+
+
 def test_words_that_the_model_does_not_know_are_named(running):
     film = ended(
         running.client, order(running.client, prompt="a zanzibar over the sea", num_inference_steps=1).json()["id"]

@@ -1,16 +1,20 @@
 """The bot against a Discord of our own: real client code, gateway and REST included, and not a byte beyond loopback."""
 
 import asyncio
+import contextlib
+import re
 
 import discord
 import pytest
 import yarl
 
+from client import DOT
 from discord_server import Discord
 from praxino.errors import InputError
 from praxino.provenance.verify import verify
 from praxino.service import bot as bots
 from praxino.service.limits import Limits
+from praxino.service.replies import Place
 from praxino.storage.video import read
 
 
@@ -19,21 +23,30 @@ def _scene(running, monkeypatch):
     """Runs a test's coroutine on a bot that is connected."""
     monkeypatch.setattr(bots, "EVERY", 0.05)
 
-    def play(act, may=None):
+    @contextlib.asynccontextmanager
+    async def bot(server, may):
+        monkeypatch.setattr(discord.http.Route, "BASE", f"http://127.0.0.1:{server.port}/api")
+        gateway = yarl.URL(f"ws://127.0.0.1:{server.port}/gateway/")
+        monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", gateway)
+        server.ready.clear()
+        async with bots.Bot(running.studio, may or Limits(per_minute=0)) as bot:
+            connected = asyncio.create_task(bot.start("good"))
+            await server.until(lambda: server.ready.is_set() or connected.done())
+            if connected.done():
+                connected.result()
+            await bot.wait_until_ready()
+            yield
+            await bot.close()
+            await connected
+
+    def play(*acts, may=None):
+        """Each act with a bot of its own."""
+
         async def run():
             async with Discord() as server:
-                monkeypatch.setattr(discord.http.Route, "BASE", f"http://127.0.0.1:{server.port}/api")
-                gateway = yarl.URL(f"ws://127.0.0.1:{server.port}/gateway/")
-                monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", gateway)
-                async with bots.Bot(running.studio, may or Limits(per_minute=0)) as bot:
-                    connected = asyncio.create_task(bot.start("good"))
-                    await server.until(lambda: server.ready.is_set() or connected.done())
-                    if connected.done():
-                        connected.result()
-                    await bot.wait_until_ready()
-                    await act(server)
-                    await bot.close()
-                    await connected
+                for act in acts:
+                    async with bot(server, may):
+                        await act(server)
 
         asyncio.run(run())
 
@@ -81,19 +94,29 @@ def test_a_picture(scene, tmp_path):
     assert verify(tmp_path / "image.png").outcome == "signed"
 
 
-def test_progress_and_a_button_that_stops(scene, running, monkeypatch):
-    """Only its maker may press it; what there is is posted."""
+@pytest.fixture(name="slow")
+def _slow(running, monkeypatch):
+    """Films of many steps, and news of each of them."""
     monkeypatch.setattr("praxino.service.worker.OFTEN", 0.0)
     submit = running.store.submit
-    slow = {"steps": 1000}
-    monkeypatch.setattr(
-        running.store, "submit", lambda job, *rest: submit(job.model_copy(update={"order": job.order | slow}), *rest)
-    )
+
+    def slowly(job, *rest):
+        return submit(job.model_copy(update={"order": job.order | {"steps": 1000}}), *rest)
+
+    monkeypatch.setattr(running.store, "submit", slowly)
+
+
+def forms(server, token):
+    """Whether a film is on its way."""
+    return re.search("█|░` [1-9]", server.messages.get(token, {}).get("content", ""))
+
+
+def test_progress_and_a_button_that_stops(scene, slow):
+    """Only its maker may press it; what there is is posted."""
 
     async def act(server):
         token = await server.command("film", prompt="a cat")
-        await server.until(lambda: "░` 1%" in server.messages.get(token, {}).get("content", "") or
-                           "█" in server.messages.get(token, {}).get("content", ""))  # fmt: skip
+        await server.until(lambda: forms(server, token))
         other = await server.press(token, user=8)
         await server.until(lambda: other in server.messages)
         assert server.messages[other]["content"] == "It is somebody else's film."
@@ -103,6 +126,64 @@ def test_progress_and_a_button_that_stops(scene, running, monkeypatch):
         assert "stopped at step" in server.messages[token]["content"]
 
     scene(act)
+
+
+def test_another_bot_goes_on_and_its_button_works(scene, slow, running):
+    async def begin(server):
+        server.token = await server.command("film", prompt="a cat")
+        await server.until(lambda: forms(server, server.token))
+
+    async def go_on(server):
+        server.messages[server.token]["content"] = ""
+        await server.until(lambda: forms(server, server.token))
+        await server.press(server.token)
+        await server.until(lambda: "film.mp4" in server.files)
+        assert "stopped at step" in server.messages[server.token]["content"]
+        [[job], _] = running.store.page("discord_7", ("video",), None, 5)
+        await server.until(lambda: Place.kept(running.objects, job) is None)
+        server.files.clear()
+
+    async def nothing_is_left(server):
+        await asyncio.sleep(0.5)
+        assert server.files == {}
+
+    scene(begin, go_on, nothing_is_left)
+
+
+def test_what_was_made_while_no_bot_ran_is_posted_where_it_was_asked_for(scene, slow, running, monkeypatch):
+    """In the channel, since the answer is too old to be edited."""
+
+    async def begin(server):
+        token = await server.command("film", prompt="a cat")
+        await server.until(lambda: forms(server, token))
+        monkeypatch.setattr(bots, "EVERY", 3600)  # it sees no more of it
+        await asyncio.sleep(0.2)
+        [[job], _] = running.store.page("discord_7", ("video",), None, 5)
+        running.store.cancel(job)
+        await server.until(lambda: running.store.get(job.id).ended)
+        server.expired.add(token)
+        assert server.posts == []
+
+    async def post(server):
+        await server.until(lambda: server.posts)
+        assert server.posts[0]["content"].startswith("<@7>\n> a cat\n")
+        assert server.posts[0]["allowed_mentions"]["parse"] == []
+        assert server.files["film.mp4"][4:8] == b"ftyp"
+
+    scene(begin, post)
+
+
+def test_a_check_that_was_interrupted_says_so(scene, running, monkeypatch):
+    monkeypatch.setattr(running.store, "claim", lambda *_: None)  # nobody has time for it
+
+    async def begin(server):
+        server.token = await server.command("check", files={"file": DOT})
+        await server.until(lambda: "looking at" in server.messages.get(server.token, {}).get("content", ""))
+
+    async def go_on(server):
+        await server.until(lambda: "please ask once more" in server.messages[server.token]["content"])
+
+    scene(begin, go_on)
 
 
 def test_a_file_is_checked(scene, running, tmp_path):
@@ -137,7 +218,7 @@ def test_quotas_and_mistakes_are_said(scene):
         await server.until(lambda: "neither a film nor a picture" in said(nothing))
         assert said(first)
 
-    scene(act, Limits(per_minute=0, per_day=1))
+    scene(act, may=Limits(per_minute=0, per_day=1))
 
 
 def test_what_goes_wrong_inside_stays_there(scene, running, monkeypatch):

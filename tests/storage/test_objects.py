@@ -4,28 +4,10 @@ import io
 import threading
 import uuid
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from praxino.errors import InputError, MediaError
 from praxino.storage.objects import Objects, is_full
-
-
-@pytest.fixture(scope="module", name="bucket")
-def _bucket():
-    """The address of an empty bucket, on a server in this process."""
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        for name, value in (("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "x"), ("DEFAULT_REGION", "eu-central-1")):
-            patch.setenv(f"AWS_{name}", value)
-        where = {"LocationConstraint": "eu-central-1"}
-        boto3.client("s3").create_bucket(Bucket="films", CreateBucketConfiguration=where)
-        yield "s3://films"
-    server.stop()
 
 
 @pytest.fixture(name="objects", params=["folder", "s3"])

@@ -1,29 +1,34 @@
 """A Discord bot: /imagine, /film and /check, through the same jobs as the API, with the same marks and signatures."""
 
 import asyncio
-import contextlib
 import io
 import logging
+import re
 import time
-from typing import Final
+from typing import Any, Final
 
 import discord
 from discord import app_commands
 
 from praxino.errors import InputError, JobError, PraxinoError
-from praxino.service import asking, orders, uploads, wire
+from praxino.service import asking, orders, replies, uploads, wire
 from praxino.service.access import Caller, Studio
 from praxino.service.answers import ApiError
 from praxino.service.jobs import Job, Kind
 from praxino.service.limits import Limits
+from praxino.service.replies import Place, Reply
 from praxino.service.uploads import Upload
 
 logger = logging.getLogger("praxino.service")
 
 EVERY: Final = 1.5
 """Seconds between two edits of a message: Discord allows about one a second."""
-LONGEST: Final = 14 * 60.0
-"""Seconds that an answer can be edited, somewhat fewer than Discord's fifteen minutes."""
+RARELY: Final = 15.0
+"""Seconds between two looks at a job that nobody can be told of before its end."""
+BACK: Final = 86_400.0
+"""Seconds that an answer may have waited for a bot to start again."""
+OWNER: Final = "discord_"
+"""How the owners of what is asked for there begin; their user's number follows."""
 WIDTH: Final = 20
 """Blocks of a progress bar."""
 ECHO: Final = 300
@@ -53,14 +58,55 @@ class Bot(discord.Client):
         self.tree.add_command(_imagine)
         self.tree.add_command(_film)
         self.tree.add_command(_check)
+        self.add_dynamic_items(Stop)
+        self._resumed: list[asyncio.Task[None]] = []
 
     async def setup_hook(self) -> None:
-        """Tell Discord which commands there are."""
+        """Tell Discord which commands there are, and go on with what another bot left."""
         await self.tree.sync()
+        for job, place in await asyncio.to_thread(_left, self.studio):
+            self._resumed.append(asyncio.create_task(_resume(self, job, Reply(self, place))))
 
-    def caller(self, user: discord.abc.User) -> Caller:
+    async def close(self) -> None:
+        """Leave; what is being made goes on."""
+        for task in self._resumed:
+            task.cancel()
+        await super().close()
+
+    def caller(self, user: int) -> Caller:
         """Who asks, and what they may ask for."""
-        return Caller(f"discord_{user.id}", self.limits)
+        return Caller(f"{OWNER}{user}", self.limits)
+
+    async def cancel(self, job: str, user: int) -> None:
+        """Stop somebody's job; raises `JobError` if it has ended."""
+        found = await asyncio.to_thread(self.studio.store.get, job, self.caller(user).owner)
+        if found is None:
+            raise JobError("it was deleted", "")
+        await asyncio.to_thread(self.studio.store.cancel, found)
+
+
+def _left(studio: Studio) -> list[tuple[Job, Place]]:
+    """Jobs whose answers have not ended."""
+    jobs, _ = studio.store.page(None, ("video", "image", "verify"), None, 1000)
+    found = []
+    for job in jobs:
+        recent = not job.ended or time.time() - (job.completed or job.created) < BACK
+        if job.owner.startswith(OWNER) and recent and (place := Place.kept(studio.objects, job)):
+            found.append((job, place))
+    return found
+
+
+async def _resume(bot: Bot, job: Job, reply: Reply) -> None:
+    """End an answer that another bot began."""
+    try:
+        if job.kind == "verify":
+            name = discord.utils.escape_markdown(job.order["name"])
+            await reply.end(f"**{name}**: the bot was started again meanwhile: please ask once more", {})
+            await asyncio.to_thread(replies.forget, bot.studio.objects, job)
+        else:
+            await _finish(bot, reply, job)
+    except Exception:
+        logger.exception("the answer to %s cannot be ended", job.id)
 
 
 @app_commands.command(name="imagine", description="A picture out of noise from a sentence")
@@ -94,39 +140,48 @@ async def _film(
 @app_commands.command(name="check", description="Was this film generated, and what does it say of itself?")
 @app_commands.describe(file="A film or a picture")
 async def _check(interaction: Interaction, file: discord.Attachment) -> None:
-    bot = interaction.client
-    await interaction.response.defer(thinking=True)
-    who = bot.caller(interaction.user)
+    bot, reply = interaction.client, await Reply.begin(interaction)
+    who = bot.caller(interaction.user.id)
     await asking.allowed(bot.studio, who)
     upload = await _fetched(bot, file)
     order = {"name": upload.name}
     kinds: tuple[Kind, ...] = ("verify", "detect")
     name = discord.utils.escape_markdown(upload.name)
-    ended: list[Job | None] = []
+    ended: list[Job] = []
     for kind in kinds:  # one after the other: who asks may have one place
         job = await asyncio.to_thread(asking.submit, bot.studio, who, kind, order, upload)
-        ended.append(await _followed(interaction, job, f"looking at **{name}**", None))
-    lines = [f"**{name}**", *(_told(job) for job in ended if job is not None)]
-    pages = [job for job in ended if job is not None and "page" in job.result.get("files", {})]
-    files = [await _file(bot, job, "page", "evidence.html") for job in pages]
-    await interaction.edit_original_response(content="\n".join(lines)[:1900], attachments=files, view=None)
+        await asyncio.to_thread(reply.place.keep, bot.studio.objects, job)
+        if found := await _followed(bot, reply, job, f"looking at **{name}**", None):
+            ended.append(found)
+    lines = [f"**{name}**", *(_told(job) for job in ended)]
+    pages = [job for job in ended if "page" in job.result.get("files", {})]
+    files = {"evidence.html": await _file(bot, pages[0], "page", replies.ROOM)} if pages else {}
+    await reply.end("\n".join(lines), files)
+    for job in ended:
+        await asyncio.to_thread(replies.forget, bot.studio.objects, job)
 
 
 async def _make(
     interaction: Interaction, kind: Kind, asked: wire.VideoCreate | wire.ImageCreate, picture: discord.Attachment | None
 ) -> None:
     """Order it, show how far it is, and post it."""
-    bot = interaction.client
-    await interaction.response.defer(thinking=True)
-    who = bot.caller(interaction.user)
+    bot, reply = interaction.client, await Reply.begin(interaction)
+    who = bot.caller(interaction.user.id)
     await asking.allowed(bot.studio, who)
     upload = await _fetched(bot, picture) if picture else None
     if upload is not None:
         uploads.check_picture(upload, upload.name)
     job = await asyncio.to_thread(_ordered, bot, who, kind, asked, upload)
-    said = f"> {_quoted(asked.prompt)}"
-    ended = await _followed(interaction, job, said, Cancel(job, interaction.user.id))
-    await _post(interaction, ended, said)
+    await asyncio.to_thread(reply.place.keep, bot.studio.objects, job)
+    await _finish(bot, reply, job)
+
+
+async def _finish(bot: Bot, reply: Reply, job: Job) -> None:
+    """Show how far it is, and post it."""
+    said = f"> {_quoted(job.order['prompt'])}"
+    ended = await _followed(bot, reply, job, said, Stop.under(job, reply.place.user))
+    await _post(bot, reply, ended, said)
+    await asyncio.to_thread(replies.forget, bot.studio.objects, job)
 
 
 def _ordered(
@@ -143,20 +198,19 @@ def _ordered(
     return asking.submit(studio, who, kind, order, upload, model=card["id"], priority=orders.priority("normal", who))
 
 
-async def _followed(interaction: Interaction, job: Job, said: str, view: discord.ui.View | None) -> Job | None:
-    """Edit the answer until a job ends; None if it was deleted."""
-    bot, shown, until = interaction.client, "", time.monotonic() + LONGEST
+async def _followed(bot: Bot, reply: Reply, job: Job, said: str, view: discord.ui.View | None) -> Job | None:
+    """Say how far a job is until it ends; None if it was deleted."""
+    shown = ""
     while True:
         found = await asyncio.to_thread(bot.studio.store.get, job.id)
         if found is None or found.ended:
             return found
         before = await asyncio.to_thread(asking.position, bot.studio, found)
         text = f"{said}\n{bar(found, before)}"
-        if text != shown and time.monotonic() < until:
-            with contextlib.suppress(discord.HTTPException):  # one edit less
-                await interaction.edit_original_response(content=text, view=view)
-                shown = text
-        await asyncio.sleep(EVERY)
+        if text != shown:
+            await reply.progress(text, view)
+            shown = text
+        await asyncio.sleep(EVERY if time.time() < reply.place.until else RARELY)
 
 
 def bar(job: Job, before: int | None) -> str:
@@ -168,9 +222,9 @@ def bar(job: Job, before: int | None) -> str:
     return f"`{'█' * full}{'░' * (WIDTH - full)}` {job.progress}%{left}"
 
 
-async def _post(interaction: Interaction, job: Job | None, said: str) -> None:
-    """The film, or why there is none; in the channel where the answer is too old to be edited."""
-    content, files = said, []
+async def _post(bot: Bot, reply: Reply, job: Job | None, said: str) -> None:
+    """The film, or why there is none."""
+    files: dict[str, bytes] = {}
     if job is None:
         content = f"{said}\nIt was deleted."
     elif "content" not in job.result.get("files", {}):
@@ -179,28 +233,19 @@ async def _post(interaction: Interaction, job: Job | None, said: str) -> None:
         note = f"stopped at step {job.step} of {job.steps}, " if job.status == "cancelled" else ""
         content = f"{said}\n-# {note}{job.model}, seed {job.order['seed']}; marked and signed as generated"
         try:
-            files = [await _file(interaction.client, job, "content", ENDINGS[job.kind], _room(interaction))]
+            files[ENDINGS[job.kind]] = await _file(bot, job, "content", reply.place.room)
         except InputError as error:
             content = f"{said}\n{error}"
-    try:
-        await interaction.edit_original_response(content=content, attachments=files, view=None)
-    except discord.NotFound:
-        if isinstance(interaction.channel, discord.abc.Messageable):
-            await interaction.channel.send(f"{interaction.user.mention}\n{content}"[:1900], files=files)
+    await reply.end(content, files)
 
 
-def _room(interaction: Interaction) -> int:
-    return int(getattr(interaction, "filesize_limit", 0) or 10 * 2**20)
-
-
-async def _file(bot: Bot, job: Job, which: str, name: str, most: int = 10 * 2**20) -> discord.File:
+async def _file(bot: Bot, job: Job, which: str, most: int) -> bytes:
     """A file of a job; raises `InputError` if Discord would not take it."""
     place = job.file(job.result["files"][which])
     size = await asyncio.to_thread(bot.studio.objects.size, place) or 0
     if size > most:
         raise InputError(f"it has {size / 2**20:.0f} MiB: Discord takes {most / 2**20:.0f}", "a shorter one")
-    content = await asyncio.to_thread(lambda: b"".join(bot.studio.objects.read(place)))
-    return discord.File(io.BytesIO(content), name)
+    return await asyncio.to_thread(lambda: b"".join(bot.studio.objects.read(place)))
 
 
 async def _fetched(bot: Bot, attachment: discord.Attachment) -> Upload:
@@ -228,21 +273,37 @@ def _quoted(text: str) -> str:
     return line if len(line) <= ECHO else f"{line[:ECHO]}…"
 
 
-class Cancel(discord.ui.View):
-    """A button that stops a film; it is its maker's alone."""
+class Stop(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"stop:(?P<job>\w+):(?P<user>[0-9]+)"):
+    """A button that stops a film; it is its maker's alone, and works for every bot that runs when it is pressed."""
 
-    def __init__(self, job: Job, user: int) -> None:
-        super().__init__(timeout=None)
+    def __init__(self, job: str, user: int) -> None:
         self.job, self.user = job, user
+        style = discord.ButtonStyle.secondary
+        super().__init__(
+            discord.ui.Button(label="Stop, and keep what there is", style=style, custom_id=f"stop:{job}:{user}")
+        )
 
-    @discord.ui.button(label="Stop, and keep what there is", style=discord.ButtonStyle.secondary)
-    async def stop_it(self, interaction: Interaction, _: discord.ui.Button["Cancel"]) -> None:
+    @classmethod
+    def under(cls, job: Job, user: int) -> discord.ui.View:
+        """The button, to be put under a message."""
+        view = discord.ui.View(timeout=None)
+        view.add_item(cls(job.id, user))
+        return view
+
+    @classmethod
+    async def from_custom_id(
+        cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> "Stop":
+        """The one that was pressed."""
+        return cls(match["job"], int(match["user"]))
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Ask the worker to end it."""
         if interaction.user.id != self.user:
             await interaction.response.send_message("It is somebody else's film.", ephemeral=True)
             return
         try:
-            await asyncio.to_thread(interaction.client.studio.store.cancel, self.job)
+            await interaction.client.cancel(self.job, self.user)
             await interaction.response.defer()
         except JobError as error:
             await interaction.response.send_message(str(error), ephemeral=True)
