@@ -4,6 +4,7 @@ Cheap by crops in space, right on every frame by mixed lengths in time: most ste
 1 to 17 frames, the last ones whole clips.
 """
 
+import functools
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -102,6 +103,11 @@ class Autoencoder:
         scene = compose(self.config.seed, index, frames=self.config.frames)
         return render(scene, self.config.size, self.config.size)
 
+    @functools.cached_property
+    def _unseen(self) -> NDArray[np.uint8]:
+        """(64, T, H, W, 3): held-out clips, rendered once; every save looks at them."""
+        return np.stack([self._clip(UNSEEN + i) for i in range(64)])
+
     def loss(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         mean, logvar = self.module.posterior(batch)
         mean, logvar = mean.float(), logvar.float()
@@ -119,8 +125,7 @@ class Autoencoder:
     def comparison(self) -> NDArray[np.uint8]:
         """Held-out clips above their reconstructions."""
         rows = []
-        for i in range(6):
-            clip = self._clip(UNSEEN + i)
+        for clip in self._unseen[:6]:
             with torch.autocast(self.device.type, torch.bfloat16):
                 made = self.module.decode(self.module.encode(to_tensor(clip[None]).to(self.device)))
             rows += [strip(clip), strip(to_pixels(made.float())[0])]
@@ -134,8 +139,8 @@ class Autoencoder:
         checkpoint.save(folder / "vae", config, self.module.state_dict())
 
     @torch.no_grad()
-    def _statistics(self, clips: int = 64) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        batch = to_tensor(np.stack([self._clip(UNSEEN + i) for i in range(clips)])).to(self.device)
+    def _statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        batch = to_tensor(self._unseen).to(self.device)
         latents = torch.cat([self.module.posterior(part)[0] for part in batch.split(8)])
         flat = latents.float().transpose(0, 1).flatten(1)
         rounded = lambda x: tuple(round(v, 4) for v in x.tolist())  # noqa: E731
