@@ -1,5 +1,6 @@
 """Latents of the diorama, encoded once and kept in shards, so that a training step does not wait for the encoder."""
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -52,6 +53,13 @@ class World:
         return to_tensor(np.stack([render(scene, self.height, self.width) for scene in made]))
 
 
+@functools.cache
+def _drawn(world: World) -> str:
+    """How this world is drawn by this code: of enough clips to show every kind of thing."""
+    sketches = replace(world, height=32, width=round(32 * world.width / world.height)).clips(0, 64)
+    return hashlib.sha256(sketches.numpy().tobytes()).hexdigest()
+
+
 def world_latents(
     encode: Callable[[Tensor], Tensor], fingerprint: str, cache: Path, world: World, clips: int, batch: int = 16
 ) -> Float[Tensor, "clips channels t h w"]:
@@ -64,9 +72,7 @@ def world_latents(
     fingerprint : str
         Names the encoder's weights. Other weights, another world or other drawing: another folder in the cache.
     """
-    sketches = replace(world, height=32, width=round(32 * world.width / world.height)).clips(0, 64)
-    drawn = hashlib.sha256(sketches.numpy().tobytes()).hexdigest()  # of enough clips to show every kind of thing
-    name = hashlib.sha256(f"{fingerprint} {world} {drawn}".encode()).hexdigest()[:12]
+    name = hashlib.sha256(f"{fingerprint} {world} {_drawn(world)}".encode()).hexdigest()[:12]
     parts = []
     for start in range(0, clips, SHARD):
         end = min(start + SHARD, clips)
