@@ -70,7 +70,7 @@ def test_a_film_is_what_the_library_makes_marked_and_signed(studio, tiny_model, 
             "trainedAlgorithmicMedia",
         )
     assert read(fetched(studio, done, "spritesheet", tmp_path)).frames.shape == (1, 64, 128, 3)
-    assert done.result["request"]["seed"] == 5
+    assert read(film).record["seed"] == 5
 
 
 def test_a_picture(studio, tmp_path):

@@ -74,7 +74,7 @@ def make(job: Job, pipeline: "Pipeline", folder: Path, report: Report, show: Sho
             _still(video, small(middle[None], POSTER)[0]).save(folder / files["thumbnail"])
             tiles = _still(video, sheet(video.frames, POSTER // 2))
             STANDARD.mark(tiles).save(folder / files["spritesheet"])  # many frames are one picture: it has its own mark
-    return {"files": files, "request": _public(video.record), "stopped": stopped, "steps": steps, "notes": notes}
+    return {"files": files, "stopped": stopped, "steps": steps, "notes": notes}
 
 
 def _last(states: Iterator["Progress"], report: Report, show: Show) -> tuple[Video, int, bool]:
@@ -99,11 +99,6 @@ def _last(states: Iterator["Progress"], report: Report, show: Show) -> tuple[Vid
 def _still(video: Video, pixels: Frames) -> Video:
     """A picture from a film, signed as the film is."""
     return dataclasses.replace(video, frames=pixels[None])
-
-
-def _public(record: dict[str, Any]) -> dict[str, Any]:
-    """What a client may see of a film's record."""
-    return {name: value for name, value in record.items() if name not in ("image", "last", "loras")}
 
 
 def small(frames: Frames, side: int) -> Frames:
