@@ -111,7 +111,7 @@ async def client(way: Way, what: tuple[str, str, bytes], until: float, times: li
 
 
 def under_load(folder: Path, jobs: str) -> list[str]:
-    Store(jobs).announce("bench", {"models": [CARD]})
+    Store(jobs).announce("bench", {"models": [CARD], "kinds": ["video"]})
     rows = []
     for clients in (1, 10, 100):
         with serving(folder, "--workers", "0", "--storage", str(folder / "films"), jobs=jobs) as (port, _):

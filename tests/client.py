@@ -9,6 +9,7 @@ CARD = {
     "defaults": {"frames": 17, "height": 64, "width": 64, "fps": 8.0, "steps": 20, "guidance": 3.0, "sampler": "unipc",
                  "shift": 1.0, "negative": "", "licence": "Apache-2.0"},
 }  # fmt: skip
+ABOUT = {"models": [CARD], "kinds": ["video", "image", "detect", "verify"]}
 VIDEO = "video_" + "0" * 32
 DOT = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGP8z4APMOGVHbHSAEEsAROxCnMTAAAAAElFTkSuQmCC"

@@ -344,9 +344,11 @@ Data = Annotated[Path | None, typer.Option(help="Folder for jobs and films.  [de
 Jobs = Annotated[str | None, typer.Option(envvar="PRAXINO_JOBS", help="sqlite:///FILE or postgresql://...")]
 Storage = Annotated[str | None, typer.Option(envvar="PRAXINO_STORAGE", help="Folder, or s3://... .")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="To serve; repeatable.  [default: diorama]")]
-KeepDays = Annotated[float, typer.Option(min=0, help="Until films are deleted; 0 is never.")]
+KeepDays = Annotated[float, typer.Option(min=0, max=36_500, help="Until films are deleted; 0 is never.")]
 KeepBytes = Annotated[int, typer.Option(min=0, help="Of all films: the oldest go first; 0 is no limit.")]
-Lease = Annotated[float, typer.Option(min=1, help="Seconds of silence after which a worker is taken for dead.")]
+Lease = Annotated[
+    float, typer.Option(min=1, max=86_400, help="Seconds of silence after which a worker is taken for dead.")
+]
 
 
 @app.command()

@@ -106,7 +106,7 @@ def _studio_of(tmp_path):
 def _idle(studio_of):
     """A studio whose worker was seen, and does nothing: what is ordered waits."""
     studio = studio_of()
-    studio.store.announce("w", {"models": [client.CARD]})
+    studio.store.announce("w", client.ABOUT)
     return studio
 
 

@@ -7,6 +7,7 @@ import time
 import pytest
 from PIL import Image
 
+from client import DOT
 from studio import browser, served
 
 PROMPT = "a red ball bounces on the grass"
@@ -140,6 +141,7 @@ def test_a_reload_finds_what_was_going_on(page):
     until(page, "/Step [1-9]/.test(document.querySelector('#far').textContent)")
     page.reload()
     page.wait_for_selector("#stage[data-state=making]")
+    assert "of 0" not in page.inner_text("#far")
     assert page.inner_text("#caption") == "a sailboat at sunset"
     made(page, "a sailboat at sunset")
 
@@ -207,6 +209,33 @@ def test_a_picture_comes_to_life(page, tmp_path):
     page.click("#given-remove")
 
 
+def test_the_strip_is_what_there_is(page, server):
+    def cards():
+        return page.locator("#strip .said").all_inner_texts()
+
+    films = []
+    for number in range(30):
+        answer = page.request.post(f"{server.url}/v1/videos", data={"prompt": f"number {number}"})
+        films.append(answer.json()["id"])
+        page.request.post(f"{server.url}/v1/videos/{films[-1]}/cancel")
+    newest = [f"number {number}" for number in reversed(range(30))]
+    page.reload()
+    until(page, "document.querySelectorAll('#strip li').length === 24")
+    page.request.delete(f"{server.url}/v1/videos/{films[20]}")
+    del newest[9]
+    until(page, "!document.querySelector('#strip').textContent.includes('number 20')")
+    until(page, "document.querySelectorAll('#strip li').length === 24")
+    assert cards() == newest[:24]
+    page.click("#more")
+    until(page, "document.querySelectorAll('#strip li').length > 28")
+    page.wait_for_timeout(3500)  # it is looked at again
+    assert cards()[:29] == newest
+    assert sum(text.startswith("number") for text in cards()) == 29
+    for film in films:
+        page.request.delete(f"{server.url}/v1/videos/{film}")
+    until(page, "!document.querySelector('#strip').textContent.includes('number')")
+
+
 def test_mistakes_are_said_beside_the_form(page):
     page.allowed.append("400")
     page.fill("#prompt", PROMPT)
@@ -261,7 +290,12 @@ def test_a_film_is_checked(page, tmp_path):
     frame = page.frame_locator("#evidence")
     frame.locator("img").first.wait_for()
     assert frame.locator("img").count() > 4
+    page.reload()
+    page.wait_for_selector("#detect:not([aria-busy]) .verdict")
+    assert page.inner_text("#verify:not([aria-busy]) .verdict") == "Signed, and as it was then"
     page.click("#unlook")
+    page.reload()
+    page.wait_for_selector("#drop:visible")
     page.allowed.append("415")
     (tmp_path / "film.mp4").write_text("no film at all")
     page.set_input_files("#file", tmp_path / "film.mp4")
@@ -298,14 +332,22 @@ def test_on_a_phone(page, scheme):
     assert min(contrast) >= 4.5
 
 
-def test_the_server_goes_away_and_comes_back(page, server):
+def test_the_server_goes_away_and_comes_back(page, server, tmp_path):
     page.allowed += ["ERR_", "Failed to load"]
     make(page, "a golden dog runs", steps=150)
     until(page, "/Step [1-9]/.test(document.querySelector('#far').textContent)")
+    (tmp_path / "dot.png").write_bytes(DOT)
+    page.click("#tab-check")
+    page.set_input_files("#file", tmp_path / "dot.png")
+    page.wait_for_selector("#verify:has-text('It begins in a moment')")
     server.kill()
     page.wait_for_selector("#offline:visible")
     server.start()
     page.wait_for_selector("#offline", state="hidden")
+    page.wait_for_selector("#detect:not([aria-busy]) .verdict")
+    assert page.inner_text("#verify:not([aria-busy]) .verdict") == "It says nothing of itself"
+    page.click("#unlook")
+    page.click("#tab-make")
     made(page, "a golden dog runs")
     assert "150 steps" in page.inner_text("#facts")
 
@@ -331,7 +373,15 @@ def test_a_key_is_asked_for_where_one_is_needed(chromium, tmp_path):
         page.reload()
         page.wait_for_selector("#none:visible")
         assert not page.is_visible("#door")
+        page.route("**/v1/session", lambda route: route.abort())
         page.click("#leave")
+        until(page, "/not forgotten yet/.test(document.querySelector('#state').textContent)")
+        assert page.is_visible("#leave")
+        page.unroute("**/v1/session")
+        page.click("#leave")
+        page.wait_for_selector("#door[open]")
+        for _ in range(3):
+            page.keyboard.press("Escape")
         page.wait_for_selector("#door[open]")
         assert page.is_hidden("#leave")
         assert page.context.cookies() == []

@@ -6,7 +6,7 @@ import zlib
 import pytest
 import sqlalchemy as sa
 
-from client import CARD, DOT, VIDEO, order, refused
+from client import ABOUT, DOT, VIDEO, order, refused
 from praxino.service import limits
 from praxino.service.limits import Limits
 from praxino.service.uploads import shown
@@ -121,7 +121,7 @@ def test_pictures_are_whole_and_not_too_large(client):
 
 def test_what_is_too_large(studio_of):
     studio = studio_of(upload=2000)
-    studio.store.announce("w", {"models": [CARD]})
+    studio.store.announce("w", ABOUT)
     big = {"file": ("a.mp4", DOT + bytes(3000))}
     refused(studio.client.post("/v1/verify", files=big), 413, "too_large")
     pieces = (b"x" * 500_000 for _ in range(20))  # without a length said beforehand
@@ -162,7 +162,7 @@ def test_ids_of_other_kinds_are_unknown(client, idle):
 
 def test_keys(studio_of):
     studio = studio_of()
-    studio.store.announce("w", {"models": [CARD]})
+    studio.store.announce("w", ABOUT)
     may = Limits(per_minute=2, priority=0)
     (_, anna), (_, bert) = (limits.new_key(studio.store.database, name, may) for name in ("anna", "bert"))
     client = studio.client

@@ -2,10 +2,12 @@
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from praxino.errors import InputError
@@ -59,7 +61,10 @@ class Studio:
         if self.host not in LOOPBACK:
             return False
         if self._stale():
-            self._keys = (time.monotonic(), bool(limits.all_keys(self.store.database)))
+            known = self._keys[1]
+            with suppress(SQLAlchemyError):  # who was let in before is now, too
+                known = bool(limits.all_keys(self.store.database))
+            self._keys = (time.monotonic(), known)
         return not self._keys[1]
 
     async def opened(self) -> bool:

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from praxino.errors import InputError, JobError, LimitError, PraxinoError
@@ -170,6 +171,10 @@ def install(app: FastAPI) -> None:
                 return problem(400, str(error), "invalid_value")
         return unforeseen(error)
 
+    @app.exception_handler(ClientDisconnect)
+    def _left(_: Request, __: ClientDisconnect) -> Response:
+        return problem(400, "the client left", "client_left")  # nobody reads it, and it is no error of ours
+
     for kind in (SQLAlchemyError, OSError, Exception):
         app.add_exception_handler(kind, lambda _, error: unforeseen(error))
 
@@ -193,6 +198,9 @@ def unforeseen(error: Exception) -> Response:
     if full:
         logger.error("there is no room left: %s", error)
         return problem(507, "there is no room left on the server: nothing was begun", "storage_full")
+    if isinstance(error, ConnectionError | TimeoutError):
+        logger.error("%s", error)
+        return problem(503, "the files cannot be reached: try again soon", "unavailable", **{"Retry-After": "5"})
     logger.error("%s", error, exc_info=error)
     if isinstance(error, DBAPIError):
         return problem(503, "the jobs cannot be reached: try again soon", "unavailable", **{"Retry-After": "5"})

@@ -39,14 +39,16 @@ def create(studio: Studio) -> ASGIApp:
         app.include_router(router)
     described = _described(app)
     app.openapi = lambda: described  # type: ignore[method-assign]
+    guarded: ASGIApp = Guard(app, studio.upload, studio.origins, studio.opened)
     if studio.origins:
-        app.add_middleware(
-            CORSMiddleware,
+        guarded = CORSMiddleware(
+            guarded,
             allow_origins=list(studio.origins),
             allow_methods=["*"],
-            allow_headers=["Authorization", "Content-Type", "Range"],
+            allow_headers=["Authorization", "Content-Type", "Range", "If-Range", "If-None-Match"],
+            expose_headers=["Content-Disposition", "Content-Range", "ETag", "Retry-After"],
         )
-    return Head(Metrics(Guard(app, studio.upload, studio.origins, studio.opened)))
+    return Head(Metrics(guarded))
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

@@ -1,20 +1,22 @@
 """A Discord bot: /imagine, /film and /check, through the same jobs as the API, with the same marks and signatures."""
 
 import asyncio
+import contextlib
 import io
 import logging
 import re
 import time
 from typing import Any, Final
 
+import aiohttp
 import discord
 from discord import app_commands
 
 from praxino.errors import InputError, JobError, PraxinoError
-from praxino.service import asking, orders, replies, uploads, wire
+from praxino.service import asking, orders, uploads, wire
 from praxino.service.access import Caller, Studio
 from praxino.service.answers import ApiError
-from praxino.service.jobs import Job, Kind
+from praxino.service.jobs import CHECKS, MADE, Job, Kind
 from praxino.service.limits import Limits
 from praxino.service.replies import Place, Reply
 from praxino.service.uploads import Upload
@@ -86,25 +88,21 @@ class Bot(discord.Client):
 
 
 def _left(studio: Studio) -> list[tuple[Job, Place]]:
-    """Jobs whose answers have not ended."""
-    jobs, _ = studio.store.page(None, ("video", "image", "verify"), None, 1000)
-    found = []
-    for job in jobs:
-        recent = not job.ended or time.time() - (job.completed or job.created) < BACK
-        if job.owner.startswith(OWNER) and recent and (place := Place.kept(studio.objects, job)):
-            found.append((job, place))
-    return found
+    """Jobs of the last day whose answers have not ended."""
+    jobs = studio.store.since(OWNER, BACK)
+    places = [(job, Place.kept(studio.objects, job)) for job in jobs]
+    return [(job, place) for job, place in places if place is not None]
 
 
 async def _resume(bot: Bot, job: Job, reply: Reply) -> None:
     """End an answer that another bot began."""
     try:
-        if job.kind == "verify":
+        if job.kind in MADE:
+            await _finish(bot, reply, job)
+            return
+        async with reply.place.kept_for(bot.studio.objects, job):
             name = discord.utils.escape_markdown(job.order["name"])
             await reply.end(f"**{name}**: the bot was started again meanwhile: please ask once more", {})
-            await asyncio.to_thread(replies.forget, bot.studio.objects, job)
-        else:
-            await _finish(bot, reply, job)
     except Exception:
         logger.exception("the answer to %s cannot be ended", job.id)
 
@@ -144,21 +142,23 @@ async def _check(interaction: Interaction, file: discord.Attachment) -> None:
     who = bot.caller(interaction.user.id)
     await asking.allowed(bot.studio, who)
     upload = await _fetched(bot, file)
-    order = {"name": upload.name}
-    kinds: tuple[Kind, ...] = ("verify", "detect")
     name = discord.utils.escape_markdown(upload.name)
-    ended: list[Job] = []
-    for kind in kinds:  # one after the other: who asks may have one place
-        job = await asyncio.to_thread(asking.submit, bot.studio, who, kind, order, upload)
-        await asyncio.to_thread(reply.place.keep, bot.studio.objects, job)
-        if found := await _followed(bot, reply, job, f"looking at **{name}**", None):
-            ended.append(found)
-    lines = [f"**{name}**", *(_told(job) for job in ended)]
-    pages = [job for job in ended if "page" in job.result.get("files", {})]
-    files = {"evidence.html": await _file(bot, pages[0], "page", replies.ROOM)} if pages else {}
-    await reply.end("\n".join(lines), files)
-    for job in ended:
-        await asyncio.to_thread(replies.forget, bot.studio.objects, job)
+    lines, files = [f"**{name}**"], {}
+    first: Job | None = None
+    async with contextlib.AsyncExitStack() as kept:
+        for kind in CHECKS:  # one after the other: who asks may have one place
+            try:
+                job = await asyncio.to_thread(asking.submit, bot.studio, who, kind, {"name": upload.name}, upload)
+                if first is None:
+                    first = job
+                    await kept.enter_async_context(reply.place.kept_for(bot.studio.objects, first))
+                ended = await _followed(bot, reply, job, f"looking at **{name}**", None)
+                lines.append(_told(ended) if ended else f"{kind}: it was deleted")
+                if ended and "page" in ended.result.get("files", {}):
+                    files["evidence.html"] = await _file(bot, ended, "page", reply.place.room)
+            except PraxinoError as error:  # what the other found is said
+                lines.append(f"{kind}: {error}")
+        await reply.end("\n".join(lines), files)
 
 
 async def _make(
@@ -172,16 +172,15 @@ async def _make(
     if upload is not None:
         uploads.check_picture(upload, upload.name)
     job = await asyncio.to_thread(_ordered, bot, who, kind, asked, upload)
-    await asyncio.to_thread(reply.place.keep, bot.studio.objects, job)
     await _finish(bot, reply, job)
 
 
 async def _finish(bot: Bot, reply: Reply, job: Job) -> None:
     """Show how far it is, and post it."""
     said = f"> {_quoted(job.order['prompt'])}"
-    ended = await _followed(bot, reply, job, said, Stop.under(job, reply.place.user))
-    await _post(bot, reply, ended, said)
-    await asyncio.to_thread(replies.forget, bot.studio.objects, job)
+    async with reply.place.kept_for(bot.studio.objects, job):
+        ended = await _followed(bot, reply, job, said, Stop.under(job, reply.place.user))
+        await _post(bot, reply, ended, said)
 
 
 def _ordered(
@@ -334,5 +333,7 @@ def run(studio: Studio, limits: Limits, token: str) -> None:
 
     try:
         asyncio.run(serve())
+    except (aiohttp.ClientError, OSError) as error:
+        raise InputError(f"Discord cannot be reached: {error}", "is there a network?") from None
     except discord.LoginFailure:
         raise InputError("Discord does not know this token", "PRAXINO_DISCORD_TOKEN, of the bot's page there") from None

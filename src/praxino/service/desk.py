@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import get_args
 
-from praxino.errors import UnknownNameError
+from praxino.errors import InputError, UnknownNameError
 from praxino.service import limits as keyring
 from praxino.service.jobs import PRIORITIES, PRIORITY_NAMES, Kind
 from praxino.service.limits import Limits
@@ -24,6 +24,8 @@ def limits(per_minute: int, per_day: int, at_a_time: int, priority: str) -> Limi
 
 def keys(jobs: str, new: str | None, may: Limits, revoke: str | None) -> str:
     """Make or revoke a key, or list all; what to print."""
+    if new is not None and revoke is not None:
+        raise InputError("--new-key and --revoke-key", "one after the other")
     database = Database(jobs)
     if new is not None:
         first = not keyring.all_keys(database)

@@ -19,7 +19,7 @@ PATIENCE: Final = 30.0
 """Seconds that a client may be silent while it sends."""
 SLOWEST: Final = 16 * 2**10
 """Bytes a second that it must send on the whole, beside that."""
-FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """What proxies add: whoever is behind one may be anybody."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 POLICY: Final = (

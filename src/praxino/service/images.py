@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import time
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
 from starlette.concurrency import run_in_threadpool
@@ -13,7 +13,7 @@ from praxino.errors import JobError
 from praxino.service import asking, orders, streams, uploads, wire
 from praxino.service.access import Asking, Caller, Shared, Studio
 from praxino.service.answers import ApiError, errors, files_of, sent
-from praxino.service.jobs import Job
+from praxino.service.jobs import Job, new_id
 from praxino.service.sweep import forget
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
@@ -48,16 +48,14 @@ async def generate(request: Request, studio: Shared, who: Asking) -> wire.Images
 
 def _order(studio: Studio, who: Caller, asked: wire.ImageCreate) -> list[Job]:
     card = orders.chosen(studio.store, asked.model, studio.default)
+    if 0 < who.limits.at_a_time < asked.n:
+        raise ApiError(
+            400, f"n={asked.n}: no more than {who.limits.at_a_time} at a time are allowed", "invalid_value", "n"
+        )
     settings = [orders.image(asked, card, number, studio.largest) for number in range(asked.n)]
-    wanted = orders.priority(asked.priority, who)
-    jobs: list[Job] = []
-    try:
-        for each in settings:
-            jobs.append(asking.submit(studio, who, "image", each, None, card["id"], wanted))
-    except BaseException:
-        _end(studio, jobs)
-        raise
-    return jobs
+    about: dict[str, Any] = {"owner": who.owner, "model": card["id"], "priority": orders.priority(asked.priority, who)}
+    jobs = [Job(id=new_id("image"), kind="image", order=order, **about) for order in settings]
+    return studio.store.submit_all(jobs, who.limits)
 
 
 def _end(studio: Studio, jobs: list[Job]) -> None:

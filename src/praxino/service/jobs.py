@@ -21,7 +21,9 @@ Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
 Priority = Literal["low", "normal", "high"]
 
 MADE: Final[tuple[Kind, ...]] = ("video", "image")
-"""Kinds that a model makes; the others look at a file."""
+"""Kinds that a model makes."""
+CHECKS: Final[tuple[Kind, ...]] = ("verify", "detect")
+"""Kinds that look at a file."""
 TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
     "queued": frozenset(("in_progress", "cancelled")),
     "in_progress": frozenset(("queued", "completed", "failed", "cancelled")),

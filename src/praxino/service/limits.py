@@ -93,8 +93,8 @@ def _key(row: Any) -> Key:
     return Key(id=row.id, name=row.name, limits=Limits(**row.limits), created=row.created, revoked=row.revoked)
 
 
-def spend(database: Database, connection: sa.Connection, owner: str, limits: Limits) -> None:
-    """Count one more job of an owner; raises `LimitError` where that is one too many.
+def spend(database: Database, connection: sa.Connection, owner: str, limits: Limits, count: int = 1) -> None:
+    """Count more jobs of an owner; raises `LimitError` where they are too many.
 
     The counters are rows of their own: deleting jobs gives nothing back. Counting locks them, so that two servers
     cannot both give away the last place.
@@ -102,17 +102,19 @@ def spend(database: Database, connection: sa.Connection, owner: str, limits: Lim
     now = int(connection.scalar(sa.select(database.now())) or 0)
     for period in (MINUTE, DAY):
         since = now // period * period
-        row = database.insert(usage).values(owner=owner, period=period, since=since, count=1)
+        row = database.insert(usage).values(owner=owner, period=period, since=since, count=count)
         more = row.on_conflict_do_update(
-            index_elements=["owner", "period", "since"], set_={"count": usage.c.count + 1}
+            index_elements=["owner", "period", "since"], set_={"count": usage.c.count + count}
         ).returning(usage.c.count)
-        if connection.execute(more).scalar_one() == 1:
+        if connection.execute(more).scalar_one() == count:
             connection.execute(usage.delete().where(usage.c.period == period, usage.c.since < since - period))
-    check(database, connection, owner, limits, 0)
+    check(database, connection, owner, limits, 0, count)
 
 
-def check(database: Database, connection: sa.Connection, owner: str, limits: Limits, more: int = 1) -> None:
-    """Raise `LimitError` if so many more jobs than were counted are too many for an owner."""
+def check(
+    database: Database, connection: sa.Connection, owner: str, limits: Limits, more: int = 1, begun: int = 1
+) -> None:
+    """Raise `LimitError` if so many more jobs than were counted, or so many at a time, are too many for an owner."""
     if not limits.counted:
         return
     now = int(connection.scalar(sa.select(database.now())) or 0)
@@ -125,5 +127,5 @@ def check(database: Database, connection: sa.Connection, owner: str, limits: Lim
     if limits.at_a_time:
         open_ = jobs.c.status.in_(["queued", "in_progress"])
         query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.owner == owner, open_)
-        if int(connection.scalar(query) or 0) >= limits.at_a_time:
+        if int(connection.scalar(query) or 0) + begun > limits.at_a_time:
             raise LimitError(f"no more than {limits.at_a_time} at a time are allowed", "wait until one has ended", 5)

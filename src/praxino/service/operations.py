@@ -53,10 +53,10 @@ def healthz() -> wire.Health:
 
 @router.get("/readyz", tags=["operations"], responses={503: {"model": wire.Health, "description": "Not now"}})
 def readyz(studio: Shared) -> Any:
-    """Whether films can be ordered: the jobs can be reached, and a worker lives."""
-    if any(alive for alive, _ in studio.store.workers()):
+    """Whether films can be ordered: the jobs can be reached, and a worker with a model lives."""
+    if any(alive and about["models"] for alive, about in studio.store.workers()):
         return wire.Health(status="ok")
-    return JSONResponse(wire.Health(status="unavailable", detail="no worker lives").model_dump(), 503)
+    return JSONResponse(wire.Health(status="unavailable", detail="no worker with a model lives").model_dump(), 503)
 
 
 @router.get(
@@ -86,6 +86,12 @@ async def sign_in(request: Request, studio: Shared) -> Response:
     secure = request.url.scheme == "https"
     answer.set_cookie(cookie(request), asked.key, max_age=30 * 86_400, httponly=True, samesite="strict", secure=secure)
     return answer
+
+
+@router.get("/v1/session", tags=["page"])
+def session(request: Request) -> wire.Session:
+    """Whether the page was given a key, which it cannot see itself."""
+    return wire.Session(key=cookie(request) in request.cookies)
 
 
 @router.delete("/v1/session", tags=["page"], status_code=204)

@@ -34,7 +34,10 @@ def chosen(store: Store, name: str | None, default: str | None) -> Card:
     if not known:
         raise ApiError(503, "no worker has come up yet: try again soon", "no_worker", Retry_After="5")
     if name is None:
-        return known[default] if default in known else next(iter(known.values()))
+        if default is not None and default not in known:
+            text = f"no worker has the model {default!r}: ask for another by its name, {', '.join(known)}"
+            raise ApiError(503, text, "no_worker", "model")
+        return known[default] if default else next(iter(known.values()))
     if name not in known:
         raise ApiError(400, str(UnknownNameError("model", name, known)), "unknown_model", "model")
     return known[name]
@@ -135,9 +138,11 @@ def _frames(asked: VideoCreate, fps: float, own: int, card: Card) -> int:
     step = card["compression"][0] * card["patch"][0]
     near = [step * math.floor(gaps / step), step * math.ceil(gaps / step)]
     if not math.isclose(gaps, round(gaps), abs_tol=1e-6) or round(gaps) % step:
+        short = [f"{each / fps:.3f}".rstrip("0").rstrip(".") for each in near if each]
+        even = [text for text in short if math.isclose(float(text) * fps, round(float(text) * fps), abs_tol=1e-6)]
         raise _bad(
             f"seconds={asked.seconds}: {gaps:g} frames after the first, must be a multiple of {step}. "
-            f"hint: {' or '.join(f'{each / fps:.4g}' for each in near if each)}, or num_frames",
+            f"hint: {' or '.join(even) + ', or ' if even else ''}num_frames",
             "seconds",
         )
     frames = round(gaps) + 1

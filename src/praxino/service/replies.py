@@ -3,10 +3,11 @@
 What must outlive the bot lies beside the files of the job, so that one that starts again ends what another began.
 """
 
+import asyncio
 import contextlib
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -36,9 +37,16 @@ class Place(Config):
     room: int
     until: float
 
-    def keep(self, objects: Objects, job: Job) -> None:
-        """Beside the job's files."""
-        objects.write(_name(job), self.model_dump_json().encode())
+    @contextlib.asynccontextmanager
+    async def kept_for(self, objects: Objects, job: Job) -> AsyncIterator[None]:
+        """Kept beside a job's files until the block ends, or fails; if the bot leaves meanwhile, the next finds it."""
+        await asyncio.to_thread(objects.write, _name(job), self.model_dump_json().encode())
+        try:
+            yield
+        except Exception:
+            await asyncio.to_thread(objects.remove, _name(job))
+            raise
+        await asyncio.to_thread(objects.remove, _name(job))
 
     @classmethod
     def kept(cls, objects: Objects, job: Job) -> "Place | None":
@@ -47,11 +55,6 @@ class Place(Config):
             return cls.model_validate_json(b"".join(objects.read(_name(job))))
         except ValidationError:
             return None
-
-
-def forget(objects: Objects, job: Job) -> None:
-    """Its answer has ended."""
-    objects.remove(_name(job))
 
 
 def _name(job: Job) -> str:
@@ -69,14 +72,13 @@ class Reply:
     async def begin(cls, interaction: discord.Interaction[Any]) -> "Reply":
         """Say that it will take a while."""
         begun = await interaction.response.defer(thinking=True)
-        assert begun is not None
-        assert begun.message_id is not None
+        message = begun.message_id if begun else None
         return cls(
             interaction.client,
             Place(
                 application=interaction.application_id,
                 token=interaction.token,
-                message=begun.message_id,
+                message=message or (await interaction.original_response()).id,
                 channel=interaction.channel_id,
                 user=interaction.user.id,
                 room=int(getattr(interaction, "filesize_limit", 0) or ROOM),
@@ -100,7 +102,9 @@ class Reply:
             if error.status not in (401, 404) or self.place.channel is None:
                 raise
             channel = self.client.get_partial_messageable(self.place.channel)
-            await channel.send(f"<@{self.place.user}>\n{content}"[:LENGTH], files=_files(files))
+            who = discord.AllowedMentions(everyone=False, roles=False, users=[discord.Object(self.place.user)])
+            text = f"<@{self.place.user}>\n{content}"[:LENGTH]
+            await channel.send(text, files=_files(files), allowed_mentions=who)
 
 
 def _files(files: Mapping[str, bytes]) -> list[discord.File]:

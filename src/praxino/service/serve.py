@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Final
 
 import platformdirs
 
-from praxino.errors import InputError
+from praxino.errors import InputError, PraxinoError
+from praxino.service import tables
 from praxino.service.store import LEASE, Store
 from praxino.service.sweep import Keeping
-from praxino.storage.objects import Objects
+from praxino.storage.objects import Objects, hidden
 
 if TYPE_CHECKING:
     from praxino.service.access import Studio
@@ -38,6 +39,8 @@ GRACE: Final = 20.0
 """Seconds that a worker has to hand back its job."""
 USAGE: Final = 2
 """Exit code of a mistake that whoever started it has made."""
+LATER: Final = 75
+"""Exit code of a worker that may be able to begin soon (``EX_TEMPFAIL`` of sysexits.h)."""
 LONGEST: Final = 30.0
 """Seconds until a worker is started again that dies again and again, at most."""
 
@@ -52,8 +55,10 @@ class Places:
     @classmethod
     def of(cls, data: Path | None, jobs: str | None, storage: str | None) -> "Places":
         """As they are named, or in one folder: that of this user's data, if none is given."""
-        if jobs and not storage and not jobs.startswith("sqlite:"):
+        if jobs and tables.address(jobs).get_backend_name() != "sqlite" and not storage:
             raise InputError("jobs that others share, and no --storage", "a folder that all reach, or s3://...")
+        if storage and storage.startswith("memory:"):
+            raise InputError("storage in memory: films would be forgotten", "a folder, or s3://...")
         folder = (data or platformdirs.user_data_path("praxino") / "studio").absolute()
         url = storage or str(folder / "films")
         return cls(jobs or f"sqlite:///{folder / 'jobs.sqlite'}", url if "://" in url else str(Path(url).absolute()))
@@ -64,7 +69,8 @@ class Places:
         objects.check()
         store = Store(self.jobs, lease)
         if store.storage(own := objects.token()) != own:
-            raise InputError(f"storage {self.storage} is another studio's", "the one that these jobs began with")
+            shown = hidden(self.storage)
+            raise InputError(f"storage {shown} is another studio's", "the one that these jobs began with")
         return store, objects
 
 
@@ -103,7 +109,13 @@ def worker(places: Places, work: Work, with_parent: bool = False) -> None:
     """
     from praxino.service.worker import Worker
 
-    store, objects = places.open(work.lease)
+    try:
+        store, objects = places.open(work.lease)
+    except PraxinoError as error:
+        if not with_parent:
+            raise
+        logger.error("%s", error)
+        sys.exit(LATER)  # they were there when the server began, and will be again
     working = Worker(store, objects, work.models, work.device, work.dtype, work.keeping, work.kinds)  # type: ignore[arg-type]
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: working.leave())
@@ -183,14 +195,15 @@ def _workers(places: Places, work: Work, count: int, quiet: bool) -> Iterator[li
         )
         for number in range(count)
     ]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         yield ended
     finally:
         done.set()
         for thread in threads:
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
 
 
 def _command(work: Work, quiet: bool) -> list[str]:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from praxino.errors import JobError
 from praxino.service import limits as quotas
 from praxino.service import tables
-from praxino.service.jobs import Failure, Job, Kind, Status
+from praxino.service.jobs import CHECKS, Failure, Job, Kind, Status
 from praxino.service.limits import Limits
 from praxino.service.tables import Database, jobs, previews, workers
 
@@ -42,19 +42,26 @@ class Store:
         self.lease = lease
 
     def submit(self, job: Job, limits: Limits | None = None, size: int = 0) -> Job:
-        """Keep a new job, with ``size`` bytes of files.
+        """Keep a new job, with ``size`` bytes of files; errors as of `submit_all`."""
+        return self.submit_all([job], limits, size)[0]
+
+    def submit_all(self, new: Sequence[Job], limits: Limits | None = None, size: int = 0) -> list[Job]:
+        """Keep new jobs of one owner, all or none.
 
         Raises
         ------
         LimitError
-            Where ``limits`` of its owner are reached; nothing is kept then.
+            Where ``limits`` of their owner are reached; nothing is kept then.
         """
+        found = []
         with self.database.write() as connection:
             if limits is not None:
-                quotas.spend(self.database, connection, job.owner, limits)
-            values = job.model_dump(exclude={"number", "created"})
-            insert = jobs.insert().values(**values, bytes=size, created=self.database.now()).returning(*COLUMNS)
-            return _job(connection.execute(insert).one())
+                quotas.spend(self.database, connection, new[0].owner, limits, len(new))
+            for job in new:
+                values = job.model_dump(exclude={"number", "created"})
+                insert = jobs.insert().values(**values, bytes=size, created=self.database.now()).returning(*COLUMNS)
+                found.append(_job(connection.execute(insert).one()))
+        return found
 
     def check(self, owner: str, limits: Limits) -> None:
         """Raise `LimitError` if one more job of an owner would be refused now."""
@@ -84,11 +91,21 @@ class Store:
             found = [_job(row) for row in connection.execute(query)]
         return found[:limit], len(found) > limit
 
+    def since(self, owners: str, seconds: float) -> list[Job]:
+        """Jobs of the last so many seconds of owners whose names begin so."""
+        recent = jobs.c.created > self.database.now() - seconds
+        query = sa.select(*COLUMNS).where(jobs.c.owner.startswith(owners, autoescape=True), recent)
+        with self.database.read() as connection:
+            return [_job(row) for row in connection.execute(query.order_by(jobs.c.number))]
+
     def position(self, job: Job) -> int:
-        """How many jobs will be begun before this one that waits."""
-        sooner = (jobs.c.model == job.model) & (
-            (jobs.c.priority > job.priority) | ((jobs.c.priority == job.priority) & (jobs.c.number < job.number))
-        )
+        """How many jobs wait that workers for this one, which waits, too, may begin before it."""
+        sooner = (jobs.c.priority > job.priority) | ((jobs.c.priority == job.priority) & (jobs.c.number < job.number))
+        able = [about for alive, about in self.workers() if alive and _can(about, job)]
+        if able:
+            kinds = {kind for about in able for kind in about["kinds"]}
+            models = {"", *(card["id"] for about in able for card in about["models"])}
+            sooner &= jobs.c.kind.in_(kinds) & jobs.c.model.in_(models)
         query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.status == "queued", sooner)
         with self.database.read() as connection:
             return int(connection.scalar(query) or 0)
@@ -281,6 +298,18 @@ class Store:
                 found |= set(connection.scalars(query))
         return found
 
+    def unread(self) -> list[Job]:
+        """Checks that have ended, but whose files were not deleted: nobody looked, or was killed before that."""
+        query = sa.select(*COLUMNS).where(jobs.c.kind.in_(CHECKS), jobs.c.completed.is_not(None), jobs.c.input != "")
+        with self.database.read() as connection:
+            return [_job(row) for row in connection.execute(query.limit(1000))]
+
+    def clear(self, job: Job) -> None:
+        """Say that the file which a check looked at is deleted."""
+        bytes_ = sa.case((jobs.c.status == "completed", jobs.c.bytes), else_=0)
+        with self.database.write() as connection:
+            connection.execute(jobs.update().where(jobs.c.id == job.id).values(input="", bytes=bytes_))
+
     def to_sweep(self, keep: float | None = None, room: int | None = None, most: int = 100) -> list[Job]:
         """Ended jobs whose time is over, and the oldest ones where all files together take more than ``room`` bytes.
 
@@ -308,6 +337,11 @@ class Store:
                 excess -= row[0]
                 found.append(_job(row))
         return found
+
+
+def _can(about: dict[str, Any], job: Job) -> bool:
+    """Whether a worker takes jobs such as this one."""
+    return job.kind in about["kinds"] and (not job.model or any(card["id"] == job.model for card in about["models"]))
 
 
 def _mine(job: Job) -> tuple[sa.ColumnElement[bool], ...]:

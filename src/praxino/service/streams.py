@@ -16,7 +16,7 @@ from praxino.service import wire
 from praxino.service.access import Studio
 from praxino.service.answers import ApiError
 from praxino.service.head import is_bare
-from praxino.service.jobs import Job
+from praxino.service.jobs import CHECKS, Job
 from praxino.storage.objects import Objects
 
 TYPES: Final = {
@@ -45,7 +45,7 @@ async def content(request: Request, objects: Objects, name: str, title: str, **h
     about = {"ETag": tag, "Cache-Control": "private, max-age=60", **headers}
     if same(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=about)
-    whole = request.headers.get("if-range", tag) != tag
+    whole = is_bare(request) or request.headers.get("if-range", tag) != tag  # ranges are for GET alone
     asked = None if whole else part(request.headers.get("range"), size)
     start, end = asked or (0, size)
     ending = name.rpartition(".")[2]
@@ -139,7 +139,7 @@ def about(job: Job, position: int | None) -> dict[str, Any]:
 
 def shown(job: Job) -> dict[str, Any]:
     """A job as its resource."""
-    resource = wire.check(job) if job.kind in ("detect", "verify") else wire.video(job)
+    resource = wire.check(job) if job.kind in CHECKS else wire.video(job)
     return resource.model_dump(mode="json")
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import Field
 
 from praxino.config import Config
-from praxino.service.jobs import ID, Job
+from praxino.service.jobs import CHECKS, ID, Job
 from praxino.service.store import Store
 from praxino.storage.objects import Objects
 
@@ -29,6 +29,8 @@ class Keeping(Config):
 
 def sweep(store: Store, objects: Objects, keeping: Keeping) -> int:
     """Delete what need not be kept any more; how many jobs that were."""
+    for job in store.unread():
+        clear(store, objects, job)
     count = 0
     while found := store.to_sweep(keeping.seconds, keeping.bytes or None):
         for job in found:
@@ -37,6 +39,13 @@ def sweep(store: Store, objects: Objects, keeping: Keeping) -> int:
     if count:
         logger.info("%d old jobs were deleted", count)
     return count
+
+
+def clear(store: Store, objects: Objects, job: Job) -> None:
+    """Delete the file that a check which has ended looked at."""
+    if job.input and job.kind in CHECKS:
+        objects.remove(f"{job.id}/{job.input}")
+        store.clear(job)
 
 
 def orphans(store: Store, objects: Objects, before: frozenset[str]) -> frozenset[str]:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from praxino.errors import InputError
+from praxino.storage.objects import hidden
 
 VERSION: Final = 1
 """Of these tables; a newer edition may have others."""
@@ -107,14 +108,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        try:
-            parsed = sa.make_url(url)
-        except sa.exc.ArgumentError:
-            raise InputError(f"jobs {url!r}: no address of a database", "sqlite:///jobs.sqlite") from None
-        kind = parsed.get_backend_name()
-        if kind not in ("sqlite", "postgresql"):
-            raise InputError(f"jobs {kind}: jobs are kept in SQLite or PostgreSQL", "postgresql://USER@HOST/NAME")
-        self.sqlite = kind == "sqlite"
+        parsed = address(url)
+        self.sqlite = parsed.get_backend_name() == "sqlite"
         self._writing = threading.Lock()
         self._engine = _sqlite(parsed) if self.sqlite else _postgresql(parsed)
         try:
@@ -158,6 +153,18 @@ class Database:
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
+
+
+def address(url: str) -> sa.URL:
+    """The address of a database of a kind that is taken; raises `InputError` for others."""
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        raise InputError(f"jobs {hidden(url)}: no address of a database", "sqlite:///jobs.sqlite") from None
+    kind = parsed.get_backend_name()
+    if kind not in ("sqlite", "postgresql"):
+        raise InputError(f"jobs {kind}: jobs are kept in SQLite or PostgreSQL", "postgresql://USER@HOST/NAME")
+    return parsed
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:

@@ -135,6 +135,12 @@ class SessionCreate(Body):
     key: str = Field(min_length=1, max_length=256, pattern=r"^[!-:<-~]+$")
 
 
+class Session(BaseModel):
+    """What the page is told of its key."""
+
+    key: bool = Field(description="whether it was given one")
+
+
 class Video(BaseModel):
     """A film, as far as it is."""
 
@@ -163,7 +169,7 @@ class Video(BaseModel):
     priority: Priority = "normal"
     step: int = 0
     eta_seconds: float | None = None
-    queue_position: int | None = Field(None, description="jobs that are begun before it; not in lists")
+    queue_position: int | None = Field(None, description="jobs that may be begun before it; not in lists")
     has_content: bool = False
     notes: list[str] = Field(default_factory=list, description="words that the model does not know, and the like")
     settings: dict[str, Any] = Field(default_factory=dict, description="of its order, as extra_params take them")

@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import secrets
+import shutil
 import socket
 import tempfile
 import threading
@@ -17,7 +18,8 @@ from praxino.errors import CheckpointError, InputError, JobError, MediaError, Pr
 from praxino.service import work
 from praxino.service.jobs import MADE, Failure, Job, Kind, Status
 from praxino.service.store import Store
-from praxino.service.sweep import Keeping, orphans, sweep
+from praxino.service.sweep import Keeping, clear, orphans, sweep
+from praxino.service.tables import first_line
 from praxino.storage.objects import Objects, is_full
 
 if TYPE_CHECKING:
@@ -36,6 +38,10 @@ TIDY: Final = 60.0
 """Seconds between two sweeps."""
 SEARCH: Final = 3600.0
 """The same between two looks for files of no job."""
+HURRY: Final = 5.0
+"""Seconds that a worker which leaves tries to say what came of its job."""
+SCRATCH: Final = "praxino-work-"
+"""How the names of temporary folders begin; the worker's process follows."""
 
 
 class Worker:
@@ -73,6 +79,7 @@ class Worker:
         """Claim and do jobs until `leave`; a job in progress then goes back into the queue."""
         if set(self.kinds) & set(MADE):
             self._cards = [card(name, self._pipeline(name)) for name in self.models]
+        _tidy()
         with self._announced():
             idle, swept, searched = time.monotonic(), -math.inf, -math.inf
             while not self.leaving.is_set():
@@ -99,12 +106,15 @@ class Worker:
         logger.info("%s: begun by %s, attempt %d", job.id, self.id, job.attempts)
         with Pulse(self, job) as pulse:
             try:
-                with tempfile.TemporaryDirectory(prefix="praxino-") as scratch:
+                with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-") as scratch:
                     result = self._result(job, Path(scratch).resolve(), pulse)
             except work.Stopped:
                 self._end(job, pulse, {})
             except Exception as error:  # whatever a film or a file does, the next job is another's
-                self._failed(job, pulse, error)
+                if pulse.stop or pulse.back:  # what ends this process may have ended others that it needed
+                    self._end(job, pulse, {})
+                else:
+                    self._failed(job, pulse, error)
             else:
                 self._end(job, pulse, result)
 
@@ -115,7 +125,8 @@ class Worker:
             result = work.make(job, self._pipeline(job.model), folder, pulse.step, pulse.show)
         else:
             result = work.look(job, folder, pulse.check)
-        result["bytes"] = sum(self.objects.put(job.file(name), folder / name) for name in result["files"].values())
+        files = result["files"].values()
+        result["bytes"] = sum(self._insist(self.objects.put, job.file(name), folder / name) for name in files)
         return result
 
     def _end(self, job: Job, pulse: "Pulse", result: dict[str, Any]) -> None:
@@ -128,17 +139,15 @@ class Worker:
         if not result and pulse.back:
             status = "queued"
         size = result.pop("bytes", 0)
-        if job.kind in MADE and job.input:
-            size += self._quietly(self.objects.size, f"{job.id}/{job.input}") or 0
         try:
-            self._insist(job, status, result=result, size=size)
+            self._insist(self.store.end, job, status, self.keeping.seconds, result, size + self._given(job))
         except JobError as error:
             logger.warning("%s", error)
             self._quietly(self.objects.remove, job.folder)
             return
         logger.info("%s: %s", job.id, status)
-        if job.input and job.kind not in MADE and status != "queued":
-            self._quietly(self.objects.remove, f"{job.id}/{job.input}")  # it was there to be looked at
+        if status != "queued":
+            self._quietly(clear, self.store, self.objects, job)
         for attempt in range(1, job.attempts):  # what killed workers may have left
             self._quietly(self.objects.remove, f"{job.id}/{attempt}")
 
@@ -152,7 +161,15 @@ class Worker:
         else:
             logger.info("%s: failed: %s", job.id, failure.message)
         self._quietly(self.objects.remove, job.folder)
-        self._quietly(self._insist, job, "failed", error=failure)
+        end = (job, "failed", self.keeping.seconds, None, self._given(job), failure)
+        self._quietly(self._insist, self.store.end, *end)
+        self._quietly(clear, self.store, self.objects, job)
+
+    def _given(self, job: Job) -> int:
+        """Bytes of the picture that a film began with, which is kept beside it."""
+        if not job.input or job.kind not in MADE:
+            return 0
+        return self._quietly(self.objects.size, f"{job.id}/{job.input}") or 0
 
     def _pipeline(self, name: str) -> "Pipeline":
         """The model of a name; the one before leaves first, if it was another."""
@@ -184,26 +201,19 @@ class Worker:
             thread.join()
             self._quietly(self.store.leave, self.id)
 
-    def _insist(
-        self,
-        job: Job,
-        status: Status,
-        result: dict[str, Any] | None = None,
-        size: int = 0,
-        error: Failure | None = None,
-    ) -> None:
-        """End a job, trying again while the database does not answer: the work is done, and must not be lost so."""
-        until = time.monotonic() + 4 * self.store.lease
+    def _insist(self, act: Callable[..., Result], *values: Any) -> Result:
+        """Try again while the database or the storage does not answer: the work is done, and must not be lost so."""
+        begun = time.monotonic()
         while True:
             try:
-                self.store.end(job, status, self.keeping.seconds, result, size, error)
-                return
+                return act(*values)
             except JobError:
                 raise
             except Exception as problem:
-                if time.monotonic() > until:
+                patience = HURRY if self.leaving.is_set() else 4 * self.store.lease
+                if time.monotonic() - begun > patience or is_full(problem):
                     raise
-                logger.warning("the database does not answer: %s", type(problem).__name__)
+                logger.warning("%s: trying again", first_line(problem))
                 time.sleep(1)
 
     def _quietly(self, act: Callable[..., Result], *values: Any, **more: Any) -> Result | None:
@@ -211,9 +221,27 @@ class Worker:
         try:
             return act(*values, **more)
         except Exception as error:
-            logger.warning("%s: %s", type(error).__name__, str(error).partition("\n")[0])
+            logger.warning("%s: %s", type(error).__name__, first_line(error))
             time.sleep(SELDOM)
             return None
+
+
+def _tidy() -> None:
+    """Delete the temporary folders of workers that were killed on this machine."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        number = folder.name.removeprefix(SCRATCH).partition("-")[0]
+        if os.name == "posix" and number.isdecimal() and not _lives(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 class Pulse:
@@ -269,6 +297,8 @@ class Pulse:
             self._beat()
 
     def _beat(self, step: int = 0, steps: int = 0, eta: float | None = None) -> None:
+        if self.lost:
+            return
         try:
             heard = self.worker.store.beat(self.job, step, steps, eta)
         except JobError:

@@ -2,10 +2,11 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
 from typing import Any, Final, TypeVar
 
 import cv2
@@ -32,9 +33,19 @@ def workers(files: int) -> int:
 
 
 def alone() -> None:
-    """One thread a process, which share the cores by files; Ctrl-C is for the parent to answer."""
+    """One thread a process, which share the cores by files; it is for the parent to answer to Ctrl-C and SIGTERM, which
+    may come to all of a group, and with the parent this process ends.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def bounded() -> None:
@@ -117,7 +128,7 @@ def run(
                 check()
     except BaseException:  # who stops listening waits for nothing
         for child in set(active_children()) - others:
-            child.terminate()
+            child.kill()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

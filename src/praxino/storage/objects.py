@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
-from praxino.errors import InputError, MediaError
+from praxino.errors import InputError, MediaError, PraxinoError
 
 NAME: Final = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)*(\.[a-z0-9]+)?")
 """What a name looks like: nothing in it can lead out of the place."""
@@ -56,7 +56,7 @@ class Objects:
         try:
             self._fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
-            raise InputError(f"storage {url!r}: {error}", "a folder; for s3://, pip install s3fs") from None
+            raise InputError(f"storage {hidden(url)}: {error}", "a folder; for s3://, pip install s3fs") from None
         self._root = str(root).rstrip("/")
         self._local = "file" in self._protocols()
 
@@ -68,13 +68,25 @@ class Objects:
         assert NAME.fullmatch(name), name
         return f"{self._root}/{name}"
 
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Errors that are no `OSError`, as clouds' libraries have them, as one: a `ConnectionError`."""
+        try:
+            yield
+        except (OSError, PraxinoError, AssertionError):
+            raise
+        except Exception as error:
+            raise ConnectionError(f"storage {hidden(self.url)}: {error}") from error
+
     def check(self) -> None:
         """Raise `MediaError` if nothing can be written here."""
         try:
             self.write("probe", b"")
             self.remove("probe")
         except OSError as error:
-            raise MediaError(f"cannot write to storage {self.url}: {error}", "is it there, and yours?") from None
+            raise MediaError(
+                f"cannot write to storage {hidden(self.url)}: {error}", "is it there, and yours?"
+            ) from None
 
     def token(self) -> str:
         """What tells this place from others: made when first asked for."""
@@ -114,7 +126,8 @@ class Objects:
         if self._local:
             self._fs.makedirs(target.rpartition("/")[0], exist_ok=True)
         try:
-            yield fresh
+            with self._reached():
+                yield fresh
             if self._local:
                 _settle(fresh)
                 os.replace(fresh, target)
@@ -131,21 +144,23 @@ class Objects:
     def get(self, name: str, target: Path) -> None:
         """Copy a file out; raises `MediaError` if it is not there."""
         try:
-            self._fs.get_file(self._path(name), str(target))
+            with self._reached():
+                self._fs.get_file(self._path(name), str(target))
         except FileNotFoundError:
             raise MediaError(f"no file {name}", "was it deleted?") from None
 
     def size(self, name: str) -> int | None:
         """Bytes of a file, or None if it is not there."""
         try:
-            return int(self._fs.info(self._path(name))["size"])
+            with self._reached():
+                return int(self._fs.info(self._path(name))["size"])
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     @contextmanager
     def open(self, name: str) -> Iterator[Source]:
         """A file to read from; raises `FileNotFoundError` if it is not there."""
-        with self._fs.open(self._path(name), "rb") as file:
+        with self._reached(), self._fs.open(self._path(name), "rb") as file:
             yield file
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -166,7 +181,8 @@ class Objects:
     def folders(self) -> list[str]:
         """The folders at the top."""
         try:
-            found = self._fs.ls(self._root, detail=True)
+            with self._reached():
+                found = self._fs.ls(self._root, detail=True)
         except FileNotFoundError:
             return []
         return [str(each["name"]).rstrip("/").rpartition("/")[2] for each in found if each["type"] == "directory"]
@@ -174,7 +190,8 @@ class Objects:
     def remove(self, folder: str) -> None:
         """Delete a file, or a folder with all that is in it; nothing happens if it is not there."""
         try:
-            self._fs.rm(self._path(folder), recursive=True)
+            with self._reached():
+                self._fs.rm(self._path(folder), recursive=True)
         except (FileNotFoundError, NotADirectoryError):
             return
 
@@ -186,6 +203,11 @@ def _settle(path: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def hidden(address: str) -> str:
+    """An address without the password that may be in it."""
+    return re.sub(r"([^/:@]+):[^/].*@", r"\1:***@", address)
 
 
 def is_full(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 import { call, ended } from "./api.js";
 
 const $ = (id) => document.getElementById(id);
+const KINDS = ["verify", "detect"];
 const VERDICTS = {
   signed: ["Signed, and as it was then", "good"], marked: ["Marked as generated, not signed", "warm"],
   nothing: ["It says nothing of itself", ""], tampered: ["Tampered with", "bad"], unreadable: ["It cannot be read", "bad"],
@@ -10,6 +11,7 @@ const VERDICTS = {
   inconclusive: ["This cannot be told", ""],
 };
 let turn = 0; // answers about a file before this one are not shown
+let asked = {}; // the file's name, and the ids under which it is looked at: a reload goes on with them
 
 export function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -18,32 +20,77 @@ export function element(name, properties = {}, ...children) {
 }
 
 export async function look(file, name = file.name) {
-  const mine = ++turn;
+  leave();
+  const mine = begin(name);
+  remember({ name });
+  for (const kind of KINDS) waiting(kind, "Sending the file…");
+  for (const kind of KINDS) await ask(kind, file, mine); // one key may have one place
+}
+
+// What was going on before a reload, or before a key was asked for.
+export function refresh() {
+  if (!asked.name) return;
+  const mine = begin(asked.name);
+  for (const kind of KINDS) {
+    if (asked[kind]) follow(kind, { id: asked[kind] }, mine);
+    else fail(kind, "The file did not arrive: drop it again.");
+  }
+}
+
+function remember(about) {
+  asked = about;
+  try {
+    sessionStorage.setItem("praxino-check", JSON.stringify(about));
+  } catch { /* forbidden or full: a reload forgets it */ }
+}
+
+function begin(name) {
   $("check-problem").hidden = true;
   $("look").hidden = true;
   $("looked").hidden = false;
   $("evidence-part").hidden = true;
   $("looked-name").textContent = name;
   $("looked-name").focus();
-  for (const kind of ["verify", "detect"]) waiting(kind, "Sending the file…");
-  for (const kind of ["verify", "detect"]) await ask(kind, file, name, mine); // one key may have one place
+  return ++turn;
 }
 
-async function ask(kind, file, name, mine) {
+async function ask(kind, file, mine) {
   const form = new FormData();
-  form.append("file", file, name);
+  form.append("file", file, asked.name);
   try {
-    let job = await placed(kind, form, mine);
+    const job = await placed(kind, form, mine);
     if (!job) return;
-    while (!ended(job)) {
-      if (mine !== turn) return void call(`/v1/${kind}/${job.id}`, { method: "DELETE" });
-      waiting(kind, job.queue_position ? `Waiting: ${job.queue_position} before it` : "Looking…");
-      job = await call(`/v1/${kind}/${job.id}?wait=20`);
-    }
-    if (mine === turn) show(kind, job);
+    if (mine !== turn) return void call(`/v1/${kind}/${job.id}`, { method: "DELETE" });
+    remember({ ...asked, [kind]: job.id });
+    await follow(kind, job, mine);
   } catch (error) {
     if (mine === turn) fail(kind, error.message);
   }
+}
+
+// Shows how far a look is until it ends; while the server is away, it asks again.
+async function follow(kind, job, mine) {
+  const before = { queued: "It begins in a moment", in_progress: "Looking…" };
+  while (!ended(job)) {
+    const ahead = job.queue_position;
+    waiting(kind, ahead ? `Waiting: ${ahead} before it` : before[job.status] ?? "Asking…");
+    try {
+      job = await call(`/v1/${kind}/${job.id}?wait=${job.status === "queued" ? 2 : 20}`);
+    } catch (error) {
+      if (mine !== turn) return;
+      if (error.status && error.status < 500) return fail(kind, error.message);
+      await new Promise((ready) => { setTimeout(ready, 2000); });
+    }
+    if (mine !== turn) return;
+  }
+  show(kind, job);
+}
+
+// Nobody wants to know any more: what is still looked at need not be.
+function leave() {
+  for (const kind of KINDS) if (asked[kind] && $(kind).hasAttribute("aria-busy")) call(`/v1/${kind}/${asked[kind]}`, { method: "DELETE" }).catch(() => {});
+  turn++;
+  remember({});
 }
 
 // Hands the file in; where all places are taken, again when there may be one.
@@ -113,12 +160,16 @@ export function ready() {
   const take = (files) => files?.length && look(files[0]);
   $("file").addEventListener("change", () => { take($("file").files); $("look").reset(); });
   $("unlook").addEventListener("click", () => {
-    turn++;
+    leave();
     $("looked").hidden = true;
     $("look").hidden = false;
     $("file").focus();
   });
   dropping($("check"), $("drop"), take);
+  try {
+    asked = JSON.parse(sessionStorage.getItem("praxino-check")) ?? {};
+  } catch { /* forbidden */ }
+  refresh();
 }
 
 // Lets files be dropped anywhere on `area`, and shows on `marked` that they can be.

@@ -27,7 +27,7 @@ export function ready(others) {
   $("picture").addEventListener("change", () => give($("picture").files[0]));
   $("given-remove").addEventListener("click", () => give(null));
   dropping($("make"), $("order"), (files) => files?.length && give(files[0]));
-  $("model").addEventListener("change", () => fill(model()));
+  $("model").addEventListener("change", () => { carry({}); fill(model()); });
   $("reset").addEventListener("click", () => { carry({}); fill(model()); });
   $("stop").addEventListener("click", stop);
   $("level").addEventListener("input", forward);
@@ -105,8 +105,10 @@ async function use(film) {
 function carry({ fps, flow_shift, guidance_scale_2, settings }) {
   carried = { fps, flow_shift, guidance_scale_2, settings };
   const own = model()?.defaults ?? {}, { sampler, ...others } = settings ?? {};
-  const said = { "frames a second": fps !== own.fps && fps, shift: flow_shift !== own.shift && flow_shift, "second guidance": guidance_scale_2, ...others };
-  const all = Object.entries(said).filter(([, value]) => value || value === 0).map(([name, value]) => `${name.replace("_", " ")} ${value === true ? "" : [value].flat().join(" to ")}`.trim());
+  const differs = (value, usual) => (value === usual ? null : value);
+  const said = { "frames a second": differs(fps, own.fps), shift: differs(flow_shift, own.shift), "second guidance": guidance_scale_2, ...others };
+  const word = (value) => (typeof value === "boolean" ? (value ? "on" : "off") : [value].flat().join(" to "));
+  const all = Object.entries(said).filter(([, value]) => value != null).map(([name, value]) => `${name.replace("_", " ")} ${word(value)}`);
   $("kept").textContent = `Kept from that film: ${all.join(", ")}.`;
   $("kept").hidden = !all.length;
 }
@@ -198,7 +200,8 @@ function watch(film) {
 }
 
 function progress(now) {
-  const { status, queue_position: before, progress: percent = 0, step = 0, steps = 0, eta_seconds: eta } = now;
+  const { status, queue_position: before, progress: percent = 0, step = 0, eta_seconds: eta } = now;
+  const steps = now.steps ?? now.num_inference_steps; // events say the one, films the other
   if (status === "queued" && !step) $("bar").removeAttribute("value");
   else $("bar").value = percent;
   const left = eta >= 1 ? `, about ${eta < 90 ? `${Math.round(eta)} s` : `${Math.round(eta / 60)} min`} left` : "";

@@ -5,7 +5,7 @@ import { element } from "./check.js";
 
 const $ = (id) => document.getElementById(id);
 const WORDS = { queued: "waiting", in_progress: "forming", failed: "failed", cancelled: "stopped" };
-let all = [], picked = [], current = null, handlers = {};
+let all = [], picked = [], current = null, handlers = {}, turn = 0; // `turn` counts what came and went
 
 export const films = () => all;
 
@@ -17,24 +17,35 @@ export function ready(given) {
 
 export async function load(after) {
   const page = await call(`/v1/videos?limit=24${after ? `&after=${after}` : ""}`);
-  all = after ? [...all, ...page.data] : page.data;
+  all = after ? [...all, ...page.data.filter((film) => place(film.id) < 0)] : page.data;
+  turn++;
   $("more").hidden = !page.has_more;
   picked = picked.filter((id) => all.some((film) => film.id === id));
   $("strip").replaceChildren(...all.map(card));
   settle();
 }
 
-// What has changed since: new films, and how far others are.
+// What has changed since: new films, how far others are, and which are gone.
 export async function freshen() {
-  const page = await call("/v1/videos?limit=24").catch(() => null);
-  if (page) for (const film of page.data.reverse()) put(film);
+  const before = turn, page = await call("/v1/videos?limit=24").catch(() => null);
+  if (!page || turn !== before) return; // something was put in or taken out meanwhile: next time
+  const there = new Set(page.data.map((film) => film.id));
+  const last = page.has_more ? all.findLastIndex((film) => there.has(film.id)) : all.length - 1; // up to which the page tells
+  for (const film of all.slice(0, last + 1)) if (!there.has(film.id)) drop(film.id);
+  const oldest = page.data.findLastIndex((film) => place(film.id) >= 0);
+  for (const film of page.data.slice(0, oldest + 1).reverse()) put(film);
+  for (const film of page.data.slice(oldest + 1)) put(film, true);
 }
 
-export function put(film) {
-  const at = all.findIndex((each) => each.id === film.id);
+const place = (id) => all.findIndex((film) => film.id === id);
+
+// Shows a film as it is now; one that is not there yet is the newest, or the oldest.
+export function put(film, oldest = false) {
+  const at = place(film.id);
   if (at < 0) {
-    all.unshift(film);
-    $("strip").prepend(card(film));
+    turn++;
+    all.splice(oldest ? all.length : 0, 0, film);
+    $("strip")[oldest ? "append" : "prepend"](card(film));
   } else {
     const before = all[at];
     all[at] = { ...before, ...film };
@@ -45,8 +56,9 @@ export function put(film) {
 }
 
 export function drop(id) {
-  const at = all.findIndex((film) => film.id === id);
+  const at = place(id);
   if (at < 0) return;
+  turn++;
   all.splice(at, 1);
   $("strip").children[at].remove();
   picked = picked.filter((each) => each !== id);
@@ -96,8 +108,7 @@ function picker(film) {
     if (box.checked) picked.push(film.id);
     if (picked.length > 2) { // the oldest choice makes room
       const gone = picked.shift();
-      const at = all.findIndex((each) => each.id === gone);
-      $("strip").children[at].querySelector("input").checked = false;
+      $("strip").children[place(gone)].querySelector("input").checked = false;
     }
     settle();
   });

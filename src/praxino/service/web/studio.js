@@ -43,33 +43,36 @@ online.addEventListener("up", () => {
   trying = undefined;
   make.refresh();
 });
-online.addEventListener("locked", () => { if (!$("door").open) $("door").showModal(); });
+let locked = false;
+online.addEventListener("locked", () => { locked = true; if (!$("door").open) $("door").showModal(); });
 $("door").addEventListener("cancel", (event) => event.preventDefault()); // there is nothing behind it without a key
+$("door").addEventListener("close", () => { if (locked) $("door").showModal(); }); // a second Escape is not asked first
 $("door-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   $("door-problem").hidden = true;
   try {
     await call("/v1/session", { method: "POST", json: { key: $("key").value.trim() } });
+    locked = false;
     $("door").close();
     $("key").value = "";
-    keyed(true);
+    keyed();
     make.refresh();
+    check.refresh();
   } catch (error) {
     $("door-problem").textContent = error.message;
     $("door-problem").hidden = false;
   }
 });
 
-// That a key was given; the key itself is in a cookie that this page cannot read.
-function keyed(now) {
-  if (now) localStorage.setItem("praxino-keyed", "yes");
-  else if (now === false) localStorage.removeItem("praxino-keyed");
-  $("leave").hidden = !localStorage.getItem("praxino-keyed");
-}
+// Whether there is a key to forget: it is in a cookie that this page cannot read.
+const keyed = () => call("/v1/session").then(({ key }) => { $("leave").hidden = !key; }, () => {});
 $("leave").addEventListener("click", async () => {
-  await call("/v1/session", { method: "DELETE" }).catch(() => {});
-  keyed(false);
-  location.reload(); // whatever is shown is its owner's
+  try {
+    await call("/v1/session", { method: "DELETE" });
+    location.reload(); // whatever is shown is its owner's
+  } catch (error) {
+    $("state").textContent = `The key is not forgotten yet: ${error.message}`;
+  }
 });
 
 keyed();
