@@ -167,7 +167,7 @@ def test_what_was_made_while_no_bot_ran_is_posted_where_it_was_asked_for(scene, 
     async def post(server):
         await server.until(lambda: server.posts)
         assert server.posts[0]["content"].startswith("<@7>\n> a cat\n")
-        assert server.posts[0]["allowed_mentions"]["parse"] == []
+        assert server.posts[0]["allowed_mentions"] == {"parse": [], "users": [7]}
         assert server.files["film.mp4"][4:8] == b"ftyp"
 
     scene(begin, post)
@@ -201,6 +201,17 @@ def test_a_file_is_checked(scene, running, tmp_path):
         assert "by this installation" in said
 
     scene(act)
+
+
+def test_what_one_look_found_is_said_where_the_other_is_refused(scene, running):
+    async def act(server):
+        token = await server.command("check", files={"file": DOT})
+        await server.until(lambda: "more than 1 a day" in server.messages.get(token, {}).get("content", ""))
+        assert "**nothing**" in server.messages[token]["content"]
+        [[job], _] = running.store.page("discord_7", ("verify",), None, 5)
+        await server.until(lambda: Place.kept(running.objects, job) is None)
+
+    scene(act, may=Limits(per_minute=0, per_day=1))
 
 
 def test_quotas_and_mistakes_are_said(scene):
@@ -243,3 +254,9 @@ def test_a_token_that_is_none(running, monkeypatch):
 
     with pytest.raises(InputError, match="does not know this token"):
         asyncio.run(login())
+
+
+def test_without_a_network(running, monkeypatch):
+    monkeypatch.setattr(discord.http.Route, "BASE", "http://127.0.0.1:1/api")
+    with pytest.raises(InputError, match="Discord cannot be reached"):
+        bots.run(running.studio, Limits(), "good")

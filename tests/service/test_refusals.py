@@ -1,6 +1,8 @@
 """What the API refuses, and how: bad orders, bad files, strangers, full disks; nothing leaks, nothing is lost."""
 
+import asyncio
 import json
+import math
 import zlib
 
 import pytest
@@ -277,6 +279,95 @@ def test_what_goes_wrong_inside_says_nothing_of_it(idle, monkeypatch):
     monkeypatch.setattr(idle.store, "page", broken)
     error = refused(idle.client.get("/v1/videos"), 500, "internal_error")
     assert "/secret" not in json.dumps(error)
+
+
+def test_what_is_away_is_said_to_be_away(idle, monkeypatch):
+    job = idle.store.claim("w", ["tiny"], ["video"]) if order(idle.client) else None
+    idle.store.end(job, "completed", result={"files": {"content": "film.mp4"}})
+
+    def away(*_, **__):
+        raise RuntimeError("EndpointConnectionError at https://secret")
+
+    monkeypatch.setattr(idle.objects._fs, "info", away)
+    monkeypatch.setattr(idle.objects._fs, "rm", away)
+    for method, path in (("GET", "/content"), ("DELETE", "")):
+        error = refused(idle.client.request(method, f"/v1/videos/{job.id}{path}"), 503, "unavailable")
+        assert "secret" not in error["message"]
+    assert idle.client.get(f"/v1/videos/{job.id}").status_code == 200
+
+
+def test_it_lives_while_the_database_is_away(idle, monkeypatch):
+    assert idle.client.get("/readyz").status_code == 200
+    monkeypatch.setattr("praxino.service.access.REMEMBERED", -1.0)
+
+    def away(*_):
+        raise sa.exc.OperationalError("select", {}, Exception("no server at /secret"))
+
+    monkeypatch.setattr(idle.store.database._engine, "connect", away)
+    assert idle.client.get("/healthz").status_code == idle.client.get("/").status_code == 200
+    refused(idle.client.get("/readyz"), 503, "unavailable")
+    refused(idle.client.get("/v1/videos"), 503, "unavailable")
+
+
+def test_who_leaves_while_it_is_sent_is_no_error_of_ours(idle, caplog):
+    async def leave():
+        scope = {
+            "type": "http", "method": "POST", "path": "/v1/videos", "query_string": b"", "http_version": "1.1",
+            "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
+        }  # fmt: skip
+        sent = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+
+        async def receive():
+            return next(sent)
+
+        async def send(_):
+            pass
+
+        await idle.app(scope, receive, send)
+
+    asyncio.run(leave())
+    assert caplog.text == ""
+
+
+def test_places_of_pictures_are_taken_all_or_none(idle):
+    may = Limits(per_minute=5, at_a_time=3)
+    _, key = limits.new_key(idle.store.database, "anna", may)
+    idle.studio._keys = (-math.inf, True)
+    who = {"Authorization": f"Bearer {key}"}
+
+    def ask(n):
+        return idle.client.post("/v1/images/generations", json={"prompt": "a sun", "n": n}, headers=who)
+
+    refused(ask(4), 400, param="n", said="no more than 3 at a time")
+    assert idle.store.counts() == {}
+    idle.client.post("/v1/videos", json={"prompt": "a cat"}, headers=who)
+    refused(ask(3), 429, said="3 at a time")
+    assert idle.store.counts() == {("video", "queued"): 1}
+    for _ in range(2):  # what was refused cost nothing
+        assert idle.client.post("/v1/videos", json={"prompt": "a cat"}, headers=who).status_code == 200
+
+
+def test_a_default_that_nobody_has_is_not_replaced(studio_of):
+    studio = studio_of()
+    studio.studio.default = "large"
+    studio.store.announce("w", ABOUT)
+    refused(order(studio.client), 503, "no_worker", "no worker has the model 'large'")
+    assert order(studio.client, model="tiny").status_code == 200
+
+
+def test_who_can_only_look_is_not_ready_for_films(studio_of):
+    studio = studio_of()
+    studio.store.announce("w", {"models": [], "kinds": ["verify"]})
+    assert studio.client.get("/readyz").status_code == 503
+
+
+def test_pages_that_are_let_in_see_what_is_refused(studio_of):
+    client = studio_of(upload=100, origins=("https://maker.example",)).client
+    origin = {"Origin": "https://maker.example"}
+    answer = client.post("/v1/verify", files={"file": ("a.png", bytes(1000))}, headers=origin)
+    refused(answer, 413)
+    assert answer.headers["access-control-allow-origin"] == "https://maker.example"
+    assert "Retry-After" in answer.headers["access-control-expose-headers"]
 
 
 def test_a_full_disk_refuses_and_loses_nothing(idle, room_for, monkeypatch, tmp_path):

@@ -1,11 +1,15 @@
 """What a worker makes of jobs: films with their pictures, partial ones, failures; and what its death leaves behind."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,12 +20,12 @@ from praxino.errors import CheckpointError, GenerationError, InputError, MediaEr
 from praxino.provenance.verify import verify
 from praxino.service import work
 from praxino.service.jobs import Job, new_id
-from praxino.service.serve import Places
+from praxino.service.serve import LATER, Places
 from praxino.service.store import Store
 from praxino.service.sweep import Keeping, forget, orphans, sweep
-from praxino.service.worker import Pulse, failed
+from praxino.service.worker import SCRATCH, Pulse, _tidy, failed
 from praxino.storage.objects import Objects
-from praxino.storage.video import read
+from praxino.storage.video import Video, read
 
 ORDER = {"prompt": "a red ball bounces", "negative": "", "seed": 5, "steps": 4, "frames": 5, "height": 32, "width": 32}
 REST = {"guidance": 2.0, "sampler": "unipc", "fps": 8.0, "shift": 1.0}
@@ -191,6 +195,27 @@ def test_a_file_that_is_none_is_said_to_be_none(studio, tmp_path):
     done = do(studio, ask(studio, "detect", tmp_path / "input.mp4", name="odd.mp4"))
     assert (done.status, done.error.code) == ("failed", "unreadable_file")
     assert done.error.message.startswith("cannot read odd.mp4")
+    assert studio.objects.folders() == []
+
+
+@pytest.mark.parametrize("kind", ["detect", "verify"])
+def test_files_that_nobody_looked_at_go_with_the_next_sweep(studio, tmp_path, kind):
+    (tmp_path / "input.mp4").write_bytes(b"x")
+    job = ask(studio, kind, tmp_path / "input.mp4", name="odd.mp4")
+    studio.store.cancel(job)
+    assert sweep(studio.store, studio.objects, Keeping()) == 0
+    assert studio.objects.folders() == []
+    assert studio.store.get(job.id).input == ""
+    assert studio.store.unread() == []
+
+
+def test_a_failed_film_counts_the_picture_that_it_began_with(studio, tmp_path):
+    Image.new("RGB", (48, 48)).save(tmp_path / "input.png")
+    job = ask(studio, upload=tmp_path / "input.png", order={"image": "input.png", "frames": 6})
+    assert do(studio, job).status == "failed"
+    assert studio.objects.size(f"{job.id}/input.png") > 10
+    assert sweep(studio.store, studio.objects, Keeping(bytes=10)) == 1
+    assert studio.objects.folders() == []
 
 
 def test_an_order_that_cannot_be_is_a_failure_with_the_reason(studio):
@@ -278,6 +303,31 @@ def test_the_database_may_go_away_for_a_while(studio, monkeypatch):
     assert do(studio, job).status == "completed"
 
 
+def test_the_storage_may_go_away_for_a_while(studio, monkeypatch):
+    put, calls = studio.objects.put, []
+
+    def away(*rest):
+        calls.append(1)
+        if len(calls) < 2:
+            raise ConnectionError("gone")
+        return put(*rest)
+
+    monkeypatch.setattr(studio.objects, "put", away)
+    assert do(studio, ask(studio)).status == "completed"
+
+
+def test_temporary_folders_of_killed_workers_are_deleted(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    names = [f"{SCRATCH}{dead.pid}-x", f"{SCRATCH}{os.getpid()}-x", f"{SCRATCH}x", "other"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "input.mp4").write_bytes(b"x")
+    _tidy()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
+
+
 def test_a_long_step_is_no_death(studio, monkeypatch):
     """A step that takes several leases: the pulse beats beside it."""
     studio.store.lease = 0.4
@@ -314,8 +364,16 @@ def test_films_of_another_place_are_not_these_jobs(tmp_path):
     Places(jobs, str(tmp_path / "one")).open()
     with pytest.raises(InputError, match="another studio's"):
         Places(jobs, str(tmp_path / "two")).open()
-    with pytest.raises(InputError, match="no --storage"):
-        Places.of(None, "postgresql://host/name", None)
+    for given, said in (
+        (("postgresql://host/name", None), "no --storage"),
+        (("foo", None), "no address of a database"),
+        (("mysql://u:secret@host/name", None), "SQLite or PostgreSQL"),
+        (("postgresql//u:secret@host/name", None), r"postgresql//u:\*\*\*@host"),
+        ((None, "memory://x"), "would be forgotten"),
+    ):
+        with pytest.raises(InputError, match=said) as error:
+            Places.of(tmp_path, *given)
+        assert "secret" not in str(error.value)
 
 
 def test_a_server_whose_workers_cannot_begin_ends_with_their_error(tmp_path):
@@ -326,6 +384,35 @@ def test_a_server_whose_workers_cannot_begin_ends_with_their_error(tmp_path):
     assert "Traceback" not in run.stderr
 
 
+def test_workers_of_a_server_try_again_where_its_places_are_away(tmp_path):
+    jobs = "postgresql://praxino:secret@127.0.0.1:1/none"
+    command = [sys.executable, "-m", "praxino", "worker", "--jobs", jobs, "--storage", str(tmp_path)]
+    run = subprocess.run([*command, "--with-parent"], capture_output=True, text=True, input="")
+    assert run.returncode == LATER
+    assert "secret" not in run.stderr
+    assert subprocess.run(command, capture_output=True, text=True).returncode == 2
+
+
+def test_a_stop_of_the_whole_group_hands_a_check_back(tmp_path):
+    """As service managers do: the process that reads the file is told, too."""
+    jobs, films = f"sqlite:///{tmp_path / 'jobs.sqlite'}", str(tmp_path / "films")
+    store = Store(jobs)
+    studio = SimpleNamespace(store=store, objects=Objects(films))
+    Video(np.random.default_rng(0).integers(0, 256, (48, 240, 320, 3), np.uint8), 24.0).save(tmp_path / "input.mp4")
+    job = ask(studio, "detect", tmp_path / "input.mp4", name="a.mp4")
+    command = [sys.executable, "-m", "praxino", "worker", "--kind", "detect", "--jobs", jobs, "--storage", films]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while store.get(job.id).status == "queued":
+        time.sleep(0.05)
+    time.sleep(3)  # by now it is read
+    os.killpg(process.pid, signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    found = store.get(job.id)
+    assert (found.status, found.attempts, found.error) == ("queued", 0, None), said
+    store.database.close()
+
+
 def test_a_worker_process_ends_when_told_and_hands_its_job_back(tiny_model, tmp_path):
     jobs, films = f"sqlite:///{tmp_path / 'jobs.sqlite'}", str(tmp_path / "films")
     store = Store(jobs)
@@ -333,12 +420,7 @@ def test_a_worker_process_ends_when_told_and_hands_its_job_back(tiny_model, tmp_
     folder = tmp_path / "tiny"
     folder.symlink_to(tiny_model)
 
-    class Place:
-        pass
-
-    place = Place()
-    place.store, place.objects = store, objects
-    job = ask(place, order={"steps": 1000})
+    job = ask(SimpleNamespace(store=store, objects=objects), order={"steps": 1000})
     command = [sys.executable, "-m", "praxino", "worker", "--model", str(folder), "--jobs", jobs, "--storage", films]
     process = subprocess.Popen([*command, "--with-parent"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while store.get(job.id).step < 3:

@@ -187,13 +187,13 @@ class Objects:
             return []
         return [str(each["name"]).rstrip("/").rpartition("/")[2] for each in found if each["type"] == "directory"]
 
-    def remove(self, folder: str) -> None:
+    def remove(self, name: str) -> None:
         """Delete a file, or a folder with all that is in it; nothing happens if it is not there."""
-        try:
-            with self._reached():
-                self._fs.rm(self._path(folder), recursive=True)
-        except (FileNotFoundError, NotADirectoryError):
-            return
+        with suppress(FileNotFoundError, NotADirectoryError), self._reached():
+            self._fs.rm(self._path(name), recursive=True)
+        if self._local and "/" in name:
+            with suppress(OSError):  # there is more in it
+                Path(self._path(name)).parent.rmdir()
 
 
 def _settle(path: str) -> None:
