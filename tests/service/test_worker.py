@@ -206,7 +206,7 @@ def test_files_that_nobody_looked_at_go_with_the_next_sweep(studio, tmp_path, ki
     assert sweep(studio.store, studio.objects, Keeping()) == 0
     assert studio.objects.folders() == []
     assert studio.store.get(job.id).input == ""
-    assert studio.store.unread() == []
+    assert studio.store.uncleared() == []
 
 
 def test_a_failed_film_counts_the_picture_that_it_began_with(studio, tmp_path):

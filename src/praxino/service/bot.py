@@ -11,6 +11,7 @@ from typing import Any, Final
 import aiohttp
 import discord
 from discord import app_commands
+from sqlalchemy.exc import SQLAlchemyError
 
 from praxino.errors import InputError, JobError, PraxinoError
 from praxino.service import asking, orders, uploads, wire
@@ -19,6 +20,7 @@ from praxino.service.answers import ApiError
 from praxino.service.jobs import CHECKS, MADE, Job, Kind
 from praxino.service.limits import Limits
 from praxino.service.replies import Place, Reply
+from praxino.service.tables import first_line
 from praxino.service.uploads import Upload
 
 logger = logging.getLogger("praxino.service")
@@ -61,18 +63,17 @@ class Bot(discord.Client):
         self.tree.add_command(_film)
         self.tree.add_command(_check)
         self.add_dynamic_items(Stop)
-        self._resumed: list[asyncio.Task[None]] = []
+        self._resumed: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:
         """Tell Discord which commands there are, and go on with what another bot left."""
         await self.tree.sync()
-        for job, place in await asyncio.to_thread(_left, self.studio):
-            self._resumed.append(asyncio.create_task(_resume(self, job, Reply(self, place))))
+        self._resumed = asyncio.create_task(_resume_all(self))
 
     async def close(self) -> None:
         """Leave; what is being made goes on."""
-        for task in self._resumed:
-            task.cancel()
+        if self._resumed is not None:
+            self._resumed.cancel()
         await super().close()
 
     def caller(self, user: int) -> Caller:
@@ -92,6 +93,16 @@ def _left(studio: Studio) -> list[tuple[Job, Place]]:
     jobs = studio.store.since(OWNER, BACK)
     places = [(job, Place.kept(studio.objects, job)) for job in jobs]
     return [(job, place) for job, place in places if place is not None]
+
+
+async def _resume_all(bot: Bot) -> None:
+    """End what other bots began, all at once."""
+    try:
+        left = await asyncio.to_thread(_left, bot.studio)
+    except Exception:  # whatever the database or the storage say
+        logger.exception("what another bot left cannot be looked up")
+        return
+    await asyncio.gather(*(_resume(bot, job, Reply(bot, place)) for job, place in left))
 
 
 async def _resume(bot: Bot, job: Job, reply: Reply) -> None:
@@ -201,10 +212,15 @@ async def _followed(bot: Bot, reply: Reply, job: Job, said: str, view: discord.u
     """Say how far a job is until it ends; None if it was deleted."""
     shown = ""
     while True:
-        found = await asyncio.to_thread(bot.studio.store.get, job.id)
-        if found is None or found.ended:
-            return found
-        before = await asyncio.to_thread(asking.position, bot.studio, found)
+        try:
+            found = await asyncio.to_thread(bot.studio.store.get, job.id)
+            if found is None or found.ended:
+                return found
+            before = await asyncio.to_thread(asking.position, bot.studio, found)
+        except SQLAlchemyError as error:
+            logger.warning("the database does not answer: %s", first_line(error))
+            await asyncio.sleep(RARELY)
+            continue
         text = f"{said}\n{bar(found, before)}"
         if text != shown:
             await reply.progress(text, view)

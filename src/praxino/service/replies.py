@@ -15,6 +15,7 @@ import discord
 from pydantic import ValidationError
 
 from praxino.config import Config
+from praxino.errors import PraxinoError
 from praxino.service.jobs import Job
 from praxino.storage.objects import Objects
 
@@ -39,11 +40,13 @@ class Place(Config):
 
     @contextlib.asynccontextmanager
     async def kept_for(self, objects: Objects, job: Job) -> AsyncIterator[None]:
-        """Kept beside a job's files until the block ends, or fails; if the bot leaves meanwhile, the next finds it."""
+        """Kept beside a job's files until the block ends, or fails; if the bot leaves meanwhile, or Discord cannot be
+        reached, the next one finds it.
+        """
         await asyncio.to_thread(objects.write, _name(job), self.model_dump_json().encode())
         try:
             yield
-        except Exception:
+        except (discord.HTTPException, PraxinoError):
             await asyncio.to_thread(objects.remove, _name(job))
             raise
         await asyncio.to_thread(objects.remove, _name(job))

@@ -298,7 +298,7 @@ class Store:
                 found |= set(connection.scalars(query))
         return found
 
-    def unread(self) -> list[Job]:
+    def uncleared(self) -> list[Job]:
         """Checks that have ended, but whose files were not deleted: nobody looked, or was killed before that."""
         query = sa.select(*COLUMNS).where(jobs.c.kind.in_(CHECKS), jobs.c.completed.is_not(None), jobs.c.input != "")
         with self.database.read() as connection:

@@ -29,7 +29,7 @@ class Keeping(Config):
 
 def sweep(store: Store, objects: Objects, keeping: Keeping) -> int:
     """Delete what need not be kept any more; how many jobs that were."""
-    for job in store.unread():
+    for job in store.uncleared():
         clear(store, objects, job)
     count = 0
     while found := store.to_sweep(keeping.seconds, keeping.bytes or None):

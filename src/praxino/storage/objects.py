@@ -84,9 +84,8 @@ class Objects:
             self.write("probe", b"")
             self.remove("probe")
         except OSError as error:
-            raise MediaError(
-                f"cannot write to storage {hidden(self.url)}: {error}", "is it there, and yours?"
-            ) from None
+            text = f"cannot write to storage {hidden(self.url)}: {error.__cause__ or error}"
+            raise MediaError(text, "is it there, and yours?") from None
 
     def token(self) -> str:
         """What tells this place from others: made when first asked for."""
@@ -160,7 +159,9 @@ class Objects:
     @contextmanager
     def open(self, name: str) -> Iterator[Source]:
         """A file to read from; raises `FileNotFoundError` if it is not there."""
-        with self._reached(), self._fs.open(self._path(name), "rb") as file:
+        with self._reached():
+            opened = self._fs.open(self._path(name), "rb")
+        with opened as file:
             yield file
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -170,7 +171,8 @@ class Objects:
                 file.seek(start)
                 left = None if end is None else end - start
                 while left is None or left > 0:
-                    piece = file.read(CHUNK if left is None else min(CHUNK, left))
+                    with self._reached():
+                        piece = file.read(CHUNK if left is None else min(CHUNK, left))
                     if not piece:
                         return
                     left = None if left is None else left - len(piece)
