@@ -1,6 +1,8 @@
 """What every route that gives a job in, or asks for one, does alike."""
 
-from typing import Any
+import asyncio
+import time
+from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 
@@ -8,6 +10,9 @@ from praxino.service.access import Caller, Studio
 from praxino.service.answers import ApiError
 from praxino.service.jobs import ID, Job, Kind, new_id
 from praxino.service.uploads import Upload
+
+EVERY: Final = 0.1
+"""Seconds between two looks at a job that somebody waits for."""
 
 
 def submit(
@@ -58,6 +63,16 @@ def owned(studio: Studio, who: Caller, id_: str, *kinds: Kind) -> Job:
 async def found(studio: Studio, who: Caller, id_: str, *kinds: Kind) -> Job:
     """`owned`, from an ``async`` route."""
     return await run_in_threadpool(owned, studio, who, id_, *kinds)
+
+
+async def waited(studio: Studio, job: Job, seconds: float) -> Job | None:
+    """A job when it has ended, or as it is after so many seconds; None if it was deleted."""
+    until = time.monotonic() + seconds
+    found: Job | None = job
+    while found is not None and not found.ended and time.monotonic() < until:
+        await asyncio.sleep(EVERY)
+        found = await run_in_threadpool(studio.store.get, job.id)
+    return found
 
 
 def position(studio: Studio, job: Job) -> int | None:

@@ -1,7 +1,5 @@
 """Files that somebody wants looked at: was this generated (detect), and what does it say of itself (verify)?"""
 
-import asyncio
-import time
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Request
@@ -16,7 +14,6 @@ from praxino.service.sweep import forget
 
 router = APIRouter(prefix="/v1", tags=["checks"])
 
-EVERY: Final = 0.1
 EVIDENCE: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; form-action 'none'; sandbox"
 )
@@ -52,11 +49,7 @@ async def _look(
 
 async def _answer(studio: Studio, job: Job, wait: int) -> wire.Check:
     """How far it is, after waiting for its end for so many seconds."""
-    until = time.monotonic() + wait
-    found: Job | None = job
-    while found is not None and not found.ended and time.monotonic() < until:
-        await asyncio.sleep(EVERY)
-        found = await run_in_threadpool(studio.store.get, job.id)
+    found = await asking.waited(studio, job, wait)
     if found is None:
         raise ApiError(404, "it was deleted meanwhile", "not_found")
     return wire.check(found, await run_in_threadpool(asking.position, studio, found))

@@ -1,6 +1,5 @@
 """Pictures: ordered and waited for in one request."""
 
-import asyncio
 import base64
 import time
 from typing import Annotated, Any, Final
@@ -21,7 +20,8 @@ router = APIRouter(prefix="/v1/images", tags=["images"])
 Id = Annotated[str, Path(examples=["image_00000000000000000000000000000000"])]
 PATIENCE: Final = 600.0
 """Seconds that a request waits for its pictures."""
-EVERY: Final = 0.1
+EVERY: Final = 0.5
+"""Seconds between two looks whether the client is still there."""
 
 
 @router.post(
@@ -67,7 +67,7 @@ def _end(studio: Studio, jobs: list[Job]) -> None:
 async def _waited(studio: Studio, request: Request, job: Job) -> Job:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        found = await run_in_threadpool(studio.store.get, job.id)
+        found = await asking.waited(studio, job, EVERY)
         if found is None:
             raise ApiError(409, "it was deleted meanwhile", "conflict")
         if found.status == "completed":
@@ -78,7 +78,6 @@ async def _waited(studio: Studio, request: Request, job: Job) -> Job:
             raise ApiError(400 if code == "invalid_request" else 503, message, code)
         if await request.is_disconnected():
             raise JobError("the client left", "")
-        await asyncio.sleep(EVERY)
     raise ApiError(504, f"no picture within {PATIENCE:.0f} s: order films and poll them instead", "timeout")
 
 
