@@ -338,7 +338,7 @@ def test_places_of_pictures_are_taken_all_or_none(idle):
     def ask(n):
         return idle.client.post("/v1/images/generations", json={"prompt": "a sun", "n": n}, headers=who)
 
-    refused(ask(4), 400, param="n", said="no more than 3 at a time")
+    refused(ask(4), 400, param="n", said="no more than 3 at once")
     assert idle.store.counts() == {}
     idle.client.post("/v1/videos", json={"prompt": "a cat"}, headers=who)
     refused(ask(3), 429, said="3 at a time")

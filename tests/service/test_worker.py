@@ -23,7 +23,7 @@ from praxino.service.jobs import Job, new_id
 from praxino.service.serve import LATER, Places
 from praxino.service.store import Store
 from praxino.service.sweep import Keeping, forget, orphans, sweep
-from praxino.service.worker import SCRATCH, Pulse, _tidy, failed
+from praxino.service.worker import SCRATCH, Pulse, _scratch, _tidy, failed
 from praxino.storage.objects import Objects
 from praxino.storage.video import Video, read
 
@@ -195,7 +195,7 @@ def test_a_file_that_is_none_is_said_to_be_none(studio, tmp_path):
     done = do(studio, ask(studio, "detect", tmp_path / "input.mp4", name="odd.mp4"))
     assert (done.status, done.error.code) == ("failed", "unreadable_file")
     assert done.error.message.startswith("cannot read odd.mp4")
-    assert studio.objects.folders() == []
+    assert studio.objects.size(f"{done.id}/input.mp4") is None
 
 
 @pytest.mark.parametrize("kind", ["detect", "verify"])
@@ -204,7 +204,7 @@ def test_files_that_nobody_looked_at_go_with_the_next_sweep(studio, tmp_path, ki
     job = ask(studio, kind, tmp_path / "input.mp4", name="odd.mp4")
     studio.store.cancel(job)
     assert sweep(studio.store, studio.objects, Keeping()) == 0
-    assert studio.objects.folders() == []
+    assert studio.objects.size(f"{job.id}/input.mp4") is None
     assert studio.store.get(job.id).input == ""
     assert studio.store.uncleared() == []
 
@@ -320,7 +320,8 @@ def test_temporary_folders_of_killed_workers_are_deleted(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    names = [f"{SCRATCH}{dead.pid}-x", f"{SCRATCH}{os.getpid()}-x", f"{SCRATCH}x", "other"]
+    own = _scratch()
+    names = [f"{own}{dead.pid}-x", f"{own}{os.getpid()}-x", f"{own}{10**20}-x", f"{SCRATCH}else-{dead.pid}-x", "other"]
     for name in names:
         (tmp_path / name).mkdir()
         (tmp_path / name / "input.mp4").write_bytes(b"x")

@@ -4,6 +4,9 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import pytest
+
+from damage import dies
 from praxino.storage import crew
 
 
@@ -25,6 +28,12 @@ def test_what_kills_its_process_is_given_up_and_the_rest_goes_on(monkeypatch):
     found = list(crew.spread(len, jobs, 2, lambda path: "killed"))
     assert sorted(job for job, _ in found) == jobs
     assert [job[0] for job, said in found if said == "killed"] == [killer]
+
+
+@pytest.mark.timeout(60)
+def test_real_processes_survive_one_that_is_killed():
+    found = crew.spread(dies, [(number,) for number in range(6)], 2, lambda _: -1)
+    assert sorted((job[0], said) for job, said in found) == [(0, -1), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]
 
 
 def test_workers_leave_memory(monkeypatch):

@@ -349,7 +349,7 @@ def run(studio: Studio, limits: Limits, token: str) -> None:
 
     try:
         asyncio.run(serve())
-    except (aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, TimeoutError) as error:
         raise InputError(f"Discord cannot be reached: {error}", "is there a network?") from None
     except discord.LoginFailure:
         raise InputError("Discord does not know this token", "PRAXINO_DISCORD_TOKEN, of the bot's page there") from None

@@ -48,10 +48,8 @@ async def generate(request: Request, studio: Shared, who: Asking) -> wire.Images
 
 def _order(studio: Studio, who: Caller, asked: wire.ImageCreate) -> list[Job]:
     card = orders.chosen(studio.store, asked.model, studio.default)
-    if 0 < who.limits.at_a_time < asked.n:
-        raise ApiError(
-            400, f"n={asked.n}: no more than {who.limits.at_a_time} at a time are allowed", "invalid_value", "n"
-        )
+    if (most := who.limits.most) is not None and asked.n > most:
+        raise ApiError(400, f"n={asked.n}: no more than {most} at once are allowed", "invalid_value", "n")
     settings = [orders.image(asked, card, number, studio.largest) for number in range(asked.n)]
     about: dict[str, Any] = {"owner": who.owner, "model": card["id"], "priority": orders.priority(asked.priority, who)}
     jobs = [Job(id=new_id("image"), kind="image", order=order, **about) for order in settings]

@@ -29,7 +29,12 @@ class Limits(Config):
     @property
     def counted(self) -> bool:
         """Whether there is anything that could be used up."""
-        return bool(self.per_minute or self.per_day or self.at_a_time)
+        return self.most is not None
+
+    @property
+    def most(self) -> int | None:
+        """As many jobs as may be asked for at once, None for any number."""
+        return min((each for each in (self.per_minute, self.per_day, self.at_a_time) if each), default=None)
 
 
 class Key(Config):
@@ -108,24 +113,24 @@ def spend(database: Database, connection: sa.Connection, owner: str, limits: Lim
         ).returning(usage.c.count)
         if connection.execute(more).scalar_one() == count:
             connection.execute(usage.delete().where(usage.c.period == period, usage.c.since < since - period))
-    check(database, connection, owner, limits, 0, count)
+    _check(connection, owner, limits, now, 0, count)
 
 
-def check(
-    database: Database, connection: sa.Connection, owner: str, limits: Limits, more: int = 1, begun: int = 1
-) -> None:
-    """Raise `LimitError` if so many more jobs than were counted, or so many at a time, are too many for an owner."""
-    if not limits.counted:
-        return
-    now = int(connection.scalar(sa.select(database.now())) or 0)
+def check(database: Database, connection: sa.Connection, owner: str, limits: Limits) -> None:
+    """Raise `LimitError` if one more job is too many for an owner."""
+    _check(connection, owner, limits, int(connection.scalar(sa.select(database.now())) or 0), 1, 1)
+
+
+def _check(connection: sa.Connection, owner: str, limits: Limits, now: int, uncounted: int, new: int) -> None:
+    """The same of ``new`` jobs that are not kept yet, of which some may be ``uncounted``, too."""
     for period, most, name in ((MINUTE, limits.per_minute, "minute"), (DAY, limits.per_day, "day")):
         since = now // period * period
         where = (usage.c.owner == owner, usage.c.period == period, usage.c.since == since)
         count = connection.scalar(sa.select(usage.c.count).where(*where)) or 0 if most else 0
-        if count + more > most > 0:
+        if count + uncounted > most > 0:
             raise LimitError(f"no more than {most} a {name} are allowed", "wait", since + period - now)
     if limits.at_a_time:
         open_ = jobs.c.status.in_(["queued", "in_progress"])
         query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.owner == owner, open_)
-        if int(connection.scalar(query) or 0) + begun > limits.at_a_time:
+        if int(connection.scalar(query) or 0) + new > limits.at_a_time:
             raise LimitError(f"no more than {limits.at_a_time} at a time are allowed", "wait until one has ended", 5)

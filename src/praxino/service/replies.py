@@ -6,8 +6,9 @@ What must outlive the bot lies beside the files of the job, so that one that sta
 import asyncio
 import contextlib
 import io
+import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -18,6 +19,8 @@ from praxino.config import Config
 from praxino.errors import PraxinoError
 from praxino.service.jobs import Job
 from praxino.storage.objects import Objects
+
+logger = logging.getLogger("praxino.service")
 
 LONGEST: Final = 14 * 60.0
 """Seconds that an answer can be edited, somewhat fewer than Discord's fifteen minutes."""
@@ -43,13 +46,13 @@ class Place(Config):
         """Kept beside a job's files until the block ends, or fails; if the bot leaves meanwhile, or Discord cannot be
         reached, the next one finds it.
         """
-        await asyncio.to_thread(objects.write, _name(job), self.model_dump_json().encode())
+        await _quietly(objects.write, _name(job), self.model_dump_json().encode())
         try:
             yield
         except (discord.HTTPException, PraxinoError):
-            await asyncio.to_thread(objects.remove, _name(job))
+            await _quietly(objects.remove, _name(job))
             raise
-        await asyncio.to_thread(objects.remove, _name(job))
+        await _quietly(objects.remove, _name(job))
 
     @classmethod
     def kept(cls, objects: Objects, job: Job) -> "Place | None":
@@ -58,6 +61,14 @@ class Place(Config):
             return cls.model_validate_json(b"".join(objects.read(_name(job))))
         except ValidationError:
             return None
+
+
+async def _quietly(act: Callable[..., None], *values: Any) -> None:
+    """An answer is not held up by a storage that is away."""
+    try:
+        await asyncio.to_thread(act, *values)
+    except OSError as error:
+        logger.warning("%s", error)
 
 
 def _name(job: Job) -> str:

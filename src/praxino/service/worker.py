@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -41,7 +42,7 @@ SEARCH: Final = 3600.0
 HURRY: Final = 5.0
 """Seconds that a worker which leaves tries to say what came of its job."""
 SCRATCH: Final = "praxino-work-"
-"""How the names of temporary folders begin; the worker's process follows."""
+"""How the names of temporary folders begin; the machine and the worker's process follow."""
 
 
 class Worker:
@@ -79,7 +80,7 @@ class Worker:
         """Claim and do jobs until `leave`; a job in progress then goes back into the queue."""
         if set(self.kinds) & set(MADE):
             self._cards = [card(name, self._pipeline(name)) for name in self.models]
-        _tidy()
+        self._quietly(_tidy)
         with self._announced():
             idle, swept, searched = time.monotonic(), -math.inf, -math.inf
             while not self.leaving.is_set():
@@ -106,7 +107,7 @@ class Worker:
         logger.info("%s: begun by %s, attempt %d", job.id, self.id, job.attempts)
         with Pulse(self, job) as pulse:
             try:
-                with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-") as scratch:
+                with tempfile.TemporaryDirectory(prefix=f"{_scratch()}{os.getpid()}-") as scratch:
                     result = self._result(job, Path(scratch).resolve(), pulse)
             except work.Stopped:
                 self._end(job, pulse, {})
@@ -228,10 +229,14 @@ class Worker:
 
 def _tidy() -> None:
     """Delete the temporary folders of workers that were killed on this machine."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
-        number = folder.name.removeprefix(SCRATCH).partition("-")[0]
+    for folder in Path(tempfile.gettempdir()).glob(f"{_scratch()}*"):
+        number = folder.name.removeprefix(_scratch()).partition("-")[0]
         if os.name == "posix" and number.isdecimal() and not _lives(int(number)):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scratch() -> str:
+    return SCRATCH + re.sub(r"[^\w.]", "_", socket.gethostname()) + "-"
 
 
 def _lives(process: int) -> bool:
@@ -239,7 +244,7 @@ def _lives(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's
+    except (OSError, OverflowError):  # somebody else's
         return True
     return True
 

@@ -33,11 +33,8 @@ def workers(files: int) -> int:
 
 
 def alone() -> None:
-    """One thread a process, which share the cores by files; it is for the parent to answer to Ctrl-C and SIGTERM, which
-    may come to all of a group, and with the parent this process ends.
-    """
+    """One thread each, for processes that share the cores by files; the parent answers Ctrl-C, and they end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
 
@@ -57,6 +54,15 @@ def bounded() -> None:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (MOST if hard < 0 else min(MOST, hard), hard))
+
+
+def _steadfast() -> None:
+    """`bounded`, and SIGTERM, which may come to a whole group, is for the parent to answer, too.
+
+    For a pool of one process: pools end the others with it when one of them was killed.
+    """
+    bounded()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def hurry(seconds: float) -> None:
@@ -149,7 +155,7 @@ def apart(work: Callable[..., Result], job: Job, seconds: float, check: Callable
     BrokenProcessPool
         If the process was ended.
     """
-    ((_, done),) = run(_hurried, [(work, job, seconds)], 1, bounded, check)
+    ((_, done),) = run(_hurried, [(work, job, seconds)], 1, _steadfast, check)
     return done.result()
 
 

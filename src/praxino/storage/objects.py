@@ -108,9 +108,14 @@ class Objects:
         return source.stat().st_size
 
     def pour(self, name: str, source: Source) -> None:
-        """The same of what is left of an open file."""
-        with self._whole(name) as fresh, self._fs.open(fresh, "wb") as target:
-            shutil.copyfileobj(source, target, CHUNK)
+        """The same of what is left of an open file, under a name that is new."""
+        try:
+            with self._whole(name) as fresh, self._fs.open(fresh, "wb") as target:
+                shutil.copyfileobj(source, target, CHUNK)
+        except BaseException:
+            with suppress(OSError):  # clouds may have what there was until then
+                self.remove(name)
+            raise
 
     def write(self, name: str, content: bytes) -> None:
         """The same of a small file's content."""
@@ -135,9 +140,6 @@ class Objects:
                 Path(fresh).unlink(missing_ok=True)
                 with suppress(OSError):  # others may have put files there
                     Path(fresh).parent.rmdir()
-            else:
-                with suppress(OSError):
-                    self.remove(name)
             raise
 
     def get(self, name: str, target: Path) -> None:
@@ -193,9 +195,6 @@ class Objects:
         """Delete a file, or a folder with all that is in it; nothing happens if it is not there."""
         with suppress(FileNotFoundError, NotADirectoryError), self._reached():
             self._fs.rm(self._path(name), recursive=True)
-        if self._local and "/" in name:
-            with suppress(OSError):  # there is more in it
-                Path(self._path(name)).parent.rmdir()
 
 
 def _settle(path: str) -> None:
@@ -209,7 +208,7 @@ def _settle(path: str) -> None:
 
 def hidden(address: str) -> str:
     """An address without the password that may be in it."""
-    return re.sub(r"([^/:@]+):[^/].*@", r"\1:***@", address)
+    return re.sub(r"(password=)[^&\s]*", r"\1***", re.sub(r"([^/:@]*):(?!//).*@", r"\1:***@", address))
 
 
 def is_full(error: BaseException) -> bool:

@@ -33,9 +33,12 @@ export function refresh() {
   const mine = begin(asked.name);
   for (const kind of KINDS) {
     if (asked[kind]) follow(kind, { id: asked[kind] }, mine);
-    else fail(kind, "The file did not arrive: drop it again.");
+    else fail(kind, "It is not known whether the file arrived: drop it again.");
   }
 }
+
+// What was looked at is nobody else's business.
+export const forget = () => remember({});
 
 function remember(about) {
   asked = about;
@@ -60,7 +63,7 @@ async function ask(kind, file, mine) {
   try {
     const job = await placed(kind, form, mine);
     if (!job) return;
-    if (mine !== turn) return void call(`/v1/${kind}/${job.id}`, { method: "DELETE" });
+    if (mine !== turn) return void call(`/v1/${kind}/${job.id}`, { method: "DELETE" }).catch(() => {});
     remember({ ...asked, [kind]: job.id });
     await follow(kind, job, mine);
   } catch (error) {
@@ -78,6 +81,7 @@ async function follow(kind, job, mine) {
       job = await call(`/v1/${kind}/${job.id}?wait=${job.status === "queued" ? 2 : 20}`);
     } catch (error) {
       if (mine !== turn) return;
+      if (error.status === 404) remember({ ...asked, [kind]: undefined });
       if (error.status && error.status < 500) return fail(kind, error.message);
       await new Promise((ready) => { setTimeout(ready, 2000); });
     }
@@ -97,7 +101,7 @@ function leave() {
 async function placed(kind, form, mine) {
   while (mine === turn) {
     try {
-      return await call(`/v1/${kind}?wait=2`, { method: "POST", form });
+      return await call(`/v1/${kind}`, { method: "POST", form });
     } catch (error) {
       if (error.status !== 429) throw error;
       waiting(kind, `Waiting for a place: ${error.message}`);

@@ -66,7 +66,7 @@ async function know() {
   const chosen = $("model").value;
   $("model").replaceChildren(...models.map((each) => element("option", { textContent: each.id })));
   if (models.some((each) => each.id === chosen)) $("model").value = chosen;
-  else if (models.length) fill(models[0]);
+  else if (models.length) { carry({}); fill(models[0]); }
 }
 
 const model = () => models.find((each) => each.id === $("model").value) ?? models[0];

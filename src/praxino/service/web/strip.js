@@ -29,6 +29,7 @@ export async function load(after) {
 export async function freshen() {
   const before = turn, page = await call("/v1/videos?limit=24").catch(() => null);
   if (!page || turn !== before) return; // something was put in or taken out meanwhile: next time
+  if (all.length && !page.data.some((film) => place(film.id) >= 0)) return void load().catch(() => {}); // nothing is as it was
   const there = new Set(page.data.map((film) => film.id));
   const last = page.has_more ? all.findLastIndex((film) => there.has(film.id)) : all.length - 1; // up to which the page tells
   for (const film of all.slice(0, last + 1)) if (!there.has(film.id)) drop(film.id);

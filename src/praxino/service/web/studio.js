@@ -69,6 +69,7 @@ const keyed = () => call("/v1/session").then(({ key }) => { $("leave").hidden = 
 $("leave").addEventListener("click", async () => {
   try {
     await call("/v1/session", { method: "DELETE" });
+    check.forget();
     location.reload(); // whatever is shown is its owner's
   } catch (error) {
     $("state").textContent = `The key is not forgotten yet: ${error.message}`;
