@@ -48,7 +48,7 @@ def submit(
 
 async def allowed(studio: Studio, who: Caller) -> None:
     """Raise `LimitError` if the caller's quota is used up already: what they send need not be read then."""
-    if who.limits.counted:
+    if who.limits.most is not None:
         await run_in_threadpool(studio.store.check, who.owner, who.limits)
 
 

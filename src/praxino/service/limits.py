@@ -4,6 +4,7 @@ import hashlib
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -25,11 +26,6 @@ class Limits(Config):
     per_day: int = Field(0, ge=0)
     at_a_time: int = Field(0, ge=0, description="jobs that wait or are in progress")
     priority: int = Field(0, ge=-1, le=1)
-
-    @property
-    def counted(self) -> bool:
-        """Whether there is anything that could be used up."""
-        return self.most is not None
 
     @property
     def most(self) -> int | None:
@@ -104,31 +100,39 @@ def spend(database: Database, connection: sa.Connection, owner: str, limits: Lim
     The counters are rows of their own: deleting jobs gives nothing back. Counting locks them, so that two servers
     cannot both give away the last place.
     """
-    now = int(connection.scalar(sa.select(database.now())) or 0)
+    now, counts = _now(database, connection), {}
     for period in (MINUTE, DAY):
         since = now // period * period
         row = database.insert(usage).values(owner=owner, period=period, since=since, count=count)
         more = row.on_conflict_do_update(
             index_elements=["owner", "period", "since"], set_={"count": usage.c.count + count}
         ).returning(usage.c.count)
-        if connection.execute(more).scalar_one() == count:
+        counts[period] = connection.execute(more).scalar_one()
+        if counts[period] == count:
             connection.execute(usage.delete().where(usage.c.period == period, usage.c.since < since - period))
-    _check(connection, owner, limits, now, 0, count)
+    _check(connection, owner, limits, now, counts, count)
 
 
 def check(database: Database, connection: sa.Connection, owner: str, limits: Limits) -> None:
     """Raise `LimitError` if one more job is too many for an owner."""
-    _check(connection, owner, limits, int(connection.scalar(sa.select(database.now())) or 0), 1, 1)
+    now, counts = _now(database, connection), {}
+    for period in (MINUTE, DAY):
+        where = (usage.c.owner == owner, usage.c.period == period, usage.c.since == now // period * period)
+        counts[period] = 1 + (connection.scalar(sa.select(usage.c.count).where(*where)) or 0)
+    _check(connection, owner, limits, now, counts, 1)
 
 
-def _check(connection: sa.Connection, owner: str, limits: Limits, now: int, uncounted: int, new: int) -> None:
-    """The same of ``new`` jobs that are not kept yet, of which some may be ``uncounted``, too."""
+def _now(database: Database, connection: sa.Connection) -> int:
+    return int(connection.scalar(sa.select(database.now())) or 0)
+
+
+def _check(
+    connection: sa.Connection, owner: str, limits: Limits, now: int, counts: Mapping[int, int], new: int
+) -> None:
+    """The same of ``new`` jobs that are not kept yet, but among the counts of each period."""
     for period, most, name in ((MINUTE, limits.per_minute, "minute"), (DAY, limits.per_day, "day")):
-        since = now // period * period
-        where = (usage.c.owner == owner, usage.c.period == period, usage.c.since == since)
-        count = connection.scalar(sa.select(usage.c.count).where(*where)) or 0 if most else 0
-        if count + uncounted > most > 0:
-            raise LimitError(f"no more than {most} a {name} are allowed", "wait", since + period - now)
+        if most and counts[period] > most:
+            raise LimitError(f"no more than {most} a {name} are allowed", "wait", period - now % period)
     if limits.at_a_time:
         open_ = jobs.c.status.in_(["queued", "in_progress"])
         query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.owner == owner, open_)
