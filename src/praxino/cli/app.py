@@ -1,0 +1,56 @@
+"""The verbs put together. Data goes to standard output, everything else to standard error.
+
+An error is one line and exit code 2. Nothing heavy is imported before a verb needs it.
+"""
+
+import logging
+import threading
+from typing import Annotated
+
+import typer
+
+from praxino.cli import terminal
+from praxino.cli.bot import bot
+from praxino.cli.compare import compare
+from praxino.cli.detect import detect
+from praxino.cli.doctor import doctor
+from praxino.cli.evaluate import evaluate
+from praxino.cli.generate import generate
+from praxino.cli.inspect import inspect
+from praxino.cli.keys import keys
+from praxino.cli.noise import noise
+from praxino.cli.plan import plan
+from praxino.cli.serve import serve
+from praxino.cli.train import train
+from praxino.cli.verify import verify
+from praxino.cli.worker import worker
+
+app = typer.Typer(
+    name="praxino",
+    help="Films and pictures out of noise from a sentence.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for verb in (generate, noise, train, evaluate, compare, plan, detect, verify, serve, worker, bot, inspect, doctor):
+    app.command()(verb)
+app.add_typer(keys, name="keys")
+
+
+def _version(show: bool | None) -> None:
+    if show:
+        import praxino
+
+        typer.echo(f"praxino {praxino.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(version: Annotated[bool | None, typer.Option("--version", callback=_version, is_eager=True)] = None) -> None:
+    logging.basicConfig(format="%(message)s", level=logging.INFO, force=True)
+    threading.excepthook = terminal.log_thread_failure
+
+
+def main() -> None:
+    """Run the command line; every foreseen failure is one line on standard error."""
+    terminal.run(app)

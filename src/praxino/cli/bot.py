@@ -1,0 +1,36 @@
+"""``praxino bot``: films and checks on Discord; workers of the same jobs do the work."""
+
+from typing import Annotated
+
+import typer
+
+from praxino.cli.keys import parse_limits
+from praxino.cli.options import Data, Jobs, MaxActive, PerDay, PerMinute, Quiet, Storage
+from praxino.cli.terminal import Progress, requires_extra
+from praxino.errors import InputError
+
+
+def bot(
+    data: Data = None,
+    jobs: Jobs = None,
+    storage: Storage = None,
+    token: Annotated[
+        str, typer.Option(envvar="PRAXINO_DISCORD_TOKEN", help="Token of the bot.", show_default=False)
+    ] = "",
+    model: Annotated[str | None, typer.Option(help="Model to use.  [default: the first that is served]")] = None,
+    per_minute: PerMinute = 4,
+    per_day: PerDay = 50,
+    max_active: MaxActive = 2,
+    quiet: Quiet = False,
+) -> None:
+    """Make and check films on Discord: /imagine, /film, /check; workers of the same jobs do them."""
+    with requires_extra("discord"):
+        from praxino.service import access
+        from praxino.service import bot as discord
+        from praxino.service.serve import Places
+
+    Progress(quiet)
+    if not token:
+        raise InputError("no token of a bot", "PRAXINO_DISCORD_TOKEN=... praxino bot")
+    studio = access.Studio(*Places.of(data, jobs, storage).open(), default=model)
+    discord.run(studio, parse_limits(per_minute, per_day, max_active, "normal"), token)

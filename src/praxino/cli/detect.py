@@ -1,0 +1,108 @@
+"""``praxino detect``: was this generated? One film with its page, or many with one table."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from praxino.cli import batch
+from praxino.cli.options import Json, Processes, Quiet
+from praxino.cli.terminal import Progress
+from praxino.errors import InputError
+
+if TYPE_CHECKING:
+    from praxino.detection.report import Report
+
+
+def detect(
+    paths: Annotated[list[Path], typer.Argument(help="Films, or folders of films.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A page (.html) of one film; a table (.csv .json) of many.")
+    ] = None,
+    pages: Annotated[Path | None, typer.Option(help="Folder for a page of every film.")] = None,
+    json_: Json = False,
+    processes: Processes = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Say whether films were generated, with the evidence; interrupted batches resume."""
+    progress = Progress(quiet)
+    if len(paths) == 1 and not paths[0].is_dir():
+        answer: Any
+        answer, text = run_one(paths[0], output, pages, progress)
+    else:
+        answer, text = run_batch(paths, output, pages, processes, progress)
+    typer.echo(json.dumps(answer, indent=1) if json_ else text)
+
+
+def run_one(path: Path, output: Path | None, pages: Path | None, progress: Progress) -> tuple[dict[str, Any], str]:
+    """The report of one film as a tree of plain values and as text; ``output`` is where its page or its JSON goes."""
+    from praxino.detection import folder, page
+    from praxino.detection.report import examine, told
+    from praxino.storage.checkpoint import write_text
+    from praxino.storage.video import check_writable
+
+    if output is not None and output.suffix.lower() not in (".html", ".csv", ".json"):
+        raise InputError(f"{output}: must end in .html, .csv or .json", "report.html")
+    if output is not None and pages is not None:
+        raise InputError("one film has one page: either --output or --pages", f"-o {output}")
+    target = output or (pages / f"{path.name}.html" if pages else None)
+    if target is not None:
+        if output is None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        check_writable(target)
+    examination = examine(path)
+    if target is not None:
+        match target.suffix.lower():
+            case ".html":
+                page.write(target, examination)
+            case ".json":
+                write_text(target, examination.report.model_dump_json(indent=1) + "\n")
+            case _:
+                folder.write(target, [examination.report])
+        progress.say(f"wrote {target}")
+    return examination.report.model_dump(), told(examination.report)
+
+
+def run_batch(
+    paths: Sequence[Path], output: Path | None, pages: Path | None, processes: int, progress: Progress
+) -> tuple[list[dict[str, Any]], str]:
+    """The reports of all films, and a table of them; with ``output``, a stopped run is gone on with."""
+    from praxino.detection import folder
+    from praxino.storage.video import check_writable
+
+    if output is not None:
+        if output.suffix.lower() not in (".csv", ".json"):
+            raise InputError(f"{output}: must end in .csv or .json for many films", "results.csv, or --pages FOLDER")
+        check_writable(output)
+    files = batch.find_files(paths, folder.films)
+    if pages is not None:
+        pages.mkdir(parents=True, exist_ok=True)
+    journal = output.with_name(f"{output.name}.part") if output else None
+    reports: list[Report] = []
+    workers = batch.process_count(processes, len(files))
+    try:
+        with progress.bar("checking", len(files)) as advance:
+            for report in folder.detect_all(files, workers, journal, pages):
+                reports.append(report)
+                advance(len(reports), description=f"{report.verdict}: {Path(report.path).name}")
+    except KeyboardInterrupt:
+        progress.say(f"stopped: {len(reports)} of {len(files)} done{'; the same command goes on' if journal else ''}")
+        raise
+    if output is not None and journal is not None:
+        folder.write(output, reports)
+        journal.unlink(missing_ok=True)
+        progress.say(f"wrote {output}")
+    reports.sort(key=lambda report: report.path)
+    return [report.model_dump() for report in reports], _table(reports)
+
+
+def _table(reports: Sequence["Report"]) -> str:
+    lines = []
+    for report in reports:
+        chance = "   -" if report.probability is None else f"{report.probability:4.0%}"
+        why = f"  {'; '.join(report.reasons)}" if report.reasons else ""
+        lines.append(f"{chance}  {report.verdict:<16}  {report.path}{why}")
+    verdicts = [report.verdict for report in reports]
+    return "\n".join([*lines, batch.tally(verdicts, sorted(set(verdicts)))])

@@ -1,0 +1,86 @@
+"""``praxino evaluate``: a model judged on a suite of sentences."""
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from praxino.cli.options import MAX_FILMS_PER_CALL, Device, Json, Quiet
+from praxino.cli.terminal import Progress
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A bundled model or a folder.", show_default=False)],
+    suite: Annotated[str, typer.Option(help="diorama rare physics motion")] = "diorama",
+    samples: Annotated[int, typer.Option(min=1, max=MAX_FILMS_PER_CALL, help="Sentences of the suite.")] = 64,
+    seeds: Annotated[int, typer.Option(min=1, max=MAX_FILMS_PER_CALL, help="Films of each sentence.")] = 1,
+    reader: Annotated[Path | None, typer.Option(help="Folder of a trained reader.  [default: the bundled one]")] = None,
+    processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the page and the rows.")] = None,
+    json_: Json = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Measure a model on a suite of sentences; the same command resumes an interrupted run."""
+    scores, text = judge(model, (suite, samples, seeds), reader, output, processes, device, Progress(quiet))
+    typer.echo(json.dumps(scores, indent=1) if json_ else text)
+
+
+def judge(
+    name: str,
+    case: tuple[str, int, int],
+    reader: Path | None,
+    output: Path | None,
+    processes: int,
+    device: str,
+    progress: Progress,
+) -> tuple[dict[str, Any], str]:
+    """Scores of a model on a suite (its name, sentences, films of each), and the table to print."""
+    from praxino.evaluation import report, suite
+    from praxino.evaluation.judge import Judge
+    from praxino.generation.pipeline import choose_device, find
+    from praxino.storage import bundle
+    from praxino.storage.checkpoint import digest
+
+    folder = output or Path("runs") / f"evaluate-{_run_name(Path(name))}-{case[0]}"
+    cases = suite.cases(*case)
+    model, eye = find(name), reader or bundle.READER
+    network = bundle.read(model)  # what is damaged or does not fit is said before anything is written
+    size = network.config
+    for each in cases:
+        network.text.check(each.prompt(each.scene(size.frames, size.width / size.height, size.fps)))
+    bundle.read_reader(eye)
+    films = Judge(functools.partial(_film_maker, model, str(choose_device(device))), model, eye, folder)
+    manifest = suite.Judged(suite=case[0], model=digest(model), reader=digest(eye), measures=suite.measures())
+    suite.begin(folder, manifest)
+    rows = {}
+    try:
+        with progress.bar(case[0], len(cases)) as advance:
+            for row in suite.run(cases, films, folder, processes):
+                rows[row["name"]] = row
+                advance(len(rows))
+    except KeyboardInterrupt:
+        progress.say(f"stopped with {len(rows)} of {len(cases)} films judged: the same command goes on from there")
+        raise
+    ordered = [rows[each.name] for each in cases]
+    summary = report.summary(ordered)
+    report.write(folder, ordered, summary, f"{name}: suite {case[0]}, {len(cases)} films")
+    progress.say(f"wrote {folder / 'index.html'}, {folder / 'scores.json'}")
+    return summary, report.table(summary)
+
+
+def _run_name(model: Path) -> str:
+    """A name for a model's folder; what a run ends in is called after the run."""
+    whole = model.resolve()
+    return f"{whole.parent.name}-{whole.name}" if whole.name == "final" else whole.name
+
+
+def _film_maker(model: Path, device: str) -> Callable[[str, int], Any]:
+    """Loads a model; what it returns makes the film of a prompt and a seed. A suite calls it once in every process."""
+    from praxino.generation import pipeline
+
+    loaded = pipeline.load(model, device)
+    return lambda prompt, seed: loaded.generate(prompt, seed=seed)

@@ -1,0 +1,226 @@
+"""``praxino generate``: a sentence becomes a film, or several."""
+
+import logging
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from praxino.cli.options import (
+    MAX_FILMS_PER_CALL,
+    Device,
+    Dtype,
+    FirstImage,
+    Frames,
+    LastImage,
+    Quiet,
+    Size,
+    Steps,
+    parse_size,
+)
+from praxino.cli.terminal import Progress
+from praxino.errors import CheckpointError, InputError, MediaError
+
+if TYPE_CHECKING:
+    from praxino.generation.pipeline import Pipeline
+    from praxino.generation.pipeline import Progress as GenerationProgress
+    from praxino.generation.request import Request
+
+Output = Annotated[
+    Path, typer.Option("-o", "--output", help="The ending chooses: .mp4 .webm .gif, .png for one frame.")
+]
+GuidanceLow = Annotated[float | None, typer.Option(help="Guidance of the low-noise expert (two-expert models).")]
+Compile = Annotated[bool, typer.Option("--compile", help="torch.compile: slow first step, faster ones after.")]
+
+
+def generate(
+    sentence: Annotated[str | None, typer.Argument(help="What to show.", show_default=False)] = None,
+    output: Output = Path("film.mp4"),
+    model: Annotated[str | None, typer.Option(help="Bundled, a folder, or OWNER/NAME.  [default: diorama]")] = None,
+    image: FirstImage = None,
+    last: LastImage = None,
+    lora: Annotated[list[str] | None, typer.Option(help="[high=|low=]FILE[:SCALE]; repeatable.")] = None,
+    negative: Annotated[str | None, typer.Option(help="What not to show.")] = None,
+    steps: Steps = None,
+    guidance: Annotated[float | None, typer.Option(help="How closely to follow the sentence; 1 is not guided.")] = None,
+    guidance_low: GuidanceLow = None,
+    interval: Annotated[str | None, typer.Option(help="LOW,HIGH: times from 0 to 1 that are guided.")] = None,
+    rescale: Annotated[float | None, typer.Option(help="0 to 1: how much of guidance's contrast to take back.")] = None,
+    cache: Annotated[float | None, typer.Option(help="Forecast outputs within this error, such as 0.1.")] = None,
+    shift: Annotated[float | None, typer.Option(help="Timestep shift; above 1 for larger videos.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="ddpm ddim euler heun dpm++2m dpm++2m-sde unipc")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed makes the same film.")] = None,
+    frames: Frames = None,
+    size: Size = None,
+    fps: Annotated[float | None, typer.Option(help="Frames per second.")] = None,
+    count: Annotated[int, typer.Option(help="How many films, with seeds from --seed up.")] = 1,
+    like: Annotated[Path | None, typer.Option(help="Take all settings from this file's record.")] = None,
+    preview: Annotated[int, typer.Option(help="Every so many steps, write OUTPUT.preview.png; 0 is never.")] = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    compile_: Compile = False,
+    no_watermark: Annotated[bool, typer.Option("--no-watermark", help="Put no mark into the pixels.")] = False,
+    no_credentials: Annotated[bool, typer.Option("--no-credentials", help="Do not sign the file.")] = False,
+    credential_prompt: Annotated[bool, typer.Option("--credential-prompt", help="Sign the sentence, too.")] = False,
+    noise_mark: Annotated[bool | None, typer.Option(help="Mark the noise it is made of, too.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Turn a sentence into a film, marked and signed as generated."""
+    from praxino.provenance.stamp import Provenance
+
+    if not 1 <= count <= MAX_FILMS_PER_CALL:
+        raise InputError(f"count={count}: must be from 1 to {MAX_FILMS_PER_CALL}", "--count 1")
+    progress = Progress(quiet)
+    record = recorded(like) if like else {}
+    width, height = parse_size(size)
+    picture = output.suffix.lower() == ".png" and frames is None
+    asked = {
+        "prompt": sentence, "negative": negative, "steps": steps, "guidance": guidance, "sampler": sampler,
+        "seed": seed, "frames": 1 if picture else frames, "width": width, "height": height, "fps": fps, "shift": shift,
+        "image": image and str(image), "last": last and str(last), "loras": tuple(lora) if lora else None,
+        "guidance_low": guidance_low, "interval": parse_interval(interval), "rescale": rescale, "cache": cache,
+        "noise_mark": noise_mark,
+    }  # fmt: skip
+    settings = merge_settings(record, asked)
+    provenance = Provenance(not no_watermark, not no_credentials, credential_prompt)
+    check_output(output, count, settings.get("frames", 2), settings.get("fps", 1))
+    provenance.check(*numbered(output, count))
+    loaded = load_model(model, record, like, (device, dtype, compile_))
+    first = loaded.request(**settings)
+    requests = [first.reseeded(first.seed + number) for number in range(count)]
+    check_output(output, count, first.frames, first.fps)
+    for request, path in zip(requests, numbered(output, count), strict=True):
+        _make(loaded.run(request, provenance), request, path, preview, progress)
+
+
+def _make(
+    states: Generator["GenerationProgress", None, None],
+    request: "Request",
+    path: Path,
+    preview: int,
+    progress: Progress,
+) -> None:
+    """One film, step by step; stopped by Ctrl-C, it is written as it is then."""
+    state, stopped = None, False
+    try:
+        with progress.bar(path.name, request.steps) as advance:
+            for state in states:
+                advance(state.step)
+                if preview and state.video is None and state.step % preview == 0:
+                    _write_preview(state, path)
+    except KeyboardInterrupt:
+        if state is None:
+            raise
+        stopped = state.video is None
+        states.close()  # the networks leave before the film is decoded
+        progress.say(f"stopped at step {state.step} of {state.steps}: keeping what there is")
+    assert state is not None
+    state.film().save(path)
+    path.with_suffix(".preview.png").unlink(missing_ok=True)
+    length = f"{request.frames} frame{'s' if request.frames > 1 else ''}"
+    progress.say(f"wrote {path}: {length}, {request.width}x{request.height}, seed {request.seed}")
+    if stopped:
+        raise typer.Exit(130)
+
+
+def _write_preview(state: "GenerationProgress", path: Path) -> None:
+    from praxino.data.clips import strip
+    from praxino.storage.video import write_picture
+
+    write_picture(path.with_suffix(".preview.png"), strip(state.preview()))
+
+
+def merge_settings(record: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """What is asked for, and for the rest what the record says."""
+    found: dict[str, Any] = record.get("request", {}) | {name: each for name, each in asked.items() if each is not None}
+    if "prompt" not in found:
+        raise InputError("no sentence", 'praxino generate "a red ball bounces on the grass"')
+    return found
+
+
+def check_output(output: Path, count: int, frames: int, fps: float) -> None:
+    """Raise before minutes of work, not after them, if the films cannot be written."""
+    from praxino.storage.video import check_ending, check_writable
+
+    check_ending(output, frames, fps)
+    for path in numbered(output, count):
+        check_writable(path)
+
+
+def recorded(path: Path) -> dict[str, Any]:
+    """What a file's record says: the ``request`` as settings, and the model, digest and dtype."""
+    from praxino.generation.request import Request
+    from praxino.provenance import made
+    from praxino.storage.video import read
+
+    record = read(path).record
+    if not isinstance(record.get("prompt"), str):
+        raise MediaError(f"{path} holds no record of how it was made", "only files written by praxino generate do")
+    if record.get("noise_mark") and str(record.get("watermark")) not in (f"{own:012x}" for own in made.remembered()):
+        logging.getLogger("praxino").warning(
+            "note: %s may be of noise that another installation marked: the film will differ then", path
+        )
+    request = {name: value for name, value in record.items() if name in Request.model_fields}
+    texts = {name: record[name] for name in ("model", "digest", "dtype") if isinstance(record.get(name), str)}
+    return {"request": request, **texts}
+
+
+def load_model(model: str | None, record: dict[str, Any], like: Path | None, how: tuple[str, str, bool]) -> "Pipeline":
+    """The model asked for, or that of the record, with the weights and the type that the record names.
+
+    ``how`` is device, type and whether to compile.
+    """
+    from praxino.generation import pipeline
+
+    device, dtype, compiled = how
+    dtype = record.get("dtype", dtype) if dtype == "auto" else dtype
+    found = pipeline.load(_model(model, record, like), device, dtype, compiled)
+    _check_weights(like, record.get("digest"), found.model.digest, model)
+    return found
+
+
+def _model(asked: str | None, record: dict[str, Any], like: Path | None) -> str:
+    """The model to load: the one asked for, the one in the record, or the bundled one."""
+    from praxino.generation.pipeline import find
+
+    if asked is not None or "model" not in record:
+        return "diorama" if asked is None else asked
+    try:
+        find(record["model"])
+    except CheckpointError:
+        raise InputError(
+            f"{like} was made by a model {record['model']!r} (weights {record.get('digest', 'unknown')}), not bundled",
+            "--model FOLDER names it",
+        ) from None
+    return str(record["model"])
+
+
+def _check_weights(like: Path | None, recorded: str | None, loaded: str, model: str | None) -> None:
+    """Other weights make another film: an error, unless the model was chosen by hand."""
+    if recorded is None or recorded == loaded:
+        return
+    if model is None:
+        raise InputError(
+            f"{like} was made by weights {recorded}, the model of that name here has {loaded}",
+            "--model FOLDER names the right one; --model diorama makes a similar film with the bundled one",
+        )
+    logging.getLogger("praxino").warning("note: %s was made by other weights: the film will differ", like)
+
+
+def parse_interval(text: str | None) -> tuple[float, float] | None:
+    """Two times of ``LOW,HIGH``; raises `InputError` for anything else."""
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"interval={text!r}: must be two times from 0 to 1, LOW,HIGH", "0.1,0.9") from None
+    return low, high
+
+
+def numbered(path: Path, count: int) -> list[Path]:
+    """``path`` itself, or for more than one film ``NAME-001`` and so on."""
+    if count == 1:
+        return [path]
+    return [path.with_stem(f"{path.stem}-{i + 1:03d}") for i in range(count)]

@@ -1,0 +1,126 @@
+"""``praxino inspect``: what a checkpoint is, from names and shapes alone: no tensor is read, nothing is downloaded."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from praxino.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from praxino.storage.parts import Model, Part
+    from praxino.storage.weights import Weights
+
+Findings = list[tuple[str, str]]
+"""(label, text) in the order to print."""
+GIB = 2**30
+
+TELLING_TENSORS = (
+    ("head.modulation", "a transformer of the Wan family, original names"),
+    ("condition_embedder.time_embedder.linear_1.weight", "a transformer of the Wan family, names of diffusers"),
+    ("decoder.middle.0.residual.0.gamma", "an autoencoder of the Wan family, original names"),
+    ("decoder.mid_block.resnets.0.norm1.gamma", "an autoencoder of the Wan family, names of diffusers"),
+    ("blocks.0.pos_embedding.embedding.weight", "an UMT5 text encoder, original names"),
+    ("encoder.block.0.layer.0.SelfAttention.q.weight", "an UMT5 text encoder, names of transformers"),
+    ("visual.patch_embedding.weight", "a CLIP picture encoder, original names"),
+)
+"""A tensor that tells what a file is, and what it is."""
+
+
+def inspect(path: Annotated[str, typer.Argument(help="A model folder, a file of weights, or OWNER/NAME.")]) -> None:
+    """Say what a checkpoint is: its parts, parameters, types, licence, and what it needs."""
+    for name, value in findings(path):
+        typer.echo(f"{name:<12} {value}")
+
+
+def findings(name: str) -> Findings:
+    """What is known of a checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If there is nothing of that name, or it is damaged, or of no known kind.
+    """
+    from praxino.generation import pipeline
+    from praxino.storage import hub, wan
+    from praxino.storage.checkpoint import CONFIG
+
+    path = Path(name)
+    if path.is_file():
+        return _file(path)
+    if not path.exists() and hub.is_id(name):
+        return [("repository", name), *hub.described(name)]
+    folder = pipeline.find(name)
+    if not wan.layout_of(folder) and not (folder / "dit" / CONFIG).exists():
+        return _file(folder)
+    return _model(folder, pipeline.load(name, device="cpu").model)
+
+
+def _model(folder: Path, model: "Model") -> Findings:
+    from praxino.storage import wan
+
+    config = model.config
+    layout = wan.layout_of(folder)
+    kind = {"diffusers": "Wan, layout of diffusers", "original": "Wan, original layout", None: "Praxino"}[layout]
+    lines = [("kind", kind), ("licence", config.licence), ("weights", model.digest)]
+    parts = {"text": model.text, "dit": model.dit, "low noise": model.low, "vae": model.vae, "vision": model.vision}
+    for name, part in parts.items():
+        if part is not None:
+            lines += _part(name, part)
+    makes = {
+        "none": "text to film, pictures with --frames 1",
+        "clean": "text or first and last frame to film, pictures with --frames 1",
+        "channels": "first and last frame to film" if model.dit.config.image_places else "first frame to film",
+    }
+    lines.append(("makes", makes[config.pictures]))
+    size = f"{config.frames} frames of {config.width}x{config.height} at {config.fps:g} a second, {config.steps} steps"
+    lines.append(("by default", f"{size}, guidance {config.guidance:g}, shift {config.shift:g}"))
+    lines.append(("needs", f"praxino plan {folder} says how much memory and time"))
+    return lines
+
+
+def _part(name: str, part: "Part[Any]") -> Findings:
+    from torch import nn
+
+    from praxino.models.dit import DiTConfig
+    from praxino.storage.parts import OnDisk
+
+    if isinstance(part, OnDisk):
+        lines = [(name, _sizes(part.weights))]
+    else:
+        network = part.load(part.stored)
+        assert isinstance(network, nn.Module)
+        lines = [(name, _count(sum(p.numel() for p in network.parameters())))]
+    if isinstance(part.config, DiTConfig):
+        c = part.config
+        lines.append(("", f"{c.layers} layers of width {c.width}, {c.heads} heads, {c.channels} channels in"))
+    return lines
+
+
+def _sizes(weights: "Weights") -> str:
+    return f"{_count(weights.numbers)}, {str(weights.dtype).removeprefix('torch.')}, {weights.bytes / GIB:.2f} GiB"
+
+
+def _count(numbers: int) -> str:
+    return f"{numbers / 1e9:.2f} billion parameters" if numbers > 1e9 else f"{numbers / 1e6:.1f} million parameters"
+
+
+def _file(path: Path) -> Findings:
+    from praxino.storage import lora
+    from praxino.storage.weights import open_weights
+
+    weights = open_weights(path)
+    for mark, kind in TELLING_TENSORS:
+        if mark in weights:
+            needs = "a model folder around it" if "autoencoder" in kind else "the rest of its model"
+            return [("kind", kind), ("holds", _sizes(weights)), ("needs", needs)]
+    if pairs := lora.pairs_in(weights):
+        ranks = sorted({weights.entries[name].shape[0] for name in pairs})
+        widths = sorted({weights.entries[name].shape[1] for name in pairs})
+        return [
+            ("kind", "a LoRA"),
+            ("holds", f"{len(pairs)} pairs, rank {', '.join(map(str, ranks))}, {_sizes(weights)}"),
+            ("needs", f"a model with layers of width {', '.join(map(str, widths))}: --lora {path}"),
+        ]
+    first = ", ".join(sorted(weights)[:3])
+    raise CheckpointError(f"{path} is of no known kind (it holds {first}, ...)", "a Wan model or a LoRA for one")

@@ -1,0 +1,46 @@
+"""``praxino serve``: the studio, an API and a page, with workers that make the films."""
+
+from typing import Annotated
+
+import typer
+
+from praxino.cli.options import Data, Device, Dtype, Jobs, KeepBytes, KeepDays, Lease, Quiet, ServedModels, Storage
+from praxino.cli.terminal import Progress, requires_extra
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to bind; anything but loopback needs API keys.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8400,
+    model: ServedModels = None,
+    data: Data = None,
+    jobs: Jobs = None,
+    storage: Storage = None,
+    workers: Annotated[int, typer.Option(min=0, max=64, help="Worker processes on this machine.")] = 1,
+    keep_days: KeepDays = 30.0,
+    keep_bytes: KeepBytes = 0,
+    lease: Lease = 30.0,
+    largest: Annotated[
+        int, typer.Option(min=1, help="Largest request, as a multiple of the model's native pixels x frames.")
+    ] = 16,
+    upload: Annotated[int, typer.Option(min=1, max=4096, help="Largest upload in MiB.")] = 64,
+    origin: Annotated[list[str] | None, typer.Option(help="Site whose pages may use the API; repeatable.")] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Open the studio: an API, a page, and a worker that makes the films."""
+    with requires_extra("serve"):
+        from praxino.service import access
+        from praxino.service.serve import Places, Work, named
+        from praxino.service.serve import serve as run
+        from praxino.service.sweep import Keeping
+
+    Progress(quiet)
+    places = Places.of(data, jobs, storage)
+    served = named(model or ["diorama"])
+    store, objects = places.open(lease)
+    studio = access.Studio(
+        store, objects, host, upload * 2**20, largest, default=next(iter(served)), origins=tuple(origin or ())
+    )
+    keeping = Keeping(days=keep_days, bytes=keep_bytes)
+    run(studio, port, places, Work(served, device, dtype, keeping, lease=lease), workers, quiet)

@@ -1,0 +1,189 @@
+"""``praxino train``: a named recipe, or a branch of a run that is there."""
+
+import ctypes
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from praxino.cli.options import Device, Quiet
+from praxino.cli.terminal import Progress
+from praxino.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from praxino.storage.bundle import Bundle
+    from praxino.training.runs import RunConfig
+    from praxino.training.sources import Sources
+
+TRUNK_SHARE: Final = 0.82
+"""Part of ``--minutes`` at constant rate; in the rest the rate falls to 0."""
+MMAP_THRESHOLD: Final = -3
+"""glibc's number for the size from which on a buffer is mapped, and returned to the system, by itself."""
+TRIM_THRESHOLD: Final = -1
+"""And for how much free memory may lie at the end of the heap before it is returned."""
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="diorama-vae, diorama-64, diorama-reader, detector or smoke.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, such as optimizer.lr=3e-4; repeatable.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder of the run.  [default: runs/RECIPE]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint of the run.")] = False,
+    until: Annotated[int | None, typer.Option(min=1, help="Last step; makes a trunk longer.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Constant rate for 82% of this time, then a cooldown as a branch.")
+    ] = None,
+    cooldown: Annotated[
+        Path | None, typer.Option(metavar="RUN/step-N", help="Branch from this checkpoint, the rate falling to 0.")
+    ] = None,
+    init: Annotated[Path | None, typer.Option(help="Start from the weights of this model folder.")] = None,
+    vae: Annotated[Path | None, typer.Option(help="Model folder whose autoencoder to use.  [default: bundled]")] = None,
+    footage: Annotated[Path | None, typer.Option(help="Folder of real clips, for the detector.")] = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Train a model by a named recipe."""
+    _keep_memory()
+    progress = Progress(quiet)
+    from praxino.generation.pipeline import find
+    from praxino.training import runs
+    from praxino.training.sources import Sources
+
+    folder = output or Path("runs") / recipe
+    run = _described(recipe, set_ or [], cooldown, until)
+    _require_free(folder, resume)
+    if minutes is not None and not 0 < minutes <= 1e6:
+        raise InputError(f"minutes={minutes}: must be above 0", "--minutes 8")
+    sources = Sources(
+        vae=find(vae) if vae else None, init=find(init) if init else None, footage=footage and footage.resolve()
+    )
+    _require_used(run, sources)
+    if cooldown is None:
+        run = run.model_copy(update={"sources": sources})
+    if resume:
+        run = runs.resumed(folder, run, bool(set_ or vae or init or footage or cooldown), until)
+    elif until is not None and cooldown is None:
+        run = runs.extended(run, until)
+    if minutes is not None:
+        _timed(run, folder, resume, device, progress, minutes)
+        return
+    stopped = _stop_on_signal()
+    _carry_out(run, folder, resume, device, progress, stopped)
+    if stopped():
+        raise typer.Exit(143)
+
+
+def _described(recipe: str, settings: list[str], cooldown: Path | None, until: int | None) -> "RunConfig":
+    """The run of a recipe, or the branch of the trunk that ``cooldown`` is a checkpoint of."""
+    from praxino import recipes
+    from praxino.training import runs
+    from praxino.training.sources import NOTHING
+
+    config = recipes.recipe(recipe, settings)
+    if cooldown is None:
+        return runs.RunConfig(recipe=recipe, train=config, sources=NOTHING)
+    if settings:
+        raise InputError(f"--set {settings[0]}: a branch has the settings of its trunk", "leave it out")
+    run = runs.cooldown(cooldown, until)
+    if run.recipe != recipe:
+        raise InputError(
+            f"{cooldown.parent} holds a run of {run.recipe}, not of {recipe}", f"praxino train {run.recipe}"
+        )
+    return run
+
+
+def _require_free(folder: Path, resume: bool) -> None:
+    if folder.is_file():
+        raise InputError(f"{folder} is a file", "-o names the folder of the run")
+    if folder.exists() and any(folder.iterdir()) and not resume:
+        raise InputError(f"{folder} holds a run already", "--resume goes on with it, -o names another folder")
+
+
+def _require_used(run: "RunConfig", sources: "Sources") -> None:
+    """Raise if a folder is named that this kind of stage does not read."""
+    from praxino.training.stages import USES
+
+    for name in sorted(set(type(sources).model_fields) - USES[run.train.stage.kind]):
+        if getattr(sources, name) is not None:
+            raise InputError(f"--{name} {getattr(sources, name)}: {run.recipe} does not use it", "leave it out")
+
+
+def _carry_out(
+    run: "RunConfig", folder: Path, resume: bool, device: str, progress: Progress, stopped: Callable[[], bool]
+) -> float:
+    """Train to the last step, or until ``stopped``; the seconds that a step took, on average."""
+    from praxino.generation.pipeline import choose_device
+    from praxino.models.precision import resolve
+    from praxino.training import loop, runs, stages
+    from praxino.training.sources import Workplace
+
+    place = choose_device(device)
+    run = runs.begun(run, stages.encoder(run.train.stage, run.sources), resolve(run.train.loop.compute, place))
+    stage = stages.build(run.train.stage, run.sources, Workplace(str(place), folder.parent, _film))
+    runs.write(folder, run)
+    config, steps, step, start = run.train, 0, 0, time.monotonic()
+    with progress.bar(run.recipe, config.loop.steps) as advance:
+        for report in loop.train(stage, config.loop, config.optimizer, folder, resume, run.branch, stopped):
+            step, steps = report.step, steps + 1
+            advance(step, description=f"{run.recipe} loss {report.loss:.4f}")
+    if 0 < step < config.loop.steps:
+        progress.say(f"stopped at step {step} of {config.loop.steps}: --resume goes on from there")
+    else:
+        progress.say(f"wrote {folder / 'final'}")
+    return (time.monotonic() - start) / max(1, steps)
+
+
+def _timed(run: "RunConfig", folder: Path, resume: bool, device: str, progress: Progress, minutes: float) -> None:
+    """A trunk for `TRUNK_SHARE` of the time, and a cooldown from its last checkpoint that fits into the rest."""
+    from praxino.training import loop, runs
+
+    start, signalled = time.monotonic(), _stop_on_signal()
+    spent = lambda: (time.monotonic() - start) / 60  # noqa: E731
+    pace = _carry_out(run, folder, resume, device, progress, lambda: signalled() or spent() > TRUNK_SHARE * minutes)
+    if signalled():
+        raise typer.Exit(143)
+    step, newest = loop.checkpoints(folder)[-1]
+    steps = max(1, round(60 * max(0.0, minutes - spent()) / pace))
+    branch = runs.cooldown(newest, step + steps)
+    _carry_out(branch, folder / f"cooldown-{step:07d}", False, device, progress, signalled)
+
+
+def _film(model: "Bundle", sentence: str) -> "NDArray[np.uint8]":
+    """A film of a model in training, marked as every film is; float32, since other types draw with a copy."""
+    import torch
+
+    from praxino.generation.pipeline import Pipeline
+    from praxino.storage.parts import in_memory
+
+    device = next(model.dit.parameters()).device
+    return Pipeline(in_memory(model), torch.device(device), "float32").generate(sentence).frames
+
+
+def _stop_on_signal() -> Callable[[], bool]:
+    """Whether SIGTERM has come: the run then ends with a checkpoint after the step at hand."""
+    came = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, frame: came.set())
+    return came.is_set
+
+
+def _keep_memory() -> None:
+    """Let torch ask for huge pages and glibc keep freed buffers: a step takes a tenth to a fifth less time."""
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    try:
+        allocator = ctypes.CDLL("libc.so.6")
+        for parameter, value in ((MMAP_THRESHOLD, 2**25), (TRIM_THRESHOLD, 2**31 - 1)):  # the largest that it takes
+            allocator.mallopt(parameter, value)
+    except (OSError, AttributeError):  # another C library
+        return

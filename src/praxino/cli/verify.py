@@ -1,0 +1,177 @@
+"""``praxino verify``: who signed a file and which mark it carries; one file in words, or many with a table."""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from praxino.cli import batch
+from praxino.cli.options import Json, Processes, Quiet
+from praxino.cli.terminal import Progress
+from praxino.errors import InputError, MediaError, PraxinoError, ShapeError
+
+if TYPE_CHECKING:
+    from praxino.generation.pipeline import Pipeline
+    from praxino.provenance.verify import Verdict
+
+PICTURE_ENDINGS: Final = frozenset((".png", ".jpg", ".jpeg", ".avif", ".heic", ".tif", ".tiff"))
+"""Endings of pictures, as they are looked for in folders beside films."""
+MAX_NOISE_FRAMES: Final = 257
+"""Of a film whose noise is looked at."""
+MAX_CPU_SECONDS: Final = 180
+"""Of all cores together that one file may take."""
+GRAVEST: Final = ("tampered", "unreadable", "marked", "nothing", "signed")
+"""Of several files, the outcome that comes first here gives the exit code."""
+
+
+def verify(
+    paths: Annotated[list[Path], typer.Argument(help="Films or pictures, or folders of them.", show_default=False)],
+    model: Annotated[str | None, typer.Option(help="Look for a mark in the noise, too, by this model.")] = None,
+    json_: Json = False,
+    processes: Processes = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Say who signed a file, whether it is as it was then, and which mark it carries.
+
+    Exit codes: 0 signed and as signed, 1 nothing found, 2 not to be read, 3 tampered with, 4 marked but not signed.
+    """
+    progress = Progress(quiet)
+    if len(paths) == 1 and not paths[0].is_dir():
+        answer: Any
+        answer, text, code = run_one(paths[0], model)
+    elif model:
+        raise InputError("--model reads the noise of one film at a time", "name one file")
+    else:
+        answer, text, code = run_batch(paths, processes, progress)
+    typer.echo(json.dumps(answer, indent=1) if json_ else text)
+    raise typer.Exit(code)
+
+
+def run_one(path: Path, model: str | None = None) -> tuple[dict[str, Any], str, int]:
+    """What was found in a file as a tree of plain values, in words, and its exit code; ``model`` reads its noise."""
+    from praxino.provenance.verify import CODES
+
+    _require_settings()
+    pipeline = _load(model) if model is not None else None
+    verdict = _verify_isolated(path)
+    plain, sentences = _plain(verdict), verdict.sentences
+    if pipeline:
+        plain["noise"], sentence = _read_noise(path, pipeline)
+        sentences = [*sentences, sentence]
+        if verdict.outcome == "nothing" and plain["noise"]["found"]:
+            plain |= {"outcome": "marked", "code": CODES["marked"]}
+    return plain, "\n".join(sentences), plain["code"]
+
+
+def _require_settings() -> None:
+    """Raise `InputError` once, not for every file, if this installation's settings cannot be read."""
+    from praxino.provenance import keys, signer
+
+    keys.mark_keys()
+    for anchors in (signer.made, signer.chosen, signer.trusted):
+        anchors()
+
+
+def _verify_isolated(path: Path) -> "Verdict":
+    """In a process of its own, whatever the file does to it."""
+    from praxino.provenance.verify import verify as examine
+    from praxino.storage import crew
+    from praxino.storage.video import check_file
+
+    check_file(path)
+    try:
+        return crew.apart(examine, (path,), MAX_CPU_SECONDS)
+    except BrokenProcessPool:
+        raise MediaError(f"cannot read {path}: {crew.KILLED}", "is it a film or a picture, and complete?") from None
+
+
+def _load(model: str) -> "Pipeline":
+    from praxino.generation.pipeline import load
+
+    return load(model)
+
+
+def _read_noise(path: Path, pipeline: "Pipeline") -> tuple[dict[str, Any], str]:
+    from praxino.generation.inversion import noise_mark
+    from praxino.provenance.reading import SURE
+    from praxino.storage.footage import facts
+    from praxino.storage.video import read
+
+    try:
+        info = facts(path)
+        pipeline.plan(pipeline.request("a cat", height=info.height, width=info.width), speed=False).check()
+        chance, agreement = noise_mark(pipeline, read(path, MAX_NOISE_FRAMES))
+    except ShapeError as error:
+        return {"found": False, "problem": str(error)}, f"noise: not this model's as it is: {error}"
+    except (PraxinoError, MemoryError) as error:
+        return {"found": False, "problem": str(error)}, f"noise: not looked for: {error}"
+    plain = {"found": chance <= SURE, "probability": chance, "agreement": agreement}
+    if chance > SURE:
+        return plain, "noise: no mark of this installation found"
+    return plain, f"noise: marked by this installation (false-positive probability about {chance:.0e})"
+
+
+def run_batch(paths: Sequence[Path], processes: int, progress: Progress) -> tuple[list[dict[str, Any]], str, int]:
+    """The same of all files named, and of those in folders, sorted by path."""
+    from praxino.storage import crew
+    from praxino.storage.footage import ENDINGS, found_in
+
+    _require_settings()
+    files = batch.find_files(paths, lambda folder: found_in(folder, ENDINGS | PICTURE_ENDINGS, "films or pictures"))
+    verdicts: list[Verdict] = []
+    jobs = [(file,) for file in files]
+    workers = batch.process_count(processes, len(files))
+    with progress.bar("verifying", len(files)) as advance:
+        for _, verdict in crew.spread(_verify_in_pool, jobs, workers, _killed, crew.bounded, here=False):
+            verdicts.append(verdict)
+            advance(len(verdicts), description=f"{verdict.outcome}: {Path(verdict.path).name}")
+    verdicts.sort(key=lambda verdict: verdict.path)
+    worst = min(verdicts, key=lambda verdict: GRAVEST.index(verdict.outcome))
+    return [_plain(verdict) for verdict in verdicts], _table(verdicts), worst.code
+
+
+def _verify_in_pool(path: Path) -> "Verdict":
+    """Of one file among others, which go on whatever it does."""
+    from praxino.provenance.verify import unreadable
+    from praxino.provenance.verify import verify as examine
+    from praxino.storage import crew
+
+    try:
+        crew.hurry(MAX_CPU_SECONDS)
+        return examine(path)
+    except PraxinoError as error:
+        return unreadable(path, " ".join(str(error).split()))
+
+
+def _killed(path: Path) -> "Verdict":
+    from praxino.provenance.verify import unreadable
+    from praxino.storage import crew
+
+    return unreadable(path, crew.KILLED)
+
+
+def _plain(verdict: "Verdict") -> dict[str, Any]:
+    return {**verdict.model_dump(), "code": verdict.code, "sentences": verdict.sentences}
+
+
+def _table(verdicts: Sequence["Verdict"]) -> str:
+    from praxino.provenance.statements import shown
+
+    rows = [("outcome", "signed by", "known", "mark", "made", "file"), *(_row(verdict) for verdict in verdicts)]
+    lines = [f"{shown(each.path)}: {shown(each.problem)}" for each in verdicts if each.problem]
+    return "\n".join([batch.table(rows), *lines, batch.tally([each.outcome for each in verdicts], GRAVEST)])
+
+
+def _row(verdict: "Verdict") -> tuple[str, ...]:
+    from praxino.provenance.statements import shown
+    from praxino.provenance.verify import SOUND
+
+    credentials, mark = verdict.credentials, verdict.mark
+    signer = "this installation" if credentials.own else credentials.by or "-"
+    known = {True: "trusted", False: "no"}[credentials.state == "trusted"] if credentials.state in SOUND else "-"
+    message = mark.message or ("found" if mark.found else "-")
+    date = credentials.made[:10] or mark.month or "-"
+    return verdict.outcome, signer[:40], known, message, date, shown(verdict.path)

@@ -1,0 +1,52 @@
+"""``praxino worker``: another process that does a studio's jobs, on this machine or another."""
+
+from collections.abc import Sequence
+from typing import Annotated, get_args
+
+import typer
+
+from praxino.cli.options import Data, Device, Dtype, Jobs, KeepBytes, KeepDays, Lease, Quiet, ServedModels, Storage
+from praxino.cli.terminal import Progress, requires_extra
+from praxino.errors import UnknownNameError
+
+
+def worker(
+    model: ServedModels = None,
+    data: Data = None,
+    jobs: Jobs = None,
+    storage: Storage = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Kind of jobs to take: video image detect verify; repeatable.")
+    ] = None,
+    keep_days: KeepDays = 30.0,
+    keep_bytes: KeepBytes = 0,
+    lease: Lease = 30.0,
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Do the jobs of a studio, on this machine or another; SIGTERM returns the current job to the queue."""
+    with requires_extra("serve"):
+        from praxino.service.serve import Places, Work, named
+        from praxino.service.serve import worker as run
+        from praxino.service.sweep import Keeping
+
+    Progress(quiet)
+    keeping = Keeping(days=keep_days, bytes=keep_bytes)
+    run(
+        Places.of(data, jobs, storage),
+        Work(named(model or ["diorama"]), device, dtype, keeping, parse_kinds(kind), lease),
+        with_parent,
+    )
+
+
+def parse_kinds(names: Sequence[str] | None) -> tuple[str, ...]:
+    """Kinds of jobs by name; all where none is named."""
+    from praxino.service.jobs import Kind
+
+    known = get_args(Kind)
+    for kind in names or ():
+        if kind not in known:
+            raise UnknownNameError("kind of job", kind, known)
+    return tuple(names or known)

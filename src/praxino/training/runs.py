@@ -1,0 +1,177 @@
+"""What a run's folder remembers of how it was started: ``config.json``, enough to resume the run or to do it again."""
+
+import json
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field, ValidationError
+
+from praxino.config import Config
+from praxino.data.diorama import EDITION
+from praxino.errors import CheckpointError, InputError
+from praxino.models.precision import Compute
+from praxino.storage import checkpoint
+from praxino.training.loop import LoopConfig, checkpoints
+from praxino.training.optimizer import OptimizerConfig
+from praxino.training.sources import Sources
+from praxino.training.stages import StageConfig
+
+FORMAT: Final = 2
+"""Of ``config.json``. 1 had no number, no digest of the encoder, and ``loop.bf16`` instead of ``loop.compute``."""
+COOLDOWN_SHARE: Final = 0.18
+"""Part of a branch's steps, counted from the trunk's first, in which the rate falls, where no length is given."""
+
+
+class TrainConfig(Config):
+    """All settings of a run."""
+
+    stage: StageConfig = Field(discriminator="kind")
+    loop: LoopConfig
+    optimizer: OptimizerConfig
+
+
+class RunConfig(Config):
+    """A run: its settings, where its weights come from, and what must not change under it."""
+
+    format: Literal[2] = FORMAT
+    recipe: str
+    train: TrainConfig
+    sources: Sources
+    branch: Path | None = Field(None, strict=False, description="checkpoint of the trunk that it began from")
+    world: int = Field(EDITION, description="edition of the diorama")
+    encoder: str | None = Field(None, description="digest of the encoder whose latents it learns; none: it uses none")
+
+
+def write(folder: Path, run: RunConfig) -> None:
+    """Write ``config.json`` into the run's folder."""
+    checkpoint.write_config(folder, run)
+
+
+def read(folder: Path) -> RunConfig:
+    """The run in ``folder``; one of an older format is brought up to date.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or it is damaged, or of a format that is not known.
+    """
+    path = folder / checkpoint.CONFIG
+    try:
+        tree = json.loads(path.read_text())
+        assert isinstance(tree, dict)
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(f"{folder} holds no run", "-o names the folder of a run") from None
+    except (OSError, ValueError, AssertionError):
+        raise CheckpointError(f"{path} is damaged", "copy it again") from None
+    number = tree.get("format", 1)
+    if number not in (1, FORMAT):
+        raise CheckpointError(f"{path} is of format {number}: known are 1 and {FORMAT}", "a newer praxino reads it")
+    try:
+        return RunConfig.model_validate_json(json.dumps(_upgraded(tree) if number == 1 else tree))
+    except ValidationError as error:
+        raise CheckpointError(f"{path} is damaged ({str(error).splitlines()[0]})", "copy it again") from None
+
+
+def _upgraded(tree: dict[str, Any]) -> dict[str, Any]:
+    """A run of format 1 as one of format 2."""
+    loop = dict(tree["train"]["loop"])
+    loop["compute"] = "bfloat16" if loop.pop("bf16", True) else "float32"
+    return {**tree, "format": FORMAT, "train": {**tree["train"], "loop": loop}, "world": 1}
+
+
+def resumed(folder: Path, run: RunConfig, changed: bool, until: int | None = None) -> RunConfig:
+    """The run that is in ``folder`` already, to go on with; ``run`` itself where there is none yet.
+
+    Parameters
+    ----------
+    changed : bool
+        Whether ``run`` has settings or sources that were given again; then they must be the same.
+    until : int, optional
+        Steps to go on to.
+
+    Raises
+    ------
+    InputError
+        If they are not the same; if the folder holds a run of another recipe, or something else; if ``until`` is not
+        ahead.
+    """
+    if not (folder / checkpoint.CONFIG).exists():
+        if folder.exists() and any(folder.iterdir()):
+            raise InputError(f"{folder} holds no run to resume", "-o names the folder of a run")
+        return run if until is None else extended(run, until)
+    known = read(folder)
+    if known.recipe != run.recipe:
+        raise InputError(
+            f"{folder} holds a run of {known.recipe}, not of {run.recipe}", f"praxino train {known.recipe} --resume"
+        )
+    same = {"loop": run.train.loop.model_copy(update={"compute": known.train.loop.compute})}
+    if until is not None:
+        same["loop"] = same["loop"].model_copy(update={"steps": known.train.loop.steps})
+    given = run.train.model_copy(update=same)
+    if changed and (known.train, known.sources, known.branch) != (given, run.sources, run.branch):
+        raise InputError(f"{folder} was started with other settings", "--resume alone goes on with those")
+    if until is None or until == known.train.loop.steps:
+        return known
+    done = max((step for step, _ in checkpoints(folder)), default=0)
+    if until <= done:
+        raise InputError(f"--until {until}: the run is at step {done} already", f"more than {done}")
+    return extended(known, until)
+
+
+def extended(run: RunConfig, until: int) -> RunConfig:
+    """The same run up to step ``until``; only a run whose rate does not depend on its length can have another."""
+    if run.train.optimizer.decay != "none" or run.train.loop.cooldown_from is not None:
+        raise InputError(
+            f"--until {until}: the rate of this run falls until step {run.train.loop.steps}",
+            "only a trunk (optimizer.decay=none) can be made longer",
+        )
+    return _with_loop(run, steps=until)
+
+
+def cooldown(trunk: Path, until: int | None = None) -> RunConfig:
+    """The run that branches from a checkpoint of a trunk and lets its rate fall to 0.
+
+    Parameters
+    ----------
+    trunk : Path
+        ``RUN/step-N``.
+    until : int, optional
+        Its last step, counted from the trunk's first; `COOLDOWN_SHARE` of all steps are the cooldown where not given.
+
+    Raises
+    ------
+    InputError
+        If that is no checkpoint of a run at constant rate, or ``until`` is not behind it.
+    """
+    steps = {path.name: step for step, path in checkpoints(trunk.parent)}
+    if trunk.name not in steps:
+        raise InputError(f"{trunk} is no checkpoint of a run", "--cooldown RUN/step-N")
+    run, step = read(trunk.parent), steps[trunk.name]
+    if run.train.optimizer.decay != "none" or run.train.loop.cooldown_from is not None:
+        raise InputError(f"{trunk.parent} is no trunk: its rate falls already", "one with optimizer.decay=none")
+    until = round(step / (1 - COOLDOWN_SHARE)) if until is None else until
+    if until <= step:
+        raise InputError(f"--until {until}: the branch begins at step {step}", f"more than {step}")
+    return _with_loop(run, steps=until, cooldown_from=step).model_copy(update={"branch": trunk.resolve()})
+
+
+def begun(run: RunConfig, encoder: str | None, compute: Compute) -> RunConfig:
+    """The run as it begins or goes on, here: with its encoder and its arithmetic written down.
+
+    Raises
+    ------
+    InputError
+        If it began with another encoder, or in another edition of the world.
+    """
+    if run.world != EDITION:
+        raise InputError(f"the run is of edition {run.world} of the world, this is {EDITION}", "begin a new run")
+    if run.encoder not in (None, encoder):
+        raise InputError(
+            f"the run learns latents of encoder {run.encoder}, not of {encoder}", "give it the autoencoder it had"
+        )
+    return _with_loop(run, compute=compute).model_copy(update={"encoder": encoder})
+
+
+def _with_loop(run: RunConfig, **changes: Any) -> RunConfig:
+    loop = LoopConfig.model_validate({**run.train.loop.model_dump(), **changes})
+    return run.model_copy(update={"train": run.train.model_copy(update={"loop": loop})})

@@ -1,0 +1,50 @@
+"""Every kind of stage that a run can have: one table of configs and of what is built from them."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from praxino.storage import bundle
+from praxino.training.autoencoder import Autoencoder, AutoencoderConfig
+from praxino.training.diffusion import Diffusion, DiffusionConfig
+from praxino.training.forensic import ForensicStage, ForensicStageConfig
+from praxino.training.loop import Stage
+from praxino.training.reader import ReaderStage, ReaderStageConfig
+from praxino.training.sources import HERE, NOTHING, Sources, Workplace
+
+StageConfig = AutoencoderConfig | DiffusionConfig | ReaderStageConfig | ForensicStageConfig
+
+STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], Stage]]]] = {
+    "autoencoder": (AutoencoderConfig, Autoencoder),
+    "diffusion": (DiffusionConfig, Diffusion),
+    "reader": (ReaderStageConfig, ReaderStage),
+    "forensic": (ForensicStageConfig, ForensicStage.of_footage),
+}
+"""By ``kind``: the config's type, and what builds the stage from (config, sources, workplace)."""
+
+USES: Final[dict[str, frozenset[str]]] = {
+    "autoencoder": frozenset({"init"}),
+    "diffusion": frozenset({"init", "vae"}),
+    "reader": frozenset({"init", "vae"}),
+    "forensic": frozenset({"init", "footage"}),
+}
+"""By ``kind``: the fields of `Sources` that a stage reads."""
+
+
+def build(config: StageConfig, sources: Sources = NOTHING, workplace: Workplace = HERE) -> Stage:
+    """The stage that a config describes.
+
+    Raises
+    ------
+    InputError
+        If the sources do not fit it.
+    CheckpointError
+        If one is missing or damaged.
+    """
+    return STAGES[config.kind][1](config, sources, workplace)
+
+
+def encoder(config: StageConfig, sources: Sources = NOTHING) -> str | None:
+    """The digest of the encoder whose latents a stage learns, or None for a stage that uses no autoencoder."""
+    if "vae" not in USES[config.kind]:
+        return None
+    return bundle.encoder_digest(bundle.read_vae(sources.autoencoder))

@@ -1,0 +1,167 @@
+"""``praxino train``: trunks that go on, branches, a given time, signals, and what must not change under a run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from praxino.cli import app
+from praxino.models import precision
+from praxino.storage import bundle, checkpoint
+from praxino.storage.checkpoint import read_tensors
+from praxino.training import runs
+
+TRUNK = ("--set", "optimizer.decay=none", "--set", "stage.clips=8", "--set", "stage.batch=2",
+         "--set", "loop.sample_every=0", "--set", "loop.compute=float32")  # fmt: skip
+
+
+@pytest.fixture(name="train")
+def _train(monkeypatch, capfd, tmp_path, tiny_model):
+    """Run ``praxino train smoke`` in this process: (exit code, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, new=True):
+        vae = ("--vae", tiny_model, *TRUNK) if new else ()
+        monkeypatch.setattr(sys, "argv", ["praxino", "train", "smoke", *map(str, (*vae, *arguments)), "-q"])
+        code = 0
+        try:
+            app.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, capfd.readouterr().err
+
+    return run
+
+
+def weights(folder):
+    return {
+        f"{part} {name}": tensor for part in ("dit", "text") for name, tensor in read_tensors(folder / part).items()
+    }
+
+
+def assert_same(first, second):
+    one, two = weights(first), weights(second)
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_trunk_goes_on_as_if_it_had_never_ended(train):
+    assert train("--until", 6, "-o", "whole")[0] == 0
+    assert train("--until", 3, "-o", "parts")[0] == 0
+    assert train("--until", 6, "--resume", "-o", "parts", new=False)[0] == 0
+    assert_same(Path("whole/final"), Path("parts/final"))
+    code, err = train("--until", 5, "--resume", "-o", "parts", new=False)
+    assert (code, "the run is at step 6 already" in err) == (2, True)
+
+
+def test_a_branch_is_the_same_whenever_it_is_made_and_leaves_its_trunk_alone(train):
+    assert train("--until", 4, "-o", "trunk", "--set", "loop.snapshot_every=4")[0] == 0
+    for name in ("one", "two"):
+        branch = ("--cooldown", "trunk/step-0000004", "-o", name)
+        assert train(*branch, "--until", 6, new=False)[0] == 0
+        train("--until", 8, "--resume", "-o", "trunk", new=False)
+    assert_same(Path("one/final"), Path("two/final"))
+    rates = [json.loads(line)["lr"] for line in Path("one/log.jsonl").read_text().splitlines()]
+    assert rates == pytest.approx([2e-3, 1e-3])
+    run = runs.read(Path("one"))
+    assert (run.train.loop.cooldown_from, run.train.loop.steps) == (4, 6)
+    train("--until", 8, "-o", "alone")
+    assert_same(Path("trunk/final"), Path("alone/final"))
+    assert Path("trunk/step-0000004").is_dir()
+    code, err = train("--cooldown", "one/step-0000006", "-o", "three", new=False)
+    assert (code, "is no trunk" in err) == (2, True)
+
+
+def test_a_branch_takes_a_fifth_of_all_steps_unless_said(train):
+    train("--until", 41, "-o", "trunk", "--set", "loop.save_every=41")
+    assert runs.cooldown(Path("trunk/step-0000041")).train.loop.steps == 50
+
+
+def test_a_given_time_is_a_trunk_and_a_branch(train):
+    assert train("--minutes", 0.1, "--set", "loop.steps=100000", "-o", "run")[0] == 0
+    (branch,) = Path("run").glob("cooldown-*")
+    run = runs.read(branch)
+    assert run.train.loop.cooldown_from == int(branch.name.split("-")[1])
+    assert (branch / "final" / "dit").is_dir()
+    assert not Path("run/final").exists()
+    assert train("--until", run.train.loop.cooldown_from + 1, "--resume", "-o", "run", new=False)[0] == 0
+
+
+def test_sigterm_ends_a_run_with_a_checkpoint(tmp_path, tiny_model):
+    folder = tmp_path / "run"
+    settings = (*TRUNK, "--set", "loop.steps=100000", "--set", "loop.save_every=100000")
+    command = [sys.executable, "-m", "praxino", "train", "smoke", "--vae", tiny_model, "-q", *settings, "-o", folder]
+    process = subprocess.Popen(list(map(str, command)), env=os.environ | {"OMP_NUM_THREADS": "1"})
+    deadline = time.monotonic() + 120
+    while not (folder / "log.jsonl").exists() or not (folder / "log.jsonl").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143
+    assert len(list(folder.glob("step-*"))) == 1
+
+
+def test_a_run_is_not_resumed_with_another_encoder_or_world(train, tiny_model, monkeypatch):
+    train("--until", 1, "-o", "run")
+    config = Path("run/config.json")
+    text = config.read_text()
+    config.write_text(text.replace(runs.read(Path("run")).encoder, "0123456789ab"))
+    code, err = train("--resume", "--until", 2, "-o", "run", new=False)
+    assert (code, "learns latents of encoder 0123456789ab, not of" in err) == (2, True)
+    config.write_text(text)
+    monkeypatch.setattr(runs, "EDITION", 99)
+    code, err = train("--resume", "--until", 2, "-o", "run", new=False)
+    assert (code, "of the world, this is 99" in err) == (2, True)
+
+
+def test_settings_given_again_must_be_the_same(train):
+    train("--until", 1, "-o", "run")
+    assert train("--until", 2, "--resume", "-o", "run")[0] == 0
+    code, err = train("--resume", "-o", "run", "--set", "optimizer.lr=1e-4")
+    assert (code, "was started with other settings" in err) == (2, True)
+
+
+@pytest.mark.parametrize(("number", "message"), [(3, "is of format 3: known are 1 and 2"), ("x", "is of format x")])
+def test_a_run_of_an_unknown_format_is_refused(train, number, message):
+    train("--until", 1, "-o", "run")
+    tree = json.loads(Path("run/config.json").read_text())
+    Path("run/config.json").write_text(json.dumps(tree | {"format": number}))
+    code, err = train("--resume", "-o", "run", new=False)
+    assert (code, message in err) == (2, True)
+
+
+def test_a_run_of_the_first_format_is_brought_up_to_date(tmp_path, train):
+    train("--until", 1, "-o", "run")
+    tree = json.loads(Path("run/config.json").read_text())
+    loop = {name: tree["train"]["loop"][name] for name in ("steps", "seed", "log_every", "save_every", "keep")}
+    old = {"recipe": "smoke", "sources": tree["sources"], "train": tree["train"] | {"loop": loop | {"bf16": False}}}
+    Path("run/config.json").write_text(json.dumps(old))
+    run = runs.read(Path("run"))
+    assert (run.format, run.world, run.train.loop.compute) == (2, 1, "float32")
+
+
+def test_the_arithmetic_is_chosen_once_and_written_down(train, monkeypatch):
+    monkeypatch.setattr(precision, "fastest", lambda device="cpu": "bfloat16")
+    train("--until", 1, "-o", "run", "--set", "loop.compute=auto")
+    assert runs.read(Path("run")).train.loop.compute == "bfloat16"
+    monkeypatch.setattr(precision, "fastest", lambda device="cpu": "float32")
+    assert train("--until", 2, "--resume", "-o", "run", new=False)[0] == 0
+    assert runs.read(Path("run")).train.loop.compute == "bfloat16"
+
+
+def test_the_encoders_digest_is_that_of_the_encoder_alone(tiny_model):
+    vae = bundle.read_vae(tiny_model)
+    before = bundle.encoder_digest(vae)
+    with torch.no_grad():
+        next(vae.decoder.parameters()).add_(1)
+    assert bundle.encoder_digest(vae) == before
+    with torch.no_grad():
+        next(vae.encoder.parameters()).add_(1)
+    assert bundle.encoder_digest(vae) != before
+    assert checkpoint.digest(tiny_model)
