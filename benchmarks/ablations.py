@@ -19,6 +19,8 @@ from praxino import recipes
 from praxino.evaluation.suite import Case
 from praxino.generation.pipeline import load
 from praxino.training import loop
+from praxino.training.sources import NOTHING, Workplace
+from praxino.training.stages import build
 
 CHANGES: dict[str, list[str]] = {
     "as in the recipe": [],
@@ -44,8 +46,8 @@ SHOWN = ("seconds a step", "frechet", "attributes", "kind", "colour", "motion", 
 def measured(name: str, folder: Path, base: list[str], chosen: list[Case]) -> dict[str, Any]:
     path = folder / name.replace(" ", "-").replace(",", "")
     if not (path / "found.json").exists():
-        config = recipes.recipe("diorama-64", [*base, *CHANGES[name]])
-        stage = recipes.build(config, cache=folder.parent)
+        config = recipes.recipe("diorama-64", ["loop.sample_every=0", *base, *CHANGES[name]])
+        stage = build(config.stage, NOTHING, Workplace(cache=folder.parent))
         for _ in loop.train(stage, config.loop, config.optimizer, path, any(path.glob("step-*"))):
             pass
         rows = [json.loads(line) for line in (path / "log.jsonl").read_text().splitlines()]

@@ -43,12 +43,15 @@ from praxino.storage import bundle
 from praxino.storage.video import write_picture
 from praxino.training.diffusion import Diffusion, DiffusionConfig, worded
 from praxino.training.optimizer import EMA, OptimizerConfig, make_optimizer
+from praxino.training.runs import TrainConfig
+from praxino.training.sources import NOTHING, Workplace
+from praxino.training.stages import build
 
 FLOW = PATHS["flow"]()
 STEPS, GUIDANCE = 20, 3.0
 
 
-def stage_config(count: int) -> recipes.TrainConfig:
+def stage_config(count: int) -> TrainConfig:
     """The bundled model's recipe, for films from sentences alone."""
     plain = ("stage.pictures=0", "stage.keep_frames=0.0", "stage.keep_box=0.0")
     return recipes.recipe("diorama-64", [f"stage.clips={count}", *plain])
@@ -125,7 +128,7 @@ class Latent:
     batch = 64
 
     def __init__(self, data: World, folder: Path, seed: int) -> None:
-        stage = recipes.build(stage_config(len(data.clips)), cache=folder)
+        stage = build(stage_config(len(data.clips)).stage, NOTHING, Workplace(cache=folder))
         assert isinstance(stage, Diffusion)
         self.stage = stage
         torch.manual_seed(seed)

@@ -62,7 +62,7 @@ def families(view: View) -> dict[str, float]:
 
 def alone(path: Path) -> str:
     """Wall time and largest memory of ``praxino detect`` in a process of its own."""
-    code = f"import sys; sys.argv=['praxino','detect',{str(path)!r},'-q']; from praxino.cli import main; main()"
+    code = f"import sys; sys.argv=['praxino','detect',{str(path)!r},'-q']; from praxino.cli.app import main; main()"
     walls, most = [], 0
     for _ in range(3):
         started = time.perf_counter()

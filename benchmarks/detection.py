@@ -287,7 +287,7 @@ def train(clips: Path, networks: Path) -> None:
         if (target / "forensic").exists():
             continue
         chosen = [clip for clip in known if clip.part != part]
-        config = recipes.detector()
+        config = recipes.recipe("detector", ["loop.sample_every=0"])
         films = [(footage.clip(clip.path), clip.group) for clip in chosen]
         films = [(film, group) for film, group in films if len(film) >= config.stage.frames]
         stage = ForensicStage(config.stage, [film for film, _ in films], [group for _, group in films])

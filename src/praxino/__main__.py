@@ -1,5 +1,5 @@
 """``python -m praxino`` is the command ``praxino``."""
 
-from praxino.cli import main
+from praxino.cli.app import main
 
 main()

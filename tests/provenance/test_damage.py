@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from damage import damaged, killed, limited, read_all
-from praxino import verifying
+from praxino.cli.verify import run_one
 from praxino.errors import MediaError, PraxinoError
 from praxino.provenance import credentials, statements
 from praxino.provenance.stamp import Provenance
@@ -141,6 +141,6 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path):
 
 
 def test_what_kills_its_reader_is_one_line(seeds, monkeypatch):
-    monkeypatch.setattr(verifying, "verify", killed)
+    monkeypatch.setattr("praxino.provenance.verify.verify", killed)
     with pytest.raises(MediaError, match="kills the decoder"):
-        verifying.one(seeds / "a.mp4")
+        run_one(seeds / "a.mp4")

@@ -11,6 +11,8 @@ from praxino.models.forensic import ForensicConfig
 from praxino.storage import bundle
 from praxino.training import loop
 from praxino.training.forensic import ForensicStage, ForensicStageConfig
+from praxino.training.sources import Sources
+from praxino.training.stages import build
 
 SMALL = ForensicStageConfig(
     forensic=ForensicConfig(width=4), frames=4, side=96, crop=32, pairs=2, crops=2, warm=1, crf=(16, 20)
@@ -64,16 +66,16 @@ def test_from_footage_to_a_network(tmp_path):
         write(tmp_path / f"{index}.mp4", textured(8, 100, 120, seed=index))
     config = recipes.recipe("detector", ["loop.steps=3", "loop.save_every=3", "loop.sample_every=3"])
     config = config.model_copy(update={"stage": SMALL})
-    stage = recipes.build(config, recipes.Sources(footage=tmp_path))
-    reports = list(loop.train(stage, config.loop, config.optimizer, tmp_path / "run", False, recipes.samples(stage)))
+    stage = build(config.stage, Sources(footage=tmp_path))
+    reports = list(loop.train(stage, config.loop, config.optimizer, tmp_path / "run"))
     assert len(reports) == 3
     network = bundle.read_forensic(tmp_path / "run" / "final")
     assert network.config == SMALL.forensic
-    again = recipes.build(config, recipes.Sources(footage=tmp_path, init=tmp_path / "run" / "final"))
+    again = build(config.stage, Sources(footage=tmp_path, init=tmp_path / "run" / "final"))
     for one, two in zip(network.parameters(), again.module["forensic"].parameters(), strict=True):
         torch.testing.assert_close(one, two)
 
 
 def test_the_recipe_asks_for_footage():
     with pytest.raises(InputError, match="real clips"):
-        recipes.build(recipes.recipe("detector"))
+        build(recipes.recipe("detector").stage)

@@ -12,17 +12,19 @@ import torch
 from torch import nn
 
 from praxino.errors import CheckpointError, InputError, TrainingError
-from praxino.recipes import Sources, build, recipe, samples
+from praxino.recipes import recipe
 from praxino.storage.checkpoint import read_tensors
 from praxino.training.loop import LoopConfig, train
 from praxino.training.optimizer import OptimizerConfig
+from praxino.training.sources import Sources, Workplace
+from praxino.training.stages import build
 
-FAST = ["loop.save_every=5", "stage.clips=16", "stage.batch=4"]
+FAST = ["loop.save_every=5", "loop.sample_every=0", "loop.compute=float32", "stage.clips=16", "stage.batch=4"]
 
 
 def run(folder, cache, model, *settings, resume=False, stop=None):
     config = recipe("smoke", [*FAST, *settings])
-    stage = build(config, Sources(vae=model), cache)
+    stage = build(config.stage, Sources(vae=model), Workplace(cache=cache))
     for report in train(stage, config.loop, config.optimizer, folder, resume):
         if report.step == stop:
             break
@@ -71,15 +73,15 @@ def test_a_run_killed_by_sigkill_resumes_bit_for_bit(tiny_model, tmp_path):
 
 TINY_VAE = ["stage.vae.width=4", "stage.vae.decoder_width=4", "stage.frames=5", "stage.size=32",
             "stage.buckets=[[5,32,1,1],[1,16,2,1]]", "stage.last=[]", "stage.vae.blocks=1",
-            "loop.save_every=2"]  # fmt: skip
+            "loop.save_every=2", "loop.compute=float32"]  # fmt: skip
 
 
 def test_the_autoencoder_resumes_bit_for_bit(tmp_path):
     config = recipe("diorama-vae", [*TINY_VAE, "loop.steps=5"])
 
     def go(folder, resume=False, stop=None):
-        stage = build(config)
-        for report in train(stage, config.loop, config.optimizer, folder, resume, samples(stage)):
+        stage = build(config.stage)
+        for report in train(stage, config.loop, config.optimizer, folder, resume):
             if report.step == stop:
                 return
         assert report.step == 5
@@ -100,7 +102,7 @@ def test_the_autoencoder_resumes_bit_for_bit(tmp_path):
 def test_a_decoder_alone_leaves_the_latents_as_they_are(tmp_path):
     def go(name, *settings, init=None):
         config = recipe("diorama-vae", [*TINY_VAE, "loop.steps=2", *settings])
-        list(train(build(config, Sources(init=init)), config.loop, config.optimizer, tmp_path / name))
+        list(train(build(config.stage, Sources(init=init)), config.loop, config.optimizer, tmp_path / name))
         return tmp_path / name / "final"
 
     old = go("old")
@@ -117,7 +119,7 @@ def test_a_decoder_alone_leaves_the_latents_as_they_are(tmp_path):
 def test_training_continues_from_given_weights(tiny_model, tmp_path):
     first = run(tmp_path / "first", tmp_path, tiny_model, "loop.steps=5")
     config = recipe("smoke", FAST)
-    stage = build(config, Sources(vae=tiny_model, init=first / "final"), tmp_path)
+    stage = build(config.stage, Sources(vae=tiny_model, init=first / "final"), Workplace(cache=tmp_path))
     for name, tensor in read_tensors(first / "final" / "dit").items():
         assert torch.equal(stage.module["dit"].state_dict()[name], tensor)
 
@@ -134,12 +136,15 @@ class Exploding:
     def loss(self, batch, generator):
         return self.module.weight.sum() * (float("inf") if batch == 3 else 1.0), {}
 
+    def samples(self):
+        raise AssertionError
+
     def save(self, folder):
         pass
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
-    config = LoopConfig(steps=10, save_every=2, bf16=False)
+    config = LoopConfig(steps=10, save_every=2, sample_every=0, compute="float32")
     with pytest.raises(TrainingError, match=r"step 4: loss .*inf.*hint: .*optimizer.lr"):
         list(train(Exploding(), config, OptimizerConfig(), tmp_path))
     assert (tmp_path / "step-0000002").is_dir()

@@ -129,16 +129,18 @@ def _carry_out(
     from praxino.training.sources import Workplace
 
     place = choose_device(device)
-    run = runs.begun(run, stages.encoder(run.train.stage, run.sources), resolve(run.train.loop.compute, place))
-    stage = stages.build(run.train.stage, run.sources, Workplace(str(place), folder.parent, _film))
+    config = run.train.stage
+    compute = resolve(run.train.loop.compute, place)
+    run = runs.begun(run, stages.encoder(config, run.sources), stages.world(config), compute)
+    stage = stages.build(config, run.sources, Workplace(str(place), folder.parent, _film))
     runs.write(folder, run)
-    config, steps, step, start = run.train, 0, 0, time.monotonic()
-    with progress.bar(run.recipe, config.loop.steps) as advance:
-        for report in loop.train(stage, config.loop, config.optimizer, folder, resume, run.branch, stopped):
+    train, steps, step, start = run.train, 0, 0, time.monotonic()
+    with progress.bar(run.recipe, train.loop.steps) as advance:
+        for report in loop.train(stage, train.loop, train.optimizer, folder, resume, run.branch, stopped):
             step, steps = report.step, steps + 1
             advance(step, description=f"{run.recipe} loss {report.loss:.4f}")
-    if 0 < step < config.loop.steps:
-        progress.say(f"stopped at step {step} of {config.loop.steps}: --resume goes on from there")
+    if 0 < step < train.loop.steps:
+        progress.say(f"stopped at step {step} of {train.loop.steps}: --resume goes on from there")
     else:
         progress.say(f"wrote {folder / 'final'}")
     return (time.monotonic() - start) / max(1, steps)

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from praxino.data.clips import to_tensor
-from praxino.data.diorama import compose, render
+from praxino.data.diorama import Edition, compose, render
 from praxino.log import logger
+from praxino.rng import Stream, generator
 from praxino.storage import checkpoint
 
 SHARD = 1024
@@ -30,34 +31,42 @@ def order(seed: int, size: int, start: int, count: int) -> NDArray[np.int64]:
     chosen = np.empty(count, np.int64)
     for epoch in np.unique(places // size):
         mine = places // size == epoch
-        shuffled = np.random.Generator(np.random.Philox(key=[seed, int(epoch)]).jumped(3)).permutation(size)
+        shuffled = generator(Stream.SHUFFLE, seed, int(epoch)).permutation(size)
         chosen[mine] = shuffled[places[mine] % size]
     return chosen
 
 
 @dataclass(frozen=True)
 class World:
-    """Which clips: the diorama's seed, and their frames, pixels and rate."""
+    """Which clips: the diorama's seed and edition, and their frames, pixels and rate."""
 
     seed: int
     frames: int
     height: int
     width: int
     fps: float = 8.0
+    edition: Edition = 1
+
+    @property
+    def key(self) -> str:
+        """Names these clips and how this code draws them."""
+        size = f"{self.frames}x{self.height}x{self.width} at {self.fps:g}"
+        return f"edition {self.edition} drawn {drawing(self.edition)} seed {self.seed} size {size}"
 
     def clips(self, start: int, end: int) -> Tensor:
         """(B, 3, T, H, W) in [-1, 1]: clips ``start`` to ``end - 1``."""
         made = (
-            compose(self.seed, index, self.frames, self.width / self.height, self.fps) for index in range(start, end)
+            compose(self.seed, index, self.frames, self.width / self.height, self.fps, edition=self.edition)
+            for index in range(start, end)
         )
         return to_tensor(np.stack([render(scene, self.height, self.width) for scene in made]))
 
 
 @functools.cache
-def _drawn(world: World) -> str:
-    """How this world is drawn by this code: of enough clips to show every kind of thing."""
-    sketches = replace(world, height=32, width=round(32 * world.width / world.height)).clips(0, 64)
-    return hashlib.sha256(sketches.numpy().tobytes()).hexdigest()
+def drawing(edition: Edition) -> str:
+    """Twelve hexadecimal digits that name how this code draws an edition: of 64 clips, enough to show every kind."""
+    sketches = World(0, 9, 32, 32, edition=edition).clips(0, 64)
+    return hashlib.sha256(sketches.numpy().tobytes()).hexdigest()[:12]
 
 
 def world_latents(
@@ -72,7 +81,7 @@ def world_latents(
     fingerprint : str
         Names the encoder's weights. Other weights, another world or other drawing: another folder in the cache.
     """
-    name = hashlib.sha256(f"{fingerprint} {world} {_drawn(world)}".encode()).hexdigest()[:12]
+    name = hashlib.sha256(f"encoder {fingerprint} {world.key}".encode()).hexdigest()[:12]
     parts = []
     for start in range(0, clips, SHARD):
         end = min(start + SHARD, clips)

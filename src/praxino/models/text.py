@@ -53,9 +53,18 @@ class TextConfig(Config):
         return self
 
 
-def words(sentence: str) -> list[str]:
-    """Lower-case words; punctuation only parts them."""
-    return re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+", sentence.lower())
+def words(sentence: str, spelled: bool = False) -> list[str]:
+    """Lower-case words; punctuation only parts them.
+
+    Where ``spelled``, text in quotation marks is read letter by letter: ``"no"`` becomes ``"n`` and ``"o``.
+    """
+    pattern = r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+"
+    if not spelled:
+        return re.findall(pattern, sentence.lower())
+    tokens: list[str] = []
+    for number, part in enumerate(re.split(r'["“”]', sentence.lower())):
+        tokens += [f'"{letter}' for letter in re.findall(r"[a-z]", part)] if number % 2 else re.findall(pattern, part)
+    return tokens
 
 
 class Layer(nn.Module):
@@ -84,6 +93,7 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.ids = {word: i + 1 for i, word in enumerate(config.vocabulary)}
+        self.spells = '"a' in self.ids
         self.words = nn.Embedding(len(config.vocabulary) + 1, config.width)
         self.places = nn.Parameter(0.02 * torch.randn(config.length, config.width))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
@@ -109,7 +119,7 @@ class TextEncoder(nn.Module):
         ids = torch.zeros(len(sentences), self.config.length, dtype=torch.long)
         used = torch.zeros(len(sentences), self.config.length, dtype=torch.bool)
         for i, sentence in enumerate(sentences):
-            known = [self.ids[word] for word in words(sentence) if word in self.ids][: self.config.length]
+            known = [self.ids[word] for word in words(sentence, self.spells) if word in self.ids][: self.config.length]
             ids[i, : len(known)] = torch.tensor(known, dtype=torch.long)
             used[i, : len(known)] = True
         return ids, used
@@ -117,12 +127,12 @@ class TextEncoder(nn.Module):
     def unknown(self, sentence: str) -> dict[str, list[str]]:
         return {
             word: difflib.get_close_matches(word, self.ids, n=3, cutoff=0.6)
-            for word in dict.fromkeys(words(sentence))
+            for word in dict.fromkeys(words(sentence, self.spells))
             if word not in self.ids
         }
 
     def check(self, sentence: str) -> None:
-        count = sum(word in self.ids for word in words(sentence))
+        count = sum(word in self.ids for word in words(sentence, self.spells))
         if count > self.config.length:
             raise InputError(f"the sentence has {count} known words: at most {self.config.length}", "say it shorter")
 

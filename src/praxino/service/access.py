@@ -77,7 +77,7 @@ class Studio:
     def check(self) -> None:
         """Raise `InputError` if it would be open to others than this machine."""
         if self.host not in LOOPBACK and not limits.all_keys(self.store.database):
-            raise InputError(f"host={self.host}: anybody who reaches it could use it", "praxino serve --new-key NAME")
+            raise InputError(f"host={self.host}: anybody who reaches it could use it", "praxino keys add NAME")
 
     def caller(self, text: str) -> Caller | None:
         """Whose key this is, None if nobody's; asked of the database every few seconds."""

@@ -95,7 +95,7 @@ class Guard:
         """Why a request is not even looked at: status, message and code."""
         host = _name(f"//{headers.get('host', '')}")
         if opened and (host not in LOOPBACK or any(name in headers for name in FORWARDED)):
-            return 403, "without keys, only this machine itself is answered to: praxino serve --new-key", "wrong_host"
+            return 403, "without keys, only this machine itself is answered to: praxino keys add NAME", "wrong_host"
         origin = headers.get("origin")
         foreign = (
             origin is not None and origin not in self.origins and _address(origin) != headers.get("host", "").lower()

@@ -86,7 +86,7 @@ def revoke_key(database: Database, id_: str) -> Key:
     with database.write() as connection:
         row = connection.execute(update).one_or_none()
     if row is None:
-        raise InputError(f"no key {id_!r}", "praxino serve --keys lists them")
+        raise InputError(f"no key {id_!r}", "praxino keys list shows them")
     return _key(row)
 
 

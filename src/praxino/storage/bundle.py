@@ -1,5 +1,6 @@
 """A complete model on disk: a folder with ``config.json`` and the parts ``vae/``, ``dit/`` and ``text/``."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,15 @@ class Bundle:
 def read_vae(folder: Path) -> VAE:
     """A model's autoencoder by itself; errors as in `read`."""
     return _read(folder / "vae", VAE, VAEConfig)
+
+
+def encoder_digest(vae: VAE) -> str:
+    """Twelve hexadecimal digits that name what makes the latents: another decoder changes none of them."""
+    made_by = (*vae.encoder.parameters(), *vae.quant.parameters(), *vae.statistics(vae.quant.weight))
+    total = hashlib.sha256()
+    for tensor in made_by:
+        total.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()[:12]
 
 
 def read_reader(folder: Path = READER) -> Reader:

@@ -6,7 +6,7 @@ Cheap by crops in space, right on every frame by mixed lengths in time: most ste
 
 import functools
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,21 +17,30 @@ from torch import Tensor
 
 from praxino.config import Config
 from praxino.data.clips import strip, to_pixels, to_tensor
-from praxino.data.diorama import compose, render
+from praxino.data.diorama import Edition, compose, render
 from praxino.data.diorama.split import UNSEEN
 from praxino.errors import InputError
 from praxino.models.vae import VAE, FrameAttention, ResidualBlock, VAEConfig
+from praxino.rng import Stream, generator
 from praxino.shapes import VideoShape
 from praxino.storage import checkpoint
+from praxino.training.sources import HERE, NOTHING, Sources, Workplace
+
+HALF_SIZE_WEIGHT: Final = 0.25
+"""Of the loss at half size, which has a quarter of the pixels."""
 
 
 class Bucket(NamedTuple):
-    """Batches of ``clips`` different clips, ``crops`` from each, of ``frames`` frames and ``size`` pixels a side."""
+    """Batches of ``clips`` different clips, ``crops`` from each, of ``frames`` frames and ``size`` pixels a side.
+
+    The clips are drawn ``drawn`` pixels high and wide; 0: as large as the config says.
+    """
 
     frames: int
     size: int
     clips: int
     crops: int
+    drawn: int = 0
 
 
 class AutoencoderConfig(Config):
@@ -40,6 +49,7 @@ class AutoencoderConfig(Config):
     kind: Literal["autoencoder"] = "autoencoder"
     vae: VAEConfig = VAEConfig()
     seed: int = Field(0, ge=0, lt=2**32)
+    edition: Edition = Field(2, description="of the diorama")
     frames: int = Field(17, gt=0)
     size: int = Field(64, gt=0)
     buckets: tuple[Bucket, ...] = Field(strict=False, min_length=1, description="taken in turn")
@@ -48,12 +58,19 @@ class AutoencoderConfig(Config):
     decoder_only: bool = Field(
         False, description="leave the encoder as it is: denoisers trained on its latents still fit"
     )
+    gradients: float = Field(1.0, ge=0, description="weight of the gradient difference loss")
+    kl: float = Field(2e-3, ge=0, description="weight of KL in nats per latent number")
+    equivariance: float = Field(
+        0.0, ge=0, le=1, description="part of the batches whose latents must also decode at half size"
+    )
 
     @model_validator(mode="after")
     def _buckets_fit(self) -> "AutoencoderConfig":
         for bucket in (*self.buckets, *self.last):
             if not (
-                0 < bucket.size <= self.size and 0 < bucket.frames <= self.frames and bucket.clips * bucket.crops > 0
+                0 < bucket.size <= (bucket.drawn or self.size)
+                and 0 < bucket.frames <= self.frames
+                and bucket.clips * bucket.crops > 0
             ):
                 raise ValueError(
                     f"bucket {tuple(bucket)} does not fit clips of {self.frames} frames, {self.size} pixels"
@@ -61,16 +78,13 @@ class AutoencoderConfig(Config):
             VideoShape(bucket.frames, bucket.size, bucket.size).check(self.vae.compression)
         return self
 
-    gradients: float = Field(1.0, ge=0, description="weight of the gradient difference loss")
-    kl: float = Field(2e-3, ge=0, description="weight of KL in nats per latent number")
-
 
 class Autoencoder:
     """A `Stage` that trains a `VAE` on the diorama."""
 
-    def __init__(self, config: AutoencoderConfig, init: Path | None = None, device: str = "cpu") -> None:
-        self.config = config
-        self.device = torch.device(device)
+    def __init__(self, config: AutoencoderConfig, sources: Sources = NOTHING, workplace: Workplace = HERE) -> None:
+        self.config, init = config, sources.init
+        self.device = torch.device(workplace.device)
         torch.manual_seed(config.seed)
         self.module = VAE(config.vae)
         self.known = checkpoint.read_config(init / "vae", VAEConfig) if init else None
@@ -86,22 +100,23 @@ class Autoencoder:
         _channels_last(self.module)
         self.module.to(self.device)
 
-    def batch(self, step: int) -> Tensor:
+    def batch(self, number: int) -> Tensor:
         """(B, 3, T, H, W) in [-1, 1]"""
-        late = self.config.last and step >= self.config.whole_from
+        late = self.config.last and number >= self.config.whole_from
         buckets = self.config.last if late else self.config.buckets
-        bucket = buckets[step % len(buckets)]
-        rng = np.random.Generator(np.random.Philox(key=[self.config.seed, step]).jumped(2))
+        bucket = buckets[number % len(buckets)]
+        rng = generator(Stream.AUTOENCODER_BATCH, self.config.seed, number)
         crops = [
             _crop(clip, bucket, rng)
-            for clip in (self._clip(step * 64 + i) for i in range(bucket.clips))
+            for clip in (self._clip(number * 64 + i, bucket.drawn) for i in range(bucket.clips))
             for _ in range(bucket.crops)
         ]
         return to_tensor(np.stack(crops)).to(self.device)
 
-    def _clip(self, index: int) -> NDArray[np.uint8]:
-        scene = compose(self.config.seed, index, frames=self.config.frames)
-        return render(scene, self.config.size, self.config.size)
+    def _clip(self, index: int, drawn: int = 0) -> NDArray[np.uint8]:
+        scene = compose(self.config.seed, index, frames=self.config.frames, edition=self.config.edition)
+        side = drawn or self.config.size
+        return render(scene, side, side)
 
     @functools.cached_property
     def _unseen(self) -> NDArray[np.uint8]:
@@ -112,22 +127,34 @@ class Autoencoder:
         mean, logvar = self.module.posterior(batch)
         mean, logvar = mean.float(), logvar.float()
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-        made = self.module.reconstruct(mean + (0.5 * logvar).exp() * noise).float()
-        pixels = (made - batch).abs().mean()
-        gradients = gradient_difference(made, batch)
+        latent = mean + (0.5 * logvar).exp() * noise
+        made = self.module.reconstruct(latent).float()
+        pixels, gradients = (made - batch).abs().mean(), gradient_difference(made, batch)
         kl = 0.5 * (mean**2 + logvar.exp() - 1.0 - logvar).mean()
         psnr = -10 * torch.log10(((made - batch) / 2).square().mean() + 1e-8)
         total = pixels + self.config.gradients * gradients + self.config.kl * kl
         parts = {"pixels": pixels, "gradients": gradients, "kl": kl, f"psnr/{batch.shape[2]}f{batch.shape[3]}": psnr}
+        if float(torch.rand((), generator=generator, device=generator.device)) < self.config.equivariance:
+            parts["half size"] = self._half_size(latent, batch)
+            total = total + HALF_SIZE_WEIGHT * parts["half size"]
         return total, {name: value.item() for name, value in parts.items()}
 
+    def _half_size(self, latent: Tensor, batch: Tensor) -> Tensor:
+        """How far the latents, averaged over 2x2 places, decode from the clip at half size.
+
+        Scale equivariance (Kouzelis et al., arXiv 2502.09509, eq. 3; Skorokhodov et al., arXiv 2502.14831): latents
+        whose averages mean something are smoother, and a denoiser learns them faster.
+        """
+        small = F.avg_pool3d(batch, (1, 2, 2))
+        made = self.module.reconstruct(F.avg_pool3d(latent, (1, 2, 2))).float()
+        return (made - small).abs().mean() + self.config.gradients * gradient_difference(made, small, scales=2)
+
     @torch.no_grad()
-    def comparison(self) -> NDArray[np.uint8]:
+    def samples(self) -> NDArray[np.uint8]:
         """Held-out clips above their reconstructions."""
         rows = []
         for clip in self._unseen[:6]:
-            with torch.autocast(self.device.type, torch.bfloat16):
-                made = self.module.decode(self.module.encode(to_tensor(clip[None]).to(self.device)))
+            made = self.module.decode(self.module.encode(to_tensor(clip[None]).to(self.device)))
             rows += [strip(clip), strip(to_pixels(made.float())[0])]
         return np.concatenate(rows, axis=0)
 

@@ -4,7 +4,6 @@ In part of the steps some tokens of each clip stay clean (time 0) and do not cou
 all but a box. One model so learns to begin from a picture, to go on, to join and to fill in.
 """
 
-import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +12,27 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from praxino.config import Config
 from praxino.data import shards
-from praxino.data.diorama import Scene, caption, compose
+from praxino.data.clips import strip
+from praxino.data.diorama import Edition, Scene, caption, compose
+from praxino.data.diorama.wording import SENTENCES
 from praxino.diffusion.objective import Times, Weighting, by_quartile, draw_times, target, weight
 from praxino.diffusion.path import PATHS, shift_for_tokens
 from praxino.errors import InputError
 from praxino.models.dit import DiT, DiTConfig
+from praxino.models.precision import fastest
 from praxino.models.text import TextConfig, TextEncoder
 from praxino.models.vae import VAE
+from praxino.rng import Stream, generator
 from praxino.shapes import VideoShape, token_grid
 from praxino.storage import bundle, checkpoint
-from praxino.storage.bundle import BundleConfig
+from praxino.storage.bundle import Bundle, BundleConfig
+from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 
 
 class DiffusionConfig(Config):
@@ -38,6 +43,7 @@ class DiffusionConfig(Config):
     dit: DiTConfig
     text: TextConfig
     seed: int = Field(0, ge=0, lt=2**32)
+    edition: Edition = Field(2, description="of the diorama")
     clips: int = Field(24576, gt=0, description="different clips to learn from")
     batch: int = Field(64, gt=0, description="clips a step; a step of pictures takes four times as many")
     pictures: int = Field(5, ge=0, description="every how many steps is one of pictures; 0: never")
@@ -47,16 +53,16 @@ class DiffusionConfig(Config):
     keep_frames: float = Field(0.25, ge=0, le=1, description="part of the steps with clean latent frames")
     keep_box: float = Field(0.05, ge=0, le=1, description="part of the steps in which only a box is noisy")
 
+    times: Times = "logit-normal"
+    shift: float | None = Field(1.5, gt=0, description="of the times trained at; none: by the number of tokens")
+    weighting: Weighting = "uniform"
+
     @model_validator(mode="after")
     def _parts_add_up(self) -> "DiffusionConfig":
         for one, other in (("keep_frames", "keep_box"), ("tags", "paragraphs")):
             if getattr(self, one) + getattr(self, other) > 1:
                 raise ValueError(f"{one} and {other} are parts of a whole: at most 1 together")
         return self
-
-    times: Times = "logit-normal"
-    shift: float | None = Field(1.5, gt=0, description="of the times trained at; none: by the number of tokens")
-    weighting: Weighting = "uniform"
 
 
 @dataclass(frozen=True)
@@ -72,13 +78,11 @@ class Batch:
 class Diffusion:
     """A `Stage` that trains a `DiT` and a `TextEncoder` on latents of a finished `VAE`."""
 
-    def __init__(
-        self, config: DiffusionConfig, vae: Path, cache: Path, init: Path | None = None, device: str = "cpu"
-    ) -> None:
-        self.config = config
-        self.device = torch.device(device)
+    def __init__(self, config: DiffusionConfig, sources: Sources = NOTHING, workplace: Workplace = HERE) -> None:
+        self.config, init, self._film = config, sources.init, workplace.film
+        self.device = torch.device(workplace.device)
         self.path = PATHS[config.bundle.path]()
-        self.vae: VAE = bundle.read_vae(vae).to(self.device)
+        self.vae: VAE = bundle.read_vae(sources.autoencoder).to(self.device)
         if problem := bundle.mismatch(self.vae.config, config.dit, config.text.width):
             raise InputError(problem, "a run's networks must fit the autoencoder that it is given")
         size = config.bundle
@@ -91,25 +95,27 @@ class Diffusion:
             words = self.text.adapted(words, checkpoint.read_config(init / "text", TextConfig))
             checkpoint.fill(self.text, words, str(init / "text"))
         self.module = nn.ModuleDict({"dit": self.dit, "text": self.text}).to(self.device)
+        self.encoder = bundle.encoder_digest(self.vae)
         self.latents = shards.world_latents(
             self._encode,
-            _encoder_digest(self.vae),
-            cache,
-            shards.World(config.seed, size.frames, size.height, size.width, size.fps),
+            self.encoder,
+            workplace.cache,
+            shards.World(config.seed, size.frames, size.height, size.width, size.fps, config.edition),
             config.clips,
         )
 
     @torch.no_grad()
     def _encode(self, clips: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16):
-            return self.vae.encode(clips.to(self.device)).float()
+        clips = clips.to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=fastest(self.device.type) == "bfloat16"):
+            return self.vae.encode(clips).float()
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, number: int) -> Batch:
         config = self.config
-        rng = np.random.Generator(np.random.Philox(key=[config.seed, step]).jumped(4))
-        pictures = config.pictures > 0 and step % config.pictures == config.pictures - 1
+        rng = generator(Stream.DIFFUSION_BATCH, config.seed, number)
+        pictures = config.pictures > 0 and number % config.pictures == config.pictures - 1
         count = config.batch * (4 if pictures else 1)
-        start = step * config.batch * 4
+        start = number * config.batch * 4
         chosen = shards.order(config.seed, len(self.latents), start, count)
         latents = self.latents[torch.from_numpy(chosen)].float()
         sentences = [self._sentence(int(index), start + i, rng) for i, index in enumerate(chosen)]
@@ -120,7 +126,8 @@ class Diffusion:
 
     def _sentence(self, index: int, wording: int, rng: np.random.Generator) -> str:
         size = self.config.bundle
-        scene = compose(self.config.seed, index, frames=size.frames, aspect=size.width / size.height, fps=size.fps)
+        aspect, edition = size.width / size.height, self.config.edition
+        scene = compose(self.config.seed, index, size.frames, aspect, size.fps, edition=edition)
         return worded(self.config, scene, wording, rng)
 
     def _clean(self, latents: Tensor, rng: np.random.Generator) -> tuple[Tensor, Literal["clip", "frames", "tokens"]]:
@@ -171,6 +178,13 @@ class Diffusion:
         tokens = each[:, 0, ::p, ::q, ::r]  # (B, f, h, w)
         return {"clip": tokens[:, :1, 0, 0], "frames": tokens[:, :, 0, 0], "tokens": tokens.flatten(1)}[groups]
 
+    def samples(self) -> NDArray[np.uint8]:
+        """Films of the sentences that everybody tries first, one a row."""
+        assert self._film is not None
+        model = Bundle(self.config.bundle, self.vae, self.dit, self.text, digest="")
+        sentences = (*SENTENCES, "a green box and a white dog in a room by day")
+        return np.concatenate([strip(self._film(model, sentence)) for sentence in sentences])
+
     def save(self, folder: Path) -> None:
         bundle.write(folder, self.config.bundle, vae=self.vae, dit=self.dit, text=self.text)
 
@@ -184,15 +198,6 @@ def worded(config: DiffusionConfig, scene: Scene, wording: int, rng: np.random.G
     if way < config.tags:
         return said.tags
     return said.paragraph if way < config.tags + config.paragraphs else said.sentence
-
-
-def _encoder_digest(vae: VAE) -> str:
-    """Names what makes the latents: another decoder changes none of them."""
-    made_by = (*vae.encoder.parameters(), *vae.quant.parameters(), *vae.statistics(vae.quant.weight))
-    total = hashlib.sha256()
-    for tensor in made_by:
-        total.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    return total.hexdigest()[:12]
 
 
 def _clean_frames(t: int, rng: np.random.Generator) -> list[int]:

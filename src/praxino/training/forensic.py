@@ -18,10 +18,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from praxino.config import Config
+from praxino.data import footage
 from praxino.data.clips import resized, strip, to_pixels, to_tensor
 from praxino.data.degrade import compressed, details_of, even
+from praxino.errors import InputError
 from praxino.models.forensic import Forensic, ForensicConfig, round_trips
+from praxino.rng import Stream, generator
 from praxino.storage import checkpoint
+from praxino.training.sources import HERE, Sources, Workplace
 
 Film = NDArray[np.uint8]
 
@@ -59,44 +63,52 @@ class ForensicStage:
 
     Parameters
     ----------
-    footage : sequence of (T, H, W, 3) uint8
+    films : sequence of (T, H, W, 3) uint8
         Real clips at about 8 frames a second, at least ``config.frames`` long.
-    sources : sequence of str
+    names : sequence of str
         Where each is from: a source is drawn as often as the root of its number of clips.
     """
 
     def __init__(
         self,
         config: ForensicStageConfig,
-        footage: Sequence[Film],
-        sources: Sequence[str],
+        films: Sequence[Film],
+        names: Sequence[str],
         init: Path | None = None,
-        device: str = "cpu",
+        workplace: Workplace = HERE,
     ) -> None:
-        self.config, self.footage = config, footage
-        self.device = torch.device(device)
+        self.config, self.films = config, films
+        self.device = torch.device(workplace.device)
         torch.manual_seed(config.seed)
         self.module = nn.ModuleDict({"forensic": Forensic(config.forensic), "trips": round_trips()})
         if init:
             weights = checkpoint.read_tensors(init / "forensic")
             checkpoint.fill(self.module["forensic"], weights, str(init / "forensic"))
         self.module.to(self.device)
-        share = np.array([list(sources).count(source) ** -0.5 for source in sources])
+        share = np.array([list(names).count(name) ** -0.5 for name in names])
         self.share = share / share.sum()
 
-    def batch(self, step: int) -> Clips:
+    @classmethod
+    def of_footage(cls, config: ForensicStageConfig, sources: Sources, workplace: Workplace) -> "ForensicStage":
+        """The stage of a folder of real clips; raises `InputError` if none is named, or it holds none."""
+        if sources.footage is None:
+            raise InputError("the detector learns from real clips", "--footage FOLDER names them")
+        films, names = footage.read(sources.footage, config.frames)
+        return cls(config, films, names, sources.init, workplace)
+
+    def batch(self, number: int) -> Clips:
         config = self.config
-        rng = np.random.Generator(np.random.Philox(key=[config.seed, step]).jumped(11))
+        rng = generator(Stream.FORENSIC_BATCH, config.seed, number)
         real = np.stack([self._cut(rng) for _ in range(config.pairs)])
         at = rng.integers(0, config.side - config.crop + 1, (config.pairs, 2))
         small = np.stack(
             [each[:, y : y + config.crop, x : x + config.crop] for each, (y, x) in zip(real, at, strict=True)]
         )
-        return Clips(real, to_tensor(small).to(self.device), rng, step < config.warm)
+        return Clips(real, to_tensor(small).to(self.device), rng, number < config.warm)
 
     def _cut(self, rng: np.random.Generator) -> Film:
         frames, side = self.config.frames, self.config.side
-        film = self.footage[int(rng.choice(len(self.footage), p=self.share))]
+        film = self.films[int(rng.choice(len(self.films), p=self.share))]
         start = int(rng.integers(0, len(film) - frames + 1))
         film = film[start : start + frames]
         if min(film.shape[1:3]) < side:
@@ -147,7 +159,7 @@ class ForensicStage:
         return made
 
     @torch.no_grad()
-    def comparison(self) -> Film:
+    def samples(self) -> Film:
         """Real squares, what the autoencoders made of them, and the differences, eight times as strong."""
         rng = np.random.default_rng(self.config.seed)
         rows = []

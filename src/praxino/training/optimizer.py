@@ -18,6 +18,13 @@ class OptimizerConfig(Config):
     matrices: Literal["adamw", "muon"] = Field("muon", description="what moves matrices and kernels")
     betas: tuple[float, float] = Field((0.9, 0.99), strict=False)
     eps: float = Field(1e-10, gt=0)
+    weight_decay: float = Field(0.01, ge=0, description="on matrices and kernels only")
+    warmup: int = Field(100, ge=0, description="steps of linear increase")
+    decay: Literal["none", "linear", "cosine"] = Field(
+        "linear", description="of the rate over the whole run; none: a trunk, which can be made longer"
+    )
+    clip: float = Field(1.0, gt=0, description="largest norm of the whole gradient")
+    ema: float = Field(0.999, ge=0, lt=1, description="decay of the moving average per step")
 
     @field_validator("betas")
     @classmethod
@@ -26,21 +33,19 @@ class OptimizerConfig(Config):
             raise ValueError("must be from 0 to below 1")
         return betas
 
-    weight_decay: float = Field(0.01, ge=0, description="on matrices and kernels only")
-    warmup: int = Field(100, ge=0, description="steps of linear increase")
-    decay: Literal["none", "linear", "cosine"] = "linear"
-    clip: float = Field(1.0, gt=0, description="largest norm of the whole gradient")
-    ema: float = Field(0.999, ge=0, lt=1, description="decay of the moving average per step")
-
 
 class Muon(torch.optim.Optimizer):
     """Momentum whose matrices are orthogonalised before each step (Jordan et al., 2024); vectors follow AdamW.
 
     Kernels are taken as (out, in * positions) matrices. The step's root mean square is matched to AdamW's (Liu et
-    al., arXiv 2502.16982, eq. 4), so that both share one learning rate. ``group["matrix"]`` says which rule holds.
+    al., arXiv 2502.16982, eq. 4), so that both share one learning rate. ``group["matrix"]`` says which rule holds;
+    ``dtype`` is what the orthogonalisation computes in.
     """
 
-    def __init__(self, groups: list[dict[str, Any]], config: OptimizerConfig) -> None:
+    def __init__(
+        self, groups: list[dict[str, Any]], config: OptimizerConfig, dtype: torch.dtype = torch.bfloat16
+    ) -> None:
+        self.dtype = dtype
         defaults = {"lr": config.lr, "betas": config.betas, "eps": config.eps, "momentum": 0.95, "matrix": False}
         super().__init__(groups, {**defaults, "weight_decay": config.weight_decay})
         for group in self.param_groups:
@@ -69,7 +74,9 @@ class Muon(torch.optim.Optimizer):
             matrices.append(p.grad.lerp(momentum, group["momentum"]).flatten(1))  # Nesterov
             shapes.setdefault(matrices[i].shape, []).append(i)
         for shape, members in shapes.items():
-            stack = orthogonalised(torch.stack([matrices[i] for i in members])) * (0.2 * math.sqrt(max(shape)))
+            stack = orthogonalised(torch.stack([matrices[i] for i in members]), self.dtype) * (
+                0.2 * math.sqrt(max(shape))
+            )
             for i, matrix in zip(members, stack, strict=True):
                 matrices[i] = matrix.view_as(moved[i])
         return matrices
@@ -87,11 +94,12 @@ class Muon(torch.optim.Optimizer):
         return updates
 
 
-def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
-    """About U V^T of each matrix's singular value decomposition (..., n, m), by a quintic Newton-Schulz iteration."""
+def orthogonalised(matrices: Tensor, dtype: torch.dtype = torch.bfloat16, steps: int = 5) -> Tensor:
+    """About U V^T of each matrix's singular value decomposition (..., n, m), by a quintic Newton-Schulz iteration
+    computed in ``dtype``; singular values end between 0.7 and 1.2."""
     a, b, c = 3.4445, -4.7750, 2.0315
     wide = matrices.shape[-2] <= matrices.shape[-1]
-    x = (matrices if wide else matrices.mT).bfloat16()
+    x = (matrices if wide else matrices.mT).to(dtype)
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
@@ -99,8 +107,10 @@ def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
     return (x if wide else x.mT).to(matrices.dtype)
 
 
-def make_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """`Muon` or AdamW (Loshchilov & Hutter, arXiv 1711.05101) by ``config.matrices``.
+def make_optimizer(
+    module: nn.Module, config: OptimizerConfig, dtype: torch.dtype = torch.bfloat16
+) -> torch.optim.Optimizer:
+    """`Muon` (computing in ``dtype``) or AdamW (Loshchilov & Hutter, arXiv 1711.05101) by ``config.matrices``.
 
     Only weights of linear layers and convolutions count as matrices. All else (gains, biases, modulations, tables)
     follows AdamW without decay.
@@ -112,7 +122,7 @@ def make_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.Op
     rest = [p for p in trained if id(p) not in weights]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": rest, "weight_decay": 0.0}]
     if config.matrices == "muon":
-        return Muon([groups[0] | {"matrix": True}, groups[1]], config)
+        return Muon([groups[0] | {"matrix": True}, groups[1]], config, dtype)
     adamw = torch.optim.AdamW(
         groups, lr=config.lr, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay, fused=True
     )
@@ -122,9 +132,14 @@ def make_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.Op
     return adamw
 
 
-def learning_rate(step: int, steps: int, config: OptimizerConfig) -> float:
-    """The rate of step ``step`` (from 0) in a run of ``steps``: linear warm-up, then the decay."""
+def learning_rate(step: int, steps: int, config: OptimizerConfig, cooldown_from: int | None = None) -> float:
+    """The rate of step ``step`` (from 0) in a run of ``steps``: linear warm-up, then the decay of the config.
+
+    From step ``cooldown_from`` on, it falls linearly instead, to reach 0 after the last step.
+    """
     warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
+    if cooldown_from is not None:
+        return config.lr * warm * min(1.0, (steps - step) / (steps - cooldown_from))
     progress = min(1.0, max(0, step - config.warmup) / max(1, steps - config.warmup))
     decayed = {"none": 1.0, "linear": 1.0 - progress, "cosine": 0.5 * (1 + math.cos(math.pi * progress))}[config.decay]
     return config.lr * warm * decayed

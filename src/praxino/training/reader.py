@@ -14,11 +14,13 @@ from torch import Tensor
 
 from praxino.config import Config
 from praxino.data.clips import strip, to_tensor
-from praxino.data.diorama import Scene, compose, render
+from praxino.data.diorama import Edition, Scene, compose, render
 from praxino.data.diorama.split import UNSEEN
 from praxino.models.reader import STRIDE, Fields, Reader, ReaderConfig
 from praxino.models.vae import VAE
+from praxino.rng import Stream, generator
 from praxino.storage import bundle, checkpoint
+from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 
 
 class ReaderStageConfig(Config):
@@ -26,7 +28,8 @@ class ReaderStageConfig(Config):
 
     kind: Literal["reader"] = "reader"
     reader: ReaderConfig
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
+    edition: Edition = Field(1, description="of the diorama")
     frames: int = Field(17, gt=0)
     size: int = Field(64, gt=0)
     batch: int = Field(16, gt=0)
@@ -57,28 +60,28 @@ class Truth:
 class ReaderStage:
     """A `Stage` that trains a `Reader`."""
 
-    def __init__(self, config: ReaderStageConfig, vae: Path, init: Path | None = None, device: str = "cpu") -> None:
-        self.config = config
-        self.device = torch.device(device)
+    def __init__(self, config: ReaderStageConfig, sources: Sources = NOTHING, workplace: Workplace = HERE) -> None:
+        self.config, init = config, sources.init
+        self.device = torch.device(workplace.device)
         torch.manual_seed(config.seed)
         self.module = Reader(config.reader)
         if init:
             checkpoint.fill(self.module, checkpoint.read_tensors(init / "reader"), str(init / "reader"))
         self.module.to(self.device)
-        self.vae: VAE = bundle.read_vae(vae).to(self.device)
+        self.vae: VAE = bundle.read_vae(sources.autoencoder).to(self.device)
 
-    def batch(self, step: int) -> Truth:
+    def batch(self, number: int) -> Truth:
         config = self.config
-        rng = np.random.Generator(np.random.Philox(key=[config.seed, step]).jumped(7))
+        rng = generator(Stream.READER_BATCH, config.seed, number)
         scenes = [
-            compose(config.seed, step * config.batch + i, config.frames, 1.0, 8.0, self._part(rng))
+            compose(config.seed, number * config.batch + i, config.frames, 1.0, 8.0, self._part(rng), config.edition)
             for i in range(config.batch)
         ]
         clips = np.stack([render(scene, config.size, config.size) for scene in scenes])
         clips = np.stack([_spoiled(clip, rng, config.noise, config.blur) for clip in clips])
         tensor = to_tensor(clips).to(self.device)
         if trips := round(config.round_trips * config.batch):
-            with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
+            with torch.no_grad():
                 tensor[:trips] = self.vae.decode(self.vae.encode(tensor[:trips])).float()
         return truth(scenes, config.reader, tensor)
 
@@ -91,7 +94,7 @@ class ReaderStage:
         return torch.stack(list(terms.values())).sum(), {name: value.item() for name, value in terms.items()}
 
     @torch.no_grad()
-    def comparison(self) -> NDArray[np.uint8]:
+    def samples(self) -> NDArray[np.uint8]:
         """Clips never trained on, with a ring around every centre that was read."""
         clips = [render(scene, self.config.size, self.config.size) for scene in self._unseen(6)]
         readings = self.module.read(to_tensor(np.stack(clips)).to(self.device))

@@ -7,7 +7,6 @@ from typing import Any, Final, Literal
 from pydantic import Field, ValidationError
 
 from praxino.config import Config
-from praxino.data.diorama import EDITION
 from praxino.errors import CheckpointError, InputError
 from praxino.models.precision import Compute
 from praxino.storage import checkpoint
@@ -38,7 +37,7 @@ class RunConfig(Config):
     train: TrainConfig
     sources: Sources
     branch: Path | None = Field(None, strict=False, description="checkpoint of the trunk that it began from")
-    world: int = Field(EDITION, description="edition of the diorama")
+    world: str | None = Field(None, description="edition of the diorama and how it is drawn; none: another's clips")
     encoder: str | None = Field(None, description="digest of the encoder whose latents it learns; none: it uses none")
 
 
@@ -76,7 +75,7 @@ def _upgraded(tree: dict[str, Any]) -> dict[str, Any]:
     """A run of format 1 as one of format 2."""
     loop = dict(tree["train"]["loop"])
     loop["compute"] = "bfloat16" if loop.pop("bf16", True) else "float32"
-    return {**tree, "format": FORMAT, "train": {**tree["train"], "loop": loop}, "world": 1}
+    return {**tree, "format": FORMAT, "train": {**tree["train"], "loop": loop}}
 
 
 def resumed(folder: Path, run: RunConfig, changed: bool, until: int | None = None) -> RunConfig:
@@ -155,21 +154,21 @@ def cooldown(trunk: Path, until: int | None = None) -> RunConfig:
     return _with_loop(run, steps=until, cooldown_from=step).model_copy(update={"branch": trunk.resolve()})
 
 
-def begun(run: RunConfig, encoder: str | None, compute: Compute) -> RunConfig:
-    """The run as it begins or goes on, here: with its encoder and its arithmetic written down.
+def begun(run: RunConfig, encoder: str | None, world: str | None, compute: Compute) -> RunConfig:
+    """The run as it begins or goes on, here: with its encoder, its world and its arithmetic written down.
 
     Raises
     ------
     InputError
-        If it began with another encoder, or in another edition of the world.
+        If it began with another encoder, or another world.
     """
-    if run.world != EDITION:
-        raise InputError(f"the run is of edition {run.world} of the world, this is {EDITION}", "begin a new run")
+    if run.world not in (None, world):
+        raise InputError(f"the run is of world {run.world}, this is {world}", "begin a new run")
     if run.encoder not in (None, encoder):
         raise InputError(
             f"the run learns latents of encoder {run.encoder}, not of {encoder}", "give it the autoencoder it had"
         )
-    return _with_loop(run, compute=compute).model_copy(update={"encoder": encoder})
+    return _with_loop(run, compute=compute).model_copy(update={"encoder": encoder, "world": world})
 
 
 def _with_loop(run: RunConfig, **changes: Any) -> RunConfig:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from praxino.data.shards import drawing
 from praxino.storage import bundle
 from praxino.training.autoencoder import Autoencoder, AutoencoderConfig
 from praxino.training.diffusion import Diffusion, DiffusionConfig
@@ -41,6 +42,11 @@ def build(config: StageConfig, sources: Sources = NOTHING, workplace: Workplace 
         If one is missing or damaged.
     """
     return STAGES[config.kind][1](config, sources, workplace)
+
+
+def world(config: StageConfig) -> str | None:
+    """The edition of the diorama that a stage learns and how this code draws it; None for a stage of real clips."""
+    return None if isinstance(config, ForensicStageConfig) else f"{config.edition} {drawing(config.edition)}"
 
 
 def encoder(config: StageConfig, sources: Sources = NOTHING) -> str | None:

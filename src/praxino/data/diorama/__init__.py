@@ -1,7 +1,7 @@
 """The diorama: a procedural world, a pure function of ``(seed, index)``, with captions and ground truth."""
 
 from praxino.data.diorama.caption import caption
-from praxino.data.diorama.compose import compose
+from praxino.data.diorama.compose import Edition, compose
 from praxino.data.diorama.references import references
 from praxino.data.diorama.render import render
 from praxino.data.diorama.scene import Camera, Captions, Light, Sample, Scene, Thing
@@ -11,6 +11,7 @@ from praxino.data.diorama.wording import vocabulary
 __all__ = [
     "Camera",
     "Captions",
+    "Edition",
     "Light",
     "Sample",
     "Scene",
@@ -26,7 +27,14 @@ __all__ = [
 
 
 def sample(
-    seed: int, index: int, frames: int = 17, height: int = 64, width: int = 64, fps: float = 8.0, part: Split = "train"
+    seed: int,
+    index: int,
+    frames: int = 17,
+    height: int = 64,
+    width: int = 64,
+    fps: float = 8.0,
+    part: Split = "train",
+    edition: Edition = 1,
 ) -> Sample:
     """Render sample ``index`` of the world ``seed``: clip, captions and ground truth.
 
@@ -42,6 +50,8 @@ def sample(
         Frames per second of the world's clock, > 0.
     part : str
         "train", or "held-out" and "rare" combinations that never occur there, or "all"; see `split`.
+    edition : int
+        1 or 2, see `compose`.
     """
-    scene = compose(seed, index, frames, width / height, fps, part)
+    scene = compose(seed, index, frames, width / height, fps, part, edition)
     return Sample(render(scene, height, width), caption(scene, seed, index), scene)

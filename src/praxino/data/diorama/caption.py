@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from numpy.random import Generator
 
 from praxino.data.diorama import wording
 from praxino.data.diorama.scene import Captions, Scene, Thing
+from praxino.rng import Stream, generator
 
 
 def caption(scene: Scene, seed: int, index: int) -> Captions:
     """The scene in three lengths; (seed, index) chooses the wording, not the content."""
-    rng = np.random.Generator(np.random.Philox(key=[seed, index]).jumped(6))
+    rng = generator(Stream.CAPTION, seed, index)
     return Captions(_tags(scene, rng), _sentence(scene, rng), _paragraph(scene, rng))
 
 
@@ -43,6 +43,8 @@ def _name(thing: Thing, rng: Generator, plain: float = 0.0, full: bool = False, 
     before += _material(thing, full)
     if full:
         after += _marking(thing)
+    if thing.word:
+        after += f' that says "{thing.word}"' if thing.kind == "sign" else f' with the word "{thing.word}"'
     return _article(" ".join([*before, noun])) + after
 
 
@@ -53,11 +55,17 @@ def _material(thing: Thing, full: bool) -> list[str]:
 
 
 def _marking(thing: Thing) -> str:
-    """ " with white spots", " with a black patch", or ""."""
-    if not thing.marking:
+    """ " with white spots", " with a black patch", " with two white stripes and a red hat", or ""."""
+    marking = thing.marking
+    if not marking:
         return ""
-    pattern = f"{thing.marking.colour} {wording.PATTERNS[thing.marking.pattern]}"
-    return f" with {pattern if pattern.endswith('s') else _article(pattern)}"
+    own = marking.individual
+    if own is None:
+        pattern = f"{marking.colour} {wording.PATTERNS[marking.pattern]}"
+        return f" with {pattern if pattern.endswith('s') else _article(pattern)}"
+    marks = f"{marking.colour} {wording.PATTERN[marking.pattern]}"
+    marks = _article(marks) if len(own.places) == 1 else f"{wording.COUNTS[len(own.places)]} {marks}s"
+    return f" with {marks}" + (f" and {_article(f'{own.worn_colour} {own.worn}')}" if own.worn else "")
 
 
 def _group_name(things: Sequence[Thing], rng: Generator, full: bool = False) -> str:

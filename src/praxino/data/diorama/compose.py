@@ -1,24 +1,42 @@
 """Scenes from numbers: ``compose(seed, index)`` draws a place, a light, a camera, and things that move."""
 
-from typing import get_args
+import copy
+from dataclasses import replace
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.random import Generator
 
-from praxino.data.diorama import lexicon, split
+from praxino.data.diorama import families, lexicon, split
 from praxino.data.diorama.casting import Stage, Wanted, cast_alone, pick
 from praxino.data.diorama.scene import Array, Camera, Light, Relation, Scene, Thing
 from praxino.data.diorama.split import Split, held_out
 from praxino.data.diorama.together import cast_together
 from praxino.errors import InputError, UnknownNameError
+from praxino.rng import Stream, generator
 
 PAN_SPEED = 0.26  # frame heights per second
 ZOOM = 1.5  # how many times larger a zoom ends, over ZOOM_TIME seconds
 ZOOM_TIME = 2.0
+USUAL_SECONDS = 2.0
+"""Length of a usual clip; in longer ones things may come later."""
+Edition = Literal[1, 2]
+STREAMS: Final[dict[Split, Stream]] = {
+    "train": Stream.SCENE,
+    "all": Stream.SCENE_ALL_PAIRS,
+    "held-out": Stream.SCENE_HELD_OUT,
+    "rare": Stream.SCENE_RARE,
+}
 
 
 def compose(
-    seed: int, index: int, frames: int = 17, aspect: float = 1.0, fps: float = 8.0, part: Split = "train"
+    seed: int,
+    index: int,
+    frames: int = 17,
+    aspect: float = 1.0,
+    fps: float = 8.0,
+    part: Split = "train",
+    edition: Edition = 1,
 ) -> Scene:
     """Scene ``index`` of the world ``seed``: a pure function of its arguments.
 
@@ -28,6 +46,10 @@ def compose(
         Width over height of the view.
     part : str
         "train" scenes hold no held-out pair (`split`), "held-out" and "rare" ones hold one each, "all" draws freely.
+    edition : int
+        1: the world of the suites. 2: the same places and things, and beside them individuals with marks of their own,
+        individuals that fill most of the picture, things with words, and scenes that repeat (`families`); in clips
+        longer than a usual one, things come later, too.
 
     Raises
     ------
@@ -35,10 +57,12 @@ def compose(
         For a negative seed or index, no frames, an aspect or rate that is not above 0, or an unknown part.
     """
     _check(seed, index, frames, aspect, fps, part)
-    rng = np.random.Generator(
-        np.random.Philox(key=[seed, index]).jumped({"train": 0, "all": 1, "held-out": 2, "rare": 3}[part])
-    )
-    times = np.arange(frames) / fps
+    if edition == 2:
+        return _second(seed, index, frames, aspect, fps, part)
+    return _usual(generator(STREAMS[part], seed, index), np.arange(frames) / fps, aspect, fps, part)
+
+
+def _usual(rng: Generator, times: Array, aspect: float, fps: float, part: Split) -> Scene:
     wanted = _wanted(rng, part)
     place = _place(rng, wanted)
     time = _time(rng, wanted)
@@ -62,6 +86,47 @@ def compose(
         fps=fps,
         aspect=aspect,
         detail=int(rng.integers(2**31)),
+    )
+
+
+def _second(seed: int, index: int, frames: int, aspect: float, fps: float, part: Split) -> Scene:
+    """A scene of the second edition; held-out and rare pairs occur in usual ones."""
+    stream = STREAMS[part] if part in ("held-out", "rare") else Stream.SCENE_SECOND_EDITION
+    rng = generator(stream, seed, index)
+    family = "usual" if part in ("held-out", "rare") else pick(rng, families.SHARES)
+    times = np.arange(frames) / fps
+    if family != "usual":
+        return _of_family(rng, family, times, aspect, fps, part == "all")
+    lead = max(0.0, float(times[-1]) - USUAL_SECONDS) * float(rng.random())
+    again = copy.deepcopy(rng)
+    scene = _usual(rng, times - lead, aspect, fps, part)
+    if lead and not all(thing.motion in families.STEADY for thing in scene.things):
+        rng = again  # what falls does so from the first frame on
+        scene = _usual(rng, times, aspect, fps, part)
+    return replace(scene, things=families.with_individuals(rng, scene, part == "all"))
+
+
+def _of_family(rng: Generator, family: str, times: Array, aspect: float, fps: float, all_pairs: bool) -> Scene:
+    place = pick(rng, families.PLACES[family])
+    time = pick(rng, lexicon.TIMES)
+    cyclic = family == "cyclic"
+    weather = "clear" if cyclic or place == "room" else pick(rng, lexicon.WEATHERS)
+    stage = Stage(rng, place, times, aspect, 0.0, all_pairs)
+    things = families.CAST[family](stage)
+    motion = "still" if cyclic else pick(rng, families.CAMERAS)
+    return Scene(
+        place=place,
+        time=time,
+        weather=weather,
+        tint=None,
+        relation=None,
+        things=things,
+        light=_light(rng, place, time, weather, aspect, None, "all" if all_pairs else "train"),
+        camera=_camera(motion, times, aspect, things),
+        fps=fps,
+        aspect=aspect,
+        detail=int(rng.integers(2**31)),
+        period=families.PERIOD if cyclic else None,
     )
 
 
@@ -132,7 +197,7 @@ def _can_follow(place: str, relation: Relation | None, things: tuple[Thing, ...]
 
 def _camera(motion: str, times: Array, aspect: float, things: tuple[Thing, ...]) -> Camera:
     still = np.zeros_like(times)
-    ramp = np.minimum(times / ZOOM_TIME, 1.0)
+    ramp = np.clip(times / ZOOM_TIME, 0.0, 1.0)
     match motion:
         case "pan left" | "pan right":
             return Camera(motion, (PAN_SPEED if motion == "pan right" else -PAN_SPEED) * times, still, still + 1)

@@ -46,7 +46,10 @@ KINDS: Final[dict[str, Kind]] = {
     "tree": Kind((0.46, 0.58), 0.75, ("still",), LEAVES),
     "flower": Kind((0.26, 0.34), 0.6, ("still",), ("red", "orange", "yellow", "blue", "purple", "pink", "white")),
     "house": Kind((0.36, 0.44), 1.1, ("still",)),
+    "sign": Kind((0.46, 0.58), 1.5, ("still",)),
 }
+SECOND_EDITION_KINDS: Final = frozenset({"sign"})
+"""Kinds that no scene of the first edition holds."""
 
 MATERIALS: Final[dict[str, float]] = {"rubber": 0.8, "steel": 0.35, "wooden": 0.25}
 """Restitution: the part of its speed that a thing keeps in an impact."""

@@ -10,13 +10,14 @@ from praxino.data.diorama.canvas import Canvas, oversampling, reduce
 from praxino.data.diorama.casting import Stage, Wanted, cast_alone
 from praxino.data.diorama.scene import Thing
 from praxino.data.diorama.things import DRAW, pose_of
+from praxino.rng import Stream, generator
 
 PLAIN = (232.0, 232.0, 228.0)
 
 
 def individual(seed: int, index: int) -> Thing:
     """An animal or person with markings of its own: a pure function of its arguments."""
-    rng = np.random.Generator(np.random.Philox(key=[seed, index]).jumped(4))
+    rng = generator(Stream.INDIVIDUAL, seed, index)
     stage = Stage(rng, "grass", np.zeros(1), 1.0, 0.0, all_pairs=False)
     kind = str(rng.choice(["person", "cat", "dog", "horse"]))
     while True:
@@ -31,7 +32,7 @@ def references(seed: int, index: int, count: int = 4, size: int = 64) -> tuple[T
     Alone on a plain ground, filling most of the picture, in other poses and facing either way.
     """
     one = individual(seed, index)
-    rng = np.random.Generator(np.random.Philox(key=[seed, index]).jumped(5))
+    rng = generator(Stream.REFERENCE_POSES, seed, index)
     factor = oversampling(size)
     pictures = np.empty((count, size, size, 3), np.uint8)
     height = 0.8 / max(1.0, lexicon.KINDS[one.kind].aspect)

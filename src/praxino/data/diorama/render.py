@@ -28,7 +28,7 @@ def render(scene: Scene, height: int, width: int) -> Pixels:
     things = sorted(scene.things, key=lambda thing: thing.ground)
     for frame in range(scene.frames):
         canvas, shade = views.frame(frame)
-        clock = frame / scene.fps
+        clock = scene.clock(frame)
         _sky_and_sea(scene, canvas, clock)
         if scene.place != "sea":
             _shadows(scene, canvas, shade, frame)
@@ -71,7 +71,7 @@ class _Views:
 
 def _pose(scene: Scene, thing: Thing, frame: int) -> Pose:
     x, y = map(float, thing.position[frame])
-    clock = frame / scene.fps
+    clock = scene.clock(frame)
     tint = lexicon.TINT[scene.time]
     soft = blend((1.0, 1.0, 1.0), tint, 0.55)  # things keep enough of their colour to be told apart
     glow = (255, 226, 130) if scene.time == "night" else lit((170, 210, 236), tint)

@@ -4,6 +4,7 @@ Lengths are in frame heights, x to the right and y *down* from the top-left corn
 time is in seconds. Tracks are in world coordinates; `Camera.seen` turns them into the picture's.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,22 @@ class Marking:
 
     pattern: str  # "spots", "stripes", "patch", "belt"
     colour: str
+    individual: "Individual | None" = None  # with marks of its own; None: as everybody wears this pattern
+
+
+@dataclass(frozen=True)
+class Individual:
+    """The marks of one individual.
+
+    ``places`` are the centres of its marks in half axes of the body, forward and up; ``scale`` their size against the
+    usual one; ``worn`` is "collar", "hat" or None, and ``worn_colour`` its colour.
+    """
+
+    seed: int
+    places: tuple[tuple[float, float], ...]
+    scale: float
+    worn: str | None
+    worn_colour: str
 
 
 @dataclass(frozen=True)
@@ -40,6 +57,7 @@ class Thing:
     velocity: Array
     material: str | None = None
     marking: Marking | None = None
+    word: str | None = None  # in large letters
 
 
 @dataclass(frozen=True)
@@ -96,10 +114,18 @@ class Scene:
     fps: float
     aspect: float
     detail: int  # seed of what is scenery only: building outlines, cloud and star positions
+    period: float | None = None  # seconds after which everything is as it was; None: never
 
     @property
     def frames(self) -> int:
         return len(self.camera.left)
+
+    def clock(self, frame: int) -> float:
+        """Seconds, for what sways, beats and drifts by itself; in a cyclic scene it swings to and fro."""
+        seconds = frame / self.fps
+        if self.period is None:
+            return seconds
+        return self.period / (2 * math.pi) * math.sin(2 * math.pi * seconds / self.period)
 
     def size(self, thing: Thing) -> Array:
         """(frames, 2): width and height of a thing's outline in the picture's heights, frame by frame."""

@@ -7,7 +7,8 @@ from typing import Final
 
 from praxino.data.diorama import lexicon
 from praxino.data.diorama.canvas import Canvas, Colour, Point, blend, lit
-from praxino.data.diorama.scene import Thing
+from praxino.data.diorama.letters import spell
+from praxino.data.diorama.scene import Individual, Thing
 
 DARK: Final = (30.0, 28.0, 36.0)
 
@@ -34,6 +35,9 @@ class Pose:
     material: str | None = None
     pattern: str | None = None
     second: Colour = (0.0, 0.0, 0.0)  # of the pattern
+    individual: Individual | None = None
+    worn: Colour = (0.0, 0.0, 0.0)  # of its collar or hat
+    word: str | None = None
 
     def at(self, u: float, v: float) -> Point:
         """A point in the thing's own frame: u forward, v up, both in heights from the centre."""
@@ -57,6 +61,7 @@ def pose_of(
     """A thing at ``place`` under a light that multiplies its colours by ``tint``."""
     x, y = place
     marking = thing.marking
+    individual = marking.individual if marking else None
     return Pose(
         x=x,
         y=y,
@@ -72,26 +77,55 @@ def pose_of(
         material=thing.material,
         pattern=marking.pattern if marking else None,
         second=lit(lexicon.COLOURS[marking.colour], tint) if marking else (0.0, 0.0, 0.0),
+        individual=individual,
+        worn=lit(lexicon.COLOURS[individual.worn_colour], tint) if individual else (0.0, 0.0, 0.0),
+        word=thing.word,
     )
+
+
+_PLACES: Final[dict[str, tuple[Point, ...]]] = {
+    "spots": ((-0.55, 0.2), (-0.05, -0.3), (0.45, 0.25)),
+    "stripes": ((-0.5, 0.0), (0.0, 0.0), (0.5, 0.0)),
+    "patch": ((-0.45, 0.1),),
+    "belt": ((0.1, 0.0),),
+}
+"""Of marks that are nobody's own, in half axes of the body."""
 
 
 def _marked(canvas: Canvas, p: Pose, centre: tuple[float, float], axes: tuple[float, float]) -> None:
     """An individual's pattern on its body, an ellipse of half ``axes`` about ``centre`` (in the thing's own frame)."""
     (u, v), (a, b) = centre, axes
-    match p.pattern:
-        case "spots":
-            for du, dv in ((-0.55, 0.2), (-0.05, -0.3), (0.45, 0.25)):
-                canvas.disc(p.at(u + du * a, v + dv * b), 0.3 * min(a, b) * p.height, p.second)
-        case "stripes":
-            for du in (-0.5, 0.0, 0.5):
+    places, scale = (p.individual.places, p.individual.scale) if p.individual else (_PLACES.get(str(p.pattern), ()), 1)
+    if p.individual is None and p.pattern == "belt" and b > a:
+        places = ((0.0, -0.3),)
+    for du, dv in places:
+        x, y = u + du * a, v + dv * b
+        match p.pattern:
+            case "spots":
+                canvas.disc(p.at(x, y), 0.3 * scale * min(a, b) * p.height, p.second)
+            case "stripes":
                 reach = 0.85 * b * math.sqrt(1 - du * du)
-                canvas.line(p.at(u + du * a, v - reach), p.at(u + du * a, v + reach), 0.22 * a * p.height, p.second)
-        case "patch":
-            canvas.ellipse(p.at(u - 0.45 * a, v + 0.1 * b), (0.42 * a * p.height, 0.7 * b * p.height), p.second)
-        case "belt" if b > a:  # who stands upright wears it around the waist
-            canvas.line(p.at(u - 0.9 * a, v + 0.3 * b), p.at(u + 0.9 * a, v + 0.3 * b), 0.3 * b * p.height, p.second)
-        case "belt":
-            canvas.line(p.at(u + 0.1 * a, v - 0.9 * b), p.at(u + 0.1 * a, v + 0.9 * b), 0.5 * a * p.height, p.second)
+                canvas.line(p.at(x, v - reach), p.at(x, v + reach), 0.22 * scale * a * p.height, p.second)
+            case "patch":
+                axes = (0.42 * scale * a * p.height, 0.7 * scale * b * p.height)
+                canvas.ellipse(p.at(x, y), axes, p.second)
+            case "belt" if b > a:  # who stands upright wears it around the waist
+                y = v - dv * b
+                canvas.line(p.at(u - 0.9 * a, y), p.at(u + 0.9 * a, y), 0.3 * scale * b * p.height, p.second)
+            case "belt":
+                canvas.line(p.at(x, v - 0.9 * b), p.at(x, v + 0.9 * b), 0.5 * scale * a * p.height, p.second)
+
+
+def _worn(canvas: Canvas, p: Pose, head: Point, radius: float, neck: tuple[Point, Point]) -> None:
+    """An individual's hat on a ``head`` of this ``radius``, or its collar across the ``neck`` (in its own frame)."""
+    match p.individual.worn if p.individual else None:
+        case "hat":
+            (u, v), brim = head, head[1] + 0.7 * radius
+            canvas.line(p.at(u - 1.15 * radius, brim), p.at(u + 1.15 * radius, brim), 0.3 * radius * p.height, p.worn)
+            crown = [(-0.7, 0.7), (-0.6, 1.7), (0.6, 1.7), (0.7, 0.7)]
+            canvas.polygon([p.at(u + x * radius, v + y * radius) for x, y in crown], p.worn)
+        case "collar":
+            canvas.line(p.at(*neck[0]), p.at(*neck[1]), 0.09 * p.height, p.worn)
 
 
 def ball(canvas: Canvas, p: Pose) -> None:
@@ -120,8 +154,26 @@ def box(canvas: Canvas, p: Pose) -> None:
             canvas.disc(p.at(u, v), 0.05 * p.height, p.light(0.7))
         canvas.line(p.at(-0.4, -0.1), p.at(0.0, 0.28), 0.07 * p.height, p.light(0.55))
     else:
-        for v in (-0.23, 0.05):
+        for v in (-0.23, 0.05) if not p.word else ():
             canvas.line(p.at(-0.5, v), p.at(0.32, v), 0.04 * p.height, p.dark(0.25))
+    _lettered(canvas, p, (-0.46, 0.28), (-0.3, 0.14))
+
+
+def _lettered(canvas: Canvas, p: Pose, across: Point, up: Point) -> None:
+    """Its word, as large as fits between the two edges of each axis (in its own frame); never mirrored."""
+    if p.word:
+        left, right = sorted((p.at(across[0], 0)[0], p.at(across[1], 0)[0]))
+        top, bottom = p.at(0, up[1])[1], p.at(0, up[0])[1]
+        ink = DARK if sum(p.colour) > 330 else (250.0, 250.0, 244.0)
+        spell(canvas, p.word, (left, top), (right, bottom), ink)
+
+
+def sign(canvas: Canvas, p: Pose) -> None:
+    """A board on a post."""
+    canvas.polygon([p.at(-0.05, -0.5), p.at(-0.05, 0.0), p.at(0.05, 0.0), p.at(0.05, -0.5)], (104.0, 78.0, 54.0))
+    canvas.polygon([p.at(-0.75, -0.2), p.at(-0.75, 0.5), p.at(0.75, 0.5), p.at(0.75, -0.2)], p.dark(0.4))
+    canvas.polygon([p.at(-0.7, -0.15), p.at(-0.7, 0.45), p.at(0.7, 0.45), p.at(0.7, -0.15)], p.colour)
+    _lettered(canvas, p, (-0.64, 0.64), (-0.05, 0.37))
 
 
 def car(canvas: Canvas, p: Pose) -> None:
@@ -177,6 +229,7 @@ def cat(canvas: Canvas, p: Pose) -> None:
     canvas.disc(p.at(0.45, 0.2), 0.23 * p.height, p.colour)
     canvas.disc(p.at(0.53, 0.25), 0.055 * p.height, DARK)
     canvas.disc(p.at(0.66, 0.14), 0.045 * p.height, (236.0, 120.0, 130.0))
+    _worn(canvas, p, (0.45, 0.2), 0.23, ((0.21, 0.13), (0.35, -0.08)))
 
 
 def dog(canvas: Canvas, p: Pose) -> None:
@@ -191,6 +244,7 @@ def dog(canvas: Canvas, p: Pose) -> None:
     canvas.disc(p.at(0.75, 0.3), 0.06 * p.height, DARK)
     canvas.ellipse(p.at(0.28, 0.28), (0.09 * p.height, 0.19 * p.height), p.dark(0.4), angle=12 * p.heading)
     canvas.disc(p.at(0.47, 0.4), 0.05 * p.height, DARK)
+    _worn(canvas, p, (0.4, 0.34), 0.2, ((0.17, 0.16), (0.44, 0.06)))
 
 
 def horse(canvas: Canvas, p: Pose) -> None:
@@ -204,6 +258,7 @@ def horse(canvas: Canvas, p: Pose) -> None:
     canvas.polygon([p.at(0.32, 0.5), p.at(0.44, 0.5), p.at(0.68, 0.24), p.at(0.6, 0.16), p.at(0.36, 0.3)], p.colour)
     canvas.polygon([p.at(0.34, 0.48), p.at(0.38, 0.6), p.at(0.44, 0.48)], p.dark(0.2))
     canvas.disc(p.at(0.46, 0.4), 0.035 * p.height, DARK)
+    _worn(canvas, p, (0.42, 0.42), 0.14, ((0.12, 0.26), (0.38, 0.12)))
 
 
 def person(canvas: Canvas, p: Pose) -> None:
@@ -225,6 +280,7 @@ def person(canvas: Canvas, p: Pose) -> None:
     canvas.disc(p.at(0.02, 0.37), 0.12 * p.height, skin)
     canvas.ellipse(p.at(-0.02, 0.42), (0.125 * p.height, 0.085 * p.height), hair)
     canvas.disc(p.at(0.09, 0.37), 0.022 * p.height, DARK)
+    _worn(canvas, p, (0.02, 0.39), 0.13, ((-0.1, 0.22), (0.1, 0.22)))
 
 
 def flower(canvas: Canvas, p: Pose) -> None:
@@ -262,6 +318,9 @@ def boat(canvas: Canvas, p: Pose) -> None:
     canvas.polygon([at(0.05, -0.16), at(0.05, 0.4), at(0.36, -0.16)], p.light(0.6))
     canvas.polygon([at(-0.48, -0.22), at(0.5, -0.22), at(0.34, -0.5), at(-0.34, -0.5)], p.colour)
     canvas.polygon([at(-0.48, -0.22), at(0.5, -0.22), at(0.46, -0.3), at(-0.44, -0.3)], p.dark(0.3))
+    if p.word:  # its hull is higher then, and painted plainly
+        canvas.polygon([at(-0.5, -0.12), at(0.52, -0.12), at(0.4, -0.5), at(-0.38, -0.5)], p.colour)
+        _lettered(canvas, p, (-0.37, 0.39), (-0.44, -0.18))
 
 
 def tree(canvas: Canvas, p: Pose) -> None:
@@ -297,4 +356,5 @@ DRAW: Final[dict[str, Callable[[Canvas, Pose], None]]] = {
     "tree": tree,
     "flower": flower,
     "house": house,
+    "sign": sign,
 }

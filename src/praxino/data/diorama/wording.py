@@ -33,6 +33,7 @@ NOUNS: Final[dict[str, Phrases]] = {
     "tree": ("tree", "tree"),
     "flower": ("flower", "flower", "blossom"),
     "house": ("house", "house", "cottage"),
+    "sign": ("sign", "sign", "board"),
 }
 PLURALS: Final[dict[str, Phrases]] = {kind: tuple(f"{noun}s" for noun in nouns) for kind, nouns in NOUNS.items()} | {
     "box": ("boxes", "boxes", "crates"),
@@ -163,6 +164,11 @@ VAGUE: Final = "next to"
 SIZES: Final = ("big", "large"), ("small", "little")
 MATERIALS: Final[dict[str, str]] = {"rubber": "rubber", "steel": "steel", "wooden": "wooden"}
 PATTERNS: Final[dict[str, str]] = {"spots": "spots", "stripes": "stripes", "patch": "patch", "belt": "belt"}
+PATTERN: Final[dict[str, str]] = {"spots": "spot", "stripes": "stripe", "patch": "patch", "belt": "belt"}
+"""One of a pattern's marks."""
+COUNTS: Final = {2: "two", 3: "three"}
+LETTERS: Final = tuple(f'"{letter}' for letter in "abcdefghijklmnopqrstuvwxyz")
+"""What a word in quotation marks is read as: its letters, one by one."""
 
 # What the grammar itself writes.
 _GRAMMAR: Final = (
@@ -170,17 +176,19 @@ _GRAMMAR: Final = (
     "sun moon sky over under above shines low light falls through window comes stars rain snow gray",
     "clouds drift across sea still day sunset night grass road city room their",
     "race chase fetch collide stacked toppling",
+    "hat collar word that says",
 )
 
 
 def vocabulary() -> tuple[str, ...]:
-    """Every word that a caption can contain, sorted."""
-    return tuple(sorted({word for phrase in _phrases() for word in re.findall(r"[a-z]+", phrase.lower())} - {"c"}))
+    """Every word that a caption can contain, and the letters of those in quotation marks, sorted."""
+    known = {word for phrase in _phrases() for word in re.findall(r"[a-z]+", phrase.lower())} - {"c"}
+    return tuple(sorted({*known, *LETTERS}))
 
 
 def _phrases() -> Iterable[str]:
     yield from (*_GRAMMAR, *OVER_SEA, *lexicon.COLOURS)
-    for names in (ACROSS, OVERCAST, MATERIALS, PATTERNS):
+    for names in (ACROSS, OVERCAST, MATERIALS, PATTERNS, PATTERN):
         yield from names.values()
     for words in (*NUMBERS.values(), *SIZES):
         yield from words
