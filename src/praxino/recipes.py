@@ -7,8 +7,10 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from praxino.data.diorama import lexicon, vocabulary
+from praxino.data.diorama.layouts import MOTIONS
 from praxino.errors import InputError, UnknownNameError
 from praxino.models.dit import DiTConfig
+from praxino.models.layout import LayoutConfig, channels
 from praxino.models.reader import ReaderConfig
 from praxino.models.text import TextConfig
 from praxino.models.vae import VAEConfig
@@ -16,6 +18,7 @@ from praxino.storage.bundle import BundleConfig
 from praxino.training.autoencoder import AutoencoderConfig, Bucket
 from praxino.training.diffusion import DiffusionConfig
 from praxino.training.forensic import ForensicStageConfig
+from praxino.training.layout import LayoutStageConfig
 from praxino.training.loop import LoopConfig
 from praxino.training.optimizer import OptimizerConfig
 from praxino.training.reader import ReaderStageConfig
@@ -95,6 +98,54 @@ def diorama_64() -> TrainConfig:
     )
 
 
+def diorama() -> TrainConfig:
+    """The bundled denoiser of edition 1.0: told by a layout where things are; 7.9 M parameters with its text encoder.
+
+    ``praxino train diorama --vae FOLDER``: a trunk at constant rate, to be made longer with ``--until`` and branched
+    from with ``--cooldown``.
+    """
+    layout = _layout_config()
+    return TrainConfig(
+        stage=DiffusionConfig(
+            bundle=BundleConfig(name="diorama", guidance=3.0),
+            dit=DiTConfig(
+                width=256, heads=4, layers=7, ffn=704, text_width=192, time_features=128, layout=channels(layout)
+            ),
+            text=TextConfig(vocabulary=vocabulary(), length=64),
+            layout=layout,
+            tags=0.1,
+            paragraphs=0.5,
+            keep_frames=0.15,
+            clips=20480,
+        ),
+        loop=LoopConfig(steps=20_000, snapshot_every=1000),
+        optimizer=OptimizerConfig(lr=2e-3, decay="none"),
+    )
+
+
+def _layout_config() -> LayoutConfig:
+    kinds = tuple(lexicon.KINDS)
+    return LayoutConfig(
+        text=TextConfig(vocabulary=vocabulary(), width=96, layers=2, length=64),
+        kinds=kinds,
+        colours=tuple(lexicon.COLOURS),
+        motions=MOTIONS,
+        aspects=tuple(lexicon.KINDS[kind].aspect for kind in kinds),
+    )
+
+
+def diorama_layout() -> TrainConfig:
+    """The layout network: what a sentence puts where; 1.2 M parameters, scenes alone.
+
+    ``praxino train diorama-layout``: a trunk at constant rate; two CPU cores, an hour.
+    """
+    return TrainConfig(
+        stage=LayoutStageConfig(layout=_layout_config()),
+        loop=LoopConfig(steps=10_000, snapshot_every=2000),
+        optimizer=OptimizerConfig(lr=2e-3, decay="none", ema=0.998),
+    )
+
+
 def diorama_reader() -> TrainConfig:
     """The reader of the diorama: which things, colours and motions a clip shows, and where; 1.6 M parameters.
 
@@ -156,7 +207,9 @@ def smoke() -> TrainConfig:
 RECIPES: Final[dict[str, Callable[[], TrainConfig]]] = {
     "diorama-vae": diorama_vae,
     "diorama-vae-2": diorama_vae_2,
+    "diorama": diorama,
     "diorama-64": diorama_64,
+    "diorama-layout": diorama_layout,
     "diorama-reader": diorama_reader,
     "detector": detector,
     "smoke": smoke,

@@ -32,7 +32,7 @@ TRIM_THRESHOLD: Final = -1
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="diorama-vae, diorama-64, diorama-reader, detector or smoke.")],
+    recipe: Annotated[str, typer.Argument(help="diorama, diorama-layout, diorama-vae-2, diorama-64, ... or smoke.")],
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, such as optimizer.lr=3e-4; repeatable.")
     ] = None,

@@ -9,6 +9,7 @@ G groups of neighbouring tokens that share a time (1: whole clip, f: frames, N: 
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -42,6 +43,7 @@ class DiTConfig(Config):
     image_width: int = Field(0, ge=0, description="of reference tokens; 0: the model takes none")
     image_places: int = Field(0, ge=0, description="reference tokens with a learned place each (first and last frame)")
     time_features: int = Field(256, ge=4, multiple_of=2)
+    layout: int = Field(0, ge=0, description="channels of layouts (`models.layout.rasterize`); 0: the model takes none")
     eps: float = Field(1e-6, gt=0)
     attention: Pattern = "full"
     block: int = Field(1, gt=0, description="latent frames per block of block-causal attention")
@@ -259,6 +261,10 @@ class DiT(nn.Module):
         self.modulation = nn.Parameter(torch.randn(1, 2, width) / math.sqrt(width))
         self.head = nn.Linear(width, config.out_channels * math.prod(config.patch))
         self._initialise()
+        self.layout_embedding: nn.Linear | None = None
+        if config.layout:
+            self.layout_embedding = nn.Linear(config.layout * math.prod(config.patch), width, bias=False)
+            nn.init.zeros_(self.layout_embedding.weight)  # a network without layouts can go on with them where it is
 
     def _initialise(self) -> None:
         for module in self.modules():
@@ -270,6 +276,11 @@ class DiT(nn.Module):
                 if isinstance(module, nn.Linear):
                     nn.init.normal_(module.weight, std=0.02)
         nn.init.zeros_(self.head.weight)
+
+    def adapted(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of a network of this kind that takes no layout, for this one: what is missing stays as it is now."""
+        missing = {name: tensor for name, tensor in self.state_dict().items() if name.startswith("layout_embedding")}
+        return {**missing, **tensors}
 
     def context(
         self,
@@ -302,6 +313,7 @@ class DiT(nn.Module):
         t: Float[Tensor, "batch groups"],
         text: Float[Tensor, "batch length text_width"] | Context,
         references: Float[Tensor, "batch tokens image_width"] | None = None,
+        layout: Float[Tensor, "batch layout frames height width"] | None = None,
     ) -> Float[Tensor, "batch out frames height width"]:
         """One evaluation.
 
@@ -314,11 +326,13 @@ class DiT(nn.Module):
             Zeros where the sentence is shorter than L: they are attended to, as in Wan.
         references : (B, M, image_width), optional
             Tokens of pictures to attend to beside the text; only for a config with ``image_width``.
+        layout : (B, layout, t, h, w), optional
+            Where things are, on the latent's places; all zeros are the same as none. Only for a config with ``layout``.
 
         Raises
         ------
         InputError
-            For references to a model that takes none, or a G that does not divide the number of tokens.
+            For references or a layout to a model that takes none, or a G that does not divide the number of tokens.
         """
         context = text if isinstance(text, Context) else self.context(text, references)
         patch = self.config.patch
@@ -327,14 +341,18 @@ class DiT(nn.Module):
             raise InputError(
                 f"{t.shape[1]} times for {math.prod(grid)} tokens", "1, one a latent frame, or one a token"
             )
-        layout = TokenLayout(self.config, grid, x.device)
+        places = TokenLayout(self.config, grid, x.device)
         tokens = self.patch_embedding(patchify(x, patch).to(self.patch_embedding.weight.dtype))  # (B, N, D)
+        if layout is not None:
+            if self.layout_embedding is None:
+                raise InputError("this model takes no layout", "only models with layout channels do")
+            tokens = tokens + self.layout_embedding(patchify(layout, patch).to(tokens.dtype))
         with torch.autocast(x.device.type, enabled=False):
             features = sinusoid(t * 1000, self.config.time_features).to(self.time_projection.weight.dtype)
             time = self.time_embedding(features)  # (B, G, D)
             steps = self.time_projection(F.silu(time)).unflatten(2, (6, -1))  # (B, G, 6, D)
         for layer, (block, memories) in enumerate(zip(self.blocks, context.layers, strict=True)):
-            tokens = block(tokens, steps, memories, context.bias, layout, layer)
+            tokens = block(tokens, steps, memories, context.bias, places, layer)
         shift, scale = (self.modulation.float() + time.float().unsqueeze(2)).unbind(2)  # (B, G, D)
         out = self.head(modulate(_norm(self.norm, tokens), shift, scale).to(tokens.dtype))  # (B, N, p q r C)
         return unpatchify(out, grid, patch)

@@ -142,7 +142,7 @@ class TextEncoder(nn.Module):
         return self(ids, used)
 
     def forward(self, ids: Tensor, used: Tensor) -> Tensor:  # (B, L), (B, L)
-        x = self.words(ids) + self.places
+        x = self.words(ids) + self.places[: ids.shape[1]]
         # An empty sentence attends to its padding, so that no row of the softmax is empty.
         mask = (used | ~used.any(1, keepdim=True))[:, None, None]
         for layer in self.layers:

@@ -25,6 +25,7 @@ from praxino.diffusion.objective import Times, Weighting, by_quartile, draw_time
 from praxino.diffusion.path import PATHS, shift_for_tokens
 from praxino.errors import InputError
 from praxino.models.dit import DiT, DiTConfig
+from praxino.models.layout import LayoutConfig, channels, rasterize
 from praxino.models.precision import fastest
 from praxino.models.text import TextConfig, TextEncoder
 from praxino.models.vae import VAE
@@ -32,6 +33,7 @@ from praxino.rng import Stream, generator
 from praxino.shapes import VideoShape, token_grid
 from praxino.storage import bundle, checkpoint
 from praxino.storage.bundle import Bundle, BundleConfig
+from praxino.training.layout import true_layouts
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 
 
@@ -52,6 +54,10 @@ class DiffusionConfig(Config):
     paragraphs: float = Field(0.25, ge=0, le=1, description="part of paragraphs; the rest are sentences")
     keep_frames: float = Field(0.25, ge=0, le=1, description="part of the steps with clean latent frames")
     keep_box: float = Field(0.05, ge=0, le=1, description="part of the steps in which only a box is noisy")
+    layout: LayoutConfig | None = Field(None, description="of the layouts that it is told; none: it is told none")
+    drop_layout: float = Field(0.3, ge=0, le=1, description="part of the clips whose layout is left out")
+    drop_thing: float = Field(0.1, ge=0, le=1, description="part of the things that are left out of a layout")
+    jitter: float = Field(0.023, ge=0, description="largest displacement of a box, in picture heights")
 
     times: Times = "logit-normal"
     shift: float | None = Field(1.5, gt=0, description="of the times trained at; none: by the number of tokens")
@@ -67,12 +73,13 @@ class DiffusionConfig(Config):
 
 @dataclass(frozen=True)
 class Batch:
-    """Latents, their sentences, and which latent positions stay clean: (B, 1, t, h, w), True is clean."""
+    """Latents, their sentences, which latent positions stay clean ((B, 1, t, h, w), True is clean), and layouts."""
 
     latents: Float[Tensor, "batch channels t h w"]
     sentences: list[str]
     clean: Tensor
     groups: Literal["clip", "frames", "tokens"]
+    layout: Float[Tensor, "batch layout t h w"] | None = None
 
 
 class Diffusion:
@@ -87,10 +94,14 @@ class Diffusion:
             raise InputError(problem, "a run's networks must fit the autoencoder that it is given")
         size = config.bundle
         VideoShape(size.frames, size.height, size.width).check(self.vae.config.compression, config.dit.patch)
+        if config.dit.layout != (channels(config.layout) if config.layout else 0):
+            raise InputError(
+                f"dit.layout {config.dit.layout}: not the channels of stage.layout", "leave both as they are"
+            )
         torch.manual_seed(config.seed)
         self.dit, self.text = DiT(config.dit), TextEncoder(config.text)
         if init:
-            checkpoint.fill(self.dit, checkpoint.read_tensors(init / "dit"), str(init / "dit"))
+            checkpoint.fill(self.dit, self.dit.adapted(checkpoint.read_tensors(init / "dit")), str(init / "dit"))
             words = checkpoint.read_tensors(init / "text")
             words = self.text.adapted(words, checkpoint.read_config(init / "text", TextConfig))
             checkpoint.fill(self.text, words, str(init / "text"))
@@ -118,17 +129,34 @@ class Diffusion:
         start = number * config.batch * 4
         chosen = shards.order(config.seed, len(self.latents), start, count)
         latents = self.latents[torch.from_numpy(chosen)].float()
-        sentences = [self._sentence(int(index), start + i, rng) for i, index in enumerate(chosen)]
+        scenes = [self._scene(int(index)) for index in chosen]
+        sentences = [worded(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
         if pictures:
             latents = latents[:, :, :1]
         clean, groups = self._clean(latents, rng)
-        return Batch(latents.to(self.device), sentences, clean.to(self.device), groups)
+        layout = self._layout(scenes, sentences, latents, rng) if config.layout else None
+        return Batch(latents.to(self.device), sentences, clean.to(self.device), groups, layout)
 
-    def _sentence(self, index: int, wording: int, rng: np.random.Generator) -> str:
+    def _layout(
+        self, scenes: list[Scene], sentences: list[str], latents: Tensor, rng: np.random.Generator
+    ) -> Float[Tensor, "batch layout t h w"]:
+        """True layouts, moved a little, some things and some whole ones left out; mostly with the sentence, too."""
+        config, count = self.config, len(scenes)
+        assert config.layout is not None
+        things, there, boxes = true_layouts(scenes, config.layout)
+        silent = np.array([not sentence for sentence in sentences])
+        left_out = rng.random(count) < np.where(silent, 0.7, config.drop_layout)
+        there = there & torch.from_numpy((rng.random(there.shape) >= config.drop_thing) & ~left_out[:, None])
+        moved = rng.uniform(-config.jitter, config.jitter, (*there.shape, 1, 2)).astype(np.float32)
+        boxes[..., :2] += torch.from_numpy(moved)
+        grid = (latents.shape[2], latents.shape[3], latents.shape[4])
+        aspect = config.bundle.width / config.bundle.height
+        return rasterize(things, there, boxes, config.layout, grid, aspect).to(self.device)
+
+    def _scene(self, index: int) -> Scene:
         size = self.config.bundle
         aspect, edition = size.width / size.height, self.config.edition
-        scene = compose(self.config.seed, index, size.frames, aspect, size.fps, edition=edition)
-        return worded(self.config, scene, wording, rng)
+        return compose(self.config.seed, index, size.frames, aspect, size.fps, edition=edition)
 
     def _clean(self, latents: Tensor, rng: np.random.Generator) -> tuple[Tensor, Literal["clip", "frames", "tokens"]]:
         b, _, t, h, w = latents.shape
@@ -156,7 +184,7 @@ class Diffusion:
         each = torch.where(batch.clean, 0.0, t.view(-1, 1, 1, 1, 1))  # (B, 1, t, h, w)
         alpha, sigma = self.path.alpha(each), self.path.sigma(each)
         text = self.text.encode(batch.sentences)
-        out = self.dit(alpha * x0 + sigma * eps, self._times(each, batch.groups), text).float()
+        out = self.dit(alpha * x0 + sigma * eps, self._times(each, batch.groups), text, layout=batch.layout).float()
         error = (out - target(x0, eps, alpha, sigma, prediction)).square()
         noisy = (~batch.clean).float()
         factor = weight(alpha, sigma, prediction, self.config.weighting) * noisy

@@ -8,15 +8,17 @@ from praxino.storage import bundle
 from praxino.training.autoencoder import Autoencoder, AutoencoderConfig
 from praxino.training.diffusion import Diffusion, DiffusionConfig
 from praxino.training.forensic import ForensicStage, ForensicStageConfig
+from praxino.training.layout import LayoutStage, LayoutStageConfig
 from praxino.training.loop import Stage
 from praxino.training.reader import ReaderStage, ReaderStageConfig
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 
-StageConfig = AutoencoderConfig | DiffusionConfig | ReaderStageConfig | ForensicStageConfig
+StageConfig = AutoencoderConfig | DiffusionConfig | LayoutStageConfig | ReaderStageConfig | ForensicStageConfig
 
 STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], Stage]]]] = {
     "autoencoder": (AutoencoderConfig, Autoencoder),
     "diffusion": (DiffusionConfig, Diffusion),
+    "layout": (LayoutStageConfig, LayoutStage),
     "reader": (ReaderStageConfig, ReaderStage),
     "forensic": (ForensicStageConfig, ForensicStage.of_footage),
 }
@@ -25,6 +27,7 @@ STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], Sta
 USES: Final[dict[str, frozenset[str]]] = {
     "autoencoder": frozenset({"init"}),
     "diffusion": frozenset({"init", "vae"}),
+    "layout": frozenset({"init"}),
     "reader": frozenset({"init", "vae"}),
     "forensic": frozenset({"init", "footage"}),
 }

@@ -1,0 +1,103 @@
+"""The layout of a film: which things it shows, and where each is in every frame.
+
+A layout is drawn from a sentence, looked at, edited as JSON, and given to a model to paint. Lengths are in picture
+heights, x to the right and y down from the upper left corner; a box may lie outside the picture, partly or wholly.
+"""
+
+import json
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from pydantic import Field, ValidationError, model_validator
+
+from praxino.config import Config
+from praxino.errors import InputError, MediaError
+
+MAX_THINGS: Final = 6
+MAX_FRAMES: Final = 10_000
+MAX_LAYOUT_BYTES: Final = 2**22
+MAX_DISTANCE: Final = 4.0
+"""How far outside the picture a box may lie, in picture heights."""
+
+
+class Box(NamedTuple):
+    """Where a thing is in one frame: the centre of its outline, and the outline's width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class LayoutThing(Config):
+    """One thing of a layout."""
+
+    kind: str = Field(max_length=40)
+    colour: str = Field(max_length=40)
+    motion: str = Field(max_length=40)
+    heading: Literal[-1, 1] = Field(description="the way it looks: -1 to the left, 1 to the right")
+    depth: int = Field(ge=0, lt=MAX_THINGS, description="0 is the nearest; nearer things hide farther ones")
+    boxes: tuple[Box, ...] = Field(strict=False, min_length=1, max_length=MAX_FRAMES, description="one a frame")
+
+    @model_validator(mode="after")
+    def _boxes_are_near(self) -> "LayoutThing":
+        for number, box in enumerate(self.boxes):
+            if not (0 < box.width <= MAX_DISTANCE and 0 < box.height <= MAX_DISTANCE):
+                raise ValueError(f"frame {number}: a box of {box.width:g} x {box.height:g}: above 0, at most 4")
+            if max(abs(box.x), abs(box.y)) > MAX_DISTANCE + 1:
+                raise ValueError(f"frame {number}: a box at {box.x:g}, {box.y:g}: more than 4 picture heights outside")
+        return self
+
+
+class Layout(Config):
+    """Things and their boxes, for a film of so many frames."""
+
+    version: Literal[1] = 1
+    edition: Literal[1, 2] = Field(2, description="of the world whose words it uses")
+    fps: float = Field(8.0, gt=0, le=240)
+    aspect: float = Field(1.0, gt=0, le=16, description="width of the picture over its height")
+    frames: int = Field(17, ge=1, le=MAX_FRAMES)
+    things: tuple[LayoutThing, ...] = Field((), strict=False, max_length=MAX_THINGS)
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> "Layout":
+        for number, thing in enumerate(self.things):
+            if len(thing.boxes) != self.frames:
+                raise ValueError(f"things.{number} has {len(thing.boxes)} boxes: one for each of {self.frames} frames")
+        return self
+
+
+def read(path: Path) -> Layout:
+    """The layout in a JSON file.
+
+    Raises
+    ------
+    MediaError
+        If there is no such file, or it cannot be read.
+    InputError
+        If it is no layout: names the first thing that is wrong.
+    """
+    try:
+        if path.stat().st_size > MAX_LAYOUT_BYTES:
+            raise InputError(f"{path} has {path.stat().st_size} bytes: a layout has at most {MAX_LAYOUT_BYTES}", "")
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MediaError(f"no such file: {path}", "praxino layout SENTENCE -o layout.json makes one") from None
+    except OSError as error:
+        raise MediaError(f"cannot read {path}: {error.strerror}", "is it a file?") from None
+    except ValueError:
+        raise InputError(f"{path} is no JSON", "praxino layout SENTENCE -o layout.json makes one") from None
+    return parse(tree, str(path))
+
+
+def parse(tree: object, name: str = "layout") -> Layout:
+    """A layout from plain values; raises `InputError` with the first field that is wrong."""
+    try:
+        return Layout.model_validate_json(json.dumps(tree))
+    except (ValidationError, ValueError) as error:
+        if not isinstance(error, ValidationError):
+            raise InputError(f"{name} is no layout: {error}", "see docs/layout.md") from None
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        raise InputError(f"{name}: {place + ': ' if place else ''}{message}", "see docs/layout.md") from None

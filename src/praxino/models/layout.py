@@ -1,0 +1,389 @@
+"""The layout network: from a sentence to a `Layout`, and from layouts to channels that a denoiser is told.
+
+First a small decoder writes what there is, attribute after attribute (kind, colour, motion, heading, depth of each
+thing, things in the order of their kinds and colours); then flow matching draws where each thing is in every frame.
+
+Legend: B batch, L text tokens, S things, A attribute tokens, F frames, D width, V attribute values, R numbers a thing.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from praxino.config import Config
+from praxino.errors import UnknownNameError
+from praxino.layout import MAX_THINGS, Box, Layout, LayoutThing
+from praxino.models.attention import attend
+from praxino.models.dit import Embedding, sinusoid
+from praxino.models.text import TextConfig, TextEncoder
+
+ATTRIBUTES: Final = ("kind", "colour", "motion", "heading", "depth")
+"""Of a thing, in the order in which they are written."""
+NUMBERS: Final = 3
+"""Of a thing in a frame: x and y of its centre, and the logarithm of its height."""
+SMALLEST_SCALE: Final = 0.01
+"""Of the coordinates in which tracks are drawn, in picture heights: what varies less is drawn as if it varied so."""
+
+
+class LayoutConfig(Config):
+    """What a `LayoutNet` can say, and its sizes."""
+
+    text: TextConfig
+    kinds: tuple[str, ...] = Field(strict=False, min_length=1)
+    colours: tuple[str, ...] = Field(strict=False, min_length=1)
+    motions: tuple[str, ...] = Field(strict=False, min_length=1)
+    aspects: tuple[float, ...] = Field(strict=False, description="width over height of each kind")
+    slots: int = Field(MAX_THINGS, gt=0, le=MAX_THINGS)
+    frames: int = Field(17, gt=0)
+    fps: float = Field(8.0, gt=0)
+    edition: Literal[1, 2] = 2
+    width: int = Field(112, gt=0)
+    heads: int = Field(4, gt=0)
+    writer_layers: int = Field(2, gt=0, description="of the decoder of attributes")
+    layers: int = Field(4, gt=0, description="of the network of tracks")
+
+    @model_validator(mode="after")
+    def _sizes_agree(self) -> "LayoutConfig":
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}")
+        if len(self.aspects) != len(self.kinds):
+            raise ValueError(f"{len(self.aspects)} aspects for {len(self.kinds)} kinds")
+        return self
+
+    @property
+    def values(self) -> tuple[tuple[str, ...], ...]:
+        """What each attribute may be; the kind "" ends the list of things."""
+        depths = tuple(str(depth) for depth in range(self.slots))
+        return (("", *self.kinds), self.colours, self.motions, ("-1", "1"), depths)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Where the values of each attribute begin among all of them."""
+        sizes = [len(values) for values in self.values]
+        return tuple(sum(sizes[:number]) for number in range(len(sizes)))
+
+    def numbers(self, attributes: Sequence[str]) -> list[int]:
+        """A thing's attributes as numbers among all values; raises `UnknownNameError` for one that is not known."""
+        found = []
+        for name, offset, values, value in zip(ATTRIBUTES, self.offsets, self.values, attributes, strict=True):
+            if not value or value not in values:
+                raise UnknownNameError(name, value, [known for known in values if known])
+            found.append(offset + values.index(value))
+        return found
+
+
+class Layer(nn.Module):
+    """Pre-norm: attention among the tokens, attention to the text, feed-forward."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.q, self.kv, self.cross = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 3 * width), nn.Linear(3 * width, width)
+
+    def forward(self, x: Tensor, text: Tensor, mask: Tensor | None, used: Tensor) -> Tensor:
+        # (B, N, D), (B, L, D), who sees whom (., 1, N, N), words rather than padding (B, 1, 1, L)
+        q, k, v = (part.unflatten(2, (self.heads, -1)) for part in self.qkv(self.norm1(x)).chunk(3, dim=2))
+        x = x + self.out(attend(q, k, v, mask).flatten(2))
+        q = self.q(self.norm2(x)).unflatten(2, (self.heads, -1))
+        k, v = (part.unflatten(2, (self.heads, -1)) for part in self.kv(text).chunk(2, dim=2))
+        x = x + self.cross(attend(q, k, v, used).flatten(2))
+        return x + self.down(F.gelu(self.up(self.norm3(x))))  # (B, N, D)
+
+
+class LayoutNet(nn.Module):
+    """Sentences to layouts."""
+
+    def __init__(self, config: LayoutConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, count = config.width, sum(len(values) for values in config.values)
+        self.text = TextEncoder(config.text)
+        self.read = nn.Linear(config.text.width, width)
+        self.values = nn.Embedding(count + 1, width)  # the last one begins every list
+        self.places = nn.Parameter(0.02 * torch.randn(config.slots * len(ATTRIBUTES) + 1, width))
+        self.writer = nn.ModuleList(Layer(width, config.heads) for _ in range(config.writer_layers))
+        self.written = nn.LayerNorm(width)
+        self.logits = nn.Linear(width, count)
+
+        numbers = config.frames * NUMBERS
+        self.attributes = nn.Embedding(count, width)
+        self.tracks = nn.Linear(2 * numbers + config.frames, width)
+        self.time = Embedding(64, width, nn.SiLU())
+        self.layers = nn.ModuleList(Layer(width, config.heads) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(width)
+        self.velocity = nn.Linear(width, numbers)
+        nn.init.zeros_(self.velocity.weight)
+        for name, start in (("mean", torch.zeros(numbers)), ("basis", torch.eye(numbers))):
+            self.register_buffer(name, start)
+        self.register_buffer("scale", torch.ones(numbers))
+        self.mean: Tensor
+        self.basis: Tensor
+        self.scale: Tensor
+
+    def fit_coordinates(self, tracks: Float[Tensor, "samples numbers"]) -> None:
+        """Draw tracks in the principal axes of these (R numbers each), scaled to unit variance.
+
+        What hardly varies among real tracks, a jump from one frame to the next say, then begins as little noise.
+        """
+        with torch.no_grad():
+            tracks = tracks.double()
+            self.mean.copy_(tracks.mean(0))
+            values, axes = torch.linalg.eigh(torch.cov(tracks.T))
+            self.basis.copy_(axes)
+            self.scale.copy_(values.clamp_min(0).sqrt().clamp_min(SMALLEST_SCALE))
+
+    def whiten(self, tracks: Tensor) -> Tensor:
+        """(..., R) picture heights to coordinates of about unit variance."""
+        return (tracks - self.mean) @ self.basis / self.scale
+
+    def unwhiten(self, coordinates: Tensor) -> Tensor:
+        """The inverse of `whiten`."""
+        return coordinates * self.scale @ self.basis.T + self.mean
+
+    def encode(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Text tokens (B, L', D), cut to the longest sentence, and which are words, as a mask (B, 1, 1, L')."""
+        ids, used = (part.to(self.places.device) for part in self.text.tokenise(sentences))
+        length = max(1, int(used.sum(1).max()))
+        ids, used = ids[:, :length], used[:, :length]
+        text = self.read(self.text(ids, used))
+        return text, (used | ~used.any(1, keepdim=True))[:, None, None]
+
+    def attribute_logits(
+        self, text: Tensor, used: Tensor, written: Int[Tensor, "batch attributes"]
+    ) -> Float[Tensor, "batch next values"]:
+        """Of the attribute after each one written so far, (B, A + 1, V); ``written`` are numbers among all values."""
+        begin = written.new_full((len(written), 1), self.values.num_embeddings - 1)
+        x = self.values(torch.cat([begin, written], dim=1)) + self.places[: written.shape[1] + 1]
+        n = x.shape[1]
+        seen = torch.ones(n, n, dtype=torch.bool, device=x.device).tril()[None, None]
+        for layer in self.writer:
+            x = layer(x, text, seen, used)
+        return self.logits(self.written(x))
+
+    def track_velocity(
+        self,
+        noisy: Float[Tensor, "batch slots numbers"],
+        t: Float[Tensor, "batch"],
+        things: Int[Tensor, "batch slots attributes"],
+        there: Tensor,
+        text: Tensor,
+        used: Tensor,
+        known: Tensor,
+        mask: Tensor,
+    ) -> Float[Tensor, "batch slots numbers"]:
+        """Velocity ``eps - x0`` of whitened tracks at time ``t``.
+
+        Parameters
+        ----------
+        things : (B, S, 5)
+            Numbers of each thing's attributes among all values; ``there`` (B, S) says which slots hold a thing.
+        known, mask : (B, S, R), (B, S, F)
+            Tracks that are given (whitened), and in which frames they are: zeros elsewhere.
+        """
+        x = self.tracks(torch.cat([noisy, known, mask], dim=2)) + self.attributes(things).sum(2)  # (B, S, D)
+        x = x + self.time(sinusoid(50 * t, 64))[:, None]
+        seen = (there | ~there.any(1, keepdim=True))[:, None, None]
+        for layer in self.layers:
+            x = layer(x, text, seen, used)
+        return self.velocity(self.norm(x))
+
+    @torch.no_grad()
+    def draw(
+        self,
+        sentence: str,
+        seed: int = 0,
+        steps: int = 20,
+        temperature: float = 0.5,
+        aspect: float = 1.0,
+        history: Layout | None = None,
+    ) -> Layout:
+        """The layout of a sentence.
+
+        Parameters
+        ----------
+        seed : int
+            Equal seeds draw equal layouts.
+        steps : int
+            Euler steps of the tracks.
+        temperature : float
+            Of what the sentence does not say; 0 takes the likeliest. Tracks are drawn at full variety.
+        aspect : float
+            Width over height of the picture; tracks are stretched from the square they were learned in.
+        history : Layout, optional
+            The film so far: its things go on from its last frame, which becomes the first one here.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        text, used = self.encode([sentence])
+        rows = self._of(history) if history else self._write(text, used, temperature, generator)
+        if not rows:
+            return Layout(edition=self.config.edition, fps=self.config.fps, aspect=aspect, frames=self.config.frames)
+        things = torch.tensor([rows])
+        known, mask = self._beginning(history, len(rows))
+        there = torch.ones(1, len(rows), dtype=torch.bool)
+        x = torch.randn(1, len(rows), len(self.mean), generator=generator)
+        times = torch.linspace(1, 0, steps + 1)
+        for t, after in itertools.pairwise(times):
+            v = self.track_velocity(x, t[None], things, there, text, used, known, mask)
+            x = x + (after - t) * v
+        return self._layout(rows, self.unwhiten(x)[0], aspect)
+
+    def _write(self, text: Tensor, used: Tensor, temperature: float, generator: torch.Generator) -> list[list[int]]:
+        written: list[int] = []
+        offsets, values = self.config.offsets, self.config.values
+        for place in range(self.config.slots * len(ATTRIBUTES)):
+            attribute = place % len(ATTRIBUTES)
+            low = offsets[attribute]
+            logits = self.attribute_logits(text, used, torch.tensor([written], dtype=torch.long))[0, -1]
+            logits = logits[low : low + len(values[attribute])]
+            if temperature == 0:
+                choice = int(logits.argmax())
+            else:
+                choice = int(torch.multinomial((logits / temperature).softmax(0), 1, generator=generator))
+            if attribute == 0 and choice == 0:
+                break
+            written.append(low + choice)
+        return [written[i : i + len(ATTRIBUTES)] for i in range(0, len(written), len(ATTRIBUTES))]
+
+    def _of(self, layout: Layout) -> list[list[int]]:
+        """The attributes of a layout's things, as numbers among all values."""
+        rows = []
+        for thing in layout.things:
+            said = (thing.kind, thing.colour, thing.motion, str(thing.heading), str(thing.depth))
+            rows.append(self.config.numbers(said))
+        return rows
+
+    def _beginning(self, history: Layout | None, slots: int) -> tuple[Tensor, Tensor]:
+        known = torch.zeros(1, slots, len(self.mean))
+        mask = torch.zeros(1, slots, self.config.frames)
+        if history is not None:
+            first = torch.tensor(
+                [[box.x, box.y, math.log(box.height)] for box in (t.boxes[-1] for t in history.things)]
+            )
+            tracks = first[None, :, None].expand(1, slots, self.config.frames, NUMBERS).flatten(2)
+            mask[:, :, 0] = 1
+            known = self.whiten_known(tracks, mask)
+        return known, mask
+
+    def whiten_known(self, tracks: Tensor, mask: Tensor) -> Tensor:
+        """Deviations from the mean track where ``mask`` says that they are known, scaled; zeros elsewhere."""
+        each = mask.unsqueeze(-1).expand(*mask.shape, NUMBERS).flatten(-2)
+        return (tracks - self.mean) * each / 0.3
+
+    def _layout(self, rows: list[list[int]], tracks: Tensor, aspect: float) -> Layout:
+        things = []
+        for row, track in zip(rows, tracks.view(len(rows), self.config.frames, NUMBERS).tolist(), strict=True):
+            kind, colour, motion, heading, depth = (
+                values[number - offset]
+                for number, offset, values in zip(row, self.config.offsets, self.config.values, strict=True)
+            )
+            ratio = self.config.aspects[self.config.kinds.index(kind)]
+            boxes = [self._box(numbers, ratio, aspect) for numbers in track]
+            things.append(
+                LayoutThing(
+                    kind=kind, colour=colour, motion=motion, heading=1 if heading == "1" else -1, depth=int(depth),
+                    boxes=tuple(boxes),
+                )
+            )  # fmt: skip
+        frames, fps = self.config.frames, self.config.fps
+        return Layout(edition=self.config.edition, fps=fps, aspect=aspect, frames=frames, things=tuple(things))
+
+    @staticmethod
+    def _box(numbers: list[float], ratio: float, aspect: float) -> Box:
+        x, y, height = numbers[0] * aspect, numbers[1], min(math.exp(min(numbers[2], 1.0)), 2.0)
+        near = lambda value: round(min(max(value, -3.0), 4.0), 4)  # noqa: E731
+        return Box(near(x), near(y), round(max(height * ratio, 0.01), 4), round(max(height, 0.01), 4))
+
+
+def channels(config: LayoutConfig) -> int:
+    """How many channels `rasterize` makes: kinds, colours, two of displacement, height, depth."""
+    return len(config.kinds) + len(config.colours) + 4
+
+
+def rasterize(
+    things: Int[Tensor, "batch slots attributes"],
+    there: Tensor,
+    boxes: Float[Tensor, "batch slots frames 4"],
+    config: LayoutConfig,
+    grid: tuple[int, int, int],
+    aspect: float = 1.0,
+) -> Float[Tensor, "batch channels t h w"]:
+    """Layouts as channels on a latent's places.
+
+    Parameters
+    ----------
+    things, there : (B, S, 5), (B, S)
+        Numbers of attributes among all values; which slots hold a thing.
+    boxes : (B, S, F, 4)
+        x, y, width, height in picture heights; F = 4 (t - 1) + 1 frames, of which the first alone is a latent frame.
+    grid : (t, h, w)
+        Places of the latent.
+
+    Returns
+    -------
+    Tensor
+        For each kind and each colour, how much of a place the boxes of such things cover, the largest over the place's
+        frames and things; the displacement (x, y) over the latent frame, the height, and 1 - depth / slots, of the
+        nearest thing there, each times its cover.
+    """
+    t, h, w = grid
+    cover = _cover(boxes, h, w, aspect) * there[:, :, None, None, None]  # (B, S, F, h, w)
+    if t == 1:
+        latent, moved = cover[:, :, :1], boxes[:, :, :1, :2] * 0
+        height = boxes[:, :, :1, 3]
+    else:
+        rest = cover[:, :, 1:].unflatten(2, (t - 1, -1)).amax(3)
+        latent = torch.cat([cover[:, :, :1], rest], dim=2)  # (B, S, t, h, w)
+        ends = boxes[:, :, :: (boxes.shape[2] - 1) // (t - 1)]  # (B, S, t, 4)
+        moved = torch.cat([ends[:, :, :1, :2] * 0, ends[:, :, 1:, :2] - ends[:, :, :-1, :2]], dim=2)
+        height = ends[..., 3]
+    kinds = F.one_hot((things[..., 0] - config.offsets[0] - 1).clamp_min(0), len(config.kinds)).to(cover)
+    colours = F.one_hot((things[..., 1] - config.offsets[1]).clamp_min(0), len(config.colours)).to(cover)
+    named = torch.cat([kinds, colours], dim=2)  # (B, S, K + C)
+    planes = (latent[:, :, None] * named[..., None, None, None]).amax(1)  # (B, K + C, t, h, w)
+    nearness = 1 - (things[..., 4] - config.offsets[4]).clamp_min(0).to(cover) / config.slots  # (B, S)
+    front = (latent * nearness[..., None, None, None]).argmax(1, keepdim=True)  # (B, 1, t, h, w)
+    numbers = torch.stack([moved[..., 0], moved[..., 1], height, nearness[..., None].expand_as(height)], 2)
+    spread = latent[:, :, None] * numbers[..., None, None]  # (B, S, 4, t, h, w)
+    chosen = spread.gather(1, front[:, :, None].expand(-1, -1, 4, -1, -1, -1))[:, 0]
+    return torch.cat([planes, chosen], dim=1)
+
+
+def _cover(boxes: Tensor, h: int, w: int, aspect: float) -> Tensor:
+    """The part of each place that each box covers: (B, S, F, h, w)."""
+    x, y, width, height = boxes.unbind(-1)
+
+    def along(middle: Tensor, size: Tensor, count: int, length: float) -> Tensor:
+        edges = torch.arange(count + 1, device=boxes.device, dtype=boxes.dtype) * (length / count)
+        low = torch.maximum((middle - size / 2)[..., None], edges[:-1])
+        high = torch.minimum((middle + size / 2)[..., None], edges[1:])
+        return (high - low).clamp_min(0) * (count / length)
+
+    rows, columns = along(y, height, h, 1.0), along(x, width, w, aspect)
+    return rows[..., :, None] * columns[..., None, :]
+
+
+def as_tensors(layouts: Sequence[Layout], config: LayoutConfig, slots: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Layouts as `rasterize` wants them: things (B, S, 5), there (B, S), boxes (B, S, F, 4); raises `InputError`
+    for words that the config does not know."""
+    slots = slots or max(1, max((len(layout.things) for layout in layouts), default=1))
+    frames = layouts[0].frames
+    things = torch.zeros(len(layouts), slots, len(ATTRIBUTES), dtype=torch.long)
+    there = torch.zeros(len(layouts), slots, dtype=torch.bool)
+    boxes = torch.zeros(len(layouts), slots, frames, 4)
+    for i, layout in enumerate(layouts):
+        for j, thing in enumerate(layout.things):
+            said = (thing.kind, thing.colour, thing.motion, str(thing.heading), str(thing.depth))
+            things[i, j] = torch.tensor(config.numbers(said))
+            there[i, j] = True
+            boxes[i, j] = torch.tensor(thing.boxes)
+    return things, there, boxes
