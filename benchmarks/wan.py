@@ -19,9 +19,9 @@ from pathlib import Path
 
 import torch
 
-from praxino.generation.denoiser import merged
 from praxino.generation.stages import compile_blocks, exact_and_fast, return_large_buffers
 from praxino.models.dit import DiT, DiTConfig
+from praxino.models.text import merge_padding
 from praxino.models.vae import VAE, VAEConfig
 from praxino.storage.convert import from_foreign
 from praxino.storage.parts import InMemory, fill
@@ -66,7 +66,7 @@ def step(layers: int, dtype: torch.dtype, rounds: int) -> None:
     fill(ours, from_foreign(ours, reference.state_dict()), dtype, "the reference")
     reference.to(dtype)
     x, text, t = torch.randn(1, 16, 5, 32, 32), sentences(), torch.tensor([500.0])
-    words, counts = merged(text)
+    words, counts = merge_padding(text)
     context = ours.context(words, None, counts)
 
     def mine() -> torch.Tensor:
@@ -96,7 +96,7 @@ def eight_bits(layers: int, rounds: int) -> None:
     exact = DiT(DiTConfig(layers=layers)).eval().requires_grad_(False)
     torch.nn.init.normal_(exact.head.weight, std=0.02)
     part = InMemory(exact)
-    text, counts = merged(sentences()[:1])
+    text, counts = merge_padding(sentences()[:1])
     x, t = torch.randn(1, 16, 5, 32, 32), torch.full((1, 1), 0.5)
     wanted = exact(x, t, exact.context(text, None, counts))
     base = part.load(torch.bfloat16)
@@ -127,7 +127,7 @@ def tokens(rounds: int) -> None:
     config = DiTConfig(layers=1)
     part = InMemory(DiT(config).eval().requires_grad_(False))
     network = part.load(torch.bfloat16)
-    text, counts = merged(sentences()[:1])
+    text, counts = merge_padding(sentences()[:1])
     context = network.context(text, None, counts)
     matrices = sum(p.numel() for n, p in network.blocks.named_parameters() if p.dim() == 2 and not n.endswith(CROSS))
     for frames in (4, 8, 16, 32, 64, 102):

@@ -17,12 +17,14 @@ install_import_hook("praxino", "checker.checked")  # before the first import of 
 
 from praxino.data.diorama import vocabulary  # noqa: E402
 from praxino.models.dit import DiT, DiTConfig  # noqa: E402
+from praxino.models.layout import LayoutNet, channels  # noqa: E402
 from praxino.models.reader import Reader  # noqa: E402
 from praxino.models.text import TextConfig, TextEncoder  # noqa: E402
 from praxino.models.vae import VAE, VAEConfig  # noqa: E402
 from praxino.recipes import recipe  # noqa: E402
 from praxino.storage import bundle, checkpoint  # noqa: E402
 from praxino.storage.bundle import BundleConfig  # noqa: E402
+from praxino.training.layout import LayoutStageConfig  # noqa: E402
 from praxino.training.reader import ReaderStageConfig  # noqa: E402
 
 
@@ -63,6 +65,29 @@ def _tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         vae=VAE(VAEConfig(width=4, decoder_width=4, multipliers=(1, 2, 2), blocks=1, temporal=(True, True), patch=2)),
         dit=dit,
         text=TextEncoder(TextConfig(vocabulary=vocabulary(), width=16, layers=1, heads=2)),
+    )
+    return folder
+
+
+@pytest.fixture(scope="session", name="layout_model")
+def _layout_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model that draws layouts and is told them, with random weights."""
+    torch.manual_seed(3)
+    folder = tmp_path_factory.mktemp("models") / "laid-out"
+    config = recipe("diorama-layout", ["stage.layout.width=16", "stage.layout.frames=5"]).stage
+    assert isinstance(config, LayoutStageConfig)
+    network = LayoutNet(config.layout)
+    dit = DiT(DiTConfig(width=24, heads=2, layers=1, ffn=32, text_width=16, time_features=16,
+                        layout=channels(config.layout)))  # fmt: skip
+    for layer in (dit.head, dit.layout_embedding, network.velocity):
+        torch.nn.init.normal_(layer.weight, std=0.2)
+    bundle.write(
+        folder,
+        BundleConfig(name="laid-out", frames=5, height=32, width=32, steps=3),
+        vae=VAE(VAEConfig(width=4, decoder_width=4, multipliers=(1, 2, 2), blocks=1, temporal=(True, True), patch=2)),
+        dit=dit,
+        text=TextEncoder(TextConfig(vocabulary=vocabulary(), width=16, layers=1, heads=2)),
+        layout=network,
     )
     return folder
 

@@ -16,6 +16,7 @@ from praxino.errors import InputError, MediaError
 MAX_THINGS: Final = 6
 MAX_FRAMES: Final = 10_000
 MAX_LAYOUT_BYTES: Final = 2**22
+HINT_DRAW: Final = "praxino layout SENTENCE -o layout.json makes one"
 MAX_DISTANCE: Final = 4.0
 """How far outside the picture a box may lie, in picture heights."""
 
@@ -78,15 +79,20 @@ def read(path: Path) -> Layout:
         If it is no layout: names the first thing that is wrong.
     """
     try:
-        if path.stat().st_size > MAX_LAYOUT_BYTES:
-            raise InputError(f"{path} has {path.stat().st_size} bytes: a layout has at most {MAX_LAYOUT_BYTES}", "")
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        size = path.stat().st_size
+        text = path.read_text(encoding="utf-8") if size <= MAX_LAYOUT_BYTES else ""
     except FileNotFoundError:
-        raise MediaError(f"no such file: {path}", "praxino layout SENTENCE -o layout.json makes one") from None
+        raise MediaError(f"no such file: {path}", HINT_DRAW) from None
     except OSError as error:
         raise MediaError(f"cannot read {path}: {error.strerror}", "is it a file?") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is no JSON", HINT_DRAW) from None
+    if size > MAX_LAYOUT_BYTES:
+        raise InputError(f"{path} has {size} bytes: a layout has at most {MAX_LAYOUT_BYTES}", HINT_DRAW)
+    try:
+        tree = json.loads(text)
     except ValueError:
-        raise InputError(f"{path} is no JSON", "praxino layout SENTENCE -o layout.json makes one") from None
+        raise InputError(f"{path} is no JSON", HINT_DRAW) from None
     return parse(tree, str(path))
 
 

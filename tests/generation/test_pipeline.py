@@ -13,10 +13,11 @@ import praxino
 from praxino.data.diorama import sample
 from praxino.diffusion.sampling import SAMPLERS
 from praxino.errors import CheckpointError, InputError, ShapeError, UnknownNameError
-from praxino.generation.denoiser import Network, merged
+from praxino.generation.denoiser import Network
 from praxino.generation.forward import contact_sheet, noise_strip
 from praxino.generation.pipeline import Pipeline
 from praxino.models.dit import DiT, DiTConfig
+from praxino.models.text import merge_padding
 from praxino.storage.parts import InMemory
 from praxino.storage.video import Video
 
@@ -100,7 +101,7 @@ def test_zeros_after_the_sentences_are_two_tokens(lengths, kept):
     torch.manual_seed(1)
     dit = DiT(DiTConfig(width=24, heads=2, layers=2, ffn=32, text_width=16, time_features=8)).requires_grad_(False)
     torch.nn.init.normal_(dit.head.weight)
-    short, counts = merged(text)
+    short, counts = merge_padding(text)
     assert short.shape[1] == kept
     assert (counts is None) == (kept == 32)
     assert counts is None or (len(counts) == kept and float(counts.sum()) == 32)

@@ -156,3 +156,13 @@ def test_a_damaged_checkpoint_is_named(tiny_model, tmp_path):
         path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(CheckpointError, match="cannot resume"):
         run(folder, tmp_path, tiny_model, "loop.steps=8", resume=True)
+
+
+def test_merged_padding_changes_no_loss(tiny_model, tmp_path, monkeypatch):
+    stage = build(recipe("smoke", FAST).stage, Sources(vae=tiny_model), Workplace(cache=tmp_path))
+    torch.nn.init.normal_(stage.dit.head.weight)
+    batch = stage.batch(0)
+    merged, _ = stage.loss(batch, torch.Generator().manual_seed(0))
+    monkeypatch.setattr(stage.text, "encode_merged", lambda sentences: (stage.text.encode(sentences), None))
+    whole, _ = stage.loss(batch, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(merged, whole, rtol=1e-5, atol=1e-5)

@@ -18,6 +18,7 @@ from praxino.cli.evaluate import evaluate
 from praxino.cli.generate import generate
 from praxino.cli.inspect import inspect
 from praxino.cli.keys import keys
+from praxino.cli.layout import layout
 from praxino.cli.noise import noise
 from praxino.cli.plan import plan
 from praxino.cli.serve import serve
@@ -32,7 +33,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (generate, noise, train, evaluate, compare, plan, detect, verify, serve, worker, bot, inspect, doctor):
+for verb in (
+    generate,
+    layout,
+    noise,
+    train,
+    evaluate,
+    compare,
+    plan,
+    detect,
+    verify,
+    serve,
+    worker,
+    bot,
+    inspect,
+    doctor,
+):
     app.command()(verb)
 app.add_typer(keys, name="keys")
 

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from praxino.generation.pipeline import Pipeline
     from praxino.generation.pipeline import Progress as GenerationProgress
     from praxino.generation.request import Request
+    from praxino.layout import Layout
 
 Output = Annotated[
     Path, typer.Option("-o", "--output", help="The ending chooses: .mp4 .webm .gif, .png for one frame.")
 ]
+LayoutFile = Annotated[Path | None, typer.Option("--layout", help="JSON of praxino layout: what to paint where.")]
 GuidanceLow = Annotated[float | None, typer.Option(help="Guidance of the low-noise expert (two-expert models).")]
 Compile = Annotated[bool, typer.Option("--compile", help="torch.compile: slow first step, faster ones after.")]
 
@@ -41,6 +43,7 @@ def generate(
     image: FirstImage = None,
     last: LastImage = None,
     lora: Annotated[list[str] | None, typer.Option(help="[high=|low=]FILE[:SCALE]; repeatable.")] = None,
+    layout: LayoutFile = None,
     negative: Annotated[str | None, typer.Option(help="What not to show.")] = None,
     steps: Steps = None,
     guidance: Annotated[float | None, typer.Option(help="How closely to follow the sentence; 1 is not guided.")] = None,
@@ -80,7 +83,7 @@ def generate(
         "seed": seed, "frames": 1 if picture else frames, "width": width, "height": height, "fps": fps, "shift": shift,
         "image": image and str(image), "last": last and str(last), "loras": tuple(lora) if lora else None,
         "guidance_low": guidance_low, "interval": parse_interval(interval), "rescale": rescale, "cache": cache,
-        "noise_mark": noise_mark,
+        "noise_mark": noise_mark, "layout": read_layout(layout),
     }  # fmt: skip
     settings = merge_settings(record, asked)
     provenance = Provenance(not no_watermark, not no_credentials, credential_prompt)
@@ -206,6 +209,13 @@ def _check_weights(like: Path | None, recorded: str | None, loaded: str, model: 
             "--model FOLDER names the right one; --model diorama makes a similar film with the bundled one",
         )
     logging.getLogger("praxino").warning("note: %s was made by other weights: the film will differ", like)
+
+
+def read_layout(path: Path | None) -> "Layout | None":
+    """The layout in a JSON file, if one is named."""
+    from praxino import layout
+
+    return layout.read(path) if path else None
 
 
 def parse_interval(text: str | None) -> tuple[float, float] | None:

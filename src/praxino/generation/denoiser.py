@@ -17,6 +17,7 @@ from praxino.generation.request import Request
 from praxino.generation.stages import Stages, exact_and_fast
 from praxino.generation.tasks import Given
 from praxino.models.dit import Context, DiT
+from praxino.models.text import merge_padding
 from praxino.storage.parts import Model, Part
 
 TOGETHER = 4096
@@ -33,6 +34,8 @@ class Conditions:
         The sentence and the negative one.
     tokens : Tensor (1, M, D'), optional
         Of pictures, for models that attend to them.
+    layout : Tensor (1, C', t, h, w), optional
+        Channels of the layout (`generation.layout`); the negative sentence goes without.
     visiting : bool
         The network's large weights stay in host memory (`stages.visit`).
     """
@@ -41,27 +44,12 @@ class Conditions:
     tokens: Tensor | None = None
     given: Given = field(default_factory=Given)
     visiting: bool = False
+    layout: Tensor | None = None
 
 
 def told(t: Tensor, ticks: int) -> Tensor:
     """The time that a network is told: of those trained on whole numbers of 1 / ``ticks``, the one below."""
     return (t.clamp(max=1 - 1e-6) * ticks).floor() / ticks if ticks else t
-
-
-def merged(text: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The zeros after all sentences as two tokens: the text (B, L', D), and how many each token stands for (L',).
-
-    Wan attends to them, hundreds at a time; equal keys and values can be one with a larger share. It takes two, as the
-    logarithm of one count would be rounded in bfloat16: the second stands for what the first leaves.
-    """
-    length = text.shape[1]
-    used = int((text != 0).any(-1).any(0).nonzero().max()) + 1 if bool(text.any()) else 0
-    rest = length - used
-    if rest <= 2:
-        return text, None
-    first = torch.tensor(math.log(rest) * (1 - 2**-7)).to(torch.bfloat16).float().exp()
-    counts = torch.cat([torch.ones(used), first[None], rest - first[None]])
-    return text[:, : used + 2], counts.to(text.device)
 
 
 @contextmanager
@@ -118,7 +106,7 @@ class Network:
             dit = self.stack.enter_context(self.stages.on(part, self.dtype, self.conditions.visiting))
             text, tokens = self.conditions.text, self.conditions.tokens
             with torch.inference_mode(), exact_and_fast(self.stages.device):
-                text, counts = merged(text)
+                text, counts = merge_padding(text)
                 context = dit.context(text, None if tokens is None else tokens.expand(len(text), -1, -1), counts)
             self._loaded.append((dit, context))
             self._part = part
@@ -167,4 +155,8 @@ class Network:
         if given.channels is not None:
             x = torch.cat([x, given.channels.expand(count, -1, -1, -1, -1)], dim=1)
         with torch.inference_mode(), exact_and_fast(x.device):
-            return dit(x, times, context.rows(rows)).float()
+            return dit(x, times, context.rows(rows), layout=self._layout(rows)).float()
+
+    def _layout(self, rows: slice) -> Tensor | None:
+        layout = self.conditions.layout
+        return None if layout is None else torch.cat([layout, torch.zeros_like(layout)])[rows]

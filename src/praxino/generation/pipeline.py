@@ -15,7 +15,7 @@ from praxino.data.clips import to_pixels
 from praxino.diffusion.path import PATHS, grid
 from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, State
 from praxino.errors import CheckpointError, GenerationError, InputError, UnknownNameError
-from praxino.generation import tasks
+from praxino.generation import layout, tasks
 from praxino.generation.denoiser import Conditions, denoiser
 from praxino.generation.plan import Plan, plan
 from praxino.generation.preview import Colours, fit
@@ -165,8 +165,9 @@ class Pipeline:
             ``image`` and ``last`` are files whose first pictures the film begins and ends with; without a size, the
             film then has the proportions of the first one. ``loras`` as in `adapted`. ``interval``, the times
             (low, high) that are guided, and ``rescale`` as in `guided`; ``shift`` as in `path.shift`; ``guidance_low``
-            is that of the second of two experts. ``noise_mark`` gives the noise signs that this installation can
-            recognise (`provenance.noise`).
+            is that of the second of two experts. ``layout`` says what is where (`praxino.layout.Layout`); where none
+            is given, models that draw layouts draw one from the sentence and the seed. ``noise_mark`` gives the noise
+            signs that this installation can recognise (`provenance.noise`).
 
         Returns
         -------
@@ -200,6 +201,8 @@ class Pipeline:
         request = complete(self.model.config, compression, dit.patch, {"prompt": prompt, **settings, **derived})
         tasks.check(self.model.config, request, dit.image_places, self.model.vision is not None)
         self.adapted(request.loras)
+        if request.layout is not None:
+            layout.require_paintable(request.layout, self.model.layout, request.shape)
         if derived:
             logger.warning("note: a film of %dx%d, after the picture", request.width, request.height)
         for sentence in (request.prompt, request.negative):
@@ -216,11 +219,12 @@ class Pipeline:
     def run(self, request: Request, provenance: Provenance = STANDARD) -> Generator[Progress, None, None]:
         """Carry out a complete `Request`; what will not fit, or cannot be marked and signed, is said first."""
         provenance.check()
+        request = layout.laid_out(request, self.model.layout)
         small = self.stages.keep and request.height * request.width <= SMALL
         found = None if small else self.plan(request, speed=False).check()
         tile, visiting = (found.tile, found.visiting) if found else (None, frozenset[str]())
         text = self.text([request.prompt, request.negative], "text" in visiting)
-        conditions = Conditions(text, *self.pictures(request), visiting="denoise" in visiting)
+        conditions = Conditions(text, *self.pictures(request), "denoise" in visiting, self.layout(request))
         generator = torch.Generator().manual_seed(request.seed)
         start = self.noise(request, generator)
         times = grid(request.steps, request.shift, last=self.model.config.last_time)
@@ -264,6 +268,13 @@ class Pipeline:
                 tokens = vision.encode(frames)
         with self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
             return tokens, tasks.given(self.model.config, request, frames, vae, self.device)
+
+    def layout(self, request: Request) -> Tensor | None:
+        """What the denoiser is told of the request's layout, (1, C, t, h, w)."""
+        if request.layout is None or self.model.layout is None:
+            return None
+        shape = request.shape.latent(self.model.vae.config.compression, self.model.vae.config.latent_channels)
+        return layout.channels(request.layout, self.model.layout, shape).to(self.device)
 
     def noise(self, request: Request, generator: torch.Generator) -> Tensor:
         """Drawn on the CPU, so that a seed means the same noise on every device."""

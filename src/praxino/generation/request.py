@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 from praxino.config import Config
 from praxino.diffusion.sampling import SAMPLERS, SamplerName
 from praxino.errors import InputError, UnknownNameError
+from praxino.layout import Layout, parse
 from praxino.shapes import Compression, VideoShape
 from praxino.storage.bundle import BundleConfig
 
@@ -35,6 +36,7 @@ class Settings(TypedDict, total=False):
     last: str | None
     loras: tuple[str, ...] | None
     noise_mark: bool | None
+    layout: Layout | None
 
 
 class Request(Config):
@@ -59,6 +61,7 @@ class Request(Config):
     last: str = Field("", description="file whose first picture it ends with")
     loras: tuple[str, ...] = Field((), strict=False, description="[high=|low=]FILE[:SCALE] each")
     noise_mark: bool = Field(False, description="the noise's signs come from this installation's key")
+    layout: Layout | None = Field(None, description="what is where; none: as the model draws it from the sentence")
 
     @model_validator(mode="after")
     def _interval_is_one(self) -> "Request":
@@ -101,6 +104,8 @@ def complete(
     if unknown := sorted(settings.keys() - Request.model_fields.keys()):
         raise UnknownNameError("setting", unknown[0], Request.model_fields)
     given = {name: value for name, value in settings.items() if value is not None}
+    if isinstance(given.get("layout"), dict):  # from a record
+        given["layout"] = parse(given["layout"])
     for name in ("prompt", "negative"):
         _check_text(name, given.get(name, ""), empty=name == "negative")
     if (sampler := str(given.get("sampler", model.sampler))) not in SAMPLERS:

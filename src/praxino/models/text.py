@@ -1,6 +1,7 @@
 """The small text encoder that is trained together with the bundled denoiser, and the interface larger ones share."""
 
 import difflib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
@@ -65,6 +66,28 @@ def words(sentence: str, spelled: bool = False) -> list[str]:
     for number, part in enumerate(re.split(r'["“”]', sentence.lower())):
         tokens += [f'"{letter}' for letter in re.findall(r"[a-z]", part)] if number % 2 else re.findall(pattern, part)
     return tokens
+
+
+def merge_padding(text: Tensor, length: int = 0) -> tuple[Tensor, Tensor | None]:
+    """The zeros after all sentences as two tokens: the text (B, L', D), and how many each token stands for (L',).
+
+    Denoisers attend to them, Wan to hundreds at a time; equal keys and values can be one with a larger share. It takes
+    two, as the logarithm of one count would be rounded in bfloat16: the second stands for what the first leaves.
+
+    Parameters
+    ----------
+    length : int
+        Tokens that the text stands for, if it was cut already.
+    """
+    length = length or text.shape[1]
+    used = int((text != 0).any(-1).any(0).nonzero().max()) + 1 if bool(text.any()) else 0
+    rest = length - used
+    if rest <= 2:
+        return text, None
+    first = torch.tensor(math.log(rest) * (1 - 2**-7)).to(torch.bfloat16).float().exp()
+    counts = torch.cat([torch.ones(used), first[None], rest - first[None]])
+    cut = text[:, :used]
+    return torch.cat([cut, cut.new_zeros(len(cut), 2, cut.shape[2])], dim=1), counts.to(text.device)
 
 
 class Layer(nn.Module):
@@ -140,6 +163,14 @@ class TextEncoder(nn.Module):
         device = self.places.device
         ids, used = (part.to(device) for part in self.tokenise(sentences))
         return self(ids, used)
+
+    def encode_merged(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor | None]:
+        """`merge_padding` of `encode`, without computing what is merged: (B, L', width) and counts (L',)."""
+        ids, used = (part.to(self.places.device) for part in self.tokenise(sentences))
+        longest = int(used.sum(1).max())
+        if self.config.length - longest <= 2:
+            return self(ids, used), None
+        return merge_padding(self(ids[:, : max(1, longest)], used[:, : max(1, longest)]), self.config.length)
 
     def forward(self, ids: Tensor, used: Tensor) -> Tensor:  # (B, L), (B, L)
         x = self.words(ids) + self.places[: ids.shape[1]]

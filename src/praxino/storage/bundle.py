@@ -1,4 +1,4 @@
-"""A complete model on disk: a folder with ``config.json`` and the parts ``vae/``, ``dit/`` and ``text/``."""
+"""A complete model on disk: a folder with ``config.json`` and the parts ``vae/``, ``dit/``, ``text/``, ``layout/``."""
 
 import hashlib
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from praxino.diffusion.sampling import SamplerName
 from praxino.errors import CheckpointError
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.forensic import Forensic, ForensicConfig
+from praxino.models.layout import LayoutConfig, LayoutNet, channels
 from praxino.models.reader import Reader, ReaderConfig
 from praxino.models.text import TextConfig, TextEncoder
 from praxino.models.vae import VAE, VAEConfig
@@ -79,6 +80,8 @@ class Bundle:
     dit: DiT
     text: TextEncoder
     digest: str
+    layout: LayoutNet | None = None
+    """Draws layouts from sentences, for a denoiser that is told them."""
 
 
 def read_vae(folder: Path) -> VAE:
@@ -113,7 +116,13 @@ def read(folder: Path) -> Bundle:
     text = _read(folder / "text", TextEncoder, TextConfig)
     if problem := mismatch(vae.config, dit.config, text.config.width):
         raise CheckpointError(f"{folder}: {problem}", "take all parts of a model from the same place")
-    return Bundle(config, vae, dit, text, checkpoint.digest(folder))
+    layout = _read(folder / "layout", LayoutNet, LayoutConfig) if (folder / "layout").is_dir() else None
+    if layout is not None and dit.config.layout != channels(layout.config):
+        raise CheckpointError(
+            f"{folder}: dit.layout {dit.config.layout}: must be the {channels(layout.config)} channels of its layouts",
+            "take all parts of a model from the same place",
+        )
+    return Bundle(config, vae, dit, text, checkpoint.digest(folder), layout)
 
 
 def mismatch(vae: VAEConfig, dit: DiTConfig, text_width: int, extra: int = 0) -> str | None:
@@ -135,7 +144,7 @@ def _read(folder: Path, module: Callable[[C], M], kind: type[C]) -> M:
 
 
 def write(
-    folder: Path, config: BundleConfig, dtype: torch.dtype | None = None, **parts: VAE | DiT | TextEncoder
+    folder: Path, config: BundleConfig, dtype: torch.dtype | None = None, **parts: VAE | DiT | TextEncoder | LayoutNet
 ) -> None:
     """Write ``config.json`` and one folder for each part; each part must carry its ``config``."""
     checkpoint.write_config(folder, config)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from praxino.errors import CheckpointError
 from praxino.models.dit import FLOAT32, DiT
+from praxino.models.layout import LayoutNet
 from praxino.models.text import TextModel, Vocabulary
 from praxino.models.vae import VAE
 from praxino.storage.bundle import Bundle, BundleConfig
@@ -146,6 +147,8 @@ class Model:
         A second denoiser, for times below ``config.boundary``.
     vision : Part, optional
         Reads the pictures that a film is to begin or end with.
+    layout : LayoutNet, optional
+        Draws layouts from sentences; small, always in memory.
     digest : str
         Names the weights.
     """
@@ -158,12 +161,13 @@ class Model:
     digest: str
     low: Part[DiT] | None = None
     vision: Part[Any] | None = None
+    layout: LayoutNet | None = None
 
 
 def in_memory(bundle: Bundle) -> Model:
     """A bundle as a `Model`."""
     vae, dit, text = InMemory(bundle.vae), InMemory(bundle.dit), InMemory(bundle.text)
-    return Model(bundle.config, vae, dit, text, bundle.text, bundle.digest)
+    return Model(bundle.config, vae, dit, text, bundle.text, bundle.digest, layout=bundle.layout)
 
 
 def products(network: nn.Module) -> dict[str, nn.Linear]:

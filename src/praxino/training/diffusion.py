@@ -183,8 +183,9 @@ class Diffusion:
         eps = torch.randn(x0.shape, generator=generator, device=x0.device)
         each = torch.where(batch.clean, 0.0, t.view(-1, 1, 1, 1, 1))  # (B, 1, t, h, w)
         alpha, sigma = self.path.alpha(each), self.path.sigma(each)
-        text = self.text.encode(batch.sentences)
-        out = self.dit(alpha * x0 + sigma * eps, self._times(each, batch.groups), text, layout=batch.layout).float()
+        text, counts = self.text.encode_merged(batch.sentences)
+        context = self.dit.context(text, counts=counts)
+        out = self.dit(alpha * x0 + sigma * eps, self._times(each, batch.groups), context, layout=batch.layout).float()
         error = (out - target(x0, eps, alpha, sigma, prediction)).square()
         noisy = (~batch.clean).float()
         factor = weight(alpha, sigma, prediction, self.config.weighting) * noisy

@@ -9,10 +9,12 @@ checkpoints, in a folder of its own, and lets the rate fall to 0 (Hu et al., arX
 al., arXiv 2405.18392). The trunk goes on as if there were no branch.
 """
 
+import contextlib
 import math
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -120,13 +122,14 @@ def train(
     start = (_newest(folder) if resume else None) or branch
     first = _restore(start, stage.module, rule, ema) if start else 0
     saved_at = time.monotonic()
-    with Journal(folder, first) as journal:
+    batches = _ahead(stage.batch, first * config.micro_batches, config.steps * config.micro_batches)
+    with Journal(folder, first) as journal, contextlib.closing(batches):
         for step in range(first, config.steps):
             started = time.perf_counter()
             lr = learning_rate(step, config.steps, optimizer, config.cooldown_from)
             for group in rule.param_groups:
                 group["lr"] = lr
-            metrics = _gradients(stage, config, step, dtype)
+            metrics = _gradients(stage, batches, config, step, dtype)
             metrics["gradient"] = _descend(stage, rule, step, metrics["loss"], optimizer)
             ema.update(step)
 
@@ -146,12 +149,25 @@ def train(
     _averaged(ema, lambda: _export(stage, folder / "final"))
 
 
-def _gradients(stage: Stage, config: LoopConfig, step: int, dtype: torch.dtype) -> dict[str, float]:
+def _ahead(batch: Callable[[int], Any], first: int, end: int) -> Generator[Any, None, None]:
+    """``batch(first)`` to ``batch(end - 1)``, each made by a thread while the one before it is used."""
+    with ThreadPoolExecutor(1, "batches") as pool:
+        waiting = pool.submit(batch, first) if first < end else None
+        for number in range(first, end):
+            assert waiting is not None
+            ready = waiting.result()
+            waiting = pool.submit(batch, number + 1) if number + 1 < end else None
+            yield ready
+
+
+def _gradients(
+    stage: Stage, batches: Iterator[Any], config: LoopConfig, step: int, dtype: torch.dtype
+) -> dict[str, float]:
     """Add up the gradients of a step's micro-batches; the metrics, each averaged over those that have it."""
     device = next(stage.module.parameters()).device
     sums: dict[str, list[float]] = {}
     for number in range(step * config.micro_batches, (step + 1) * config.micro_batches):
-        batch = stage.batch(number)
+        batch = next(batches)
         generator = torch.Generator(device).manual_seed(rng.torch_seed(rng.Stream.LOSS, config.seed, number))
         with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
             loss, metrics = stage.loss(batch, generator)

@@ -108,9 +108,8 @@ def _star(stage: Stage) -> tuple[Thing, ...]:
 def _lettered(stage: Stage) -> tuple[Thing, ...]:
     """One large box, boat or sign with a word."""
     rng = stage.rng
-    kind = "boat" if stage.place == "sea" else str(rng.choice(["box", "sign"]))
-    if kind == "box" and not stage.kinds(("box",)):
-        kind = "sign"
+    free = ["sign"] if stage.allowed("sign", stage.place) else []
+    kind = "boat" if stage.place == "sea" else str(rng.choice([*stage.kinds(("box",)), *free]))
     height = float(rng.uniform(*{"boat": (0.62, 0.74), "box": (0.5, 0.64), "sign": (0.5, 0.6)}[kind]))
     lane = float(rng.uniform(0.88, 0.95))
     motion = "still" if kind == "sign" or rng.random() < 0.6 else {"boat": "sail", "box": "slide"}[kind]

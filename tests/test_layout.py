@@ -1,0 +1,80 @@
+"""The layout as a type and as a file."""
+
+import json
+
+import pytest
+
+from praxino import layout
+from praxino.data.diorama import compose
+from praxino.data.diorama.layouts import layout_of
+from praxino.errors import InputError, MediaError
+
+
+@pytest.fixture(name="tree")
+def _tree():
+    scene = next(s for s in (compose(0, i, frames=5, edition=2) for i in range(100)) if len(s.things) == 2)
+    return json.loads(layout_of(scene).model_dump_json())
+
+
+def test_a_layout_is_read_as_it_was_written(tree, tmp_path):
+    path = tmp_path / "layout.json"
+    path.write_text(json.dumps(tree))
+    assert json.loads(layout.read(path).model_dump_json()) == tree
+
+
+def change(tree, *path, value):
+    node = tree
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    return tree
+
+
+BAD = [
+    (("things", 0, "boxes", 2, 0), float("nan"), "things.0.boxes.2"),
+    (("things", 0, "boxes", 2, 0), 50.0, "frame 2: a box at 50"),
+    (("things", 0, "boxes", 2, 3), 0.0, "frame 2: a box of"),
+    (("things", 0, "boxes", 2), [0.1, 0.1], "things.0.boxes.2"),
+    (("things", 0, "heading"), 0, "things.0.heading"),
+    (("things", 0, "boxes"), [[0.5, 0.5, 0.1, 0.1]] * 10_001, "things.0.boxes"),
+    (("things", 0, "boxes"), [[0.5, 0.5, 0.1, 0.1]] * 4, "things.0 has 4 boxes: one for each of 5 frames"),
+    (("things",), [], None),
+    (("version",), 2, "version"),
+    (("edition",), 3, "edition"),
+    (("colour",), "red", "colour"),
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"), BAD, ids=[str(row[0][-1]) + str(i) for i, row in enumerate(BAD)]
+)
+def test_what_is_wrong_is_named(tree, tmp_path, place, value, message):
+    path = tmp_path / "layout.json"
+    path.write_text(json.dumps(change(tree, *place, value=value)))
+    if message is None:
+        assert not layout.read(path).things
+        return
+    with pytest.raises(InputError) as error:
+        layout.read(path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_too_many_things(tree):
+    with pytest.raises(InputError, match="things"):
+        layout.parse(change(tree, "things", value=tree["things"] * 4))
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(MediaError, match="no such file"):
+        layout.read(tmp_path / "none.json")
+    (tmp_path / "text.json").write_text("no")
+    with pytest.raises(InputError, match="is no JSON"):
+        layout.read(tmp_path / "text.json")
+    (tmp_path / "list.json").write_text("[1]")
+    with pytest.raises(InputError, match=r"list\.json"):
+        layout.read(tmp_path / "list.json")
+    with (tmp_path / "large.json").open("wb") as file:
+        file.truncate(layout.MAX_LAYOUT_BYTES + 1)
+    with pytest.raises(InputError, match="bytes: a layout has at most"):
+        layout.read(tmp_path / "large.json")
