@@ -55,14 +55,14 @@ def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
     pairs = matched(wanted, reading.things[: len(wanted)])  # its most prominent things, not any that flicker past
     found = {name: float(reading.scene[name] == value) for name, value in _said(scene).items()}
     if wanted:
-        found |= _named(scene, wanted, pairs)
+        found |= named_scores(scene, wanted, pairs)
         at_most = sum(bool(scene.visible(thing).any()) for thing in scene.things)  # an edge may be read, and may not
         found["count"] = float(len(wanted) <= len(reading.things) <= at_most)
     if unheard := _unheard(scene, wanted, pairs, reading):
         found["unheard pair"] = float(np.mean([shown for each in unheard.values() for shown in each]))
         found |= {f"unheard {what}": float(np.mean(each)) for what, each in unheard.items()}
     both = len(wanted) > 1 and all(a is b for a, b in zip(wanted[:2], scene.things[:2], strict=True))
-    if scene.relation and both and (held := _relation(scene, pairs)) is not None:
+    if scene.relation and both and (held := relation_score(scene, pairs)) is not None:
         found["relation"] = held
     found |= _physics(scene, wanted, pairs) | _shadow(film, scene, pairs)
     seen = [sighting for sighting in pairs if sighting is not None]
@@ -95,7 +95,7 @@ def matched(wanted: Sequence[Thing], things: Sequence[Sighting]) -> list[Sightin
     return best
 
 
-def _named(scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | None]) -> dict[str, float]:
+def named_scores(scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | None]) -> dict[str, float]:
     """Shares of the wanted things whose attributes are there; ``binding`` where two of them differ in colour;
     ``presence``, the share of the frames that should show them in which they are seen."""
     untold = scene.relation is not None and scene.relation.name == "pass behind"  # walking or running is not said then
@@ -139,7 +139,7 @@ def _unheard(
     return shown
 
 
-def _relation(scene: Scene, pairs: Sequence[Sighting | None]) -> float | None:
+def relation_score(scene: Scene, pairs: Sequence[Sighting | None]) -> float | None:
     """Whether the relation of the first two things is to be seen; None for those that need no more than the things."""
     assert scene.relation is not None
     first, second = pairs[0], pairs[1]
