@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 Pattern = Literal["full", "factorised", "block-causal"]
@@ -40,20 +40,16 @@ def rope_frequencies(head: int, theta: float = 10000.0) -> tuple[Tensor, Tensor,
 
 def rotation(grid: Grid, head: int, device: torch.device) -> Rotation:
     """The angles of all tokens of a grid, in (f, h, w) order, as a `Rotation`."""
-    angles = [
-        torch.outer(torch.arange(n, dtype=torch.float64), frequency)
-        for n, frequency in zip(grid, rope_frequencies(head), strict=True)
-    ]
-    f, h, w = grid
-    table = torch.cat(
-        [
-            angles[0].view(f, 1, 1, -1).expand(f, h, w, -1),
-            angles[1].view(1, h, 1, -1).expand(f, h, w, -1),
-            angles[2].view(1, 1, w, -1).expand(f, h, w, -1),
-        ],
-        dim=-1,
-    ).reshape(f * h * w, 1, -1)
-    return torch.polar(torch.ones_like(table), table).to(torch.complex64).to(device)
+    axes = torch.meshgrid(*(torch.arange(n) for n in grid), indexing="ij")
+    return rotation_at(torch.stack(axes, dim=-1).flatten(0, 2), head).to(device)
+
+
+def rotation_at(positions: Int[Tensor, "*batch tokens 3"], head: int) -> Rotation:
+    """The angles of tokens at any places (time, row, column), also negative ones: (..., tokens, 1, head / 2), CPU."""
+    positions = positions.cpu().double()  # few numbers, and not every device has float64
+    angles = [positions[..., axis, None] * frequency for axis, frequency in enumerate(rope_frequencies(head))]
+    table = torch.cat(angles, dim=-1).unsqueeze(-2)
+    return torch.polar(torch.ones_like(table), table).to(torch.complex64)
 
 
 def rotate(x: Float[Tensor, "batch tokens heads head"], by: Rotation) -> Tensor:

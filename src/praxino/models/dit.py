@@ -9,13 +9,13 @@ G groups of neighbouring tokens that share a time (1: whole clip, f: frames, N: 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
@@ -27,6 +27,10 @@ from praxino.shapes import token_grid
 
 FLOAT32 = ("time_embedding", "time_projection", "modulation", "norm")
 """Parts of names whose weights stay float32 where the rest is bfloat16."""
+
+
+SPAN_SHARE = 0.25
+"""How much of a time's embedding says where the step ends, where it is told (AnyFlow's share)."""
 
 
 class DiTConfig(Config):
@@ -43,7 +47,10 @@ class DiTConfig(Config):
     image_width: int = Field(0, ge=0, description="of reference tokens; 0: the model takes none")
     image_places: int = Field(0, ge=0, description="reference tokens with a learned place each (first and last frame)")
     time_features: int = Field(256, ge=4, multiple_of=2)
+    time_scale: float = Field(1000.0, gt=0, description="times are told as so many; smaller: smoother in time")
     layout: int = Field(0, ge=0, description="channels of layouts (`models.layout.rasterize`); 0: the model takes none")
+    slots: int = Field(0, ge=0, le=16, description="entities whose pictures it may be given; 0: the model takes none")
+    spans: bool = Field(False, description="it may be told where a step ends, for samplers of few steps")
     eps: float = Field(1e-6, gt=0)
     attention: Pattern = "full"
     block: int = Field(1, gt=0, description="latent frames per block of block-causal attention")
@@ -102,13 +109,17 @@ class SelfAttention(nn.Module):
         self.q, self.k, self.v, self.out = (nn.Linear(config.width, config.width) for _ in range(4))
         self.norm_q, self.norm_k = (RMSNorm(config.width, config.eps) for _ in range(2))
 
-    def forward(
-        self, x: Tensor, rotation: Rotation, grid: Grid, layer: int, pattern: Pattern, mask: Tensor | None
-    ) -> Tensor:
-        q = attention.rotate(self.norm_q(self.q(x)).unflatten(2, (self.heads, -1)), rotation)  # (B, N, heads, head)
-        k = attention.rotate(self.norm_k(self.k(x)).unflatten(2, (self.heads, -1)), rotation)
-        v = self.v(x).unflatten(2, (self.heads, -1))
-        if pattern == "factorised":  # space in even layers, time in odd ones
+    def keys(self, x: Tensor, rotation: Rotation) -> "Memory":
+        k = attention.rotate(self.norm_k(self.k(x)).unflatten(2, (self.heads, -1)), rotation)  # (B, N, heads, head)
+        return k, self.v(x).unflatten(2, (self.heads, -1))
+
+    def forward(self, x: Tensor, places: "TokenLayout", layer: int, visual: "Memory | None" = None) -> Tensor:
+        grid = places.grid
+        q = attention.rotate(self.norm_q(self.q(x)).unflatten(2, (self.heads, -1)), places.rotation)
+        k, v = self.keys(x, places.rotation)  # (B, N, heads, head)
+        if visual is not None:
+            k, v = (torch.cat(pair, dim=1) for pair in zip((k, v), visual, strict=True))  # (B, N + R, heads, head)
+        if places.pattern == "factorised":  # space in even layers, time in odd ones
             split, join = (
                 (attention.temporal, attention.from_temporal)
                 if layer % 2
@@ -116,7 +127,7 @@ class SelfAttention(nn.Module):
             )
             mixed = join(attention.attend(split(q, grid), split(k, grid), split(v, grid)), grid)
         else:
-            mixed = attention.attend(q, k, v, mask)
+            mixed = attention.attend(q, k, v, places.mask)
         return self.out(mixed.flatten(2))  # (B, N, D)
 
 
@@ -131,10 +142,42 @@ class Context:
     layers: list[list[Memory]]
     bias: Tensor | None = None
     """(1, 1, 1, L), added to the scores of the text's tokens."""
+    visual: list[Memory] | None = None
+    """Keys and values of reference pictures, for the self-attention of each block."""
+    visual_bias: Tensor | None = None
+    """(B, 1, 1, R), added to their scores: -inf where there is no picture."""
 
     def rows(self, which: slice) -> "Context":
         """That of some of the clips."""
-        return Context([[(k[which], v[which]) for k, v in memories] for memories in self.layers], self.bias)
+        layers = [[(k[which], v[which]) for k, v in memories] for memories in self.layers]
+        visual = None if self.visual is None else [(k[which], v[which]) for k, v in self.visual]
+        return Context(layers, self.bias, visual, None if self.visual_bias is None else self.visual_bias[which])
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Reference pictures of what a clip shows, as many places for each clip of a batch.
+
+    Attributes
+    ----------
+    latents : (B, P, C, h, w)
+        Each picture encoded alone.
+    slot, index : (B, P)
+        Which entity it shows, from 0 on, and its number among that entity's pictures.
+    there : (B, P)
+        Whether the place holds a picture.
+    noise : float
+        The time that the latents are told: 0 where they are clean.
+    strength : float
+        How much attention they get against what they would get by themselves: 1 as trained, 0 none.
+    """
+
+    latents: Float[Tensor, "batch places channels height width"]
+    slot: Tensor
+    index: Tensor
+    there: Tensor
+    noise: float = 0.0
+    strength: float = 1.0
 
 
 class CrossAttention(nn.Module):
@@ -189,12 +232,24 @@ class Block(nn.Module):
         self.up = nn.Linear(config.width, config.ffn)
         self.down = nn.Linear(config.ffn, config.width)
 
+    def visual_keys(self, x: Tensor, time: Tensor, rotation: Rotation) -> Memory:
+        """Keys and values of reference tokens, for clips to attend to."""
+        shift, scale = (self.modulation.float() + time.float()).unbind(2)[:2]
+        return self.attention.keys(modulate(_norm(self.norm1, x), shift, scale).to(x.dtype), rotation)
+
     def forward(
-        self, x: Tensor, time: Tensor, memories: list[Memory], bias: Tensor | None, layout: "TokenLayout", layer: int
+        self,
+        x: Tensor,
+        time: Tensor,
+        memories: list[Memory],
+        bias: Tensor | None,
+        places: "TokenLayout",
+        layer: int,
+        visual: Memory | None = None,
     ) -> Tensor:
         shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation.float() + time.float()).unbind(2)  # (B, G, D)
         h = modulate(_norm(self.norm1, x), shift1, scale1).to(x.dtype)
-        x = gated(x, self.attention(h, layout.rotation, layout.grid, layer, layout.pattern, layout.mask), gate1)
+        x = gated(x, self.attention(h, places, layer, visual), gate1)
         x = x + self.cross(_norm(self.norm2, x).to(x.dtype), memories, bias)
         h = modulate(_norm(self.norm3, x), shift2, scale2).to(x.dtype)
         return gated(x, self.down(F.gelu(self.up(h), approximate="tanh")), gate2)  # (B, N, D)
@@ -206,15 +261,29 @@ def _norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
     return F.layer_norm(x.float(), norm.normalized_shape, weight, bias, norm.eps)
 
 
+@dataclass(frozen=True)
 class TokenLayout:
-    """Which token stands where and sees what, for one size of clip."""
+    """Which token stands where and sees what: ``mask`` as in `attention.attend`."""
 
-    def __init__(self, config: DiTConfig, grid: Grid, device: torch.device) -> None:
-        self.grid = grid
-        self.pattern = config.attention
-        self.rotation = attention.rotation(grid, config.head, device)
+    grid: Grid
+    pattern: Pattern
+    rotation: Rotation
+    mask: Tensor | None
+
+    @classmethod
+    def of_clip(cls, config: DiTConfig, grid: Grid, device: torch.device, visual_bias: Tensor | None) -> "TokenLayout":
+        """For one size of clip, whose tokens see reference tokens, too, where those have a ``visual_bias``."""
         causal = config.attention == "block-causal"
-        self.mask = attention.causal_mask(grid, config.block, device) if causal else None
+        mask = attention.causal_mask(grid, config.block, device) if causal else None
+        if visual_bias is not None:
+            if config.attention == "factorised":
+                raise InputError("factorised attention takes no reference pictures", "attention full or block-causal")
+            own = visual_bias.new_zeros(1, 1, 1, math.prod(grid))
+            if mask is not None:
+                own = own.masked_fill(~mask, -torch.inf)
+            shape = (len(visual_bias), 1, own.shape[2], -1)
+            mask = torch.cat([own.expand(shape), visual_bias.expand(shape)], dim=3)  # (B, 1, N or 1, N + R)
+        return cls(grid, config.attention, attention.rotation(grid, config.head, device), mask)
 
 
 class Embedding(nn.Sequential):
@@ -265,6 +334,11 @@ class DiT(nn.Module):
         if config.layout:
             self.layout_embedding = nn.Linear(config.layout * math.prod(config.patch), width, bias=False)
             nn.init.zeros_(self.layout_embedding.weight)  # a network without layouts can go on with them where it is
+        self.slot_embedding = nn.Parameter(0.02 * torch.randn(config.slots, width)) if config.slots else None
+        self.span_embedding: Embedding | None = None
+        if config.spans:
+            self.span_embedding = Embedding(config.time_features, width, nn.SiLU())
+            self.span_embedding.load_state_dict(self.time_embedding.state_dict())
 
     def _initialise(self) -> None:
         for module in self.modules():
@@ -278,8 +352,15 @@ class DiT(nn.Module):
         nn.init.zeros_(self.head.weight)
 
     def adapted(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights of a network of this kind that takes no layout, for this one: what is missing stays as it is now."""
-        missing = {name: tensor for name, tensor in self.state_dict().items() if name.startswith("layout_embedding")}
+        """Weights of a network of this kind without layouts, slots or spans, for this one, which has them.
+
+        It then computes what that one does; where a step ends is embedded as where it begins.
+        """
+        parts = ("layout_embedding", "slot_embedding", "span_embedding")
+        missing = {name: tensor for name, tensor in self.state_dict().items() if name.startswith(parts)}
+        for name in missing:
+            if name.startswith("span_embedding"):
+                missing[name] = tensors[name.replace("span_embedding", "time_embedding")]
         return {**missing, **tensors}
 
     def context(
@@ -287,6 +368,8 @@ class DiT(nn.Module):
         text: Float[Tensor, "batch length text_width"],
         references: Float[Tensor, "batch tokens image_width"] | None = None,
         counts: Float[Tensor, "length"] | None = None,
+        pictures: Pictures | None = None,
+        names: Int[Tensor, "batch length"] | None = None,
     ) -> Context:
         """The part of an evaluation that is the same at every step; other arguments and errors as in `forward`.
 
@@ -294,18 +377,71 @@ class DiT(nn.Module):
         ----------
         counts : (L,), optional
             How many equal tokens each token of the text stands for: its share of the attention is as large.
+        pictures : Pictures, optional
+            Of entities; only for a config with ``slots``.
+        names : (B, L), optional
+            Where the text names an entity: its slot + 1; 0 elsewhere.
         """
         if references is not None and self.reference_embedding is None:
             raise InputError("this model takes no references", "only models with an image_width do")
-        places = self.config.image_places
-        if references is not None and places and references.shape[1] != places:
-            raise InputError(f"{references.shape[1]} reference tokens: must be {places}", "those of two pictures")
+        fixed = self.config.image_places
+        if references is not None and fixed and references.shape[1] != fixed:
+            raise InputError(f"{references.shape[1]} reference tokens: must be {fixed}", "those of two pictures")
         words = self.text_embedding(text.to(self.patch_embedding.weight.dtype))  # (B, L, D)
+        if names is not None and self.slot_embedding is not None:
+            words = words + F.pad(self.slot_embedding, (0, 0, 1, 0))[names].to(words.dtype)
         if self.reference_embedding is not None and references is not None:
             references = self.reference_embedding(references)  # (B, M, D)
         blocks = cast(list[Block], list(self.blocks))
         bias = None if counts is None else counts.log().to(words.dtype).view(1, 1, 1, -1)
-        return Context([block.cross.keys(words, references) for block in blocks], bias)
+        visual, visual_bias = self._look_at(pictures) if pictures is not None else (None, None)
+        return Context([block.cross.keys(words, references) for block in blocks], bias, visual, visual_bias)
+
+    def _look_at(self, pictures: Pictures) -> tuple[list[Memory], Tensor]:
+        """Keys and values of reference pictures in every block, and the bias of their scores.
+
+        The pictures of an entity go through the blocks of the clip, seeing one another and the empty sentence: what
+        comes out depends on neither clip nor sentence, and can be kept. They stand before the clip in time and beside
+        it in space, where no token of a clip stands.
+        """
+        if self.slot_embedding is None:
+            raise InputError("this model takes no reference pictures", "only models with slots do")
+        if pictures.slot.numel() and int(pictures.slot.max()) >= self.config.slots:
+            raise InputError(f"slot {int(pictures.slot.max())}: there are {self.config.slots}", "fewer entities")
+        dtype, (b, count) = self.patch_embedding.weight.dtype, pictures.slot.shape
+        x = self.patch_embedding(patchify(pictures.latents.flatten(0, 1).unsqueeze(2), self.config.patch).to(dtype))
+        x = x.unflatten(0, (b, count)) + self.slot_embedding[pictures.slot].unsqueeze(2).to(dtype)  # (B, P, n, D)
+        _, h, w = token_grid((1, *pictures.latents.shape[3:]), self.config.patch)
+        rows, columns = torch.meshgrid(torch.arange(h), w + torch.arange(w), indexing="ij")
+        beside = torch.stack([rows, columns], dim=-1).view(1, 1, h * w, 2).expand(b, count, -1, -1).to(x.device)
+        before = -(1 + pictures.index).view(b, count, 1, 1).expand(-1, -1, h * w, -1)
+        places_3d = torch.cat([before, beside], dim=3).flatten(1, 2)
+        rotation = attention.rotation_at(places_3d, self.config.head).to(x.device)
+        slot, there = (part.repeat_interleave(h * w, dim=1) for part in (pictures.slot, pictures.there))
+        alike = (slot[:, None] == slot[:, :, None]) & there[:, None] & there[:, :, None]
+        alike = alike | torch.eye(alike.shape[1], dtype=torch.bool, device=x.device)  # no row of the softmax is empty
+        places = TokenLayout((count, h, w), "full", rotation, alike[:, None])
+        x, visual = x.flatten(1, 2), []  # (B, P n, D)
+        _, steps = self._time(x.new_full((b, 1), pictures.noise, dtype=torch.float32), None)
+        silence = self.text_embedding(x.new_zeros(b, 1, self.config.text_width))
+        for layer, block in enumerate(cast(list[Block], list(self.blocks))):
+            visual.append(block.visual_keys(x, steps, rotation))
+            if layer + 1 < len(self.blocks):
+                x = block(x, steps, block.cross.keys(silence, None), None, places, layer)
+        bias = torch.where(there, math.log(max(pictures.strength, 1e-30)), -torch.inf).to(dtype)
+        return visual, bias[:, None, None]
+
+    def _time(self, t: Tensor, end: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Embeddings (B, G, D) of times, and what they make of the blocks' modulation (B, G, 6, D); float32."""
+        with torch.autocast(t.device.type, enabled=False):
+            features = lambda t: sinusoid(t * self.config.time_scale, self.config.time_features)  # noqa: E731
+            dtype = self.time_projection.weight.dtype
+            time = self.time_embedding(features(t).to(dtype))
+            if end is not None:
+                if self.span_embedding is None:
+                    raise InputError("this model is not told where a step ends", "only models with spans are")
+                time = torch.lerp(time, self.span_embedding(features(end).to(dtype)), SPAN_SHARE)
+            return time, self.time_projection(F.silu(time)).unflatten(2, (6, -1))
 
     def forward(
         self,
@@ -314,6 +450,7 @@ class DiT(nn.Module):
         text: Float[Tensor, "batch length text_width"] | Context,
         references: Float[Tensor, "batch tokens image_width"] | None = None,
         layout: Float[Tensor, "batch layout frames height width"] | None = None,
+        end: Float[Tensor, "batch groups"] | None = None,
     ) -> Float[Tensor, "batch out frames height width"]:
         """One evaluation.
 
@@ -328,6 +465,8 @@ class DiT(nn.Module):
             Tokens of pictures to attend to beside the text; only for a config with ``image_width``.
         layout : (B, layout, t, h, w), optional
             Where things are, on the latent's places; all zeros are the same as none. Only for a config with ``layout``.
+        end : (B, G), optional
+            The time at which a sampler's step will end, at most ``t``; only for a config with ``spans``.
 
         Raises
         ------
@@ -341,18 +480,16 @@ class DiT(nn.Module):
             raise InputError(
                 f"{t.shape[1]} times for {math.prod(grid)} tokens", "1, one a latent frame, or one a token"
             )
-        places = TokenLayout(self.config, grid, x.device)
+        places = TokenLayout.of_clip(self.config, grid, x.device, context.visual_bias)
         tokens = self.patch_embedding(patchify(x, patch).to(self.patch_embedding.weight.dtype))  # (B, N, D)
         if layout is not None:
             if self.layout_embedding is None:
                 raise InputError("this model takes no layout", "only models with layout channels do")
             tokens = tokens + self.layout_embedding(patchify(layout, patch).to(tokens.dtype))
-        with torch.autocast(x.device.type, enabled=False):
-            features = sinusoid(t * 1000, self.config.time_features).to(self.time_projection.weight.dtype)
-            time = self.time_embedding(features)  # (B, G, D)
-            steps = self.time_projection(F.silu(time)).unflatten(2, (6, -1))  # (B, G, 6, D)
-        for layer, (block, memories) in enumerate(zip(self.blocks, context.layers, strict=True)):
-            tokens = block(tokens, steps, memories, context.bias, places, layer)
+        time, steps = self._time(t, end)  # (B, G, D), (B, G, 6, D)
+        visual: Sequence[Memory | None] = context.visual or [None] * len(self.blocks)
+        for layer, (block, memories, seen) in enumerate(zip(self.blocks, context.layers, visual, strict=True)):
+            tokens = block(tokens, steps, memories, context.bias, places, layer, seen)
         shift, scale = (self.modulation.float() + time.float().unsqueeze(2)).unbind(2)  # (B, G, D)
         out = self.head(modulate(_norm(self.norm, tokens), shift, scale).to(tokens.dtype))  # (B, N, p q r C)
         return unpatchify(out, grid, patch)
