@@ -32,7 +32,7 @@ CHANGES: dict[str, list[str]] = {
     "no paragraphs": ["stage.paragraphs=0.0"],
     "mostly paragraphs": ["stage.paragraphs=0.7"],
     "no pictures": ["stage.pictures=0"],
-    "nothing kept clean": ["stage.keep_frames=0.0", "stage.keep_box=0.0"],
+    "nothing kept clean": ["stage.tasks.frames=0.0", "stage.tasks.box=0.0", "stage.tasks.border=0.0"],
     "4 wide layers": ["stage.dit.layers=4", "stage.dit.width=336", "stage.dit.heads=4", "stage.dit.ffn=928"],
     "12 narrow layers": ["stage.dit.layers=12", "stage.dit.width=200", "stage.dit.heads=4", "stage.dit.ffn=520"],
     "EMA 0.99": ["optimizer.ema=0.99"],

@@ -53,7 +53,7 @@ STEPS, GUIDANCE = 20, 3.0
 
 def stage_config(count: int) -> TrainConfig:
     """The bundled model's recipe, for films from sentences alone."""
-    plain = ("stage.pictures=0", "stage.keep_frames=0.0", "stage.keep_box=0.0")
+    plain = ("stage.pictures=0", "stage.tasks.frames=0.0", "stage.tasks.box=0.0", "stage.tasks.border=0.0")
     return recipes.recipe("diorama-64", [f"stage.clips={count}", *plain])
 
 

@@ -7,10 +7,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from praxino.data.diorama import lexicon, vocabulary
-from praxino.data.diorama.layouts import MOTIONS
 from praxino.errors import InputError, UnknownNameError
 from praxino.models.dit import DiTConfig
-from praxino.models.layout import LayoutConfig, channels
+from praxino.models.layout import channels
 from praxino.models.reader import ReaderConfig
 from praxino.models.text import TextConfig
 from praxino.models.vae import VAEConfig
@@ -18,12 +17,13 @@ from praxino.storage.bundle import BundleConfig
 from praxino.training.autoencoder import AutoencoderConfig, Bucket
 from praxino.training.diffusion import DiffusionConfig
 from praxino.training.forensic import ForensicStageConfig
-from praxino.training.layout import LayoutStageConfig
+from praxino.training.layout import LayoutStageConfig, world_layout
 from praxino.training.loop import LoopConfig
 from praxino.training.optimizer import OptimizerConfig
 from praxino.training.reader import ReaderStageConfig
 from praxino.training.runs import TrainConfig
 from praxino.training.stages import STAGES
+from praxino.training.tasks import WindowConfig
 
 
 def diorama_vae() -> TrainConfig:
@@ -90,7 +90,6 @@ def diorama_64() -> TrainConfig:
             text=TextConfig(vocabulary=vocabulary(), length=64),
             tags=0.1,
             paragraphs=0.5,
-            keep_frames=0.15,
             clips=36864,
         ),
         loop=LoopConfig(steps=5100),
@@ -104,7 +103,7 @@ def diorama() -> TrainConfig:
     ``praxino train diorama --vae FOLDER``: a trunk at constant rate, to be made longer with ``--until`` and branched
     from with ``--cooldown``.
     """
-    layout = _layout_config()
+    layout = world_layout()
     return TrainConfig(
         stage=DiffusionConfig(
             bundle=BundleConfig(name="diorama", guidance=3.0),
@@ -114,23 +113,14 @@ def diorama() -> TrainConfig:
             text=TextConfig(vocabulary=vocabulary(), length=64),
             layout=layout,
             tags=0.1,
-            paragraphs=0.5,
-            keep_frames=0.15,
+            paragraphs=0.7,
             clips=20480,
+            stretch=2600,
+            single=0.6,
+            windows=WindowConfig(share=0.25),
         ),
         loop=LoopConfig(steps=20_000, snapshot_every=1000),
         optimizer=OptimizerConfig(lr=2e-3, decay="none"),
-    )
-
-
-def _layout_config() -> LayoutConfig:
-    kinds = tuple(lexicon.KINDS)
-    return LayoutConfig(
-        text=TextConfig(vocabulary=vocabulary(), width=96, layers=2, length=64),
-        kinds=kinds,
-        colours=tuple(lexicon.COLOURS),
-        motions=MOTIONS,
-        aspects=tuple(lexicon.KINDS[kind].aspect for kind in kinds),
     )
 
 
@@ -140,7 +130,7 @@ def diorama_layout() -> TrainConfig:
     ``praxino train diorama-layout``: a trunk at constant rate; two CPU cores, an hour.
     """
     return TrainConfig(
-        stage=LayoutStageConfig(layout=_layout_config()),
+        stage=LayoutStageConfig(layout=world_layout()),
         loop=LoopConfig(steps=10_000, snapshot_every=2000),
         optimizer=OptimizerConfig(lr=2e-3, decay="none", ema=0.998),
     )

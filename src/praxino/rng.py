@@ -29,6 +29,7 @@ class Stream(IntEnum):
     SCENE_SECOND_EDITION = 13
     LAYOUT_BATCH = 14
     INDIVIDUAL_MARKS = 15
+    CLIP_CHOICE = 16
 
 
 def generator(stream: Stream, seed: int, index: int) -> np.random.Generator:

@@ -63,3 +63,15 @@ def test_logit_normal_times():
 def test_shifted_times_lie_nearer_to_noise():
     generator = torch.Generator().manual_seed(1)
     assert draw_times(1000, generator, "uniform", k=3.0).mean() > 0.6
+
+
+@pytest.mark.parametrize("kind", ["noise", "x0", "v", "velocity"])
+def test_an_error_counts_as_that_of_the_velocity_that_it_means(kind):
+    """At x = alpha x0 + sigma eps, another output means another velocity eps - x0; away from the ends."""
+    x0, eps, t = torch.randn(64, dtype=torch.float64), torch.randn(64, dtype=torch.float64), torch.rand(64).double()
+    t = 0.1 + 0.8 * t
+    alpha, sigma = 1 - t, t
+    x, out = alpha * x0 + sigma * eps, target(x0, eps, alpha, sigma, kind) + torch.randn(64, dtype=torch.float64)
+    meant = convert(out, x, alpha, sigma, kind, "velocity")
+    error = (out - target(x0, eps, alpha, sigma, kind)) ** 2 * weight(alpha, sigma, kind, "velocity")
+    torch.testing.assert_close(error, (meant - (eps - x0)) ** 2)

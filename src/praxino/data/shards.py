@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from praxino.data.clips import to_tensor
-from praxino.data.diorama import Edition, compose, render
+from praxino.data.diorama import Edition, Scene, compose, render
 from praxino.log import logger
 from praxino.rng import Stream, generator
 from praxino.storage import checkpoint
@@ -36,9 +37,17 @@ def order(seed: int, size: int, start: int, count: int) -> NDArray[np.int64]:
     return chosen
 
 
+CANDIDATES: Final = 8
+"""Scenes that a clip is chosen from, where those of several things are to come more often."""
+
+
 @dataclass(frozen=True)
 class World:
-    """Which clips: the diorama's seed and edition, and their frames, pixels and rate."""
+    """Which clips: the diorama's seed and edition, and their frames, pixels and rate.
+
+    ``single`` is the part of the scenes with fewer than two things that are taken as they come; in the place of others
+    stands a later scene, with more things if there is one among `CANDIDATES`.
+    """
 
     seed: int
     frames: int
@@ -46,20 +55,32 @@ class World:
     width: int
     fps: float = 8.0
     edition: Edition = 1
+    single: float = 1.0
 
     @property
     def key(self) -> str:
         """Names these clips and how this code draws them."""
         size = f"{self.frames}x{self.height}x{self.width} at {self.fps:g}"
-        return f"edition {self.edition} drawn {drawing(self.edition)} seed {self.seed} size {size}"
+        drawn = f"edition {self.edition} drawn {drawing(self.edition)} seed {self.seed} size {size}"
+        return drawn if self.single == 1 else f"{drawn} single {self.single:g}"
+
+    def scene(self, clip: int) -> Scene:
+        """The scene of a clip: a pure function of the world and the clip's number."""
+        aspect = self.width / self.height
+        if self.single == 1:
+            return compose(self.seed, clip, self.frames, aspect, self.fps, edition=self.edition)
+        patience = generator(Stream.CLIP_CHOICE, self.seed, clip).random(CANDIDATES)
+        for candidate in range(CANDIDATES):
+            index = clip * CANDIDATES + candidate
+            scene = compose(self.seed, index, self.frames, aspect, self.fps, edition=self.edition)
+            if len(scene.things) > 1 or patience[candidate] < self.single:
+                break
+        return scene
 
     def clips(self, start: int, end: int) -> Tensor:
         """(B, 3, T, H, W) in [-1, 1]: clips ``start`` to ``end - 1``."""
-        made = (
-            compose(self.seed, index, self.frames, self.width / self.height, self.fps, edition=self.edition)
-            for index in range(start, end)
-        )
-        return to_tensor(np.stack([render(scene, self.height, self.width) for scene in made]))
+        scenes = map(self.scene, range(start, end))
+        return to_tensor(np.stack([render(scene, self.height, self.width) for scene in scenes]))
 
 
 @functools.cache
@@ -70,9 +91,15 @@ def drawing(edition: Edition) -> str:
 
 
 def world_latents(
-    encode: Callable[[Tensor], Tensor], fingerprint: str, cache: Path, world: World, clips: int, batch: int = 16
+    encode: Callable[[Tensor], Tensor],
+    fingerprint: str,
+    cache: Path,
+    world: World,
+    clips: int,
+    start: int = 0,
+    batch: int = 16,
 ) -> Float[Tensor, "clips channels t h w"]:
-    """Normalised latents of the world's first ``clips`` clips, float16, from ``cache`` or made now.
+    """Normalised latents of ``clips`` clips of the world from ``start`` on, float16, from ``cache`` or made now.
 
     Parameters
     ----------
@@ -83,15 +110,15 @@ def world_latents(
     """
     name = hashlib.sha256(f"encoder {fingerprint} {world.key}".encode()).hexdigest()[:12]
     parts = []
-    for start in range(0, clips, SHARD):
-        end = min(start + SHARD, clips)
-        path = cache / f"latents-{name}" / f"{start:07d}-{end:07d}.safetensors"
+    for low in range(start, start + clips, SHARD):
+        high = min(low + SHARD, start + clips)
+        path = cache / f"latents-{name}" / f"{low:07d}-{high:07d}.safetensors"
         if not path.exists():
-            logger.info("encoding clips %d to %d of %d", start, end, clips)
-            made = [
-                encode(world.clips(first, min(first + batch, end))).to(torch.float16).cpu()
-                for first in range(start, end, batch)
+            logger.info("encoding clips %d to %d of %d to %d", low, high, start, start + clips)
+            fresh = [
+                encode(world.clips(first, min(first + batch, high))).to(torch.float16).cpu()
+                for first in range(low, high, batch)
             ]
-            checkpoint.write_tensors(path, {"latents": torch.cat(made)})
+            checkpoint.write_tensors(path, {"latents": torch.cat(fresh)})
         parts.append(checkpoint.load_tensors(path)["latents"])
     return torch.cat(parts)

@@ -10,7 +10,9 @@ from torch import Tensor
 from praxino.diffusion.path import Path, shift
 
 Prediction = Literal["noise", "x0", "v", "velocity"]
-Weighting = Literal["uniform", "snr", "min-snr"]
+Weighting = Literal["uniform", "snr", "min-snr", "velocity"]
+LEAST_SIGMA: Final = 0.05
+"""Of the weighting "velocity": below it an error in x0 counts no more."""
 Times = Literal["uniform", "logit-normal"]
 
 
@@ -115,7 +117,8 @@ def weight(
     ----------
     weighting : str
         "uniform": the output's own error counts by 1. "snr" and "min-snr" (Hang et al., arXiv 2303.09556): the error
-        in x0 counts by SNR = alpha^2 / sigma^2, or by min(SNR, gamma), whatever the network predicts.
+        in x0 counts by SNR = alpha^2 / sigma^2, or by min(SNR, gamma), whatever the network predicts. "velocity": the
+        error counts as the error in the velocity that it means (Li & He, "Back to basics", arXiv 2511.13720).
     gamma : float
         Largest SNR that counts for "min-snr".
 
@@ -126,6 +129,8 @@ def weight(
     """
     if weighting == "uniform":
         return torch.ones_like(alpha + sigma)
+    if weighting == "velocity":
+        return _in_velocity(alpha, sigma, prediction) ** 2
     snr = alpha**2 / sigma.clamp_min(1e-4) ** 2
     wanted = snr if weighting == "snr" else snr.clamp_max(gamma)
     match prediction:  # (d x0 / d out)^2
@@ -137,6 +142,19 @@ def weight(
             return wanted * (sigma / (alpha**2 + sigma**2)) ** 2
         case "velocity":
             return wanted * (sigma / (alpha + sigma)) ** 2
+
+
+def _in_velocity(alpha: Tensor, sigma: Tensor, prediction: Prediction) -> Tensor:
+    """d velocity / d output, where velocity = eps - x0 and x = alpha x0 + sigma eps is known."""
+    match prediction:
+        case "noise":
+            return (alpha + sigma) / alpha.clamp_min(LEAST_SIGMA)
+        case "x0":
+            return (alpha + sigma) / sigma.clamp_min(LEAST_SIGMA)
+        case "v":
+            return (alpha + sigma) / (alpha**2 + sigma**2)
+        case "velocity":
+            return torch.ones_like(alpha + sigma)
 
 
 def draw_times(

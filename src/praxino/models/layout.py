@@ -332,30 +332,39 @@ def rasterize(
     -------
     Tensor
         For each kind and each colour, how much of a place the boxes of such things cover, the largest over the place's
-        frames and things; the displacement (x, y) over the latent frame, the height, and 1 - depth / slots, of the
+        frames and things; the displacement (x, y) within the latent frame, the height, and 1 - depth / slots, of the
         nearest thing there, each times its cover.
     """
-    t, h, w = grid
-    cover = _cover(boxes, h, w, aspect) * there[:, :, None, None, None]  # (B, S, F, h, w)
+    t = grid[0]
+    latent = cover_of(there, boxes, grid, aspect)
     if t == 1:
-        latent, moved = cover[:, :, :1], boxes[:, :, :1, :2] * 0
-        height = boxes[:, :, :1, 3]
+        moved, height = boxes[:, :, :1, :2] * 0, boxes[:, :, :1, 3]
     else:
-        rest = cover[:, :, 1:].unflatten(2, (t - 1, -1)).amax(3)
-        latent = torch.cat([cover[:, :, :1], rest], dim=2)  # (B, S, t, h, w)
-        ends = boxes[:, :, :: (boxes.shape[2] - 1) // (t - 1)]  # (B, S, t, 4)
-        moved = torch.cat([ends[:, :, :1, :2] * 0, ends[:, :, 1:, :2] - ends[:, :, :-1, :2]], dim=2)
-        height = ends[..., 3]
-    kinds = F.one_hot((things[..., 0] - config.offsets[0] - 1).clamp_min(0), len(config.kinds)).to(cover)
-    colours = F.one_hot((things[..., 1] - config.offsets[1]).clamp_min(0), len(config.colours)).to(cover)
+        later = boxes[:, :, 1:].unflatten(2, (t - 1, -1))  # (B, S, t - 1, 4, 4): each latent frame's own frames
+        across = later[:, :, :, -1, :2] - later[:, :, :, 0, :2]
+        moved = torch.cat([across.new_zeros(*across.shape[:2], 1, 2), across], dim=2)
+        height = torch.cat([boxes[:, :, :1, 3], later[:, :, :, -1, 3]], dim=2)
+    kinds = F.one_hot((things[..., 0] - config.offsets[0] - 1).clamp_min(0), len(config.kinds)).to(latent)
+    colours = F.one_hot((things[..., 1] - config.offsets[1]).clamp_min(0), len(config.colours)).to(latent)
     named = torch.cat([kinds, colours], dim=2)  # (B, S, K + C)
     planes = (latent[:, :, None] * named[..., None, None, None]).amax(1)  # (B, K + C, t, h, w)
-    nearness = 1 - (things[..., 4] - config.offsets[4]).clamp_min(0).to(cover) / config.slots  # (B, S)
+    nearness = 1 - (things[..., 4] - config.offsets[4]).clamp_min(0).to(latent) / config.slots  # (B, S)
     front = (latent * nearness[..., None, None, None]).argmax(1, keepdim=True)  # (B, 1, t, h, w)
     numbers = torch.stack([moved[..., 0], moved[..., 1], height, nearness[..., None].expand_as(height)], 2)
     spread = latent[:, :, None] * numbers[..., None, None]  # (B, S, 4, t, h, w)
     chosen = spread.gather(1, front[:, :, None].expand(-1, -1, 4, -1, -1, -1))[:, 0]
     return torch.cat([planes, chosen], dim=1)
+
+
+def cover_of(there: Tensor, boxes: Tensor, grid: tuple[int, int, int], aspect: float = 1.0) -> Tensor:
+    """How much of each place of a latent each thing covers, the most in the place's frames: (B, S, t, h, w)."""
+    t, h, w = grid
+    if t == 1:
+        boxes = boxes[:, :, :1]
+    cover = _cover(boxes, h, w, aspect) * there[:, :, None, None, None]  # (B, S, F, h, w)
+    if t == 1:
+        return cover
+    return torch.cat([cover[:, :, :1], cover[:, :, 1:].unflatten(2, (t - 1, -1)).amax(3)], dim=2)
 
 
 def _cover(boxes: Tensor, h: int, w: int, aspect: float) -> Tensor:

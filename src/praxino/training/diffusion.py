@@ -5,7 +5,7 @@ all but a box. One model so learns to begin from a picture, to go on, to join an
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from praxino.config import Config
 from praxino.data import shards
 from praxino.data.clips import strip
-from praxino.data.diorama import Edition, Scene, caption, compose
+from praxino.data.diorama import Edition, Scene, caption
 from praxino.data.diorama.wording import SENTENCES
 from praxino.diffusion.objective import Times, Weighting, by_quartile, draw_times, target, weight
 from praxino.diffusion.path import PATHS, shift_for_tokens
 from praxino.errors import InputError
 from praxino.models.dit import DiT, DiTConfig
-from praxino.models.layout import LayoutConfig, channels, rasterize
+from praxino.models.layout import LayoutConfig, channels, cover_of, rasterize
 from praxino.models.precision import fastest
 from praxino.models.text import TextConfig, TextEncoder
 from praxino.models.vae import VAE
@@ -33,8 +33,9 @@ from praxino.rng import Stream, generator
 from praxino.shapes import VideoShape, token_grid
 from praxino.storage import bundle, checkpoint
 from praxino.storage.bundle import Bundle, BundleConfig
-from praxino.training.layout import true_layouts
+from praxino.training.layout import true_layouts, window_boxes, world_layout
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
+from praxino.training.tasks import Given, TaskMix, WindowConfig, corrupt, draw_given, draw_windows, nothing
 
 
 class DiffusionConfig(Config):
@@ -46,14 +47,16 @@ class DiffusionConfig(Config):
     text: TextConfig
     seed: int = Field(0, ge=0, lt=2**32)
     edition: Edition = Field(2, description="of the diorama")
-    clips: int = Field(24576, gt=0, description="different clips to learn from")
+    clips: int = Field(24576, gt=0, description="different clips to learn from; in each stretch others")
+    stretch: int = Field(0, ge=0, description="batches of a stretch; 0: all of them are one")
+    single: float = Field(1.0, gt=0, le=1, description="part of the scenes with fewer than two things that is taken")
     batch: int = Field(64, gt=0, description="clips a step; a step of pictures takes four times as many")
     pictures: int = Field(5, ge=0, description="every how many steps is one of pictures; 0: never")
     drop: float = Field(0.1, ge=0, le=1, description="part of the sentences left out, for guidance")
     tags: float = Field(0.15, ge=0, le=1, description="part of lists of tags among the captions")
     paragraphs: float = Field(0.25, ge=0, le=1, description="part of paragraphs; the rest are sentences")
-    keep_frames: float = Field(0.25, ge=0, le=1, description="part of the steps with clean latent frames")
-    keep_box: float = Field(0.05, ge=0, le=1, description="part of the steps in which only a box is noisy")
+    tasks: TaskMix = TaskMix()
+    windows: WindowConfig = WindowConfig()
     layout: LayoutConfig | None = Field(None, description="of the layouts that it is told; none: it is told none")
     drop_layout: float = Field(0.3, ge=0, le=1, description="part of the clips whose layout is left out")
     drop_thing: float = Field(0.1, ge=0, le=1, description="part of the things that are left out of a layout")
@@ -62,24 +65,39 @@ class DiffusionConfig(Config):
     times: Times = "logit-normal"
     shift: float | None = Field(1.5, gt=0, description="of the times trained at; none: by the number of tokens")
     weighting: Weighting = "uniform"
+    thing_weight: float = Field(0.0, ge=0, description="how much more an error counts where a thing is")
 
     @model_validator(mode="after")
     def _parts_add_up(self) -> "DiffusionConfig":
-        for one, other in (("keep_frames", "keep_box"), ("tags", "paragraphs")):
-            if getattr(self, one) + getattr(self, other) > 1:
-                raise ValueError(f"{one} and {other} are parts of a whole: at most 1 together")
+        if self.tags + self.paragraphs > 1:
+            raise ValueError("tags and paragraphs are parts of a whole: at most 1 together")
+        if self.tasks.frames + self.tasks.box + self.tasks.border > 1:
+            raise ValueError("tasks are parts of a whole: at most 1 together")
         return self
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Latents, their sentences, which latent positions stay clean ((B, 1, t, h, w), True is clean), and layouts."""
+    """One step's data.
+
+    Attributes
+    ----------
+    latents : (B, C, t, h, w)
+    shown : (B, C, t, h, w)
+        What stands in the given places: the latents, or a history with noise on it.
+    given : Given
+        Which places are given, and the times that they are told.
+    layout : (B, C', t, h, w), optional
+    weight : (B, 1, t, h, w)
+        Of the error at each place, 1 on average.
+    """
 
     latents: Float[Tensor, "batch channels t h w"]
+    shown: Float[Tensor, "batch channels t h w"]
     sentences: list[str]
-    clean: Tensor
-    groups: Literal["clip", "frames", "tokens"]
-    layout: Float[Tensor, "batch layout t h w"] | None = None
+    given: Given
+    layout: Float[Tensor, "batch layout t h w"] | None
+    weight: Float[Tensor, "batch 1 t h w"]
 
 
 class Diffusion:
@@ -107,13 +125,14 @@ class Diffusion:
             checkpoint.fill(self.text, words, str(init / "text"))
         self.module = nn.ModuleDict({"dit": self.dit, "text": self.text}).to(self.device)
         self.encoder = bundle.encoder_digest(self.vae)
-        self.latents = shards.world_latents(
-            self._encode,
-            self.encoder,
-            workplace.cache,
-            shards.World(config.seed, size.frames, size.height, size.width, size.fps, config.edition),
-            config.clips,
+        self.cache = workplace.cache
+        self.world = shards.World(
+            config.seed, size.frames, size.height, size.width, size.fps, config.edition, config.single
         )
+        self.long_world = replace(self.world, frames=config.windows.frames)
+        self._stretch: tuple[int, Tensor] = (-1, torch.empty(0))
+        self._long: Tensor | None = None
+        self._latents(0)  # what keeps them from being made or kept is said before the first step
 
     @torch.no_grad()
     def _encode(self, clips: Tensor) -> Tensor:
@@ -121,75 +140,107 @@ class Diffusion:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fastest(self.device.type) == "bfloat16"):
             return self.vae.encode(clips).float()
 
+    def _latents(self, stretch: int) -> Tensor:
+        """Of the clips of a stretch; those of one are in memory."""
+        if self._stretch[0] != stretch:
+            count = self.config.clips
+            made = shards.world_latents(self._encode, self.encoder, self.cache, self.world, count, stretch * count)
+            self._stretch = stretch, made
+        return self._stretch[1]
+
     def batch(self, number: int) -> Batch:
+        rng = generator(Stream.DIFFUSION_BATCH, self.config.seed, number)
+        if rng.random() < self.config.windows.share:
+            return self._window_batch(number, rng)
         config = self.config
-        rng = generator(Stream.DIFFUSION_BATCH, config.seed, number)
         pictures = config.pictures > 0 and number % config.pictures == config.pictures - 1
         count = config.batch * (4 if pictures else 1)
         start = number * config.batch * 4
-        chosen = shards.order(config.seed, len(self.latents), start, count)
-        latents = self.latents[torch.from_numpy(chosen)].float()
-        scenes = [self._scene(int(index)) for index in chosen]
+        stretch = number // config.stretch if config.stretch else 0
+        chosen = shards.order(config.seed, config.clips, start, count)
+        latents = self._latents(stretch)[torch.from_numpy(chosen)].float()
+        scenes = [self.world.scene(stretch * config.clips + int(clip)) for clip in chosen]
         sentences = [worded(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
         if pictures:
             latents = latents[:, :, :1]
-        clean, groups = self._clean(latents, rng)
-        layout = self._layout(scenes, sentences, latents, rng) if config.layout else None
-        return Batch(latents.to(self.device), sentences, clean.to(self.device), groups, layout)
+        layout, cover = self._layout(scenes, sentences, latents.shape, rng)
+        given = draw_given(config.tasks, latents.shape, config.dit.patch, cover, rng)
+        return self._batch(latents, latents, sentences, given, layout, cover)
+
+    def _window_batch(self, number: int, rng: np.random.Generator) -> Batch:
+        """Windows of long clips: history is given, told to be clean though it seldom is."""
+        config, start = self.config, number * self.config.batch * 4
+        if self._long is None:
+            self._long = shards.world_latents(
+                self._encode, self.encoder, self.cache, self.long_world, config.windows.clips
+            )
+        chosen = shards.order(config.seed, config.windows.clips, start, config.batch)
+        places = draw_windows(self._long.shape[2], config.batch, rng)
+        rows = [self._long[clip][:, place] for clip, place in zip(chosen.tolist(), places.tolist(), strict=True)]
+        latents = torch.stack(rows).float()
+        scenes = [self.long_world.scene(int(clip)) for clip in chosen]
+        sentences = [worded(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
+        layout, cover = self._layout(scenes, sentences, latents.shape, rng, places)
+        given = nothing(latents.shape)
+        given.clean[:, :, :3] = True
+        shown = torch.cat([corrupt(latents[:, :, :3], config.windows, rng), latents[:, :, 3:]], dim=2)
+        return self._batch(latents, shown, sentences, replace(given, groups="frames"), layout, cover)
+
+    def _batch(
+        self, latents: Tensor, shown: Tensor, sentences: list[str], given: Given, layout: Tensor | None, cover: Tensor
+    ) -> Batch:
+        weight = 1 + self.config.thing_weight * cover.amax(1, keepdim=True)
+        weight = weight / weight.mean(dim=(1, 2, 3, 4), keepdim=True)
+        here = lambda x: x.to(self.device)  # noqa: E731
+        given = Given(here(given.clean), given.groups, here(given.times))
+        return Batch(
+            here(latents), here(shown), sentences, given, None if layout is None else here(layout), here(weight)
+        )
 
     def _layout(
-        self, scenes: list[Scene], sentences: list[str], latents: Tensor, rng: np.random.Generator
-    ) -> Float[Tensor, "batch layout t h w"]:
-        """True layouts, moved a little, some things and some whole ones left out; mostly with the sentence, too."""
-        config, count = self.config, len(scenes)
-        assert config.layout is not None
-        things, there, boxes = true_layouts(scenes, config.layout)
+        self,
+        scenes: list[Scene],
+        sentences: list[str],
+        size: torch.Size,
+        rng: np.random.Generator,
+        places: NDArray[np.int64] | None = None,
+    ) -> tuple[Tensor | None, Tensor]:
+        """The layouts that a batch is told, and how much of each place each thing covers, (B, S, t, h, w).
+
+        What is told are true layouts, moved a little, some things and some whole ones left out, mostly where the
+        sentence is left out, too. ``places`` are the latent frames of windows.
+        """
+        config, count, (t, h, w) = self.config, len(scenes), tuple(size[2:])
+        known = config.layout or world_layout()
+        things, there, boxes = true_layouts(scenes, known)
+        if places is not None:
+            boxes = window_boxes(boxes, places)
+        aspect = config.bundle.width / config.bundle.height
+        cover = cover_of(there, boxes, (t, h, w), aspect)
+        if config.layout is None:
+            return None, cover
         silent = np.array([not sentence for sentence in sentences])
         left_out = rng.random(count) < np.where(silent, 0.7, config.drop_layout)
         there = there & torch.from_numpy((rng.random(there.shape) >= config.drop_thing) & ~left_out[:, None])
         moved = rng.uniform(-config.jitter, config.jitter, (*there.shape, 1, 2)).astype(np.float32)
+        boxes = boxes.clone()
         boxes[..., :2] += torch.from_numpy(moved)
-        grid = (latents.shape[2], latents.shape[3], latents.shape[4])
-        aspect = config.bundle.width / config.bundle.height
-        return rasterize(things, there, boxes, config.layout, grid, aspect).to(self.device)
-
-    def _scene(self, index: int) -> Scene:
-        size = self.config.bundle
-        aspect, edition = size.width / size.height, self.config.edition
-        return compose(self.config.seed, index, size.frames, aspect, size.fps, edition=edition)
-
-    def _clean(self, latents: Tensor, rng: np.random.Generator) -> tuple[Tensor, Literal["clip", "frames", "tokens"]]:
-        b, _, t, h, w = latents.shape
-        clean = torch.zeros(b, 1, t, h, w, dtype=torch.bool)
-        way = rng.random()
-        p, q, r = self.config.dit.patch
-        if t == p or way > self.config.keep_frames + self.config.keep_box:
-            return clean, "clip"
-        if way < self.config.keep_frames:
-            for row in clean:
-                for frame in _clean_frames(t // p, rng):
-                    row[:, frame * p : (frame + 1) * p] = True
-            return clean, "frames"
-        for row in clean:
-            high, wide = int(rng.integers(1, max(2, h // q))) * q, int(rng.integers(1, max(2, w // r))) * r
-            top, left = int(rng.integers((h - high) // q + 1)) * q, int(rng.integers((w - wide) // r + 1)) * r
-            row[:] = True
-            row[:, :, top : top + high, left : left + wide] = False
-        return clean, "tokens"
+        return rasterize(things, there, boxes, known, (t, h, w), aspect), cover
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        x0, prediction = batch.latents, self.config.bundle.prediction
+        x0, given, prediction = batch.latents, batch.given, self.config.bundle.prediction
         t = draw_times(len(x0), generator, self.config.times, self._shift(x0))
         eps = torch.randn(x0.shape, generator=generator, device=x0.device)
-        each = torch.where(batch.clean, 0.0, t.view(-1, 1, 1, 1, 1))  # (B, 1, t, h, w)
-        alpha, sigma = self.path.alpha(each), self.path.sigma(each)
+        times = torch.where(given.clean, given.times.view(-1, 1, 1, 1, 1), t.view(-1, 1, 1, 1, 1))  # (B, 1, t, h, w)
+        alpha, sigma = self.path.alpha(times), self.path.sigma(times)
         text, counts = self.text.encode_merged(batch.sentences)
         context = self.dit.context(text, counts=counts)
-        out = self.dit(alpha * x0 + sigma * eps, self._times(each, batch.groups), context, layout=batch.layout).float()
+        x = alpha * torch.where(given.clean, batch.shown, x0) + sigma * eps
+        out = self.dit(x, self._times(times, given.groups), context, layout=batch.layout).float()
         error = (out - target(x0, eps, alpha, sigma, prediction)).square()
-        noisy = (~batch.clean).float()
-        factor = weight(alpha, sigma, prediction, self.config.weighting) * noisy
-        per_clip = (factor * error).mean(dim=(1, 2, 3, 4)) / noisy.mean(dim=(1, 2, 3, 4))
+        noisy = (~given.clean).float()
+        factor = weight(alpha, sigma, prediction, self.config.weighting) * noisy * batch.weight
+        per_clip = (factor * error).mean(dim=(1, 2, 3, 4)) / (noisy * batch.weight).mean(dim=(1, 2, 3, 4))
         metrics = by_quartile(per_clip.detach(), t)
         if batch.latents.shape[2] == 1:
             metrics = {"loss/pictures": per_clip.mean().item()}
@@ -227,12 +278,3 @@ def worded(config: DiffusionConfig, scene: Scene, wording: int, rng: np.random.G
     if way < config.tags:
         return said.tags
     return said.paragraph if way < config.tags + config.paragraphs else said.sentence
-
-
-def _clean_frames(t: int, rng: np.random.Generator) -> list[int]:
-    """Which latent frames of ``t`` stay clean: the first, the first and last, a beginning, an end, or any."""
-    cut = int(rng.integers(1, t))
-    some = [i for i in range(t) if rng.random() < 0.4][: t - 1]
-    ends = [0, t - 1] if t > 2 else [0]  # something must be left to learn
-    ways = ([0], [0], ends, list(range(cut)), list(range(cut, t)), some)
-    return ways[int(rng.integers(len(ways)))]

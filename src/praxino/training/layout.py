@@ -13,17 +13,30 @@ from pydantic import Field
 from torch import Tensor
 
 from praxino.config import Config
-from praxino.data.diorama import Edition, Scene, caption, compose
-from praxino.data.diorama.layouts import boxes, depths, shown_things
+from praxino.data.diorama import Edition, Scene, caption, compose, lexicon, vocabulary
+from praxino.data.diorama.layouts import MOTIONS, boxes, depths, shown_things
 from praxino.data.diorama.wording import SENTENCES
 from praxino.data.layout_picture import draw_layout
 from praxino.models.layout import ATTRIBUTES, LayoutConfig, LayoutNet
+from praxino.models.text import TextConfig
 from praxino.rng import Stream, generator
 from praxino.storage import checkpoint
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 
 COORDINATE_SCENES: Final = 2000
 """Scenes whose tracks decide in which coordinates tracks are drawn."""
+
+
+def world_layout() -> LayoutConfig:
+    """The layouts of the diorama: its kinds, colours and motions."""
+    kinds = tuple(lexicon.KINDS)
+    return LayoutConfig(
+        text=TextConfig(vocabulary=vocabulary(), width=96, layers=2, length=64),
+        kinds=kinds,
+        colours=tuple(lexicon.COLOURS),
+        motions=MOTIONS,
+        aspects=tuple(lexicon.KINDS[kind].aspect for kind in kinds),
+    )
 
 
 class LayoutStageConfig(Config):
@@ -149,3 +162,14 @@ def true_layouts(scenes: Sequence[Scene], config: LayoutConfig) -> tuple[Tensor,
             things[i, j] = config.numbers((one.kind, one.colour, one.motion, heading, str(depth)))
             there[i, j], places[i, j] = True, boxes(scene, one)
     return torch.from_numpy(things), torch.from_numpy(there), torch.from_numpy(places)
+
+
+def window_boxes(boxes: Tensor, places: NDArray[np.int64]) -> Tensor:
+    """The boxes (B, S, F, 4) of long clips in windows of t latent frames, (B, S, 4 (t - 1) + 1, 4).
+
+    ``places`` (B, t) are latent frames: the first one is known by its last frame, the others by their four.
+    """
+    last = 4 * places[:, :1]
+    frames = np.concatenate([last, (4 * places[:, 1:, None] + np.arange(-3, 1)).reshape(len(places), -1)], axis=1)
+    index = torch.from_numpy(frames)[:, None, :, None].expand(-1, boxes.shape[1], -1, boxes.shape[3])
+    return boxes.gather(2, index)
