@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 Point = tuple[float, float]
 Colour = tuple[float, float, float]
 
+WHITE: Colour = (255, 255, 255)
 _SHIFT = 4  # OpenCV takes sixteenths of a pixel
 
 
@@ -66,6 +67,22 @@ class Canvas:
         part = ((rows - start) / (end - start)).astype(np.float32)[:, None, None]
         ramp = np.asarray(above, np.float32) * (1 - part) + np.asarray(below, np.float32) * part
         self.pixels[self.row(start) : self.row(end)] = ramp
+
+
+class Stencil(Canvas):
+    """A canvas that takes no colours: what is drawn becomes 255. ``pixels`` is (rows, columns) uint8."""
+
+    def disc(self, centre: Point, radius: float, colour: Colour) -> None:
+        super().disc(centre, radius, WHITE)
+
+    def ellipse(self, centre: Point, axes: Point, colour: Colour, angle: float = 0.0, arc: Point = (0, 360)) -> None:
+        super().ellipse(centre, axes, WHITE, angle, arc)
+
+    def polygon(self, points: list[Point], colour: Colour) -> None:
+        super().polygon(points, WHITE)
+
+    def line(self, start: Point, end: Point, width: float, colour: Colour) -> None:
+        super().line(start, end, width, WHITE)
 
 
 def oversampling(height: int) -> int:

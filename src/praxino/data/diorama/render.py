@@ -33,7 +33,7 @@ def render(scene: Scene, height: int, width: int) -> Pixels:
         if scene.place != "sea":
             _shadows(scene, canvas, shade, frame)
         for thing in things:
-            DRAW[thing.kind](canvas, _pose(scene, thing, frame))
+            DRAW[thing.kind](canvas, pose(scene, thing, frame))
             if scene.place == "sea":
                 _reflection(scene, canvas, thing, frame)
         if scene.weather in ("rain", "snow"):
@@ -69,7 +69,7 @@ class _Views:
         return Canvas(self.world[:, view].copy(), scale, left, top), self.shade[:, view]
 
 
-def _pose(scene: Scene, thing: Thing, frame: int) -> Pose:
+def pose(scene: Scene, thing: Thing, frame: int) -> Pose:
     x, y = map(float, thing.position[frame])
     clock = scene.clock(frame)
     tint = lexicon.TINT[scene.time]
