@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from praxino.cli import app
+from praxino.generation.pipeline import find
 from praxino.models import precision
 from praxino.storage import bundle, checkpoint
 from praxino.storage.checkpoint import read_tensors
@@ -83,14 +84,21 @@ def test_a_branch_takes_a_fifth_of_all_steps_unless_said(train):
     assert runs.cooldown(Path("trunk/step-0000041")).train.loop.steps == 50
 
 
-def test_a_given_time_is_a_trunk_and_a_branch(train):
-    assert train("--minutes", 0.1, "--set", "loop.steps=100000", "-o", "run")[0] == 0
-    (branch,) = Path("run").glob("cooldown-*")
-    run = runs.read(branch)
-    assert run.train.loop.cooldown_from == int(branch.name.split("-")[1])
-    assert (branch / "final" / "dit").is_dir()
-    assert not Path("run/final").exists()
-    assert train("--until", run.train.loop.cooldown_from + 1, "--resume", "-o", "run", new=False)[0] == 0
+def test_a_given_time_is_a_trunk_and_a_branch_and_few_files(train, monkeypatch, tmp_path):
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache"))
+    settings = ("--set", "loop.steps=100000", "--set", "loop.sample_every=100000")
+    assert train("--minutes", 0.15, *settings, "-o", "run")[0] == 0
+    branch = runs.read(Path("run.cooldown"))
+    step = branch.train.loop.cooldown_from
+    assert branch.branch == Path(f"run.trunk/step-{step:07d}").resolve()
+    names = sorted(path.name for path in Path("run").iterdir())
+    assert names == ["log.jsonl", "samples.png", "weights-00001-of-00001.safetensors"]
+    made, whole = bundle.read(find("run")), bundle.read(Path("run.cooldown/final"))
+    for one, two in zip(made.dit.parameters(), whole.dit.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-2, atol=1e-2)
+    assert train("--until", step + 1, "--resume", "-o", "run.trunk", new=False)[0] == 0
+    code, err = train("--minutes", 0.1, "-o", "run")
+    assert (code, "run holds a run already" in err) == (2, True)
 
 
 def test_sigterm_ends_a_run_with_a_checkpoint(tmp_path, tiny_model):

@@ -50,3 +50,18 @@ def test_pixels_survive_the_way_to_tensors_and_back():
 def test_strips_hold_the_first_and_the_last_frame():
     clip = np.arange(9, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
     assert strip(clip, 3)[0, ::2, 0].tolist() == [0, 4, 8]
+
+
+def test_many_cores_draw_the_same_clips(monkeypatch):
+    world = shards.World(3, 5, 16, 16, edition=2, single=0.5)
+    alone = list(shards.draw(world, [0, 3], [3, 5]))
+    monkeypatch.setattr(shards, "available_cores", lambda: 4)
+    shared = list(shards.draw(world, [0, 3], [3, 5]))
+    assert all(np.array_equal(one, two) for one, two in zip(alone, shared, strict=True))
+
+
+def test_where_several_things_are_wanted_scenes_are_still_a_function_of_the_number():
+    world = shards.World(3, 5, 16, 16, edition=2, single=0.3)
+    scenes = [world.scene(clip) for clip in range(60)]
+    assert [len(scene.things) for scene in scenes] == [len(world.scene(clip).things) for clip in range(60)]
+    assert world.key != shards.World(3, 5, 16, 16, edition=2).key

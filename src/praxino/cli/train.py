@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import threading
 import time
@@ -129,6 +130,7 @@ def _carry_out(
     from praxino.training.sources import Workplace
 
     place = choose_device(device)
+    run = runs.for_device(run, place.type) if not (folder / "config.json").exists() else run
     config = run.train.stage
     compute = resolve(run.train.loop.compute, place)
     run = runs.begun(run, stages.encoder(config, run.sources), stages.world(config), compute)
@@ -147,18 +149,42 @@ def _carry_out(
 
 
 def _timed(run: "RunConfig", folder: Path, resume: bool, device: str, progress: Progress, minutes: float) -> None:
-    """A trunk for `TRUNK_SHARE` of the time, and a cooldown from its last checkpoint that fits into the rest."""
+    """A trunk for `TRUNK_SHARE` of the time, and a cooldown from its last checkpoint that fits into the rest.
+
+    They lie beside ``folder``, which receives what came out, in few files.
+    """
     from praxino.training import loop, runs
 
     start, signalled = time.monotonic(), _stop_on_signal()
     spent = lambda: (time.monotonic() - start) / 60  # noqa: E731
-    pace = _carry_out(run, folder, resume, device, progress, lambda: signalled() or spent() > TRUNK_SHARE * minutes)
+    trunk, cooldown = (folder.with_name(f"{folder.name}.{part}") for part in ("trunk", "cooldown"))
+    for place in (trunk, cooldown):
+        _require_free(place, resume)
+    pace = _carry_out(run, trunk, resume, device, progress, lambda: signalled() or spent() > TRUNK_SHARE * minutes)
     if signalled():
         raise typer.Exit(143)
-    step, newest = loop.checkpoints(folder)[-1]
+    step, newest = loop.checkpoints(trunk)[-1]
     steps = max(1, round(60 * max(0.0, minutes - spent()) / pace))
-    branch = runs.cooldown(newest, step + steps)
-    _carry_out(branch, folder / f"cooldown-{step:07d}", False, device, progress, signalled)
+    _carry_out(runs.cooldown(newest, step + steps), cooldown, False, device, progress, signalled)
+    if signalled():
+        raise typer.Exit(143)
+    _collect(cooldown, folder)
+    progress.say(
+        f"wrote {folder}; praxino train {run.recipe} --until STEP --resume -o {trunk} goes on from step {step}"
+    )
+
+
+def _collect(run: Path, folder: Path) -> None:
+    """The weights of a finished run, its log and its last samples, in few files."""
+    from praxino.storage import compact
+
+    if (run / "final" / "config.json").exists():
+        compact.write(folder, run / "final")
+    else:
+        shutil.copytree(run / "final", folder, dirs_exist_ok=True)
+    shutil.copyfile(run / "log.jsonl", folder / "log.jsonl")
+    if pictures := sorted((run / "samples").glob("*.png")):
+        shutil.copyfile(pictures[-1], folder / "samples.png")
 
 
 def _film(model: "Bundle", sentence: str) -> "NDArray[np.uint8]":

@@ -2,8 +2,11 @@
 
 import functools
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +40,8 @@ def order(seed: int, size: int, start: int, count: int) -> NDArray[np.int64]:
     return chosen
 
 
+MIN_CORES_TO_SHARE: Final = 4
+"""From so many cores on, other processes draw while this one encodes."""
 CANDIDATES: Final = 8
 """Scenes that a clip is chosen from, where those of several things are to come more often."""
 
@@ -77,10 +82,29 @@ class World:
                 break
         return scene
 
-    def clips(self, start: int, end: int) -> Tensor:
-        """(B, 3, T, H, W) in [-1, 1]: clips ``start`` to ``end - 1``."""
+    def pixels(self, start: int, end: int) -> NDArray[np.uint8]:
+        """(B, T, H, W, 3): clips ``start`` to ``end - 1``."""
         scenes = map(self.scene, range(start, end))
-        return to_tensor(np.stack([render(scene, self.height, self.width) for scene in scenes]))
+        return np.stack([render(scene, self.height, self.width) for scene in scenes])
+
+    def clips(self, start: int, end: int) -> Tensor:
+        """(B, 3, T, H, W) in [-1, 1]: the same as a network wants them."""
+        return to_tensor(self.pixels(start, end))
+
+
+def draw(world: World, starts: Sequence[int], ends: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+    """`World.pixels` of one range after another; where there are many cores, other processes draw ahead."""
+    cores = available_cores()
+    if cores < MIN_CORES_TO_SHARE:
+        yield from map(world.pixels, starts, ends)
+        return
+    with ProcessPoolExecutor(cores - 2, get_context("spawn")) as pool:
+        yield from pool.map(world.pixels, starts, ends)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache
@@ -115,10 +139,9 @@ def world_latents(
         path = cache / f"latents-{name}" / f"{low:07d}-{high:07d}.safetensors"
         if not path.exists():
             logger.info("encoding clips %d to %d of %d to %d", low, high, start, start + clips)
-            fresh = [
-                encode(world.clips(first, min(first + batch, high))).to(torch.float16).cpu()
-                for first in range(low, high, batch)
-            ]
+            starts = range(low, high, batch)
+            clips_drawn = draw(world, starts, [min(first + batch, high) for first in starts])
+            fresh = [encode(to_tensor(pixels)).to(torch.float16).cpu() for pixels in clips_drawn]
             checkpoint.write_tensors(path, {"latents": torch.cat(fresh)})
         parts.append(checkpoint.load_tensors(path)["latents"])
     return torch.cat(parts)

@@ -25,7 +25,7 @@ from praxino.generation.tasks import Given
 from praxino.log import logger
 from praxino.provenance import keys, noise
 from praxino.provenance.stamp import STANDARD, Provenance
-from praxino.storage import bundle, hub, lora, wan
+from praxino.storage import bundle, compact, hub, lora, wan
 from praxino.storage.bundle import BUNDLED
 from praxino.storage.parts import Model, in_memory
 from praxino.storage.quantised import Kind, quantised
@@ -101,7 +101,7 @@ def find(name: str | Path) -> Path:
     if str(name) and str(name) == Path(name).name and (BUNDLED / name).is_dir():
         return BUNDLED / name  # even where a folder here has the same name: that one is ./NAME
     if str(name) and Path(name).is_dir():
-        return Path(name)
+        return compact.unpacked(Path(name)) if compact.is_compact(Path(name)) else Path(name)
     if hub.is_id(str(name)):
         return hub.fetch(str(name))
     raise CheckpointError(

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -156,6 +156,15 @@ def digest(folder: Path) -> str:
         if path.name in (WEIGHTS, CONFIG):
             total.update(path.relative_to(folder).as_posix().encode())
             total.update(path.read_bytes())
+    return total.hexdigest()[:12]
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """Twelve hexadecimal digits that name the contents of files, in name order."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        total.update(path.name.encode())
+        total.update(path.read_bytes())
     return total.hexdigest()[:12]
 
 

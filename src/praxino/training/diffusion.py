@@ -51,6 +51,7 @@ class DiffusionConfig(Config):
     stretch: int = Field(0, ge=0, description="batches of a stretch; 0: all of them are one")
     single: float = Field(1.0, gt=0, le=1, description="part of the scenes with fewer than two things that is taken")
     batch: int = Field(64, gt=0, description="clips a step; a step of pictures takes four times as many")
+    cuda_batch: int = Field(512, gt=0, description="the same where a GPU trains")
     pictures: int = Field(5, ge=0, description="every how many steps is one of pictures; 0: never")
     drop: float = Field(0.1, ge=0, le=1, description="part of the sentences left out, for guidance")
     tags: float = Field(0.15, ge=0, le=1, description="part of lists of tags among the captions")

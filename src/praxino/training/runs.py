@@ -10,6 +10,7 @@ from praxino.config import Config
 from praxino.errors import CheckpointError, InputError
 from praxino.models.precision import Compute
 from praxino.storage import checkpoint
+from praxino.training.diffusion import DiffusionConfig
 from praxino.training.loop import LoopConfig, checkpoints
 from praxino.training.optimizer import OptimizerConfig
 from praxino.training.sources import Sources
@@ -152,6 +153,15 @@ def cooldown(trunk: Path, until: int | None = None) -> RunConfig:
     if until <= step:
         raise InputError(f"--until {until}: the branch begins at step {step}", f"more than {step}")
     return _with_loop(run, steps=until, cooldown_from=step).model_copy(update={"branch": trunk.resolve()})
+
+
+def for_device(run: RunConfig, device: str) -> RunConfig:
+    """The run as it begins on a device: a GPU takes larger batches, where the stage says of how many."""
+    stage = run.train.stage
+    if device != "cuda" or not isinstance(stage, DiffusionConfig):
+        return run
+    wide = stage.model_copy(update={"batch": stage.cuda_batch})
+    return run.model_copy(update={"train": run.train.model_copy(update={"stage": wide})})
 
 
 def begun(run: RunConfig, encoder: str | None, world: str | None, compute: Compute) -> RunConfig:
