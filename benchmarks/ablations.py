@@ -18,6 +18,7 @@ from baselines import asked, judged, same_terms
 from praxino import recipes
 from praxino.evaluation.suite import Case
 from praxino.generation.pipeline import load
+from praxino.models.precision import fastest
 from praxino.training import loop
 from praxino.training.sources import NOTHING, Workplace
 from praxino.training.stages import build
@@ -73,7 +74,9 @@ def main() -> None:
     base = [f"loop.steps={given.steps}", f"loop.save_every={given.steps}", f"stage.batch={given.batch}"]
     base += [f"stage.clips={given.clips}", "optimizer.ema=0.995"]
     chosen = asked(given.samples)
-    print(f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, bfloat16 in training")
+    print(
+        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {fastest()} in training"
+    )
     print(f"{given.steps} steps of {given.batch}, {given.clips} clips, {given.samples} films of unseen sentences")
     print(f"{'':20}" + "".join(f"{name:>15}" for name in SHOWN), flush=True)
     for name in given.only:

@@ -36,6 +36,7 @@ from praxino.diffusion.sampling import SAMPLERS
 from praxino.evaluation import diorama
 from praxino.evaluation.frechet import distances, limits
 from praxino.evaluation.suite import Case, cases
+from praxino.models.precision import fastest
 from praxino.models.reader import Reader
 from praxino.models.text import TextEncoder
 from praxino.models.unet import UNet, UNetConfig
@@ -98,7 +99,7 @@ class Diffuser:
     def step(self, number: int, spent: float) -> float:
         for group in self.rule.param_groups:
             group["lr"] = self.config.lr * min(1.0, (number + 1) / self.config.warmup) * (1 - spent)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=fastest() == "bfloat16"):
             loss = self.loss(number)
         loss.backward()
         nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
@@ -225,7 +226,7 @@ def judged(make: Callable[[Scene, str, int], Film], chosen: list[Case], sheet: P
     for case in chosen:
         scene = case.scene(17, 1.0, 8.0)
         started = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=fastest() == "bfloat16"):
             film = make(scene, case.prompt(scene), case.index)
         seconds.append(time.perf_counter() - started)
         clip = to_tensor(film[None])

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from praxino.data.clips import to_pixels, to_tensor
 from praxino.data.diorama import Scene, compose, render
 from praxino.data.diorama.split import UNSEEN
+from praxino.models.precision import fastest
 from praxino.models.reader import Reading, Sighting
 from praxino.storage import bundle
 
@@ -77,7 +78,7 @@ def main(folder: Path) -> None:
     vae = bundle.read_vae(bundle.BUNDLED / "diorama")
     scenes = [compose(5, UNSEEN + i, part="all") for i in range(CLIPS)]
     clips = np.stack([render(scene, SIZE, SIZE) for scene in scenes])
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=fastest() == "bfloat16"):
         trips = torch.cat([vae.decode(vae.encode(part)) for part in to_tensor(clips).split(8)])
     noise = np.random.default_rng(0).normal(0, 13, clips.shape)
     ways = {

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from praxino.models.precision import fastest
 from praxino.models.text import TextEncoder
 from praxino.training.optimizer import EMA
 
@@ -101,14 +102,14 @@ class GAN:
     def step(self, number: int, spent: float) -> float:
         clips, sentences = self.draw(number)
         noise = torch.randn(len(clips), NOISE, generator=self.generators(number))
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=fastest() == "bfloat16"):
             said = self._said(sentences).float()
             made = self.generator(noise, said.detach()).float()
             right, wrong = self.critic(clips, said), self.critic(clips, said.roll(1, 0))
             fake = self.critic(made.detach(), said)
             loss = F.relu(1 - right).mean() + 0.5 * (F.relu(1 + wrong).mean() + F.relu(1 + fake).mean())
         self._move(0, loss)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=fastest() == "bfloat16"):
             deceived = -self.critic(made, said.detach()).mean()
         self._move(1, deceived)
         self.ema.update(number)

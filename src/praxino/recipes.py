@@ -21,6 +21,7 @@ from praxino.training.layout import LayoutStageConfig, world_layout
 from praxino.training.loop import LoopConfig
 from praxino.training.optimizer import OptimizerConfig
 from praxino.training.reader import ReaderStageConfig
+from praxino.training.references import ReferenceConfig
 from praxino.training.runs import TrainConfig
 from praxino.training.stages import STAGES
 from praxino.training.tasks import WindowConfig
@@ -108,7 +109,16 @@ def diorama() -> TrainConfig:
         stage=DiffusionConfig(
             bundle=BundleConfig(name="diorama", guidance=3.0),
             dit=DiTConfig(
-                width=256, heads=4, layers=7, ffn=704, text_width=192, time_features=128, layout=channels(layout)
+                width=256,
+                heads=4,
+                layers=7,
+                ffn=704,
+                text_width=192,
+                time_features=128,
+                time_scale=50.0,
+                layout=channels(layout),
+                slots=4,
+                spans=True,
             ),
             text=TextConfig(vocabulary=vocabulary(), length=64),
             layout=layout,
@@ -118,6 +128,7 @@ def diorama() -> TrainConfig:
             stretch=2600,
             single=0.6,
             windows=WindowConfig(share=0.25),
+            references=ReferenceConfig(share=0.4),
         ),
         loop=LoopConfig(steps=20_000, snapshot_every=1000),
         optimizer=OptimizerConfig(lr=2e-3, decay="none"),

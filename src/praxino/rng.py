@@ -30,6 +30,7 @@ class Stream(IntEnum):
     LAYOUT_BATCH = 14
     INDIVIDUAL_MARKS = 15
     CLIP_CHOICE = 16
+    REFERENCE_PICTURES = 17
 
 
 def generator(stream: Stream, seed: int, index: int) -> np.random.Generator:

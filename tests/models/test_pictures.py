@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from praxino.errors import InputError
-from praxino.models.dit import DiT, DiTConfig, Pictures
+from praxino.models.dit import DiT, DiTConfig
+from praxino.models.pictures import Pictures
 
 SIZES = {"width": 24, "heads": 2, "layers": 3, "ffn": 32, "text_width": 16, "time_features": 16}
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 import praxino
-from praxino import cli
+from praxino.cli import app as cli
 from praxino.errors import InputError
 from praxino.generation.pipeline import Pipeline
 from praxino.provenance import keys
@@ -16,8 +16,8 @@ from praxino.storage.video import read
 
 PROMPT = "a red ball bounces"
 WRITE = {"generate", "noise"}
-"""The verbs that write films; all others write tables, pages and weights."""
-READ = {"train", "evaluate", "plan", "detect", "verify", "inspect", "doctor"}
+"""The verbs that write films; all others write tables, pages, weights, and drawings of boxes."""
+READ = {"layout", "train", "evaluate", "compare", "plan", "detect", "verify", "inspect", "doctor"}
 SERVE = {"serve", "worker", "bot"}
 """Those that do what others ask for: tests/service walks what comes out of them."""
 

@@ -10,7 +10,7 @@ import pytest
 
 import praxino
 from footage import textured, write
-from praxino import cli
+from praxino.cli import app as cli
 from praxino.data.clips import resized
 from praxino.errors import MediaError
 from praxino.provenance import credentials, keys, statements

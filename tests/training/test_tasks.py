@@ -1,5 +1,7 @@
 """What of a clip is given in training, windows of long clips, and the batches that are made of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -78,8 +80,7 @@ def test_given_places_do_not_count(tiny_model, tmp_path):
     other = torch.where(clean, batch.latents + 5, batch.latents)
     losses = []
     for latents in (batch.latents, other):
-        changed = type(batch)(latents, batch.shown, batch.sentences, batch.given, batch.layout, batch.weight)
-        losses.append(stage.loss(changed, torch.Generator().manual_seed(0))[0])
+        losses.append(stage.loss(replace(batch, latents=latents), torch.Generator().manual_seed(0))[0])
     torch.testing.assert_close(losses[0], losses[1])
 
 
@@ -116,3 +117,35 @@ def test_things_count_more_and_several_come_more_often(tiny_model, tmp_path):
     assert weight.max() > weight.min()
     several = [sum(len(s.world.scene(clip).things) > 1 for clip in range(200)) for s in (plain, stage)]
     assert several[1] > 1.4 * several[0]
+
+
+REFERENCES = ["stage.dit.slots=4", "stage.references.share=1", "stage.clips=24", "stage.batch=12", "stage.seed=5"]
+
+
+def test_individuals_are_given_in_pictures_and_called_by_name(tiny_model, tmp_path):
+    stage = stage_of(tmp_path, tiny_model, *REFERENCES)
+    named = strange = 0
+    for number in range(4):
+        batch = stage.batch(number)
+        pictures = batch.pictures
+        assert pictures.latents.shape[:2] == (12, 4)
+        assert (pictures.latents[pictures.there].abs().amax(dim=(1, 2, 3)) > 0).all()
+        names = stage.text.name_slots(batch.sentences, 64)
+        for row in range(12):
+            shown, called = set((pictures.slot[row][pictures.there[row]] + 1).tolist()), set(names[row].tolist()) - {0}
+            assert called <= shown
+            named, strange = named + bool(called), strange + bool(shown - called)
+            counts = torch.bincount(pictures.slot[row][pictures.there[row]])
+            assert all(sorted(pictures.index[row][pictures.there[row] & (pictures.slot[row] == s)].tolist())
+                       == list(range(n)) for s, n in enumerate(counts.tolist()))  # fmt: skip
+    assert named > 5
+    assert strange > 0
+    torch.nn.init.normal_(stage.dit.head.weight)
+    loss, _ = stage.loss(batch, torch.Generator().manual_seed(0))
+    loss.backward()
+    assert stage.dit.slot_embedding.grad.abs().max() > 0
+
+
+def test_pictures_need_slots(tiny_model, tmp_path):
+    with pytest.raises(Exception, match=r"no slots for pictures.*stage\.dit\.slots=4"):
+        stage_of(tmp_path, tiny_model, "stage.references.share=0.5")

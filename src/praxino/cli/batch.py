@@ -7,17 +7,15 @@ from praxino.errors import MediaError
 
 
 def find_files(paths: Sequence[Path], list_folder: Callable[[Path], list[Path]]) -> list[Path]:
-    """All files named and those in folders named, each once.
+    """All files named and those in folders named, each once."""
+    return list(dict.fromkeys(file for path in paths for file in (list_folder(path) if path.is_dir() else [path])))
 
-    Raises
-    ------
-    MediaError
-        If one is not there.
-    """
+
+def require_there(paths: Sequence[Path]) -> None:
+    """Raise `MediaError` if one of these files or folders is not there."""
     for path in paths:
         if not path.exists():
             raise MediaError(f"no such file: {path}", "is the path right?")
-    return list(dict.fromkeys(file for path in paths for file in (list_folder(path) if path.is_dir() else [path])))
 
 
 def process_count(processes: int, files: int) -> int:

@@ -76,6 +76,7 @@ def run_batch(
         if output.suffix.lower() not in (".csv", ".json"):
             raise InputError(f"{output}: must end in .csv or .json for many films", "results.csv, or --pages FOLDER")
         check_writable(output)
+    batch.require_there(paths)
     files = batch.find_files(paths, folder.films)
     if pages is not None:
         pages.mkdir(parents=True, exist_ok=True)

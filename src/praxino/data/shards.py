@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from praxino.data.clips import to_tensor
-from praxino.data.diorama import Edition, Scene, compose, render
+from praxino.data.diorama import Edition, Scene, Thing, compose, render
+from praxino.data.diorama.references import varied_pictures
 from praxino.log import logger
 from praxino.rng import Stream, generator
 from praxino.storage import checkpoint
@@ -105,6 +106,55 @@ def draw(world: World, starts: Sequence[int], ends: Sequence[int]) -> Iterator[N
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+PICTURES: Final = 4
+"""Of the individuals of a clip, as many together."""
+
+
+def individuals_of(scene: Scene) -> list[Thing]:
+    """The one or two things of a scene that pictures are given of: individuals that are not of a group."""
+    if scene.relation is not None and scene.relation.name == "group":
+        return []
+    return [thing for thing in scene.things if thing.marking is not None and thing.marking.individual is not None][:2]
+
+
+def pictured_entities(count: int) -> list[int]:
+    """Which of ``count`` individuals each of the `PICTURES` of a clip shows."""
+    return [place * count // PICTURES for place in range(PICTURES)] if count else []
+
+
+def world_pictures(
+    encode: Callable[[Tensor], Tensor], fingerprint: str, cache: Path, world: World, clips: int, start: int = 0
+) -> Float[Tensor, "clips pictures channels h w"]:
+    """Latents of `PICTURES` of the individuals of each clip, as `world_latents`; zeros where a clip has none."""
+    name = hashlib.sha256(f"encoder {fingerprint} {world.key}".encode()).hexdigest()[:12]
+    parts = []
+    for low in range(start, start + clips, SHARD):
+        high = min(low + SHARD, start + clips)
+        path = cache / f"pictures-{name}" / f"{low:07d}-{high:07d}.safetensors"
+        if not path.exists():
+            logger.info("encoding pictures of clips %d to %d", low, high)
+            checkpoint.write_tensors(path, {"pictures": _encoded_pictures(encode, world, low, high)})
+        parts.append(checkpoint.load_tensors(path)["pictures"])
+    return torch.cat(parts)
+
+
+def _encoded_pictures(encode: Callable[[Tensor], Tensor], world: World, low: int, high: int) -> Tensor:
+    pixels, rows = [], []
+    for clip in range(low, high):
+        things = individuals_of(world.scene(clip))
+        rng = generator(Stream.REFERENCE_PICTURES, world.seed, clip)
+        for place, entity in enumerate(pictured_entities(len(things))):
+            pixels.append(varied_pictures(things[entity], rng, 1, world.height)[0])
+            rows.append((clip - low, place))
+    size = encode(to_tensor(np.zeros((1, 1, world.height, world.height, 3), np.uint8)))[0, :, 0].shape
+    latents = torch.zeros(high - low, PICTURES, *size, dtype=torch.float16)
+    for first in range(0, len(rows), 64):
+        batch = encode(to_tensor(np.stack(pixels[first : first + 64])[:, None]))[:, :, 0]
+        for (row, place), latent in zip(rows[first : first + 64], batch, strict=True):
+            latents[row, place] = latent.to(torch.float16).cpu()
+    return latents
 
 
 @functools.cache

@@ -23,6 +23,7 @@ from praxino.generation.request import Request, Settings, complete
 from praxino.generation.stages import Stages, decoded, exact_and_fast, reading_dtype
 from praxino.generation.tasks import Given
 from praxino.log import logger
+from praxino.models.precision import fastest
 from praxino.provenance import keys, noise
 from praxino.provenance.stamp import STANDARD, Provenance
 from praxino.storage import bundle, compact, hub, lora, wan
@@ -327,6 +328,5 @@ def _check_finite(state: State) -> None:
 
 
 def fast_dtype(device: torch.device, small: bool) -> str:
-    """bfloat16 where it is faster: on GPUs, and for large models on processors that have it in hardware."""
-    has = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-    return "bfloat16" if device.type == "cuda" or (has and not small) else "float32"
+    """bfloat16 where it is faster: on GPUs, and for large models on processors that multiply faster in it."""
+    return "bfloat16" if device.type == "cuda" or (not small and fastest() == "bfloat16") else "float32"

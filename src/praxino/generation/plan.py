@@ -338,7 +338,7 @@ def free_memory(device: torch.device) -> int:
 
 def _rates(device: torch.device) -> dict[torch.dtype, float]:
     """Floating-point operations a second in a large product, by type."""
-    size = 1024 if device.type == "cpu" else 8192
+    size = 512 if device.type == "cpu" else 8192
     return {dtype: _rate(size, device, dtype) for dtype in (torch.float32, torch.bfloat16)}
 
 

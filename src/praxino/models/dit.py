@@ -23,6 +23,7 @@ from praxino.config import Config
 from praxino.errors import InputError
 from praxino.models import attention
 from praxino.models.attention import Grid, Pattern, RMSNorm, Rotation
+from praxino.models.pictures import Pictures
 from praxino.shapes import token_grid
 
 FLOAT32 = ("time_embedding", "time_projection", "modulation", "norm")
@@ -152,32 +153,6 @@ class Context:
         layers = [[(k[which], v[which]) for k, v in memories] for memories in self.layers]
         visual = None if self.visual is None else [(k[which], v[which]) for k, v in self.visual]
         return Context(layers, self.bias, visual, None if self.visual_bias is None else self.visual_bias[which])
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Reference pictures of what a clip shows, as many places for each clip of a batch.
-
-    Attributes
-    ----------
-    latents : (B, P, C, h, w)
-        Each picture encoded alone.
-    slot, index : (B, P)
-        Which entity it shows, from 0 on, and its number among that entity's pictures.
-    there : (B, P)
-        Whether the place holds a picture.
-    noise : float
-        The time that the latents are told: 0 where they are clean.
-    strength : float
-        How much attention they get against what they would get by themselves: 1 as trained, 0 none.
-    """
-
-    latents: Float[Tensor, "batch places channels height width"]
-    slot: Tensor
-    index: Tensor
-    there: Tensor
-    noise: float = 0.0
-    strength: float = 1.0
 
 
 class CrossAttention(nn.Module):

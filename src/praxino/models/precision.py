@@ -5,7 +5,6 @@ float32. torch reports such instructions only through private functions, so one 
 """
 
 import functools
-import statistics
 import time
 from typing import Final, Literal
 
@@ -15,8 +14,8 @@ Compute = Literal["auto", "float32", "bfloat16"]
 """What products are computed in; "auto" is decided by `resolve`."""
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
-TIMED_SIZE: Final = 1024
-"""Rows and columns of the matrices that are timed: 2 GFLOP a product, some 20 ms on two cores."""
+TIMED_SIZE: Final = 512
+"""Rows and columns of the matrices that are timed: 0.3 GFLOP a product, some 3 ms on two cores, 0.3 s at the worst."""
 MIN_SPEEDUP: Final = 1.3
 """bfloat16 must be this many times as fast: autocast converts tensors around every product."""
 
@@ -34,11 +33,11 @@ def resolve(compute: Compute, device: torch.device) -> Literal["float32", "bfloa
 
 
 def _seconds(device: torch.device, dtype: torch.dtype) -> float:
-    """Median time of three products of two square matrices, after one that is not counted."""
+    """Least time of three products of two square matrices: whatever else the machine does only makes them longer."""
     x = torch.ones(TIMED_SIZE, TIMED_SIZE, dtype=dtype, device=device)
     seconds = []
-    for _ in range(4):
+    for _ in range(3):
         start = time.perf_counter()
         float((x @ x)[0, 0])  # waits for the device
         seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[1:])
+    return min(seconds)

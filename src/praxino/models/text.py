@@ -4,11 +4,11 @@ import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -52,6 +52,10 @@ class TextConfig(Config):
         if self.width % self.heads:
             raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}")
         return self
+
+
+ENTITY_NAMES: Final = ("zza", "zzb", "zzc", "zzd")
+"""Words that name the entities whose pictures a denoiser is given, by slot; no sentence uses them otherwise."""
 
 
 def words(sentence: str, spelled: bool = False) -> list[str]:
@@ -163,6 +167,15 @@ class TextEncoder(nn.Module):
         device = self.places.device
         ids, used = (part.to(device) for part in self.tokenise(sentences))
         return self(ids, used)
+
+    def name_slots(self, sentences: Sequence[str], length: int) -> Int[Tensor, "batch length"]:
+        """Which of the first ``length`` tokens name an entity: its slot + 1; 0 elsewhere."""
+        ids, _ = self.tokenise(sentences)
+        slots = torch.zeros(len(self.ids) + 1, dtype=torch.long)
+        for slot, name in enumerate(ENTITY_NAMES):
+            if name in self.ids:
+                slots[self.ids[name]] = slot + 1
+        return F.pad(slots[ids], (0, max(0, length - ids.shape[1])))[:, :length].to(self.places.device)
 
     def encode_merged(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor | None]:
         """`merge_padding` of `encode`, without computing what is merged: (B, L', width) and counts (L',)."""

@@ -20,12 +20,14 @@ from praxino.config import Config
 from praxino.data import shards
 from praxino.data.clips import strip
 from praxino.data.diorama import Edition, Scene, caption
+from praxino.data.diorama.layouts import shown_things
 from praxino.data.diorama.wording import SENTENCES
 from praxino.diffusion.objective import Times, Weighting, by_quartile, draw_times, target, weight
 from praxino.diffusion.path import PATHS, shift_for_tokens
 from praxino.errors import InputError
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.layout import LayoutConfig, channels, cover_of, rasterize
+from praxino.models.pictures import Pictures
 from praxino.models.precision import fastest
 from praxino.models.text import TextConfig, TextEncoder
 from praxino.models.vae import VAE
@@ -34,6 +36,7 @@ from praxino.shapes import VideoShape, token_grid
 from praxino.storage import bundle, checkpoint
 from praxino.storage.bundle import Bundle, BundleConfig
 from praxino.training.layout import true_layouts, window_boxes, world_layout
+from praxino.training.references import ReferenceConfig, draw_pictures
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 from praxino.training.tasks import Given, TaskMix, WindowConfig, corrupt, draw_given, draw_windows, nothing
 
@@ -58,6 +61,7 @@ class DiffusionConfig(Config):
     paragraphs: float = Field(0.25, ge=0, le=1, description="part of paragraphs; the rest are sentences")
     tasks: TaskMix = TaskMix()
     windows: WindowConfig = WindowConfig()
+    references: ReferenceConfig = ReferenceConfig()
     layout: LayoutConfig | None = Field(None, description="of the layouts that it is told; none: it is told none")
     drop_layout: float = Field(0.3, ge=0, le=1, description="part of the clips whose layout is left out")
     drop_thing: float = Field(0.1, ge=0, le=1, description="part of the things that are left out of a layout")
@@ -89,6 +93,8 @@ class Batch:
     given : Given
         Which places are given, and the times that they are told.
     layout : (B, C', t, h, w), optional
+    pictures : Pictures, optional
+        Of individuals, which the sentences call by the names of their slots.
     weight : (B, 1, t, h, w)
         Of the error at each place, 1 on average.
     """
@@ -98,7 +104,16 @@ class Batch:
     sentences: list[str]
     given: Given
     layout: Float[Tensor, "batch layout t h w"] | None
+    pictures: Pictures | None
     weight: Float[Tensor, "batch 1 t h w"]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        given = Given(self.given.clean.to(device), self.given.groups, self.given.times.to(device))
+        layout = None if self.layout is None else self.layout.to(device)
+        pictures = None if self.pictures is None else self.pictures.to(device)
+        latents, shown, weight = (part.to(device) for part in (self.latents, self.shown, self.weight))
+        return Batch(latents, shown, self.sentences, given, layout, pictures, weight)
 
 
 class Diffusion:
@@ -113,6 +128,8 @@ class Diffusion:
             raise InputError(problem, "a run's networks must fit the autoencoder that it is given")
         size = config.bundle
         VideoShape(size.frames, size.height, size.width).check(self.vae.config.compression, config.dit.patch)
+        if config.references.share and not config.dit.slots:
+            raise InputError("stage.references.share: the denoiser has no slots for pictures", "stage.dit.slots=4")
         if config.dit.layout != (channels(config.layout) if config.layout else 0):
             raise InputError(
                 f"dit.layout {config.dit.layout}: not the channels of stage.layout", "leave both as they are"
@@ -132,6 +149,7 @@ class Diffusion:
         )
         self.long_world = replace(self.world, frames=config.windows.frames)
         self._stretch: tuple[int, Tensor] = (-1, torch.empty(0))
+        self._portraits: tuple[int, Tensor] = (-1, torch.empty(0))
         self._long: Tensor | None = None
         self._latents(0)  # what keeps them from being made or kept is said before the first step
 
@@ -149,24 +167,39 @@ class Diffusion:
             self._stretch = stretch, made
         return self._stretch[1]
 
+    def _pictures(
+        self, stretch: int, chosen: NDArray[np.int64], scenes: list[Scene], rng: np.random.Generator
+    ) -> tuple[Pictures | None, list[Scene]]:
+        """Pictures of individuals in part of the steps, and the scenes with these called by name."""
+        if rng.random() >= self.config.references.share:
+            return None, scenes
+        if self._portraits[0] != stretch:
+            first = stretch * self.config.clips
+            made = shards.world_pictures(self._encode, self.encoder, self.cache, self.world, self.config.clips, first)
+            self._portraits = stretch, made
+        latents = self._portraits[1][torch.from_numpy(chosen)]
+        return draw_pictures(self.config.references, scenes, latents, self.config.dit.slots, rng)
+
     def batch(self, number: int) -> Batch:
         rng = generator(Stream.DIFFUSION_BATCH, self.config.seed, number)
         if rng.random() < self.config.windows.share:
             return self._window_batch(number, rng)
         config = self.config
-        pictures = config.pictures > 0 and number % config.pictures == config.pictures - 1
-        count = config.batch * (4 if pictures else 1)
+        still = config.pictures > 0 and number % config.pictures == config.pictures - 1
+        count = config.batch * (4 if still else 1)
         start = number * config.batch * 4
         stretch = number // config.stretch if config.stretch else 0
         chosen = shards.order(config.seed, config.clips, start, count)
         latents = self._latents(stretch)[torch.from_numpy(chosen)].float()
         scenes = [self.world.scene(stretch * config.clips + int(clip)) for clip in chosen]
+        pictures, scenes = self._pictures(stretch, chosen, scenes, rng)
         sentences = [worded(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
-        if pictures:
+        if still:
             latents = latents[:, :, :1]
         layout, cover = self._layout(scenes, sentences, latents.shape, rng)
         given = draw_given(config.tasks, latents.shape, config.dit.patch, cover, rng)
-        return self._batch(latents, latents, sentences, given, layout, cover)
+        weight = self._weight(scenes, cover)
+        return Batch(latents, latents, sentences, given, layout, pictures, weight).to(self.device)
 
     def _window_batch(self, number: int, rng: np.random.Generator) -> Batch:
         """Windows of long clips: history is given, told to be clean though it seldom is."""
@@ -185,18 +218,18 @@ class Diffusion:
         given = nothing(latents.shape)
         given.clean[:, :, :3] = True
         shown = torch.cat([corrupt(latents[:, :, :3], config.windows, rng), latents[:, :, 3:]], dim=2)
-        return self._batch(latents, shown, sentences, replace(given, groups="frames"), layout, cover)
+        given, weight = replace(given, groups="frames"), self._weight(scenes, cover)
+        return Batch(latents, shown, sentences, given, layout, None, weight).to(self.device)
 
-    def _batch(
-        self, latents: Tensor, shown: Tensor, sentences: list[str], given: Given, layout: Tensor | None, cover: Tensor
-    ) -> Batch:
-        weight = 1 + self.config.thing_weight * cover.amax(1, keepdim=True)
-        weight = weight / weight.mean(dim=(1, 2, 3, 4), keepdim=True)
-        here = lambda x: x.to(self.device)  # noqa: E731
-        given = Given(here(given.clean), given.groups, here(given.times))
-        return Batch(
-            here(latents), here(shown), sentences, given, None if layout is None else here(layout), here(weight)
-        )
+    def _weight(self, scenes: list[Scene], cover: Tensor) -> Tensor:
+        """(B, 1, t, h, w): 1 on average, more where things are, and most on individuals whose pictures are given."""
+        named = torch.zeros(cover.shape[:2])
+        for row, scene in zip(named, scenes, strict=True):
+            for number, thing in enumerate(shown_things(scene)):
+                row[number] = thing.name is not None
+        extra = self.config.thing_weight + self.config.references.weight * named[:, :, None, None, None]
+        weight = 1 + (extra * cover).amax(1, keepdim=True)
+        return weight / weight.mean(dim=(1, 2, 3, 4), keepdim=True)
 
     def _layout(
         self,
@@ -235,7 +268,8 @@ class Diffusion:
         times = torch.where(given.clean, given.times.view(-1, 1, 1, 1, 1), t.view(-1, 1, 1, 1, 1))  # (B, 1, t, h, w)
         alpha, sigma = self.path.alpha(times), self.path.sigma(times)
         text, counts = self.text.encode_merged(batch.sentences)
-        context = self.dit.context(text, counts=counts)
+        names = self.text.name_slots(batch.sentences, text.shape[1]) if self.config.dit.slots else None
+        context = self.dit.context(text, counts=counts, pictures=batch.pictures, names=names)
         x = alpha * torch.where(given.clean, batch.shown, x0) + sigma * eps
         out = self.dit(x, self._times(times, given.groups), context, layout=batch.layout).float()
         error = (out - target(x0, eps, alpha, sigma, prediction)).square()

@@ -1,12 +1,20 @@
 """Scenes put into words: tags, a sentence and a paragraph, in wording drawn from `wording`."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
 from numpy.random import Generator
 
 from praxino.data.diorama import wording
 from praxino.data.diorama.scene import Captions, Scene, Thing
 from praxino.rng import Stream, generator
+
+NAME_AND_NOUN: Final = 0.7
+"""Part of the mentions of a thing with a name that say its kind, too."""
+NAME_ALONE: Final = 0.15
+"""And of those that say nothing else; the rest say everything."""
 
 
 def caption(scene: Scene, seed: int, index: int) -> Captions:
@@ -26,8 +34,16 @@ def _article(phrase: str) -> str:
 def _name(thing: Thing, rng: Generator, plain: float = 0.0, full: bool = False, size: str = "") -> str:
     """ "a red ball", "a person in red"; with probability ``plain`` without the colour.
 
-    ``full`` adds material and markings: "a red steel ball", "a brown dog with white spots".
+    ``full`` adds material and markings: "a red steel ball", "a brown dog with white spots". What has a name is called
+    by it: "zza the dog", "zza", or "zza a brown dog with white spots".
     """
+    if thing.name:
+        way = rng.random()
+        if way < NAME_AND_NOUN:
+            return f"{thing.name} the {_one(rng, wording.NOUNS[thing.kind])}"
+        if way < NAME_AND_NOUN + NAME_ALONE:
+            return thing.name
+        return f"{thing.name} {_name(replace(thing, name=None), rng, 0.0, True, size)}"
     noun = _one(rng, wording.NOUNS[thing.kind])
     if thing.material == "steel":
         noun = noun.removeprefix("bouncy ")
@@ -207,7 +223,7 @@ def _heavens(scene: Scene, rng: Generator) -> list[str]:
 
 def _tags(scene: Scene, rng: Generator) -> str:
     """ "red car, blue car, race, road, sunset, rain, the camera pans left"."""
-    tags = [_name(thing, rng).split(" ", 1)[1] for thing in scene.things]
+    tags = [re.sub("^an? ", "", _name(thing, rng)) for thing in scene.things]
     if scene.relation and scene.relation.name == "group":
         tags = [_group_name(scene.things, rng)]
     if scene.relation and scene.relation.name in ("race", "chase", "fetch", "collide", "stack", "topple"):

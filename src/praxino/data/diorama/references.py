@@ -1,13 +1,17 @@
 """Clean pictures of one individual, for a memory that should know it again."""
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from praxino.data.diorama import lexicon
 from praxino.data.diorama.canvas import Canvas, oversampling, reduce
 from praxino.data.diorama.casting import Stage, Wanted, cast_alone
+from praxino.data.diorama.compose import compose
+from praxino.data.diorama.places import backdrop
 from praxino.data.diorama.scene import Thing
 from praxino.data.diorama.things import DRAW, pose_of
 from praxino.rng import Stream, generator
@@ -33,6 +37,10 @@ def references(seed: int, index: int, count: int = 4, size: int = 64) -> tuple[T
     """
     one = individual(seed, index)
     rng = generator(Stream.REFERENCE_POSES, seed, index)
+    return one, _posed(one, rng, count, size)
+
+
+def _posed(one: Thing, rng: Generator, count: int, size: int) -> NDArray[np.uint8]:
     factor = oversampling(size)
     pictures = np.empty((count, size, size, 3), np.uint8)
     height = 0.8 / max(1.0, lexicon.KINDS[one.kind].aspect)
@@ -43,4 +51,33 @@ def references(seed: int, index: int, count: int = 4, size: int = 64) -> tuple[T
         travel = float(rng.uniform(0, 2)) * height
         DRAW[one.kind](Canvas(pixels, float(size * factor)), pose_of(posed, (0.5, 0.5), travel, clock=travel))
         pictures[i] = reduce(pixels, size, size)
-    return one, pictures
+    return pictures
+
+
+CLUTTER: Final = 0.25
+"""Part of the varied pictures that show a place behind the thing, not a plain ground."""
+
+
+def varied_pictures(one: Thing, rng: Generator, count: int = 4, size: int = 64) -> NDArray[np.uint8]:
+    """``count`` pictures of a thing, (count, size, size, 3) uint8 RGB, as people would give them.
+
+    In other poses, facing either way, smaller or larger, not always in the middle, a little brighter or darker, some
+    before a place.
+    """
+    factor = oversampling(size)
+    pictures = np.empty((count, size, size, 3), np.uint8)
+    usual = 0.8 / max(1.0, lexicon.KINDS[one.kind].aspect)
+    motions = [motion for motion in lexicon.KINDS[one.kind].motions if motion in ("still", "walk", "run")] or ["still"]
+    for i in range(count):
+        height = usual * float(rng.uniform(0.7, 1.1))
+        place = (0.5 + float(rng.uniform(-0.08, 0.08)), 0.5 + float(rng.uniform(-0.06, 0.06)))
+        canvas = Canvas(np.full((size * factor, size * factor, 3), PLAIN, np.uint8), float(size * factor))
+        if rng.random() < CLUTTER:
+            backdrop(compose(int(rng.integers(2**31)), 0, frames=1), canvas)
+        motion, heading = str(rng.choice(motions)), int(rng.choice([-1, 1]))
+        posed = replace(one, motion=motion, height=height, ground=place[1] + height / 2, heading=heading)
+        travel = float(rng.uniform(0, 2)) * height
+        light = float(rng.uniform(0.92, 1.08))
+        DRAW[one.kind](canvas, pose_of(posed, place, travel, travel, (light, light, light)))
+        pictures[i] = reduce(canvas.pixels, size, size)
+    return pictures

@@ -58,6 +58,7 @@ class Thing:
     material: str | None = None
     marking: Marking | None = None
     word: str | None = None  # in large letters
+    name: str | None = None  # by which captions call it
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from praxino.data.diorama import lexicon
+from praxino.models.text import ENTITY_NAMES
 
 Phrases = tuple[str, ...]
 Verbs = tuple[tuple[str, str], ...]  # (finite, participle)
@@ -183,7 +184,7 @@ _GRAMMAR: Final = (
 def vocabulary() -> tuple[str, ...]:
     """Every word that a caption can contain, and the letters of those in quotation marks, sorted."""
     known = {word for phrase in _phrases() for word in re.findall(r"[a-z]+", phrase.lower())} - {"c"}
-    return tuple(sorted({*known, *LETTERS}))
+    return tuple(sorted({*known, *LETTERS, *ENTITY_NAMES}))
 
 
 def _phrases() -> Iterable[str]:

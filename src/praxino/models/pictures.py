@@ -1,0 +1,38 @@
+"""Reference pictures of entities, as a denoiser is given them."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Reference pictures of what a clip shows, as many places for each clip of a batch.
+
+    Attributes
+    ----------
+    latents : (B, P, C, h, w)
+        Each picture encoded alone.
+    slot, index : (B, P)
+        Which entity it shows, from 0 on, and its number among that entity's pictures.
+    there : (B, P)
+        Whether the place holds a picture.
+    noise : float
+        The time that the latents are told: 0 where they are clean.
+    strength : float
+        How much attention they get against what they would get by themselves: 1 as trained, 0 none.
+    """
+
+    latents: Float[Tensor, "batch places channels height width"]
+    slot: Tensor
+    index: Tensor
+    there: Tensor
+    noise: float = 0.0
+    strength: float = 1.0
+
+    def to(self, device: torch.device) -> "Pictures":
+        """The same on a device."""
+        moved = {name: getattr(self, name).to(device) for name in ("latents", "slot", "index", "there")}
+        return replace(self, **moved)

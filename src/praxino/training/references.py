@@ -1,0 +1,74 @@
+"""Pictures of individuals in training: which a clip is given, in which slots, and how its sentence calls them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from praxino.config import Config
+from praxino.data.diorama import Scene
+from praxino.data.shards import PICTURES, individuals_of, pictured_entities
+from praxino.models.pictures import Pictures
+from praxino.models.text import ENTITY_NAMES
+
+
+class ReferenceConfig(Config):
+    """How often pictures are given, and of what."""
+
+    share: float = Field(0.0, ge=0, le=1, description="part of the steps with pictures")
+    left_out: float = Field(0.1, ge=0, le=1, description="part of the clips of such steps without them")
+    strange: float = Field(0.12, ge=0, le=1, description="part of the clips without individuals that get another's")
+    noisy: float = Field(0.3, ge=0, le=1, description="part of the steps whose pictures are a little noisy")
+    most_noise: float = Field(0.1, ge=0, lt=1, description="time of the noisiest, which is told")
+    weight: float = Field(2.0, ge=0, description="how much more an error counts on an individual that is given")
+
+
+def draw_pictures(
+    config: ReferenceConfig, scenes: Sequence[Scene], latents: Tensor, slots: int, rng: np.random.Generator
+) -> tuple[Pictures, list[Scene]]:
+    """Pictures for a batch.
+
+    Parameters
+    ----------
+    latents : (B, PICTURES, C, h, w)
+        Of the individuals of each scene, as `data.shards.world_pictures` has them.
+
+    Returns
+    -------
+    Pictures
+    list of Scene
+        The same scenes, whose given individuals have the names of their slots.
+    """
+    count = len(scenes)
+    slot, index = np.zeros((count, PICTURES), np.int64), np.zeros((count, PICTURES), np.int64)
+    there = np.zeros((count, PICTURES), bool)
+    source = np.arange(count)
+    named: list[Scene] = []
+    with_some = [i for i, scene in enumerate(scenes) if individuals_of(scene)]
+    for i, scene in enumerate(scenes):
+        things = individuals_of(scene)
+        strange = not things and bool(with_some) and rng.random() < config.strange
+        if strange:
+            source[i] = with_some[int(rng.integers(len(with_some)))]
+            shown = individuals_of(scenes[source[i]])[:1]
+        else:
+            shown = things if rng.random() >= config.left_out else []
+        chosen = rng.permutation(slots)[: len(shown)]
+        if shown:
+            entities = np.array(pictured_entities(len(individuals_of(scenes[source[i]]))))
+            for entity, own in enumerate(chosen.tolist()):
+                places = rng.permutation(np.flatnonzero(entities == entity))
+                places = places[: int(rng.integers(1, len(places) + 1))]
+                slot[i, places], index[i, places], there[i, places] = own, np.arange(len(places)), True
+        names = {} if strange else {id(t): ENTITY_NAMES[s] for t, s in zip(shown, chosen.tolist(), strict=True)}
+        called = tuple(replace(thing, name=names.get(id(thing))) for thing in scene.things)
+        named.append(replace(scene, things=called))
+    noise = float(rng.uniform(0, config.most_noise)) if rng.random() < config.noisy else 0.0
+    pictures = latents[torch.from_numpy(source)].float()
+    eps = torch.from_numpy(rng.standard_normal(pictures.shape, dtype=np.float32))
+    latents = noise * eps + (1 - noise) * pictures
+    slot_, index_, there_ = (torch.from_numpy(part) for part in (slot, index, there))
+    return Pictures(latents, slot_, index_, there_, noise), named
