@@ -16,8 +16,7 @@ from praxino.data.diorama import caption, compose
 from praxino.data.diorama.layouts import layout_of
 from praxino.data.diorama.split import UNSEEN
 from praxino.evaluation.layouts import layout_scores
-from praxino.models.layout import LayoutConfig, LayoutNet
-from praxino.storage import checkpoint
+from praxino.storage import bundle
 
 SHOWN = ("count", "kind", "colour", "motion", "binding", "relation", "presence")
 PARTS = {"first edition": ("train", 1), "second edition": ("train", 2), "held-out pairs": ("held-out", 1)}
@@ -30,8 +29,7 @@ def main() -> None:
     parser.add_argument("--temperature", type=float, default=0.5)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    network = LayoutNet(checkpoint.read_config(args.folder / "layout", LayoutConfig)).eval()
-    checkpoint.fill(network, checkpoint.read_tensors(args.folder / "layout"), str(args.folder))
+    network = bundle.read_layout(args.folder)
     print(f"{args.samples} paragraphs each; in brackets the true layouts' score")
     print(f"{'':16}" + "".join(f"{name:>15}" for name in SHOWN))
     seconds = []

@@ -1,11 +1,12 @@
-"""Put a finished run into the package: ``python docs/ship.py runs/diorama-64 0.2``.
+"""Put a finished run into the package: ``python docs/ship.py runs/diorama 1.0 --layout runs/diorama-layout``.
 
 Copies the run's model (or its autoencoder, or reader) as bfloat16 to ``src/praxino/bundled`` and draws its losses as
-``docs/curves-0.2.png`` (``docs/curves-reader-0.2.png``).
+``docs/curves-1.0.png`` (``docs/curves-reader-1.0.png``). A denoiser that is told layouts ships with the network that
+draws them.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -34,7 +35,7 @@ def curves(run: Path, what: str, target: Path) -> None:
     figure.savefig(target, dpi=100)
 
 
-def main(run: Path, edition: str) -> None:
+def main(run: Path, edition: str, layout: Path | None) -> None:
     if (run / "final" / "reader").exists():
         what, target = "reader", bundle.READER
         reader = bundle.read_reader(run / "final")
@@ -45,7 +46,13 @@ def main(run: Path, edition: str) -> None:
         model = bundle.read(run / "final" if whole else target)
         if not whole:
             what, model.vae = "autoencoder", bundle.read_vae(run / "final")
-        bundle.write(target, model.config, torch.bfloat16, vae=model.vae, dit=model.dit, text=model.text)
+        parts = {"vae": model.vae, "dit": model.dit, "text": model.text}
+        if model.dit.config.layout:
+            drawn = bundle.read_layout(layout / "final") if layout else model.layout
+            if drawn is None:
+                raise SystemExit("this denoiser is told layouts: --layout RUN names the network that draws them")
+            parts["layout"] = drawn
+        bundle.write(target, model.config, torch.bfloat16, **parts)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     print(f"{target}: {size / 1e6:.2f} MB")
     prefix = "" if what == "denoiser" else f"{what}-"
@@ -53,4 +60,9 @@ def main(run: Path, edition: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("edition")
+    parser.add_argument("--layout", type=Path, help="run of the recipe diorama-layout")
+    args = parser.parse_args()
+    main(args.run, args.edition, args.layout)

@@ -98,6 +98,11 @@ def encoder_digest(vae: VAE) -> str:
     return total.hexdigest()[:12]
 
 
+def read_layout(folder: Path) -> LayoutNet:
+    """A model's layout network by itself; errors as in `read`."""
+    return _read(folder / "layout", LayoutNet, LayoutConfig)
+
+
 def read_reader(folder: Path = READER) -> Reader:
     """A reader of the diorama; errors as in `read`."""
     return _read(folder / "reader", Reader, ReaderConfig)
@@ -116,7 +121,7 @@ def read(folder: Path) -> Bundle:
     text = _read(folder / "text", TextEncoder, TextConfig)
     if problem := mismatch(vae.config, dit.config, text.config.width):
         raise CheckpointError(f"{folder}: {problem}", "take all parts of a model from the same place")
-    layout = _read(folder / "layout", LayoutNet, LayoutConfig) if (folder / "layout").is_dir() else None
+    layout = read_layout(folder) if (folder / "layout").is_dir() else None
     if layout is not None and dit.config.layout != channels(layout.config):
         raise CheckpointError(
             f"{folder}: dit.layout {dit.config.layout}: must be the {channels(layout.config)} channels of its layouts",
