@@ -79,7 +79,7 @@ def run(app: typer.Typer) -> NoReturn:
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except USAGE_ERROR as error:
-        _fail(_usage(error, app))
+        _fail(_usage(error))
     except PraxinoError as error:
         _fail(error)
     except MemoryError:
@@ -92,21 +92,14 @@ def run(app: typer.Typer) -> NoReturn:
         _fail(MediaError(f"{error.filename or 'the system'}: {error.strerror or error}", "check the path and the disk"))
 
 
-def _usage(error: Any, app: typer.Typer) -> PraxinoError:
+def _usage(error: Any) -> PraxinoError:
     """click's complaint as one of ours."""
     message = " ".join(str(error.format_message()).split()).rstrip(".")
     if message.startswith("No such option") and error.ctx is not None:
         known = [name for parameter in error.ctx.command.params for name in parameter.opts]
         return UnknownNameError("option", error.option_name, known)
-    if message.startswith("No such command"):
-        return UnknownNameError(
-            "verb",
-            message.split("'")[1],
-            [
-                *(command.callback.__name__ for command in app.registered_commands if command.callback),
-                *(str(group.name) for group in app.registered_groups),
-            ],
-        )
+    if message.startswith("No such command") and error.ctx is not None:
+        return UnknownNameError("verb", message.split("'")[1], error.ctx.command.list_commands(error.ctx))
     return InputError(message, "praxino --help")
 
 

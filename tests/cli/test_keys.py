@@ -1,0 +1,51 @@
+"""``praxino keys``: made once, listed, revoked; mistakes in one line."""
+
+import sys
+
+import pytest
+
+from praxino.cli import app
+from praxino.service import limits
+from praxino.service.tables import Database
+
+
+@pytest.fixture(name="keys")
+def _keys(monkeypatch, capfd, tmp_path):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["praxino", "keys", *arguments, "--data", str(tmp_path)])
+        code = 0
+        try:
+            app.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capfd.readouterr()
+
+    return run
+
+
+def test_a_key_is_made_listed_and_revoked(keys, tmp_path):
+    code, text, _ = keys("add", "anna", "--per-day", "500", "--max-active", "4", "--priority", "high")
+    assert (code, text[:3]) == (0, "px-")
+    (key,) = limits.all_keys(database := Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"))
+    assert (key.name, key.limits.per_day, key.limits.at_a_time, key.limits.priority) == ("anna", 500, 4, 1)
+    assert limits.find_key(database, text.strip()) == key
+    _, table, _ = keys("list")
+    assert table.splitlines()[1].split()[0] == key.id
+    assert text.strip() not in table
+    assert keys("revoke", key.id)[:2] == (0, "revoked anna\n")
+    assert limits.find_key(database, text.strip()) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("add", "anna", "--priority", "highest"), "unknown priority 'highest'. hint: did you mean high"),
+        (("add", "two\nlines"), "must be 1 to 128 characters"),
+        (("revoke", "key_0"), "no key 'key_0'. hint: praxino keys list"),
+        (("ad",), "unknown verb 'ad'. hint: did you mean add"),
+    ],
+)
+def test_a_mistake_is_one_line(keys, arguments, message):
+    code, out, err = keys(*arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
