@@ -99,7 +99,7 @@ def diorama_64() -> TrainConfig:
 
 
 def diorama() -> TrainConfig:
-    """The bundled denoiser of edition 1.0: told by a layout where things are; 7.9 M parameters with its text encoder.
+    """The bundled denoiser of edition 1.0: told by a layout where things are; 7.8 M parameters with its text encoder.
 
     ``praxino train diorama --vae FOLDER``: a trunk at constant rate, to be made longer with ``--until`` and branched
     from with ``--cooldown``.
@@ -136,7 +136,7 @@ def diorama() -> TrainConfig:
 
 
 def diorama_layout() -> TrainConfig:
-    """The layout network: what a sentence puts where; 1.2 M parameters, scenes alone.
+    """The layout network: what a sentence puts where; 1.4 M parameters, scenes alone.
 
     ``praxino train diorama-layout``: a trunk at constant rate; two CPU cores, an hour.
     """

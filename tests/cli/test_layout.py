@@ -51,6 +51,20 @@ def test_a_layout_is_drawn_edited_and_painted(praxino, layout_model, tmp_path):
     assert np.array_equal(read(tmp_path / "again.mp4").frames, read(tmp_path / "edited.mp4").frames)
 
 
+def test_a_recorded_layout_goes_with_its_sentence_and_seed(praxino, layout_model, tmp_path):
+    assert praxino("generate", "a red ball", "--model", layout_model, "-q", "-o", "a.mp4")[0] == 0
+    like = ("generate", "--like", "a.mp4", "--model", layout_model, "-q", "-o")
+    for name, change in (("b", ("--seed", 5)), ("c", ("--frames", 9)), ("d", ("a blue cat",)), ("e", ("--steps", 2))):
+        assert praxino(*like, f"{name}.mp4", *change)[0] == 0
+    layouts = {name: read(tmp_path / f"{name}.mp4").record["layout"] for name in "abcde"}
+    assert layouts["a"] == layouts["e"]
+    assert layouts["a"] != layouts["b"]
+    assert layouts["c"]["frames"] == 9
+    assert praxino(*like, "f.mp4", "--count", 2)[0] == 0
+    both = [read(tmp_path / f"f-00{n}.mp4").record["layout"] for n in (1, 2)]
+    assert both[0] == layouts["a"] != both[1]
+
+
 @pytest.mark.parametrize(("frames", "size"), [(1, "32x32"), (9, "64x32"), (17, "32x64")])
 def test_other_lengths_and_sizes(praxino, layout_model, tmp_path, frames, size):
     shape = ("--frames", frames, "--size", size, "--model", layout_model, "-q")

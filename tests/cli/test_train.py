@@ -147,11 +147,39 @@ def test_a_run_of_an_unknown_format_is_refused(train, number, message):
 def test_a_run_of_the_first_format_is_brought_up_to_date(tmp_path, train):
     train("--until", 1, "-o", "run")
     tree = json.loads(Path("run/config.json").read_text())
+    new = ("edition", "cuda_batch", "stretch", "single", "tasks", "windows", "references", "layout", "drop_layout",
+           "drop_thing", "jitter", "thing_weight")  # fmt: skip
     loop = {name: tree["train"]["loop"][name] for name in ("steps", "seed", "log_every", "save_every", "keep")}
-    old = {"recipe": "smoke", "sources": tree["sources"], "train": tree["train"] | {"loop": loop | {"bf16": False}}}
-    Path("run/config.json").write_text(json.dumps(old))
+    stage = {name: value for name, value in tree["train"]["stage"].items() if name not in new}
+    stage |= {"keep_frames": 0.15, "keep_box": 0.05}
+    train_ = tree["train"] | {"loop": loop | {"bf16": False}, "stage": stage}
+    Path("run/config.json").write_text(json.dumps({"recipe": "smoke", "sources": tree["sources"], "train": train_}))
     run = runs.read(Path("run"))
     assert (run.format, run.world, run.train.loop.compute) == (2, None, "float32")
+    assert (run.train.stage.edition, run.train.stage.tasks.frames, run.train.stage.tasks.box) == (1, 0.15, 0.05)
+
+
+def test_what_is_no_run_is_refused(train, tiny_model):
+    code, err = train("--resume", "-o", tiny_model, new=False)
+    assert (code, "is of no run, or damaged" in err) == (2, True)
+
+
+def test_a_given_time_needs_a_trunk_of_its_own(train):
+    code, err = train("--minutes", 1, "--set", "optimizer.decay=linear", "-o", "run")
+    assert (code, "the rate of this recipe falls" in err) == (2, True)
+    code, err = train("--minutes", 1, "--resume", "-o", "run")
+    assert (code, "--minutes begins a run" in err) == (2, True)
+    assert not Path("run").exists()
+
+
+def test_a_gpu_takes_larger_batches_and_resumes_with_the_same_words(train):
+    train("--until", 1, "-o", "run")
+    run = runs.read(Path("run"))
+    wide = runs.for_device(run, "cuda")
+    assert (run.train.stage.batch, wide.train.stage.batch) == (2, run.train.stage.cuda_batch)
+    assert runs.for_device(run, "cpu") == run
+    runs.write(Path("run"), wide)
+    assert runs.resumed(Path("run"), run, changed=True) == wide
 
 
 def test_the_arithmetic_is_chosen_once_and_written_down(train, monkeypatch):

@@ -10,6 +10,7 @@ from praxino.models.dit import DiT, DiTConfig
 from praxino.models.layout import LayoutNet, as_tensors, channels, rasterize
 from praxino.recipes import recipe
 from praxino.training.layout import LayoutStage, true_layouts
+from praxino.training.loop import train
 
 SMALL = recipe("diorama-layout", ["stage.layout.width=16", "stage.layout.frames=5", "stage.batch=8"]).stage
 
@@ -54,6 +55,27 @@ def test_a_history_goes_on_with_the_same_things(network):
     first = network.draw("two cats", 5)
     second = network.draw("two cats", 6, history=first)
     assert [(t.kind, t.colour) for t in first.things] == [(t.kind, t.colour) for t in second.things]
+
+
+def test_a_history_in_a_wide_picture_is_told_in_the_square(network):
+    wide = network.draw("two cats", 5, aspect=2.0)
+    known, mask = network._beginning(wide, len(wide.things))
+    told = known[0, 0, :2] * 0.3 + network.mean[:2]
+    box = wide.things[0].boxes[-1]
+    torch.testing.assert_close(told, torch.tensor([box.x / 2, box.y]), atol=1e-4, rtol=1e-4)
+    assert mask[0, 0].tolist() == [1, 0, 0, 0, 0]
+
+
+def test_a_resumed_run_keeps_its_coordinates(tmp_path):
+    config = recipe("diorama-layout", ["loop.steps=2", "loop.sample_every=0", "loop.compute=float32",
+                                       "stage.layout.width=16", "stage.layout.frames=5", "stage.batch=4"])  # fmt: skip
+    stage = LayoutStage(config.stage)
+    list(train(stage, config.loop, config.optimizer, tmp_path))
+    other = LayoutStage(config.stage)
+    other.module.basis.neg_()
+    longer = config.loop.model_copy(update={"steps": 3})
+    list(train(other, longer, config.optimizer, tmp_path, resume=True))
+    assert torch.equal(other.module.basis, stage.module.basis)
 
 
 def test_a_true_layout_is_the_scene(scenes):

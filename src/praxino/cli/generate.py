@@ -91,10 +91,16 @@ def generate(
     provenance.check(*numbered(output, count))
     loaded = load_model(model, record, like, (device, dtype, compile_))
     first = loaded.request(**settings)
-    requests = [first.reseeded(first.seed + number) for number in range(count)]
+    requests = _with_seeds(first, count, same_layout=layout is not None)
     check_output(output, count, first.frames, first.fps)
     for request, path in zip(requests, numbered(output, count), strict=True):
         _make(loaded.run(request, provenance), request, path, preview, progress)
+
+
+def _with_seeds(first: "Request", count: int, same_layout: bool) -> list["Request"]:
+    """The request with seeds from its own up; a layout that was not given is of the first seed alone."""
+    free = first if same_layout else first.model_copy(update={"layout": None})
+    return [first, *(free.reseeded(first.seed + number) for number in range(1, count))]
 
 
 def _make(
@@ -135,11 +141,17 @@ def _write_preview(state: "GenerationProgress", path: Path) -> None:
 
 
 def merge_settings(record: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """What is asked for, and for the rest what the record says."""
-    found: dict[str, Any] = record.get("request", {}) | {name: each for name, each in asked.items() if each is not None}
-    if "prompt" not in found:
+    """What is asked for, and for the rest what the record says.
+
+    A recorded layout is of the recorded sentence, seed and shape: where one of these is another, it is left out.
+    """
+    before, now = record.get("request", {}), {name: value for name, value in asked.items() if value is not None}
+    if any(name in now and now[name] != before.get(name) for name in ("prompt", "seed", "frames", "width", "height")):
+        before = {name: value for name, value in before.items() if name != "layout"}
+    settings: dict[str, Any] = before | now
+    if "prompt" not in settings:
         raise InputError("no sentence", 'praxino generate "a red ball bounces on the grass"')
-    return found
+    return settings
 
 
 def check_output(output: Path, count: int, frames: int, fps: float) -> None:

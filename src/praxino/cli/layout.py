@@ -1,5 +1,6 @@
 """``praxino layout``: what a sentence puts where, to be looked at, edited, and painted by ``generate --layout``."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,8 @@ def layout(
         if output.suffix.lower() not in (".json", ".png"):
             raise InputError(f"{output}: must end in .json or .png", "-o layout.json")
         check_writable(output)
+    if not math.isfinite(temperature):
+        raise InputError(f"temperature={temperature}: must be a number from 0 to 10", "--temperature 0.5")
     loaded = pipeline.load(model, "cpu")
     if loaded.model.layout is None:
         raise InputError(f"{model} draws no layouts", "a model with a folder layout/ does")

@@ -64,20 +64,22 @@ def train(
     folder = output or Path("runs") / recipe
     run = _described(recipe, set_ or [], cooldown, until)
     _require_free(folder, resume)
-    if minutes is not None and not 0 < minutes <= 1e6:
-        raise InputError(f"minutes={minutes}: must be above 0", "--minutes 8")
+    if minutes is not None:
+        _require_timed(run, minutes, resume, cooldown)
     sources = Sources(
         vae=find(vae) if vae else None, init=find(init) if init else None, footage=footage and footage.resolve()
     )
     _require_used(run, sources)
     if cooldown is None:
         run = run.model_copy(update={"sources": sources})
+    elif sources != type(sources)():
+        raise InputError("--vae, --init, --footage: a branch has those of its trunk", "leave them out")
     if resume:
         run = runs.resumed(folder, run, bool(set_ or vae or init or footage or cooldown), until)
     elif until is not None and cooldown is None:
         run = runs.extended(run, until)
     if minutes is not None:
-        _timed(run, folder, resume, device, progress, minutes)
+        _timed(run, folder, device, progress, minutes)
         return
     stopped = _stop_on_signal()
     _carry_out(run, folder, resume, device, progress, stopped)
@@ -102,6 +104,16 @@ def _described(recipe: str, settings: list[str], cooldown: Path | None, until: i
             f"{cooldown.parent} holds a run of {run.recipe}, not of {recipe}", f"praxino train {run.recipe}"
         )
     return run
+
+
+def _require_timed(run: "RunConfig", minutes: float, resume: bool, cooldown: Path | None) -> None:
+    """Raise if a run cannot be a trunk and a branch within a given time."""
+    if not 0 < minutes <= 1e6:
+        raise InputError(f"minutes={minutes}: must be above 0", "--minutes 8")
+    if resume or cooldown is not None:
+        raise InputError("--minutes begins a run", "--until makes a trunk longer, --cooldown branches from it")
+    if run.train.optimizer.decay != "none":
+        raise InputError("--minutes: the rate of this recipe falls by its steps", "--set optimizer.decay=none")
 
 
 def _require_free(folder: Path, resume: bool) -> None:
@@ -130,11 +142,12 @@ def _carry_out(
     from praxino.training.sources import Workplace
 
     place = choose_device(device)
-    run = runs.for_device(run, place.type) if not (folder / "config.json").exists() else run
+    new = not (folder / "config.json").exists() and run.branch is None
+    run = runs.for_device(run, place.type) if new else run
     config = run.train.stage
     compute = resolve(run.train.loop.compute, place)
     run = runs.begun(run, stages.encoder(config, run.sources), stages.world(config), compute)
-    stage = stages.build(config, run.sources, Workplace(str(place), folder.parent, _film))
+    stage = stages.build(config, run.sources, Workplace(str(place), folder.parent, _film, compute))
     runs.write(folder, run)
     train, steps, step, start = run.train, 0, 0, time.monotonic()
     with progress.bar(run.recipe, train.loop.steps) as advance:
@@ -148,7 +161,7 @@ def _carry_out(
     return (time.monotonic() - start) / max(1, steps)
 
 
-def _timed(run: "RunConfig", folder: Path, resume: bool, device: str, progress: Progress, minutes: float) -> None:
+def _timed(run: "RunConfig", folder: Path, device: str, progress: Progress, minutes: float) -> None:
     """A trunk for `TRUNK_SHARE` of the time, and a cooldown from its last checkpoint that fits into the rest.
 
     They lie beside ``folder``, which receives what came out, in few files.
@@ -157,10 +170,11 @@ def _timed(run: "RunConfig", folder: Path, resume: bool, device: str, progress: 
 
     start, signalled = time.monotonic(), _stop_on_signal()
     spent = lambda: (time.monotonic() - start) / 60  # noqa: E731
+    folder = folder.resolve()
     trunk, cooldown = (folder.with_name(f"{folder.name}.{part}") for part in ("trunk", "cooldown"))
     for place in (trunk, cooldown):
-        _require_free(place, resume)
-    pace = _carry_out(run, trunk, resume, device, progress, lambda: signalled() or spent() > TRUNK_SHARE * minutes)
+        _require_free(place, resume=False)
+    pace = _carry_out(run, trunk, False, device, progress, lambda: signalled() or spent() > TRUNK_SHARE * minutes)
     if signalled():
         raise typer.Exit(143)
     step, newest = loop.checkpoints(trunk)[-1]

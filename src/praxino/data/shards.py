@@ -18,7 +18,7 @@ from torch import Tensor
 
 from praxino.data.clips import to_tensor
 from praxino.data.diorama import Edition, Scene, Thing, compose, render
-from praxino.data.diorama.references import varied_pictures
+from praxino.data.diorama.references import individual, varied_pictures
 from praxino.log import logger
 from praxino.rng import Stream, generator
 from praxino.storage import checkpoint
@@ -128,7 +128,7 @@ def world_pictures(
     encode: Callable[[Tensor], Tensor], fingerprint: str, cache: Path, world: World, clips: int, start: int = 0
 ) -> Float[Tensor, "clips pictures channels h w"]:
     """Latents of `PICTURES` of the individuals of each clip, as `world_latents`; zeros where a clip has none."""
-    name = hashlib.sha256(f"encoder {fingerprint} {world.key}".encode()).hexdigest()[:12]
+    name = hashlib.sha256(f"encoder {fingerprint} {world.key} pictures {_portraits()}".encode()).hexdigest()[:12]
     parts = []
     for low in range(start, start + clips, SHARD):
         high = min(low + SHARD, start + clips)
@@ -162,6 +162,17 @@ def drawing(edition: Edition) -> str:
     """Twelve hexadecimal digits that name how this code draws an edition: of 64 clips, enough to show every kind."""
     sketches = World(0, 9, 32, 32, edition=edition).clips(0, 64)
     return hashlib.sha256(sketches.numpy().tobytes()).hexdigest()[:12]
+
+
+@functools.cache
+def _portraits() -> str:
+    """How this code draws pictures of individuals: of a few, small."""
+    total = hashlib.sha256()
+    for index in range(12):
+        total.update(
+            varied_pictures(individual(0, index), generator(Stream.REFERENCE_PICTURES, 0, index), 4, 32).tobytes()
+        )
+    return total.hexdigest()[:12]
 
 
 def world_latents(

@@ -28,6 +28,8 @@ ATTRIBUTES: Final = ("kind", "colour", "motion", "heading", "depth")
 """Of a thing, in the order in which they are written."""
 NUMBERS: Final = 3
 """Of a thing in a frame: x and y of its centre, and the logarithm of its height."""
+LEAST_TEMPERATURE: Final = 1e-3
+"""Below it the likeliest attribute is taken."""
 SMALLEST_SCALE: Final = 0.01
 """Of the coordinates in which tracks are drawn, in picture heights: what varies less is drawn as if it varied so."""
 
@@ -143,8 +145,9 @@ class LayoutNet(nn.Module):
             self.scale.copy_(values.clamp_min(0).sqrt().clamp_min(SMALLEST_SCALE))
 
     def whiten(self, tracks: Tensor) -> Tensor:
-        """(..., R) picture heights to coordinates of about unit variance."""
-        return (tracks - self.mean) @ self.basis / self.scale
+        """(..., R) picture heights to coordinates of about unit variance; float32 whatever the autocast."""
+        with torch.autocast(tracks.device.type, enabled=False):
+            return (tracks.float() - self.mean) @ self.basis / self.scale
 
     def unwhiten(self, coordinates: Tensor) -> Tensor:
         """The inverse of `whiten`."""
@@ -227,11 +230,11 @@ class LayoutNet(nn.Module):
         rows = self._of(history) if history else self._write(text, used, temperature, generator)
         if not rows:
             return Layout(edition=self.config.edition, fps=self.config.fps, aspect=aspect, frames=self.config.frames)
-        things = torch.tensor([rows])
         known, mask = self._beginning(history, len(rows))
-        there = torch.ones(1, len(rows), dtype=torch.bool)
-        x = torch.randn(1, len(rows), len(self.mean), generator=generator)
-        times = torch.linspace(1, 0, steps + 1)
+        things = torch.tensor([rows], device=known.device)
+        there = torch.ones(1, len(rows), dtype=torch.bool, device=known.device)
+        x = torch.randn(1, len(rows), len(self.mean), generator=generator).to(known)  # drawn alike on every device
+        times = torch.linspace(1, 0, steps + 1).to(known)
         for t, after in itertools.pairwise(times):
             v = self.track_velocity(x, t[None], things, there, text, used, known, mask)
             x = x + (after - t) * v
@@ -243,9 +246,9 @@ class LayoutNet(nn.Module):
         for place in range(self.config.slots * len(ATTRIBUTES)):
             attribute = place % len(ATTRIBUTES)
             low = offsets[attribute]
-            logits = self.attribute_logits(text, used, torch.tensor([written], dtype=torch.long))[0, -1]
-            logits = logits[low : low + len(values[attribute])]
-            if temperature == 0:
+            so_far = torch.tensor([written], dtype=torch.long, device=text.device)
+            logits = self.attribute_logits(text, used, so_far)[0, -1, low : low + len(values[attribute])].float().cpu()
+            if temperature < LEAST_TEMPERATURE:
                 choice = int(logits.argmax())
             else:
                 choice = int(torch.multinomial((logits / temperature).softmax(0), 1, generator=generator))
@@ -263,12 +266,11 @@ class LayoutNet(nn.Module):
         return rows
 
     def _beginning(self, history: Layout | None, slots: int) -> tuple[Tensor, Tensor]:
-        known = torch.zeros(1, slots, len(self.mean))
-        mask = torch.zeros(1, slots, self.config.frames)
+        known, mask = self.mean.new_zeros(1, slots, len(self.mean)), self.mean.new_zeros(1, slots, self.config.frames)
         if history is not None:
             first = torch.tensor(
-                [[box.x, box.y, math.log(box.height)] for box in (t.boxes[-1] for t in history.things)]
-            )
+                [[box.x / history.aspect, box.y, math.log(box.height)] for box in (t.boxes[-1] for t in history.things)]
+            ).to(known)
             tracks = first[None, :, None].expand(1, slots, self.config.frames, NUMBERS).flatten(2)
             mask[:, :, 0] = 1
             known = self.whiten_known(tracks, mask)
@@ -333,7 +335,7 @@ def rasterize(
     Tensor
         For each kind and each colour, how much of a place the boxes of such things cover, the largest over the place's
         frames and things; the displacement (x, y) within the latent frame, the height, and 1 - depth / slots, of the
-        nearest thing there, each times its cover.
+        thing that counts most there (its cover times its nearness), each times its cover.
     """
     t = grid[0]
     latent = cover_of(there, boxes, grid, aspect)

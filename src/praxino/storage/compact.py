@@ -5,6 +5,7 @@ configs, too. Whoever names such a folder as a model gets it unpacked, once, int
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +16,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from praxino.errors import CheckpointError
+from praxino.models.dit import FLOAT32
 from praxino.storage import checkpoint
 
 MAX_FILE_BYTES: Final = 15 * 2**20
+KEPT: Final = (*FLOAT32, "mean", "basis", "scale")
+"""Parts of names whose tensors stay as they are: what a denoiser keeps in float32, coordinates of layouts."""
 PATTERN: Final = "weights-*-of-*.safetensors"
 
 
@@ -45,7 +49,8 @@ def write(folder: Path, model: Path, dtype: torch.dtype = torch.bfloat16, max_by
     for part in parts:
         configs[part] = (model / part / checkpoint.CONFIG).read_text()
         for name, tensor in checkpoint.read_tensors(model / part).items():
-            stored = tensor.to(dtype).contiguous() if tensor.is_floating_point() else tensor
+            exact = not tensor.is_floating_point() or any(mark in name for mark in KEPT)
+            stored = (tensor if exact else tensor.to(dtype)).contiguous()
             if used + stored.nbytes > max_bytes - 2**18 and files[-1]:  # a quarter of a MiB for lists and configs
                 files.append({})
                 used = 0
@@ -71,8 +76,11 @@ def unpack(folder: Path, target: Path) -> None:
     configs: dict[str, str] = {}
     tensors: dict[str, dict[str, Tensor]] = {}
     paths = sorted(folder.glob(PATTERN))
-    count = int(paths[0].stem.rsplit("-", 1)[1])
-    if [path.name for path in paths] != [f"weights-{n:05d}-of-{count:05d}.safetensors" for n in range(1, count + 1)]:
+    match = re.fullmatch(r"weights-\d{5}-of-(\d{5})", paths[0].stem) if paths else None
+    count = int(match[1]) if match else 0
+    if not count or [path.name for path in paths] != [
+        f"weights-{n:05d}-of-{count:05d}.safetensors" for n in range(1, count + 1)
+    ]:
         raise CheckpointError(f"{folder} holds {len(paths)} of {count} files of weights", "copy all of them")
     for path in paths:
         try:
@@ -83,7 +91,7 @@ def unpack(folder: Path, target: Path) -> None:
                     tensors.setdefault(part, {})[key] = file.get_tensor(name)
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(f"{path} is damaged ({error})", "copy it again") from None
-    if set(configs) != {"", *tensors}:
+    if set(configs) != {"", *tensors} or not all(re.fullmatch(r"[a-z_]+", part) for part in tensors):
         raise CheckpointError(f"{folder}: the configs are of other parts than the weights", checkpoint.SAME_PLACE)
     with checkpoint.writing(target) as fresh:
         checkpoint.write_text(fresh / checkpoint.CONFIG, configs[""])

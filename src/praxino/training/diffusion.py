@@ -28,8 +28,7 @@ from praxino.errors import InputError
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.layout import LayoutConfig, channels, cover_of, rasterize
 from praxino.models.pictures import Pictures
-from praxino.models.precision import fastest
-from praxino.models.text import TextConfig, TextEncoder
+from praxino.models.text import ENTITY_NAMES, TextConfig, TextEncoder
 from praxino.models.vae import VAE
 from praxino.rng import Stream, generator
 from praxino.shapes import VideoShape, token_grid
@@ -121,6 +120,7 @@ class Diffusion:
 
     def __init__(self, config: DiffusionConfig, sources: Sources = NOTHING, workplace: Workplace = HERE) -> None:
         self.config, init, self._film = config, sources.init, workplace.film
+        self.compute = workplace.compute
         self.device = torch.device(workplace.device)
         self.path = PATHS[config.bundle.path]()
         self.vae: VAE = bundle.read_vae(sources.autoencoder).to(self.device)
@@ -128,7 +128,7 @@ class Diffusion:
             raise InputError(problem, "a run's networks must fit the autoencoder that it is given")
         size = config.bundle
         VideoShape(size.frames, size.height, size.width).check(self.vae.config.compression, config.dit.patch)
-        if config.references.share and not config.dit.slots:
+        if config.references.share and not 2 <= config.dit.slots <= len(ENTITY_NAMES):
             raise InputError("stage.references.share: the denoiser has no slots for pictures", "stage.dit.slots=4")
         if config.dit.layout != (channels(config.layout) if config.layout else 0):
             raise InputError(
@@ -142,7 +142,7 @@ class Diffusion:
             words = self.text.adapted(words, checkpoint.read_config(init / "text", TextConfig))
             checkpoint.fill(self.text, words, str(init / "text"))
         self.module = nn.ModuleDict({"dit": self.dit, "text": self.text}).to(self.device)
-        self.encoder = bundle.encoder_digest(self.vae)
+        self.encoder = f"{bundle.encoder_digest(self.vae)} in {self.compute}"
         self.cache = workplace.cache
         self.world = shards.World(
             config.seed, size.frames, size.height, size.width, size.fps, config.edition, config.single
@@ -152,11 +152,14 @@ class Diffusion:
         self._portraits: tuple[int, Tensor] = (-1, torch.empty(0))
         self._long: Tensor | None = None
         self._latents(0)  # what keeps them from being made or kept is said before the first step
+        if config.windows.share:
+            count = config.windows.clips
+            self._long = shards.world_latents(self._encode, self.encoder, self.cache, self.long_world, count)
 
     @torch.no_grad()
     def _encode(self, clips: Tensor) -> Tensor:
         clips = clips.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=fastest(self.device.type) == "bfloat16"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.compute == "bfloat16"):
             return self.vae.encode(clips).float()
 
     def _latents(self, stretch: int) -> Tensor:
@@ -204,10 +207,7 @@ class Diffusion:
     def _window_batch(self, number: int, rng: np.random.Generator) -> Batch:
         """Windows of long clips: history is given, told to be clean though it seldom is."""
         config, start = self.config, number * self.config.batch * 4
-        if self._long is None:
-            self._long = shards.world_latents(
-                self._encode, self.encoder, self.cache, self.long_world, config.windows.clips
-            )
+        assert self._long is not None
         chosen = shards.order(config.seed, config.windows.clips, start, config.batch)
         places = draw_windows(self._long.shape[2], config.batch, rng)
         rows = [self._long[clip][:, place] for clip, place in zip(chosen.tolist(), places.tolist(), strict=True)]

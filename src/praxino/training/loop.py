@@ -206,7 +206,7 @@ def _export(stage: Stage, folder: Path) -> None:
 def _state(module: nn.Module, rule: torch.optim.Optimizer, ema: EMA, step: int) -> dict[str, Any]:
     return {
         "step": torch.tensor(step),
-        "model": dict(module.named_parameters()),
+        "model": dict(module.named_parameters()) | dict(module.named_buffers()),
         "average": {str(i): tensor for i, tensor in enumerate(ema.average)},
         "optimizer": _moments(rule),
     }

@@ -17,7 +17,8 @@ from praxino.training.sources import Sources
 from praxino.training.stages import StageConfig
 
 FORMAT: Final = 2
-"""Of ``config.json``. 1 had no number, no digest of the encoder, and ``loop.bf16`` instead of ``loop.compute``."""
+"""Of ``config.json``. 1 had no number and no digest of the encoder, ``loop.bf16`` instead of ``loop.compute``, and
+shared random streams: such a run goes on with its weights and settings, but not with the batches it would have had."""
 COOLDOWN_SHARE: Final = 0.18
 """Part of a branch's steps, counted from the trunk's first, in which the rate falls, where no length is given."""
 
@@ -68,15 +69,24 @@ def read(folder: Path) -> RunConfig:
         raise CheckpointError(f"{path} is of format {number}: known are 1 and {FORMAT}", "a newer praxino reads it")
     try:
         return RunConfig.model_validate_json(json.dumps(_upgraded(tree) if number == 1 else tree))
-    except ValidationError as error:
-        raise CheckpointError(f"{path} is damaged ({str(error).splitlines()[0]})", "copy it again") from None
+    except (ValidationError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is of no run, or damaged ({str(error).splitlines()[0]})", "-o RUN") from None
 
 
 def _upgraded(tree: dict[str, Any]) -> dict[str, Any]:
     """A run of format 1 as one of format 2."""
-    loop = dict(tree["train"]["loop"])
+    loop, stage = dict(tree["train"]["loop"]), dict(tree["train"]["stage"])
     loop["compute"] = "bfloat16" if loop.pop("bf16", True) else "float32"
-    return {**tree, "format": FORMAT, "train": {**tree["train"], "loop": loop}}
+    if stage["kind"] != "forensic":
+        stage["edition"] = 1
+    if "keep_frames" in stage:
+        stage["tasks"] = {
+            "frames": stage.pop("keep_frames"),
+            "box": stage.pop("keep_box"),
+            "border": 0,
+            "told_noise": 0,
+        }
+    return {**tree, "format": FORMAT, "train": {**tree["train"], "loop": loop, "stage": stage}}
 
 
 def resumed(folder: Path, run: RunConfig, changed: bool, until: int | None = None) -> RunConfig:
@@ -98,7 +108,7 @@ def resumed(folder: Path, run: RunConfig, changed: bool, until: int | None = Non
     if not (folder / checkpoint.CONFIG).exists():
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder} holds no run to resume", "-o names the folder of a run")
-        return run if until is None else extended(run, until)
+        return run if until in (None, run.train.loop.steps) else extended(run, until)
     known = read(folder)
     if known.recipe != run.recipe:
         raise InputError(
@@ -107,7 +117,8 @@ def resumed(folder: Path, run: RunConfig, changed: bool, until: int | None = Non
     same = {"loop": run.train.loop.model_copy(update={"compute": known.train.loop.compute})}
     if until is not None:
         same["loop"] = same["loop"].model_copy(update={"steps": known.train.loop.steps})
-    given = run.train.model_copy(update=same)
+    given = for_device(run, "cuda").train if _batches_differ(known, run) else run.train
+    given = given.model_copy(update=same)
     if changed and (known.train, known.sources, known.branch) != (given, run.sources, run.branch):
         raise InputError(f"{folder} was started with other settings", "--resume alone goes on with those")
     if until is None or until == known.train.loop.steps:
@@ -116,6 +127,14 @@ def resumed(folder: Path, run: RunConfig, changed: bool, until: int | None = Non
     if until <= done:
         raise InputError(f"--until {until}: the run is at step {done} already", f"more than {done}")
     return extended(known, until)
+
+
+def _batches_differ(known: RunConfig, run: RunConfig) -> bool:
+    """Whether the known run began on a GPU and the other one is written as for a processor."""
+    one, other = known.train.stage, run.train.stage
+    if not isinstance(one, DiffusionConfig) or not isinstance(other, DiffusionConfig):
+        return False
+    return one.batch != other.batch and one.batch == other.cuda_batch
 
 
 def extended(run: RunConfig, until: int) -> RunConfig:
@@ -149,7 +168,7 @@ def cooldown(trunk: Path, until: int | None = None) -> RunConfig:
     run, step = read(trunk.parent), steps[trunk.name]
     if run.train.optimizer.decay != "none" or run.train.loop.cooldown_from is not None:
         raise InputError(f"{trunk.parent} is no trunk: its rate falls already", "one with optimizer.decay=none")
-    until = round(step / (1 - COOLDOWN_SHARE)) if until is None else until
+    until = max(step + 1, round(step / (1 - COOLDOWN_SHARE))) if until is None else until
     if until <= step:
         raise InputError(f"--until {until}: the branch begins at step {step}", f"more than {step}")
     return _with_loop(run, steps=until, cooldown_from=step).model_copy(update={"branch": trunk.resolve()})

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +41,14 @@ class Workplace:
         Keeps latents between runs.
     film : callable, optional
         Makes the films that a diffusion run draws as samples; a run without it has none.
+    compute : str
+        "float32" or "bfloat16": what latents are encoded in, as the run computes.
     """
 
     device: str = "cpu"
     cache: Path = Path("runs")
     film: FilmMaker | None = None
+    compute: Literal["float32", "bfloat16"] = "float32"
 
 
 NOTHING: Final = Sources()

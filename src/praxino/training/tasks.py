@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from praxino.config import Config
@@ -94,7 +94,7 @@ def _to_paint(
     top, left = int(rng.integers((h - high) // q + 1)) * q, int(rng.integers((w - wide) // r + 1)) * r
     inside = torch.zeros(1, t, h, w, dtype=torch.bool)
     inside[:, :, top : top + high, left : left + wide] = True
-    if border:
+    if border and not bool(inside.all()):
         return ~inside
     if cover is None or not bool(cover.any()):
         return inside
@@ -105,7 +105,7 @@ def _to_paint(
 
 
 ANCHOR_LEFT_OUT: Final = 0.2
-"""Part of the windows whose anchor is a recent latent frame instead of the film's first."""
+"""Part of the windows whose anchor is any latent frame before the last of the history, instead of the film's first."""
 
 
 class WindowConfig(Config):
@@ -115,10 +115,17 @@ class WindowConfig(Config):
     """
 
     share: float = Field(0.0, ge=0, le=1, description="part of the steps that are of windows")
-    frames: int = Field(33, ge=21, description="of the clips that windows are cut from")
+    frames: int = Field(33, ge=21, description="of the clips that windows are cut from, 4k+1")
     clips: int = Field(4096, gt=0)
     corrupted: float = Field(0.9, ge=0, le=1, description="part of the windows with noise on their history")
     most_noise: float = Field(1 / 3, ge=0, lt=1, description="of each latent frame of history, at most; it is not told")
+
+    @field_validator("frames")
+    @classmethod
+    def _frames_are_whole(cls, frames: int) -> int:
+        if frames % 4 != 1:
+            raise ValueError("must be 4k+1")
+        return frames
 
 
 def draw_windows(t: int, count: int, rng: np.random.Generator) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:

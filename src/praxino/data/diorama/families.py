@@ -140,7 +140,7 @@ def _cyclic(stage: Stage) -> tuple[Thing, ...]:
             track = physics.steady(start, (0.0, 0.0), stage.times)
         one = thing(stage, kind, stage.colour(kind), motion, stage.heading(), height, lane, track)
         if kind == "boat":  # it rocks with the period, not with the usual waves
-            one = replace(one, position=_bobbing(track[0], stage.times), velocity=np.gradient(track[0], axis=0) * 0)
+            one = replace(one, position=_bobbing(track[0], stage.times), velocity=np.zeros_like(track[0]))
         if kind in MARKED_KINDS:
             one = replace(one, marking=_marking(rng, kind, one.colour, stage.all_pairs))
         things.append(one)
