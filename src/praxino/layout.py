@@ -40,6 +40,11 @@ class LayoutThing(Config):
     depth: int = Field(ge=0, lt=MAX_THINGS, description="0 is the nearest; nearer things hide farther ones")
     boxes: tuple[Box, ...] = Field(strict=False, min_length=1, max_length=MAX_FRAMES, description="one a frame")
 
+    @property
+    def attributes(self) -> tuple[str, str, str, str, str]:
+        """Kind, colour, motion, heading and depth as words."""
+        return self.kind, self.colour, self.motion, str(self.heading), str(self.depth)
+
     @model_validator(mode="after")
     def _boxes_are_near(self) -> "LayoutThing":
         for number, box in enumerate(self.boxes):

@@ -129,15 +129,8 @@ def world_pictures(
 ) -> Float[Tensor, "clips pictures channels h w"]:
     """Latents of `PICTURES` of the individuals of each clip, as `world_latents`; zeros where a clip has none."""
     name = hashlib.sha256(f"encoder {fingerprint} {world.key} pictures {_portraits()}".encode()).hexdigest()[:12]
-    parts = []
-    for low in range(start, start + clips, SHARD):
-        high = min(low + SHARD, start + clips)
-        path = cache / f"pictures-{name}" / f"{low:07d}-{high:07d}.safetensors"
-        if not path.exists():
-            logger.info("encoding pictures of clips %d to %d", low, high)
-            checkpoint.write_tensors(path, {"pictures": _encoded_pictures(encode, world, low, high)})
-        parts.append(checkpoint.load_tensors(path)["pictures"])
-    return torch.cat(parts)
+    make = functools.partial(_encoded_pictures, encode, world)
+    return _in_shards(cache / f"pictures-{name}", "pictures", start, clips, make)
 
 
 def _encoded_pictures(encode: Callable[[Tensor], Tensor], world: World, low: int, high: int) -> Tensor:
@@ -194,15 +187,23 @@ def world_latents(
         Names the encoder's weights. Other weights, another world or other drawing: another folder in the cache.
     """
     name = hashlib.sha256(f"encoder {fingerprint} {world.key}".encode()).hexdigest()[:12]
+
+    def make(low: int, high: int) -> Tensor:
+        starts = range(low, high, batch)
+        drawn = draw(world, starts, [min(first + batch, high) for first in starts])
+        return torch.cat([encode(to_tensor(pixels)).to(torch.float16).cpu() for pixels in drawn])
+
+    return _in_shards(cache / f"latents-{name}", "latents", start, clips, make)
+
+
+def _in_shards(folder: Path, name: str, start: int, clips: int, make: Callable[[int, int], Tensor]) -> Tensor:
+    """What ``make`` makes of ``clips`` clips from ``start`` on, `SHARD` at a time, each a file of ``folder``."""
     parts = []
     for low in range(start, start + clips, SHARD):
         high = min(low + SHARD, start + clips)
-        path = cache / f"latents-{name}" / f"{low:07d}-{high:07d}.safetensors"
+        path = folder / f"{low:07d}-{high:07d}.safetensors"
         if not path.exists():
-            logger.info("encoding clips %d to %d of %d to %d", low, high, start, start + clips)
-            starts = range(low, high, batch)
-            clips_drawn = draw(world, starts, [min(first + batch, high) for first in starts])
-            fresh = [encode(to_tensor(pixels)).to(torch.float16).cpu() for pixels in clips_drawn]
-            checkpoint.write_tensors(path, {"latents": torch.cat(fresh)})
-        parts.append(checkpoint.load_tensors(path)["latents"])
+            logger.info("encoding %s of clips %d to %d of %d to %d", name, low, high, start, start + clips)
+            checkpoint.write_tensors(path, {name: make(low, high)})
+        parts.append(checkpoint.load_tensors(path)[name])
     return torch.cat(parts)

@@ -51,18 +51,16 @@ def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
     """
     if len(film) != scene.frames:
         raise InputError(f"a film of {len(film)} frames for a scene of {scene.frames}", "compose it with as many")
-    wanted = [thing for thing in scene.things if scene.shows(thing).sum() >= 3]
+    wanted = wanted_things(scene)
     pairs = matched(wanted, reading.things[: len(wanted)])  # its most prominent things, not any that flicker past
     found = {name: float(reading.scene[name] == value) for name, value in _said(scene).items()}
     if wanted:
         found |= named_scores(scene, wanted, pairs)
-        at_most = sum(bool(scene.visible(thing).any()) for thing in scene.things)  # an edge may be read, and may not
-        found["count"] = float(len(wanted) <= len(reading.things) <= at_most)
+        found["count"] = count_score(scene, len(reading.things))
     if unheard := _unheard(scene, wanted, pairs, reading):
         found["unheard pair"] = float(np.mean([shown for each in unheard.values() for shown in each]))
         found |= {f"unheard {what}": float(np.mean(each)) for what, each in unheard.items()}
-    both = len(wanted) > 1 and all(a is b for a, b in zip(wanted[:2], scene.things[:2], strict=True))
-    if scene.relation and both and (held := relation_score(scene, pairs)) is not None:
+    if (held := relation_score(scene, wanted, pairs)) is not None:
         found["relation"] = held
     found |= _physics(scene, wanted, pairs) | _shadow(film, scene, pairs)
     seen = [sighting for sighting in pairs if sighting is not None]
@@ -77,6 +75,17 @@ def _said(scene: Scene) -> dict[str, str]:
     """What the caption says of the whole clip, where it says it."""
     unsaid = {"weather"} if scene.place == "room" else set()
     return {name: value for name, value in scene.attributes.items() if name not in unsaid and value != "usual"}
+
+
+def wanted_things(scene: Scene) -> list[Thing]:
+    """The things of a scene that a film of it must show: those seen in three frames or more."""
+    return [thing for thing in scene.things if scene.shows(thing).sum() >= 3]
+
+
+def count_score(scene: Scene, things: int) -> float:
+    """Whether so many things are as many as the scene shows; what is at an edge may be read, and may not."""
+    at_most = sum(bool(scene.visible(thing).any()) for thing in scene.things)
+    return float(len(wanted_things(scene)) <= things <= at_most)
 
 
 def matched(wanted: Sequence[Thing], things: Sequence[Sighting]) -> list[Sighting | None]:
@@ -139,9 +148,12 @@ def _unheard(
     return shown
 
 
-def relation_score(scene: Scene, pairs: Sequence[Sighting | None]) -> float | None:
-    """Whether the relation of the first two things is to be seen; None for those that need no more than the things."""
-    assert scene.relation is not None
+def relation_score(scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | None]) -> float | None:
+    """Whether the relation of the first two things is to be seen; None where the scene has none, does not show both of
+    them, or has one that needs no more than the things."""
+    both = len(wanted) > 1 and all(a is b for a, b in zip(wanted[:2], scene.things[:2], strict=True))
+    if scene.relation is None or not both:
+        return None
     first, second = pairs[0], pairs[1]
     if first is None or second is None:
         return 0.0

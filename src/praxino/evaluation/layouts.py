@@ -6,7 +6,7 @@ A layout is read as if it were a film in which every thing is seen exactly: what
 import numpy as np
 
 from praxino.data.diorama.scene import Scene
-from praxino.evaluation.diorama import matched, named_scores, relation_score
+from praxino.evaluation.diorama import count_score, matched, named_scores, relation_score, wanted_things
 from praxino.layout import Layout, LayoutThing
 from praxino.models.reader import Sighting
 
@@ -23,16 +23,14 @@ def as_sighting(thing: LayoutThing, aspect: float) -> Sighting:
 def layout_scores(layout: Layout, scene: Scene) -> dict[str, float]:
     """``kind``, ``colour``, ``motion``, ``count``, ``presence``, and where the scene gives an occasion ``binding`` and
     ``relation``: shares of what is right, from 0 to 1, as in `evaluation.diorama.scores`."""
-    wanted = [thing for thing in scene.things if scene.shows(thing).sum() >= 3]
+    wanted = wanted_things(scene)
     sightings = [as_sighting(thing, layout.aspect) for thing in layout.things]
     sightings = [sighting for sighting in sightings if np.isfinite(sighting.track).any()]
-    at_most = sum(bool(scene.visible(thing).any()) for thing in scene.things)
-    found = {"count": float(len(wanted) <= len(sightings) <= at_most)}
+    scores = {"count": count_score(scene, len(sightings))}
     if not wanted:
-        return found
+        return scores
     pairs = matched(wanted, sightings)
-    found |= named_scores(scene, wanted, pairs)
-    both = len(wanted) > 1 and all(a is b for a, b in zip(wanted[:2], scene.things[:2], strict=True))
-    if scene.relation and both and (held := relation_score(scene, pairs)) is not None:
-        found["relation"] = held
-    return found
+    scores |= named_scores(scene, wanted, pairs)
+    if (held := relation_score(scene, wanted, pairs)) is not None:
+        scores["relation"] = held
+    return scores

@@ -227,7 +227,10 @@ class LayoutNet(nn.Module):
         """
         generator = torch.Generator().manual_seed(seed)
         text, used = self.encode([sentence])
-        rows = self._of(history) if history else self._write(text, used, temperature, generator)
+        if history:
+            rows = [self.config.numbers(thing.attributes) for thing in history.things]
+        else:
+            rows = self._write(text, used, temperature, generator)
         if not rows:
             return Layout(edition=self.config.edition, fps=self.config.fps, aspect=aspect, frames=self.config.frames)
         known, mask = self._beginning(history, len(rows))
@@ -256,14 +259,6 @@ class LayoutNet(nn.Module):
                 break
             written.append(low + choice)
         return [written[i : i + len(ATTRIBUTES)] for i in range(0, len(written), len(ATTRIBUTES))]
-
-    def _of(self, layout: Layout) -> list[list[int]]:
-        """The attributes of a layout's things, as numbers among all values."""
-        rows = []
-        for thing in layout.things:
-            said = (thing.kind, thing.colour, thing.motion, str(thing.heading), str(thing.depth))
-            rows.append(self.config.numbers(said))
-        return rows
 
     def _beginning(self, history: Layout | None, slots: int) -> tuple[Tensor, Tensor]:
         known, mask = self.mean.new_zeros(1, slots, len(self.mean)), self.mean.new_zeros(1, slots, self.config.frames)
@@ -393,8 +388,7 @@ def as_tensors(layouts: Sequence[Layout], config: LayoutConfig, slots: int = 0) 
     boxes = torch.zeros(len(layouts), slots, frames, 4)
     for i, layout in enumerate(layouts):
         for j, thing in enumerate(layout.things):
-            said = (thing.kind, thing.colour, thing.motion, str(thing.heading), str(thing.depth))
-            things[i, j] = torch.tensor(config.numbers(said))
+            things[i, j] = torch.tensor(config.numbers(thing.attributes))
             there[i, j] = True
             boxes[i, j] = torch.tensor(thing.boxes)
     return things, there, boxes

@@ -94,12 +94,12 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     return load_tensors(folder / WEIGHTS)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """One file of tensors, which appears whole; makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
-            _save_file(Path(folder) / path.name, dict(tensors))
+            _save_file(Path(folder) / path.name, dict(tensors), metadata)
             (Path(folder) / path.name).replace(path)
     except CheckpointError:
         if not any(path.parent.iterdir()):
@@ -107,9 +107,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         raise
 
 
-def _save_file(path: Path, tensors: dict[str, Tensor]) -> None:
+def _save_file(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     try:
-        save_file(tensors, path)
+        save_file(tensors, path, metadata)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"cannot write {path}: {error}", "free some space, or write elsewhere") from None
 
@@ -151,19 +151,14 @@ def differences(given: Shapes, wanted: Shapes) -> list[str]:
 
 def digest(folder: Path) -> str:
     """Twelve hexadecimal digits that name the model in ``folder``: SHA-256 of weights and configs, in name order."""
-    total = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.name in (WEIGHTS, CONFIG):
-            total.update(path.relative_to(folder).as_posix().encode())
-            total.update(path.read_bytes())
-    return total.hexdigest()[:12]
+    return files_digest(folder, (path for path in folder.rglob("*") if path.name in (WEIGHTS, CONFIG)))
 
 
-def files_digest(paths: Iterable[Path]) -> str:
-    """Twelve hexadecimal digits that name the contents of files, in name order."""
+def files_digest(folder: Path, paths: Iterable[Path]) -> str:
+    """Twelve hexadecimal digits that name files in ``folder``: SHA-256 of names and contents, in name order."""
     total = hashlib.sha256()
     for path in sorted(paths):
-        total.update(path.name.encode())
+        total.update(path.relative_to(folder).as_posix().encode())
         total.update(path.read_bytes())
     return total.hexdigest()[:12]
 

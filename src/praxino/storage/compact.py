@@ -12,7 +12,6 @@ from typing import Final
 import platformdirs
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from praxino.errors import CheckpointError
@@ -56,13 +55,9 @@ def write(folder: Path, model: Path, dtype: torch.dtype = torch.bfloat16, max_by
                 used = 0
             files[-1][f"{part}/{name}"] = stored
             used += stored.nbytes
-    folder.mkdir(parents=True, exist_ok=True)
     for number, tensors in enumerate(files, 1):
         path = folder / f"weights-{number:05d}-of-{len(files):05d}.safetensors"
-        try:
-            save_file(tensors, path, {"configs": json.dumps(configs)} if number == 1 else None)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"cannot write {path}: {error}", "free some space, or write elsewhere") from None
+        checkpoint.write_tensors(path, tensors, {"configs": json.dumps(configs)} if number == 1 else None)
 
 
 def unpack(folder: Path, target: Path) -> None:
@@ -102,7 +97,8 @@ def unpack(folder: Path, target: Path) -> None:
 
 def unpacked(folder: Path) -> Path:
     """The folder of parts of a compact model, in this user's cache; made when it is first asked for."""
-    target = Path(platformdirs.user_cache_dir("praxino")) / "unpacked" / checkpoint.files_digest(folder.glob(PATTERN))
+    digest = checkpoint.files_digest(folder, folder.glob(PATTERN))
+    target = Path(platformdirs.user_cache_dir("praxino")) / "unpacked" / digest
     if not target.is_dir():
         unpack(folder, target)
     return target

@@ -80,7 +80,7 @@ def _marking(thing: Thing) -> str:
         pattern = f"{marking.colour} {wording.PATTERNS[marking.pattern]}"
         return f" with {pattern if pattern.endswith('s') else _article(pattern)}"
     marks = f"{marking.colour} {wording.PATTERN[marking.pattern]}"
-    marks = _article(marks) if len(own.places) == 1 else f"{wording.COUNTS[len(own.places)]} {marks}s"
+    marks = _article(marks) if len(own.places) == 1 else f"{wording.NUMBERS[len(own.places)][0]} {marks}s"
     return f" with {marks}" + (f" and {_article(f'{own.worn_colour} {own.worn}')}" if own.worn else "")
 
 

@@ -19,6 +19,8 @@ def pick(rng: Generator, weights: Mapping[str, float]) -> str:
     return names[int(rng.choice(len(names), p=p / p.sum()))]
 
 
+MARKED_KINDS = ("cat", "dog", "horse", "person")
+"""Kinds that wear markings."""
 MARKS = ("white", "black", "brown", "yellow")
 """Colours of markings."""
 
@@ -97,7 +99,7 @@ def thing(
 ) -> Thing:
     """A `Thing` with the outline of its kind; some wear markings."""
     marking = None
-    if kind in ("cat", "dog", "horse", "person") and stage.rng.random() < 0.3:
+    if kind in MARKED_KINDS and stage.rng.random() < 0.3:
         other = str(stage.rng.choice([c for c in MARKS if c != colour and stage.allowed(kind, c)]))
         marking = Marking(str(stage.rng.choice(["spots", "stripes", "patch", "belt"])), other)
     if kind == "boat":

@@ -1,6 +1,5 @@
 """What the second edition of the world adds: individuals, stars, things with words, scenes that repeat."""
 
-import hashlib
 import math
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -10,10 +9,10 @@ import numpy as np
 from numpy.random import Generator
 
 from praxino.data.diorama import lexicon, physics
-from praxino.data.diorama.casting import Stage, material_of, pick, thing
+from praxino.data.diorama.casting import MARKED_KINDS, Stage, material_of, pick, thing
 from praxino.data.diorama.letters import draw_word
 from praxino.data.diorama.scene import Individual, Marking, Scene, Thing
-from praxino.data.diorama.split import held_out
+from praxino.data.diorama.split import held_out, put_aside
 from praxino.rng import Stream, generator
 
 SHARES: Final[dict[str, float]] = {"usual": 0.67, "star": 0.18, "lettered": 0.12, "cyclic": 0.03}
@@ -29,26 +28,22 @@ STEADY: Final = frozenset({"still", "walk", "run", "drive", "roll", "slide", "fl
 PERIOD: Final = 2.0
 """Seconds after which a cyclic scene repeats."""
 
-MARKED_KINDS: Final = ("cat", "dog", "horse", "person")
 INDIVIDUALS_PART: Final = 0.5
 """Part of the animals and people of usual scenes that are individuals."""
-HELD_OUT_PART: Final = 0.1
-"""Part of the individuals that training never shows."""
 
 
 def is_held_out(individual: int) -> bool:
     """Whether training never shows the individual of this seed."""
-    digest = hashlib.sha256(f"individual {individual}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") < HELD_OUT_PART * 2**32
+    return put_aside(f"individual {individual}")
 
 
-def marking_of(individual: int, colours: Collection[str], worn_colours: Collection[str]) -> Marking:
+def marking_of(individual: int, colours: Collection[str]) -> Marking:
     """The marks of the individual of a seed: which, how many, how large, where, in which of the ``colours``.
 
     Parameters
     ----------
-    colours, worn_colours : collection of str
-        What its marks, and its collar or hat, may have: none that its kind never has in training, nor its own.
+    colours : collection of str
+        What its marks, its collar and its hat may have: none that its kind never has in training, nor its own.
     """
     rng = generator(Stream.INDIVIDUAL_MARKS, individual, 0)
     pattern = str(rng.choice(["spots", "stripes", "patch", "belt"]))
@@ -61,7 +56,7 @@ def marking_of(individual: int, colours: Collection[str], worn_colours: Collecti
     scale = float(rng.uniform(1.0, 1.7))
     worn = (None, "collar", "hat")[int(rng.choice(3, p=[0.4, 0.3, 0.3]))]
     colour = str(rng.choice(sorted(colours)))
-    worn_colour = str(rng.choice(sorted(worn_colours)))
+    worn_colour = str(rng.choice(sorted(colours)))
     return Marking(pattern, colour, Individual(individual, places, scale, worn, worn_colour))
 
 
@@ -71,7 +66,7 @@ def _marking(rng: Generator, kind: str, colour: str, all_pairs: bool) -> Marking
     while True:
         seed = int(rng.integers(2**31))
         if all_pairs or not is_held_out(seed):
-            return marking_of(seed, free, free)
+            return marking_of(seed, free)
 
 
 def with_individuals(rng: Generator, scene: Scene, all_pairs: bool) -> tuple[Thing, ...]:

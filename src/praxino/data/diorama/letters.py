@@ -1,12 +1,12 @@
 """Capital letters as strokes, large and plain, and the words that things carry."""
 
-import hashlib
 import itertools
 from typing import Final
 
 from numpy.random import Generator
 
 from praxino.data.diorama.canvas import Canvas, Colour, Point
+from praxino.data.diorama.split import put_aside
 
 # Strokes on a grid of 3 columns and 5 rows, "column row" from the top left; | lifts the pen.
 STROKES: Final[dict[str, str]] = {
@@ -26,8 +26,6 @@ WORDS: Final = (
     "mint", "plum", "kiwi", "bank", "post", "news", "free", "sale", "left", "exam", "yoga", "hotel", "music", "radio",
     "pizza", "fresh", "lucky", "happy", "bus", "zoo", "gym", "tea", "sun", "sea", "ice", "art", "map", "key",
 )  # fmt: skip
-HELD_OUT_PART: Final = 0.1
-"""How many words training never shows."""
 RANDOM_PART: Final = 0.25
 """Part of the words that are four letters by chance, so that letters are learned and not words."""
 STROKE_WIDTH: Final = 0.62
@@ -36,8 +34,7 @@ STROKE_WIDTH: Final = 0.62
 
 def is_held_out(word: str) -> bool:
     """Whether training never shows this word."""
-    digest = hashlib.sha256(f"word {word}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") < HELD_OUT_PART * 2**32
+    return put_aside(f"word {word}")
 
 
 def draw_word(rng: Generator) -> str:

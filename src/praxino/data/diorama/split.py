@@ -16,7 +16,7 @@ UNSEEN: Final = 2**40
 """Indices of samples from here on are never trained on, whatever they show."""
 
 PART: Final = 0.1
-"""How many of the pairs that may be held out are."""
+"""How many of the pairs that may be held out are, and of individuals and words."""
 
 RARE: Final = frozenset(
     {("sun", "purple"), ("sun", "green"), ("moon", "purple"), ("cat", "green"), ("horse", "blue"), ("tree", "white")}
@@ -40,7 +40,12 @@ def held_out(kind: str, value: str) -> bool:
         return True
     if (kind, value) in _NEVER_HELD or _only_choice(kind, value):
         return False
-    digest = hashlib.sha256(f"{kind} {value}".encode()).digest()
+    return put_aside(f"{kind} {value}")
+
+
+def put_aside(name: str) -> bool:
+    """Whether the hash of a name is among the `PART` that training never sees."""
+    digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:4], "big") < PART * 2**32
 
 

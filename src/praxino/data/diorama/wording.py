@@ -167,7 +167,6 @@ MATERIALS: Final[dict[str, str]] = {"rubber": "rubber", "steel": "steel", "woode
 PATTERNS: Final[dict[str, str]] = {"spots": "spots", "stripes": "stripes", "patch": "patch", "belt": "belt"}
 PATTERN: Final[dict[str, str]] = {"spots": "spot", "stripes": "stripe", "patch": "patch", "belt": "belt"}
 """One of a pattern's marks."""
-COUNTS: Final = {2: "two", 3: "three"}
 LETTERS: Final = tuple(f'"{letter}' for letter in "abcdefghijklmnopqrstuvwxyz")
 """What a word in quotation marks is read as: its letters, one by one."""
 
