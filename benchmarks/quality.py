@@ -22,6 +22,9 @@ from praxino.storage import bundle
 from praxino.storage.bundle import Bundle
 from praxino.training.layout import true_layouts, world_layout
 
+Losses = dict[str, list[list[float]]]
+"""By kind of place, for each quarter of time, the losses of its clips."""
+
 DRAWS, BATCH = 4, 16
 ON_THINGS = 0.25
 """Part of a place that must be covered by a thing's box for the place to count as on a thing."""
@@ -35,10 +38,8 @@ def autoencoder(model: Bundle, clips: np.ndarray, latents: Tensor) -> None:
     print(f"all frames: {10 * np.log10(255**2 / error.mean()):.1f} dB")
 
 
-def losses(
-    model: Bundle, latents: Tensor, text: Tensor, layout: Tensor | None, on: Tensor
-) -> dict[str, list[list[float]]]:
-    """For each quarter of time the losses of its clips: of all places, on things, beside them."""
+def losses(model: Bundle, latents: Tensor, text: Tensor, layout: Tensor | None, on: Tensor) -> Losses:
+    """Of all places, on things, beside them."""
     generator = torch.Generator().manual_seed(0)
     path, prediction = PATHS[model.config.path](), model.config.prediction
     found: Losses = {name: [[] for _ in range(4)] for name in ("all", "on things", "beside")}

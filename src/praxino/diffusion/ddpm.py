@@ -19,12 +19,12 @@ Model = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(x_t, steps) -> (noise, fraction): fraction in [0, 1] places the log-variance between its two bounds."""
 
 
-def linear_betas(steps: int = 1000, first: float = 1e-4, last: float = 0.02) -> Float[Tensor, "steps"]:
+def linear_betas(steps: int = 1000, first: float = 1e-4, last: float = 0.02) -> Float[Tensor, " steps"]:
     """beta_1 to beta_T in equal steps (arXiv 2006.11239, section 4); float64."""
     return torch.linspace(first, last, steps, dtype=torch.float64)
 
 
-def cosine_betas(steps: int = 1000, offset: float = 0.008) -> Float[Tensor, "steps"]:
+def cosine_betas(steps: int = 1000, offset: float = 0.008) -> Float[Tensor, " steps"]:
     """arXiv 2102.09672, eq. 17, with beta at most 0.999."""
     t = torch.arange(steps + 1, dtype=torch.float64) / steps
     abar = torch.cos((t + offset) / (1 + offset) * math.pi / 2) ** 2
@@ -34,7 +34,7 @@ def cosine_betas(steps: int = 1000, offset: float = 0.008) -> Float[Tensor, "ste
 class Chain:
     """``x_t = sqrt(1 - beta_t) x_{t-1} + sqrt(beta_t) eps`` for t = 1..T, float64 inside."""
 
-    def __init__(self, betas: Float[Tensor, "steps"] | None = None) -> None:
+    def __init__(self, betas: Float[Tensor, " steps"] | None = None) -> None:
         self.betas = linear_betas() if betas is None else betas.double()
         self.alphas = 1 - self.betas
         self.abar = self.alphas.cumprod(0)
@@ -56,34 +56,36 @@ class Chain:
         values = table.to(like.device)[steps - 1].to(like.dtype)
         return values.view(-1, *[1] * (like.dim() - 1))
 
-    def step(self, x: Tensor, steps: Int[Tensor, "batch"], eps: Tensor) -> Tensor:
+    def step(self, x: Tensor, steps: Int[Tensor, " batch"], eps: Tensor) -> Tensor:
         """One step of noise: x_{t-1} to x_t."""
         beta = self._at(self.betas, steps, x)
         return (1 - beta).sqrt() * x + beta.sqrt() * eps
 
-    def noised(self, x0: Tensor, steps: Int[Tensor, "batch"], eps: Tensor) -> Tensor:
+    def noised(self, x0: Tensor, steps: Int[Tensor, " batch"], eps: Tensor) -> Tensor:
         """All steps at once (eq. 4): sqrt(abar) x0 + sqrt(1 - abar) eps."""
         abar = self._at(self.abar, steps, x0)
         return abar.sqrt() * x0 + (1 - abar).sqrt() * eps
 
-    def posterior_mean(self, x0: Tensor, x: Tensor, steps: Int[Tensor, "batch"]) -> Tensor:
+    def posterior_mean(self, x0: Tensor, x: Tensor, steps: Int[Tensor, " batch"]) -> Tensor:
         """Mean of q(x_{t-1} | x_t, x_0), eq. 7."""
         beta, alpha = self._at(self.betas, steps, x), self._at(self.alphas, steps, x)
         abar, before = self._at(self.abar, steps, x), self._at(self.abar_before, steps, x)
         return (before.sqrt() * beta * x0 + alpha.sqrt() * (1 - before) * x) / (1 - abar)
 
-    def estimate_x0(self, x: Tensor, steps: Int[Tensor, "batch"], eps: Tensor) -> Tensor:
+    def estimate_x0(self, x: Tensor, steps: Int[Tensor, " batch"], eps: Tensor) -> Tensor:
         """The data that a noise estimate stands for: eq. 4 solved for x0."""
         abar = self._at(self.abar, steps, x)
         return (x - (1 - abar).sqrt() * eps) / abar.sqrt()
 
-    def log_variance(self, fraction: Tensor, steps: Int[Tensor, "batch"]) -> Tensor:
+    def log_variance(self, fraction: Tensor, steps: Int[Tensor, " batch"]) -> Tensor:
         """arXiv 2102.09672, eq. 15: between the posterior variance (0) and beta (1), in the logarithm."""
         low = self._at(self.log_variance_low, steps, fraction)
         high = self._at(self.log_variance_high, steps, fraction)
         return fraction * high + (1 - fraction) * low
 
-    def bound(self, model: Model, x0: Tensor, steps: Int[Tensor, "batch"], eps: Tensor, detach: bool = False) -> Tensor:
+    def bound(
+        self, model: Model, x0: Tensor, steps: Int[Tensor, " batch"], eps: Tensor, detach: bool = False
+    ) -> Tensor:
         """The variational bound's term L_{t-1} in bits per dimension, (B,); L_0 where the step is 1.
 
         ``detach`` stops gradients through the mean, as the hybrid loss wants.
@@ -102,7 +104,7 @@ class Chain:
         return torch.where(first, decoder, kl).flatten(1).mean(1) / math.log(2)
 
     def hybrid_loss(
-        self, model: Model, x0: Tensor, steps: Int[Tensor, "batch"], eps: Tensor, weight: float = 0.001
+        self, model: Model, x0: Tensor, steps: Int[Tensor, " batch"], eps: Tensor, weight: float = 0.001
     ) -> Tensor:
         """L_simple + ``weight`` T L_vlb, (B,) (arXiv 2102.09672, eq. 16): the bound teaches only the variance."""
         x = self.noised(x0, steps, eps)

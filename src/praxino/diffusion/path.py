@@ -90,7 +90,7 @@ class Tabulated(_VariancePreserving):
     Between steps, log abar is interpolated linearly.
     """
 
-    def __init__(self, abar: Float[Tensor, "steps"]) -> None:
+    def __init__(self, abar: Float[Tensor, " steps"]) -> None:
         self.table = torch.cat([abar.new_zeros(1), abar.log() / 2])
 
     def log_alpha(self, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,7 +133,7 @@ def shift_for_tokens(tokens: int, frames: int) -> float:
     return max(1.0, 1 + 2 * (spatial - 256) / (4096 - 256)) * math.sqrt(frames)
 
 
-def grid(steps: int, k: float = 1.0, start: float = 1.0, last: float = 0.0) -> Float[Tensor, "times"]:
+def grid(steps: int, k: float = 1.0, start: float = 1.0, last: float = 0.0) -> Float[Tensor, " times"]:
     """``steps + 1`` times from ``start`` down to 0, shifted by ``k``; float64.
 
     Parameters

@@ -342,7 +342,7 @@ class DiT(nn.Module):
         self,
         text: Float[Tensor, "batch length text_width"],
         references: Float[Tensor, "batch tokens image_width"] | None = None,
-        counts: Float[Tensor, "length"] | None = None,
+        counts: Float[Tensor, " length"] | None = None,
         pictures: Pictures | None = None,
         names: Int[Tensor, "batch length"] | None = None,
     ) -> Context:

@@ -176,7 +176,7 @@ class LayoutNet(nn.Module):
     def track_velocity(
         self,
         noisy: Float[Tensor, "batch slots numbers"],
-        t: Float[Tensor, "batch"],
+        t: Float[Tensor, " batch"],
         things: Int[Tensor, "batch slots attributes"],
         there: Tensor,
         text: Tensor,
