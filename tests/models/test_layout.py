@@ -128,7 +128,7 @@ def test_no_layout_changes_nothing_to_the_bit():
     sizes = {"width": 24, "heads": 2, "layers": 2, "ffn": 32, "text_width": 16, "time_features": 16}
     plain, told = DiT(DiTConfig(**sizes)), DiT(DiTConfig(**sizes, layout=27))
     torch.nn.init.normal_(plain.head.weight)
-    told.load_state_dict(told.adapted(plain.state_dict()))
+    told.load_state_dict(told.adapted(plain.state_dict(), plain.config))
     x, t, text = torch.randn(2, 16, 2, 4, 4), torch.rand(2, 1), torch.randn(2, 3, 16)
     layout = torch.rand(2, 27, 2, 4, 4)
     assert torch.equal(plain(x, t, text), told(x, t, text))

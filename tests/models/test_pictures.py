@@ -41,7 +41,7 @@ def test_without_pictures_and_ends_nothing_changes_to_the_bit(clip):
     plain = DiT(DiTConfig(**SIZES))
     torch.nn.init.normal_(plain.head.weight)
     more = DiT(DiTConfig(**SIZES, slots=4, spans=True, layout=3))
-    more.load_state_dict(more.adapted(plain.state_dict()))
+    more.load_state_dict(more.adapted(plain.state_dict(), plain.config))
     x, t, text = clip
     assert torch.equal(plain(x, t, text), more(x, t, text))
     torch.testing.assert_close(plain(x, t, text), more(x, t, text, end=t), rtol=1e-5, atol=1e-5)

@@ -23,6 +23,7 @@ from praxino.config import Config
 from praxino.errors import InputError
 from praxino.models import attention
 from praxino.models.attention import Grid, Pattern, RMSNorm, Rotation
+from praxino.models.embeddings import Embedding, ReferenceEmbedding, layer_norm, rescale_times, sinusoid
 from praxino.models.pictures import Pictures
 from praxino.shapes import token_grid
 
@@ -78,14 +79,6 @@ def unpatchify(tokens: Tensor, grid: Grid, patch: Grid) -> Tensor:
     """(B, N, p q r C) -> (B, C, F, H, W); the channel is the last factor of a token."""
     x = tokens.unflatten(2, (*patch, -1)).unflatten(1, grid)  # (B, f, h, w, p, q, r, C)
     return x.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6).flatten(4, 5).flatten(2, 3)
-
-
-def sinusoid(t: Tensor, features: int) -> Tensor:
-    """Cosines then sines of ``t`` (in thousandths) at ``features / 2`` frequencies; computed in float64."""
-    half = features // 2
-    frequencies = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float64) / half)
-    angles = t.cpu().double()[..., None] * frequencies  # few numbers, and not every device has float64
-    return torch.cat([angles.cos(), angles.sin()], dim=-1).float().to(t.device)
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -210,7 +203,7 @@ class Block(nn.Module):
     def visual_keys(self, x: Tensor, time: Tensor, rotation: Rotation) -> Memory:
         """Keys and values of reference tokens, for clips to attend to."""
         shift, scale = (self.modulation.float() + time.float()).unbind(2)[:2]
-        return self.attention.keys(modulate(_norm(self.norm1, x), shift, scale).to(x.dtype), rotation)
+        return self.attention.keys(modulate(layer_norm(self.norm1, x), shift, scale).to(x.dtype), rotation)
 
     def forward(
         self,
@@ -223,17 +216,11 @@ class Block(nn.Module):
         visual: Memory | None = None,
     ) -> Tensor:
         shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation.float() + time.float()).unbind(2)  # (B, G, D)
-        h = modulate(_norm(self.norm1, x), shift1, scale1).to(x.dtype)
+        h = modulate(layer_norm(self.norm1, x), shift1, scale1).to(x.dtype)
         x = gated(x, self.attention(h, places, layer, visual), gate1)
-        x = x + self.cross(_norm(self.norm2, x).to(x.dtype), memories, bias)
-        h = modulate(_norm(self.norm3, x), shift2, scale2).to(x.dtype)
+        x = x + self.cross(layer_norm(self.norm2, x).to(x.dtype), memories, bias)
+        h = modulate(layer_norm(self.norm3, x), shift2, scale2).to(x.dtype)
         return gated(x, self.down(F.gelu(self.up(h), approximate="tanh")), gate2)  # (B, N, D)
-
-
-def _norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
-    weight = norm.weight.float() if norm.weight is not None else None
-    bias = norm.bias.float() if norm.bias is not None else None
-    return F.layer_norm(x.float(), norm.normalized_shape, weight, bias, norm.eps)
 
 
 @dataclass(frozen=True)
@@ -259,31 +246,6 @@ class TokenLayout:
             shape = (len(visual_bias), 1, own.shape[2], -1)
             mask = torch.cat([own.expand(shape), visual_bias.expand(shape)], dim=3)  # (B, 1, N or 1, N + R)
         return cls(grid, config.attention, attention.rotation(grid, config.head, device), mask)
-
-
-class Embedding(nn.Sequential):
-    """Linear, an activation, Linear."""
-
-    def __init__(self, inputs: int, width: int, activation: nn.Module) -> None:
-        super().__init__(nn.Linear(inputs, width), activation, nn.Linear(width, width))
-
-
-class ReferenceEmbedding(nn.Module):
-    """Reference tokens to the model's width."""
-
-    def __init__(self, inputs: int, width: int, places: int) -> None:
-        super().__init__()
-        self.places = nn.Parameter(torch.zeros(places, inputs)) if places else None
-        self.norm1 = nn.LayerNorm(inputs)
-        self.up = nn.Linear(inputs, inputs)
-        self.down = nn.Linear(inputs, width)
-        self.norm2 = nn.LayerNorm(width)
-
-    def forward(self, x: Tensor) -> Tensor:  # (B, M, image_width)
-        if self.places is not None:
-            x = x + self.places
-        x = self.down(F.gelu(self.up(_norm(self.norm1, x).to(self.up.weight.dtype))))
-        return _norm(self.norm2, x).to(x.dtype)  # (B, M, D)
 
 
 class DiT(nn.Module):
@@ -326,11 +288,23 @@ class DiT(nn.Module):
                     nn.init.normal_(module.weight, std=0.02)
         nn.init.zeros_(self.head.weight)
 
-    def adapted(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights of a network of this kind without layouts, slots or spans, for this one, which has them.
+    def adapted(self, tensors: Mapping[str, Tensor], config: DiTConfig) -> dict[str, Tensor]:
+        """Weights for this network from those of a network of this kind, perhaps without layouts, slots or spans.
 
-        It then computes what that one does; where a step ends is embedded as where it begins.
+        It then computes what that one does, to the bit where both have one ``time_scale`` and nearly where not; where a
+        step ends is embedded as where it begins.
+
+        Parameters
+        ----------
+        config : DiTConfig
+            Of the network whose weights ``tensors`` are.
         """
+        tensors = dict(tensors)
+        for name in ("time_embedding", "span_embedding"):
+            if config.time_scale != self.config.time_scale and f"{name}.0.weight" in tensors:
+                first = tensors[f"{name}.0.weight"], tensors[f"{name}.0.bias"]
+                first = rescale_times(*first, config.time_scale, self.config.time_scale)
+                tensors[f"{name}.0.weight"], tensors[f"{name}.0.bias"] = first
         parts = ("layout_embedding", "slot_embedding", "span_embedding")
         missing = {name: tensor for name, tensor in self.state_dict().items() if name.startswith(parts)}
         for name in missing:
@@ -466,5 +440,5 @@ class DiT(nn.Module):
         for layer, (block, memories, seen) in enumerate(zip(self.blocks, context.layers, visual, strict=True)):
             tokens = block(tokens, steps, memories, context.bias, places, layer, seen)
         shift, scale = (self.modulation.float() + time.float().unsqueeze(2)).unbind(2)  # (B, G, D)
-        out = self.head(modulate(_norm(self.norm, tokens), shift, scale).to(tokens.dtype))  # (B, N, p q r C)
+        out = self.head(modulate(layer_norm(self.norm, tokens), shift, scale).to(tokens.dtype))  # (B, N, p q r C)
         return unpatchify(out, grid, patch)

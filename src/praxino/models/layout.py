@@ -21,7 +21,7 @@ from praxino.config import Config
 from praxino.errors import UnknownNameError
 from praxino.layout import MAX_THINGS, Box, Layout, LayoutThing
 from praxino.models.attention import attend
-from praxino.models.dit import Embedding, sinusoid
+from praxino.models.embeddings import Embedding, sinusoid
 from praxino.models.text import TextConfig, TextEncoder
 
 ATTRIBUTES: Final = ("kind", "colour", "motion", "heading", "depth")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from praxino.config import Config
 from praxino.errors import ShapeError
 from praxino.models.attention import attend
-from praxino.models.dit import sinusoid
+from praxino.models.embeddings import sinusoid
 
 
 class UNetConfig(Config):

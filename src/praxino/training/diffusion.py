@@ -137,7 +137,9 @@ class Diffusion:
         torch.manual_seed(config.seed)
         self.dit, self.text = DiT(config.dit), TextEncoder(config.text)
         if init:
-            checkpoint.fill(self.dit, self.dit.adapted(checkpoint.read_tensors(init / "dit")), str(init / "dit"))
+            known = checkpoint.read_config(init / "dit", DiTConfig)
+            weights = self.dit.adapted(checkpoint.read_tensors(init / "dit"), known)
+            checkpoint.fill(self.dit, weights, str(init / "dit"))
             words = checkpoint.read_tensors(init / "text")
             words = self.text.adapted(words, checkpoint.read_config(init / "text", TextConfig))
             checkpoint.fill(self.text, words, str(init / "text"))

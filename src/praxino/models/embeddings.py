@@ -1,0 +1,68 @@
+"""What a transformer is told beside its tokens, made into vectors: times and reference tokens.
+
+Legend: B batch, D width, M reference tokens, F features of a time.
+"""
+
+import math
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+RIDGE: Final = 1e-3
+"""Of the fit of `rescale_times`, against features of 0.5 mean square."""
+
+
+def sinusoid(t: Tensor, features: int) -> Tensor:
+    """Cosines then sines of ``t`` (in thousandths) at ``features / 2`` frequencies; computed in float64."""
+    half = features // 2
+    frequencies = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float64) / half)
+    angles = t.cpu().double()[..., None] * frequencies  # few numbers, and not every device has float64
+    return torch.cat([angles.cos(), angles.sin()], dim=-1).float().to(t.device)
+
+
+def rescale_times(weight: Tensor, bias: Tensor, old: float, new: float) -> tuple[Tensor, Tensor]:
+    """The first layer of a time embedding, (D, F) and (D,), for features ``sinusoid(new * t)`` in place of ``old * t``.
+
+    Ridge regression over times from 0 to 1. Sinusoids of a thousand t turn faster than a trained network makes use of;
+    slower ones give nearly the same embedding, and one that can be differentiated by time.
+    """
+    t, count = torch.linspace(0, 1, 8192), weight.shape[1]
+    told = sinusoid(old * t, count).double() @ weight.double().T + bias.double()
+    x = F.pad(sinusoid(new * t, count).double(), (0, 1), value=1.0)
+    gram = x.T @ x / len(x) + RIDGE * torch.eye(count + 1, dtype=torch.float64)
+    fitted = torch.linalg.solve(gram, x.T @ told / len(x)).T  # (D, F + 1)
+    return fitted[:, :-1].to(weight.dtype), fitted[:, -1].to(bias.dtype)
+
+
+def layer_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+    """Layer normalisation in float32, whatever the layer's own type."""
+    weight = norm.weight.float() if norm.weight is not None else None
+    bias = norm.bias.float() if norm.bias is not None else None
+    return F.layer_norm(x.float(), norm.normalized_shape, weight, bias, norm.eps)
+
+
+class Embedding(nn.Sequential):
+    """Linear, an activation, Linear."""
+
+    def __init__(self, inputs: int, width: int, activation: nn.Module) -> None:
+        super().__init__(nn.Linear(inputs, width), activation, nn.Linear(width, width))
+
+
+class ReferenceEmbedding(nn.Module):
+    """Reference tokens to the model's width."""
+
+    def __init__(self, inputs: int, width: int, places: int) -> None:
+        super().__init__()
+        self.places = nn.Parameter(torch.zeros(places, inputs)) if places else None
+        self.norm1 = nn.LayerNorm(inputs)
+        self.up = nn.Linear(inputs, inputs)
+        self.down = nn.Linear(inputs, width)
+        self.norm2 = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, M, image_width)
+        if self.places is not None:
+            x = x + self.places
+        x = self.down(F.gelu(self.up(layer_norm(self.norm1, x).to(self.up.weight.dtype))))
+        return layer_norm(self.norm2, x).to(x.dtype)  # (B, M, D)
