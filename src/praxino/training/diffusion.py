@@ -34,6 +34,7 @@ from praxino.rng import Stream, generator
 from praxino.shapes import VideoShape, token_grid
 from praxino.storage import bundle, checkpoint
 from praxino.storage.bundle import Bundle, BundleConfig
+from praxino.training.grounding import GroundingConfig, GroundingHead
 from praxino.training.layout import true_layouts, window_boxes, world_layout
 from praxino.training.references import ReferenceConfig, draw_pictures
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
@@ -70,6 +71,7 @@ class DiffusionConfig(Config):
     shift: float | None = Field(1.5, gt=0, description="of the times trained at; none: by the number of tokens")
     weighting: Weighting = "uniform"
     thing_weight: float = Field(0.0, ge=0, description="how much more an error counts where a thing is")
+    grounding: GroundingConfig = GroundingConfig()
 
     @model_validator(mode="after")
     def _parts_add_up(self) -> "DiffusionConfig":
@@ -96,6 +98,10 @@ class Batch:
         Of individuals, which the sentences call by the names of their slots.
     weight : (B, 1, t, h, w)
         Of the error at each place, 1 on average.
+    grounding : float
+        Weight of the grounding head's error.
+    truth : (B, C', t, h, w), optional
+        The layout that the grounding head should find: the true one, whole.
     """
 
     latents: Float[Tensor, "batch channels t h w"]
@@ -105,14 +111,34 @@ class Batch:
     layout: Float[Tensor, "batch layout t h w"] | None
     pictures: Pictures | None
     weight: Float[Tensor, "batch 1 t h w"]
+    grounding: float = 0.0
+    truth: Float[Tensor, "batch layout t h w"] | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same on a device."""
         given = Given(self.given.clean.to(device), self.given.groups, self.given.times.to(device))
-        layout = None if self.layout is None else self.layout.to(device)
+        layout, truth = (None if part is None else part.to(device) for part in (self.layout, self.truth))
         pictures = None if self.pictures is None else self.pictures.to(device)
         latents, shown, weight = (part.to(device) for part in (self.latents, self.shown, self.weight))
-        return Batch(latents, shown, self.sentences, given, layout, pictures, weight)
+        return Batch(latents, shown, self.sentences, given, layout, pictures, weight, self.grounding, truth)
+
+
+@dataclass(frozen=True)
+class LayoutChannels:
+    """The layouts of a batch on its latents' places.
+
+    Attributes
+    ----------
+    told : (B, C', t, h, w), optional
+        With boxes moved a little, some things and some whole layouts left out.
+    true : (B, C', t, h, w), optional
+    cover : (B, S, t, h, w)
+        How much of each place each thing covers.
+    """
+
+    told: Tensor | None
+    true: Tensor | None
+    cover: Tensor
 
 
 class Diffusion:
@@ -134,6 +160,11 @@ class Diffusion:
             raise InputError(
                 f"dit.layout {config.dit.layout}: not the channels of stage.layout", "leave both as they are"
             )
+        if config.grounding.weight and not (config.layout and config.grounding.layer <= config.dit.layers):
+            raise InputError(
+                "stage.grounding.weight: the head reads layouts after one of the denoiser's blocks",
+                "a run with stage.layout, and a stage.grounding.layer that there is",
+            )
         torch.manual_seed(config.seed)
         self.dit, self.text = DiT(config.dit), TextEncoder(config.text)
         if init:
@@ -143,7 +174,11 @@ class Diffusion:
             words = checkpoint.read_tensors(init / "text")
             words = self.text.adapted(words, checkpoint.read_config(init / "text", TextConfig))
             checkpoint.fill(self.text, words, str(init / "text"))
-        self.module = nn.ModuleDict({"dit": self.dit, "text": self.text}).to(self.device)
+        self.module = nn.ModuleDict({"dit": self.dit, "text": self.text})
+        self.head: GroundingHead | None = None
+        if config.grounding.weight:
+            self.head = self.module["grounding"] = GroundingHead(config.grounding, self.dit, config.dit.layout)
+        self.module.to(self.device)
         self.encoder = f"{bundle.encoder_digest(self.vae)} in {self.compute}"
         self.cache = workplace.cache
         self.world = shards.World(
@@ -201,10 +236,12 @@ class Diffusion:
         sentences = [worded(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
         if still:
             latents = latents[:, :, :1]
-        layout, cover = self._layout(scenes, sentences, latents.shape, rng)
-        given = draw_given(config.tasks, latents.shape, config.dit.patch, cover, rng)
-        weight = self._weight(scenes, cover)
-        return Batch(latents, latents, sentences, given, layout, pictures, weight).to(self.device)
+        layout = self._layout(scenes, sentences, latents.shape, rng)
+        given = draw_given(config.tasks, latents.shape, config.dit.patch, layout.cover, rng)
+        weight, grounding = self._weight(scenes, layout.cover), config.grounding.weight_at(number)
+        return Batch(latents, latents, sentences, given, layout.told, pictures, weight, grounding, layout.true).to(
+            self.device
+        )
 
     def _window_batch(self, number: int, rng: np.random.Generator) -> Batch:
         """Windows of long clips: history is given, told to be clean though it seldom is."""
@@ -216,12 +253,15 @@ class Diffusion:
         latents = torch.stack(rows).float()
         scenes = [self.long_world.scene(int(clip)) for clip in chosen]
         sentences = [worded(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
-        layout, cover = self._layout(scenes, sentences, latents.shape, rng, places)
+        layout = self._layout(scenes, sentences, latents.shape, rng, places)
         given = nothing(latents.shape)
         given.clean[:, :, :3] = True
         shown = torch.cat([corrupt(latents[:, :, :3], config.windows, rng), latents[:, :, 3:]], dim=2)
-        given, weight = replace(given, groups="frames"), self._weight(scenes, cover)
-        return Batch(latents, shown, sentences, given, layout, None, weight).to(self.device)
+        given, weight = replace(given, groups="frames"), self._weight(scenes, layout.cover)
+        grounding = config.grounding.weight_at(number)
+        return Batch(latents, shown, sentences, given, layout.told, None, weight, grounding, layout.true).to(
+            self.device
+        )
 
     def _weight(self, scenes: list[Scene], cover: Tensor) -> Tensor:
         """(B, 1, t, h, w): 1 on average, more where things are, and most on individuals whose pictures are given."""
@@ -240,11 +280,10 @@ class Diffusion:
         size: torch.Size,
         rng: np.random.Generator,
         places: NDArray[np.int64] | None = None,
-    ) -> tuple[Tensor | None, Tensor]:
-        """The layouts that a batch is told, and how much of each place each thing covers, (B, S, t, h, w).
+    ) -> LayoutChannels:
+        """The layouts of a batch; whole ones are left out mostly where the sentence is left out, too.
 
-        What is told are true layouts, moved a little, some things and some whole ones left out, mostly where the
-        sentence is left out, too. ``places`` are the latent frames of windows.
+        ``places`` are the latent frames of windows.
         """
         config, count, (t, h, w) = self.config, len(scenes), tuple(size[2:])
         known = config.layout or world_layout()
@@ -254,14 +293,15 @@ class Diffusion:
         aspect = config.bundle.width / config.bundle.height
         cover = cover_of(there, boxes, (t, h, w), aspect)
         if config.layout is None:
-            return None, cover
+            return LayoutChannels(None, None, cover)
+        true = rasterize(things, there, boxes, known, (t, h, w), aspect) if self.head else None
         silent = np.array([not sentence for sentence in sentences])
         left_out = rng.random(count) < np.where(silent, 0.7, config.drop_layout)
         there = there & torch.from_numpy((rng.random(there.shape) >= config.drop_thing) & ~left_out[:, None])
         moved = rng.uniform(-config.jitter, config.jitter, (*there.shape, 1, 2)).astype(np.float32)
         boxes = boxes.clone()
         boxes[..., :2] += torch.from_numpy(moved)
-        return rasterize(things, there, boxes, known, (t, h, w), aspect), cover
+        return LayoutChannels(rasterize(things, there, boxes, known, (t, h, w), aspect), true, cover)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         x0, given, prediction = batch.latents, batch.given, self.config.bundle.prediction
@@ -281,7 +321,11 @@ class Diffusion:
         metrics = by_quartile(per_clip.detach(), t)
         if batch.latents.shape[2] == 1:
             metrics = {"loss/pictures": per_clip.mean().item()}
-        return per_clip.mean(), metrics
+        loss = per_clip.mean()
+        if self.head is not None and batch.grounding and batch.truth is not None:
+            error = self.head.loss(batch.truth)
+            loss, metrics["grounding"] = loss + batch.grounding * error, error.item()
+        return loss, metrics
 
     def _shift(self, latents: Tensor) -> float:
         if self.config.shift is not None:
