@@ -37,13 +37,19 @@ def references(seed: int, index: int, count: int = 4, size: int = 64) -> tuple[T
     """
     one = individual(seed, index)
     rng = generator(Stream.REFERENCE_POSES, seed, index)
-    return one, _posed(one, rng, count, size)
+    return one, plain_pictures(one, rng, count, size)
 
 
-def _posed(one: Thing, rng: Generator, count: int, size: int) -> NDArray[np.uint8]:
+def plain_pictures(
+    one: Thing, rng: Generator, count: int = 4, size: int = 64, extent: float = 0.8
+) -> NDArray[np.uint8]:
+    """``count`` pictures of a thing on a plain ground, (count, size, size, 3) uint8 RGB.
+
+    In other poses, facing left and right in turn; ``extent`` is the larger of its height and width, of the picture's.
+    """
     factor = oversampling(size)
     pictures = np.empty((count, size, size, 3), np.uint8)
-    height = 0.8 / max(1.0, lexicon.KINDS[one.kind].aspect)
+    height = extent / max(1.0, lexicon.KINDS[one.kind].aspect)
     for i in range(count):
         pixels = np.full((size * factor, size * factor, 3), PLAIN, np.uint8)
         motion = ("still", "walk", "run")[i % 3]
