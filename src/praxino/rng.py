@@ -31,6 +31,7 @@ class Stream(IntEnum):
     INDIVIDUAL_MARKS = 15
     CLIP_CHOICE = 16
     REFERENCE_PICTURES = 17
+    LATENT_READER_BATCH = 18
 
 
 def generator(stream: Stream, seed: int, index: int) -> np.random.Generator:

@@ -10,7 +10,7 @@ from praxino.data.diorama import render
 from praxino.evaluation.judge import Judge
 from praxino.evaluation.suite import cases
 from praxino.models.reader import Reader
-from praxino.storage.bundle import BUNDLED
+from praxino.storage.bundle import BUNDLED, READER
 from praxino.storage.video import Video
 
 
@@ -18,7 +18,7 @@ def truthful(case):
     """A maker whose film of the case's prompt is the true one."""
     scene = case.scene(17, 1.0, 8.0)
 
-    def make(prompt, seed):
+    def make(prompt, seed, best_of):
         assert prompt == case.prompt(scene)
         return Video(render(scene, 64, 64), 8.0)
 
@@ -54,7 +54,17 @@ def test_larger_films_are_reduced_to_what_the_reader_knows(tiny_reader, tmp_path
     case = cases("diorama", 1)[0]
 
     def maker():
-        return lambda prompt, seed: Video(render(case.scene(17, 2.0, 8.0), 64, 128), 8.0)
+        return lambda prompt, seed, best_of: Video(render(case.scene(17, 2.0, 8.0), 64, 128), 8.0)
 
     Judge(maker, folder, tiny_reader, tmp_path)()(case)
     assert set(seen) == {(1, 3, 17, 64, 128)}
+
+
+def test_a_second_reader_and_the_best_of_several_are_sources_of_their_own(tiny_reader, tmp_path):
+    case = cases("diorama", 1)[0]
+    maker = functools.partial(truthful, case)
+    row = Judge(maker, BUNDLED / "diorama", tiny_reader, tmp_path, second_reader=READER, best_of=3)()(case)
+    sources = ["model", "autoencoder", "truth", "best of 3"]
+    assert set(row["scores"]) == {*sources, *(f"{source}, 2nd" for source in sources)}
+    assert row["scores"]["model, 2nd"] == row["scores"]["truth, 2nd"] == row["scores"]["best of 3, 2nd"]
+    assert row["scores"]["truth, 2nd"]["attributes"] > row["scores"]["truth"]["attributes"]  # one of them is trained

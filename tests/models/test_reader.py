@@ -1,11 +1,13 @@
 """The reader: what it is asked for it can say exactly; tracks are put together from centres."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from praxino.data.clips import to_tensor
-from praxino.data.diorama import compose, render
+from praxino.data.diorama import compose, lexicon, render
 from praxino.data.diorama.split import UNSEEN
 from praxino.errors import ShapeError
 from praxino.models.reader import STRIDE, Fields, Reader
@@ -110,3 +112,29 @@ def test_features_do_not_depend_on_the_batch():
 def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(ShapeError, match="multiples of 8"):
         Reader(CONFIG).read(torch.zeros(1, 3, 5, 36, 32))
+
+
+def test_words_are_read_letter_by_letter(monkeypatch):
+    config = CONFIG.model_copy(update={"letters": 5, "kinds": tuple(lexicon.KINDS)})
+    scenes = [s for s in (compose(0, UNSEEN + i, edition=2) for i in range(60)) if any(t.word for t in s.things)][:3]
+    clips = to_tensor(np.stack([render(scene, 64, 64) for scene in scenes]))
+    batch = truth(scenes, config, clips)
+    fields = told(batch)
+    b, t, r, c = batch.centres.unbind(1)
+    letters = torch.zeros(len(scenes), 5 * 27, *fields.heat.shape[2:])
+    letters[b, :, t, r, c] = 9.0 * torch.nn.functional.one_hot(batch.letters, 27).flatten(1).float()
+    right = replace(fields, letters=letters)
+    assert losses(right, batch)["letters"] < 0.1 < losses(replace(right, letters=0 * letters), batch)["letters"]
+    reader = Reader(config)
+    monkeypatch.setattr(Reader, "forward", lambda self, clip: right)
+    for scene, reading in zip(scenes, reader.read(clips), strict=True):
+        assert reading.words
+        said = {thing.word for thing in scene.things if thing.word and scene.shows(thing).sum() > 8}
+        assert said <= {thing.word for thing in reading.things}
+
+
+def test_a_reader_of_words_says_so(tmp_path):
+    config = recipe("diorama-judge", SMALL).stage.reader
+    reading = Reader(config).read(torch.zeros(1, 3, 3, 64, 64))[0]
+    assert reading.words
+    assert not Reader(CONFIG).read(torch.zeros(1, 3, 3, 64, 64))[0].words

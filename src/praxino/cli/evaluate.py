@@ -10,14 +10,17 @@ import typer
 
 from praxino.cli.options import MAX_FILMS_PER_CALL, Device, Json, Quiet
 from praxino.cli.terminal import Progress
+from praxino.errors import InputError
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A bundled model or a folder.", show_default=False)],
-    suite: Annotated[str, typer.Option(help="diorama rare physics motion")] = "diorama",
+    suite: Annotated[str, typer.Option(help="diorama rare physics motion binding words")] = "diorama",
     samples: Annotated[int, typer.Option(min=1, max=MAX_FILMS_PER_CALL, help="Sentences of the suite.")] = 64,
     seeds: Annotated[int, typer.Option(min=1, max=MAX_FILMS_PER_CALL, help="Films of each sentence.")] = 1,
     reader: Annotated[Path | None, typer.Option(help="Folder of a trained reader.  [default: the bundled one]")] = None,
+    second_reader: Annotated[Path | None, typer.Option(help="Folder of a reader whose scores stand beside.")] = None,
+    best_of: Annotated[int, typer.Option(min=1, max=64, help="Also score the best of so many films.")] = 1,
     processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the page and the rows.")] = None,
     json_: Json = False,
@@ -25,20 +28,25 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a model on a suite of sentences; the same command resumes an interrupted run."""
-    scores, text = judge(model, (suite, samples, seeds), reader, output, processes, device, Progress(quiet))
+    readers = (reader, second_reader)
+    scores, text = judge(model, (suite, samples, seeds), readers, best_of, output, processes, device, Progress(quiet))
     typer.echo(json.dumps(scores, indent=1) if json_ else text)
 
 
 def judge(
     name: str,
     case: tuple[str, int, int],
-    reader: Path | None,
+    readers: tuple[Path | None, Path | None],
+    best_of: int,
     output: Path | None,
     processes: int,
     device: str,
     progress: Progress,
 ) -> tuple[dict[str, Any], str]:
-    """Scores of a model on a suite (its name, sentences, films of each), and the table to print."""
+    """Scores of a model on a suite (its name, sentences, films of each), and the table to print.
+
+    ``readers`` are the first, none for the bundled one, and a second, if there is one.
+    """
     from praxino.evaluation import report, suite
     from praxino.evaluation.judge import Judge
     from praxino.generation.pipeline import choose_device, find
@@ -47,14 +55,22 @@ def judge(
 
     folder = output or Path("runs") / f"evaluate-{_run_name(Path(name))}-{case[0]}"
     cases = suite.cases(*case)
-    model, eye = find(name), reader or bundle.READER
+    model, eye, second = find(name), readers[0] or bundle.READER, readers[1]
     network = bundle.read(model)  # what is damaged or does not fit is said before anything is written
     size = network.config
     for each in cases:
         network.text.check(each.prompt(each.scene(size.frames, size.width / size.height, size.fps)))
-    bundle.read_reader(eye)
-    films = Judge(functools.partial(_film_maker, model, str(choose_device(device))), model, eye, folder)
-    manifest = suite.Judged(suite=case[0], model=digest(model), reader=digest(eye), measures=suite.measures())
+    if best_of > 1 and network.latent_reader is None:
+        raise InputError(f"--best-of {best_of}: {name} has no latent reader to choose by", "leave it out")
+    for each_reader in (eye, *([second] if second else [])):
+        bundle.read_reader(each_reader)
+    films = Judge(
+        functools.partial(_film_maker, model, str(choose_device(device))), model, eye, folder, second, best_of
+    )
+    manifest = suite.Judged(
+        suite=case[0], model=digest(model), reader=digest(eye), measures=suite.measures(),
+        second_reader=digest(second) if second else "", best_of=best_of,
+    )  # fmt: skip
     suite.begin(folder, manifest)
     rows = {}
     try:
@@ -78,9 +94,9 @@ def _run_name(model: Path) -> str:
     return f"{whole.parent.name}-{whole.name}" if whole.name == "final" else whole.name
 
 
-def _film_maker(model: Path, device: str) -> Callable[[str, int], Any]:
-    """Loads a model; what it returns makes the film of a prompt and a seed. A suite calls it once in every process."""
+def _film_maker(model: Path, device: str) -> Callable[[str, int, int], Any]:
+    """Loads a model; what it returns is a `judge.Maker`. A suite calls it once in every process."""
     from praxino.generation import pipeline
 
     loaded = pipeline.load(model, device)
-    return lambda prompt, seed: loaded.generate(prompt, seed=seed)
+    return lambda prompt, seed, best_of: loaded.generate(prompt, seed=seed, best_of=best_of)

@@ -33,6 +33,7 @@ Output = Annotated[
 ]
 LayoutFile = Annotated[Path | None, typer.Option("--layout", help="JSON of praxino layout: what to paint where.")]
 GuidanceLow = Annotated[float | None, typer.Option(help="Guidance of the low-noise expert (two-expert models).")]
+BestOf = Annotated[int | None, typer.Option(help="Make so many films, keep the one that shows its layout best.")]
 Compile = Annotated[bool, typer.Option("--compile", help="torch.compile: slow first step, faster ones after.")]
 
 
@@ -58,6 +59,7 @@ def generate(
     size: Size = None,
     fps: Annotated[float | None, typer.Option(help="Frames per second.")] = None,
     count: Annotated[int, typer.Option(help="How many films, with seeds from --seed up.")] = 1,
+    best_of: BestOf = None,
     like: Annotated[Path | None, typer.Option(help="Take all settings from this file's record.")] = None,
     preview: Annotated[int, typer.Option(help="Every so many steps, write OUTPUT.preview.png; 0 is never.")] = 0,
     device: Device = "auto",
@@ -83,7 +85,7 @@ def generate(
         "seed": seed, "frames": 1 if picture else frames, "width": width, "height": height, "fps": fps, "shift": shift,
         "image": image and str(image), "last": last and str(last), "loras": tuple(lora) if lora else None,
         "guidance_low": guidance_low, "interval": parse_interval(interval), "rescale": rescale, "cache": cache,
-        "noise_mark": noise_mark, "layout": read_layout(layout),
+        "noise_mark": noise_mark, "layout": read_layout(layout), "best_of": best_of,
     }  # fmt: skip
     settings = merge_settings(record, asked)
     provenance = Provenance(not no_watermark, not no_credentials, credential_prompt)
@@ -100,7 +102,7 @@ def generate(
 def _with_seeds(first: "Request", count: int, same_layout: bool) -> list["Request"]:
     """The request with seeds from its own up; a layout that was not given is of the first seed alone."""
     free = first if same_layout else first.model_copy(update={"layout": None})
-    return [first, *(free.reseeded(first.seed + number) for number in range(1, count))]
+    return [first, *(free.reseeded(first.seed + number * first.best_of) for number in range(1, count))]
 
 
 def _make(
@@ -113,7 +115,7 @@ def _make(
     """One film, step by step; stopped by Ctrl-C, it is written as it is then."""
     state, stopped = None, False
     try:
-        with progress.bar(path.name, request.steps) as advance:
+        with progress.bar(path.name, request.steps * request.best_of) as advance:
             for state in states:
                 advance(state.step)
                 if preview and state.video is None and state.step % preview == 0:
@@ -125,10 +127,11 @@ def _make(
         states.close()  # the networks leave before the film is decoded
         progress.say(f"stopped at step {state.step} of {state.steps}: keeping what there is")
     assert state is not None
-    state.film().save(path)
+    film = state.film()
+    film.save(path)
     path.with_suffix(".preview.png").unlink(missing_ok=True)
     length = f"{request.frames} frame{'s' if request.frames > 1 else ''}"
-    progress.say(f"wrote {path}: {length}, {request.width}x{request.height}, seed {request.seed}")
+    progress.say(f"wrote {path}: {length}, {request.width}x{request.height}, seed {film.record['seed']}")
     if stopped:
         raise typer.Exit(130)
 

@@ -67,6 +67,9 @@ def _model(folder: Path, model: "Model") -> Findings:
     for name, part in parts.items():
         if part is not None:
             lines += _part(name, part)
+    for name in ("layout", "latent_reader", "tiny_decoder"):
+        if (network := getattr(model, name)) is not None:
+            lines.append((name.replace("_", " "), _count(sum(p.numel() for p in network.parameters()))))
     makes = {
         "none": "text to film, pictures with --frames 1",
         "clean": "text or first and last frame to film, pictures with --frames 1",

@@ -41,8 +41,9 @@ def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
     -------
     dict
         Shares of what is right, from 0 to 1 (``kind``, ``colour``, ``motion``, ``binding``, ``count``, ``relation``,
-        ``place``, ``presence``, ``unheard pair``, ``bounce``, ``shadow``, ...), and errors, 0 at best: ``gravity`` and
-        ``momentum`` (relative), ``identity_drift`` (Lab units / 100), ``popping`` (things that appear or vanish).
+        ``word`` (read back whole, by a reader of words), ``place``, ``presence``, ``unheard pair``, ``bounce``,
+        ``shadow``, ...), and errors, 0 at best: ``gravity`` and ``momentum`` (relative), ``identity_drift`` (Lab units
+        / 100), ``popping`` (things that appear or vanish).
 
     Raises
     ------
@@ -57,6 +58,12 @@ def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
     if wanted:
         found |= named_scores(scene, wanted, pairs)
         found["count"] = count_score(scene, len(reading.things))
+    if words := [
+        float(sighting is not None and sighting.word == thing.word)
+        for thing, sighting in zip(wanted, pairs, strict=True)
+        if thing.word is not None and reading.words
+    ]:
+        found["word"] = float(np.mean(words))
     if unheard := _unheard(scene, wanted, pairs, reading):
         found["unheard pair"] = float(np.mean([shown for each in unheard.values() for shown in each]))
         found |= {f"unheard {what}": float(np.mean(each)) for what, each in unheard.items()}

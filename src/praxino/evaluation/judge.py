@@ -24,27 +24,40 @@ from praxino.storage import bundle, checkpoint
 from praxino.storage.bundle import BundleConfig
 from praxino.storage.video import Video, write_picture
 
-Maker = Callable[[str, int], Video]
-"""A prompt and a seed become a film."""
+Maker = Callable[[str, int, int], Video]
+"""A prompt, a seed, and of how many films the best is kept, become a film."""
 
 
 @dataclass(frozen=True)
 class Judge:
     """Calling it loads what it needs and returns the judging function; it may be pickled.
 
-    ``films`` loads the model and returns its `Maker`. ``model`` is its folder (for the autoencoder and the shape of
-    its films), ``reader`` the reader's, and ``folder`` receives a strip of frames of every film below ``strips``.
+    Attributes
+    ----------
+    films : callable
+        Loads the model and returns its `Maker`.
+    model, reader : Path
+        The model's folder (for the autoencoder and the shape of its films), and the reader's.
+    folder : Path
+        Receives a strip of frames of every film below ``strips``.
+    second_reader : Path, optional
+        Scores the model's films once more, as a source of its own.
+    best_of : int
+        Where above 1, the best of so many films is a source of its own.
     """
 
     films: Callable[[], Maker]
     model: Path
     reader: Path
     folder: Path
+    second_reader: Path | None = None
+    best_of: int = 1
 
     def __call__(self) -> Callable[[Case], Row]:
         config = checkpoint.read_config(self.model, BundleConfig)
         vae, reader = bundle.read_vae(self.model), bundle.read_reader(self.reader)
-        return _Bench(self.films(), config, vae, reader, self.folder).row
+        second = bundle.read_reader(self.second_reader) if self.second_reader else None
+        return _Bench(self.films(), config, vae, reader, self.folder, second, self.best_of).row
 
 
 @dataclass(frozen=True)
@@ -54,20 +67,26 @@ class _Bench:
     vae: VAE
     reader: Reader
     folder: Path
+    second: Reader | None
+    best_of: int
 
     def row(self, case: Case) -> Row:
         frames, height, width, fps = (getattr(self.config, name) for name in ("frames", "height", "width", "fps"))
         scene = case.scene(frames, width / height, fps)
         prompt = case.prompt(scene)
         started = time.perf_counter()
-        made = self.make(prompt, case.seed).frames
+        made = self.make(prompt, case.seed, 1).frames
         seconds = time.perf_counter() - started
         true = render(scene, height, width)
         row: Row = {"name": case.name, "part": case.part, "seed": case.seed, "prompt": prompt}
         row |= {"scores": {}, "strips": {}, "features": {}}
         films = {"model": made} if case.seed else {"model": made, "autoencoder": self._through(true), "truth": true}
+        if self.best_of > 1:
+            films[f"best of {self.best_of}"] = self.make(prompt, case.seed, self.best_of).frames
         for source, film in films.items():
             row["scores"][source], row["features"][source] = self._scored(film, scene, fps)
+            if self.second is not None:
+                row["scores"][f"{source}, 2nd"] = self._read(self.second, film, scene)
             row["strips"][source] = f"strips/{case.name}-{source}.png"
             write_picture(self.folder / row["strips"][source], strip(film, 8))
         others = render(case.scene(frames, width / height, fps, other=True), height, width)
@@ -79,9 +98,13 @@ class _Bench:
         return to_pixels(self.vae.decode(self.vae.encode(to_tensor(film[None]))))[0]
 
     def _scored(self, film: Film, scene: Scene, fps: float) -> tuple[dict[str, float], list[float]]:
+        scores = self._read(self.reader, film, scene) | asdict(motion(film, fps))
+        return scores, self._features(as_seen(film))
+
+    @staticmethod
+    def _read(reader: Reader, film: Film, scene: Scene) -> dict[str, float]:
         small = as_seen(film)
-        reading = self.reader.read(to_tensor(small[None]))[0]
-        return diorama.scores(small, scene, reading) | asdict(motion(film, fps)), self._features(small)
+        return diorama.scores(small, scene, reader.read(to_tensor(small[None]))[0])
 
     @torch.inference_mode()
     def _features(self, film: Film) -> list[float]:

@@ -22,7 +22,7 @@ import torch
 from pydantic import Field
 
 from praxino.config import Config
-from praxino.data.diorama import Scene, caption, compose
+from praxino.data.diorama import Edition, Scene, caption, compose
 from praxino.data.diorama.split import UNSEEN, Split
 from praxino.errors import CheckpointError, InputError, UnknownNameError
 from praxino.storage.checkpoint import CONFIG, read_config, write_config, write_text
@@ -46,13 +46,14 @@ class Case:
     index: int
     other: int
     seed: int = 0
+    edition: Edition = 1
 
     @property
     def name(self) -> str:
         return f"{self.part}-{self.index - UNSEEN}-{self.seed}"
 
     def scene(self, frames: int, aspect: float, fps: float, other: bool = False) -> Scene:
-        return compose(0, self.other if other else self.index, frames, aspect, fps, self.part)
+        return compose(0, self.other if other else self.index, frames, aspect, fps, self.part, self.edition)
 
     def prompt(self, scene: Scene) -> str:
         """A paragraph that says everything, in a wording that training did not use for this scene."""
@@ -66,6 +67,8 @@ class Judged(Config):
     model: str = Field(description="digest of the model's weights")
     reader: str = Field(description="digest of the reader's weights")
     measures: str = Field(description="digest of the code that judged them")
+    second_reader: str = Field("", description="digest of the second reader's weights, if there is one")
+    best_of: int = 1
 
 
 @functools.cache
@@ -105,12 +108,41 @@ def _moving(scene: Scene) -> bool:
     return any(np.abs(thing.velocity).max() > 0.1 for thing in scene.things)
 
 
-# The parts that a suite draws from in turn, and which scenes it takes.
-SUITES: Final[dict[str, tuple[tuple[Split, ...], Callable[[Scene], bool]]]] = {
-    "diorama": (("train", "train", "held-out"), _any),
-    "rare": (("rare",), lambda scene: True),
-    "physics": (("train",), _physical),
-    "motion": (("train",), _moving),
+def _two_colours(scene: Scene) -> bool:
+    return len(scene.things) > 1 and len({thing.colour for thing in scene.things}) > 1
+
+
+def _lettered(scene: Scene) -> bool:
+    return any(thing.word is not None for thing in scene.things)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Which scenes of which edition of the world a suite takes.
+
+    Attributes
+    ----------
+    parts : tuple
+        Drawn from in turn.
+    fits : callable
+        Which scenes it takes.
+    start : int
+        The first scene looked at.
+    """
+
+    parts: tuple[Split, ...]
+    fits: Callable[[Scene], bool]
+    start: int = UNSEEN + 10_000
+    edition: Edition = 1
+
+
+SUITES: Final[dict[str, Suite]] = {
+    "diorama": Suite(("train", "train", "held-out"), _any),
+    "rare": Suite(("rare",), lambda scene: True),
+    "physics": Suite(("train",), _physical),
+    "motion": Suite(("train",), _moving),
+    "binding": Suite(("train",), _two_colours, UNSEEN + 2**39),
+    "words": Suite(("train",), _lettered, UNSEEN + 2**39, edition=2),
 }
 
 
@@ -126,17 +158,20 @@ def cases(suite: str, samples: int, seeds: int = 1) -> list[Case]:
     """
     if suite not in SUITES:
         raise UnknownNameError("suite", suite, SUITES)
-    parts, fits = SUITES[suite]
+    drawn = SUITES[suite]
 
     def fitting(parts: Sequence[Split], start: int) -> Iterator[tuple[Split, int]]:
         stream = ((parts[i % len(parts)], start + i) for i in itertools.count())
-        return ((part, index) for part, index in stream if fits(compose(0, index, part=part)))
+        return (
+            (part, index) for part, index in stream if drawn.fits(compose(0, index, part=part, edition=drawn.edition))
+        )
 
     found = []
-    chosen = list(itertools.islice(fitting(parts, UNSEEN + 10_000), samples))
+    chosen = list(itertools.islice(fitting(drawn.parts, drawn.start), samples))
     for seed in range(seeds):
-        others = {part: fitting([part], UNSEEN + 1_010_000 * (seed + 1)) for part in parts}
-        found.append([Case(part, index, next(others[part])[1], seed) for part, index in chosen])
+        start = drawn.start + 1_000_000 + 1_010_000 * seed
+        others = {part: fitting([part], start) for part in drawn.parts}
+        found.append([Case(part, index, next(others[part])[1], seed, drawn.edition) for part, index in chosen])
     return [case for same in zip(*found, strict=True) for case in same]
 
 

@@ -5,6 +5,7 @@ from torch import Tensor
 from praxino.errors import InputError
 from praxino.generation.request import Request
 from praxino.layout import Layout, LayoutThing
+from praxino.models.latent_reader import LatentReader
 from praxino.models.layout import LayoutNet, as_tensors, rasterize
 from praxino.shapes import LatentShape, VideoShape
 
@@ -64,6 +65,14 @@ def laid_out(request: Request, network: LayoutNet | None) -> Request:
     if network is None or request.layout is not None:
         return request
     return request.model_copy(update={"layout": draw(network, request.prompt, request.seed, request.shape)})
+
+
+def require_comparable(request: Request, network: LayoutNet | None, reader: LatentReader | None) -> None:
+    """Raise `InputError` if the best of several films is asked of a model that cannot tell which that is."""
+    if request.best_of > 1 and (network is None or reader is None):
+        raise InputError(
+            f"best_of={request.best_of}: this model has no latent reader to choose by", "make several with --count"
+        )
 
 
 def channels(layout: Layout, network: LayoutNet, shape: LatentShape) -> Tensor:

@@ -1,7 +1,7 @@
 """A prompt becomes a film: text, sampling, decoding."""
 
 import functools
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Unpack
@@ -167,7 +167,8 @@ class Pipeline:
             film then has the proportions of the first one. ``loras`` as in `adapted`. ``interval``, the times
             (low, high) that are guided, and ``rescale`` as in `guided`; ``shift`` as in `path.shift`; ``guidance_low``
             is that of the second of two experts. ``layout`` says what is where (`praxino.layout.Layout`); where none
-            is given, models that draw layouts draw one from the sentence and the seed. ``noise_mark`` gives the noise
+            is given, models that draw layouts draw one from the sentence and the seed. ``best_of`` films of seeds from
+            ``seed`` up are made, and the one is kept that shows its layout best. ``noise_mark`` gives the noise
             signs that this installation can recognise (`provenance.noise`).
 
         Returns
@@ -204,6 +205,7 @@ class Pipeline:
         self.adapted(request.loras)
         if request.layout is not None:
             layout.require_paintable(request.layout, self.model.layout, request.shape)
+        layout.require_comparable(request, self.model.layout, self.model.latent_reader)
         if derived:
             logger.warning("note: a film of %dx%d, after the picture", request.width, request.height)
         for sentence in (request.prompt, request.negative):
@@ -220,12 +222,26 @@ class Pipeline:
     def run(self, request: Request, provenance: Provenance = STANDARD) -> Generator[Progress, None, None]:
         """Carry out a complete `Request`; what will not fit, or cannot be marked and signed, is said first."""
         provenance.check()
-        request = layout.laid_out(request, self.model.layout)
         small = self.stages.keep and request.height * request.width <= SMALL
         found = None if small else self.plan(request, speed=False).check()
         tile, visiting = (found.tile, found.visiting) if found else (None, frozenset[str]())
+        candidates = [layout.laid_out(each, self.model.layout) for each in request.candidates()]
         text = self.text([request.prompt, request.negative], "text" in visiting)
-        conditions = Conditions(text, *self.pictures(request), "denoise" in visiting, self.layout(request))
+        pictures, steps, latents = self.pictures(request), len(candidates) * request.steps, []
+        for number, candidate in enumerate(candidates):
+            conditions = Conditions(text, *pictures, "denoise" in visiting, self.layout(candidate))
+            for state in self._sample(candidate, conditions):
+                step = number * request.steps + state.step
+                if step < steps:
+                    yield Progress(step, steps, state.x0, None, self, candidate, provenance, tile)
+            latents.append(state.x)
+        best = self._best(candidates, latents)
+        more = {"chosen_from": len(candidates)} if len(candidates) > 1 else {}
+        video = self.film(latents[best], candidates[best], provenance, tile, **more)
+        yield Progress(steps, steps, latents[best], video, self, candidates[best], provenance, tile)
+
+    def _sample(self, request: Request, conditions: Conditions) -> Iterator[State]:
+        """The sampler's states, from noise to a film's latent."""
         generator = torch.Generator().manual_seed(request.seed)
         start = self.noise(request, generator)
         times = grid(request.steps, request.shift, last=self.model.config.last_time)
@@ -234,10 +250,22 @@ class Pipeline:
         with denoiser(self.adapted(request.loras), self.stages, self.dtype, conditions, request) as model:
             for state in SAMPLERS[request.sampler](model, start, times, path, **extra):
                 _check_finite(state)
-                if state.step < state.steps:
-                    yield Progress(state.step, state.steps, state.x0, None, self, request, provenance, tile)
-        video = self.film(state.x, request, provenance, tile)
-        yield Progress(state.step, state.steps, state.x0, video, self, request, provenance, tile)
+                yield state
+
+    @torch.inference_mode()
+    def _best(self, candidates: Sequence[Request], latents: Sequence[Tensor]) -> int:
+        """Which film shows its own layout best."""
+        if len(candidates) == 1:
+            return 0
+        rasters = [self.layout(each) for each in candidates]
+        assert self.model.latent_reader is not None
+        reader = self.model.latent_reader
+        scores = [
+            float(reader.agreement(latent.cpu().float(), raster.cpu()))
+            for latent, raster in zip(latents, rasters, strict=True)
+            if raster is not None
+        ]
+        return int(np.argmax(scores))
 
     def film(self, latent: Tensor, request: Request, provenance: Provenance, tile: int | None, **more: Any) -> Video:
         """Decoded, marked, and to be signed when it is written; ``more`` goes into its record."""
@@ -293,7 +321,10 @@ class Pipeline:
             return np.concatenate([to_pixels(clip)[0] for clip in decoded(vae, latent, tile)])
 
     def preview(self, latent: Tensor, request: Request) -> NDArray[np.uint8]:
-        """A look at a film that is not finished: decoded where that is quick, `Colours` otherwise."""
+        """A look at a film that is not finished: by the tiny decoder, the whole one where it is quick, or `Colours`."""
+        if self.model.tiny_decoder is not None:
+            with torch.inference_mode():
+                return to_pixels(self.model.tiny_decoder(latent.cpu().float()))[0]
         if self.stages.keep:
             return self.decode(latent)
         return self.colours.film(latent, request.shape)

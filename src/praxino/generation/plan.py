@@ -204,7 +204,8 @@ def _denoise(model: Model, request: Request, dtype: torch.dtype, rate: dict[torc
             dit(x, torch.empty(rows, 1), context.rows(slice(0, rows)))
             step = meter.flops - before
             del kept
-    calls = request.steps * (2 if guided and rows == 1 else 1) * (2 if request.sampler == "heun" else 1)
+    steps = request.best_of * request.steps * (2 if request.sampler == "heun" else 1)
+    calls = steps * (2 if guided and rows == 1 else 1)
     stage = _stage("denoise", dtype, weights, meter.peak, before + step * calls, rate)
     return _with_products(stage, model.dit, sizes)
 

@@ -37,6 +37,7 @@ class Settings(TypedDict, total=False):
     loras: tuple[str, ...] | None
     noise_mark: bool | None
     layout: Layout | None
+    best_of: int | None
 
 
 class Request(Config):
@@ -62,6 +63,7 @@ class Request(Config):
     loras: tuple[str, ...] = Field((), strict=False, description="[high=|low=]FILE[:SCALE] each")
     noise_mark: bool = Field(False, description="the noise's signs come from this installation's key")
     layout: Layout | None = Field(None, description="what is where; none: as the model draws it from the sentence")
+    best_of: int = Field(1, ge=1, le=64, description="films that are made, of which the best is kept")
 
     @model_validator(mode="after")
     def _interval_is_one(self) -> "Request":
@@ -72,6 +74,11 @@ class Request(Config):
     def reseeded(self, seed: int) -> "Request":
         """The same with another seed; raises `InputError` for one that cannot be."""
         return _checked({**self.model_dump(), "seed": seed}, {"seed": "a lower seed, or fewer films"})
+
+    def candidates(self) -> "list[Request]":
+        """The requests of `best_of` films, of seeds from this one's up."""
+        alone = self.model_copy(update={"best_of": 1})
+        return [alone, *(alone.reseeded(self.seed + number) for number in range(1, self.best_of))]
 
     @property
     def shape(self) -> VideoShape:

@@ -25,6 +25,8 @@ from praxino.errors import ShapeError
 
 STRIDE = 4
 """Pixels a side of one position of the maps."""
+LETTERS = 27
+"""a to z, and nothing."""
 
 
 class ReaderConfig(Config):
@@ -36,6 +38,7 @@ class ReaderConfig(Config):
     scene: dict[str, tuple[str, ...]] = Field(
         strict=False, description="attributes of the whole clip, and their values"
     )
+    letters: int = Field(0, ge=0, description="longest word that it reads on a thing; 0: it reads none")
     width: int = Field(64, gt=0, description="channels at a quarter of the size; twice that at an eighth")
     fine: int = Field(3, gt=0, description="blocks at a quarter of the size, before and after")
     coarse: int = Field(6, gt=0, description="blocks at an eighth")
@@ -56,11 +59,14 @@ class Fields:
     heading: Tensor
     """(B, 1, T, h, w): to the right where positive."""
     scene: dict[str, Tensor]
+    letters: Tensor | None = None
+    """(B, letters x 27, T, h, w): a to z or nothing, for each place of the word that the thing here carries."""
 
     def cpu(self) -> "Fields":
-        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        parts: dict[str, Any] = {part.name: getattr(self, part.name) for part in fields(self)}
         scene = {name: logits.cpu() for name, logits in parts.pop("scene").items()}
-        return Fields(scene=scene, **{name: part.cpu() for name, part in parts.items()})
+        moved: dict[str, Any] = {name: part if part is None else part.cpu() for name, part in parts.items()}
+        return Fields(scene=scene, **moved)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +83,8 @@ class Sighting:
     """In pictures' heights, the median over the frames."""
     confidence: float
     """Mean of the map's probability along the track, 0 to 1."""
+    word: str = ""
+    """What it carries in letters, where the reader reads words."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,8 @@ class Reading:
 
     things: tuple[Sighting, ...]
     scene: dict[str, str]
+    words: bool = False
+    """Whether the reader reads words."""
 
 
 class Block(nn.Module):
@@ -117,6 +127,8 @@ class Reader(nn.Module):
         self.norm = nn.GroupNorm(8, width)
         parts = {"heat": len(config.kinds), "offset": 2, "height": 1, "colour": len(config.colours)}
         parts |= {"motion": len(config.motions), "heading": 1}
+        if config.letters:
+            parts["letters"] = config.letters * LETTERS
         self.heads = nn.ModuleDict({name: nn.Conv3d(width, count, 1) for name, count in parts.items()})
         nn.init.constant_(self.heads["heat"].bias, -4.0)  # type: ignore[arg-type]  # nearly everywhere is nothing
         self.pooled = nn.LayerNorm(4 * width)
@@ -169,7 +181,11 @@ class Reader(nn.Module):
             For other sizes.
         """
         said = self(clip).cpu()
-        return [Reading(tuple(self._things(said, b, threshold, most)), self._scene(said, b)) for b in range(len(clip))]
+        words = said.letters is not None
+        return [
+            Reading(tuple(self._things(said, b, threshold, most)), self._scene(said, b), words)
+            for b in range(len(clip))
+        ]
 
     def _scene(self, fields: Fields, b: int) -> dict[str, str]:
         return {name: self.config.scene[name][int(logits[b].argmax())] for name, logits in fields.scene.items()}
@@ -194,9 +210,22 @@ class Reader(nn.Module):
                     track=centre,
                     height=float(pick("height").median().exp()),
                     confidence=float(np.mean([p.score for p in track])),
+                    word="" if fields.letters is None else _word(pick("letters")),
                 )
             )
         yield from sorted(said, key=lambda thing: -thing.confidence * np.isfinite(thing.track[:, 0]).sum())
+
+
+def letter_numbers(word: str | None, letters: int) -> list[int]:
+    """A word as ``letters`` numbers, 26 where it has none."""
+    numbers = [ord(letter) - ord("a") for letter in (word or "")[:letters]]
+    return numbers + [LETTERS - 1] * (letters - len(numbers))
+
+
+def _word(logits: Tensor) -> str:
+    """The word of a thing from the logits (letters x 27, P) at its centres."""
+    numbers = logits.unflatten(0, (-1, LETTERS)).log_softmax(1).sum(2).argmax(1).tolist()
+    return "".join(chr(ord("a") + number) for number in numbers if number < LETTERS - 1)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""A complete model on disk: a folder with ``config.json`` and the parts ``vae/``, ``dit/``, ``text/``, ``layout/``."""
+"""A complete model on disk: a folder with ``config.json`` and the parts ``vae/``, ``dit/`` and ``text/``.
+
+Three more parts may stand beside them: ``layout/`` draws layouts from sentences, ``latent_reader/`` says which of
+several films shows its layout best, ``tiny_decoder/`` shows a film as it forms.
+"""
 
 import hashlib
 from collections.abc import Callable
@@ -17,9 +21,11 @@ from praxino.diffusion.sampling import SamplerName
 from praxino.errors import CheckpointError
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.forensic import Forensic, ForensicConfig
+from praxino.models.latent_reader import LatentReader, LatentReaderConfig
 from praxino.models.layout import LayoutConfig, LayoutNet, channels
 from praxino.models.reader import Reader, ReaderConfig
 from praxino.models.text import TextConfig, TextEncoder
+from praxino.models.tiny_decoder import TinyDecoder, TinyDecoderConfig
 from praxino.models.vae import VAE, VAEConfig
 from praxino.storage import checkpoint
 
@@ -81,7 +87,8 @@ class Bundle:
     text: TextEncoder
     digest: str
     layout: LayoutNet | None = None
-    """Draws layouts from sentences, for a denoiser that is told them."""
+    latent_reader: LatentReader | None = None
+    tiny_decoder: TinyDecoder | None = None
 
 
 def read_vae(folder: Path) -> VAE:
@@ -103,6 +110,10 @@ def read_layout(folder: Path) -> LayoutNet:
     return _read(folder / "layout", LayoutNet, LayoutConfig)
 
 
+def _optional(folder: Path, name: str, module: Callable[[C], M], kind: type[C]) -> M | None:
+    return _read(folder / name, module, kind) if (folder / name).is_dir() else None
+
+
 def read_reader(folder: Path = READER) -> Reader:
     """A reader of the diorama; errors as in `read`."""
     return _read(folder / "reader", Reader, ReaderConfig)
@@ -121,13 +132,21 @@ def read(folder: Path) -> Bundle:
     text = _read(folder / "text", TextEncoder, TextConfig)
     if problem := mismatch(vae.config, dit.config, text.config.width):
         raise CheckpointError(f"{folder}: {problem}", "take all parts of a model from the same place")
-    layout = read_layout(folder) if (folder / "layout").is_dir() else None
+    layout = _optional(folder, "layout", LayoutNet, LayoutConfig)
     if layout is not None and dit.config.layout != channels(layout.config):
         raise CheckpointError(
             f"{folder}: dit.layout {dit.config.layout}: must be the {channels(layout.config)} channels of its layouts",
             "take all parts of a model from the same place",
         )
-    return Bundle(config, vae, dit, text, checkpoint.digest(folder), layout)
+    reader = _optional(folder, "latent_reader", LatentReader, LatentReaderConfig)
+    tiny = _optional(folder, "tiny_decoder", TinyDecoder, TinyDecoderConfig)
+    for name, part in (("latent_reader", reader), ("tiny_decoder", tiny)):
+        if part is not None and part.config.channels != vae.config.latent_channels:
+            raise CheckpointError(
+                f"{folder}: {name} is of latents of {part.config.channels} channels, not {vae.config.latent_channels}",
+                "take all parts of a model from the same place",
+            )
+    return Bundle(config, vae, dit, text, checkpoint.digest(folder), layout, reader, tiny)
 
 
 def mismatch(vae: VAEConfig, dit: DiTConfig, text_width: int, extra: int = 0) -> str | None:
@@ -149,7 +168,10 @@ def _read(folder: Path, module: Callable[[C], M], kind: type[C]) -> M:
 
 
 def write(
-    folder: Path, config: BundleConfig, dtype: torch.dtype | None = None, **parts: VAE | DiT | TextEncoder | LayoutNet
+    folder: Path,
+    config: BundleConfig,
+    dtype: torch.dtype | None = None,
+    **parts: VAE | DiT | TextEncoder | LayoutNet | LatentReader | TinyDecoder,
 ) -> None:
     """Write ``config.json`` and one folder for each part; each part must carry its ``config``."""
     checkpoint.write_config(folder, config)

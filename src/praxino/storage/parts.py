@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from praxino.errors import CheckpointError
 from praxino.models.dit import FLOAT32, DiT
+from praxino.models.latent_reader import LatentReader
 from praxino.models.layout import LayoutNet
 from praxino.models.text import TextModel, Vocabulary
+from praxino.models.tiny_decoder import TinyDecoder
 from praxino.models.vae import VAE
 from praxino.storage.bundle import Bundle, BundleConfig
 from praxino.storage.checkpoint import SAME_PLACE
@@ -148,7 +150,11 @@ class Model:
     vision : Part, optional
         Reads the pictures that a film is to begin or end with.
     layout : LayoutNet, optional
-        Draws layouts from sentences; small, always in memory.
+        Draws layouts from sentences; small, always in memory, as the next two.
+    latent_reader : LatentReader, optional
+        Says how well latents show a layout.
+    tiny_decoder : TinyDecoder, optional
+        Decodes previews.
     digest : str
         Names the weights.
     """
@@ -162,12 +168,24 @@ class Model:
     low: Part[DiT] | None = None
     vision: Part[Any] | None = None
     layout: LayoutNet | None = None
+    latent_reader: LatentReader | None = None
+    tiny_decoder: TinyDecoder | None = None
 
 
 def in_memory(bundle: Bundle) -> Model:
     """A bundle as a `Model`."""
     vae, dit, text = InMemory(bundle.vae), InMemory(bundle.dit), InMemory(bundle.text)
-    return Model(bundle.config, vae, dit, text, bundle.text, bundle.digest, layout=bundle.layout)
+    return Model(
+        bundle.config,
+        vae,
+        dit,
+        text,
+        bundle.text,
+        bundle.digest,
+        layout=bundle.layout,
+        latent_reader=bundle.latent_reader,
+        tiny_decoder=bundle.tiny_decoder,
+    )
 
 
 def products(network: nn.Module) -> dict[str, nn.Linear]:

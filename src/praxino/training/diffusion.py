@@ -29,11 +29,11 @@ from praxino.models.dit import DiT, DiTConfig
 from praxino.models.layout import LayoutConfig, channels, cover_of, rasterize
 from praxino.models.pictures import Pictures
 from praxino.models.text import ENTITY_NAMES, TextConfig, TextEncoder
-from praxino.models.vae import VAE
 from praxino.rng import Stream, generator
 from praxino.shapes import VideoShape, token_grid
 from praxino.storage import bundle, checkpoint
 from praxino.storage.bundle import Bundle, BundleConfig
+from praxino.training.encoding import LatentEncoder
 from praxino.training.grounding import GroundingConfig, GroundingHead
 from praxino.training.layout import true_layouts, window_boxes, world_layout
 from praxino.training.references import ReferenceConfig, draw_pictures
@@ -146,10 +146,9 @@ class Diffusion:
 
     def __init__(self, config: DiffusionConfig, sources: Sources = NOTHING, workplace: Workplace = HERE) -> None:
         self.config, init, self._film = config, sources.init, workplace.film
-        self.compute = workplace.compute
-        self.device = torch.device(workplace.device)
+        self.encoder = LatentEncoder(sources, workplace)
+        self.vae, self.device = self.encoder.vae, self.encoder.device
         self.path = PATHS[config.bundle.path]()
-        self.vae: VAE = bundle.read_vae(sources.autoencoder).to(self.device)
         if problem := bundle.mismatch(self.vae.config, config.dit, config.text.width):
             raise InputError(problem, "a run's networks must fit the autoencoder that it is given")
         size = config.bundle
@@ -179,8 +178,6 @@ class Diffusion:
         if config.grounding.weight:
             self.head = self.module["grounding"] = GroundingHead(config.grounding, self.dit, config.dit.layout)
         self.module.to(self.device)
-        self.encoder = f"{bundle.encoder_digest(self.vae)} in {self.compute}"
-        self.cache = workplace.cache
         self.world = shards.World(
             config.seed, size.frames, size.height, size.width, size.fps, config.edition, config.single
         )
@@ -190,20 +187,13 @@ class Diffusion:
         self._long: Tensor | None = None
         self._latents(0)  # what keeps them from being made or kept is said before the first step
         if config.windows.share:
-            count = config.windows.clips
-            self._long = shards.world_latents(self._encode, self.encoder, self.cache, self.long_world, count)
-
-    @torch.no_grad()
-    def _encode(self, clips: Tensor) -> Tensor:
-        clips = clips.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.compute == "bfloat16"):
-            return self.vae.encode(clips).float()
+            self._long = self.encoder.latents(self.long_world, config.windows.clips)
 
     def _latents(self, stretch: int) -> Tensor:
         """Of the clips of a stretch; those of one are in memory."""
         if self._stretch[0] != stretch:
             count = self.config.clips
-            made = shards.world_latents(self._encode, self.encoder, self.cache, self.world, count, stretch * count)
+            made = self.encoder.latents(self.world, count, stretch * count)
             self._stretch = stretch, made
         return self._stretch[1]
 
@@ -215,7 +205,7 @@ class Diffusion:
             return None, scenes
         if self._portraits[0] != stretch:
             first = stretch * self.config.clips
-            made = shards.world_pictures(self._encode, self.encoder, self.cache, self.world, self.config.clips, first)
+            made = self.encoder.pictures(self.world, self.config.clips, first)
             self._portraits = stretch, made
         latents = self._portraits[1][torch.from_numpy(chosen)]
         return draw_pictures(self.config.references, scenes, latents, self.config.dit.slots, rng)

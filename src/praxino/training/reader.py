@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import cv2
 import numpy as np
@@ -16,11 +16,14 @@ from praxino.config import Config
 from praxino.data.clips import strip, to_tensor
 from praxino.data.diorama import Edition, Scene, compose, render
 from praxino.data.diorama.split import UNSEEN
-from praxino.models.reader import STRIDE, Fields, Reader, ReaderConfig
+from praxino.models.reader import LETTERS, STRIDE, Fields, Reader, ReaderConfig, letter_numbers
 from praxino.models.vae import VAE
 from praxino.rng import Stream, generator
 from praxino.storage import bundle, checkpoint
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
+
+NO_LETTER_WEIGHT: Final = 0.1
+"""Of the places of a word that hold no letter, which are most of them, in the loss."""
 
 
 class ReaderStageConfig(Config):
@@ -55,6 +58,8 @@ class Truth:
     motion: Tensor
     heading: Tensor
     scene: dict[str, Tensor]
+    letters: Tensor
+    """(P, letters) as `letter_numbers`."""
 
 
 class ReaderStage:
@@ -154,9 +159,10 @@ def truth(scenes: list[Scene], config: ReaderConfig, clips: Tensor) -> Truth:
                 map_[row, column] = 1.0
                 rows.append(
                     (i, frame, row, column, x - column, y - row, np.log(thing.height * scene.camera.zoom[frame]),
-                     config.colours.index(thing.colour), config.motions.index(thing.motion), thing.heading > 0)
+                     config.colours.index(thing.colour), config.motions.index(thing.motion), thing.heading > 0,
+                     *letter_numbers(thing.word, config.letters))
                 )  # fmt: skip
-    table = torch.tensor(rows, dtype=torch.float32, device=clips.device).reshape(-1, 10)
+    table = torch.tensor(rows, dtype=torch.float32, device=clips.device).reshape(-1, 10 + config.letters)
     said = [scene.attributes for scene in scenes]
     labels = {
         name: torch.tensor([values.index(each[name]) for each in said], device=clips.device)
@@ -165,7 +171,7 @@ def truth(scenes: list[Scene], config: ReaderConfig, clips: Tensor) -> Truth:
     return Truth(
         clips, torch.from_numpy(heat).to(clips.device), torch.from_numpy(ignore).to(clips.device),
         table[:, :4].long(), table[:, 4:6], table[:, 6:7], table[:, 7].long(), table[:, 8].long(), table[:, 9:10],
-        labels,
+        labels, table[:, 10:].long(),
     )  # fmt: skip
 
 
@@ -193,6 +199,11 @@ def losses(fields: Fields, batch: Truth) -> dict[str, Tensor]:
         "motion": F.cross_entropy(at(fields.motion), batch.motion),
         "heading": F.binary_cross_entropy_with_logits(at(fields.heading), batch.heading),
     }
+    if fields.letters is not None:
+        logits = at(fields.letters).unflatten(1, (-1, LETTERS))  # (P, letters, 27)
+        weights = logits.new_ones(LETTERS)
+        weights[-1] = NO_LETTER_WEIGHT
+        terms["letters"] = F.cross_entropy(logits.flatten(0, 1), batch.letters.flatten(), weight=weights)
     if not len(batch.centres):
         terms = {name: value if name == "heat" else value.new_zeros(()) for name, value in terms.items()}
     scene = {name: F.cross_entropy(fields.scene[name], batch.scene[name]) for name in batch.scene}

@@ -8,17 +8,29 @@ from praxino.storage import bundle
 from praxino.training.autoencoder import Autoencoder, AutoencoderConfig
 from praxino.training.diffusion import Diffusion, DiffusionConfig
 from praxino.training.forensic import ForensicStage, ForensicStageConfig
+from praxino.training.latent_reader import LatentReaderStage, LatentReaderStageConfig
 from praxino.training.layout import LayoutStage, LayoutStageConfig
 from praxino.training.loop import Stage
 from praxino.training.reader import ReaderStage, ReaderStageConfig
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
+from praxino.training.tiny_decoder import TinyDecoderStage, TinyDecoderStageConfig
 
-StageConfig = AutoencoderConfig | DiffusionConfig | LayoutStageConfig | ReaderStageConfig | ForensicStageConfig
+StageConfig = (
+    AutoencoderConfig
+    | TinyDecoderStageConfig
+    | DiffusionConfig
+    | LayoutStageConfig
+    | LatentReaderStageConfig
+    | ReaderStageConfig
+    | ForensicStageConfig
+)
 
 STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], Stage]]]] = {
     "autoencoder": (AutoencoderConfig, Autoencoder),
+    "tiny-decoder": (TinyDecoderStageConfig, TinyDecoderStage),
     "diffusion": (DiffusionConfig, Diffusion),
     "layout": (LayoutStageConfig, LayoutStage),
+    "latent-reader": (LatentReaderStageConfig, LatentReaderStage),
     "reader": (ReaderStageConfig, ReaderStage),
     "forensic": (ForensicStageConfig, ForensicStage.of_footage),
 }
@@ -26,8 +38,10 @@ STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], Sta
 
 USES: Final[dict[str, frozenset[str]]] = {
     "autoencoder": frozenset({"init"}),
+    "tiny-decoder": frozenset({"init", "vae"}),
     "diffusion": frozenset({"init", "vae"}),
     "layout": frozenset({"init"}),
+    "latent-reader": frozenset({"init", "vae"}),
     "reader": frozenset({"init", "vae"}),
     "forensic": frozenset({"init", "footage"}),
 }
