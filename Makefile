@@ -13,13 +13,15 @@ studio: $(VENV)/.core
 	$(BIN)/praxino serve
 
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not system and not gpu"
 
 test-all: $(VENV)/.dev
+	.ci/system-programs
 	$(BIN)/python -m pytest -q -m "not gpu"
 
 test-service: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m slow tests/service
+	.ci/system-programs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow or system" tests/service
 
 parity: $(VENV)/.dev
 	$(BIN)/python -m pytest -q tests/*/test_parity.py tests/generation/test_wan.py tests/storage/test_wan.py tests/storage/test_lora.py

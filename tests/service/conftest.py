@@ -24,7 +24,7 @@ def _server() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(name="url", params=["sqlite", "postgresql"])
+@pytest.fixture(name="url", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.system)])
 def _url(request, tmp_path) -> str:
     """The address of an empty database."""
     if request.param == "sqlite":

@@ -77,6 +77,7 @@ def _smoke(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.system
 @pytest.mark.timeout(900)
 def test_nothing_is_lost_and_nothing_done_twice(tmp_path, smoke, server):
     jobs = postgres.fresh(server, "killed")

@@ -10,6 +10,8 @@ from PIL import Image
 from client import DOT
 from studio import browser, served
 
+pytestmark = pytest.mark.system
+
 PROMPT = "a red ball bounces on the grass"
 PIXELS = """(canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data])
 (document.querySelector('#forward'))"""
