@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from praxino.data.clips import to_pixels, to_tensor
-from praxino.data.diorama import Scene, compose, lexicon, render
+from praxino.data.diorama import Scene, compose, render, world
 from praxino.data.diorama.families import is_held_out, marking_of
 from praxino.data.diorama.references import PLAIN, individual, plain_pictures
 from praxino.data.diorama.scene import Thing
 from praxino.data.diorama.split import UNSEEN, held_out
+from praxino.data.pixels import to_pixels, to_tensor
 from praxino.generation.pipeline import find
 from praxino.models.vae import VAE
-from praxino.storage import bundle
+from praxino.storage.weights import bundle
 
 Clips = NDArray[np.uint8]
 
@@ -86,7 +86,7 @@ def colours(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def individuals(kind: str) -> list[Thing]:
     """With marks that training never shows."""
-    free = [name for name in lexicon.COLOURS if not held_out(kind, name)]
+    free = [name for name in world.COLOURS if not held_out(kind, name)]
     seeds = itertools.islice((seed for seed in itertools.count() if is_held_out(seed)), RIVALS)
     stream = (one for i in itertools.count() if (one := individual(0, UNSEEN + i)).kind == kind)
     return [

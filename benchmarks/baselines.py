@@ -27,8 +27,8 @@ from rivals.gan import GAN
 from torch import Tensor, nn
 
 from praxino import recipes
-from praxino.data.clips import strip, to_pixels, to_tensor
 from praxino.data.diorama import Scene, compose, render
+from praxino.data.pixels import strip, to_pixels, to_tensor
 from praxino.diffusion.guidance import guided
 from praxino.diffusion.objective import as_denoiser, draw_times, target
 from praxino.diffusion.path import PATHS, grid
@@ -40,8 +40,8 @@ from praxino.models.precision import fastest
 from praxino.models.reader import Reader
 from praxino.models.text import TextEncoder
 from praxino.models.unet import UNet, UNetConfig
-from praxino.storage import bundle
-from praxino.storage.video import write_picture
+from praxino.storage.media.video import write_picture
+from praxino.storage.weights import bundle
 from praxino.training.diffusion import Diffusion, DiffusionConfig, worded
 from praxino.training.optimizer import EMA, OptimizerConfig, make_optimizer
 from praxino.training.runs import TrainConfig

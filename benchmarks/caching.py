@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 import praxino
 from generation import reference
-from praxino.data.clips import to_pixels
+from praxino.data.pixels import to_pixels
 from praxino.generation.denoiser import Network
 
 STEPS = 50

@@ -20,7 +20,7 @@ from praxino.detection import latent
 from praxino.detection.families import EVIDENCE
 from praxino.detection.report import bundled, examine
 from praxino.detection.view import View, views
-from praxino.storage.footage import facts
+from praxino.storage.media.frames import facts
 
 
 def clip(path: Path, height: int, width: int, fps: int, seconds: int, times: int = 1) -> Path:

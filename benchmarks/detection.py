@@ -21,11 +21,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rivals import clips as store
-from rivals import planted
 
 import praxino
 from praxino import recipes
-from praxino.data import footage
+from praxino.data import real_clips
 from praxino.data.degrade import WAYS
 from praxino.data.diorama import compose, render
 from praxino.data.diorama.caption import caption
@@ -34,10 +33,13 @@ from praxino.detection.evidence import FAMILIES
 from praxino.detection.fusion import Condition, Detector, Fusion, Samples, sigmoid
 from praxino.detection.protocol import Outcome, leave_out, real_floor, uncalibrated
 from praxino.detection.report import Examination, bundled, examine
-from praxino.storage import bundle, checkpoint
-from praxino.storage.checkpoint import write_text
+from praxino.storage.weights import bundle, checkpoint
+from praxino.storage.weights.checkpoint import write_text
 from praxino.training import loop
 from praxino.training.forensic import ForensicStage
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from support import planted  # films with something impossible in them
 
 Array = NDArray[np.float64]
 RUNS = Path("runs/detection")
@@ -288,7 +290,7 @@ def train(clips: Path, networks: Path) -> None:
             continue
         chosen = [clip for clip in known if clip.part != part]
         config = recipes.recipe("detector", ["loop.sample_every=0"])
-        films = [(footage.clip(clip.path), clip.group) for clip in chosen]
+        films = [(real_clips.clip(clip.path), clip.group) for clip in chosen]
         films = [(film, group) for film, group in films if len(film) >= config.stage.frames]
         stage = ForensicStage(config.stage, [film for film, _ in films], [group for _, group in films])
         run = RUNS / f"run-{target.name}"

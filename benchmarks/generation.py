@@ -22,7 +22,7 @@ import praxino
 from praxino.diffusion.path import Flow, grid
 from praxino.diffusion.sampling import euler
 from praxino.generation.denoiser import Conditions, denoiser
-from praxino.storage.convert import to_foreign
+from praxino.storage.wan.names import to_foreign
 
 ROUNDS, STEPS = 7, 10
 

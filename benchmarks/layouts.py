@@ -16,7 +16,7 @@ from praxino.data.diorama import caption, compose
 from praxino.data.diorama.layouts import layout_of
 from praxino.data.diorama.split import UNSEEN
 from praxino.evaluation.layouts import layout_scores
-from praxino.storage import bundle
+from praxino.storage.weights import bundle
 
 SHOWN = ("count", "kind", "colour", "motion", "binding", "relation", "presence")
 PARTS = {"first edition": ("train", 1), "second edition": ("train", 2), "held-out pairs": ("held-out", 1)}

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from praxino.data.clips import to_pixels, to_tensor
 from praxino.data.diorama import caption, compose, render
 from praxino.data.diorama.split import UNSEEN
+from praxino.data.pixels import to_pixels, to_tensor
 from praxino.diffusion.objective import draw_times, target, weight
 from praxino.diffusion.path import PATHS
 from praxino.generation.pipeline import find
 from praxino.models.layout import cover_of, rasterize
-from praxino.storage import bundle
-from praxino.storage.bundle import Bundle
+from praxino.storage.weights import bundle
+from praxino.storage.weights.bundle import Bundle
 from praxino.training.layout import true_layouts, world_layout
 
 Losses = dict[str, list[list[float]]]

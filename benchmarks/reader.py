@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from praxino.data.clips import to_pixels, to_tensor
 from praxino.data.diorama import Scene, compose, render
 from praxino.data.diorama.split import UNSEEN
+from praxino.data.pixels import to_pixels, to_tensor
 from praxino.models.precision import fastest
 from praxino.models.reader import Reading, Sighting
-from praxino.storage import bundle
+from praxino.storage.weights import bundle
 
 CLIPS, SIZE = 200, 64
 REACH = 0.15  # picture heights

@@ -20,11 +20,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from praxino.service import work
-from praxino.service.jobs import Job, new_id
-from praxino.service.serve import JOBS
-from praxino.service.store import Store
-from praxino.service.worker import Worker
+from praxino.service.queue.jobs import Job, new_id
+from praxino.service.queue.store import Store
+from praxino.service.supervisor import JOBS
+from praxino.service.worker import execute
+from praxino.service.worker.worker import Worker
 from praxino.storage.objects import Objects
 
 CARD = {
@@ -125,7 +125,7 @@ def overhead(jobs: str, folder: Path, count: int = 300) -> tuple[float, float]:
     """Milliseconds from an order to its end where the work is nothing: one at a time, and of many that wait."""
     store = Store(jobs)
     worker = Worker(store, Objects(str(folder / "films")), {}, kinds=["verify"])
-    made, work.look = work.look, lambda *_: {"files": {}}
+    made, execute.look = execute.look, lambda *_: {"files": {}}
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
@@ -145,7 +145,7 @@ def overhead(jobs: str, folder: Path, count: int = 300) -> tuple[float, float]:
     finally:
         worker.leave()
         thread.join()
-        work.look = made
+        execute.look = made
         store.database.close()
     return 1000 * statistics.median(alone), 1000 * many
 

@@ -19,13 +19,13 @@ from pathlib import Path
 
 import torch
 
-from praxino.generation.stages import compile_blocks, exact_and_fast, return_large_buffers
+from praxino.generation.offload import compile_blocks, exact_and_fast, return_large_buffers
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.text import merge_padding
 from praxino.models.vae import VAE, VAEConfig
-from praxino.storage.convert import from_foreign
-from praxino.storage.parts import InMemory, fill
-from praxino.storage.quantised import Quantised
+from praxino.storage.wan.names import from_foreign
+from praxino.storage.weights.lazy import InMemory, fill
+from praxino.storage.weights.quantize import Quantised
 
 CPU = torch.device("cpu")
 CROSS = ("cross.k.weight", "cross.v.weight")

@@ -28,13 +28,13 @@ from numpy.typing import NDArray
 from rivals.attacks import HOSTILE, SMALL, WAYS
 
 import praxino
-from praxino.data.clips import resized, to_pixels, to_tensor
-from praxino.provenance import made, reading, watermark, windows
-from praxino.provenance.carriers import carriers
-from praxino.provenance.coding import BITS, encoded
+from praxino import processes
+from praxino.data.pixels import resized, to_pixels, to_tensor
 from praxino.provenance.keys import PUBLIC
-from praxino.storage import crew
-from praxino.storage.footage import ENDINGS, facts, shots
+from praxino.provenance.watermark import detect, embed, issued, scan
+from praxino.provenance.watermark.carriers import carriers
+from praxino.provenance.watermark.channel_code import BITS, encoded
+from praxino.storage.media.frames import ENDINGS, facts, shots
 
 Film = NDArray[np.uint8]
 MESSAGE = 0x123456789ABC
@@ -64,25 +64,25 @@ def own() -> list[Film]:
     return [model.generate(prompt, plain, seed=seed).frames for seed, prompt in enumerate(PROMPTS)]
 
 
-def spectrum_of(film: Film) -> reading.Spectrum:
+def spectrum_of(film: Film) -> detect.Spectrum:
     """As `praxino verify` looks, at 24 frames of a film."""
     step = max(1, len(film) // 24)
-    return reading.Spectrum(reading.pooled([reading.residual(frame) for frame in film[::step]]))
+    return detect.Spectrum(detect.pooled([detect.residual(frame) for frame in film[::step]]))
 
 
 def ours(film: Film) -> tuple[float, float, float, float, float]:
     spectrum = spectrum_of(film)
-    seen = reading.find(spectrum, PUBLIC).among(windows.SHARES["public"])
-    soft = reading.received(spectrum, carriers(PUBLIC), seen.place)
-    known = seen.sure and (seen.message == MESSAGE or made.recognised(soft, OWN) == MESSAGE)
-    taken = seen.sure and made.recognised(soft, OTHERS) is not None
+    seen = detect.find(spectrum, PUBLIC).among(scan.SHARES["public"])
+    soft = detect.received(spectrum, carriers(PUBLIC), seen.place)
+    known = seen.sure and (seen.message == MESSAGE or issued.recognised(soft, OWN) == MESSAGE)
+    taken = seen.sure and issued.recognised(soft, OTHERS) is not None
     right = float(np.mean((soft < 0) == encoded(MESSAGE)))
     return float(seen.sure), float(seen.message == MESSAGE), float(known), float(taken), right
 
 
 def quality(film: Film, marked: Film) -> tuple[float, float]:
     error = float(np.mean([np.mean((a.astype(np.float32) - b) ** 2) for a, b in zip(film, marked, strict=True)]))
-    same = [watermark.similarity(a, b) for a, b in zip(film[::6], marked[::6], strict=True)]
+    same = [embed.similarity(a, b) for a, b in zip(film[::6], marked[::6], strict=True)]
     return 10 * math.log10(255**2 / max(error, 1e-9)), statistics.mean(same)
 
 
@@ -122,7 +122,7 @@ def rival() -> DwtDct | None:
 
 def tried(film: Film, ways: dict[str, Callable[[Film], Film]]) -> dict[str, list[float]]:
     """Each way with what is left of both marks."""
-    marked = watermark.mark(film, MESSAGE, PUBLIC)
+    marked = embed.mark(film, MESSAGE, PUBLIC)
     rows = {"quality": list(quality(film, marked))}
     other = rival() if film[0, ..., 0].size >= 256 * 256 else None  # it refuses smaller ones
     if other is not None:
@@ -153,11 +153,11 @@ def unmarked(job: tuple[Path, int]) -> float:
     height, width = (max(32, round(side * share)) for side in film.shape[1:3])
     top, left = (int(rng.integers(0, film.shape[i] - size + 1)) for i, size in ((1, height), (2, width)))
     part = film[first : first + int(rng.integers(1, 24)), top : top + height, left : left + width]
-    fields = [reading.residual(frame) for frame in np.ascontiguousarray(part)]
+    fields = [detect.residual(frame) for frame in np.ascontiguousarray(part)]
     parts = [
-        windows.Window(float(i), i + 1.0, reading.pooled(fields[i : i + 8]), 8) for i in range(0, len(fields), 8)
+        scan.Window(float(i), i + 1.0, detect.pooled(fields[i : i + 8]), 8) for i in range(0, len(fields), 8)
     ]  # as `praxino verify` looks at longer films: all together, then each alone
-    return windows.in_any(parts, windows.together(parts), PUBLIC).among(windows.SHARES["public"]).probability
+    return scan.in_any(parts, scan.together(parts), PUBLIC).among(scan.SHARES["public"]).probability
 
 
 def table(title: str, results: list[dict[str, list[float]]]) -> None:
@@ -177,7 +177,7 @@ def table(title: str, results: list[dict[str, list[float]]]) -> None:
 def attacked_by_models(films: list[Film]) -> None:
     """Regeneration by the bundled autoencoder, and one pattern estimated from many films and taken off another."""
     model = praxino.load(device="cpu")
-    marked = [watermark.mark(film, MESSAGE, PUBLIC) for film in films]
+    marked = [embed.mark(film, MESSAGE, PUBLIC) for film in films]
     with model.stages.on(model.model.vae, torch.float32) as vae:
         again = [to_pixels(vae.decode(vae.encode(to_tensor(film[None]))).detach())[0] for film in marked]
     same = [quality(film, other)[0] for film, other in zip(films, again, strict=True)]
@@ -188,7 +188,7 @@ def attacked_by_models(films: list[Film]) -> None:
 def averaged(paths: list[Path], count: int = 20) -> None:
     """One pattern, estimated as the mean of what is fine in many marked films of one size, taken off another."""
     clips = [film for path in paths if (film := clip(path)[:8]).shape[1:3] == (480, 854)][: count + 5]
-    films = [watermark.mark(film, MESSAGE, PUBLIC) for film in clips]
+    films = [embed.mark(film, MESSAGE, PUBLIC) for film in clips]
     means = [film.astype(np.float32).mean(0).mean(-1) for film in films]
     estimate = np.mean([np.clip(mean - cv2.GaussianBlur(mean, (0, 0), 6), -4, 4) for mean in means[5:]], axis=0)
     print(f"\npattern estimated from {len(films) - 5} films of one size, key and message, subtracted:")
@@ -205,7 +205,7 @@ def smallest(paths: list[Path], count: int = 24) -> None:
     squares = [film[:, (film.shape[1] - 128) // 2 :, (film.shape[2] - 128) // 2 :][:, :128, :128] for film in wide]
     print(f"\nsquares of {len(squares)} clips, reduced, 17 frames:   found   read  known")
     for side in (32, 40, 48, 64, 96, 128):
-        left = [ours(watermark.mark(resized(film, side, side), MESSAGE, PUBLIC)) for film in squares]
+        left = [ours(embed.mark(resized(film, side, side), MESSAGE, PUBLIC)) for film in squares]
         means = [statistics.mean(row[column] for row in left) for column in range(3)]
         print(f"  {f'{side}x{side}':<38} {' '.join(f'{mean:6.1%}' for mean in means)}")
 
@@ -217,21 +217,21 @@ def speed() -> None:
     writing, seeing = [], []
     for _ in range(5):
         started = time.perf_counter()
-        marked = watermark.mark(film, MESSAGE, PUBLIC)
+        marked = embed.mark(film, MESSAGE, PUBLIC)
         writing.append(len(film) / (time.perf_counter() - started))
         started = time.perf_counter()
-        spectrum = reading.Spectrum(reading.pooled([reading.residual(frame) for frame in marked]))
-        assert reading.find(spectrum, PUBLIC).message == MESSAGE
+        spectrum = detect.Spectrum(detect.pooled([detect.residual(frame) for frame in marked]))
+        assert detect.find(spectrum, PUBLIC).message == MESSAGE
         seeing.append(len(film) / (time.perf_counter() - started))
-    blank = reading.Spectrum(reading.pooled([reading.residual(frame) for frame in film]))
+    blank = detect.Spectrum(detect.pooled([detect.residual(frame) for frame in film]))
     started = time.perf_counter()
-    reading.find(blank, PUBLIC)
+    detect.find(blank, PUBLIC)
     print(f"848x480: marks {statistics.median(writing):.0f} frames/s, reads {statistics.median(seeing):.0f} frames/s "
           f"(every frame); finding nothing takes {time.perf_counter() - started:.2f} s more a film")  # fmt: skip
 
 
 def mapped(work: Callable[..., object], jobs: list[object]) -> Iterator[object]:
-    with ProcessPoolExecutor(2, get_context("spawn"), crew.alone) as pool:
+    with ProcessPoolExecutor(2, get_context("spawn"), processes.alone) as pool:
         for done, result in enumerate(pool.map(work, jobs), 1):
             print(f"\r{done} of {len(jobs)}", end="\n" if done == len(jobs) else "", file=sys.stderr, flush=True)
             yield result
@@ -255,7 +255,7 @@ def main() -> None:
     smallest(paths)
     averaged(paths)
     said = sorted(mapped(unmarked, [(paths[seed % len(paths)], seed) for seed in range(options.unmarked)]))
-    print(f"\n{len(said)} crops without a mark: {sum(p <= reading.SURE for p in said)} accused; least probability said "
+    print(f"\n{len(said)} crops without a mark: {sum(p <= detect.SURE for p in said)} accused; least probability said "
           f"{said[0]:.1e}, {said[len(said) // 100]:.2g} at one in a hundred")  # fmt: skip
 
 

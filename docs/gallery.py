@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 import praxino
-from praxino.data.clips import strip
-from praxino.data.diorama.wording import SENTENCES
+from praxino.data.diorama.phrases import SENTENCES
+from praxino.data.pixels import strip
 
 ASKED = (
     *SENTENCES,

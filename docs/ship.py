@@ -12,7 +12,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from praxino.storage import bundle, checkpoint
+from praxino.storage.weights import bundle, checkpoint
 
 HERE = Path(__file__).parent
 LOSSES = {

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from praxino.data.clips import strip
 from praxino.data.diorama import sample
+from praxino.data.pixels import strip
 
 
 def main() -> None:

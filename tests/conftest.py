@@ -11,9 +11,9 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-import tiny_wan
+from support import checker, tiny_wan
 
-install_import_hook("praxino", "checker.checked")  # before the first import of praxino
+install_import_hook("praxino", f"{checker.__name__}.checked")  # before the first import of praxino
 
 from praxino.data.diorama import vocabulary  # noqa: E402
 from praxino.models.dit import DiT, DiTConfig  # noqa: E402
@@ -22,8 +22,8 @@ from praxino.models.reader import Reader  # noqa: E402
 from praxino.models.text import TextConfig, TextEncoder  # noqa: E402
 from praxino.models.vae import VAE, VAEConfig  # noqa: E402
 from praxino.recipes import recipe  # noqa: E402
-from praxino.storage import bundle, checkpoint  # noqa: E402
-from praxino.storage.bundle import BundleConfig  # noqa: E402
+from praxino.storage.weights import bundle, checkpoint  # noqa: E402
+from praxino.storage.weights.bundle import BundleConfig  # noqa: E402
 from praxino.training.layout import LayoutStageConfig  # noqa: E402
 from praxino.training.reader import ReaderStageConfig  # noqa: E402
 
@@ -95,7 +95,7 @@ def _layout_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session", name="bucket")
 def _bucket() -> Iterator[str]:
     """The address of a place for files where S3 is spoken."""
-    import s3  # it takes a second to load
+    from support import s3  # it takes a second to load
 
     with s3.bucket() as address:
         yield address

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from studio import served
+from support.studio import served
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 

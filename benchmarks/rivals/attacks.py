@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.data.clips import resized
 from praxino.data.degrade import even, gif
-from praxino.storage.codec import encode
+from praxino.data.pixels import resized
+from praxino.storage.media.codec import encode
 
 Film = NDArray[np.uint8]
 FPS = 24.0

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 import praxino
 from praxino.data.degrade import WAYS
 from praxino.detection import latent
+from praxino.detection.calibration import FEWEST, MOTIONLESS, SHATTERED, SMALLEST, blockiness
 from praxino.detection.evidence import finite
 from praxino.detection.families import STATISTICS
 from praxino.detection.fusion import Samples, fold
-from praxino.detection.reliability import FEWEST, MOTIONLESS, SHATTERED, SMALLEST, blockiness
 from praxino.detection.view import View, view_of, views
-from praxino.storage import bundle
-from praxino.storage.checkpoint import write_text
-from praxino.storage.footage import facts, shots, stride
+from praxino.storage.media.frames import facts, shots, stride
+from praxino.storage.weights import bundle
+from praxino.storage.weights.checkpoint import write_text
 
 Film = NDArray[np.uint8]
 FOLDS = 4
@@ -88,7 +88,7 @@ def plain(view: View, clip: Clip) -> dict[str, float]:
 
 
 def thin(clips: list[Clip], way: str, cache: Path) -> NDArray[np.bool_]:
-    """(N,): which clips have too little in them for a verdict (`praxino.detection.reliability.thin`)."""
+    """(N,): which clips have too little in them for a verdict (`praxino.detection.calibration.thin`)."""
     rows = measured(clips, way, cache, outline, outline_of)
     least = {"frames": FEWEST, "side": SMALLEST, "change": MOTIONLESS}
     return np.array(

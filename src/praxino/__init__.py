@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from praxino.generation.pipeline import Pipeline as Pipeline
     from praxino.generation.pipeline import Progress as Progress
     from praxino.generation.pipeline import load as load
-    from praxino.provenance.stamp import Provenance as Provenance
+    from praxino.provenance.policy import Provenance as Provenance
     from praxino.provenance.verify import verify as verify
-    from praxino.storage.video import Video as Video
-    from praxino.storage.video import read as read_video  # noqa: F401
+    from praxino.storage.media.video import Video as Video
+    from praxino.storage.media.video import read as read_video  # noqa: F401
 
 __version__ = version("praxino")
 
@@ -27,12 +27,12 @@ _HOMES = {
     "load": ("praxino.generation.pipeline", "load"),
     "Pipeline": ("praxino.generation.pipeline", "Pipeline"),
     "Progress": ("praxino.generation.pipeline", "Progress"),
-    "Video": ("praxino.storage.video", "Video"),
+    "Video": ("praxino.storage.media.video", "Video"),
     "detect": ("praxino.detection.report", "detect"),
     "Report": ("praxino.detection.report", "Report"),
-    "Provenance": ("praxino.provenance.stamp", "Provenance"),
+    "Provenance": ("praxino.provenance.policy", "Provenance"),
     "verify": ("praxino.provenance.verify", "verify"),
-    "read_video": ("praxino.storage.video", "read"),
+    "read_video": ("praxino.storage.media.video", "read"),
     "PraxinoError": ("praxino.errors", "PraxinoError"),
     "InputError": ("praxino.errors", "InputError"),
     "GenerationError": ("praxino.errors", "GenerationError"),

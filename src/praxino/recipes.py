@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from praxino.data.diorama import lexicon, vocabulary
+from praxino.data.diorama import vocabulary, world
 from praxino.errors import InputError, UnknownNameError
 from praxino.models.dit import DiTConfig
 from praxino.models.latent_reader import LatentReaderConfig
@@ -14,7 +14,7 @@ from praxino.models.layout import channels
 from praxino.models.reader import ReaderConfig
 from praxino.models.text import TextConfig
 from praxino.models.vae import VAEConfig
-from praxino.storage.bundle import BundleConfig
+from praxino.storage.weights.bundle import BundleConfig
 from praxino.training.autoencoder import AutoencoderConfig, Bucket
 from praxino.training.diffusion import DiffusionConfig
 from praxino.training.forensic import ForensicStageConfig
@@ -186,7 +186,7 @@ def diorama_judge() -> TrainConfig:
     first = diorama_reader().stage
     assert isinstance(first, ReaderStageConfig)
     reader = first.reader.model_copy(
-        update={"kinds": tuple(lexicon.KINDS), "width": 56, "fine": 2, "coarse": 8, "letters": 5}
+        update={"kinds": tuple(world.KINDS), "width": 56, "fine": 2, "coarse": 8, "letters": 5}
     )
     return TrainConfig(
         stage=first.model_copy(update={"reader": reader, "seed": 90, "edition": 2, "every_pair": 0.7}),
@@ -204,16 +204,16 @@ def diorama_reader() -> TrainConfig:
     return TrainConfig(
         stage=ReaderStageConfig(
             reader=ReaderConfig(
-                kinds=tuple(kind for kind in lexicon.KINDS if kind not in lexicon.SECOND_EDITION_KINDS),
-                colours=tuple(lexicon.COLOURS),
-                motions=tuple(dict.fromkeys(m for kind in lexicon.KINDS.values() for m in kind.motions)),
+                kinds=tuple(kind for kind in world.KINDS if kind not in world.SECOND_EDITION_KINDS),
+                colours=tuple(world.COLOURS),
+                motions=tuple(dict.fromkeys(m for kind in world.KINDS.values() for m in kind.motions)),
                 scene={
-                    "place": tuple(lexicon.PLACES),
-                    "time": tuple(lexicon.TIMES),
-                    "weather": tuple(lexicon.WEATHERS),
-                    "camera": tuple(lexicon.CAMERAS),
-                    "sea": ("usual", *lexicon.SEA_COLOURS),
-                    "light": ("usual", *lexicon.SUN_COLOURS),
+                    "place": tuple(world.PLACES),
+                    "time": tuple(world.TIMES),
+                    "weather": tuple(world.WEATHERS),
+                    "camera": tuple(world.CAMERAS),
+                    "sea": ("usual", *world.SEA_COLOURS),
+                    "light": ("usual", *world.SUN_COLOURS),
                 },
             ),
         ),

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 from praxino.cli import app, generate
 from praxino.generation.pipeline import find
-from praxino.storage import video
-from praxino.storage.video import read
+from praxino.storage.media import video
+from praxino.storage.media.video import read
 
 
 @pytest.fixture(name="praxino")

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from praxino.cli import app
-from praxino.service import limits
-from praxino.service.tables import Database
+from praxino.service.queue import quotas
+from praxino.service.queue.schema import Database
 
 
 @pytest.fixture(name="keys")
@@ -26,14 +26,14 @@ def _keys(monkeypatch, capfd, tmp_path):
 def test_a_key_is_made_listed_and_revoked(keys, tmp_path):
     code, text, _ = keys("add", "anna", "--per-day", "500", "--max-active", "4", "--priority", "high")
     assert (code, text[:3]) == (0, "px-")
-    (key,) = limits.all_keys(database := Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"))
+    (key,) = quotas.all_keys(database := Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"))
     assert (key.name, key.limits.per_day, key.limits.at_a_time, key.limits.priority) == ("anna", 500, 4, 1)
-    assert limits.find_key(database, text.strip()) == key
+    assert quotas.find_key(database, text.strip()) == key
     _, table, _ = keys("list")
     assert table.splitlines()[1].split()[0] == key.id
     assert text.strip() not in table
     assert keys("revoke", key.id)[:2] == (0, "revoked anna\n")
-    assert limits.find_key(database, text.strip()) is None
+    assert quotas.find_key(database, text.strip()) is None
 
 
 @pytest.mark.parametrize(

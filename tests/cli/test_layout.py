@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from praxino.cli import app
-from praxino.storage.video import read
+from praxino.storage.media.video import read
 
 
 @pytest.fixture(name="praxino")

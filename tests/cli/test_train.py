@@ -14,8 +14,8 @@ import torch
 from praxino.cli import app
 from praxino.generation.pipeline import find
 from praxino.models import precision
-from praxino.storage import bundle, checkpoint
-from praxino.storage.checkpoint import read_tensors
+from praxino.storage.weights import bundle, checkpoint
+from praxino.storage.weights.checkpoint import read_tensors
 from praxino.training import runs, stages
 
 TRUNK = ("--set", "optimizer.decay=none", "--set", "stage.clips=8", "--set", "stage.batch=2",

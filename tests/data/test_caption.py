@@ -3,7 +3,7 @@
 import pytest
 
 from praxino.data.diorama import caption, compose, vocabulary
-from praxino.data.diorama.wording import ACROSS, COLOUR_WORDS, NOUNS, PATTERNS, PLURALS, SENTENCES
+from praxino.data.diorama.phrases import ACROSS, COLOUR_WORDS, NOUNS, PATTERNS, PLURALS, SENTENCES
 from praxino.models.text import words
 
 SCENES = [compose(7, i) for i in range(600)]

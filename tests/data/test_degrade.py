@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from footage import textured
 from praxino.data.degrade import WAYS, details_of, halved, scaled
+from support.footage import textured
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from praxino.data.diorama import compose, lexicon, physics, references, render, sample, split, things
+from praxino.data.diorama import compose, physics, references, render, sample, split, sprites, world
 from praxino.data.diorama.canvas import Canvas
-from praxino.data.diorama.things import DRAW
-from praxino.data.diorama.together import MAKERS, WHERE
+from praxino.data.diorama.relations import MAKERS, WHERE
+from praxino.data.diorama.sprites import DRAW
 from praxino.errors import InputError
 
 SCENES = [compose(7, i) for i in range(1500)]
@@ -47,7 +47,7 @@ def test_the_picture_does_not_depend_on_the_size():
     assert np.abs(reduced - small).mean() < 3
 
 
-@pytest.mark.parametrize("camera", lexicon.CAMERAS)
+@pytest.mark.parametrize("camera", world.CAMERAS)
 def test_a_longer_film_begins_like_a_shorter_one(camera):
     index = next(i for i in range(5000) if compose(2, i).camera.motion == camera)
     long, short = (render(compose(2, index, frames=frames), 32, 32) for frames in (25, 9))
@@ -56,18 +56,18 @@ def test_a_longer_film_begins_like_a_shorter_one(camera):
 
 def test_everything_occurs():
     cast = [thing for scene in SCENES for thing in scene.things]
-    assert {thing.kind for thing in cast} == set(lexicon.KINDS) - lexicon.SECOND_EDITION_KINDS
-    assert set(lexicon.KINDS) == set(DRAW)
-    assert {thing.colour for thing in cast} == set(lexicon.COLOURS)
-    assert {thing.material for thing in cast} == {None, *lexicon.MATERIALS}
-    assert {scene.place for scene in SCENES} == set(lexicon.PLACES) == set(lexicon.HORIZON)
-    assert {scene.time for scene in SCENES} == set(lexicon.TIMES)
-    assert {scene.weather for scene in SCENES} == set(lexicon.WEATHERS)
-    assert {scene.camera.motion for scene in SCENES} == set(lexicon.CAMERAS)
+    assert {thing.kind for thing in cast} == set(world.KINDS) - world.SECOND_EDITION_KINDS
+    assert set(world.KINDS) == set(DRAW)
+    assert {thing.colour for thing in cast} == set(world.COLOURS)
+    assert {thing.material for thing in cast} == {None, *world.MATERIALS}
+    assert {scene.place for scene in SCENES} == set(world.PLACES) == set(world.HORIZON)
+    assert {scene.time for scene in SCENES} == set(world.TIMES)
+    assert {scene.weather for scene in SCENES} == set(world.WEATHERS)
+    assert {scene.camera.motion for scene in SCENES} == set(world.CAMERAS)
     assert {scene.relation.name for scene in SCENES if scene.relation} == set(MAKERS)
     assert {len(scene.things) for scene in SCENES} == {0, 1, 2, 3}
     assert {thing.marking.pattern for thing in cast if thing.marking} == {"spots", "stripes", "patch", "belt"}
-    known = {motion for kind in lexicon.KINDS.values() for motion in kind.motions}
+    known = {motion for kind in world.KINDS.values() for motion in kind.motions}
     assert {thing.motion for thing in cast} == known
 
 
@@ -75,9 +75,9 @@ def test_every_relation_has_a_place_and_nobody_is_a_stranger():
     assert set().union(*WHERE.values()) == set(MAKERS)
     for scene in SCENES:
         for thing in scene.things:
-            assert thing.kind in lexicon.INHABITANTS[scene.place]
-            assert thing.motion in lexicon.KINDS[thing.kind].motions
-            assert thing.colour in lexicon.KINDS[thing.kind].colours
+            assert thing.kind in world.INHABITANTS[scene.place]
+            assert thing.motion in world.KINDS[thing.kind].motions
+            assert thing.colour in world.KINDS[thing.kind].colours
 
 
 def test_everything_that_is_cast_is_seen():
@@ -126,8 +126,8 @@ def test_velocity_is_the_derivative_of_position():
 def test_things_fall_with_gravity():
     times = np.linspace(0, 0.6, 50)
     position, velocity = physics.bouncing((0.3, 0.1), (0.2, 0.0), 0.9, 0.7, times)
-    np.testing.assert_allclose(position[:, 1], 0.1 + lexicon.GRAVITY * times**2 / 2)
-    np.testing.assert_allclose(velocity[:, 1], lexicon.GRAVITY * times)
+    np.testing.assert_allclose(position[:, 1], 0.1 + world.GRAVITY * times**2 / 2)
+    np.testing.assert_allclose(velocity[:, 1], world.GRAVITY * times)
     np.testing.assert_allclose(position[:, 0], 0.3 + 0.2 * times)
 
 
@@ -151,7 +151,7 @@ def test_collisions_keep_momentum(u, v, m, n, restitution):
 
 
 def mass(thing):
-    return lexicon.DENSITIES[thing.material] * thing.height**2
+    return world.DENSITIES[thing.material] * thing.height**2
 
 
 def test_colliding_balls_touch_and_part_and_keep_their_momentum():
@@ -163,7 +163,7 @@ def test_colliding_balls_touch_and_part_and_keep_their_momentum():
         momentum = mass(one) * one.velocity[:, 0] + mass(two) * two.velocity[:, 0]
         np.testing.assert_allclose(momentum, momentum[0])
         apart = two.velocity[:, 0] - one.velocity[:, 0]
-        kept = (lexicon.MATERIALS[one.material] * lexicon.MATERIALS[two.material]) ** 0.5
+        kept = (world.MATERIALS[one.material] * world.MATERIALS[two.material]) ** 0.5
         assert apart[-1] == pytest.approx(-kept * apart[0])
 
 
@@ -183,7 +183,7 @@ def test_things_of_a_group_are_alike():
         assert len({(t.kind, t.colour, t.motion, t.material, t.marking) for t in scene.things}) == 1
 
 
-@pytest.mark.parametrize("time", lexicon.TIMES)
+@pytest.mark.parametrize("time", world.TIMES)
 def test_no_roof_hides_the_sun(time):
     """What another sun's colour changes in the picture is at least half of its disc."""
     city = [s for s in SCENES if (s.place, s.time, s.weather, s.camera.motion) == ("city", time, "clear", "still")]
@@ -284,8 +284,8 @@ def test_legs_step_in_order():
     lifted = []
     for step in range(100):
         lines.clear()
-        pose = things.Pose(0.0, 0.0, 1.0, 1, 0.9 * step / 100, 0.0, "walk", False, (200.0, 0.0, 0.0), (0.0, 0.0, 0.0))
-        things._legs(Recorder(np.zeros((1, 1, 3), np.uint8), 1.0), pose, (-0.36, 0.26), 0.4, 0.1)
+        pose = sprites.Pose(0.0, 0.0, 1.0, 1, 0.9 * step / 100, 0.0, "walk", False, (200.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+        sprites._legs(Recorder(np.zeros((1, 1, 3), np.uint8), 1.0), pose, (-0.36, 0.26), 0.4, 0.1)
         assert len(lines) == 4
         feet = [end[1] for _, end in lines]  # y down: the highest foot has the least y
         lifted.append(int(np.argmin(feet)))
@@ -294,7 +294,7 @@ def test_legs_step_in_order():
     assert order[start:] + order[:start] == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("place", lexicon.PLACES)
+@pytest.mark.parametrize("place", world.PLACES)
 @pytest.mark.parametrize("pan", ["pan left", "pan right"])
 def test_what_stands_at_a_place_does_not_depend_on_how_far_the_camera_goes(place, pan):
     index = next(i for i in range(5000) if (s := compose(7, i)).place == place and s.camera.motion == pan)
@@ -308,7 +308,7 @@ def test_references_show_one_individual_with_markings():
     assert pictures.shape == (5, 96, 96, 3)
     assert np.array_equal(pictures, same)
     assert one.marking == again.marking is not None
-    marked = np.asarray(lexicon.COLOURS[one.marking.colour])
+    marked = np.asarray(world.COLOURS[one.marking.colour])
     for picture in pictures:
         assert (np.abs(picture.astype(int) - marked).sum(-1) < 60).sum() > 8
         assert (picture[0, 0] > 225).all()

@@ -8,7 +8,7 @@ import pytest
 
 from praxino.data.diorama import caption, compose, families, letters, render, split, vocabulary
 from praxino.data.diorama.canvas import Canvas
-from praxino.data.diorama.wording import LETTERS
+from praxino.data.diorama.phrases import LETTERS
 from praxino.models.text import words
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from footage import ball, textured, write
-from praxino.detection.folder import answer
+from praxino.detection.batch import answer
 from praxino.detection.view import views
 from praxino.errors import MediaError
-from praxino.storage.footage import facts
+from praxino.storage.media.frames import facts
+from support.footage import ball, textured, write
 
 
 def _seeds(folder: Path) -> list[bytes]:

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from footage import textured
 from praxino.data.degrade import compressed
 from praxino.data.diorama import compose, render
 from praxino.detection import frequency, latent, patches, physics, temporal
 from praxino.detection.evidence import FAMILIES
 from praxino.detection.report import look
 from praxino.detection.view import View, view_of
+from support.footage import textured
 
 FILMS = {
     "diorama": lambda: render(compose(3, 5, frames=16), 96, 128),
@@ -120,7 +120,7 @@ def test_our_own_decoder_gives_its_own_films_back_best():
     """AEROBLADE: what went through the autoencoder once survives it better than what did not."""
     import torch
 
-    from praxino.data.clips import to_pixels, to_tensor
+    from praxino.data.pixels import to_pixels, to_tensor
 
     vae = latent.bundled_vae()
     real = render(compose(3, 8, frames=17), 64, 64)

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 import praxino
-from footage import ball, sound, textured, write
-from praxino.detection import folder, page, report, view
+from praxino.detection import batch, html, report, view
 from praxino.detection.evidence import FAMILIES
 from praxino.detection.report import Report, detect, examine, told
 from praxino.errors import CheckpointError, InputError, MediaError
+from support.footage import ball, sound, textured, write
 
 
 @pytest.fixture(scope="session", name="film")
@@ -71,18 +71,18 @@ def test_one_picture_is_no_film(tmp_path):
     said = detect(tmp_path / "a.png")
     assert (said.verdict, said.probability) == ("inconclusive", None)
     assert "too short: 1 of 8 frames" in said.reasons[0]
-    assert "<h1>This cannot be told.</h1>" in page.page(examine(tmp_path / "a.png"))
+    assert "<h1>This cannot be told.</h1>" in html.page(examine(tmp_path / "a.png"))
 
 
 def test_the_claim_of_a_file_is_told_beside_the_answer(tmp_path):
     video = praxino.Video(textured(16, 128, 128), 8.0, {"model": "diorama", "praxino": "0.1"})
     said = detect(video.save(tmp_path / "a.mp4"))
     assert "record of having been made by Praxino" in said.says
-    assert "no part of the answer" in page.page(examine(tmp_path / "a.mp4"))
+    assert "no part of the answer" in html.page(examine(tmp_path / "a.mp4"))
 
 
 def test_a_page_asks_for_nothing_from_outside(found):
-    text = page.page(found)
+    text = html.page(found)
     assert "<script" not in text
     assert all(source.startswith("data:image/jpeg;base64,") for source in re.findall(r"src='([^']*)'", text))
     assert not re.search(r"(?:href|url\()", text)
@@ -94,7 +94,7 @@ def test_a_page_asks_for_nothing_from_outside(found):
 def test_names_in_a_page_are_only_text(tmp_path, film):
     bad = tmp_path / "<img src=x onerror=alert(1)>.mp4"
     shutil.copy(film, bad)
-    assert "<img src=x" not in page.page(examine(bad))
+    assert "<img src=x" not in html.page(examine(bad))
 
 
 def test_a_damaged_fusion_is_named(tmp_path, monkeypatch):
@@ -122,43 +122,43 @@ def _mixed(tmp_path_factory: pytest.TempPathFactory, film):
 
 
 def test_a_folder_goes_on_whatever_is_in_it(mixed, tmp_path):
-    paths = folder.films(mixed)
+    paths = batch.films(mixed)
     assert [path.name for path in paths] == ["ball.webm", "film.mp4", "song.mp4", "text.mp4"]
-    found = {report.path: report for report in folder.detect_all(paths, 2)}
+    found = {report.path: report for report in batch.detect_all(paths, 2)}
     assert len(found) == 4
     assert found[str(mixed / "text.mp4")].verdict == "unreadable"
     assert "only sound" in found[str(mixed / "song.mp4")].reasons[0]
-    folder.write(tmp_path / "a.csv", list(found.values()))
+    batch.write(tmp_path / "a.csv", list(found.values()))
     lines = (tmp_path / "a.csv").read_text().splitlines()
     assert len(lines) == 5
     assert lines[0].startswith("path,verdict,probability,temporal,physics,frequency,latent,patches,reasons")
-    folder.write(tmp_path / "a.json", list(found.values()))
+    batch.write(tmp_path / "a.json", list(found.values()))
     assert len(json.loads((tmp_path / "a.json").read_text())) == 4
     with pytest.raises(InputError, match=r"\.csv or \.json"):
-        folder.write(tmp_path / "a.txt", [])
+        batch.write(tmp_path / "a.txt", [])
 
 
 def test_a_stopped_folder_is_gone_on_with(mixed, tmp_path, monkeypatch):
-    paths, journal = folder.films(mixed), tmp_path / "a.csv.part"
-    first = folder.detect_all(paths, 1, journal)
+    paths, journal = batch.films(mixed), tmp_path / "a.csv.part"
+    first = batch.detect_all(paths, 1, journal)
     done = [next(first), next(first)]
     first.close()
     journal.write_text(journal.read_text() + '\n{"stamp": "cut o')
     asked = []
     monkeypatch.setattr(
-        folder,
+        batch,
         "answer",
         lambda path, target, threads: asked.append(path) or Report(path=str(path), verdict="unreadable"),
     )
-    rest = list(folder.detect_all(paths, 1, journal))
+    rest = list(batch.detect_all(paths, 1, journal))
     assert rest[:1] == done[:1]
     assert len(rest) == 4
     assert len(asked) == 2
 
 
 def test_batches_are_columns(film, tmp_path):
-    found = folder.rows({"path": [str(film), str(tmp_path / "none.mp4")]})
-    assert list(found) == list(folder.COLUMNS)
+    found = batch.rows({"path": [str(film), str(tmp_path / "none.mp4")]})
+    assert list(found) == list(batch.COLUMNS)
     assert found["verdict"][1] == "unreadable"
     assert isinstance(found["probability"][0], float)
 
@@ -175,36 +175,36 @@ def test_a_file_that_cannot_be_jumped_into_costs_no_more_than_its_share(tmp_path
 
 def test_a_finished_answer_is_not_taken_from_another_detector(film, tmp_path, monkeypatch):
     journal = tmp_path / "a.csv.part"
-    list(folder.detect_all([film], 1, journal))
-    assert len(list(folder._known(journal))) == 1
-    monkeypatch.setattr(folder, "edition", lambda: "another")
+    list(batch.detect_all([film], 1, journal))
+    assert len(list(batch._known(journal))) == 1
+    monkeypatch.setattr(batch, "edition", lambda: "another")
     asked = []
     monkeypatch.setattr(
-        folder, "answer", lambda path, *_, **__: asked.append(path) or Report(path=str(path), verdict="unreadable")
+        batch, "answer", lambda path, *_, **__: asked.append(path) or Report(path=str(path), verdict="unreadable")
     )
-    list(folder.detect_all([film], 1, journal))
+    list(batch.detect_all([film], 1, journal))
     assert asked == [film]
 
 
 def test_names_that_are_no_text_are_answered_too(film, tmp_path):
     odd = tmp_path / os.fsdecode(b"b\xff.mp4")
     shutil.copy(film, odd)
-    said = folder.answer(odd, tmp_path / "a.html")
+    said = batch.answer(odd, tmp_path / "a.html")
     assert said.verdict != "unreadable"
-    folder.write(tmp_path / "a.csv", [said])
+    batch.write(tmp_path / "a.csv", [said])
     assert json.loads(said.model_dump_json())["path"].endswith("b\ufffd.mp4")
 
 
 def test_pages_stay_in_their_folder(tmp_path):
     (tmp_path / "a").mkdir()
     paths = [tmp_path / "a" / ".." / "v.mp4", tmp_path / "a" / "w.mp4"]
-    for page_name in folder.page_names(paths, tmp_path / "pages").values():
+    for page_name in batch.page_names(paths, tmp_path / "pages").values():
         assert (tmp_path / "pages") in page_name.resolve().parents
 
 
 def test_an_empty_folder_says_so(tmp_path):
     with pytest.raises(InputError, match="no films"):
-        folder.films(tmp_path)
+        batch.films(tmp_path)
 
 
 def praxino_detect(*arguments: object) -> subprocess.CompletedProcess[str]:

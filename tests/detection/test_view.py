@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from footage import textured, write
 from praxino.detection.view import FRAMES, NATIVE, SIDE, View, centre, gathered, squared, starts, view_of, views
-from praxino.storage.footage import Shot, facts
+from praxino.storage.media.frames import Shot, facts
+from support.footage import textured, write
 
 
 def test_a_clip_that_is_canonical_already_is_left_as_it_is():

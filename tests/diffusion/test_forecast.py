@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from praxino.diffusion.forecast import forecast
 from praxino.diffusion.objective import as_denoiser
 from praxino.diffusion.path import Flow, grid
 from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC
+from praxino.diffusion.step_cache import forecast
 
 
 class Counted:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from praxino.data.diorama import compose, lexicon, render
+from praxino.data.diorama import compose, render, world
 from praxino.errors import InputError
 from praxino.evaluation.diorama import identity_drift, popping, scores
 from praxino.evaluation.physics import bounce, gravity, light_at, momentum, shadow_agrees
@@ -125,8 +125,8 @@ def test_gravity_is_measured_on_the_truth_and_on_another_planet():
     measured = [gravity(s.camera.seen(t.position)[:, 1], s.fps) for s, t in falls]
     told = np.array([g for g in measured if g is not None])
     assert len(told) > 40
-    assert np.median(told) == pytest.approx(lexicon.GRAVITY, rel=0.05)
-    assert np.mean(np.abs(told / lexicon.GRAVITY - 1) < 0.15) > 0.9
+    assert np.median(told) == pytest.approx(world.GRAVITY, rel=0.05)
+    assert np.mean(np.abs(told / world.GRAVITY - 1) < 0.15) > 0.9
     times = np.arange(17) / 8
     assert gravity(0.1 + 0.25 * times**2, 8.0) == pytest.approx(0.5, rel=0.01)
     assert gravity(0.1 + 0.3 * times, 8.0) == pytest.approx(0, abs=0.01)
@@ -136,13 +136,13 @@ def test_gravity_is_measured_on_the_truth_and_on_another_planet():
 def test_gravity_asks_only_for_what_is_seen():
     """A fall that ends out of sight, and one that is lost sight of as it touches down."""
     times = np.arange(17) / 8
-    falling = 0.1 + lexicon.GRAVITY / 2 * times**2
+    falling = 0.1 + world.GRAVITY / 2 * times**2
     hidden = np.where(falling < 0.6, falling, np.nan)
     hidden[10:] = 0.7  # seen again, lying
-    assert gravity(hidden, 8.0) == pytest.approx(lexicon.GRAVITY, rel=0.01)
+    assert gravity(hidden, 8.0) == pytest.approx(world.GRAVITY, rel=0.01)
     landed = np.minimum(falling, falling[6] + 0.02)
     landed[8:] = np.nan
-    assert gravity(landed, 8.0) == pytest.approx(lexicon.GRAVITY, rel=0.01)
+    assert gravity(landed, 8.0) == pytest.approx(world.GRAVITY, rel=0.01)
 
 
 def test_a_film_of_another_length_is_refused():
@@ -154,7 +154,7 @@ def test_momentum_of_the_truth_is_kept_and_of_a_ghost_is_not():
     hits = [s for s in SCENES if s.relation and s.relation.name == "collide" and s.camera.motion == "still"]
     errors = []
     for scene in hits:
-        masses = [lexicon.DENSITIES[t.material] * t.height**2 for t in scene.things]
+        masses = [world.DENSITIES[t.material] * t.height**2 for t in scene.things]
         error = momentum([sighted(scene, t).track[:, 0] for t in scene.things], masses)
         errors += [error] if error is not None else []
     assert len(errors) > 5
@@ -215,7 +215,7 @@ def test_a_film_whose_light_is_moved_has_its_shadows_wrong():
                 for true in (True, False):
                     light = scene.light if true else replace(scene.light, x=1 - scene.light.x)
                     film = film_of(replace(scene, light=light))
-                    at, aspect = light_at(film), lexicon.KINDS[thing.kind].aspect
+                    at, aspect = light_at(film), world.KINDS[thing.kind].aspect
                     shown = shadow_agrees(film, at, sighted(scene, thing), aspect) if at else None
                     told[true] += [] if shown is None or thing.kind == "bird" else [shown]
     assert len(told[True]) > 20

@@ -10,8 +10,8 @@ from praxino.data.diorama import render
 from praxino.evaluation.judge import Judge
 from praxino.evaluation.suite import cases
 from praxino.models.reader import Reader
-from praxino.storage.bundle import BUNDLED, READER
-from praxino.storage.video import Video
+from praxino.storage.media.video import Video
+from praxino.storage.weights.bundle import BUNDLED, READER
 
 
 def truthful(case):

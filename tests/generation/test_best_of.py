@@ -10,7 +10,7 @@ import praxino
 from praxino.errors import CheckpointError, InputError
 from praxino.models.latent_reader import LatentReader, LatentReaderConfig
 from praxino.models.tiny_decoder import TinyDecoder, TinyDecoderConfig
-from praxino.storage import bundle, checkpoint
+from praxino.storage.weights import bundle, checkpoint
 
 SETTINGS = {"steps": 2, "seed": 7}
 

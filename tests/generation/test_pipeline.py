@@ -14,12 +14,12 @@ from praxino.data.diorama import sample
 from praxino.diffusion.sampling import SAMPLERS
 from praxino.errors import CheckpointError, InputError, ShapeError, UnknownNameError
 from praxino.generation.denoiser import Network
-from praxino.generation.forward import contact_sheet, noise_strip
+from praxino.generation.noising import contact_sheet, noise_strip
 from praxino.generation.pipeline import Pipeline
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.text import merge_padding
-from praxino.storage.parts import InMemory
-from praxino.storage.video import Video
+from praxino.storage.media.video import Video
+from praxino.storage.weights.lazy import InMemory
 
 
 @pytest.fixture(scope="module", name="pipeline")

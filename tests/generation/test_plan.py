@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import praxino
-import stage_memory
 from praxino.errors import InputError
 from praxino.generation import plan as planner
 from praxino.generation.plan import GIB, Plan, Stage, plan
+from support import stage_memory
 
 QUICK = ("denoise, float32, one by one",)
 

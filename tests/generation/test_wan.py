@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 import praxino
-import tiny_wan
 from praxino.errors import CheckpointError, GenerationError, InputError, MediaError
-from praxino.provenance.stamp import Provenance
+from praxino.provenance.policy import Provenance
+from support import tiny_wan
 
 SETTINGS = {"steps": 6, "frames": 9, "height": 64, "width": 96, "seed": 3}
 

@@ -5,7 +5,7 @@ import torch
 from praxino.generation.pipeline import find
 from praxino.models.dit import DiT
 from praxino.models.embeddings import sinusoid
-from praxino.storage import bundle
+from praxino.storage.weights import bundle
 
 
 def test_features_of_a_time_are_cosines_then_sines():

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from praxino.generation.stages import exact_and_fast
+from praxino.generation.offload import exact_and_fast
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.vae import VAE, VAEConfig
-from praxino.storage.convert import from_foreign
-from praxino.storage.parts import fill
+from praxino.storage.wan.names import from_foreign
+from praxino.storage.weights.lazy import fill
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -5,7 +5,7 @@ import torch
 
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.vae import VAE, VAEConfig
-from praxino.storage.convert import from_foreign, to_foreign
+from praxino.storage.wan.names import from_foreign, to_foreign
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from praxino.data.clips import to_tensor
-from praxino.data.diorama import compose, lexicon, render
+from praxino.data.diorama import compose, render, world
 from praxino.data.diorama.split import UNSEEN
+from praxino.data.pixels import to_tensor
 from praxino.errors import ShapeError
 from praxino.models.reader import STRIDE, Fields, Reader
 from praxino.recipes import recipe
-from praxino.storage import bundle
+from praxino.storage.weights import bundle
 from praxino.training.reader import Truth, losses, truth
 
 SMALL = ["stage.reader.width=8", "stage.reader.fine=1", "stage.reader.coarse=1"]
@@ -115,7 +115,7 @@ def test_sizes_that_do_not_fit_are_refused():
 
 
 def test_words_are_read_letter_by_letter(monkeypatch):
-    config = CONFIG.model_copy(update={"letters": 5, "kinds": tuple(lexicon.KINDS)})
+    config = CONFIG.model_copy(update={"letters": 5, "kinds": tuple(world.KINDS)})
     scenes = [s for s in (compose(0, UNSEEN + i, edition=2) for i in range(60)) if any(t.word for t in s.things)][:3]
     clips = to_tensor(np.stack([render(scene, 64, 64) for scene in scenes]))
     batch = truth(scenes, config, clips)

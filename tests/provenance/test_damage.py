@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from damage import damaged, killed, limited, read_all
+from praxino import processes
 from praxino.cli.verify import run_one
 from praxino.errors import MediaError, PraxinoError
-from praxino.provenance import credentials, statements
-from praxino.provenance.stamp import Provenance
+from praxino.provenance.c2pa import manifest, sign
+from praxino.provenance.policy import Provenance
 from praxino.provenance.verify import verify
-from praxino.storage import crew
-from praxino.storage.video import Video
+from praxino.storage.media.video import Video
+from support.damage import damaged, killed, limited, read_all
 
 ENDINGS = ("mp4", "webm", "gif", "png", "jpg", "webp")
 UNSIGNED = ("mp4", "gif", "png", "jpg", "webp", "tiff")
@@ -36,7 +36,7 @@ def _seeds(tmp_path_factory):
         path, stated = folder / f"a.{ending}", {"prompt": "a cat", "model": "tiny", "digest": "abc"}
         if ending in ("jpg", "webp"):
             Image.fromarray(pixels[0]).save(path)
-            credentials.sign(path, path, statements.generated(stated, prompt=False), [])
+            sign.sign(path, path, manifest.generated(stated, prompt=False), [])
         else:
             stamp.sign(stamp.mark(Video(pixels[:1] if ending == "png" else pixels, 8.0, stated))).save(path)
     return folder
@@ -46,7 +46,7 @@ def _seeds(tmp_path_factory):
 def _answers(seeds, tmp_path_factory):
     folder = tmp_path_factory.mktemp("damaged")
     jobs = [(seeds / f"a.{ending}", folder / ending, EACH) for ending in ENDINGS]
-    return {job[0].suffix[1:]: done.result() for job, done in crew.run(read_all, jobs, 2, limited)}
+    return {job[0].suffix[1:]: done.result() for job, done in processes.run(read_all, jobs, 2, limited)}
 
 
 @pytest.mark.parametrize("ending", UNSIGNED)
@@ -129,8 +129,8 @@ def test_files_made_to_be_too_much(tmp_path, name):
 def test_a_huge_file_beside_is_not_read(seeds, tmp_path):
     (tmp_path / "a.webm").write_bytes((seeds / "a.webm").read_bytes())
     with (tmp_path / "a.c2pa").open("wb") as file:
-        file.truncate(credentials.LARGEST + 1)
-    assert credentials.read(tmp_path / "a.webm").state == "none"
+        file.truncate(sign.LARGEST + 1)
+    assert sign.read(tmp_path / "a.webm").state == "none"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")

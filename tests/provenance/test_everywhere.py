@@ -12,7 +12,7 @@ from praxino.errors import InputError
 from praxino.generation.pipeline import Pipeline
 from praxino.provenance import keys
 from praxino.provenance.verify import verify
-from praxino.storage.video import read
+from praxino.storage.media.video import read
 
 PROMPT = "a red ball bounces"
 WRITE = {"generate", "noise"}

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 import praxino
-from footage import textured, write
 from praxino.cli import app as cli
-from praxino.data.clips import resized
+from praxino.data.pixels import resized
 from praxino.errors import MediaError
-from praxino.provenance import credentials, keys, statements
-from praxino.provenance.credentials import Credentials
-from praxino.provenance.stamp import Provenance
+from praxino.provenance import keys
+from praxino.provenance.c2pa import manifest, sign
+from praxino.provenance.c2pa.sign import Credentials
+from praxino.provenance.policy import Provenance
 from praxino.provenance.verify import _agree, verify
-from praxino.provenance.windows import Mark
-from praxino.storage.video import Video, read
+from praxino.provenance.watermark.scan import Mark
+from praxino.storage.media.video import Video, read
+from support.footage import textured, write
 
 RECORD = {"prompt": "a red ball", "model": "tiny", "digest": "abc"}
 
@@ -100,17 +101,17 @@ def test_the_mark_of_another_film_is_a_contradiction(folder, tmp_path):
     assert "another mark" in said.sentences[-1]
 
 
-def signed(path, mark="", source=statements.GENERATED):
-    stated = statements.generated(RECORD | ({"watermark": mark} if mark else {}), False)
+def signed(path, mark="", source=manifest.GENERATED):
+    stated = manifest.generated(RECORD | ({"watermark": mark} if mark else {}), False)
     stated["assertions"][0]["data"]["actions"][0]["digitalSourceType"] = source
-    credentials.sign(path, path, stated, [])
+    sign.sign(path, path, stated, [])
     return verify(path)
 
 
 def test_a_camera_that_signs_a_marked_film_is_remarked_on(folder, tmp_path):
     """It may have filmed a screen: the file is what was signed."""
     shutil.copy(folder / "marked.mp4", tmp_path / "a.mp4")
-    said = signed(tmp_path / "a.mp4", source=statements.SOURCES + "digitalCapture")
+    said = signed(tmp_path / "a.mp4", source=manifest.SOURCES + "digitalCapture")
     assert (said.outcome, said.agree, said.credentials.state) == ("signed", None, "trusted")
     assert "CONTRADICTION: signed as digitalCapture, marked as generated" in said.sentences[-1]
 

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-import client
-import postgres
-from praxino.service.access import Studio
-from praxino.service.app import create
-from praxino.service.jobs import Job, new_id
-from praxino.service.store import Store
-from praxino.service.worker import Worker
+from praxino.service.api.app import create
+from praxino.service.api.auth import Studio
+from praxino.service.queue.jobs import Job, new_id
+from praxino.service.queue.store import Store
+from praxino.service.worker.worker import Worker
 from praxino.storage.objects import Objects
+from support import client, postgres
 
 
 @pytest.fixture(scope="session", name="server")

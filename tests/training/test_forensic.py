@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from footage import textured, write
 from praxino import recipes
 from praxino.errors import InputError
 from praxino.models.forensic import ForensicConfig
-from praxino.storage import bundle
+from praxino.storage.weights import bundle
 from praxino.training import loop
 from praxino.training.forensic import ForensicStage, ForensicStageConfig
 from praxino.training.sources import Sources
 from praxino.training.stages import build
+from support.footage import textured, write
 
 SMALL = ForensicStageConfig(
     forensic=ForensicConfig(width=4), frames=4, side=96, crop=32, pairs=2, crops=2, warm=1, crf=(16, 20)

@@ -13,7 +13,7 @@ from torch import nn
 
 from praxino.errors import CheckpointError, InputError, TrainingError
 from praxino.recipes import recipe
-from praxino.storage.checkpoint import read_tensors
+from praxino.storage.weights.checkpoint import read_tensors
 from praxino.training.loop import LoopConfig, train
 from praxino.training.optimizer import OptimizerConfig
 from praxino.training.sources import Sources, Workplace

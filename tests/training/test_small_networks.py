@@ -7,7 +7,7 @@ from praxino.errors import InputError
 from praxino.models.latent_reader import LatentReaderConfig
 from praxino.models.tiny_decoder import TinyDecoderConfig
 from praxino.recipes import recipe
-from praxino.storage import checkpoint
+from praxino.storage.weights import checkpoint
 from praxino.training.sources import Sources, Workplace
 from praxino.training.stages import build
 

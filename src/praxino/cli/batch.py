@@ -20,9 +20,9 @@ def require_there(paths: Sequence[Path]) -> None:
 
 def process_count(processes: int, files: int) -> int:
     """As many as asked for, but no more than files; for 0, one a core as far as memory reaches."""
-    from praxino.storage import crew
+    from praxino.processes import workers
 
-    return min(processes, files) or crew.workers(files)
+    return min(processes, files) or workers(files)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

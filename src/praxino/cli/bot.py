@@ -25,12 +25,12 @@ def bot(
 ) -> None:
     """Make and check films on Discord: /imagine, /film, /check; workers of the same jobs do them."""
     with requires_extra("discord"):
-        from praxino.service import access
-        from praxino.service import bot as discord
-        from praxino.service.serve import Places
+        from praxino.service.api import auth
+        from praxino.service.discord import bot as discord
+        from praxino.service.supervisor import Places
 
     Progress(quiet)
     if not token:
         raise InputError("no token of a bot", "PRAXINO_DISCORD_TOKEN=... praxino bot")
-    studio = access.Studio(*Places.of(data, jobs, storage).open(), default=model)
+    studio = auth.Studio(*Places.of(data, jobs, storage).open(), default=model)
     discord.run(studio, parse_limits(per_minute, per_day, max_active, "normal"), token)

@@ -36,7 +36,7 @@ def distances(
     real: Path, fake: Path, features: str, weights: Path | None, output: Path | None, progress: Progress
 ) -> tuple[dict[str, Any], str]:
     """How far apart two folders of films are, and the table to print."""
-    from praxino.evaluation import sets
+    from praxino.evaluation import compare as comparison
     from praxino.evaluation.features import extractor
 
     network = extractor(features, weights)
@@ -46,12 +46,12 @@ def distances(
     for folder in (real, fake):
         with progress.bar(folder.name, 1) as advance:
             tell = lambda done, of, advance=advance: advance(done, total=of)  # noqa: E731
-            collections.append(sets.collect(folder, network, tell, output / "films" if output else None))
-    scores = sets.compare(*collections)
+            collections.append(comparison.collect(folder, network, tell, output / "films" if output else None))
+    scores = comparison.compare(*collections)
     if output:
-        sets.write(output, scores, *collections)
+        comparison.write(output, scores, *collections)
         progress.say(f"wrote {output / 'index.html'}, {output / 'scores.json'}")
-    return scores, sets.table(scores)
+    return scores, comparison.table(scores)
 
 
 def _require_apart(output: Path, *folders: Path) -> None:

@@ -38,10 +38,11 @@ def detect(
 
 def run_one(path: Path, output: Path | None, pages: Path | None, progress: Progress) -> tuple[dict[str, Any], str]:
     """The report of one film as a tree of plain values and as text; ``output`` is where its page or its JSON goes."""
-    from praxino.detection import folder, page
+    from praxino.detection import html
+    from praxino.detection.batch import write
     from praxino.detection.report import examine, told
-    from praxino.storage.checkpoint import write_text
-    from praxino.storage.video import check_writable
+    from praxino.storage.media.video import check_writable
+    from praxino.storage.weights.checkpoint import write_text
 
     if output is not None and output.suffix.lower() not in (".html", ".csv", ".json"):
         raise InputError(f"{output}: must end in .html, .csv or .json", "report.html")
@@ -56,11 +57,11 @@ def run_one(path: Path, output: Path | None, pages: Path | None, progress: Progr
     if target is not None:
         match target.suffix.lower():
             case ".html":
-                page.write(target, examination)
+                html.write(target, examination)
             case ".json":
                 write_text(target, examination.report.model_dump_json(indent=1) + "\n")
             case _:
-                folder.write(target, [examination.report])
+                write(target, [examination.report])
         progress.say(f"wrote {target}")
     return examination.report.model_dump(), told(examination.report)
 
@@ -69,15 +70,15 @@ def run_batch(
     paths: Sequence[Path], output: Path | None, pages: Path | None, processes: int, progress: Progress
 ) -> tuple[list[dict[str, Any]], str]:
     """The reports of all films, and a table of them; with ``output``, a stopped run is gone on with."""
-    from praxino.detection import folder
-    from praxino.storage.video import check_writable
+    from praxino.detection.batch import detect_all, films, write
+    from praxino.storage.media.video import check_writable
 
     if output is not None:
         if output.suffix.lower() not in (".csv", ".json"):
             raise InputError(f"{output}: must end in .csv or .json for many films", "results.csv, or --pages FOLDER")
         check_writable(output)
     batch.require_there(paths)
-    files = batch.find_files(paths, folder.films)
+    files = batch.find_files(paths, films)
     if pages is not None:
         pages.mkdir(parents=True, exist_ok=True)
     journal = output.with_name(f"{output.name}.part") if output else None
@@ -85,14 +86,14 @@ def run_batch(
     workers = batch.process_count(processes, len(files))
     try:
         with progress.bar("checking", len(files)) as advance:
-            for report in folder.detect_all(files, workers, journal, pages):
+            for report in detect_all(files, workers, journal, pages):
                 reports.append(report)
                 advance(len(reports), description=f"{report.verdict}: {Path(report.path).name}")
     except KeyboardInterrupt:
         progress.say(f"stopped: {len(reports)} of {len(files)} done{'; the same command goes on' if journal else ''}")
         raise
     if output is not None and journal is not None:
-        folder.write(output, reports)
+        write(output, reports)
         journal.unlink(missing_ok=True)
         progress.say(f"wrote {output}")
     reports.sort(key=lambda report: report.path)

@@ -88,7 +88,7 @@ def _codecs() -> str:
 
 
 def _models() -> str:
-    from praxino.storage import bundle
+    from praxino.storage.weights import bundle
 
     lines = []
     for folder in (bundle.BUNDLED / name for name in bundle.bundled()):
@@ -109,10 +109,11 @@ def _models() -> str:
 def _provenance() -> str:
     from cryptography import x509
 
-    from praxino.provenance import keys, signer
+    from praxino.provenance import keys
+    from praxino.provenance.c2pa import identity
 
     chosen = keys.settings()
-    leaf = x509.load_pem_x509_certificates(signer.identity().chain)[0]
+    leaf = x509.load_pem_x509_certificates(identity.identity().chain)[0]
     names = leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     who = str(names[0].value) if names else leaf.subject.rfc4514_string()
     marks = "this installation alone finds" if chosen.private else "everybody finds"

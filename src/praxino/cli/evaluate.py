@@ -50,8 +50,8 @@ def judge(
     from praxino.evaluation import report, suite
     from praxino.evaluation.judge import Judge
     from praxino.generation.pipeline import choose_device, find
-    from praxino.storage import bundle
-    from praxino.storage.checkpoint import digest
+    from praxino.storage.weights import bundle
+    from praxino.storage.weights.checkpoint import digest
 
     folder = output or Path("runs") / f"evaluate-{_run_name(Path(name))}-{case[0]}"
     cases = suite.cases(*case)

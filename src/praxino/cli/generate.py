@@ -72,7 +72,7 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Turn a sentence into a film, marked and signed as generated."""
-    from praxino.provenance.stamp import Provenance
+    from praxino.provenance.policy import Provenance
 
     if not 1 <= count <= MAX_FILMS_PER_CALL:
         raise InputError(f"count={count}: must be from 1 to {MAX_FILMS_PER_CALL}", "--count 1")
@@ -137,8 +137,8 @@ def _make(
 
 
 def _write_preview(state: "GenerationProgress", path: Path) -> None:
-    from praxino.data.clips import strip
-    from praxino.storage.video import write_picture
+    from praxino.data.pixels import strip
+    from praxino.storage.media.video import write_picture
 
     write_picture(path.with_suffix(".preview.png"), strip(state.preview()))
 
@@ -159,7 +159,7 @@ def merge_settings(record: dict[str, Any], asked: dict[str, Any]) -> dict[str, A
 
 def check_output(output: Path, count: int, frames: int, fps: float) -> None:
     """Raise before minutes of work, not after them, if the films cannot be written."""
-    from praxino.storage.video import check_ending, check_writable
+    from praxino.storage.media.video import check_ending, check_writable
 
     check_ending(output, frames, fps)
     for path in numbered(output, count):
@@ -169,13 +169,13 @@ def check_output(output: Path, count: int, frames: int, fps: float) -> None:
 def recorded(path: Path) -> dict[str, Any]:
     """What a file's record says: the ``request`` as settings, and the model, digest and dtype."""
     from praxino.generation.request import Request
-    from praxino.provenance import made
-    from praxino.storage.video import read
+    from praxino.provenance.watermark import issued
+    from praxino.storage.media.video import read
 
     record = read(path).record
     if not isinstance(record.get("prompt"), str):
         raise MediaError(f"{path} holds no record of how it was made", "only files written by praxino generate do")
-    if record.get("noise_mark") and str(record.get("watermark")) not in (f"{own:012x}" for own in made.remembered()):
+    if record.get("noise_mark") and str(record.get("watermark")) not in (f"{own:012x}" for own in issued.remembered()):
         logging.getLogger("praxino").warning(
             "note: %s may be of noise that another installation marked: the film will differ then", path
         )

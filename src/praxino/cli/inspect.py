@@ -8,8 +8,8 @@ import typer
 from praxino.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from praxino.storage.parts import Model, Part
-    from praxino.storage.weights import Weights
+    from praxino.storage.weights.files import Weights
+    from praxino.storage.weights.lazy import Model, Part
 
 Findings = list[tuple[str, str]]
 """(label, text) in the order to print."""
@@ -42,8 +42,9 @@ def findings(name: str) -> Findings:
         If there is nothing of that name, or it is damaged, or of no known kind.
     """
     from praxino.generation import pipeline
-    from praxino.storage import hub, wan
-    from praxino.storage.checkpoint import CONFIG
+    from praxino.storage.wan import family
+    from praxino.storage.weights import hub
+    from praxino.storage.weights.checkpoint import CONFIG
 
     path = Path(name)
     if path.is_file():
@@ -51,16 +52,16 @@ def findings(name: str) -> Findings:
     if not path.exists() and hub.is_id(name):
         return [("repository", name), *hub.described(name)]
     folder = pipeline.find(name)
-    if not wan.layout_of(folder) and not (folder / "dit" / CONFIG).exists():
+    if not family.layout_of(folder) and not (folder / "dit" / CONFIG).exists():
         return _file(folder)
     return _model(folder, pipeline.load(name, device="cpu").model)
 
 
 def _model(folder: Path, model: "Model") -> Findings:
-    from praxino.storage import wan
+    from praxino.storage.wan import family
 
     config = model.config
-    layout = wan.layout_of(folder)
+    layout = family.layout_of(folder)
     kind = {"diffusers": "Wan, layout of diffusers", "original": "Wan, original layout", None: "Praxino"}[layout]
     lines = [("kind", kind), ("licence", config.licence), ("weights", model.digest)]
     parts = {"text": model.text, "dit": model.dit, "low noise": model.low, "vae": model.vae, "vision": model.vision}
@@ -86,7 +87,7 @@ def _part(name: str, part: "Part[Any]") -> Findings:
     from torch import nn
 
     from praxino.models.dit import DiTConfig
-    from praxino.storage.parts import OnDisk
+    from praxino.storage.weights.lazy import OnDisk
 
     if isinstance(part, OnDisk):
         lines = [(name, _sizes(part.weights))]
@@ -109,8 +110,8 @@ def _count(numbers: int) -> str:
 
 
 def _file(path: Path) -> Findings:
-    from praxino.storage import lora
-    from praxino.storage.weights import open_weights
+    from praxino.storage.weights import lora
+    from praxino.storage.weights.files import open_weights
 
     weights = open_weights(path)
     for mark, kind in TELLING_TENSORS:

@@ -14,8 +14,8 @@ from praxino.errors import UnknownNameError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from praxino.service.limits import Limits
-    from praxino.service.tables import Database
+    from praxino.service.queue.quotas import Limits
+    from praxino.service.queue.schema import Database
 
 logger = logging.getLogger("praxino.service")
 keys = typer.Typer(help="Add, list and revoke the API keys of a studio.", no_args_is_help=True, rich_markup_mode=None)
@@ -32,12 +32,12 @@ def add(
     jobs: Jobs = None,
 ) -> None:
     """Make a key and print it; it is stored as a hash and cannot be shown again."""
-    from praxino.service import limits
+    from praxino.service.queue import quotas
 
     quota, database = parse_limits(per_minute, per_day, max_active, priority), _database(data, jobs)
-    first = not limits.all_keys(database)
-    key, text = limits.new_key(database, name, quota)
-    if first and (count := limits.adopt(database, key)):
+    first = not quotas.all_keys(database)
+    key, text = quotas.new_key(database, name, quota)
+    if first and (count := quotas.adopt(database, key)):
         logger.info("note: %d jobs made before there were keys now belong to this one", count)
     typer.echo(text)
 
@@ -45,11 +45,11 @@ def add(
 @keys.command(name="list")
 def list_(data: Data = None, jobs: Jobs = None) -> None:
     """Print all keys, revoked ones too, with their quotas."""
-    from praxino.service import limits
-    from praxino.service.jobs import PRIORITY_NAMES
+    from praxino.service.queue import quotas
+    from praxino.service.queue.jobs import PRIORITY_NAMES
 
     rows: list[tuple[str, ...]] = [("id", "made", "revoked", "a minute", "a day", "active", "priority", "name")]
-    for key in limits.all_keys(_database(data, jobs)):
+    for key in quotas.all_keys(_database(data, jobs)):
         quota = key.limits
         counts = (str(count or "-") for count in (quota.per_minute, quota.per_day, quota.at_a_time))
         rows.append((key.id, _day(key.created), _day(key.revoked), *counts, PRIORITY_NAMES[quota.priority], key.name))
@@ -63,16 +63,16 @@ def revoke(
     jobs: Jobs = None,
 ) -> None:
     """Make a key useless, within seconds and everywhere."""
-    from praxino.service import limits
+    from praxino.service.queue import quotas
 
-    typer.echo(f"revoked {limits.revoke_key(_database(data, jobs), key).name}")
+    typer.echo(f"revoked {quotas.revoke_key(_database(data, jobs), key).name}")
 
 
 def parse_limits(per_minute: int, per_day: int, max_active: int, priority: str) -> "Limits":
     """What a key's owner may ask for, from flags; raises `UnknownNameError` for an unknown priority."""
     with requires_extra("serve"):
-        from praxino.service.jobs import PRIORITIES
-        from praxino.service.limits import Limits
+        from praxino.service.queue.jobs import PRIORITIES
+        from praxino.service.queue.quotas import Limits
 
     if priority not in PRIORITIES:
         raise UnknownNameError("priority", priority, PRIORITIES)
@@ -82,8 +82,8 @@ def parse_limits(per_minute: int, per_day: int, max_active: int, priority: str) 
 
 def _database(data: "Path | None", jobs: str | None) -> "Database":
     with requires_extra("serve"):
-        from praxino.service.serve import Places
-        from praxino.service.tables import Database
+        from praxino.service.queue.schema import Database
+        from praxino.service.supervisor import Places
 
     return Database(Places.of(data, jobs, None).jobs)
 

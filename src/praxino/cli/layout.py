@@ -30,8 +30,8 @@ def layout(
     from praxino.data.layout_picture import draw_layout
     from praxino.generation import pipeline
     from praxino.generation.layout import draw
-    from praxino.storage.checkpoint import write_text
-    from praxino.storage.video import check_writable, write_picture
+    from praxino.storage.media.video import check_writable, write_picture
+    from praxino.storage.weights.checkpoint import write_text
 
     progress = Progress(quiet)
     if output is not None:

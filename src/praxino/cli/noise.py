@@ -23,13 +23,13 @@ def noise(
 
     The file is signed as edited and not marked as generated: no model made it.
     """
-    from praxino.provenance.stamp import Provenance
-    from praxino.storage import video
+    from praxino.provenance.policy import Provenance
+    from praxino.storage.media import video
 
     video.check_ending(output, 1)
     video.check_writable(output)
     numbers = parse_steps(steps)
-    from praxino.generation.forward import contact_sheet, noise_strip
+    from praxino.generation.noising import contact_sheet, noise_strip
 
     provenance = Provenance(credentials=not no_credentials)
     provenance.check(output)

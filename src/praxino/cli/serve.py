@@ -30,16 +30,16 @@ def serve(
 ) -> None:
     """Open the studio: an API, a page, and a worker that makes the films."""
     with requires_extra("serve"):
-        from praxino.service import access
-        from praxino.service.serve import Places, Work, named
-        from praxino.service.serve import serve as run
-        from praxino.service.sweep import Keeping
+        from praxino.service.api import auth
+        from praxino.service.queue.retention import Keeping
+        from praxino.service.supervisor import Places, Work, named
+        from praxino.service.supervisor import serve as run
 
     Progress(quiet)
     places = Places.of(data, jobs, storage)
     served = named(model or ["diorama"])
     store, objects = places.open(lease)
-    studio = access.Studio(
+    studio = auth.Studio(
         store, objects, host, upload * 2**20, largest, default=next(iter(served)), origins=tuple(origin or ())
     )
     keeping = Keeping(days=keep_days, bytes=keep_bytes)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from praxino.storage.bundle import Bundle
+    from praxino.storage.weights.bundle import Bundle
     from praxino.training.runs import RunConfig
     from praxino.training.sources import Sources
 
@@ -190,7 +190,7 @@ def _timed(run: "RunConfig", folder: Path, device: str, progress: Progress, minu
 
 def _collect(run: Path, folder: Path) -> None:
     """The weights of a finished run, its log and its last samples, in few files."""
-    from praxino.storage import compact
+    from praxino.storage.weights import compact
 
     if (run / "final" / "config.json").exists():
         compact.write(folder, run / "final")
@@ -206,7 +206,7 @@ def _film(model: "Bundle", sentence: str) -> "NDArray[np.uint8]":
     import torch
 
     from praxino.generation.pipeline import Pipeline
-    from praxino.storage.parts import in_memory
+    from praxino.storage.weights.lazy import in_memory
 
     device = next(model.dit.parameters()).device
     return Pipeline(in_memory(model), torch.device(device), "float32").generate(sentence).frames

@@ -68,24 +68,27 @@ def run_one(path: Path, model: str | None = None) -> tuple[dict[str, Any], str, 
 
 def _require_settings() -> None:
     """Raise `InputError` once, not for every file, if this installation's settings cannot be read."""
-    from praxino.provenance import keys, signer
+    from praxino.provenance import keys
+    from praxino.provenance.c2pa import identity
 
     keys.mark_keys()
-    for anchors in (signer.made, signer.chosen, signer.trusted):
+    for anchors in (identity.made, identity.chosen, identity.trusted):
         anchors()
 
 
 def _verify_isolated(path: Path) -> "Verdict":
     """In a process of its own, whatever the file does to it."""
+    from praxino import processes
     from praxino.provenance.verify import verify as examine
-    from praxino.storage import crew
-    from praxino.storage.video import check_file
+    from praxino.storage.media.video import check_file
 
     check_file(path)
     try:
-        return crew.apart(examine, (path,), MAX_CPU_SECONDS)
+        return processes.apart(examine, (path,), MAX_CPU_SECONDS)
     except BrokenProcessPool:
-        raise MediaError(f"cannot read {path}: {crew.KILLED}", "is it a film or a picture, and complete?") from None
+        raise MediaError(
+            f"cannot read {path}: {processes.KILLED}", "is it a film or a picture, and complete?"
+        ) from None
 
 
 def _load(model: str) -> "Pipeline":
@@ -96,9 +99,9 @@ def _load(model: str) -> "Pipeline":
 
 def _read_noise(path: Path, pipeline: "Pipeline") -> tuple[dict[str, Any], str]:
     from praxino.generation.inversion import noise_mark
-    from praxino.provenance.reading import SURE
-    from praxino.storage.footage import facts
-    from praxino.storage.video import read
+    from praxino.provenance.watermark.detect import SURE
+    from praxino.storage.media.frames import facts
+    from praxino.storage.media.video import read
 
     try:
         info = facts(path)
@@ -114,18 +117,18 @@ def _read_noise(path: Path, pipeline: "Pipeline") -> tuple[dict[str, Any], str]:
     return plain, f"noise: marked by this installation (false-positive probability about {chance:.0e})"
 
 
-def run_batch(paths: Sequence[Path], processes: int, progress: Progress) -> tuple[list[dict[str, Any]], str, int]:
+def run_batch(paths: Sequence[Path], workers: int, progress: Progress) -> tuple[list[dict[str, Any]], str, int]:
     """The same of all files named, and of those in folders, sorted by path."""
-    from praxino.storage import crew
-    from praxino.storage.footage import ENDINGS, found_in
+    from praxino import processes
+    from praxino.storage.media.frames import ENDINGS, found_in
 
     _require_settings()
     files = batch.find_files(paths, lambda folder: found_in(folder, ENDINGS | PICTURE_ENDINGS, "films or pictures"))
     verdicts: list[Verdict] = []
     jobs = [(file,) for file in files]
-    workers = batch.process_count(processes, len(files))
+    workers = batch.process_count(workers, len(files))
     with progress.bar("verifying", len(files)) as advance:
-        for _, verdict in crew.spread(_verify_in_pool, jobs, workers, _killed, crew.bounded, here=False):
+        for _, verdict in processes.spread(_verify_in_pool, jobs, workers, _killed, processes.bounded, here=False):
             verdicts.append(verdict)
             advance(len(verdicts), description=f"{verdict.outcome}: {Path(verdict.path).name}")
     verdicts.sort(key=lambda verdict: verdict.path)
@@ -135,22 +138,22 @@ def run_batch(paths: Sequence[Path], processes: int, progress: Progress) -> tupl
 
 def _verify_in_pool(path: Path) -> "Verdict":
     """Of one file among others, which go on whatever it does."""
+    from praxino import processes
     from praxino.provenance.verify import unreadable
     from praxino.provenance.verify import verify as examine
-    from praxino.storage import crew
 
     try:
-        crew.hurry(MAX_CPU_SECONDS)
+        processes.hurry(MAX_CPU_SECONDS)
         return examine(path)
     except PraxinoError as error:
         return unreadable(path, " ".join(str(error).split()))
 
 
 def _killed(path: Path) -> "Verdict":
+    from praxino import processes
     from praxino.provenance.verify import unreadable
-    from praxino.storage import crew
 
-    return unreadable(path, crew.KILLED)
+    return unreadable(path, processes.KILLED)
 
 
 def _plain(verdict: "Verdict") -> dict[str, Any]:
@@ -158,7 +161,7 @@ def _plain(verdict: "Verdict") -> dict[str, Any]:
 
 
 def _table(verdicts: Sequence["Verdict"]) -> str:
-    from praxino.provenance.statements import shown
+    from praxino.provenance.c2pa.manifest import shown
 
     rows = [("outcome", "signed by", "known", "mark", "made", "file"), *(_row(verdict) for verdict in verdicts)]
     lines = [f"{shown(each.path)}: {shown(each.problem)}" for each in verdicts if each.problem]
@@ -166,7 +169,7 @@ def _table(verdicts: Sequence["Verdict"]) -> str:
 
 
 def _row(verdict: "Verdict") -> tuple[str, ...]:
-    from praxino.provenance.statements import shown
+    from praxino.provenance.c2pa.manifest import shown
     from praxino.provenance.verify import SOUND
 
     credentials, mark = verdict.credentials, verdict.mark

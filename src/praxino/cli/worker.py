@@ -28,9 +28,9 @@ def worker(
 ) -> None:
     """Do the jobs of a studio, on this machine or another; SIGTERM returns the current job to the queue."""
     with requires_extra("serve"):
-        from praxino.service.serve import Places, Work, named
-        from praxino.service.serve import worker as run
-        from praxino.service.sweep import Keeping
+        from praxino.service.queue.retention import Keeping
+        from praxino.service.supervisor import Places, Work, named
+        from praxino.service.supervisor import worker as run
 
     Progress(quiet)
     keeping = Keeping(days=keep_days, bytes=keep_bytes)
@@ -43,7 +43,7 @@ def worker(
 
 def parse_kinds(names: Sequence[str] | None) -> tuple[str, ...]:
     """Kinds of jobs by name; all where none is named."""
-    from praxino.service.jobs import Kind
+    from praxino.service.queue.jobs import Kind
 
     known = get_args(Kind)
     for kind in names or ():

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from praxino.data.clips import resized
-from praxino.storage.codec import h264
+from praxino.data.pixels import resized
+from praxino.storage.media.codec import h264
 
 Film = NDArray[np.uint8]
 

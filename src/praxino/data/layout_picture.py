@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.data.diorama import lexicon
+from praxino.data.diorama import world
 from praxino.layout import Box, Layout
 
 GROUND = (236, 236, 232)
@@ -19,7 +19,7 @@ def draw_layout(layout: Layout, height: int = 384) -> NDArray[np.uint8]:
     cv2.rectangle(picture, (margin, margin), (margin + width, margin + height), (255, 255, 255), -1)
     cv2.rectangle(picture, (margin, margin), (margin + width, margin + height), INK, 1, cv2.LINE_AA)
     for thing in sorted(layout.things, key=lambda one: -one.depth):
-        colour = lexicon.COLOURS.get(thing.colour, (128, 128, 128))
+        colour = world.COLOURS.get(thing.colour, (128, 128, 128))
         stroke = colour if sum(colour) < 660 else (176, 176, 172)
         for box, thickness in ((thing.boxes[0], 1), (thing.boxes[-1], 3)):
             low, high = _corners(box, height, margin)

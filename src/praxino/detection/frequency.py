@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from praxino.detection.evidence import Evidence, Measures, finite
 from praxino.detection.view import View
-from praxino.storage.codec import h264
+from praxino.storage.media.codec import h264
 
 Array = NDArray[np.floating]
 RINGS: Final = np.geomspace(0.01, 0.5, 13)

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from praxino.data.clips import to_tensor
+from praxino.data.pixels import to_tensor
 from praxino.detection.evidence import Evidence, Measures, correlation, finite
 from praxino.detection.view import View
 from praxino.models.forensic import Forensic
 from praxino.models.vae import VAE
-from praxino.storage import bundle
+from praxino.storage.weights import bundle
 
 Array = NDArray[np.floating]
 AREA: Final = (7, 7)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from praxino.detection.evidence import Evidence, Measures, finite
-from praxino.detection.light import contradictions, lights
-from praxino.detection.things import Thing, Violation, things, violations
+from praxino.detection.lighting import contradictions, lights
+from praxino.detection.moving_objects import Thing, Violation, things, violations
 from praxino.detection.view import View
 
 Array = NDArray[np.floating]

@@ -20,14 +20,15 @@ from numpy.typing import NDArray
 
 from praxino.config import Config
 from praxino.detection import fusion, latent
+from praxino.detection.calibration import FEWEST, blockiness, condition, reliability, thin
 from praxino.detection.evidence import FAMILIES, Evidence
 from praxino.detection.families import look
 from praxino.detection.fusion import Detector, Fusion, sigmoid
-from praxino.detection.reliability import FEWEST, blockiness, condition, reliability, thin
 from praxino.detection.view import View, starts, views
 from praxino.errors import CheckpointError, PraxinoError
-from praxino.storage import bundle, video
-from praxino.storage.footage import Facts, facts
+from praxino.storage.media import video
+from praxino.storage.media.frames import Facts, facts
+from praxino.storage.weights import bundle
 
 Verdict = Literal["likely camera", "inconclusive", "likely generated", "unreadable"]
 HEADLINES: Final = {

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.storage.footage import Facts, Shot, Work, shots, stride
+from praxino.storage.media.frames import Facts, Shot, Work, shots, stride
 
 Film = NDArray[np.uint8]
 Grey = NDArray[np.float32]

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.data.diorama import lexicon
+from praxino.data.diorama import world
 from praxino.data.diorama.scene import Scene, Thing
 from praxino.data.diorama.split import held_out
 from praxino.errors import InputError
@@ -228,12 +228,12 @@ def _physics(scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | N
         if sighting is None or thing.motion not in ("fall", "bounce", "throw"):
             continue
         if (g := gravity(sighting.track[:, 1], scene.fps)) is not None:
-            found["gravity"].append(abs(g / lexicon.GRAVITY - 1))
+            found["gravity"].append(abs(g / world.GRAVITY - 1))
         if thing.motion == "bounce" and (sane := bounce(sighting.track[:, 1])) is not None:
             found["bounce"].append(sane)
     means = {name: float(np.mean(values)) for name, values in found.items() if values}
     if scene.relation and scene.relation.name == "collide" and len(pairs) == 2 and None not in pairs:
-        masses = [lexicon.DENSITIES[thing.material or "rubber"] * thing.height**2 for thing in wanted]
+        masses = [world.DENSITIES[thing.material or "rubber"] * thing.height**2 for thing in wanted]
         tracks = [sighting.track[:, 0] for sighting in pairs if sighting is not None]
         if (error := momentum(tracks, masses)) is not None:
             means["momentum"] = error
@@ -246,7 +246,7 @@ def _shadow(film: Film, scene: Scene, pairs: Sequence[Sighting | None]) -> dict[
     if (light := light_at(film)) is None:
         return {}
     standing = [s for s in pairs if s is not None and s.motion != "fly"]
-    agree = [shadow_agrees(film, light, s, lexicon.KINDS[s.kind].aspect) for s in standing]
+    agree = [shadow_agrees(film, light, s, world.KINDS[s.kind].aspect) for s in standing]
     told = [each for each in agree if each is not None]
     return {"shadow": float(np.mean(told))} if told else {}
 

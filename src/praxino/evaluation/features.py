@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from praxino.data.clips import resized, to_tensor
+from praxino.data.pixels import resized, to_tensor
 from praxino.errors import CheckpointError, InputError, UnknownNameError
-from praxino.storage import bundle
+from praxino.storage.weights import bundle
 
 Film = NDArray[np.uint8]
 BATCH: Final = 16

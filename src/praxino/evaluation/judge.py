@@ -12,17 +12,17 @@ from pathlib import Path
 
 import torch
 
-from praxino.data.clips import strip, to_pixels, to_tensor
 from praxino.data.diorama import Scene, render
+from praxino.data.pixels import strip, to_pixels, to_tensor
 from praxino.evaluation import diorama
 from praxino.evaluation.features import Film, as_seen
 from praxino.evaluation.motion import motion
 from praxino.evaluation.suite import Case, Row
 from praxino.models.reader import Reader
 from praxino.models.vae import VAE
-from praxino.storage import bundle, checkpoint
-from praxino.storage.bundle import BundleConfig
-from praxino.storage.video import Video, write_picture
+from praxino.storage.media.video import Video, write_picture
+from praxino.storage.weights import bundle, checkpoint
+from praxino.storage.weights.bundle import BundleConfig
 
 Maker = Callable[[str, int, int], Video]
 """A prompt, a seed, and of how many films the best is kept, become a film."""

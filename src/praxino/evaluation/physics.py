@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.data.diorama import lexicon
+from praxino.data.diorama import world
 from praxino.models.reader import Sighting
 
 Film = NDArray[np.uint8]
@@ -28,7 +28,7 @@ def gravity(y: NDArray[np.floating], fps: float) -> float | None:
     seen = seen[: int(lost[0]) + 1] if len(lost) else seen
     if len(seen) < 4:
         return None
-    drop, gain = np.diff(y[seen]), lexicon.GRAVITY / fps**2  # a falling thing's steps grow by so much each
+    drop, gain = np.diff(y[seen]), world.GRAVITY / fps**2  # a falling thing's steps grow by so much each
     landed = np.flatnonzero((drop[:-1] > 0.02) & (drop[1:] <= 0.25 * drop[:-1]))
     impact = int(landed[0]) if len(landed) else len(drop) - 1
     early = impact > 0 and 0.02 < drop[impact - 1] > drop[impact] - gain / 2  # it has touched down within this step

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from praxino.diffusion.forecast import forecast
 from praxino.diffusion.guidance import guided
 from praxino.diffusion.objective import as_denoiser
 from praxino.diffusion.path import PATHS
 from praxino.diffusion.sampling import Denoiser
+from praxino.diffusion.step_cache import forecast
+from praxino.generation.conditioning import Given
+from praxino.generation.offload import Stages, exact_and_fast
 from praxino.generation.request import Request
-from praxino.generation.stages import Stages, exact_and_fast
-from praxino.generation.tasks import Given
 from praxino.models.dit import Context, DiT
 from praxino.models.text import merge_padding
-from praxino.storage.parts import Model, Part
+from praxino.storage.weights.lazy import Model, Part
 
 TOGETHER = 4096
 """Tokens of a film up to which both sentences are evaluated as one batch; beyond, that only costs memory."""
@@ -37,7 +37,7 @@ class Conditions:
     layout : Tensor (1, C', t, h, w), optional
         Channels of the layout (`generation.layout`); the negative sentence goes without.
     visiting : bool
-        The network's large weights stay in host memory (`stages.visit`).
+        The network's large weights stay in host memory (`offload.visit`).
     """
 
     text: Tensor

@@ -6,14 +6,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from praxino.data.clips import to_tensor
+from praxino.data.pixels import to_tensor
 from praxino.diffusion.path import PATHS
 from praxino.diffusion.sampling import invert
 from praxino.generation.denoiser import Conditions, denoiser
-from praxino.generation.stages import exact_and_fast
+from praxino.generation.offload import exact_and_fast
 from praxino.provenance import keys
-from praxino.provenance.noise import probability
-from praxino.storage.video import Video
+from praxino.provenance.watermark.noise import probability
+from praxino.storage.media.video import Video
 
 if TYPE_CHECKING:
     from praxino.generation.pipeline import Pipeline

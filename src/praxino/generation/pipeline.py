@@ -11,26 +11,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from praxino.data.clips import to_pixels
+from praxino.data.pixels import to_pixels
 from praxino.diffusion.path import PATHS, grid
 from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, State
 from praxino.errors import CheckpointError, GenerationError, InputError, UnknownNameError
-from praxino.generation import layout, tasks
+from praxino.generation import conditioning, layout
+from praxino.generation.conditioning import Given
 from praxino.generation.denoiser import Conditions, denoiser
+from praxino.generation.offload import Stages, decoded, exact_and_fast, reading_dtype
 from praxino.generation.plan import Plan, plan
 from praxino.generation.preview import Colours, fit
 from praxino.generation.request import Request, Settings, complete
-from praxino.generation.stages import Stages, decoded, exact_and_fast, reading_dtype
-from praxino.generation.tasks import Given
 from praxino.log import logger
 from praxino.models.precision import fastest
-from praxino.provenance import keys, noise
-from praxino.provenance.stamp import STANDARD, Provenance
-from praxino.storage import bundle, compact, hub, lora, wan
-from praxino.storage.bundle import BUNDLED
-from praxino.storage.parts import Model, in_memory
-from praxino.storage.quantised import Kind, quantised
-from praxino.storage.video import Video
+from praxino.provenance import keys
+from praxino.provenance.policy import STANDARD, Provenance
+from praxino.provenance.watermark import noise
+from praxino.storage.media.video import Video
+from praxino.storage.wan import family
+from praxino.storage.weights import bundle, compact, hub, lora
+from praxino.storage.weights.bundle import BUNDLED
+from praxino.storage.weights.lazy import Model, in_memory
+from praxino.storage.weights.quantize import Kind, quantised
 
 SMALL = 1024 * 1024
 """Pixels up to which a model that stays in memory needs no plan."""
@@ -79,9 +81,9 @@ def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto"
         "cpu", "cuda", "mps", or "auto": the fastest there is.
     dtype : str
         "float32", "bfloat16", or "auto": bfloat16 where it is faster. "int8" and "fp8" are bfloat16 with the weights
-        of the denoiser and the text encoder in eight bits (`storage.quantised`).
+        of the denoiser and the text encoder in eight bits (`storage.weights.quantize`).
     compiled : bool
-        Compile the denoiser: its first step takes longer, the others less (`stages.compile_blocks`).
+        Compile the denoiser: its first step takes longer, the others less (`offload.compile_blocks`).
 
     Raises
     ------
@@ -92,8 +94,8 @@ def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto"
     """
     folder = find(name)
     chosen = choose_device(device)
-    if wan.layout_of(folder):
-        return Pipeline(wan.read(folder, str(name)), chosen, dtype, keep=False, compiled=compiled)
+    if family.layout_of(folder):
+        return Pipeline(family.read(folder, str(name)), chosen, dtype, keep=False, compiled=compiled)
     return Pipeline(in_memory(bundle.read(folder)), chosen, dtype, compiled=compiled)
 
 
@@ -199,9 +201,9 @@ class Pipeline:
         dit, compression = self.model.dit.config, self.model.vae.config.compression
         derived: Settings = {}
         if settings.get("image") and not (settings.get("height") or settings.get("width")):
-            derived = tasks.size(self.model.config, compression, dit.patch, str(settings["image"]))
+            derived = conditioning.size(self.model.config, compression, dit.patch, str(settings["image"]))
         request = complete(self.model.config, compression, dit.patch, {"prompt": prompt, **settings, **derived})
-        tasks.check(self.model.config, request, dit.image_places, self.model.vision is not None)
+        conditioning.check(self.model.config, request, dit.image_places, self.model.vision is not None)
         self.adapted(request.loras)
         if request.layout is not None:
             layout.require_paintable(request.layout, self.model.layout, request.shape)
@@ -281,7 +283,7 @@ class Pipeline:
 
     @torch.inference_mode()
     def text(self, sentences: list[str], visiting: bool = False) -> Tensor:
-        """(S, L, D) from S sentences; ``visiting`` as in `stages.visit`."""
+        """(S, L, D) from S sentences; ``visiting`` as in `offload.visit`."""
         part = self.adapted(()).text
         with self.stages.on(part, reading_dtype(part, self.dtype), visiting) as encoder:
             return encoder.encode(sentences)
@@ -291,12 +293,12 @@ class Pipeline:
         """What a model attends to of the given pictures, and how they go into the film."""
         if not request.image:
             return None, Given()
-        tokens, frames = None, tasks.pictures(request)
+        tokens, frames = None, conditioning.pictures(request)
         if self.model.vision is not None:
             with self.stages.on(self.model.vision, self.dtype) as vision:
                 tokens = vision.encode(frames)
         with self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
-            return tokens, tasks.given(self.model.config, request, frames, vae, self.device)
+            return tokens, conditioning.given(self.model.config, request, frames, vae, self.device)
 
     def layout(self, request: Request) -> Tensor | None:
         """What the denoiser is told of the request's layout, (1, C, t, h, w)."""

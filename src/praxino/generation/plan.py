@@ -23,13 +23,13 @@ from torch.utils.flop_counter import flop_registry
 
 from praxino.errors import InputError
 from praxino.generation.denoiser import TOGETHER
+from praxino.generation.offload import decoded, exact_and_fast, overlap, reading_dtype
 from praxino.generation.request import Request
-from praxino.generation.stages import decoded, exact_and_fast, overlap, reading_dtype
 from praxino.models.dit import DiT
-from praxino.models.tiles import corners
+from praxino.models.tiling import corners
 from praxino.models.vae import VAE
-from praxino.storage.parts import Model, Part, fill, products
-from praxino.storage.quantised import Quantised
+from praxino.storage.weights.lazy import Model, Part, fill, products
+from praxino.storage.weights.quantize import Quantised
 
 GIB: Final = 2**30
 TILES: Final = (None, 64, 48, 32, 24, 16)
@@ -53,7 +53,7 @@ class Stage:
     products : (int, int)
         Of the weights, bytes of the products in its blocks, and of the largest of these.
     visiting : bool
-        Whether these products wait in host memory (`stages.visit`).
+        Whether these products wait in host memory (`offload.visit`).
     """
 
     name: str

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from praxino.data.clips import resized, to_pixels, to_tensor
 from praxino.data.diorama import sample
+from praxino.data.pixels import resized, to_pixels, to_tensor
 from praxino.models.vae import VAE
 from praxino.shapes import VideoShape
 

@@ -9,7 +9,7 @@ from praxino.diffusion.sampling import SAMPLERS, SamplerName
 from praxino.errors import InputError, UnknownNameError
 from praxino.layout import Layout, parse
 from praxino.shapes import Compression, VideoShape
-from praxino.storage.bundle import BundleConfig
+from praxino.storage.weights.bundle import BundleConfig
 
 LONGEST = 2000
 """Characters a sentence may have."""

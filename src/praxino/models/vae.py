@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from praxino.config import Config
 from praxino.models.causal import LARGE, CausalConv3d, Memory
-from praxino.models.tiles import Blend, corners
+from praxino.models.tiling import Blend, corners
 from praxino.shapes import Compression, VideoShape
 
 

@@ -5,11 +5,12 @@ from typing import Final, Literal
 
 from praxino.config import Config
 from praxino.errors import MediaError
-from praxino.provenance import credentials, windows
-from praxino.provenance.credentials import BESIDE, Credentials, needs_beside
-from praxino.provenance.statements import shown
-from praxino.provenance.windows import Mark
-from praxino.storage.video import check_file
+from praxino.provenance.c2pa import sign
+from praxino.provenance.c2pa.manifest import shown
+from praxino.provenance.c2pa.sign import BESIDE, Credentials, needs_beside
+from praxino.provenance.watermark import scan
+from praxino.provenance.watermark.scan import Mark
+from praxino.storage.media.video import check_file
 
 SOUND: Final = ("valid", "trusted")
 """States of statements that hold."""
@@ -136,7 +137,7 @@ def verify(path: str | Path) -> Verdict:
     source = Path(path)
     check_file(source)
     try:
-        told = credentials.read(source)
+        told = sign.read(source)
     except MediaError:
         raise
     except OSError as error:
@@ -145,7 +146,7 @@ def verify(path: str | Path) -> Verdict:
         ) from None
     problem = ""
     try:
-        mark = windows.mark_of(source)
+        mark = scan.mark_of(source)
     except MediaError as error:
         if told.state == "none":
             raise

@@ -16,14 +16,14 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from praxino.config import Config
-from praxino.data.clips import strip, to_pixels, to_tensor
 from praxino.data.diorama import Edition, compose, render
 from praxino.data.diorama.split import UNSEEN
+from praxino.data.pixels import strip, to_pixels, to_tensor
 from praxino.errors import InputError
 from praxino.models.vae import VAE, FrameAttention, ResidualBlock, VAEConfig
 from praxino.rng import Stream, generator
 from praxino.shapes import VideoShape
-from praxino.storage import checkpoint
+from praxino.storage.weights import checkpoint
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 
 HALF_SIZE_WEIGHT: Final = 0.25

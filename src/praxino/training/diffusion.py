@@ -17,11 +17,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from praxino.config import Config
-from praxino.data import shards
-from praxino.data.clips import strip
 from praxino.data.diorama import Edition, Scene, caption
 from praxino.data.diorama.layouts import shown_things
-from praxino.data.diorama.wording import SENTENCES
+from praxino.data.diorama.phrases import SENTENCES
+from praxino.data.latents import World, order
+from praxino.data.pixels import strip
 from praxino.diffusion.objective import Times, Weighting, by_quartile, draw_times, target, weight
 from praxino.diffusion.path import PATHS, shift_for_tokens
 from praxino.errors import InputError
@@ -31,8 +31,8 @@ from praxino.models.pictures import Pictures
 from praxino.models.text import ENTITY_NAMES, TextConfig, TextEncoder
 from praxino.rng import Stream, generator
 from praxino.shapes import VideoShape, token_grid
-from praxino.storage import bundle, checkpoint
-from praxino.storage.bundle import Bundle, BundleConfig
+from praxino.storage.weights import bundle, checkpoint
+from praxino.storage.weights.bundle import Bundle, BundleConfig
 from praxino.training.encoding import LatentEncoder
 from praxino.training.grounding import GroundingConfig, GroundingHead
 from praxino.training.layout import true_layouts, window_boxes, world_layout
@@ -178,9 +178,7 @@ class Diffusion:
         if config.grounding.weight:
             self.head = self.module["grounding"] = GroundingHead(config.grounding, self.dit, config.dit.layout)
         self.module.to(self.device)
-        self.world = shards.World(
-            config.seed, size.frames, size.height, size.width, size.fps, config.edition, config.single
-        )
+        self.world = World(config.seed, size.frames, size.height, size.width, size.fps, config.edition, config.single)
         self.long_world = replace(self.world, frames=config.windows.frames)
         self._stretch: tuple[int, Tensor] = (-1, torch.empty(0))
         self._portraits: tuple[int, Tensor] = (-1, torch.empty(0))
@@ -219,7 +217,7 @@ class Diffusion:
         count = config.batch * (4 if still else 1)
         start = number * config.batch * 4
         stretch = number // config.stretch if config.stretch else 0
-        chosen = shards.order(config.seed, config.clips, start, count)
+        chosen = order(config.seed, config.clips, start, count)
         latents = self._latents(stretch)[torch.from_numpy(chosen)].float()
         scenes = [self.world.scene(stretch * config.clips + int(clip)) for clip in chosen]
         pictures, scenes = self._pictures(stretch, chosen, scenes, rng)
@@ -237,7 +235,7 @@ class Diffusion:
         """Windows of long clips: history is given, told to be clean though it seldom is."""
         config, start = self.config, number * self.config.batch * 4
         assert self._long is not None
-        chosen = shards.order(config.seed, config.windows.clips, start, config.batch)
+        chosen = order(config.seed, config.windows.clips, start, config.batch)
         places = draw_windows(self._long.shape[2], config.batch, rng)
         rows = [self._long[clip][:, place] for clip, place in zip(chosen.tolist(), places.tolist(), strict=True)]
         latents = torch.stack(rows).float()

@@ -5,10 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from praxino.data import shards
-from praxino.data.shards import World
+from praxino.data.latents import World, world_latents, world_pictures
 from praxino.models.vae import VAE
-from praxino.storage import bundle
+from praxino.storage.weights import bundle
 from praxino.training.sources import Sources, Workplace
 
 
@@ -30,9 +29,9 @@ class LatentEncoder:
             return self.vae.encode(clips).float()
 
     def latents(self, world: World, clips: int, start: int = 0) -> Tensor:
-        """`shards.world_latents` of this encoder."""
-        return shards.world_latents(self.encode, self.fingerprint, self.cache, world, clips, start)
+        """`latents.world_latents` of this encoder."""
+        return world_latents(self.encode, self.fingerprint, self.cache, world, clips, start)
 
     def pictures(self, world: World, clips: int, start: int = 0) -> Tensor:
-        """`shards.world_pictures` of this encoder."""
-        return shards.world_pictures(self.encode, self.fingerprint, self.cache, world, clips, start)
+        """`latents.world_pictures` of this encoder."""
+        return world_pictures(self.encode, self.fingerprint, self.cache, world, clips, start)

@@ -18,13 +18,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from praxino.config import Config
-from praxino.data import footage
-from praxino.data.clips import resized, strip, to_pixels, to_tensor
+from praxino.data import real_clips
 from praxino.data.degrade import compressed, details_of, even
+from praxino.data.pixels import resized, strip, to_pixels, to_tensor
 from praxino.errors import InputError
 from praxino.models.forensic import Forensic, ForensicConfig, round_trips
 from praxino.rng import Stream, generator
-from praxino.storage import checkpoint
+from praxino.storage.weights import checkpoint
 from praxino.training.sources import HERE, Sources, Workplace
 
 Film = NDArray[np.uint8]
@@ -93,7 +93,7 @@ class ForensicStage:
         """The stage of a folder of real clips; raises `InputError` if none is named, or it holds none."""
         if sources.footage is None:
             raise InputError("the detector learns from real clips", "--footage FOLDER names them")
-        films, names = footage.read(sources.footage, config.frames)
+        films, names = real_clips.read(sources.footage, config.frames)
         return cls(config, films, names, sources.init, workplace)
 
     def batch(self, number: int) -> Clips:

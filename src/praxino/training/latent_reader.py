@@ -13,14 +13,14 @@ from pydantic import Field
 from torch import Tensor
 
 from praxino.config import Config
-from praxino.data import shards
 from praxino.data.diorama import Edition
 from praxino.data.diorama.split import UNSEEN
+from praxino.data.latents import World, order
 from praxino.errors import InputError
 from praxino.models.latent_reader import LatentReader, LatentReaderConfig
 from praxino.models.layout import LayoutConfig, rasterize
 from praxino.rng import Stream, generator
-from praxino.storage import checkpoint
+from praxino.storage.weights import checkpoint
 from praxino.training.encoding import LatentEncoder
 from praxino.training.layout import true_layouts
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
@@ -67,13 +67,13 @@ class LatentReaderStage:
             weights = checkpoint.read_tensors(sources.init / "latent_reader")
             checkpoint.fill(self.module, weights, str(sources.init / "latent_reader"))
         self.module.to(self.device)
-        self.world = shards.World(
+        self.world = World(
             config.seed, config.layout.frames, config.size, config.size, config.layout.fps, config.edition
         )
         self._latents = self.encoder.latents(self.world, config.clips)
 
     def batch(self, number: int) -> LatentReaderBatch:
-        chosen = shards.order(self.config.seed, self.config.clips, number * self.config.batch, self.config.batch)
+        chosen = order(self.config.seed, self.config.clips, number * self.config.batch, self.config.batch)
         latents = self._latents[torch.from_numpy(chosen)].float()
         rng = generator(Stream.LATENT_READER_BATCH, self.config.seed, number)
         t = torch.from_numpy(rng.random((len(latents), 1, 1, 1, 1), dtype=np.float32)) * self.config.noise

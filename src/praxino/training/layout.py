@@ -13,14 +13,14 @@ from pydantic import Field
 from torch import Tensor
 
 from praxino.config import Config
-from praxino.data.diorama import Edition, Scene, caption, compose, lexicon, vocabulary
+from praxino.data.diorama import Edition, Scene, caption, compose, vocabulary, world
 from praxino.data.diorama.layouts import MOTIONS, boxes, depths, shown_things
-from praxino.data.diorama.wording import SENTENCES
+from praxino.data.diorama.phrases import SENTENCES
 from praxino.data.layout_picture import draw_layout
 from praxino.models.layout import ATTRIBUTES, LayoutConfig, LayoutNet
 from praxino.models.text import TextConfig
 from praxino.rng import Stream, generator
-from praxino.storage import checkpoint
+from praxino.storage.weights import checkpoint
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 
 COORDINATE_SCENES: Final = 2000
@@ -29,13 +29,13 @@ COORDINATE_SCENES: Final = 2000
 
 def world_layout() -> LayoutConfig:
     """The layouts of the diorama: its kinds, colours and motions."""
-    kinds = tuple(lexicon.KINDS)
+    kinds = tuple(world.KINDS)
     return LayoutConfig(
         text=TextConfig(vocabulary=vocabulary(), width=96, layers=2, length=64),
         kinds=kinds,
-        colours=tuple(lexicon.COLOURS),
+        colours=tuple(world.COLOURS),
         motions=MOTIONS,
-        aspects=tuple(lexicon.KINDS[kind].aspect for kind in kinds),
+        aspects=tuple(world.KINDS[kind].aspect for kind in kinds),
     )
 
 

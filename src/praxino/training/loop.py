@@ -30,9 +30,9 @@ from praxino.config import Config
 from praxino.errors import TrainingError
 from praxino.log import logger
 from praxino.models.precision import DTYPES, Compute, resolve
-from praxino.storage import checkpoint
-from praxino.storage.journal import Journal
+from praxino.storage.weights import checkpoint
 from praxino.training.optimizer import EMA, OptimizerConfig, learning_rate, make_optimizer
+from praxino.training.run_log import Journal
 
 
 class LoopConfig(Config):

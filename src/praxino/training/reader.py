@@ -13,13 +13,13 @@ from pydantic import Field
 from torch import Tensor
 
 from praxino.config import Config
-from praxino.data.clips import strip, to_tensor
 from praxino.data.diorama import Edition, Scene, compose, render
 from praxino.data.diorama.split import UNSEEN
+from praxino.data.pixels import strip, to_tensor
 from praxino.models.reader import LETTERS, STRIDE, Fields, Reader, ReaderConfig, letter_numbers
 from praxino.models.vae import VAE
 from praxino.rng import Stream, generator
-from praxino.storage import bundle, checkpoint
+from praxino.storage.weights import bundle, checkpoint
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 
 NO_LETTER_WEIGHT: Final = 0.1

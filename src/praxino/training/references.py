@@ -10,7 +10,7 @@ from torch import Tensor
 
 from praxino.config import Config
 from praxino.data.diorama import Scene
-from praxino.data.shards import PICTURES, individuals_of, pictured_entities
+from praxino.data.latents import PICTURES, individuals_of, pictured_entities
 from praxino.models.pictures import Pictures
 from praxino.models.text import ENTITY_NAMES
 

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 from praxino.config import Config
 from praxino.errors import CheckpointError, InputError
 from praxino.models.precision import Compute
-from praxino.storage import checkpoint
+from praxino.storage.weights import checkpoint
 from praxino.training.diffusion import DiffusionConfig
 from praxino.training.loop import LoopConfig, checkpoints
 from praxino.training.optimizer import OptimizerConfig

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from praxino.config import Config
-from praxino.storage.bundle import BUNDLED, Bundle
+from praxino.storage.weights.bundle import BUNDLED, Bundle
 
 FilmMaker = Callable[[Bundle, str], NDArray[np.uint8]]
 """A model and a sentence become a film, (T, H, W, 3) uint8."""

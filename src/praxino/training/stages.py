@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from praxino.data.shards import drawing
-from praxino.storage import bundle
+from praxino.data.latents import drawing
+from praxino.storage.weights import bundle
 from praxino.training.autoencoder import Autoencoder, AutoencoderConfig
 from praxino.training.diffusion import Diffusion, DiffusionConfig
 from praxino.training.forensic import ForensicStage, ForensicStageConfig

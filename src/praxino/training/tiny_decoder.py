@@ -10,13 +10,13 @@ from pydantic import Field
 from torch import Tensor
 
 from praxino.config import Config
-from praxino.data.clips import strip, to_pixels, to_tensor
 from praxino.data.diorama import Edition
 from praxino.data.diorama.split import UNSEEN
-from praxino.data.shards import World, order
+from praxino.data.latents import World, order
+from praxino.data.pixels import strip, to_pixels, to_tensor
 from praxino.errors import InputError
 from praxino.models.tiny_decoder import TinyDecoder, TinyDecoderConfig
-from praxino.storage import checkpoint
+from praxino.storage.weights import checkpoint
 from praxino.training.autoencoder import gradient_difference
 from praxino.training.encoding import LatentEncoder
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace

@@ -2,11 +2,11 @@
 
 from praxino.data.diorama.caption import caption
 from praxino.data.diorama.compose import Edition, compose
+from praxino.data.diorama.phrases import vocabulary
 from praxino.data.diorama.references import references
 from praxino.data.diorama.render import render
 from praxino.data.diorama.scene import Camera, Captions, Light, Sample, Scene, Thing
 from praxino.data.diorama.split import Split
-from praxino.data.diorama.wording import vocabulary
 
 __all__ = [
     "Camera",

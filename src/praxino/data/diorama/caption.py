@@ -7,7 +7,7 @@ from typing import Final
 
 from numpy.random import Generator
 
-from praxino.data.diorama import wording
+from praxino.data.diorama import phrases
 from praxino.data.diorama.scene import Captions, Scene, Thing
 from praxino.rng import Stream, generator
 
@@ -40,17 +40,17 @@ def _name(thing: Thing, rng: Generator, plain: float = 0.0, full: bool = False, 
     if thing.name:
         way = rng.random()
         if way < NAME_AND_NOUN:
-            return f"{thing.name} the {_one(rng, wording.NOUNS[thing.kind])}"
+            return f"{thing.name} the {_one(rng, phrases.NOUNS[thing.kind])}"
         if way < NAME_AND_NOUN + NAME_ALONE:
             return thing.name
         return f"{thing.name} {_name(replace(thing, name=None), rng, 0.0, True, size)}"
-    noun = _one(rng, wording.NOUNS[thing.kind])
+    noun = _one(rng, phrases.NOUNS[thing.kind])
     if thing.material == "steel":
         noun = noun.removeprefix("bouncy ")
     before = [size] if size else []
     after = ""
     if rng.random() >= plain:
-        colour = _one(rng, wording.COLOUR_WORDS[thing.colour])
+        colour = _one(rng, phrases.COLOUR_WORDS[thing.colour])
         if thing.kind == "person":
             colour = thing.colour  # shirts are plain: nobody says "in golden"
             after = f" in {colour}" if rng.random() < 0.5 else f" in {_article(colour)} shirt"
@@ -67,7 +67,7 @@ def _name(thing: Thing, rng: Generator, plain: float = 0.0, full: bool = False, 
 def _material(thing: Thing, full: bool) -> list[str]:
     """["steel"], always said; the others only in ``full``."""
     said = thing.material and (full or thing.material == "steel")
-    return [wording.MATERIALS[str(thing.material)]] if said else []
+    return [phrases.MATERIALS[str(thing.material)]] if said else []
 
 
 def _marking(thing: Thing) -> str:
@@ -77,28 +77,28 @@ def _marking(thing: Thing) -> str:
         return ""
     own = marking.individual
     if own is None:
-        pattern = f"{marking.colour} {wording.PATTERNS[marking.pattern]}"
+        pattern = f"{marking.colour} {phrases.PATTERNS[marking.pattern]}"
         return f" with {pattern if pattern.endswith('s') else _article(pattern)}"
-    marks = f"{marking.colour} {wording.PATTERN[marking.pattern]}"
-    marks = _article(marks) if len(own.places) == 1 else f"{wording.NUMBERS[len(own.places)][0]} {marks}s"
+    marks = f"{marking.colour} {phrases.PATTERN[marking.pattern]}"
+    marks = _article(marks) if len(own.places) == 1 else f"{phrases.NUMBERS[len(own.places)][0]} {marks}s"
     return f" with {marks}" + (f" and {_article(f'{own.worn_colour} {own.worn}')}" if own.worn else "")
 
 
 def _group_name(things: Sequence[Thing], rng: Generator, full: bool = False) -> str:
     """ "two red balls", "three people in blue"; ``full`` as in `_name`."""
     first = things[0]
-    noun = _one(rng, wording.PLURALS[first.kind])
-    number = _one(rng, wording.NUMBERS[len(things)])
+    noun = _one(rng, phrases.PLURALS[first.kind])
+    number = _one(rng, phrases.NUMBERS[len(things)])
     after = f" each{marking}" if full and (marking := _marking(first)) else ""
     if first.kind == "person":
         return f"{number} {noun} in {first.colour}{after}"
-    colour = _one(rng, wording.COLOUR_WORDS[first.colour])
+    colour = _one(rng, phrases.COLOUR_WORDS[first.colour])
     return " ".join([number, colour, *_material(first, full), noun]) + after
 
 
 def _verb(thing: Thing, rng: Generator, participle: bool) -> str:
-    pairs = wording.RESTING.get(thing.kind, wording.VERBS["still"]) if thing.motion == "still" else None
-    pairs = pairs or wording.VERBS[thing.motion]
+    pairs = phrases.RESTING.get(thing.kind, phrases.VERBS["still"]) if thing.motion == "still" else None
+    pairs = pairs or phrases.VERBS[thing.motion]
     return pairs[int(rng.integers(len(pairs)))][participle]
 
 
@@ -144,10 +144,10 @@ def _relation(scene: Scene, rng: Generator, participle: bool, full: bool, course
         verb = _verb(lead, rng, True).replace("its", "their")
         return f"{_group_name(things, rng, full)} {be}{verb}{_course(scene, lead, rng, course)}"
     if name == "bigger than" and (full or rng.random() < 0.6):
-        big, small = (_name(t, rng, 0.0, full, _one(rng, s)) for t, s in zip(things, wording.SIZES, strict=True))
+        big, small = (_name(t, rng, 0.0, full, _one(rng, s)) for t, s in zip(things, phrases.SIZES, strict=True))
         verb = _verb(things[0], rng, True)
         return f"{big} and {small}" + (f" {verb}" if full or rng.random() < 0.5 else "")
-    forms = [pair for pair in wording.RELATIONS[name] if not (full and wording.VAGUE in pair[0])]
+    forms = [pair for pair in phrases.RELATIONS[name] if not (full and phrases.VAGUE in pair[0])]
     form = forms[int(rng.integers(len(forms)))][participle]
     names = dict(zip("abc", (_name(t, rng, 0.0, full) for t in things), strict=False))
     return form.format(**names)
@@ -158,27 +158,27 @@ def _place(scene: Scene, rng: Generator) -> str:
     if scene.tint:
         return f"{'over' if above else 'on'} a {scene.tint} sea"
     if scene.place == "sea" and above:
-        return _one(rng, wording.OVER_SEA)
+        return _one(rng, phrases.OVER_SEA)
     if scene.place == "grass" and scene.time == "day" and scene.weather == "clear" and rng.random() < 0.3:
         return "in a sunlit park"
     moving = all(thing.motion in ("walk", "run", "drive", "roll", "sail") for thing in scene.things)
     if moving and rng.random() < 0.3:
-        return wording.ACROSS[scene.place]
-    return _one(rng, wording.PLACES[scene.place])
+        return phrases.ACROSS[scene.place]
+    return _one(rng, phrases.PLACES[scene.place])
 
 
 def _bare(scene: Scene, rng: Generator) -> str:
-    return _article(f"{scene.tint} sea") if scene.tint else _one(rng, wording.BARE[scene.place])
+    return _article(f"{scene.tint} sea") if scene.tint else _one(rng, phrases.BARE[scene.place])
 
 
 def _star(scene: Scene, rng: Generator) -> str:
     """ "a purple sun" where the sun or moon has a colour of its own, else ""."""
     colour = scene.light.colour
-    return _article(f"{_one(rng, wording.COLOUR_WORDS[colour])} {scene.light.source}") if colour else ""
+    return _article(f"{_one(rng, phrases.COLOUR_WORDS[colour])} {scene.light.source}") if colour else ""
 
 
 def _time(scene: Scene, rng: Generator) -> str:
-    table = wording.DULL_TIMES if scene.weather in ("rain", "snow") else wording.TIMES
+    table = phrases.DULL_TIMES if scene.weather in ("rain", "snow") else phrases.TIMES
     return _one(rng, table[scene.time])
 
 
@@ -195,9 +195,9 @@ def _sentence(scene: Scene, rng: Generator) -> str:
     if rng.random() < (0.5 if scene.time == "day" else 0.9):
         text += f" {_time(scene, rng)}"
     if scene.weather != "clear" and rng.random() < (0.6 if scene.weather == "clouds" else 0.9):
-        text += f" {_one(rng, wording.WEATHERS[scene.weather])}"
+        text += f" {_one(rng, phrases.WEATHERS[scene.weather])}"
     if scene.camera.motion != "still":
-        text += f", {_one(rng, wording.CAMERAS[scene.camera.motion])}"
+        text += f", {_one(rng, phrases.CAMERAS[scene.camera.motion])}"
     return text
 
 
@@ -205,7 +205,7 @@ def _paragraph(scene: Scene, rng: Generator) -> str:
     what = _action(scene, rng, full=True, course=1.0) if scene.things else _bare(scene, rng)
     where = f" {_place(scene, rng)}" if scene.things else ""
     sentences = [f"{what}{where} {_time(scene, rng)}", *_heavens(scene, rng)]
-    sentences.append(_one(rng, wording.CAMERAS[scene.camera.motion]))
+    sentences.append(_one(rng, phrases.CAMERAS[scene.camera.motion]))
     return ". ".join(sentence[0].upper() + sentence[1:] for sentence in sentences) + "."
 
 
@@ -214,7 +214,7 @@ def _heavens(scene: Scene, rng: Generator) -> list[str]:
     if scene.light.source == "window":
         return [_one(rng, ("light falls through the window", "light comes from the window"))]
     if scene.weather in ("rain", "snow"):
-        return [f"{scene.weather} falls from {wording.OVERCAST[scene.time]}"]
+        return [f"{scene.weather} falls from {phrases.OVERCAST[scene.time]}"]
     star = _star(scene, rng) or f"the {scene.light.source}"
     low = " low" if scene.time == "sunset" and scene.place != "city" else ""  # there it must stand above the roofs
     light = f"{star} shines{low} in the sky"
@@ -236,5 +236,5 @@ def _tags(scene: Scene, rng: Generator) -> str:
     if scene.weather != "clear":
         tags.append(scene.weather)
     if scene.camera.motion != "still":
-        tags.append(_one(rng, wording.CAMERAS[scene.camera.motion]))
+        tags.append(_one(rng, phrases.CAMERAS[scene.camera.motion]))
     return ", ".join(tags)

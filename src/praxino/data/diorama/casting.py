@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from praxino.data.diorama import lexicon, physics
+from praxino.data.diorama import physics, world
 from praxino.data.diorama.physics import Track
 from praxino.data.diorama.scene import Marking, Thing
 from praxino.data.diorama.split import held_out
@@ -51,23 +51,23 @@ class Stage:
 
     def kinds(self, among: Iterable[str] | None = None) -> dict[str, float]:
         """Kinds that live here, with how often; of ``among`` if given."""
-        here = lexicon.INHABITANTS[self.place]
+        here = world.INHABITANTS[self.place]
         return {k: w for k, w in here.items() if (among is None or k in among) and self.allowed(k, self.place)}
 
     def colour(self, kind: str, other_than: Iterable[str] = ()) -> str:
-        free = [c for c in lexicon.KINDS[kind].colours if c not in set(other_than) and self.allowed(kind, c)]
+        free = [c for c in world.KINDS[kind].colours if c not in set(other_than) and self.allowed(kind, c)]
         return str(self.rng.choice(free))
 
     def motion(self, kind: str) -> str:
-        free = [m for m in lexicon.KINDS[kind].motions if self.allowed(kind, m)]
-        return pick(self.rng, {m: lexicon.EAGERNESS.get(m, 1) for m in free})
+        free = [m for m in world.KINDS[kind].motions if self.allowed(kind, m)]
+        return pick(self.rng, {m: world.EAGERNESS.get(m, 1) for m in free})
 
     def moves(self, kind: str, motion: str) -> bool:
         """Whether a thing of this kind can be asked for this motion."""
-        return motion in lexicon.KINDS[kind].motions and self.allowed(kind, motion)
+        return motion in world.KINDS[kind].motions and self.allowed(kind, motion)
 
     def size(self, kind: str, factor: float = 1.0) -> float:
-        return factor * float(self.rng.uniform(*lexicon.KINDS[kind].heights))
+        return factor * float(self.rng.uniform(*world.KINDS[kind].heights))
 
     def heading(self) -> int:
         """A camera that pans goes along with what moves."""
@@ -104,12 +104,12 @@ def thing(
         marking = Marking(str(stage.rng.choice(["spots", "stripes", "patch", "belt"])), other)
     if kind == "boat":
         track = physics.bobbing(track, stage.times)
-    width = height * lexicon.KINDS[kind].aspect
+    width = height * world.KINDS[kind].aspect
     return Thing(kind, colour, motion, heading, height, width, ground, *track, material, marking)
 
 
 def material_of(stage: Stage, kind: str) -> str | None:
-    known = lexicon.KINDS[kind].materials
+    known = world.KINDS[kind].materials
     return str(stage.rng.choice(known, p=[0.7, 0.3])) if known else None
 
 
@@ -146,7 +146,7 @@ def perform(
     heading = heading or stage.heading()
     height = stage.size(kind, factor)
     material = material or material_of(stage, kind)
-    restitution = lexicon.MATERIALS[material] if material else 0.0
+    restitution = world.MATERIALS[material] if material else 0.0
     rest = lane - height / 2
     spot = stage.standing(stage.aspect * (where + float(rng.uniform(-0.08, 0.08))))
     entrance = (
@@ -181,12 +181,12 @@ def perform(
 def cast_alone(stage: Stage, count: int, wanted: Wanted | None) -> tuple[Thing, ...]:
     """``count`` things that have nothing to do with one another, no two alike; the wanted one first."""
     rng = stage.rng
-    lanes = np.sort(rng.permutation(lexicon.LANES[stage.place])[:count])
+    lanes = np.sort(rng.permutation(world.LANES[stage.place])[:count])
     slots = rng.permutation(count)
     things: list[Thing] = []
     taken: set[tuple[str, str]] = set()
     for place, (lane, slot) in enumerate(zip(lanes, slots, strict=True)):
-        asked = wanted if wanted and place == 0 and wanted.kind in lexicon.KINDS else None
+        asked = wanted if wanted and place == 0 and wanted.kind in world.KINDS else None
         while True:
             kind = asked.kind if asked else pick(rng, stage.kinds())
             colour = (asked.colour if asked else None) or stage.colour(kind)

@@ -7,11 +7,11 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.random import Generator
 
-from praxino.data.diorama import families, lexicon, split
+from praxino.data.diorama import families, split, world
 from praxino.data.diorama.casting import Stage, Wanted, cast_alone, pick
+from praxino.data.diorama.relations import cast_together
 from praxino.data.diorama.scene import Array, Camera, Light, Relation, Scene, Thing
 from praxino.data.diorama.split import Split, held_out
-from praxino.data.diorama.together import cast_together
 from praxino.errors import InputError, UnknownNameError
 from praxino.rng import Stream, generator
 
@@ -67,7 +67,7 @@ def _usual(rng: Generator, times: Array, aspect: float, fps: float, part: Split)
     place = _place(rng, wanted)
     time = _time(rng, wanted)
     weather = _weather(rng, place, wanted)
-    motion = pick(rng, lexicon.CAMERAS)
+    motion = pick(rng, world.CAMERAS)
     pan = {"pan left": -PAN_SPEED, "pan right": PAN_SPEED}.get(motion, 0.0)
     stage = Stage(rng, place, times, aspect, pan, part == "all")
     relation, things = _cast(stage, motion, wanted)
@@ -78,7 +78,7 @@ def _usual(rng: Generator, times: Array, aspect: float, fps: float, part: Split)
         place=place,
         time=time,
         weather=weather,
-        tint=str(rng.choice(lexicon.SEA_COLOURS)) if tinted else None,
+        tint=str(rng.choice(world.SEA_COLOURS)) if tinted else None,
         relation=relation,
         things=things,
         light=_light(rng, place, time, weather, aspect, wanted, part),
@@ -108,9 +108,9 @@ def _second(seed: int, index: int, frames: int, aspect: float, fps: float, part:
 
 def _of_family(rng: Generator, family: str, times: Array, aspect: float, fps: float, all_pairs: bool) -> Scene:
     place = pick(rng, families.PLACES[family])
-    time = pick(rng, lexicon.TIMES)
+    time = pick(rng, world.TIMES)
     cyclic = family == "cyclic"
-    weather = "clear" if cyclic or place == "room" else pick(rng, lexicon.WEATHERS)
+    weather = "clear" if cyclic or place == "room" else pick(rng, world.WEATHERS)
     stage = Stage(rng, place, times, aspect, 0.0, all_pairs)
     things = families.CAST[family](stage)
     motion = "still" if cyclic else pick(rng, families.CAMERAS)
@@ -148,11 +148,11 @@ def _wanted(rng: Generator, part: Split) -> Wanted | None:
 
 
 def _place(rng: Generator, wanted: Wanted | None) -> str:
-    weights = dict(lexicon.PLACES)
+    weights = dict(world.PLACES)
     if wanted and wanted.place:
         return wanted.place
-    if wanted and wanted.kind in lexicon.KINDS:
-        weights = {p: w for p, w in weights.items() if wanted.kind in lexicon.INHABITANTS[p]}
+    if wanted and wanted.kind in world.KINDS:
+        weights = {p: w for p, w in weights.items() if wanted.kind in world.INHABITANTS[p]}
         weights = {p: w for p, w in weights.items() if not held_out(wanted.kind, p)}
     if wanted and wanted.kind in ("sun", "moon"):
         del weights["room"]
@@ -160,21 +160,21 @@ def _place(rng: Generator, wanted: Wanted | None) -> str:
 
 
 def _time(rng: Generator, wanted: Wanted | None) -> str:
-    weights = dict(lexicon.TIMES)
+    weights = dict(world.TIMES)
     if wanted and wanted.kind in ("sun", "moon"):
         weights = {t: w for t, w in weights.items() if (t == "night") == (wanted.kind == "moon")}
     return pick(rng, weights)
 
 
 def _weather(rng: Generator, place: str, wanted: Wanted | None) -> str:
-    weather = pick(rng, lexicon.WEATHERS)
+    weather = pick(rng, world.WEATHERS)
     if place == "room" or (wanted and wanted.kind in ("sun", "moon")):
         return "clear"
     return weather
 
 
 def _cast(stage: Stage, camera: str, wanted: Wanted | None) -> tuple[Relation | None, tuple[Thing, ...]]:
-    star = wanted is not None and wanted.kind not in lexicon.KINDS
+    star = wanted is not None and wanted.kind not in world.KINDS
     empty = 0.25 if star else 0.16 if stage.place in ("sea", "city", "road") else 0.04
     weights = {"0": empty, "1": 0.42, "2": 0.14, "3": 0.04, "together": 0.36}
     if wanted and not star:
@@ -213,12 +213,12 @@ def _camera(motion: str, times: Array, aspect: float, things: tuple[Thing, ...])
 def _light(
     rng: Generator, place: str, time: str, weather: str, aspect: float, wanted: Wanted | None, part: Split
 ) -> Light:
-    horizon = lexicon.HORIZON[place]
+    horizon = world.HORIZON[place]
     x = float(rng.uniform(0.15, 0.85) * aspect)
     heights = {"day": (0.12, 0.24), "sunset": (0.34, 0.46), "night": (0.12, 0.26)}
     y = float(rng.uniform(*((0.12, 0.2) if place == "city" else heights[time])))  # no roof hides more than half of it
     source = "moon" if time == "night" else "sun"
-    colours = [c for c in lexicon.SUN_COLOURS if part == "all" or not held_out(source, c)]
+    colours = [c for c in world.SUN_COLOURS if part == "all" or not held_out(source, c)]
     colour = str(rng.choice(colours)) if rng.random() < 0.18 else None
     if wanted and wanted.kind == source:
         colour = wanted.colour

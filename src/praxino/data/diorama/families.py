@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.random import Generator
 
-from praxino.data.diorama import lexicon, physics
+from praxino.data.diorama import physics, world
 from praxino.data.diorama.casting import MARKED_KINDS, Stage, material_of, pick, thing
 from praxino.data.diorama.letters import draw_word
 from praxino.data.diorama.scene import Individual, Marking, Scene, Thing
@@ -62,7 +62,7 @@ def marking_of(individual: int, colours: Collection[str]) -> Marking:
 
 def _marking(rng: Generator, kind: str, colour: str, all_pairs: bool) -> Marking:
     """Of an individual that may be shown."""
-    free = [c for c in lexicon.COLOURS if c != colour and (all_pairs or not held_out(kind, c))]
+    free = [c for c in world.COLOURS if c != colour and (all_pairs or not held_out(kind, c))]
     while True:
         seed = int(rng.integers(2**31))
         if all_pairs or not is_held_out(seed):
@@ -88,7 +88,7 @@ def _star(stage: Stage) -> tuple[Thing, ...]:
     rng = stage.rng
     kind = pick(rng, {kind: 1.0 for kind in MARKED_KINDS if kind in stage.kinds()})
     colour, heading = stage.colour(kind), stage.heading()
-    height = float(rng.uniform(0.5, 0.7)) / max(1.0, 0.8 * lexicon.KINDS[kind].aspect)
+    height = float(rng.uniform(0.5, 0.7)) / max(1.0, 0.8 * world.KINDS[kind].aspect)
     lane = float(rng.uniform(0.9, 0.96))
     motions = {m: w for m, w in {"still": 0.4, "walk": 0.4, "run": 0.2}.items() if stage.moves(kind, m)}
     motion = pick(rng, motions)
@@ -126,11 +126,11 @@ def _cyclic(stage: Stage) -> tuple[Thing, ...]:
         motion = "jump" if stage.moves(kind, "jump") and rng.random() < 0.7 else "still"
         if not stage.moves(kind, motion):
             continue
-        height, lane = stage.size(kind), lexicon.LANES[stage.place][1]
+        height, lane = stage.size(kind), world.LANES[stage.place][1]
         start = (stage.standing(stage.aspect * float(place)), lane - height / 2)
         if motion == "jump":  # a jump of this speed and the pause after it fill half a period
             pause = 0.18
-            track = physics.hopping(start, 0.0, lexicon.GRAVITY * (PERIOD / 2 - pause) / 2, pause, stage.times)
+            track = physics.hopping(start, 0.0, world.GRAVITY * (PERIOD / 2 - pause) / 2, pause, stage.times)
         else:
             track = physics.steady(start, (0.0, 0.0), stage.times)
         one = thing(stage, kind, stage.colour(kind), motion, stage.heading(), height, lane, track)

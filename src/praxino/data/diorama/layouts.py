@@ -4,18 +4,18 @@ from typing import Literal
 
 import numpy as np
 
-from praxino.data.diorama import lexicon
+from praxino.data.diorama import world
 from praxino.data.diorama.compose import Edition
 from praxino.data.diorama.scene import Array, Scene, Thing
 from praxino.layout import Box, Layout, LayoutThing
 
-MOTIONS = tuple(dict.fromkeys(motion for kind in lexicon.KINDS.values() for motion in kind.motions))
+MOTIONS = tuple(dict.fromkeys(motion for kind in world.KINDS.values() for motion in kind.motions))
 """All motions that things know."""
 
 
 def shown_things(scene: Scene) -> list[Thing]:
     """The things that are seen at all, in the order of layouts: by kind, colour, and where they are at first."""
-    kinds, colours = list(lexicon.KINDS), list(lexicon.COLOURS)
+    kinds, colours = list(world.KINDS), list(world.COLOURS)
     seen = [thing for thing in scene.things if scene.visible(thing).any()]
     key = lambda one: (kinds.index(one.kind), colours.index(one.colour), float(one.position[0, 0]))  # noqa: E731
     return sorted(seen, key=key)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from praxino.data.diorama.canvas import Stencil, oversampling, reduce
 from praxino.data.diorama.render import pose
 from praxino.data.diorama.scene import Scene
-from praxino.data.diorama.things import DRAW
+from praxino.data.diorama.sprites import DRAW
 
 Mask = NDArray[np.bool_]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.data.diorama.lexicon import GRAVITY
+from praxino.data.diorama.world import GRAVITY
 
 Array = NDArray[np.float64]
 Track = tuple[Array, Array]

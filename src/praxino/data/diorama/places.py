@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from praxino.data.diorama import lexicon
+from praxino.data.diorama import world
 from praxino.data.diorama.canvas import Canvas, Colour, blend, lit
 from praxino.data.diorama.scene import Scene
 
@@ -22,7 +22,7 @@ SNOW: Colour = (236, 240, 248)
 
 def backdrop(scene: Scene, canvas: Canvas) -> None:
     """Paint everything that does not move by itself, over the whole of ``canvas``."""
-    canvas.gradient(*sky(scene), 0.0, lexicon.HORIZON[scene.place])
+    canvas.gradient(*sky(scene), 0.0, world.HORIZON[scene.place])
     if scene.place == "room":
         _room(scene, canvas)
         return
@@ -44,13 +44,13 @@ def _cells(scene: Scene, canvas: Canvas, layer: str) -> Iterator[tuple[float, Ge
 
 def sky(scene: Scene) -> tuple[Colour, Colour]:
     """The sky's colour at the top and at the horizon."""
-    table = lexicon.OVERCAST if scene.light.source == "overcast" else lexicon.SKY
+    table = world.OVERCAST if scene.light.source == "overcast" else world.SKY
     return table[scene.time]
 
 
 def sun_colour(scene: Scene) -> Colour:
     named = scene.light.colour
-    return lexicon.COLOURS[named] if named else SUN[scene.time]
+    return world.COLOURS[named] if named else SUN[scene.time]
 
 
 def _sun(scene: Scene, canvas: Canvas) -> None:
@@ -65,8 +65,8 @@ def _sun(scene: Scene, canvas: Canvas) -> None:
 
 
 def _grass(scene: Scene, canvas: Canvas) -> None:
-    tint = lexicon.TINT[scene.time]
-    horizon = lexicon.HORIZON[scene.place]
+    tint = world.TINT[scene.time]
+    horizon = world.HORIZON[scene.place]
     snowy = 0.75 if scene.weather == "snow" else 0.0
     hill, far, near, tuft = (
         lit(blend(c, SNOW, snowy), tint) for c in ((88, 138, 84), (150, 196, 96), (96, 156, 66), (82, 140, 60))
@@ -83,7 +83,7 @@ def _grass(scene: Scene, canvas: Canvas) -> None:
 
 def _road(scene: Scene, canvas: Canvas) -> None:
     _grass(scene, canvas)
-    tint = lexicon.TINT[scene.time]
+    tint = world.TINT[scene.time]
     canvas.gradient(lit((104, 104, 108), tint), lit((86, 86, 92), tint), 0.70, 0.97)
     for y in (0.705, 0.962):
         canvas.box(canvas.left, y - 0.007, canvas.right, y + 0.007, lit((216, 212, 196), tint))
@@ -96,8 +96,8 @@ def _dashes(canvas: Canvas, y: float, colour: Colour) -> None:
 
 
 def _city(scene: Scene, canvas: Canvas) -> None:
-    tint = lexicon.TINT[scene.time]
-    horizon = lexicon.HORIZON["city"]
+    tint = world.TINT[scene.time]
+    horizon = world.HORIZON["city"]
     for left, rng in _cells(scene, canvas, "buildings"):
         x = left
         while x < left + 0.99:
@@ -112,10 +112,10 @@ def _city(scene: Scene, canvas: Canvas) -> None:
 
 
 def _building(scene: Scene, canvas: Canvas, x: float, width: float, rng: Generator) -> None:
-    horizon = lexicon.HORIZON["city"]
+    horizon = world.HORIZON["city"]
     top = float(rng.uniform(0.2, 0.46))
     stone = ((128, 130, 146), (150, 136, 128), (112, 122, 140))[int(rng.integers(3))]
-    wall = lit(stone, lexicon.TINT[scene.time], 0.9)
+    wall = lit(stone, world.TINT[scene.time], 0.9)
     canvas.box(x, top, x + width, horizon, wall)
     for wx in np.arange(x + 0.025, x + width - 0.03, 0.05):
         for wy in np.arange(top + 0.03, horizon - 0.06, 0.07):
@@ -125,27 +125,27 @@ def _building(scene: Scene, canvas: Canvas, x: float, width: float, rng: Generat
 
 def water(scene: Scene) -> tuple[Colour, Colour]:
     """The sea's colour at the horizon and at the near edge, under this light."""
-    near: Colour = lexicon.COLOURS[scene.tint] if scene.tint else (34, 104, 176)
+    near: Colour = world.COLOURS[scene.tint] if scene.tint else (34, 104, 176)
     far = blend(near, sky(scene)[1], 0.45)
-    return lit(far, lexicon.TINT[scene.time]), lit(near, lexicon.TINT[scene.time], 0.9)
+    return lit(far, world.TINT[scene.time]), lit(near, world.TINT[scene.time], 0.9)
 
 
 def _sea(scene: Scene, canvas: Canvas) -> None:
-    canvas.gradient(*water(scene), lexicon.HORIZON["sea"], 1.0)
+    canvas.gradient(*water(scene), world.HORIZON["sea"], 1.0)
 
 
 def _room(scene: Scene, canvas: Canvas) -> None:
     rng = np.random.Generator(np.random.Philox(key=[scene.detail, 0]))
     gain = {"day": 1.0, "sunset": 0.92, "night": 0.72}[scene.time]
-    tint = blend((1.0, 1.0, 1.0), lexicon.TINT[scene.time], 0.6)
-    horizon = lexicon.HORIZON["room"]
+    tint = blend((1.0, 1.0, 1.0), world.TINT[scene.time], 0.6)
+    horizon = world.HORIZON["room"]
     wall = WALLS[int(rng.integers(len(WALLS)))]
     canvas.gradient(lit(wall, tint, gain * 0.96), lit(wall, tint, gain), 0.0, horizon)
     canvas.gradient(lit((150, 104, 66), tint, gain), lit((182, 132, 88), tint, gain), horizon, 1.0)
     canvas.box(canvas.left, horizon - 0.03, canvas.right, horizon, lit((238, 232, 222), tint, gain))
     x, y = scene.light.x, scene.light.y
     canvas.box(x - 0.17, y - 0.17, x + 0.17, y + 0.17, lit((240, 236, 228), tint, gain))
-    canvas.box(x - 0.145, y - 0.145, x + 0.145, y + 0.145, blend(*lexicon.SKY[scene.time], 0.7))
+    canvas.box(x - 0.145, y - 0.145, x + 0.145, y + 0.145, blend(*world.SKY[scene.time], 0.7))
     if scene.time == "night":
         canvas.disc((x + 0.06, y - 0.06), 0.03, SUN["night"])
     for bar in ((x - 0.008, y - 0.15, x + 0.008, y + 0.15), (x - 0.15, y - 0.008, x + 0.15, y + 0.008)):

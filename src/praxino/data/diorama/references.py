@@ -7,13 +7,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from praxino.data.diorama import lexicon
+from praxino.data.diorama import world
 from praxino.data.diorama.canvas import Canvas, oversampling, reduce
 from praxino.data.diorama.casting import Stage, Wanted, cast_alone
 from praxino.data.diorama.compose import compose
 from praxino.data.diorama.places import backdrop
 from praxino.data.diorama.scene import Thing
-from praxino.data.diorama.things import DRAW, pose_of
+from praxino.data.diorama.sprites import DRAW, pose_of
 from praxino.rng import Stream, generator
 
 PLAIN = (232.0, 232.0, 228.0)
@@ -49,7 +49,7 @@ def plain_pictures(
     """
     factor = oversampling(size)
     pictures = np.empty((count, size, size, 3), np.uint8)
-    height = extent / max(1.0, lexicon.KINDS[one.kind].aspect)
+    height = extent / max(1.0, world.KINDS[one.kind].aspect)
     for i in range(count):
         pixels = np.full((size * factor, size * factor, 3), PLAIN, np.uint8)
         motion = ("still", "walk", "run")[i % 3]
@@ -72,8 +72,8 @@ def varied_pictures(one: Thing, rng: Generator, count: int = 4, size: int = 64) 
     """
     factor = oversampling(size)
     pictures = np.empty((count, size, size, 3), np.uint8)
-    usual = 0.8 / max(1.0, lexicon.KINDS[one.kind].aspect)
-    motions = [motion for motion in lexicon.KINDS[one.kind].motions if motion in ("still", "walk", "run")] or ["still"]
+    usual = 0.8 / max(1.0, world.KINDS[one.kind].aspect)
+    motions = [motion for motion in world.KINDS[one.kind].motions if motion in ("still", "walk", "run")] or ["still"]
     for i in range(count):
         height = usual * float(rng.uniform(0.7, 1.1))
         place = (0.5 + float(rng.uniform(-0.08, 0.08)), 0.5 + float(rng.uniform(-0.06, 0.06)))

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.data.diorama import lexicon, places
+from praxino.data.diorama import places, world
 from praxino.data.diorama.canvas import Canvas, blend, lit, oversampling, reduce
 from praxino.data.diorama.scene import Scene, Thing
-from praxino.data.diorama.things import DRAW, Pose, pose_of
+from praxino.data.diorama.sprites import DRAW, Pose, pose_of
 
 Pixels = NDArray[np.uint8]
 
@@ -72,7 +72,7 @@ class _Views:
 def pose(scene: Scene, thing: Thing, frame: int) -> Pose:
     x, y = map(float, thing.position[frame])
     clock = scene.clock(frame)
-    tint = lexicon.TINT[scene.time]
+    tint = world.TINT[scene.time]
     soft = blend((1.0, 1.0, 1.0), tint, 0.55)  # things keep enough of their colour to be told apart
     glow = (255, 226, 130) if scene.time == "night" else lit((170, 210, 236), tint)
     return pose_of(thing, (x, y), x - float(thing.position[0, 0]), clock, soft, glow)
@@ -98,7 +98,7 @@ def _shadows(scene: Scene, canvas: Canvas, shade: Pixels, frame: int) -> None:
 def _sky_and_sea(scene: Scene, canvas: Canvas, clock: float) -> None:
     rng = np.random.Generator(np.random.Philox(key=[scene.detail, 1]))
     wind = float(rng.choice([-1, 1])) * 0.07
-    base = lit((250, 250, 252), lexicon.TINT[scene.time])
+    base = lit((250, 250, 252), world.TINT[scene.time])
     count = int(rng.integers(2, 4)) if scene.weather == "clouds" else 0
     for i in range(count):
         x = (i + float(rng.uniform(0.2, 0.8))) / count * scene.aspect + wind * clock
@@ -112,7 +112,7 @@ def _sky_and_sea(scene: Scene, canvas: Canvas, clock: float) -> None:
 def _waves(scene: Scene, canvas: Canvas, clock: float, rng: np.random.Generator) -> None:
     """Crests that drift and a path of light under the sun that shimmers."""
     far, near = places.water(scene)
-    horizon = lexicon.HORIZON["sea"]
+    horizon = world.HORIZON["sea"]
     for depth in np.linspace(0.06, 0.95, 7):
         y = horizon + depth * (1 - horizon)
         x = float(rng.uniform(-0.2, 0.35)) + 0.1 * clock * (0.4 + depth)
@@ -157,7 +157,7 @@ def _falling(scene: Scene, canvas: Canvas, clock: float) -> None:
     pane = Canvas(canvas.pixels, float(canvas.pixels.shape[0]))
     places_x, places_y = rng.uniform(-0.1, pane.right + 0.1, count), rng.uniform(0, 1.1, count)
     phases, near = rng.uniform(0, 1, count), rng.uniform(0.7, 1.3, count)
-    colour = lit((206, 214, 228) if rain else (250, 252, 255), blend((1, 1, 1), lexicon.TINT[scene.time], 0.5))
+    colour = lit((206, 214, 228) if rain else (250, 252, 255), blend((1, 1, 1), world.TINT[scene.time], 0.5))
     for x, y, phase, size in zip(places_x, places_y, phases, near, strict=True):
         y = (y + speed * size * clock) % 1.1 - 0.05
         if rain:

@@ -8,7 +8,7 @@ and so does its kind, only never the two together.
 import hashlib
 from typing import Final, Literal
 
-from praxino.data.diorama import lexicon
+from praxino.data.diorama import world
 
 Split = Literal["train", "held-out", "rare", "all"]
 
@@ -50,23 +50,23 @@ def put_aside(name: str) -> bool:
 
 
 def _only_choice(kind: str, value: str) -> bool:
-    known = lexicon.KINDS.get(kind)
+    known = world.KINDS.get(kind)
     return known is not None and known.motions == (value,)
 
 
 def pairs() -> dict[str, list[tuple[str, str]]]:
     """Every held-out pair by what it joins: "colour", "motion", "place", and the "rare" ones."""
     found: dict[str, list[tuple[str, str]]] = {"colour": [], "motion": [], "place": [], "rare": sorted(RARE)}
-    for name, kind in lexicon.KINDS.items():
-        if name in lexicon.SECOND_EDITION_KINDS:
+    for name, kind in world.KINDS.items():
+        if name in world.SECOND_EDITION_KINDS:
             continue  # the pairs that suites ask for stay the same
         values = {
             "colour": kind.colours,
             "motion": kind.motions,
-            "place": tuple(place for place, here in lexicon.INHABITANTS.items() if name in here),
+            "place": tuple(place for place, here in world.INHABITANTS.items() if name in here),
         }
         for what, options in values.items():
             found[what] += [(name, v) for v in options if held_out(name, v) and (name, v) not in RARE]
     for star in ("sun", "moon"):
-        found["colour"] += [(star, c) for c in lexicon.SUN_COLOURS if held_out(star, c) and (star, c) not in RARE]
+        found["colour"] += [(star, c) for c in world.SUN_COLOURS if held_out(star, c) and (star, c) not in RARE]
     return found

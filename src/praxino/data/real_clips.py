@@ -1,0 +1,64 @@
+"""Real clips to learn from: read from a folder, slowed to what detectors see, held in memory."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from praxino.data.pixels import resized
+from praxino.errors import InputError, MediaError
+from praxino.log import logger
+from praxino.storage.media.frames import ENDINGS, facts, shots, stride
+
+Film = NDArray[np.uint8]
+MOST: Final = 32
+"""Frames that are kept of a clip."""
+SHORTER: Final = 360
+"""Pixels, at most, of the shorter side."""
+
+
+def read(folder: Path, frames: int) -> tuple[list[Film], list[str]]:
+    """All clips of at least so many frames below a folder, at most 8.5 frames a second, and each one's source: the
+    folder in ``folder`` that it lies in. What cannot be read is named and left out.
+
+    Raises
+    ------
+    InputError
+        If none is left.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    films, sources = [], []
+    for path in paths:
+        try:
+            film = clip(path)
+        except MediaError as error:
+            logger.warning("left out: %s", error)
+            continue
+        if len(film) >= frames:
+            films.append(film)
+            sources.append(path.relative_to(folder).parts[0] if path.parent != folder else "")
+    if not films:
+        raise InputError(
+            f"no clips of {frames} frames or more in {folder}", f"names that end in {' '.join(sorted(ENDINGS))}"
+        )
+    return films, sources
+
+
+def clip(path: Path) -> Film:
+    """(T, H, W, 3): a clip's first frames at no more than 8.5 a second."""
+    about = facts(path)
+    every = stride(about.rate)
+    kept: list[Film] = []
+    for index, shot in enumerate(shots(path, known=about)):
+        if len(kept) == MOST:
+            break
+        if index % every == 0:
+            kept.append(_smaller(shot.pixels))
+    return np.stack(kept) if kept else np.zeros((0, 0, 0, 3), np.uint8)
+
+
+def _smaller(frame: Film) -> Film:
+    height, width = frame.shape[:2]
+    scale = SHORTER / min(height, width)
+    return frame if scale >= 1 else resized(frame[None], round(height * scale), round(width * scale))[0]

@@ -1,0 +1,110 @@
+"""What is done to every film before it leaves: marked in its pixels, signed in its file, unless asked otherwise."""
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from praxino.provenance import keys
+from praxino.provenance.c2pa import manifest
+from praxino.provenance.c2pa.manifest import Ingredient, Relation
+from praxino.provenance.watermark import issued, payload
+from praxino.storage.media.video import Video
+
+logger = logging.getLogger("praxino.provenance")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a film says what it is.
+
+    Parameters
+    ----------
+    watermark : bool
+        Put an invisible mark into its pixels.
+    credentials : bool
+        Sign the file when it is written.
+    credential_prompt : bool
+        State the sentence in what is signed, not only its hash.
+    """
+
+    watermark: bool = True
+    credentials: bool = True
+    credential_prompt: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.watermark:
+            logger.warning("note: no watermark, as asked: the pixels will not say that they were generated")
+        if not self.credentials:
+            logger.warning("note: no credentials, as asked: the file will not be signed")
+
+    def check(self, *targets: Path) -> None:
+        """Raise `InputError` for what would stop `mark` or `sign`, perhaps to write ``targets``: before the work."""
+        if self.watermark:
+            keys.settings()
+            payload.payload("", "", keys.installation())
+        if self.credentials:
+            from praxino.provenance.c2pa import sign
+
+            sign.check()
+            for target in targets:
+                sign.check_beside(target)
+
+    def mark(self, video: Video) -> Video:
+        """The film with the mark of its model and this installation; its record says which, or False."""
+        if not self.watermark:
+            return dataclasses.replace(video, record=video.record | {"watermark": False})
+        from praxino.provenance.watermark.detect import holds
+        from praxino.provenance.watermark.embed import mark
+
+        height, width = video.frames.shape[1:3]
+        if not holds(height, width):
+            logger.warning("note: no watermark: %dx%d has no room for one", width, height)
+            return dataclasses.replace(video, record=video.record | {"watermark": False})
+        own = keys.mark_keys()["private" if keys.settings().private else "public"]
+        said = payload.payload(str(video.record["model"]), str(video.record["digest"]), keys.installation())
+        issued.remember(said.message)
+        frames = mark(video.frames, said.message, own)
+        return dataclasses.replace(video, frames=frames, record=video.record | {"watermark": f"{said.message:012x}"})
+
+    def sign(self, video: Video) -> Video:
+        """The film, to be signed whenever it is written; its record says whether."""
+        given = [str(video.record[name]) for name in ("image", "last") if video.record.get(name)]
+        stated = functools.partial(manifest.generated, prompt=self.credential_prompt)
+        return self._sealed(video, stated, [Path(each) for each in given], "inputTo")
+
+    def changed(self, video: Video, source: Path, what: str) -> Video:
+        """A film or picture that no model made, to be signed as changed from ``source``; it gets no mark."""
+        return self._sealed(video, lambda _: manifest.changed(what), [source], "parentOf")
+
+    def _sealed(
+        self, video: Video, stated: Callable[[dict[str, Any]], dict[str, Any]], went_in: list[Path], relation: Relation
+    ) -> Video:
+        from praxino.provenance.c2pa import sign
+
+        record = video.record | {"credentials": self.credentials}
+        given = [each for path in went_in if (each := _ingredient(path))] if self.credentials else []
+
+        def seal(fresh: Path, target: Path) -> Callable[[], None] | None:
+            if self.credentials:
+                return sign.sign(fresh, target, stated(record), given, relation)
+            sign.forget(target)
+            return None
+
+        return dataclasses.replace(video, record=record, seal=seal)
+
+
+def _ingredient(path: Path) -> Ingredient | None:
+    """What a file holds now: there may be another one when the film is written."""
+    try:
+        return Ingredient(path.name, path.read_bytes())
+    except OSError as error:
+        logger.warning("note: %s: %s: that it went in will not be stated", path, error.strerror)
+        return None
+
+
+STANDARD = Provenance()
+"""Marked and signed."""

@@ -1,0 +1,195 @@
+"""The mark of a file of any length: looked for in all its windows together, then in each alone."""
+
+import dataclasses
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from praxino.config import Config
+from praxino.errors import MediaError
+from praxino.provenance import keys
+from praxino.provenance.watermark import issued, payload
+from praxino.provenance.watermark.carriers import carriers
+from praxino.provenance.watermark.channel_code import encoded
+from praxino.provenance.watermark.detect import Found, Spectrum, find, holds, pooled, received, residual, still_there
+from praxino.provenance.watermark.embed import Field
+from praxino.storage.media.frames import Work, facts, shots
+
+WINDOWS: Final = 8
+"""Parts of a film that are looked at, at most."""
+SECONDS: Final = 3.0
+"""Length of each, at most, and of a film that has one only."""
+FRAMES: Final = 24
+"""Looked at in each, at most."""
+WORK: Final = 4e9
+"""Pixels that are decoded, at most: some 2,000 frames of 1920x1080."""
+SHARES: Final = {"public": 1.25, "private": 5.0, "together": 1.25, "alone": 5.0}
+"""Of the false-positive probability, by which it is multiplied for what looks there: their inverses sum up to 1."""
+
+
+class Mark(Config):
+    """The mark in the pixels, if one was found.
+
+    Attributes
+    ----------
+    looked : bool
+        Whether it was looked for: frames that are tiny or thin have no room for one.
+    probability : float
+        How often an unmarked file would be taken for a marked one as clearly as this (`detect.chance`).
+    key : str
+        "public": anybody can read it, and could copy it; "private": of this installation alone.
+    message : str
+        48 bits in hexadecimal; empty if they are lost.
+    agreement : float
+        Share of the received bits that agree with the message.
+    recognised : bool
+        Whether it was too worn to be read, and only compared with the messages of this installation.
+    version, model, month : str
+        What the message says: layout, model (a hash), year and month of making.
+    own : bool or None
+        Whether this installation made it; None where the message does not tell.
+    scale, turn, flipped : float, float, bool
+        Against how it was made: size of the picture's contents in the frame, degrees, mirrored.
+    seconds : str
+        Where it is, if not everywhere.
+    """
+
+    looked: bool = True
+    found: bool = False
+    probability: float = 1.0
+    key: str = ""
+    message: str = ""
+    agreement: float = 0.0
+    recognised: bool = False
+    version: str = ""
+    model: str = ""
+    month: str = ""
+    own: bool | None = None
+    scale: float = 1.0
+    turn: float = 0.0
+    flipped: bool = False
+    seconds: str = ""
+
+
+@dataclass(eq=False)
+class Window:
+    """The mean residual from one second to another, of ``count`` frames."""
+
+    start: float
+    end: float
+    mean: Field
+    count: int
+
+    @functools.cached_property
+    def spectrum(self) -> Spectrum:
+        return Spectrum(self.mean)
+
+
+def mark_of(path: Path) -> Mark:
+    """Look for everybody's mark and this installation's in a film or picture.
+
+    Raises
+    ------
+    MediaError
+        If it cannot be read.
+    """
+    parts = windows(path)
+    if not parts:
+        return Mark(looked=False)
+    whole, ways = together(parts), keys.mark_keys()
+    best, whose = Found(1.0, 0.0), ""
+    for name, key in ways.items():
+        found = in_any(parts, whole, key).among(SHARES[name])
+        if found.probability < best.probability:
+            best, whose = found, name
+        if best.sure and best.message is not None:
+            break
+    if not best.sure:
+        return Mark(probability=best.probability)
+    if best.message is not None:
+        return _told(best, whose, parts, ways[whose])
+    soft = received(whole.spectrum, carriers(ways[whose]), best.place)
+    like = issued.recognised(soft, issued.remembered())
+    if like is not None:
+        best = dataclasses.replace(best, message=like, agreement=float(np.mean((soft < 0) == encoded(like))))
+    return _told(best, whose, parts, ways[whose], recognised=like is not None)
+
+
+def windows(path: Path) -> list[Window]:
+    """The parts of a film that are looked at, evenly spread; whole if it is short, one for a picture, none if no mark
+    has room in it.
+    """
+    known, work = facts(path), Work(WORK)
+    if not holds(known.height, known.width):
+        return []
+    count = max(1, min(WINDOWS, math.ceil(known.seconds / SECONDS)))
+    length = min(known.seconds / count, SECONDS) or math.inf
+    step = max(1, math.ceil(length * known.rate / FRAMES)) if known.rate and math.isfinite(length) else 1
+    starts = [index * (known.seconds - length) / (count - 1) for index in range(count)] if count > 1 else [0.0]
+    found: list[Window] = []
+    for start in starts:
+        times, residuals = list[float](), list[Field]()
+        for number, shot in enumerate(shots(path, start, known, work)):
+            if shot.seconds > start + length or len(times) == 4 * FRAMES:
+                break
+            if number % step == 0 and holds(*shot.pixels.shape[:2]):
+                times.append(shot.seconds)
+                residuals.append(residual(shot.pixels))
+        alike = [each for each in residuals if each.shape == residuals[0].shape]  # some change their size on the way
+        if alike:
+            found.append(Window(start, times[-1], pooled(alike), len(alike)))
+    if not found:
+        raise MediaError(f"cannot read {path}: none of its frames can be decoded", "is it complete?")
+    return found
+
+
+def together(parts: list[Window]) -> Window:
+    """The mean of all that have the first one's shape."""
+    if len(parts) == 1:
+        return parts[0]
+    alike = [part for part in parts if part.mean.shape == parts[0].mean.shape]
+    count = sum(part.count for part in alike)
+    mean = np.sum([part.mean * (part.count / count) for part in alike], axis=0)
+    return Window(parts[0].start, parts[-1].end, np.asarray(mean, np.float32), count)
+
+
+def in_any(parts: list[Window], whole: Window, key: bytes) -> Found:
+    """The likeliest mark of a key, in all windows together (``whole``) or in one alone; every try counted."""
+    best = find(whole.spectrum, key).among(1 if len(parts) == 1 else SHARES["together"])
+    if best.sure or len(parts) == 1:
+        return best
+    for part in parts:
+        found = find(part.spectrum, key).among(SHARES["alone"] * len(parts))
+        best = found if found.probability < best.probability else best
+        if best.sure and best.message is not None:
+            break
+    return best
+
+
+def _told(found: Found, whose: str, parts: list[Window], key: bytes, recognised: bool = False) -> Mark:
+    there = [part for part in parts if still_there(part.spectrum, key, found)]
+    spans = "" if len(there) in (0, len(parts)) else ", ".join(f"{p.start:.1f} to {p.end:.1f} s" for p in there)
+    said = None if found.message is None else payload.read(found.message)
+    own = None
+    if said is not None:
+        own = payload.maker(keys.installation(), said.model, said.month) == said.maker
+    return Mark(
+        found=True,
+        probability=found.probability,
+        key=whose,
+        message="" if found.message is None else f"{found.message:012x}",
+        agreement=found.agreement,
+        recognised=recognised,
+        version=str(said.version) if said else "",
+        model=f"{said.model:04x}" if said else "",
+        month=said.date if said else "",
+        own=own,
+        scale=found.scale,
+        turn=found.turn,
+        flipped=found.flipped,
+        seconds=spans,
+    )

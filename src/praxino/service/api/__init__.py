@@ -1,0 +1,1 @@
+"""The HTTP API (FastAPI): routes, bodies, errors, uploads, and the page."""

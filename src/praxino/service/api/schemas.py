@@ -1,0 +1,308 @@
+"""What goes over the wire: bodies that clients send and get, in the shape of the OpenAI videos API.
+
+Further fields for steps, guidance, seed and the like have the names that vLLM-Omni gave them.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from praxino.service.queue.jobs import PRIORITY_NAMES, Failure, Job, Priority, Status
+
+Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
+Short = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
+Size = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")]
+Seconds = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,3})?$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f]+$")]
+
+EXAMPLE: dict[str, JsonValue] = {
+    "prompt": "a golden dog plays fetch with a red ball in a sunlit park",
+    "seconds": "2",
+    "seed": 3,
+}
+
+
+class Body(BaseModel):
+    """The parent of all that clients send: unknown fields are errors, since silence about them would mislead."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Picture(Body):
+    """A picture inside a JSON body."""
+
+    image_url: Annotated[str, StringConstraints(pattern=r"^data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/=]+$")]
+
+
+class Extra(Body):
+    """Settings that other servers do not have."""
+
+    sampler: str | None = Field(None, max_length=32)
+    rescale: float | None = Field(None, ge=0, le=1)
+    interval: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, max_length=2)] | None = None
+    cache: float | None = Field(None, ge=0, le=1)
+    noise_mark: bool | None = None
+
+
+class Settings(Body):
+    """What films and pictures have in common."""
+
+    prompt: Sentence
+    model: Name | None = None
+    size: Size | None = Field(None, description="WIDTHxHEIGHT in pixels")
+    num_inference_steps: int | None = Field(None, ge=1, le=1000)
+    guidance_scale: float | None = Field(None, ge=0, le=100)
+    guidance_scale_2: float | None = Field(None, ge=0, le=100, description="of the second of two experts")
+    flow_shift: float | None = Field(None, ge=0.01, le=100)
+    seed: int | None = Field(None, ge=0, lt=2**53, description="drawn at random where it is not given")
+    negative_prompt: Short | None = None
+    priority: Priority = "normal"
+    user: str | None = Field(None, max_length=256, description="taken, and not kept")
+
+
+class VideoCreate(Settings):
+    """An order for a film."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    seconds: Seconds | Annotated[float, Field(gt=0, lt=10_000)] | None = Field(
+        None, description="from the first frame to the last"
+    )
+    width: int | None = Field(None, ge=1, le=16384)
+    height: int | None = Field(None, ge=1, le=16384)
+    num_frames: int | None = Field(None, ge=1, le=100_000)
+    fps: float | None = Field(None, ge=1, le=240)
+    input_reference: Picture | None = Field(None, description="a picture that the film begins with")
+    extra_params: Extra | None = None
+
+
+def without_null(schema: dict[str, Any]) -> None:
+    """Of a form: its fields are there or not; there is no way to send a null."""
+    for each in schema["properties"].values():
+        for kind in each.pop("anyOf", ()):
+            each |= kind if kind != {"type": "null"} else {}
+        if each.get("default", "") is None:
+            del each["default"]
+    schema["examples"] = [{name: value for name, value in EXAMPLE.items() if name in schema["properties"]}]
+
+
+class VideoForm(VideoCreate):
+    """The same as a form: every value a string, the picture a file, ``extra_params`` as JSON."""
+
+    model_config = ConfigDict(json_schema_extra=without_null)
+
+    input_reference: Annotated[str, Field(json_schema_extra={"format": "binary", "minLength": 1})] | None = None  # type: ignore[assignment]
+    extra_params: Annotated[str, Field(max_length=2000)] | None = None  # type: ignore[assignment]
+
+
+class RemixCreate(Body):
+    """Another sentence for a film, or other noise; all else as it was."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "the same dog in the snow"}]})
+
+    prompt: Sentence
+    seed: int | None = Field(None, ge=0, lt=2**53, description="other noise")
+
+
+class RemixForm(RemixCreate):
+    """The same as a form."""
+
+    model_config = ConfigDict(json_schema_extra=without_null)
+
+
+class ImageCreate(Settings):
+    """An order for pictures, which is answered when they are made."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "a purple sun over a green sea"}]})
+
+    n: int = Field(1, ge=1, le=10)
+    response_format: Literal["b64_json", "url"] = "b64_json"
+    quality: Literal["auto", "standard"] | None = Field(None, description="as the model makes it: there is one")
+    output_format: Literal["png"] | None = None
+    background: Literal["auto", "opaque"] | None = None
+
+
+class FileForm(Body):
+    """A film or a picture to look at."""
+
+    file: str = Field(json_schema_extra={"format": "binary", "minLength": 1})
+    priority: Priority = "normal"
+
+
+class SessionCreate(Body):
+    """A key for the page."""
+
+    key: str = Field(min_length=1, max_length=256, pattern=r"^[!-:<-~]+$")
+
+
+class Session(BaseModel):
+    """What the page is told of its key."""
+
+    key: bool = Field(description="whether it was given one")
+
+
+class Video(BaseModel):
+    """A film, as far as it is."""
+
+    id: str
+    object: Literal["video"] = "video"
+    model: str
+    status: Status
+    progress: int = Field(description="percent")
+    created_at: int
+    completed_at: int | None = None
+    expires_at: int | None = None
+    prompt: str
+    size: str
+    seconds: str
+    remixed_from_video_id: str | None = None
+    error: Failure | None = None
+    num_frames: int
+    fps: float
+    num_inference_steps: int
+    guidance_scale: float
+    seed: int
+    guidance_scale_2: float | None = None
+    flow_shift: float
+    negative_prompt: str = ""
+    input_reference: bool = Field(False, description="whether it begins with a picture that was given")
+    priority: Priority = "normal"
+    step: int = 0
+    eta_seconds: float | None = None
+    queue_position: int | None = Field(None, description="jobs that may be begun before it; not in lists")
+    has_content: bool = False
+    notes: list[str] = Field(default_factory=list, description="words that the model does not know, and the like")
+    settings: dict[str, Any] = Field(default_factory=dict, description="of its order, as extra_params take them")
+
+
+class VideoList(BaseModel):
+    """A page of films."""
+
+    object: Literal["list"] = "list"
+    data: list[Video]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class Deleted(BaseModel):
+    """That something is gone."""
+
+    id: str
+    object: str
+    deleted: Literal[True] = True
+
+
+class Image(BaseModel):
+    """One picture, as base64 or as an address on this server."""
+
+    b64_json: str | None = None
+    url: str | None = None
+
+
+class Images(BaseModel):
+    """Pictures."""
+
+    created: int
+    data: list[Image]
+
+
+class Check(BaseModel):
+    """A look at a file, as far as it is: ``report`` is what `praxino detect --json` or `verify --json` print."""
+
+    id: str
+    object: Literal["detect", "verify"]
+    status: Status
+    created_at: int
+    completed_at: int | None = None
+    file: str
+    error: Failure | None = None
+    report: dict[str, Any] | None = None
+    page: str | None = Field(None, description="where the evidence is shown")
+    queue_position: int | None = None
+
+
+class Model(BaseModel):
+    """A model that is served, with what it makes where nothing else is asked for."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = "praxino"
+    ready: bool = Field(description="whether a worker that has it lives")
+    digest: str
+    defaults: dict[str, Any]
+    compression: list[int] = Field(description="frames, rows and columns that become one latent position")
+    patch: list[int]
+    pictures: bool = Field(description="whether a film can begin with a picture")
+    samplers: list[str]
+
+
+class ModelList(BaseModel):
+    """All of them."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class Health(BaseModel):
+    """Whether something works."""
+
+    status: Literal["ok", "unavailable"]
+    detail: str = ""
+
+
+def _when(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds)
+
+
+def video(job: Job, position: int | None = None) -> Video:
+    """What a client may see of a job for a film."""
+    order = job.order
+    frames, fps = int(order["frames"]), float(order["fps"])
+    return Video(
+        id=job.id,
+        model=job.model,
+        status=job.status,
+        progress=job.progress,
+        created_at=int(job.created),
+        completed_at=_when(job.completed),
+        expires_at=_when(job.expires),
+        prompt=order["prompt"],
+        size=f"{order['width']}x{order['height']}",
+        seconds=f"{(frames - 1) / fps:.6g}",
+        remixed_from_video_id=job.remixed_from or None,
+        error=job.error,
+        num_frames=frames,
+        fps=fps,
+        num_inference_steps=order["steps"],
+        guidance_scale=order["guidance"],
+        seed=order["seed"],
+        guidance_scale_2=order.get("guidance_low"),
+        flow_shift=order["shift"],
+        negative_prompt=order["negative"],
+        input_reference=bool(job.input),
+        priority=PRIORITY_NAMES[job.priority],
+        step=job.step,
+        eta_seconds=None if job.eta is None else round(job.eta, 1),
+        queue_position=position,
+        notes=job.result.get("notes", []),
+        has_content="content" in job.result.get("files", {}),
+        settings={name: order[name] for name in ("sampler", *Extra.model_fields) if name in order},
+    )
+
+
+def check(job: Job, position: int | None = None) -> Check:
+    """What a client may see of a job that looks at a file."""
+    return Check(
+        id=job.id,
+        object="detect" if job.kind == "detect" else "verify",
+        status=job.status,
+        created_at=int(job.created),
+        completed_at=_when(job.completed),
+        file=job.order["name"],
+        error=job.error,
+        report=job.result.get("report"),
+        page=f"/v1/detect/{job.id}/page" if "page" in job.result.get("files", {}) else None,
+        queue_position=position,
+    )

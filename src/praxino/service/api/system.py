@@ -1,0 +1,111 @@
+"""What runs beside the work: models, health, metrics, the page and its session."""
+
+from importlib import resources
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from praxino.service.api import conversion, schemas, uploads
+from praxino.service.api.auth import Asking, Shared, cookie
+from praxino.service.api.errors import ApiError, errors, files, sent
+
+router = APIRouter()
+
+WEB: Final = resources.files("praxino.service") / "web"
+PAGE: Final = {
+    "index.html": "text/html; charset=utf-8",
+    "studio.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    **dict.fromkeys(
+        ("studio.js", "api.js", "make.js", "strip.js", "check.js", "noise.js"), "text/javascript; charset=utf-8"
+    ),
+}
+"""The files of the page: nothing else is ever served from there."""
+
+
+@router.get("/v1/models", tags=["models"], responses=errors())
+def models(studio: Shared, who: Asking) -> schemas.ModelList:
+    """The models that can be asked for, those that are ready first."""
+    names = schemas.Model.model_fields
+    cards = conversion.cards(studio.store)
+    cards.sort(key=lambda each: each[1]["id"] != studio.default)
+    data = [schemas.Model(ready=ready, **{k: v for k, v in card.items() if k in names}) for ready, card in cards]
+    return schemas.ModelList(data=data)
+
+
+@router.get("/v1/models/{id:path}", tags=["models"], responses=errors(404))
+def model(id: str, studio: Shared, who: Asking) -> schemas.Model:  # noqa: A002
+    """One of them."""
+    found = [each for each in models(studio, who).data if each.id == id]
+    if not found:
+        raise ApiError(404, "there is no model of that id", "not_found")
+    return found[0]
+
+
+@router.get("/healthz", tags=["operations"])
+def healthz() -> schemas.Health:
+    """Whether the server runs."""
+    return schemas.Health(status="ok")
+
+
+@router.get("/readyz", tags=["operations"], responses={503: {"model": schemas.Health, "description": "Not now"}})
+def readyz(studio: Shared) -> Any:
+    """Whether films can be ordered: the jobs can be reached, and a worker with a model lives."""
+    if any(alive and about["models"] for alive, about in studio.store.workers()):
+        return schemas.Health(status="ok")
+    return JSONResponse(schemas.Health(status="unavailable", detail="no worker with a model lives").model_dump(), 503)
+
+
+@router.get(
+    "/metrics",
+    tags=["operations"],
+    response_class=Response,
+    responses={200: files("Prometheus text", "text/plain"), **errors()},
+)
+def metrics(request: Request, studio: Shared, who: Asking) -> Response:
+    """Requests, jobs, queue and workers, for Prometheus."""
+    return Response(request.scope["praxino.metrics"].text(studio), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.post(
+    "/v1/session",
+    tags=["page"],
+    status_code=204,
+    responses=errors(408, 413, 415),
+    openapi_extra={"security": [], **sent("SessionCreate")},
+)
+async def sign_in(request: Request, studio: Shared) -> Response:
+    """Let the page use a key, which it cannot read again: films are shown by elements that send no headers."""
+    asked = await uploads.body(request, schemas.SessionCreate)
+    if not await studio.opened() and await run_in_threadpool(studio.caller, asked.key) is None:
+        raise ApiError(401, "that key is not known", "invalid_api_key", "key", WWW_Authenticate="Bearer")
+    answer = Response(status_code=204)
+    secure = request.url.scheme == "https"
+    answer.set_cookie(cookie(request), asked.key, max_age=30 * 86_400, httponly=True, samesite="strict", secure=secure)
+    return answer
+
+
+@router.get("/v1/session", tags=["page"])
+def session(request: Request) -> schemas.Session:
+    """Whether the page was given a key, which it cannot see itself."""
+    return schemas.Session(key=cookie(request) in request.cookies)
+
+
+@router.delete("/v1/session", tags=["page"], status_code=204)
+def sign_out(request: Request) -> Response:
+    """Let the page forget the key."""
+    answer = Response(status_code=204)
+    answer.delete_cookie(cookie(request), httponly=True, samesite="strict")
+    return answer
+
+
+@router.get("/", include_in_schema=False)
+@router.get("/{name}", include_in_schema=False)
+def web(name: str = "index.html") -> Response:
+    """The page."""
+    if name not in PAGE:
+        raise ApiError(404, "there is no such page", "not_found")
+    return Response((WEB / name).read_bytes(), media_type=PAGE[name], headers={"Cache-Control": "no-cache"})

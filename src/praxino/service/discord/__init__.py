@@ -1,0 +1,1 @@
+"""A Discord bot that submits jobs and posts their results."""

@@ -1,0 +1,1 @@
+"""Jobs in a database: their states, the queue with leases, quotas, retention."""

@@ -1,0 +1,73 @@
+"""How long films are kept: jobs whose time is over go, and the oldest where all together take too much room."""
+
+import logging
+from typing import Final
+
+from pydantic import Field
+
+from praxino.config import Config
+from praxino.service.queue.jobs import CHECKS, ID, Job
+from praxino.service.queue.store import Store
+from praxino.storage.objects import Objects
+
+logger = logging.getLogger("praxino.service")
+
+DAYS: Final = 30.0
+
+
+class Keeping(Config):
+    """How long and how much is kept; 0 is for ever, and whatever there is."""
+
+    days: float = Field(DAYS, ge=0)
+    bytes: int = Field(0, ge=0)
+
+    @property
+    def seconds(self) -> float | None:
+        """That a job is kept after its end, None for ever."""
+        return 86_400 * self.days or None
+
+
+def sweep(store: Store, objects: Objects, keeping: Keeping) -> int:
+    """Delete what need not be kept any more; how many jobs that were."""
+    for job in store.uncleared():
+        clear(store, objects, job)
+    count = 0
+    while found := store.to_sweep(keeping.seconds, keeping.bytes or None):
+        for job in found:
+            forget(store, objects, job)
+        count += len(found)
+    if count:
+        logger.info("%d old jobs were deleted", count)
+    return count
+
+
+def clear(store: Store, objects: Objects, job: Job) -> None:
+    """Delete the file that a check which has ended looked at."""
+    if job.input and job.kind in CHECKS:
+        objects.remove(f"{job.id}/{job.input}")
+        store.clear(job)
+
+
+def orphans(store: Store, objects: Objects, before: frozenset[str]) -> frozenset[str]:
+    """Delete files of no job, which killed programs leave, if they were so ``before``, too; what else is so now.
+
+    Asked for an hour apart, that lets alone what is being handed in: files are there before their job.
+    """
+    folders = [name for name in objects.folders() if ID.fullmatch(name)]
+    strange = frozenset(folders) - store.known(folders)
+    for name in strange & before:
+        objects.remove(name)
+    return strange - before
+
+
+def forget(store: Store, objects: Objects, job: Job) -> bool:
+    """Delete a job with its files; False if another was first.
+
+    Files of one that has ended go first: whatever happens in between, the record still says what to delete. A worker
+    that is at it finds out that the record is gone, and deletes what it still writes.
+    """
+    if job.ended:
+        objects.remove(job.id)
+    gone = store.delete(job)
+    objects.remove(job.id)
+    return gone

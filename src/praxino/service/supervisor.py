@@ -1,0 +1,246 @@
+"""What ``praxino serve`` runs: the web application in this process, and workers in others that it keeps alive.
+
+And what ``praxino worker`` runs, on this machine or another.
+"""
+
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import platformdirs
+
+from praxino.errors import InputError, PraxinoError
+from praxino.service.queue import schema
+from praxino.service.queue.retention import Keeping
+from praxino.service.queue.store import LEASE, Store
+from praxino.storage.objects import Objects, hidden
+
+if TYPE_CHECKING:
+    from praxino.service.api.auth import Studio
+    from praxino.service.worker.worker import Worker
+
+logger = logging.getLogger("praxino.service")
+
+JOBS: Final = "PRAXINO_JOBS"
+STORAGE: Final = "PRAXINO_STORAGE"
+"""Environment variables with the address of the jobs and of the films: passwords in addresses are not for `ps`."""
+GRACE: Final = 20.0
+"""Seconds that a worker has to hand back its job."""
+USAGE: Final = 2
+"""Exit code of a mistake that whoever started it has made."""
+LATER: Final = 75
+"""Exit code of a worker that may be able to begin soon (``EX_TEMPFAIL`` of sysexits.h)."""
+LONGEST: Final = 30.0
+"""Seconds until a worker is started again that dies again and again, at most."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where jobs and films are kept."""
+
+    jobs: str
+    storage: str
+
+    @classmethod
+    def of(cls, data: Path | None, jobs: str | None, storage: str | None) -> "Places":
+        """As they are named, or in one folder: that of this user's data, if none is given."""
+        if jobs and schema.address(jobs).get_backend_name() != "sqlite" and not storage:
+            raise InputError("jobs that others share, and no --storage", "a folder that all reach, or s3://...")
+        if storage and storage.startswith("memory:"):
+            raise InputError("storage in memory: films would be forgotten", "a folder, or s3://...")
+        folder = (data or platformdirs.user_data_path("praxino") / "studio").absolute()
+        url = storage or str(folder / "films")
+        return cls(jobs or f"sqlite:///{folder / 'jobs.sqlite'}", url if "://" in url else str(Path(url).absolute()))
+
+    def open(self, lease: float = LEASE) -> tuple[Store, Objects]:
+        """Both, checked."""
+        objects = Objects(self.storage)
+        objects.check()
+        store = Store(self.jobs, lease)
+        if store.storage(own := objects.token()) != own:
+            shown = hidden(self.storage)
+            raise InputError(f"storage {shown} is another studio's", "the one that these jobs began with")
+        return store, objects
+
+
+@dataclass(frozen=True)
+class Work:
+    """What workers are to do: models by name and place, on a device, in a type."""
+
+    models: dict[str, str]
+    device: str = "auto"
+    dtype: str = "auto"
+    keeping: Keeping = field(default_factory=Keeping)
+    kinds: tuple[str, ...] = ("video", "image", "detect", "verify")
+    lease: float = LEASE
+
+
+def named(models: Sequence[str]) -> dict[str, str]:
+    """Each model by the name that clients use: bundled ones and OWNER/NAME as they are, a folder by its own name."""
+    found: dict[str, str] = {}
+    for model in models:
+        path = Path(model)
+        own = path.is_dir() and not re.fullmatch(r"[\w.-]+", model)
+        name = path.resolve().name if own else model
+        if name in found:
+            raise InputError(f"two models are called {name!r}", "rename one of the folders")
+        found[name] = str(path.resolve()) if own else model
+    return found
+
+
+def worker(places: Places, work: Work, with_parent: bool = False) -> None:
+    """Do jobs until SIGTERM or Ctrl-C; a job in progress goes back into the queue.
+
+    Parameters
+    ----------
+    with_parent : bool
+        Leave, too, when standard input ends: whoever started this is gone then.
+    """
+    from praxino.service.worker.worker import Worker
+
+    try:
+        store, objects = places.open(work.lease)
+    except PraxinoError as error:
+        if not with_parent:
+            raise
+        logger.error("%s", error)
+        sys.exit(LATER)  # they were there when the server began, and will be again
+    working = Worker(store, objects, work.models, work.device, work.dtype, work.keeping, work.kinds)  # type: ignore[arg-type]
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: working.leave())
+    if with_parent:
+        threading.Thread(target=_leave_with_parent, args=(working,), daemon=True).start()
+    logger.info("worker %s: %s", working.id, ", ".join(work.models) or ", ".join(work.kinds))
+    working.run()
+
+
+def _leave_with_parent(working: "Worker") -> None:
+    while os.read(0, 64):
+        pass
+    working.leave()
+
+
+def serve(studio: "Studio", port: int, places: Places, work: Work, workers: int, quiet: bool = False) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Raises
+    ------
+    InputError
+        If the port is taken, or the server would be open to others than this machine.
+    """
+    import uvicorn
+
+    from praxino.service.api.app import create
+
+    studio.check()
+    listening = _listen(studio.host, port)
+    config = uvicorn.Config(
+        create(studio),
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=3,
+        limit_concurrency=2000,
+        backlog=512,
+    )
+    shown = f"[{studio.host}]" if ":" in studio.host else studio.host
+    logger.info("the studio: http://%s:%d%s", shown, listening.getsockname()[1], _who(studio))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end: workers are waited for
+    with _workers(places, work, workers, quiet) as ended, listening:
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            if USAGE in ended:
+                sys.exit(USAGE)
+
+
+def _who(studio: "Studio") -> str:
+    return " (open to this machine alone)" if studio.open() else ""
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        # Sockets that know their protocol send small answers at once: asyncio asks for that only then.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(512)
+        return listening
+    except OSError as error:
+        hint = "another --port" if port else "another --host"
+        raise InputError(f"cannot listen at {host} port {port}: {error.strerror or error}", hint) from None
+
+
+@contextmanager
+def _workers(places: Places, work: Work, count: int, quiet: bool) -> Iterator[list[int]]:
+    """So many workers while the block lasts, each in its process, started again when it dies; how they died."""
+    ended: list[int] = []
+    done = threading.Event()
+    threads = [
+        threading.Thread(
+            target=_keep_alive, args=(_command(work, quiet), places, done, ended), name=f"praxino-worker-{number}"
+        )
+        for number in range(count)
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        yield ended
+    finally:
+        done.set()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+
+
+def _command(work: Work, quiet: bool) -> list[str]:
+    models = [part for path in work.models.values() for part in ("--model", path)]
+    kinds = [part for kind in work.kinds for part in ("--kind", kind)]
+    keeping = ["--keep-days", f"{work.keeping.days}", "--keep-bytes", f"{work.keeping.bytes}"]
+    keeping += ["--lease", f"{work.lease}"]
+    how = ["--device", work.device, "--dtype", work.dtype, *keeping, "--with-parent", *(["--quiet"] if quiet else [])]
+    return [sys.executable, "-m", "praxino", "worker", *models, *kinds, *how]
+
+
+def _keep_alive(command: list[str], places: Places, done: threading.Event, ended: list[int]) -> None:
+    """One worker, until ``done``, or until it ends with an error that would come again."""
+    environment = os.environ | {JOBS: places.jobs, STORAGE: places.storage}
+    pause = 1.0
+    while not done.is_set():
+        begun = time.monotonic()
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
+        while process.poll() is None and not done.wait(0.2):
+            pass
+        if done.is_set():
+            _end(process)
+            return
+        ended.append(process.returncode)
+        if process.returncode == USAGE:
+            os.kill(os.getpid(), signal.SIGTERM)  # it said why, and would say it again
+            return
+        pause = 1.0 if time.monotonic() - begun > 60 else min(LONGEST, 2 * pause)
+        logger.warning("a worker ended (exit code %s): another one starts in %.0f s", process.returncode, pause)
+        done.wait(pause)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        logger.warning("a worker does not end: it is killed, and its job begun again when a server runs")
+        process.kill()
+        process.wait()

@@ -1,0 +1,1 @@
+"""Processes that claim jobs, keep their leases alive and execute them."""

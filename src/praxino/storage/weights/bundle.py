@@ -1,0 +1,179 @@
+"""A complete model on disk: a folder with ``config.json`` and the parts ``vae/``, ``dit/`` and ``text/``.
+
+Three more parts may stand beside them: ``layout/`` draws layouts from sentences, ``latent_reader/`` says which of
+several films shows its layout best, ``tiny_decoder/`` shows a film as it forms.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import torch
+from pydantic import Field, model_validator
+from torch import nn
+
+from praxino.config import Config
+from praxino.diffusion.objective import Prediction
+from praxino.diffusion.path import PathName
+from praxino.diffusion.sampling import SamplerName
+from praxino.errors import CheckpointError
+from praxino.models.dit import DiT, DiTConfig
+from praxino.models.forensic import Forensic, ForensicConfig
+from praxino.models.latent_reader import LatentReader, LatentReaderConfig
+from praxino.models.layout import LayoutConfig, LayoutNet, channels
+from praxino.models.reader import Reader, ReaderConfig
+from praxino.models.text import TextConfig, TextEncoder
+from praxino.models.tiny_decoder import TinyDecoder, TinyDecoderConfig
+from praxino.models.vae import VAE, VAEConfig
+from praxino.storage.weights import checkpoint
+
+M = TypeVar("M", bound=nn.Module)
+C = TypeVar("C", bound=Config)
+
+BUNDLED = Path(__file__).parents[2] / "bundled"
+"""Where the models are that come with the package."""
+READER = BUNDLED / "diorama-reader"
+"""The reader that comes with it."""
+DETECTOR = BUNDLED / "detector"
+"""The detector's network and fusion that come with it."""
+
+
+def bundled() -> list[str]:
+    """Names of the models that come with the package and make films."""
+    return sorted(path.name for path in BUNDLED.iterdir() if (path / checkpoint.CONFIG).exists())
+
+
+class BundleConfig(Config):
+    """What a model is and how it wants to be used."""
+
+    name: str
+    licence: str = "Apache-2.0"
+    path: PathName = "flow"
+    prediction: Prediction = "velocity"
+    frames: int = Field(17, gt=0)
+    height: int = Field(64, gt=0)
+    width: int = Field(64, gt=0)
+    proportions: bool = Field(False, description="whether it was trained on films of several proportions")
+    fps: float = Field(8.0, ge=1, le=240)
+    steps: int = Field(20, gt=0)
+    sampler: SamplerName = "unipc"
+    guidance: float = Field(4.0, ge=0)
+    shift: float = Field(1.0, gt=0)
+    negative: str = Field("", description="what not to show, where nothing is said")
+    pictures: Literal["none", "clean", "channels"] = Field(
+        "clean", description="how a film takes given frames: not, clean among the noise, or in further channels"
+    )
+    boundary: float | None = Field(None, gt=0, lt=1, description="time below which a second denoiser takes over")
+    guidance_low: float | None = Field(None, ge=0, description="and how strongly it is guided")
+    last_time: float = Field(0.0, ge=0, lt=1, description="before the shift, where the grid ends but for its last step")
+    ticks: int = Field(0, ge=0, description="the network is told whole numbers of 1/ticks; 0: any time")
+
+    @model_validator(mode="after")
+    def _noise_says_something(self) -> "BundleConfig":
+        if self.prediction == "noise" and self.path != "vp-linear":
+            raise ValueError(f"at the end of {self.path} nothing is left of the data: noise says nothing there; use v")
+        return self
+
+
+@dataclass
+class Bundle:
+    """The parts of a model, in float32 on the CPU, and the digest of the files they came from."""
+
+    config: BundleConfig
+    vae: VAE
+    dit: DiT
+    text: TextEncoder
+    digest: str
+    layout: LayoutNet | None = None
+    latent_reader: LatentReader | None = None
+    tiny_decoder: TinyDecoder | None = None
+
+
+def read_vae(folder: Path) -> VAE:
+    """A model's autoencoder by itself; errors as in `read`."""
+    return _read(folder / "vae", VAE, VAEConfig)
+
+
+def encoder_digest(vae: VAE) -> str:
+    """Twelve hexadecimal digits that name what makes the latents: another decoder changes none of them."""
+    made_by = (*vae.encoder.parameters(), *vae.quant.parameters(), *vae.statistics(vae.quant.weight))
+    total = hashlib.sha256()
+    for tensor in made_by:
+        total.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()[:12]
+
+
+def read_layout(folder: Path) -> LayoutNet:
+    """A model's layout network by itself; errors as in `read`."""
+    return _read(folder / "layout", LayoutNet, LayoutConfig)
+
+
+def _optional(folder: Path, name: str, module: Callable[[C], M], kind: type[C]) -> M | None:
+    return _read(folder / name, module, kind) if (folder / name).is_dir() else None
+
+
+def read_reader(folder: Path = READER) -> Reader:
+    """A reader of the diorama; errors as in `read`."""
+    return _read(folder / "reader", Reader, ReaderConfig)
+
+
+def read_forensic(folder: Path = DETECTOR) -> Forensic:
+    """The network that tells camera detail from decoded detail; errors as in `read`."""
+    return _read(folder / "forensic", Forensic, ForensicConfig)
+
+
+def read(folder: Path) -> Bundle:
+    """Load every part strictly; raises `CheckpointError` naming what is missing or damaged."""
+    config = checkpoint.read_config(folder, BundleConfig)
+    vae = read_vae(folder)
+    dit = _read(folder / "dit", DiT, DiTConfig)
+    text = _read(folder / "text", TextEncoder, TextConfig)
+    if problem := mismatch(vae.config, dit.config, text.config.width):
+        raise CheckpointError(f"{folder}: {problem}", "take all parts of a model from the same place")
+    layout = _optional(folder, "layout", LayoutNet, LayoutConfig)
+    if layout is not None and dit.config.layout != channels(layout.config):
+        raise CheckpointError(
+            f"{folder}: dit.layout {dit.config.layout}: must be the {channels(layout.config)} channels of its layouts",
+            "take all parts of a model from the same place",
+        )
+    reader = _optional(folder, "latent_reader", LatentReader, LatentReaderConfig)
+    tiny = _optional(folder, "tiny_decoder", TinyDecoder, TinyDecoderConfig)
+    for name, part in (("latent_reader", reader), ("tiny_decoder", tiny)):
+        if part is not None and part.config.channels != vae.config.latent_channels:
+            raise CheckpointError(
+                f"{folder}: {name} is of latents of {part.config.channels} channels, not {vae.config.latent_channels}",
+                "take all parts of a model from the same place",
+            )
+    return Bundle(config, vae, dit, text, checkpoint.digest(folder), layout, reader, tiny)
+
+
+def mismatch(vae: VAEConfig, dit: DiTConfig, text_width: int, extra: int = 0) -> str | None:
+    """Why these parts cannot work together, or None; ``extra`` channels go in beside the latents."""
+    latents = vae.latent_channels
+    if (dit.channels, dit.out_channels) != (latents + extra, latents):
+        wanted = f"must be {latents + extra} and {latents}, the latent channels being {latents}"
+        return f"dit.channels {dit.channels}, dit.out_channels {dit.out_channels}: {wanted}"
+    if dit.text_width != text_width:
+        return f"dit.text_width {dit.text_width} must be text.width {text_width}"
+    return None
+
+
+def _read(folder: Path, module: Callable[[C], M], kind: type[C]) -> M:
+    config = checkpoint.read_config(folder, kind)
+    built = module(config)
+    checkpoint.fill(built, checkpoint.read_tensors(folder), str(folder))
+    return built.eval()
+
+
+def write(
+    folder: Path,
+    config: BundleConfig,
+    dtype: torch.dtype | None = None,
+    **parts: VAE | DiT | TextEncoder | LayoutNet | LatentReader | TinyDecoder,
+) -> None:
+    """Write ``config.json`` and one folder for each part; each part must carry its ``config``."""
+    checkpoint.write_config(folder, config)
+    for name, part in parts.items():
+        checkpoint.save(folder / name, part.config, part.state_dict(), dtype)

@@ -1,0 +1,229 @@
+"""A model as its parts, each of which may still be on disk: what a pipeline runs."""
+
+import copy
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from praxino.errors import CheckpointError
+from praxino.models.dit import FLOAT32, DiT
+from praxino.models.latent_reader import LatentReader
+from praxino.models.layout import LayoutNet
+from praxino.models.text import TextModel, Vocabulary
+from praxino.models.tiny_decoder import TinyDecoder
+from praxino.models.vae import VAE
+from praxino.storage.weights.bundle import Bundle, BundleConfig
+from praxino.storage.weights.checkpoint import SAME_PLACE
+from praxino.storage.weights.files import Weights
+
+Change = Callable[[str, nn.Module], None]
+"""What is done with a layer, by its name, as soon as it has its own tensors: no second network is ever whole."""
+
+M = TypeVar("M")
+Made = TypeVar("Made", covariant=True)
+
+
+@runtime_checkable
+class Part(Protocol[Made]):
+    """One network of a model."""
+
+    @property
+    def config(self) -> Any:
+        """What it was built from."""
+
+    @property
+    def stored(self) -> torch.dtype:
+        """The type of its weights where they are."""
+
+    def build(self) -> Made:
+        """The network without its weights."""
+
+    def load(self, dtype: torch.dtype, change: Change | None = None) -> Made:
+        """The network on the CPU, in ``dtype`` but for the parts that must stay float32, each layer changed."""
+
+
+@dataclass(frozen=True)
+class OnDisk(Generic[M]):
+    """A network in files of weights.
+
+    Parameters
+    ----------
+    make : callable
+        Builds the network; called where tensors have no storage.
+    adapt : callable
+        (network, weights) -> state dict for it.
+    """
+
+    config: Any
+    weights: Weights
+    make: Callable[[], M]
+    adapt: Callable[[M, Weights], dict[str, Tensor]]
+
+    @property
+    def stored(self) -> torch.dtype:
+        return self.weights.dtype
+
+    def build(self) -> M:
+        with torch.device("meta"):
+            return self.make()
+
+    def check(self) -> None:
+        """Raise `CheckpointError` unless the files hold what the network needs; nothing is read but their lists."""
+        self.adapt(self.build(), self.weights)
+
+    def load(self, dtype: torch.dtype, change: Change | None = None) -> M:
+        network = self.build()
+        assert isinstance(network, nn.Module)
+        fill(network, self.adapt(network, self.weights), dtype, str(self.weights.source), change)
+        return network
+
+
+@dataclass(frozen=True)
+class InMemory(Generic[M]):
+    """A network that is loaded already."""
+
+    network: M
+
+    @property
+    def config(self) -> Any:
+        return self.network.config  # type: ignore[attr-defined]
+
+    @property
+    def stored(self) -> torch.dtype:
+        return torch.float32
+
+    def build(self) -> M:
+        return self.network
+
+    def load(self, dtype: torch.dtype, change: Change | None = None) -> M:
+        """The network itself in float32, a copy in any other type or with changes."""
+        if dtype == torch.float32 and change is None:
+            return self.network
+        assert isinstance(self.network, nn.Module)
+        copied = copy.deepcopy(self.network)
+        fill(copied, copied.state_dict(), dtype, "the model", change)
+        return copied
+
+
+@dataclass(frozen=True)
+class Changed(Generic[M]):
+    """A part around a part: the same network, changed when it is loaded; a subclass says how."""
+
+    base: Part[M]
+
+    @property
+    def config(self) -> Any:
+        return self.base.config
+
+    @property
+    def stored(self) -> torch.dtype:
+        return self.base.stored
+
+    def build(self) -> M:
+        return self.base.build()
+
+    def load(self, dtype: torch.dtype, change: Change | None = None) -> M:
+        def both(name: str, layer: nn.Module) -> None:
+            self.change(name, layer)
+            if change is not None:
+                change(name, layer)
+
+        return self.base.load(dtype, both)
+
+    def change(self, name: str, layer: nn.Module) -> None:
+        """As `Change`."""
+        raise AssertionError("abstract")
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a pipeline runs.
+
+    Attributes
+    ----------
+    low : Part[DiT], optional
+        A second denoiser, for times below ``config.boundary``.
+    vision : Part, optional
+        Reads the pictures that a film is to begin or end with.
+    layout : LayoutNet, optional
+        Draws layouts from sentences; small, always in memory, as the next two.
+    latent_reader : LatentReader, optional
+        Says how well latents show a layout.
+    tiny_decoder : TinyDecoder, optional
+        Decodes previews.
+    digest : str
+        Names the weights.
+    """
+
+    config: BundleConfig
+    vae: Part[VAE]
+    dit: Part[DiT]
+    text: Part[TextModel]
+    vocabulary: Vocabulary
+    digest: str
+    low: Part[DiT] | None = None
+    vision: Part[Any] | None = None
+    layout: LayoutNet | None = None
+    latent_reader: LatentReader | None = None
+    tiny_decoder: TinyDecoder | None = None
+
+
+def in_memory(bundle: Bundle) -> Model:
+    """A bundle as a `Model`."""
+    vae, dit, text = InMemory(bundle.vae), InMemory(bundle.dit), InMemory(bundle.text)
+    return Model(
+        bundle.config,
+        vae,
+        dit,
+        text,
+        bundle.text,
+        bundle.digest,
+        layout=bundle.layout,
+        latent_reader=bundle.latent_reader,
+        tiny_decoder=bundle.tiny_decoder,
+    )
+
+
+def products(network: nn.Module) -> dict[str, nn.Linear]:
+    """The products in the blocks of a transformer, by name: nearly all of its weights."""
+    return {name: layer for name, layer in network.named_modules() if is_product(name, layer)}
+
+
+def is_product(name: str, layer: nn.Module) -> bool:
+    """Whether a layer of this name is one of the `products`."""
+    return isinstance(layer, nn.Linear) and re.search(r"\bblocks?\.\d", name) is not None
+
+
+def fill(
+    network: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype, source: str, change: Change | None = None
+) -> None:
+    """Give a network without storage its tensors, in ``dtype`` but for a `DiT`'s parts that stay float32."""
+    keep = FLOAT32 if isinstance(network, DiT) else ()
+
+    def cast(name: str, tensor: Tensor) -> Tensor:
+        if not tensor.is_floating_point():
+            return tensor
+        if tensor.dtype.itemsize < 2:
+            raise CheckpointError(f"{source}: {name} is {tensor.dtype}: quantised weights are not read", "the bfloat16")
+        return tensor.to(torch.float32 if any(part in name for part in keep) else dtype)
+
+    for place, layer in network.named_modules():
+        own = f"{place}." if place else ""
+        for name, empty in layer.named_parameters(recurse=False):
+            given = tensors.get(own + name)
+            if given is None or given.shape != empty.shape:
+                raise CheckpointError(f"{source}: {own + name} is missing or of another shape", SAME_PLACE)
+            setattr(layer, name, nn.Parameter(cast(own + name, given), requires_grad=False))
+        for name, buffer in layer.named_buffers(recurse=False):
+            if own + name in tensors:
+                setattr(layer, name, cast(own + name, tensors[own + name]))
+            elif buffer.is_meta:  # not in any file; in the networks of transformers these count positions
+                assert name == "position_ids", name
+                setattr(layer, name, torch.arange(buffer.shape[-1]).expand(buffer.shape))
+        if change is not None:
+            change(place, layer)
+    network.eval()

@@ -1,0 +1,87 @@
+"""Networks on a device: large weights that only visit it."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from praxino.generation import plan as planner
+from praxino.generation.offload import visit
+from praxino.generation.plan import GIB, Stage
+from praxino.models.dit import DiT, DiTConfig
+from praxino.storage.weights.lazy import InMemory, products
+from praxino.storage.weights.quantize import Quantised
+
+CONFIG = DiTConfig(width=96, heads=2, layers=2, ffn=128, text_width=16, time_features=16)
+
+
+def inputs():
+    return torch.randn(1, 16, 2, 4, 4), torch.full((1, 1), 0.5), torch.randn(1, 8, 16)
+
+
+@pytest.mark.parametrize("kind", [None, "int8"])
+def test_a_network_that_visits_says_the_same(kind):
+    part = InMemory(DiT(CONFIG).eval().requires_grad_(False))
+    torch.nn.init.normal_(part.network.head.weight)
+    plain = (Quantised(part, kind) if kind else part).load(torch.bfloat16)
+    visiting = visit(copy.deepcopy(plain), torch.device("cpu"))
+    x, t, text = inputs()
+    homes = {name: layer.weight for name, layer in products(visiting).items()}
+    for _ in range(2):
+        assert torch.equal(visiting(x, t, text), plain(x, t, text))
+        assert all(layer.weight is homes[name] for name, layer in products(visiting).items())
+
+
+class Blocks(nn.Module):
+    """A first layer, and blocks of one product each."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(8, 8)
+        self.blocks = nn.ModuleList(nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 8)) for _ in range(3))
+
+    def forward(self, x):
+        x = self.first(x)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def test_only_the_product_in_use_is_on_the_device():
+    """On a device that holds nothing, but does not mix with others all the same."""
+    other = torch.device("meta")
+    network = visit(Blocks(), other)
+    large = products(network)
+    assert len(large) == 3
+    assert {p.device.type for n, p in network.named_parameters() if n.removesuffix(".weight") not in large} == {"meta"}
+    seen = []
+    for layer in large.values():
+        layer.register_forward_pre_hook(
+            lambda *_: seen.append([other.weight.device.type for other in large.values()].count("meta"))
+        )
+    for _ in range(2):
+        assert network(torch.empty(4, 8, device=other)).device == other
+        assert {layer.weight.device.type for layer in large.values()} == {"cpu"}
+    assert seen == [1] * 6
+
+
+def test_weights_wait_where_they_do_not_fit(monkeypatch, wan_folder):
+    import praxino
+
+    wan = praxino.load(wan_folder("t2v"), device="cpu")
+    request = wan.request("a cat", frames=5, height=64, width=64)
+    whole = planner.plan(wan.model, request, torch.device("cpu"), torch.float32, speed=False).stages[1]
+    monkeypatch.setattr(planner, "free_memory", lambda device: int(whole.bytes * 1.01))
+    found = planner.plan(wan.model, request, torch.device("mps"), torch.float32, speed=False)
+    assert "denoise" in found.visiting
+    assert found.stages[1].bytes < whole.bytes
+    assert "weights of denoise" in found.table()
+    on_cpu = planner.plan(wan.model, request, torch.device("cpu"), torch.float32, speed=False)
+    assert not on_cpu.visiting  # there is nowhere else to wait
+
+
+def test_a_visited_stage_keeps_two_products():
+    stage = Stage("denoise", "bfloat16", 28 * GIB, 3 * GIB, 1.0, 0.0, (27 * GIB, GIB // 8))
+    assert stage.visited().bytes == 28 * GIB - 27 * GIB + GIB // 4 + 3 * GIB
+    assert stage.visited().visiting

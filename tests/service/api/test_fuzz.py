@@ -1,0 +1,36 @@
+"""Thousands of requests that the document allows or forbids: all are answered as it says, and none breaks anything."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from praxino.service.queue import quotas
+from praxino.service.queue.quotas import Limits
+from praxino.service.queue.schema import Database
+from support.studio import served
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_schemathesis_finds_nothing(tmp_path, tiny_model):
+    may = Limits(per_minute=0, priority=1)
+    _, key = quotas.new_key(Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"), "fuzz", may)
+    (tmp_path / "tiny").symlink_to(tiny_model)
+    with served(tmp_path, "--model", str(tmp_path / "tiny"), "--largest", "1", "--workers", "2") as server:
+        server.ready()
+        command = [Path(sys.executable).with_name("schemathesis"), "--config-file", CONFIG, "run"]
+        options = ["--checks", "all", "--max-examples", "70", "--workers", "2", "--seed", "7", "--no-color"]
+        who = ["--header", f"Authorization: Bearer {key}"]
+        run = subprocess.run(
+            [*command, *options, *who, f"{server.url}/openapi.json"], capture_output=True, text=True, cwd=tmp_path
+        )
+        assert server.process.poll() is None
+    assert run.returncode == 0, run.stdout[-20_000:]
+    count = int(re.search(r"([\d,]+) generated", run.stdout)[1].replace(",", ""))
+    assert count >= 2000, run.stdout[-2000:]
+    assert "Traceback" not in server.log, server.log[-5000:]

@@ -1,0 +1,216 @@
+"""LoRAs: the same changes from every dialect, folded in and gone again, and mistakes named."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from praxino.errors import CheckpointError, InputError
+from praxino.models.dit import DiT, DiTConfig
+from praxino.storage.wan import family
+from praxino.storage.wan.names import foreign_names
+from praxino.storage.weights import lora
+from praxino.storage.weights.lazy import InMemory
+
+CONFIG = DiTConfig(
+    channels=4, out_channels=4, width=48, heads=2, layers=2, ffn=64, text_width=16, time_features=32, image_width=8
+)
+RANK, ALPHA = 3, 6.0
+
+
+@pytest.fixture(name="network")
+def _network():
+    return DiT(CONFIG)
+
+
+@pytest.fixture(name="pairs")
+def _pairs(network):
+    """A random pair for every matrix of the blocks."""
+    return {
+        name.removesuffix(".weight"): (torch.randn(RANK, p.shape[1]), torch.randn(p.shape[0], RANK))
+        for name, p in network.named_parameters()
+        if p.dim() == 2 and name.startswith("blocks.")
+    }
+
+
+def _file(tmp_path, network, pairs, dialect):
+    """The pairs as a tool of that dialect writes them."""
+    layout = "diffusers" if dialect == "diffusers" else "original"
+    names = foreign_names(network, layout)
+    tensors, metadata = {}, None
+    for module, (down, up) in pairs.items():
+        theirs = names[f"{module}.weight"].removesuffix(".weight")
+        match dialect:
+            case "diffusers":
+                tensors |= {f"transformer.{theirs}.lora_A.weight": down, f"transformer.{theirs}.lora_B.weight": up}
+                metadata = {"lora_adapter_metadata": json.dumps({"transformer.lora_alpha": ALPHA})}
+            case "ComfyUI":
+                stem = f"diffusion_model.{theirs}"
+                tensors |= {f"{stem}.lora_down.weight": down, f"{stem}.lora_up.weight": up}
+                tensors[f"{stem}.alpha"] = torch.tensor(ALPHA)
+            case "kohya":
+                stem = "lora_unet_" + theirs.replace(".", "_")
+                tensors |= {f"{stem}.lora_down.weight": down, f"{stem}.lora_up.weight": up}
+                tensors[f"{stem}.alpha"] = torch.tensor(ALPHA)
+            case "DiffSynth":  # folds alpha itself
+                tensors |= {f"{theirs}.lora_A.default.weight": down}
+                tensors |= {f"{theirs}.lora_B.default.weight": up * (ALPHA / RANK)}
+    path = tmp_path / f"{dialect}.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata)
+    return path
+
+
+def _changes(found):
+    return {name: sum(found.changes(name)) for name in found.pairs.keys() | found.differences.keys()}
+
+
+@pytest.mark.parametrize("dialect", ["diffusers", "ComfyUI", "kohya", "DiffSynth"])
+def test_every_dialect_means_the_same_change(tmp_path, network, pairs, dialect):
+    found = lora.read(_file(tmp_path, network, pairs, dialect), network)
+    assert (found.dialect, found.rank) == (dialect, RANK)
+    changes = _changes(found)
+    assert changes.keys() == {f"{module}.weight" for module in pairs}
+    for module, (down, up) in pairs.items():
+        torch.testing.assert_close(changes[f"{module}.weight"], up @ down * (ALPHA / RANK))
+
+
+@pytest.mark.parametrize("dialect", ["ComfyUI", "kohya"])
+def test_names_are_those_that_the_reference_makes_of_them(tmp_path, pairs, network, dialect):
+    """Their converter and ours agree on which matrix each pair belongs to."""
+    utils = pytest.importorskip("diffusers.loaders.lora_conversion_utils")
+    convert = {
+        "ComfyUI": utils._convert_non_diffusers_wan_lora_to_diffusers,
+        "kohya": utils._convert_musubi_wan_lora_to_diffusers,
+    }[dialect]
+    from safetensors.torch import load_file
+
+    theirs = convert(load_file(_file(tmp_path, network, pairs, dialect)))
+    names = foreign_names(network)
+    ours = _changes(lora.read(_file(tmp_path, network, pairs, dialect), network))
+    for own, change in ours.items():
+        stem = "transformer." + names[own].removesuffix(".weight")
+        if ".add_" in stem:
+            continue  # the reference gives these to the text's keys
+        product = theirs[f"{stem}.lora_B.weight"] @ theirs[f"{stem}.lora_A.weight"]
+        if ".reference." not in own and "cross" not in own:
+            torch.testing.assert_close(change, product)
+
+
+def test_folded_in_scaled_and_gone_again(tmp_path, network, pairs):
+    part = InMemory(network)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    found = lora.read(_file(tmp_path, network, pairs, "ComfyUI"), network)
+    changed = lora.Adapted(part, ((found, 0.5), (found, 0.25))).load(torch.float32).state_dict()
+    for name, tensor in before.items():
+        down, up = pairs.get(name.removesuffix(".weight"), (torch.zeros(1, 1), torch.zeros(1, 1)))
+        expected = tensor + 0.75 * (ALPHA / RANK) * up @ down if name.removesuffix(".weight") in pairs else tensor
+        torch.testing.assert_close(changed[name], expected)
+        assert torch.equal(network.state_dict()[name], tensor)  # the one without it is untouched
+    low = lora.Adapted(part, ((found, 1.0),)).load(torch.bfloat16).state_dict()
+    assert low["blocks.0.up.weight"].dtype == torch.bfloat16
+    assert low["blocks.0.modulation"].dtype == torch.float32
+
+
+def test_differences_of_whole_tensors(tmp_path, network):
+    tensors = {
+        "diffusion_model.blocks.0.norm3.diff": torch.full((48,), 0.5),
+        "diffusion_model.blocks.0.ffn.0.diff_b": torch.full((64,), 0.25),
+        "diffusion_model.blocks.1.diff_m": torch.full((1, 6, 48), 0.125),
+        "diffusion_model.blocks.1.self_attn.q.diff_b": torch.full((48,), 2.0),
+    }
+    save_file(tensors, tmp_path / "x.safetensors")
+    found = _changes(lora.read(tmp_path / "x.safetensors", network))
+    assert {name: float(change.mean()) for name, change in found.items()} == {
+        "blocks.0.norm2.weight": 0.5,
+        "blocks.0.up.bias": 0.25,
+        "blocks.1.modulation": 0.125,
+        "blocks.1.attention.q.bias": 2.0,
+    }
+
+
+def test_mistakes_are_named(tmp_path, network, pairs):
+    stem = "diffusion_model.blocks.0.self_attn.q"
+    down, up = pairs["blocks.0.attention.q"]
+    strange = {f"diffusion_model.blocks.{n}.mlp.lora_A.weight": down.clone() for n in range(12)}
+    for tensors, said in (
+        ({f"{stem}.lora_A.weight": down, f"{stem}.lora_B.weight": up, **strange}, "12 of its names are unknown"),
+        ({f"{stem}.lora_A.weight": down}, "1 of its names lack one of their halves: blocks.0.attention.q"),
+        (
+            {f"{stem}.lora_A.weight": torch.zeros(3, 96), f"{stem}.lora_B.weight": torch.zeros(96, 3)},
+            r"is for another model: blocks.0.attention.q.weight is \(48, 48\) here, \(96, 96\) there",
+        ),
+    ):
+        save_file(tensors, tmp_path / "bad.safetensors")
+        with pytest.raises(CheckpointError, match=said):
+            lora.read(tmp_path / "bad.safetensors", network)
+    with pytest.raises(CheckpointError, match="not there"):
+        lora.read(tmp_path / "none.safetensors", network)
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "scale", "expert"),
+    [
+        ("a.safetensors", "a.safetensors", 1.0, ""),
+        ("a.safetensors:0.8", "a.safetensors", 0.8, ""),
+        ("low=b/c.safetensors:-1", "b/c.safetensors", -1.0, "low"),
+        ("high=c", "c", 1.0, "high"),
+        ("C:/x.safetensors", "C:/x.safetensors", 1.0, ""),
+    ],
+)
+def test_what_is_asked_for(text, file, scale, expert):
+    wanted = lora.Wanted.parsed(text)
+    assert (str(wanted.file), wanted.scale, wanted.expert) == (file, scale, expert)
+    with pytest.raises(InputError, match="scale"):
+        lora.Wanted.parsed("a:11")
+
+
+def _trained(folder, part, alpha, seed):
+    """A network of the reference that PEFT has changed."""
+    from diffusers import WanTransformer3DModel
+    from peft import LoraConfig
+
+    theirs = WanTransformer3DModel.from_pretrained(folder / part)
+    targets = r".*(attn[12]\.(to_[qkv]|to_out\.0|add_k_proj)|ffn\.net\.2)"
+    theirs.add_adapter(LoraConfig(r=4, lora_alpha=alpha, target_modules=targets))
+    torch.manual_seed(seed)
+    for name, parameter in theirs.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    return theirs.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("kind", ["t2v", "i2v", "t2v-a14b"])
+def test_parity_with_peft(tmp_path, wan_folder, kind):
+    """What PEFT trains and the reference's pipeline saves changes our networks as it changes theirs."""
+    peft = pytest.importorskip("peft")
+    from diffusers import WanPipeline
+
+    experts = {"high": "transformer", "low": "transformer_2"} if kind == "t2v-a14b" else {"": "transformer"}
+    trained, wanted = [], []
+    for number, (expert, part) in enumerate(experts.items()):
+        trained.append(theirs := _trained(wan_folder(kind), part, alpha=12 - 6 * number, seed=number))
+        WanPipeline.save_lora_weights(
+            tmp_path / part, peft.get_peft_model_state_dict(theirs),
+            transformer_lora_adapter_metadata=theirs.peft_config["default"].to_dict(),
+        )  # fmt: skip
+        wanted.append(lora.Wanted(next((tmp_path / part).glob("*.safetensors")), expert=expert))
+    changed = lora.adapted(family.read(wan_folder(kind), kind), wanted)
+    for part, theirs in zip((changed.dit, changed.low), trained, strict=False):
+        config = part.config
+        x, text = torch.randn(1, config.channels, 3, 8, 8), torch.randn(1, 512, config.text_width)
+        tokens = torch.randn(1, 5, config.image_width) if config.image_width else None
+        eye = {"encoder_hidden_states_image": tokens} if tokens is not None else {}
+        said = theirs(x, torch.tensor([500.0]), text, return_dict=False, **eye)[0]
+        found, before = (
+            network(x, torch.full((1, 1), 0.5), network.context(text, tokens))
+            for network in (part.load(torch.float32), part.base.load(torch.float32))
+        )
+        torch.testing.assert_close(found, said, rtol=1e-3, atol=1e-4)
+        assert (before - said).norm() > 0.05 * said.norm()
+
+
+def test_a_scale_that_is_no_number(tmp_path):
+    (tmp_path / "a.safetensors").touch()
+    with pytest.raises(InputError, match="'x' is no scale"):
+        lora.Wanted.parsed(f"{tmp_path / 'a.safetensors'}:x")
