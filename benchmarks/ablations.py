@@ -17,7 +17,7 @@ from baselines import asked, judged, same_terms
 
 from praxino import recipes
 from praxino.evaluation.suite import Case
-from praxino.generation.pipeline import load
+from praxino.generation.loading import load
 from praxino.models.precision import fastest
 from praxino.training import loop
 from praxino.training.sources import NOTHING, Workplace

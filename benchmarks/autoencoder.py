@@ -23,7 +23,7 @@ from praxino.data.diorama.references import PLAIN, individual, plain_pictures
 from praxino.data.diorama.scene import Thing
 from praxino.data.diorama.split import UNSEEN, held_out
 from praxino.data.pixels import to_pixels, to_tensor
-from praxino.generation.pipeline import find
+from praxino.generation.loading import find_model
 from praxino.models.vae import VAE
 from praxino.storage.weights import bundle
 
@@ -117,7 +117,7 @@ def recognised(vae: VAE | None) -> list[float]:
 
 
 def read(name: str) -> VAE:
-    return bundle.read_vae(Path(name) if (Path(name) / "vae").is_dir() else find(name))
+    return bundle.read_vae(Path(name) if (Path(name) / "vae").is_dir() else find_model(name))
 
 
 def decibels(error: float) -> str:

@@ -35,6 +35,7 @@ from praxino.diffusion.path import PATHS, grid
 from praxino.diffusion.sampling import SAMPLERS
 from praxino.evaluation import diorama
 from praxino.evaluation.frechet import distances, limits
+from praxino.evaluation.readers import read_reader
 from praxino.evaluation.suite import Case, cases
 from praxino.models.precision import fastest
 from praxino.models.reader import Reader
@@ -220,7 +221,7 @@ def asked(samples: int) -> list[Case]:
 @torch.inference_mode()
 def judged(make: Callable[[Scene, str, int], Film], chosen: list[Case], sheet: Path) -> dict[str, float]:
     """Films of the chosen cases: how far from true renderings of other such scenes, and what the reader reads."""
-    reader = bundle.read_reader()
+    reader = read_reader()
     scores: dict[str, list[float]] = {name: [] for name in SHOWN}
     features, strips, seconds = [], [], []
     for case in chosen:

@@ -33,7 +33,8 @@ from praxino.detection.evidence import FAMILIES
 from praxino.detection.fusion import Condition, Detector, Fusion, Samples, sigmoid
 from praxino.detection.protocol import Outcome, leave_out, real_floor, uncalibrated
 from praxino.detection.report import Examination, bundled, examine
-from praxino.storage.weights import bundle, checkpoint
+from praxino.detection.weights import DETECTOR, read_forensic
+from praxino.storage.weights import checkpoint
 from praxino.storage.weights.checkpoint import write_text
 from praxino.training import loop
 from praxino.training.forensic import ForensicStage
@@ -355,10 +356,10 @@ def tables(clips: Path, networks: Path, ship: bool, methods_too: bool) -> None:
     for each in made.usual.table:
         print(f"answers {each.low:.1f} to {each.high:.1f}: {each.clips} clips, {each.generated} generated")
     if ship:
-        write_text(bundle.DETECTOR / "fusion.json", made.model_dump_json() + "\n")
+        write_text(DETECTOR / "fusion.json", made.model_dump_json() + "\n")
         if (networks / SHIPPED / "forensic").exists():
-            network = bundle.read_forensic(networks / SHIPPED)
-            checkpoint.save(bundle.DETECTOR / "forensic", network.config, network.state_dict())
+            network = read_forensic(networks / SHIPPED)
+            checkpoint.save(DETECTOR / "forensic", network.config, network.state_dict())
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from praxino.data.diorama.split import UNSEEN
 from praxino.data.pixels import to_pixels, to_tensor
 from praxino.diffusion.objective import draw_times, target, weight
 from praxino.diffusion.path import PATHS
-from praxino.generation.pipeline import find
+from praxino.generation.loading import find_model
 from praxino.models.layout import cover_of, rasterize
 from praxino.storage.weights import bundle
 from praxino.storage.weights.bundle import Bundle
@@ -70,7 +70,7 @@ def table(label: str, found: Losses) -> None:
 
 @torch.inference_mode()
 def measure(name: str, count: int, edition: int) -> None:
-    model = bundle.read(find(name))
+    model = bundle.read(find_model(name))
     scenes = [compose(0, UNSEEN + 1000 + i, edition=edition) for i in range(count)]
     clips = np.stack([render(scene, 64, 64) for scene in scenes])
     latents = torch.cat([model.vae.encode(part) for part in to_tensor(clips).split(8)])

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from praxino.data.diorama import Scene, compose, render
 from praxino.data.diorama.split import UNSEEN
 from praxino.data.pixels import to_pixels, to_tensor
+from praxino.evaluation.readers import READER, read_reader
 from praxino.models.precision import fastest
 from praxino.models.reader import Reading, Sighting
 from praxino.storage.weights import bundle
@@ -74,7 +75,7 @@ def _near(thing: Sighting, true: NDArray[np.floating]) -> bool:
 
 @torch.inference_mode()
 def main(folder: Path) -> None:
-    reader = bundle.read_reader(folder)
+    reader = read_reader(folder)
     vae = bundle.read_vae(bundle.BUNDLED / "diorama")
     scenes = [compose(5, UNSEEN + i, part="all") for i in range(CLIPS)]
     clips = np.stack([render(scene, SIZE, SIZE) for scene in scenes])
@@ -110,4 +111,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else bundle.READER)
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else READER)

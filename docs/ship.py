@@ -12,6 +12,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
+from praxino.evaluation.readers import READER, read_reader
 from praxino.storage.weights import bundle, checkpoint
 
 HERE = Path(__file__).parent
@@ -37,8 +38,8 @@ def curves(run: Path, what: str, target: Path) -> None:
 
 def main(run: Path, edition: str, layout: Path | None) -> None:
     if (run / "final" / "reader").exists():
-        what, target = "reader", bundle.READER
-        reader = bundle.read_reader(run / "final")
+        what, target = "reader", READER
+        reader = read_reader(run / "final")
         checkpoint.save(target / "reader", reader.config, reader.state_dict(), torch.bfloat16)
     else:
         what, target = "denoiser", bundle.BUNDLED / "diorama"

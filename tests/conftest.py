@@ -17,7 +17,7 @@ install_import_hook("praxino", f"{checker.__name__}.checked")  # before the firs
 
 from praxino.data.diorama import vocabulary  # noqa: E402
 from praxino.models.dit import DiT, DiTConfig  # noqa: E402
-from praxino.models.layout import LayoutNet, channels  # noqa: E402
+from praxino.models.layout import LayoutNet  # noqa: E402
 from praxino.models.reader import Reader  # noqa: E402
 from praxino.models.text import TextConfig, TextEncoder  # noqa: E402
 from praxino.models.vae import VAE, VAEConfig  # noqa: E402
@@ -78,7 +78,7 @@ def _layout_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert isinstance(config, LayoutStageConfig)
     network = LayoutNet(config.layout)
     dit = DiT(DiTConfig(width=24, heads=2, layers=1, ffn=32, text_width=16, time_features=16,
-                        layout=channels(config.layout)))  # fmt: skip
+                        layout=config.layout.channels))  # fmt: skip
     for layer in (dit.head, dit.layout_embedding, network.velocity):
         torch.nn.init.normal_(layer.weight, std=0.2)
     bundle.write(

@@ -24,8 +24,8 @@ from praxino.detection.evidence import finite
 from praxino.detection.families import STATISTICS
 from praxino.detection.fusion import Samples, fold
 from praxino.detection.view import View, view_of, views
+from praxino.detection.weights import read_forensic
 from praxino.storage.media.frames import facts, shots, stride
-from praxino.storage.weights import bundle
 from praxino.storage.weights.checkpoint import write_text
 
 Film = NDArray[np.uint8]
@@ -142,7 +142,7 @@ def network_of(clip: Clip, networks: Path) -> str:
 
 @functools.cache
 def network(folder: Path) -> latent.Networks:
-    return latent.Networks(bundle.read_forensic(folder), latent.bundled_vae())
+    return latent.Networks(read_forensic(folder), latent.bundled_vae())
 
 
 def networked(view: View, clip: Clip, networks: Path) -> dict[str, float]:

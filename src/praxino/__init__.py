@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from praxino.errors import MediaError as MediaError
     from praxino.errors import PraxinoError as PraxinoError
     from praxino.errors import TrainingError as TrainingError
+    from praxino.generation.loading import load as load
     from praxino.generation.pipeline import Pipeline as Pipeline
     from praxino.generation.pipeline import Progress as Progress
-    from praxino.generation.pipeline import load as load
     from praxino.provenance.policy import Provenance as Provenance
     from praxino.provenance.verify import verify as verify
     from praxino.storage.media.video import Video as Video
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __version__ = version("praxino")
 
 _HOMES = {
-    "load": ("praxino.generation.pipeline", "load"),
+    "load": ("praxino.generation.loading", "load"),
     "Pipeline": ("praxino.generation.pipeline", "Pipeline"),
     "Progress": ("praxino.generation.pipeline", "Progress"),
     "Video": ("praxino.storage.media.video", "Video"),

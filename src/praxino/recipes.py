@@ -10,7 +10,6 @@ from praxino.data.diorama import vocabulary, world
 from praxino.errors import InputError, UnknownNameError
 from praxino.models.dit import DiTConfig
 from praxino.models.latent_reader import LatentReaderConfig
-from praxino.models.layout import channels
 from praxino.models.reader import ReaderConfig
 from praxino.models.text import TextConfig
 from praxino.models.vae import VAEConfig
@@ -119,7 +118,7 @@ def diorama() -> TrainConfig:
                 text_width=192,
                 time_features=128,
                 time_scale=50.0,
-                layout=channels(layout),
+                layout=layout.channels,
                 slots=4,
                 spans=True,
             ),

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from praxino.cli import app, generate
-from praxino.generation.pipeline import find
+from praxino.generation.loading import find_model
 from praxino.storage.media import video
 from praxino.storage.media.video import read
 
@@ -238,7 +238,7 @@ def test_a_failure_after_the_bar_is_still_one_line(praxino, here, room_for):
 
 def test_a_folder_named_like_the_bundled_model_is_in_nobodys_way(praxino, here):
     Path("diorama").mkdir()
-    assert find("diorama") != Path("diorama")
+    assert find_model("diorama") != Path("diorama")
     assert praxino("generate", "a cat", "--model", "./diorama")[0] == 2
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from praxino.cli import app
-from praxino.generation.pipeline import find
+from praxino.generation.loading import find_model
 from praxino.models import precision
 from praxino.storage.weights import bundle, checkpoint
 from praxino.storage.weights.checkpoint import read_tensors
@@ -93,7 +93,7 @@ def test_a_given_time_is_a_trunk_and_a_branch_and_few_files(train, monkeypatch, 
     assert branch.branch == Path(f"run.trunk/step-{step:07d}").resolve()
     names = sorted(path.name for path in Path("run").iterdir())
     assert names == ["log.jsonl", "samples.png", "weights-00001-of-00001.safetensors"]
-    made, whole = bundle.read(find("run")), bundle.read(Path("run.cooldown/final"))
+    made, whole = bundle.read(find_model("run")), bundle.read(Path("run.cooldown/final"))
     for one, two in zip(made.dit.parameters(), whole.dit.parameters(), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-2, atol=1e-2)
     assert train("--until", step + 1, "--resume", "-o", "run.trunk", new=False)[0] == 0

@@ -99,7 +99,7 @@ def test_names_in_a_page_are_only_text(tmp_path, film):
 
 def test_a_damaged_fusion_is_named(tmp_path, monkeypatch):
     (tmp_path / "fusion.json").write_text("{}")
-    monkeypatch.setattr(report.bundle, "DETECTOR", tmp_path)
+    monkeypatch.setattr(report, "DETECTOR", tmp_path)
     report.bundled.cache_clear()
     with pytest.raises(CheckpointError, match=r"fusion\.json"):
         report.bundled()

@@ -8,10 +8,11 @@ from PIL import Image
 
 from praxino.data.diorama import render
 from praxino.evaluation.judge import Judge
+from praxino.evaluation.readers import READER
 from praxino.evaluation.suite import cases
 from praxino.models.reader import Reader
 from praxino.storage.media.video import Video
-from praxino.storage.weights.bundle import BUNDLED, READER
+from praxino.storage.weights.bundle import BUNDLED
 
 
 def truthful(case):

@@ -54,7 +54,7 @@ def test_progress_counts_the_steps_of_all_films_and_shows_the_tiny_decoder(pipel
     assert [(state.step, state.steps) for state in states] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert [state.video is None for state in states] == [True, True, True, False]
     assert states[0].preview().shape == states[-1].video.frames.shape
-    assert not np.array_equal(states[0].preview(), states[0].film().frames)
+    assert not np.array_equal(states[0].preview(), states[0].finish().frames)
 
 
 def test_a_model_without_a_latent_reader_cannot_choose(layout_model):

@@ -112,7 +112,7 @@ def test_a_sketch_of_the_film_while_it_forms(t2v):
 def test_a_film_that_is_stopped_is_kept(t2v):
     ours = praxino.load(t2v, device="cpu", dtype="float32")
     states = ours.stream("a cat", **SMALL)
-    film = next(states).film()
+    film = next(states).finish()
     states.close()
     assert film.frames.shape == (5, 64, 64, 3)
     assert film.record["stopped"] == 1

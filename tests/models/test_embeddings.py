@@ -2,7 +2,7 @@
 
 import torch
 
-from praxino.generation.pipeline import find
+from praxino.generation.loading import find_model
 from praxino.models.dit import DiT
 from praxino.models.embeddings import sinusoid
 from praxino.storage.weights import bundle
@@ -16,7 +16,7 @@ def test_features_of_a_time_are_cosines_then_sines():
 
 @torch.no_grad()
 def test_a_trained_network_goes_on_with_slower_times_nearly_where_it_is():
-    fast = bundle.read(find("diorama")).dit
+    fast = bundle.read(find_model("diorama")).dit
     slow = DiT(fast.config.model_copy(update={"time_scale": 50.0}))
     generator = torch.Generator().manual_seed(0)
     x, text = (torch.randn(*size, generator=generator) for size in ((4, 16, 5, 8, 8), (4, 8, 192)))

@@ -7,7 +7,7 @@ from praxino.data.diorama import compose
 from praxino.data.diorama.layouts import layout_of
 from praxino.errors import UnknownNameError
 from praxino.models.dit import DiT, DiTConfig
-from praxino.models.layout import LayoutNet, as_tensors, channels, rasterize
+from praxino.models.layout import LayoutNet, as_tensors, rasterize
 from praxino.recipes import recipe
 from praxino.training.layout import LayoutStage, true_layouts
 from praxino.training.loop import train
@@ -90,7 +90,7 @@ def test_a_true_layout_is_the_scene(scenes):
 def test_channels_cover_what_boxes_cover(scenes):
     things, there, boxes = true_layouts(scenes, SMALL.layout)
     planes = rasterize(things, there, boxes, SMALL.layout, (2, 8, 8))
-    assert planes.shape == (len(scenes), channels(SMALL.layout), 2, 8, 8)
+    assert planes.shape == (len(scenes), SMALL.layout.channels, 2, 8, 8)
     kinds, colours = planes[:, :13], planes[:, 13:23]
     assert planes.isfinite().all()
     assert 0 <= kinds.min() <= kinds.max() <= 1

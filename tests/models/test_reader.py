@@ -10,9 +10,9 @@ from praxino.data.diorama import compose, render, world
 from praxino.data.diorama.split import UNSEEN
 from praxino.data.pixels import to_tensor
 from praxino.errors import ShapeError
+from praxino.evaluation.readers import read_reader
 from praxino.models.reader import STRIDE, Fields, Reader
 from praxino.recipes import recipe
-from praxino.storage.weights import bundle
 from praxino.training.reader import Truth, losses, truth
 
 SMALL = ["stage.reader.width=8", "stage.reader.fine=1", "stage.reader.coarse=1"]
@@ -90,7 +90,7 @@ def test_the_bundled_reader_reads_clips_that_it_never_saw():
     scenes = [compose(5, UNSEEN + i, part="all") for i in range(24)]
     clips = to_tensor(np.stack([render(scene, 64, 64) for scene in scenes]))
     right, apart = [], []
-    for scene, reading in zip(scenes, bundle.read_reader().read(clips), strict=True):
+    for scene, reading in zip(scenes, read_reader().read(clips), strict=True):
         right += [reading.scene[name] == value for name, value in scene.attributes.items()]
         for thing in (thing for thing in scene.things if scene.shows(thing).sum() >= 3):
             true = np.where(scene.shows(thing)[:, None], scene.camera.seen(thing.position), np.nan)

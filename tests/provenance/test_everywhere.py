@@ -79,7 +79,7 @@ def test_a_picture(model, tmp_path):
 def test_a_stream_its_previews_and_what_is_kept_of_it(model, tmp_path):
     for state in model.stream(PROMPT, steps=6):
         if state.step == 4:
-            kept, sketch = state.film(), state.preview()
+            kept, sketch = state.finish(), state.preview()
     kept.save(tmp_path / "kept.mp4")
     assert whole(tmp_path / "kept.mp4").path
     assert kept.record["stopped"] == 4
@@ -90,7 +90,7 @@ def test_a_stream_its_previews_and_what_is_kept_of_it(model, tmp_path):
 
 def test_a_complete_request(model, tmp_path):
     *_, last = model.run(model.request(PROMPT, steps=6))
-    last.film().save(tmp_path / "a.mp4")
+    last.finish().save(tmp_path / "a.mp4")
     whole(tmp_path / "a.mp4")
 
 

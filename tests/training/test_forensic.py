@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from praxino import recipes
+from praxino.detection.weights import read_forensic
 from praxino.errors import InputError
 from praxino.models.forensic import ForensicConfig
-from praxino.storage.weights import bundle
 from praxino.training import loop
 from praxino.training.forensic import ForensicStage, ForensicStageConfig
 from praxino.training.sources import Sources
@@ -69,7 +69,7 @@ def test_from_footage_to_a_network(tmp_path):
     stage = build(config.stage, Sources(footage=tmp_path))
     reports = list(loop.train(stage, config.loop, config.optimizer, tmp_path / "run"))
     assert len(reports) == 3
-    network = bundle.read_forensic(tmp_path / "run" / "final")
+    network = read_forensic(tmp_path / "run" / "final")
     assert network.config == SMALL.forensic
     again = build(config.stage, Sources(footage=tmp_path, init=tmp_path / "run" / "final"))
     for one, two in zip(network.parameters(), again.module["forensic"].parameters(), strict=True):

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from praxino.errors import InputError
-from praxino.models.layout import channels
 from praxino.recipes import recipe
 from praxino.training.layout import world_layout
 from praxino.training.sources import Sources, Workplace
@@ -16,7 +15,7 @@ SETTINGS = ["stage.clips=12", "stage.batch=4", "stage.pictures=0", "stage.ground
 def stage_of(tmp_path, model, *settings):
     config = recipe("smoke", [*SETTINGS]).stage
     layout = world_layout()
-    dit = config.dit.model_copy(update={"layout": channels(layout)})
+    dit = config.dit.model_copy(update={"layout": layout.channels})
     tree = config.model_copy(update={"layout": layout, "dit": dit}).model_dump()
     tree["grounding"].update(dict(settings))
     return build(type(config).model_validate(tree), Sources(vae=model), Workplace(cache=tmp_path))

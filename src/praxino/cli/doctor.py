@@ -88,6 +88,7 @@ def _codecs() -> str:
 
 
 def _models() -> str:
+    from praxino.evaluation.readers import READER, read_reader
     from praxino.storage.weights import bundle
 
     lines = []
@@ -99,10 +100,10 @@ def _models() -> str:
         except PraxinoError as error:
             lines.append(f"{folder.name} FAILED: {error}")
     try:
-        count = sum(p.numel() for p in bundle.read_reader().parameters())
-        lines.append(f"{bundle.READER.name} ({count / 1e6:.1f} M parameters)")
+        count = sum(p.numel() for p in read_reader().parameters())
+        lines.append(f"{READER.name} ({count / 1e6:.1f} M parameters)")
     except PraxinoError as error:
-        lines.append(f"{bundle.READER.name} FAILED: {error}")
+        lines.append(f"{READER.name} FAILED: {error}")
     return ", ".join(lines)
 
 
@@ -123,7 +124,7 @@ def _provenance() -> str:
 
 def _film() -> str:
     """Make a film from a sentence and write it, as `praxino generate` does."""
-    from praxino.generation.pipeline import load
+    from praxino.generation.loading import load
 
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

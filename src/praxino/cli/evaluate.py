@@ -49,13 +49,14 @@ def judge(
     """
     from praxino.evaluation import report, suite
     from praxino.evaluation.judge import Judge
-    from praxino.generation.pipeline import choose_device, find
+    from praxino.evaluation.readers import READER, read_reader
+    from praxino.generation.loading import choose_device, find_model
     from praxino.storage.weights import bundle
     from praxino.storage.weights.checkpoint import digest
 
     folder = output or Path("runs") / f"evaluate-{_run_name(Path(name))}-{case[0]}"
     cases = suite.cases(*case)
-    model, eye, second = find(name), readers[0] or bundle.READER, readers[1]
+    model, eye, second = find_model(name), readers[0] or READER, readers[1]
     network = bundle.read(model)  # what is damaged or does not fit is said before anything is written
     size = network.config
     for each in cases:
@@ -63,7 +64,7 @@ def judge(
     if best_of > 1 and network.latent_reader is None:
         raise InputError(f"--best-of {best_of}: {name} has no latent reader to choose by", "leave it out")
     for each_reader in (eye, *([second] if second else [])):
-        bundle.read_reader(each_reader)
+        read_reader(each_reader)
     films = Judge(
         functools.partial(_film_maker, model, str(choose_device(device))), model, eye, folder, second, best_of
     )
@@ -96,7 +97,7 @@ def _run_name(model: Path) -> str:
 
 def _film_maker(model: Path, device: str) -> Callable[[str, int, int], Any]:
     """Loads a model; what it returns is a `judge.Maker`. A suite calls it once in every process."""
-    from praxino.generation import pipeline
+    from praxino.generation import loading
 
-    loaded = pipeline.load(model, device)
+    loaded = loading.load(model, device)
     return lambda prompt, seed, best_of: loaded.generate(prompt, seed=seed, best_of=best_of)

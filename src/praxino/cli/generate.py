@@ -127,7 +127,7 @@ def _make(
         states.close()  # the networks leave before the film is decoded
         progress.say(f"stopped at step {state.step} of {state.steps}: keeping what there is")
     assert state is not None
-    film = state.film()
+    film = state.finish()
     film.save(path)
     path.with_suffix(".preview.png").unlink(missing_ok=True)
     length = f"{request.frames} frame{'s' if request.frames > 1 else ''}"
@@ -189,23 +189,23 @@ def load_model(model: str | None, record: dict[str, Any], like: Path | None, how
 
     ``how`` is device, type and whether to compile.
     """
-    from praxino.generation import pipeline
+    from praxino.generation import loading
 
     device, dtype, compiled = how
     dtype = record.get("dtype", dtype) if dtype == "auto" else dtype
-    found = pipeline.load(_model(model, record, like), device, dtype, compiled)
+    found = loading.load(_model(model, record, like), device, dtype, compiled)
     _check_weights(like, record.get("digest"), found.model.digest, model)
     return found
 
 
 def _model(asked: str | None, record: dict[str, Any], like: Path | None) -> str:
     """The model to load: the one asked for, the one in the record, or the bundled one."""
-    from praxino.generation.pipeline import find
+    from praxino.generation.loading import find_model
 
     if asked is not None or "model" not in record:
         return "diorama" if asked is None else asked
     try:
-        find(record["model"])
+        find_model(record["model"])
     except CheckpointError:
         raise InputError(
             f"{like} was made by a model {record['model']!r} (weights {record.get('digest', 'unknown')}), not bundled",

@@ -41,7 +41,7 @@ def findings(name: str) -> Findings:
     CheckpointError
         If there is nothing of that name, or it is damaged, or of no known kind.
     """
-    from praxino.generation import pipeline
+    from praxino.generation import loading
     from praxino.storage.wan import family
     from praxino.storage.weights import hub
     from praxino.storage.weights.checkpoint import CONFIG
@@ -51,10 +51,10 @@ def findings(name: str) -> Findings:
         return _file(path)
     if not path.exists() and hub.is_id(name):
         return [("repository", name), *hub.described(name)]
-    folder = pipeline.find(name)
+    folder = loading.find_model(name)
     if not family.layout_of(folder) and not (folder / "dit" / CONFIG).exists():
         return _file(folder)
-    return _model(folder, pipeline.load(name, device="cpu").model)
+    return _model(folder, loading.load(name, device="cpu").model)
 
 
 def _model(folder: Path, model: "Model") -> Findings:

@@ -28,7 +28,7 @@ def layout(
 ) -> None:
     """Draw the layout of a sentence: which things there are, and where each is in every frame."""
     from praxino.data.layout_picture import draw_layout
-    from praxino.generation import pipeline
+    from praxino.generation import loading
     from praxino.generation.layout import draw
     from praxino.storage.media.video import check_writable, write_picture
     from praxino.storage.weights.checkpoint import write_text
@@ -40,7 +40,7 @@ def layout(
         check_writable(output)
     if not math.isfinite(temperature):
         raise InputError(f"temperature={temperature}: must be a number from 0 to 10", "--temperature 0.5")
-    loaded = pipeline.load(model, "cpu")
+    loaded = loading.load(model, "cpu")
     if loaded.model.layout is None:
         raise InputError(f"{model} draws no layouts", "a model with a folder layout/ does")
     width, height = parse_size(size)

@@ -19,10 +19,10 @@ def plan(
     dtype: Dtype = "auto",
 ) -> None:
     """Say what memory and time a film will take, before anything is loaded."""
-    from praxino.generation import pipeline
+    from praxino.generation import loading
 
     width, height = parse_size(size)
-    loaded = pipeline.load(model, device, dtype)
+    loaded = loading.load(model, device, dtype)
     request = loaded.request(
         "a cat", frames=frames, width=width, height=height, steps=steps, guidance=guidance,
         image=str(image) if image else None, last=str(last) if last else None,

@@ -57,7 +57,7 @@ def train(
     """Train a model by a named recipe."""
     keep_memory()
     progress = Progress(quiet)
-    from praxino.generation.pipeline import find
+    from praxino.generation.loading import find_model
     from praxino.training import runs
     from praxino.training.sources import Sources
 
@@ -67,7 +67,9 @@ def train(
     if minutes is not None:
         _require_timed(run, minutes, resume, cooldown)
     sources = Sources(
-        vae=find(vae) if vae else None, init=find(init) if init else None, footage=footage and footage.resolve()
+        vae=find_model(vae) if vae else None,
+        init=find_model(init) if init else None,
+        footage=footage and footage.resolve(),
     )
     _require_used(run, sources)
     if cooldown is None:
@@ -136,7 +138,7 @@ def _carry_out(
     run: "RunConfig", folder: Path, resume: bool, device: str, progress: Progress, stopped: Callable[[], bool]
 ) -> float:
     """Train to the last step, or until ``stopped``; the seconds that a step took, on average."""
-    from praxino.generation.pipeline import choose_device
+    from praxino.generation.loading import choose_device
     from praxino.models.precision import resolve
     from praxino.training import loop, runs, stages
     from praxino.training.sources import Workplace

@@ -92,7 +92,7 @@ def _verify_isolated(path: Path) -> "Verdict":
 
 
 def _load(model: str) -> "Pipeline":
-    from praxino.generation.pipeline import load
+    from praxino.generation.loading import load
 
     return load(model)
 

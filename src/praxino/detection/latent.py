@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from praxino.data.pixels import to_tensor
 from praxino.detection.evidence import Evidence, Measures, correlation, finite
 from praxino.detection.view import View
+from praxino.detection.weights import read_forensic
 from praxino.models.forensic import Forensic
 from praxino.models.vae import VAE
 from praxino.storage.weights import bundle
@@ -37,7 +38,7 @@ class Networks:
 @functools.cache
 def bundled() -> Networks:
     """Those that come with the package."""
-    return Networks(bundle.read_forensic(bundle.DETECTOR), bundled_vae())
+    return Networks(read_forensic(), bundled_vae())
 
 
 @functools.cache

@@ -25,10 +25,10 @@ from praxino.detection.evidence import FAMILIES, Evidence
 from praxino.detection.families import look
 from praxino.detection.fusion import Detector, Fusion, sigmoid
 from praxino.detection.view import View, starts, views
+from praxino.detection.weights import DETECTOR
 from praxino.errors import CheckpointError, PraxinoError
 from praxino.storage.media import video
 from praxino.storage.media.frames import Facts, facts
-from praxino.storage.weights import bundle
 
 Verdict = Literal["likely camera", "inconclusive", "likely generated", "unreadable"]
 HEADLINES: Final = {
@@ -98,7 +98,7 @@ class Examination:
 @functools.cache
 def bundled() -> Detector:
     """The fusions that come with the package."""
-    path = bundle.DETECTOR / "fusion.json"
+    path = DETECTOR / "fusion.json"
     try:
         return Detector.model_validate_json(path.read_text())
     except (OSError, ValueError) as error:
@@ -108,7 +108,7 @@ def bundled() -> Detector:
 @functools.cache
 def edition() -> str:
     """Changes with the detector: with the package's version, the fusions, and the network."""
-    files = (bundle.DETECTOR / "fusion.json", bundle.DETECTOR / "forensic" / "model.safetensors")
+    files = (DETECTOR / "fusion.json", DETECTOR / "forensic" / "model.safetensors")
     return hashlib.sha256(version("praxino").encode() + b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 

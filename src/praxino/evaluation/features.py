@@ -20,7 +20,7 @@ from torch import Tensor
 
 from praxino.data.pixels import resized, to_tensor
 from praxino.errors import CheckpointError, InputError, UnknownNameError
-from praxino.storage.weights import bundle
+from praxino.evaluation.readers import READER, read_reader
 
 Film = NDArray[np.uint8]
 BATCH: Final = 16
@@ -69,7 +69,7 @@ def extractor(name: str, weights: Path | None = None) -> Extractor:
         raise InputError(f"{name} needs its weights", f"--weights {FILES[name]}")
     if weights is not None and not weights.exists():
         raise CheckpointError(f"no such file: {weights}", f"{name} takes {FILES[name]}")
-    files = weights or bundle.READER
+    files = weights or READER
     which = hashlib.sha256()
     for path in sorted(files.rglob("*")) if files.is_dir() else [files]:
         which.update(path.read_bytes() if path.is_file() else b"")
@@ -77,7 +77,7 @@ def extractor(name: str, weights: Path | None = None) -> Extractor:
 
 
 def _reader(weights: Path | None) -> Callable[[Film], NDArray[np.float64]]:
-    reader = bundle.read_reader(weights or bundle.READER)
+    reader = read_reader(weights or READER)
     return lambda film: _numbers(lambda: reader.features(to_tensor(as_seen(film)[None])))
 
 

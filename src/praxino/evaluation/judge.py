@@ -17,6 +17,7 @@ from praxino.data.pixels import strip, to_pixels, to_tensor
 from praxino.evaluation import diorama
 from praxino.evaluation.features import Film, as_seen
 from praxino.evaluation.motion import motion
+from praxino.evaluation.readers import read_reader
 from praxino.evaluation.suite import Case, Row
 from praxino.models.reader import Reader
 from praxino.models.vae import VAE
@@ -55,8 +56,8 @@ class Judge:
 
     def __call__(self) -> Callable[[Case], Row]:
         config = checkpoint.read_config(self.model, BundleConfig)
-        vae, reader = bundle.read_vae(self.model), bundle.read_reader(self.reader)
-        second = bundle.read_reader(self.second_reader) if self.second_reader else None
+        vae, reader = bundle.read_vae(self.model), read_reader(self.reader)
+        second = read_reader(self.second_reader) if self.second_reader else None
         return _Bench(self.films(), config, vae, reader, self.folder, second, self.best_of).row
 
 

@@ -10,14 +10,25 @@ from praxino.models.layout import LayoutNet, as_tensors, rasterize
 from praxino.shapes import LatentShape, VideoShape
 
 
-def require_paintable(layout: Layout, network: LayoutNet | None, shape: VideoShape) -> None:
-    """Raise `InputError` if a model cannot paint a layout, or not in a film of this shape.
+def require_paintable(request: Request, network: LayoutNet | None, reader: LatentReader | None) -> None:
+    """Raise `InputError` if a model cannot paint the request's layout, or choose the best of several films.
 
     Parameters
     ----------
     network : LayoutNet, optional
         The model's; it knows which words there are.
+    reader : LatentReader, optional
+        The model's, by which it chooses.
     """
+    if request.best_of > 1 and (network is None or reader is None):
+        raise InputError(
+            f"best_of={request.best_of}: this model has no latent reader to choose by", "make several with --count"
+        )
+    if request.layout is not None:
+        _require_fitting(request.layout, network, request.shape)
+
+
+def _require_fitting(layout: Layout, network: LayoutNet | None, shape: VideoShape) -> None:
     if network is None:
         raise InputError("this model takes no layout", "leave --layout out, or name a model that draws layouts")
     if layout.edition != network.config.edition:
@@ -65,14 +76,6 @@ def laid_out(request: Request, network: LayoutNet | None) -> Request:
     if network is None or request.layout is not None:
         return request
     return request.model_copy(update={"layout": draw(network, request.prompt, request.seed, request.shape)})
-
-
-def require_comparable(request: Request, network: LayoutNet | None, reader: LatentReader | None) -> None:
-    """Raise `InputError` if the best of several films is asked of a model that cannot tell which that is."""
-    if request.best_of > 1 and (network is None or reader is None):
-        raise InputError(
-            f"best_of={request.best_of}: this model has no latent reader to choose by", "make several with --count"
-        )
 
 
 def channels(layout: Layout, network: LayoutNet, shape: LatentShape) -> Tensor:

@@ -1,10 +1,10 @@
 """A prompt becomes a film: text, sampling, decoding."""
 
 import functools
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Unpack
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 import numpy as np
 import torch
@@ -14,13 +14,11 @@ from torch import Tensor
 from praxino.data.pixels import to_pixels
 from praxino.diffusion.path import PATHS, grid
 from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, State
-from praxino.errors import CheckpointError, GenerationError, InputError, UnknownNameError
-from praxino.generation import conditioning, layout
+from praxino.errors import GenerationError, InputError, UnknownNameError
+from praxino.generation import conditioning
 from praxino.generation.conditioning import Given
 from praxino.generation.denoiser import Conditions, denoiser
 from praxino.generation.offload import Stages, decoded, exact_and_fast, reading_dtype
-from praxino.generation.plan import Plan, plan
-from praxino.generation.preview import Colours, fit
 from praxino.generation.request import Request, Settings, complete
 from praxino.log import logger
 from praxino.models.precision import fastest
@@ -28,15 +26,17 @@ from praxino.provenance import keys
 from praxino.provenance.policy import STANDARD, Provenance
 from praxino.provenance.watermark import noise
 from praxino.storage.media.video import Video
-from praxino.storage.wan import family
-from praxino.storage.weights import bundle, compact, hub, lora
-from praxino.storage.weights.bundle import BUNDLED
-from praxino.storage.weights.lazy import Model, in_memory
-from praxino.storage.weights.quantize import Kind, quantised
+from praxino.storage.weights.lazy import Model
+
+if TYPE_CHECKING:
+    from praxino.generation.plan import Plan
+    from praxino.generation.preview import Colours
+
+EightBit = Literal["int8", "fp8"]
 
 SMALL = 1024 * 1024
 """Pixels up to which a model that stays in memory needs no plan."""
-DTYPES: Final[dict[str, tuple[torch.dtype, Kind | None]]] = {
+DTYPES: Final[dict[str, tuple[torch.dtype, EightBit | None]]] = {
     "float32": (torch.float32, None),
     "bfloat16": (torch.bfloat16, None),
     "int8": (torch.bfloat16, "int8"),
@@ -47,87 +47,27 @@ DTYPES: Final[dict[str, tuple[torch.dtype, Kind | None]]] = {
 
 @dataclass(frozen=True)
 class Progress:
-    """After one step: how far it is, and the film as the model sees it now. The last one holds the film."""
+    """The state after one sampling step.
+
+    Attributes
+    ----------
+    step, steps : int
+    x0 : Tensor
+        The model's present estimate of the film's latent.
+    video : Video, optional
+        The finished film; only after the last step.
+    preview : callable
+        () -> (frames, height, width, 3) uint8: the present estimate in pixels, marked as the film will be.
+    finish : callable
+        () -> Video: the film as it is now, for a caller that wants no more steps; its record says where it stopped.
+    """
 
     step: int
     steps: int
     x0: Tensor
     video: Video | None
-    _pipeline: "Pipeline"
-    _request: Request
-    _provenance: Provenance
-    _tile: int | None
-
-    def preview(self) -> NDArray[np.uint8]:
-        """The present estimate, (frames, height, width, 3) uint8: decoded, or for large models a sketch in colours."""
-        if self.video:
-            return self.video.frames
-        sketch = Video(self._pipeline.preview(self.x0, self._request), 1.0, self._pipeline.record(self._request))
-        return self._provenance.mark(sketch).frames
-
-    def film(self) -> Video:
-        """The film as it is now, to keep where no more steps are wanted; its record says at which one it ended."""
-        if self.video:
-            return self.video
-        return self._pipeline.film(self.x0, self._request, self._provenance, self._tile, stopped=self.step)
-
-
-def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto", compiled: bool = False) -> "Pipeline":
-    """Load a model: the name of a bundled one, or the path of a folder.
-
-    Parameters
-    ----------
-    device : str
-        "cpu", "cuda", "mps", or "auto": the fastest there is.
-    dtype : str
-        "float32", "bfloat16", or "auto": bfloat16 where it is faster. "int8" and "fp8" are bfloat16 with the weights
-        of the denoiser and the text encoder in eight bits (`storage.weights.quantize`).
-    compiled : bool
-        Compile the denoiser: its first step takes longer, the others less (`offload.compile_blocks`).
-
-    Raises
-    ------
-    CheckpointError
-        If there is no such model, or it is damaged.
-    InputError
-        For an unknown device or dtype, or one this machine lacks.
-    """
-    folder = find(name)
-    chosen = choose_device(device)
-    if family.layout_of(folder):
-        return Pipeline(family.read(folder, str(name)), chosen, dtype, keep=False, compiled=compiled)
-    return Pipeline(in_memory(bundle.read(folder)), chosen, dtype, compiled=compiled)
-
-
-def find(name: str | Path) -> Path:
-    """The folder of a model by name, path, or the name of a repository, which is downloaded if it is not there yet."""
-    if str(name) and str(name) == Path(name).name and (BUNDLED / name).is_dir():
-        return BUNDLED / name  # even where a folder here has the same name: that one is ./NAME
-    if str(name) and Path(name).is_dir():
-        return compact.unpacked(Path(name)) if compact.is_compact(Path(name)) else Path(name)
-    if hub.is_id(str(name)):
-        return hub.fetch(str(name))
-    raise CheckpointError(
-        f"no model {str(name)!r}", f"a folder, OWNER/NAME, or one of the bundled models: {', '.join(bundle.bundled())}"
-    )
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of a name, or the fastest for "auto".
-
-    Raises
-    ------
-    InputError
-        If there is no such device, here or anywhere.
-    """
-    have = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return torch.device("cuda" if have["cuda"] else "mps" if have["mps"] else "cpu")
-    if name not in have:
-        raise UnknownNameError("device", name, [*have, "auto"])
-    if not have[name]:
-        raise InputError(f"device {name!r} is not there", "praxino doctor says what this machine has")
-    return torch.device(name)
+    preview: Callable[[], NDArray[np.uint8]]
+    finish: Callable[[], Video]
 
 
 class Pipeline:
@@ -205,9 +145,10 @@ class Pipeline:
         request = complete(self.model.config, compression, dit.patch, {"prompt": prompt, **settings, **derived})
         conditioning.check(self.model.config, request, dit.image_places, self.model.vision is not None)
         self.adapted(request.loras)
-        if request.layout is not None:
-            layout.require_paintable(request.layout, self.model.layout, request.shape)
-        layout.require_comparable(request, self.model.layout, self.model.latent_reader)
+        if request.layout is not None or request.best_of > 1:
+            from praxino.generation import layout
+
+            layout.require_paintable(request, self.model.layout, self.model.latent_reader)
         if derived:
             logger.warning("note: a film of %dx%d, after the picture", request.width, request.height)
         for sentence in (request.prompt, request.negative):
@@ -217,8 +158,10 @@ class Pipeline:
                 logger.warning("note: the model does not know %r%s", word, hint)
         return request
 
-    def plan(self, request: Request, speed: bool = True) -> Plan:
+    def plan(self, request: Request, speed: bool = True) -> "Plan":
         """Memory and time that a film will take; nothing is loaded for it. Without ``speed``, times are not said."""
+        from praxino.generation.plan import plan
+
         return plan(self.adapted(request.loras), request, self.device, self.dtype, speed)
 
     def run(self, request: Request, provenance: Provenance = STANDARD) -> Generator[Progress, None, None]:
@@ -227,20 +170,32 @@ class Pipeline:
         small = self.stages.keep and request.height * request.width <= SMALL
         found = None if small else self.plan(request, speed=False).check()
         tile, visiting = (found.tile, found.visiting) if found else (None, frozenset[str]())
-        candidates = [layout.laid_out(each, self.model.layout) for each in request.candidates()]
+        candidates = [self._laid_out(each) for each in request.candidates()]
         text = self.text([request.prompt, request.negative], "text" in visiting)
         pictures, steps, latents = self.pictures(request), len(candidates) * request.steps, []
+        finish = functools.partial(self.film, provenance=provenance, tile=tile)
         for number, candidate in enumerate(candidates):
             conditions = Conditions(text, *pictures, "denoise" in visiting, self.layout(candidate))
             for state in self._sample(candidate, conditions):
-                step = number * request.steps + state.step
+                step, x0 = number * request.steps + state.step, state.x0
                 if step < steps:
-                    yield Progress(step, steps, state.x0, None, self, candidate, provenance, tile)
+                    preview = functools.partial(self._marked_preview, x0, candidate, provenance)
+                    yield Progress(
+                        step, steps, x0, None, preview, functools.partial(finish, x0, candidate, stopped=step)
+                    )
             latents.append(state.x)
         best = self._best(candidates, latents)
-        more = {"chosen_from": len(candidates)} if len(candidates) > 1 else {}
-        video = self.film(latents[best], candidates[best], provenance, tile, **more)
-        yield Progress(steps, steps, latents[best], video, self, candidates[best], provenance, tile)
+        more: dict[str, Any] = {"chosen_from": len(candidates)} if len(candidates) > 1 else {}
+        video = finish(latents[best], candidates[best], **more)
+        yield Progress(steps, steps, latents[best], video, lambda: video.frames, lambda: video)
+
+    def _laid_out(self, request: Request) -> Request:
+        """The request with a layout, if the model draws layouts."""
+        if self.model.layout is None:
+            return request
+        from praxino.generation import layout
+
+        return layout.laid_out(request, self.model.layout)
 
     def _sample(self, request: Request, conditions: Conditions) -> Iterator[State]:
         """The sampler's states, from noise to a film's latent."""
@@ -277,8 +232,16 @@ class Pipeline:
     def adapted(self, loras: tuple[str, ...]) -> Model:
         """The model with changes folded in; each is ``[high=|low=]FILE[:SCALE]``."""
         if loras not in self._adapted:
-            changed = lora.adapted(self.model, [lora.Wanted.parsed(text) for text in loras]) if loras else self.model
-            self._adapted[loras] = quantised(changed, self.kind) if self.kind else changed
+            changed = self.model
+            if loras:
+                from praxino.storage.weights import lora
+
+                changed = lora.adapted(changed, [lora.Wanted.parsed(text) for text in loras])
+            if self.kind:
+                from praxino.storage.weights.quantize import quantised
+
+                changed = quantised(changed, self.kind)
+            self._adapted[loras] = changed
         return self._adapted[loras]
 
     @torch.inference_mode()
@@ -304,6 +267,8 @@ class Pipeline:
         """What the denoiser is told of the request's layout, (1, C, t, h, w)."""
         if request.layout is None or self.model.layout is None:
             return None
+        from praxino.generation import layout
+
         shape = request.shape.latent(self.model.vae.config.compression, self.model.vae.config.latent_channels)
         return layout.channels(request.layout, self.model.layout, shape).to(self.device)
 
@@ -322,6 +287,9 @@ class Pipeline:
         with self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
             return np.concatenate([to_pixels(clip)[0] for clip in decoded(vae, latent, tile)])
 
+    def _marked_preview(self, latent: Tensor, request: Request, provenance: Provenance) -> NDArray[np.uint8]:
+        return provenance.mark(Video(self.preview(latent, request), 1.0, self.record(request))).frames
+
     def preview(self, latent: Tensor, request: Request) -> NDArray[np.uint8]:
         """A look at a film that is not finished: by the tiny decoder, the whole one where it is quick, or `Colours`."""
         if self.model.tiny_decoder is not None:
@@ -332,18 +300,18 @@ class Pipeline:
         return self.colours.film(latent, request.shape)
 
     @functools.cached_property
-    def colours(self) -> Colours:
+    def colours(self) -> "Colours":
         """What the latents' colours are, fitted when first asked for."""
+        from praxino.generation.preview import fit
+
         with self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
             return fit(vae)
 
     def record(self, request: Request) -> dict[str, Any]:
         """What remakes the film: the request, the model, the version."""
-        import praxino
-
         made_by = {
             "generator": "praxino",
-            "version": praxino.__version__,
+            "version": version("praxino"),
             "model": self.model.config.name,
             "digest": self.model.digest,
             "dtype": self.precision,

@@ -1,9 +1,10 @@
 """A film as it forms, without decoding it: a linear map from latents to colours, fitted to the autoencoder itself.
 
 A latent channel of a picture is mostly a smoothed colour, so a matrix of latent channels by three, fitted on pictures
-of the diorama, shows what a film will be like for next to nothing; detail it cannot show.
+of coloured squares and smooth shades, shows what a film will be like for next to nothing; detail it cannot show.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +13,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from praxino.data.diorama import sample
-from praxino.data.pixels import resized, to_pixels, to_tensor
+from praxino.data.pixels import resized, to_pixels
 from praxino.models.vae import VAE
 from praxino.shapes import VideoShape
 
-PICTURES = 24
-"""Of the diorama, that the map is fitted on."""
+SQUARES_A_SIDE = (2, 3, 4, 6)
+"""Of the pictures that the map is fitted on."""
+PICTURES_EACH = 6
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,8 @@ def fit(vae: VAE, side: int = 64) -> Colours:
     side = max(side, 4 * unit)
     device = vae.quant.weight.device
     latents, colours = [], []
-    for index in range(PICTURES):
-        picture = resized(sample(0, index).clip[:1], side, side)
-        clip = to_tensor(picture[None]).to(device)
+    for picture in _pictures(side):
+        clip = picture.unsqueeze(2).to(device)
         latents.append(vae.encode(clip)[0, :, 0].flatten(1).T)  # (h w, latent)
         colours.append(F.avg_pool2d(clip[:, :, 0], unit)[0].flatten(1).T)  # (h w, 3)
     x, y = torch.cat(latents).double(), torch.cat(colours).double()
@@ -58,3 +58,14 @@ def fit(vae: VAE, side: int = 64) -> Colours:
     solved = torch.linalg.solve(x.T @ x + ridge, x.T @ y)
     left = (y - x @ solved).square().sum() / (y - y.mean(0)).square().sum()
     return Colours(solved[:-1].float().cpu(), solved[-1].float().cpu(), float(1 - left))
+
+
+def _pictures(side: int) -> Iterator[Tensor]:
+    """(1, 3, side, side) in [-1, 1]: muted colours, as squares and as shades between them."""
+    generator = torch.Generator().manual_seed(0)
+    for count in SQUARES_A_SIDE:
+        for number in range(PICTURES_EACH):
+            light = torch.rand(1, 1, count, count, generator=generator) * 2 - 1
+            hue = torch.rand(1, 3, count, count, generator=generator) - 0.5
+            small = (light + hue).clamp(-1, 1)
+            yield F.interpolate(small, size=(side, side), mode="bilinear" if number % 2 else "nearest")

@@ -71,6 +71,11 @@ class LayoutConfig(Config):
         sizes = [len(values) for values in self.values]
         return tuple(sum(sizes[:number]) for number in range(len(sizes)))
 
+    @property
+    def channels(self) -> int:
+        """How many channels `rasterize` makes: kinds, colours, two of displacement, height, depth."""
+        return len(self.kinds) + len(self.colours) + 4
+
     def numbers(self, attributes: Sequence[str]) -> list[int]:
         """A thing's attributes as numbers among all values; raises `UnknownNameError` for one that is not known."""
         found = []
@@ -299,11 +304,6 @@ class LayoutNet(nn.Module):
         x, y, height = numbers[0] * aspect, numbers[1], min(math.exp(min(numbers[2], 1.0)), 2.0)
         near = lambda value: round(min(max(value, -3.0), 4.0), 4)  # noqa: E731
         return Box(near(x), near(y), round(max(height * ratio, 0.01), 4), round(max(height, 0.01), 4))
-
-
-def channels(config: LayoutConfig) -> int:
-    """How many channels `rasterize` makes: kinds, colours, two of displacement, height, depth."""
-    return len(config.kinds) + len(config.colours) + 4
 
 
 def rasterize(

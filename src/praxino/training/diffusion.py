@@ -26,7 +26,7 @@ from praxino.diffusion.objective import Times, Weighting, by_quartile, draw_time
 from praxino.diffusion.path import PATHS, shift_for_tokens
 from praxino.errors import InputError
 from praxino.models.dit import DiT, DiTConfig
-from praxino.models.layout import LayoutConfig, channels, cover_of, rasterize
+from praxino.models.layout import LayoutConfig, cover_of, rasterize
 from praxino.models.pictures import Pictures
 from praxino.models.text import ENTITY_NAMES, TextConfig, TextEncoder
 from praxino.rng import Stream, generator
@@ -155,7 +155,7 @@ class Diffusion:
         VideoShape(size.frames, size.height, size.width).check(self.vae.config.compression, config.dit.patch)
         if config.references.share and not 2 <= config.dit.slots <= len(ENTITY_NAMES):
             raise InputError("stage.references.share: the denoiser has no slots for pictures", "stage.dit.slots=4")
-        if config.dit.layout != (channels(config.layout) if config.layout else 0):
+        if config.dit.layout != (config.layout.channels if config.layout else 0):
             raise InputError(
                 f"dit.layout {config.dit.layout}: not the channels of stage.layout", "leave both as they are"
             )

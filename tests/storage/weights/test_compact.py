@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from praxino.errors import CheckpointError
-from praxino.generation.pipeline import find
+from praxino.generation.loading import find_model
 from praxino.storage.weights import bundle, compact
 
 
@@ -14,7 +14,7 @@ def test_a_model_is_packed_and_unpacked(tiny_model, tmp_path, monkeypatch):
     files = sorted((tmp_path / "packed").iterdir())
     assert len(files) > 2
     assert all(path.stat().st_size < 2**18 + 60_000 for path in files)
-    first, again = find(tmp_path / "packed"), find(tmp_path / "packed")
+    first, again = find_model(tmp_path / "packed"), find_model(tmp_path / "packed")
     assert first == again
     packed, whole = bundle.read(first), bundle.read(tiny_model)
     assert packed.config == whole.config

@@ -90,10 +90,10 @@ def _last(states: Iterator["Progress"], report: Report, show: Show) -> tuple[Vid
         if state is None or not asked.keep:
             raise
         states.close()  # type: ignore[attr-defined]  # the networks leave before the film is decoded
-        return state.film(), state.step, state.video is None
+        return state.finish(), state.step, state.video is None
     if state is None:
         raise GenerationError("no step was made")
-    return state.film(), state.step, False
+    return state.finish(), state.step, False
 
 
 def _still(video: Video, pixels: Frames) -> Video:

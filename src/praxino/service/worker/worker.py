@@ -175,7 +175,7 @@ class Worker:
     def _pipeline(self, name: str) -> "Pipeline":
         """The model of a name; the one before leaves first, if it was another."""
         if self._loaded is None or self._loaded[0] != name:
-            from praxino.generation.pipeline import load
+            from praxino.generation.loading import load
 
             self._loaded = None
             self._loaded = (name, load(self.models[name], self.device, self.dtype))

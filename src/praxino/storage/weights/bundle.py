@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from pydantic import Field, model_validator
@@ -20,24 +20,20 @@ from praxino.diffusion.path import PathName
 from praxino.diffusion.sampling import SamplerName
 from praxino.errors import CheckpointError
 from praxino.models.dit import DiT, DiTConfig
-from praxino.models.forensic import Forensic, ForensicConfig
-from praxino.models.latent_reader import LatentReader, LatentReaderConfig
-from praxino.models.layout import LayoutConfig, LayoutNet, channels
-from praxino.models.reader import Reader, ReaderConfig
 from praxino.models.text import TextConfig, TextEncoder
-from praxino.models.tiny_decoder import TinyDecoder, TinyDecoderConfig
 from praxino.models.vae import VAE, VAEConfig
 from praxino.storage.weights import checkpoint
+
+if TYPE_CHECKING:
+    from praxino.models.latent_reader import LatentReader
+    from praxino.models.layout import LayoutNet
+    from praxino.models.tiny_decoder import TinyDecoder
 
 M = TypeVar("M", bound=nn.Module)
 C = TypeVar("C", bound=Config)
 
 BUNDLED = Path(__file__).parents[2] / "bundled"
 """Where the models are that come with the package."""
-READER = BUNDLED / "diorama-reader"
-"""The reader that comes with it."""
-DETECTOR = BUNDLED / "detector"
-"""The detector's network and fusion that come with it."""
 
 
 def bundled() -> list[str]:
@@ -86,14 +82,14 @@ class Bundle:
     dit: DiT
     text: TextEncoder
     digest: str
-    layout: LayoutNet | None = None
-    latent_reader: LatentReader | None = None
-    tiny_decoder: TinyDecoder | None = None
+    layout: "LayoutNet | None" = None
+    latent_reader: "LatentReader | None" = None
+    tiny_decoder: "TinyDecoder | None" = None
 
 
 def read_vae(folder: Path) -> VAE:
     """A model's autoencoder by itself; errors as in `read`."""
-    return _read(folder / "vae", VAE, VAEConfig)
+    return read_part(folder / "vae", VAE, VAEConfig)
 
 
 def encoder_digest(vae: VAE) -> str:
@@ -105,41 +101,45 @@ def encoder_digest(vae: VAE) -> str:
     return total.hexdigest()[:12]
 
 
-def read_layout(folder: Path) -> LayoutNet:
-    """A model's layout network by itself; errors as in `read`."""
-    return _read(folder / "layout", LayoutNet, LayoutConfig)
+def read_layout(folder: Path) -> "LayoutNet | None":
+    """A model's layout network by itself, if it has one; errors as in `read`."""
+    if not (folder / "layout").is_dir():
+        return None
+    from praxino.models.layout import LayoutConfig, LayoutNet
+
+    return read_part(folder / "layout", LayoutNet, LayoutConfig)
 
 
-def _optional(folder: Path, name: str, module: Callable[[C], M], kind: type[C]) -> M | None:
-    return _read(folder / name, module, kind) if (folder / name).is_dir() else None
+def _read_latent_reader(folder: Path) -> "LatentReader | None":
+    if not (folder / "latent_reader").is_dir():
+        return None
+    from praxino.models.latent_reader import LatentReader, LatentReaderConfig
+
+    return read_part(folder / "latent_reader", LatentReader, LatentReaderConfig)
 
 
-def read_reader(folder: Path = READER) -> Reader:
-    """A reader of the diorama; errors as in `read`."""
-    return _read(folder / "reader", Reader, ReaderConfig)
+def _read_tiny_decoder(folder: Path) -> "TinyDecoder | None":
+    if not (folder / "tiny_decoder").is_dir():
+        return None
+    from praxino.models.tiny_decoder import TinyDecoder, TinyDecoderConfig
 
-
-def read_forensic(folder: Path = DETECTOR) -> Forensic:
-    """The network that tells camera detail from decoded detail; errors as in `read`."""
-    return _read(folder / "forensic", Forensic, ForensicConfig)
+    return read_part(folder / "tiny_decoder", TinyDecoder, TinyDecoderConfig)
 
 
 def read(folder: Path) -> Bundle:
     """Load every part strictly; raises `CheckpointError` naming what is missing or damaged."""
     config = checkpoint.read_config(folder, BundleConfig)
     vae = read_vae(folder)
-    dit = _read(folder / "dit", DiT, DiTConfig)
-    text = _read(folder / "text", TextEncoder, TextConfig)
+    dit = read_part(folder / "dit", DiT, DiTConfig)
+    text = read_part(folder / "text", TextEncoder, TextConfig)
     if problem := mismatch(vae.config, dit.config, text.config.width):
         raise CheckpointError(f"{folder}: {problem}", "take all parts of a model from the same place")
-    layout = _optional(folder, "layout", LayoutNet, LayoutConfig)
-    if layout is not None and dit.config.layout != channels(layout.config):
+    layout, reader, tiny = read_layout(folder), _read_latent_reader(folder), _read_tiny_decoder(folder)
+    if layout is not None and dit.config.layout != layout.config.channels:
         raise CheckpointError(
-            f"{folder}: dit.layout {dit.config.layout}: must be the {channels(layout.config)} channels of its layouts",
+            f"{folder}: dit.layout {dit.config.layout}: must be the {layout.config.channels} channels of its layouts",
             "take all parts of a model from the same place",
         )
-    reader = _optional(folder, "latent_reader", LatentReader, LatentReaderConfig)
-    tiny = _optional(folder, "tiny_decoder", TinyDecoder, TinyDecoderConfig)
     for name, part in (("latent_reader", reader), ("tiny_decoder", tiny)):
         if part is not None and part.config.channels != vae.config.latent_channels:
             raise CheckpointError(
@@ -160,7 +160,23 @@ def mismatch(vae: VAEConfig, dit: DiTConfig, text_width: int, extra: int = 0) ->
     return None
 
 
-def _read(folder: Path, module: Callable[[C], M], kind: type[C]) -> M:
+def read_part(folder: Path, module: Callable[[C], M], kind: type[C]) -> M:
+    """One network: its config, and its weights strictly.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``config.json`` and ``model.safetensors``.
+    module : callable
+        Builds the network from its config.
+    kind : type
+        Of the config.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder is missing or damaged.
+    """
     config = checkpoint.read_config(folder, kind)
     built = module(config)
     checkpoint.fill(built, checkpoint.read_tensors(folder), str(folder))
@@ -171,9 +187,9 @@ def write(
     folder: Path,
     config: BundleConfig,
     dtype: torch.dtype | None = None,
-    **parts: VAE | DiT | TextEncoder | LayoutNet | LatentReader | TinyDecoder,
+    **parts: Any,
 ) -> None:
-    """Write ``config.json`` and one folder for each part; each part must carry its ``config``."""
+    """Write ``config.json`` and one folder for each part, a network with its ``config``."""
     checkpoint.write_config(folder, config)
     for name, part in parts.items():
         checkpoint.save(folder / name, part.config, part.state_dict(), dtype)

@@ -4,21 +4,23 @@ import copy
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from praxino.errors import CheckpointError
 from praxino.models.dit import FLOAT32, DiT
-from praxino.models.latent_reader import LatentReader
-from praxino.models.layout import LayoutNet
 from praxino.models.text import TextModel, Vocabulary
-from praxino.models.tiny_decoder import TinyDecoder
 from praxino.models.vae import VAE
 from praxino.storage.weights.bundle import Bundle, BundleConfig
 from praxino.storage.weights.checkpoint import SAME_PLACE
 from praxino.storage.weights.files import Weights
+
+if TYPE_CHECKING:
+    from praxino.models.latent_reader import LatentReader
+    from praxino.models.layout import LayoutNet
+    from praxino.models.tiny_decoder import TinyDecoder
 
 Change = Callable[[str, nn.Module], None]
 """What is done with a layer, by its name, as soon as it has its own tensors: no second network is ever whole."""
@@ -167,9 +169,9 @@ class Model:
     digest: str
     low: Part[DiT] | None = None
     vision: Part[Any] | None = None
-    layout: LayoutNet | None = None
-    latent_reader: LatentReader | None = None
-    tiny_decoder: TinyDecoder | None = None
+    layout: "LayoutNet | None" = None
+    latent_reader: "LatentReader | None" = None
+    tiny_decoder: "TinyDecoder | None" = None
 
 
 def in_memory(bundle: Bundle) -> Model:
