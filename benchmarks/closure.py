@@ -1,8 +1,7 @@
 """What does a prompt import? Files and lines of Praxino behind ``import praxino.generation.pipeline``, and behind a
 film of the bundled model that is marked and signed.
 
-``python benchmarks/closure.py [--list]``. Empty ``__init__.py`` files and those that hold a docstring alone are files of
-no line to read; they are counted apart.
+``python benchmarks/closure.py [--list]``. A room's ``__init__.py`` holds a docstring at most: rooms are counted apart.
 """
 
 import argparse
@@ -16,7 +15,11 @@ FILM = (
     "film = praxino.load('diorama').generate('a red ball bounces', steps=1);"
     "film.save(pathlib.Path(tempfile.mkdtemp()) / 'film.mp4')"
 )
-LIST = "import sys; print(*(m.__file__ for n, m in sorted(sys.modules.items()) if n.split('.')[0] == 'praxino'), sep='\\n')"
+LIST = (
+    "import sys\n"
+    "for name, module in sorted(sys.modules.items()):\n"
+    "    if name.split('.')[0] == 'praxino': print(module.__file__)"
+)
 
 
 def closure(code: str) -> list[Path]:

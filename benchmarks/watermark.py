@@ -72,7 +72,7 @@ def spectrum_of(film: Film) -> detect.Spectrum:
 
 def ours(film: Film) -> tuple[float, float, float, float, float]:
     spectrum = spectrum_of(film)
-    seen = detect.find(spectrum, PUBLIC).among(scan.SHARES["public"])
+    seen = detect.find(spectrum, PUBLIC).among(1 / scan.KEY_SHARES["public"])
     soft = detect.received(spectrum, carriers(PUBLIC), seen.place)
     known = seen.sure and (seen.message == MESSAGE or issued.recognised(soft, OWN) == MESSAGE)
     taken = seen.sure and issued.recognised(soft, OTHERS) is not None
@@ -157,7 +157,7 @@ def unmarked(job: tuple[Path, int]) -> float:
     parts = [
         scan.Window(float(i), i + 1.0, detect.pooled(fields[i : i + 8]), 8) for i in range(0, len(fields), 8)
     ]  # as `praxino verify` looks at longer films: all together, then each alone
-    return scan.in_any(parts, scan.together(parts), PUBLIC).among(scan.SHARES["public"]).probability
+    return scan.in_any(parts, scan.together(parts), PUBLIC).among(1 / scan.KEY_SHARES["public"]).probability
 
 
 def table(title: str, results: list[dict[str, list[float]]]) -> None:

@@ -3,6 +3,7 @@
 import functools
 import logging
 import resource
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -50,6 +51,23 @@ def _own_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("PRAXINO_CONFIG", str(tmp_path_factory.mktemp("config")))
         patch.delenv("PRAXINO_KEY", raising=False)
         yield
+
+
+@pytest.fixture(name="praxino")
+def _praxino(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command line in this process: (exit code, stdout, stderr)."""
+    from praxino.cli import app
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["praxino", *map(str, arguments)])
+        code = 0
+        try:
+            app.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return code, *capfd.readouterr()
+
+    return run
 
 
 @pytest.fixture(scope="session", name="tiny_model")

@@ -54,3 +54,19 @@ def test_bundled_models_are_small():
     assert size["diorama"] <= 25_000_000
     assert size["diorama-reader"] <= 10_000_000
     assert size["detector"] <= 8_000_000
+
+
+LOADED = """
+import sys, praxino.generation.pipeline
+print(*(module.__file__ for name, module in sorted(sys.modules.items()) if name.split('.')[0] == 'praxino'), sep='\\n')
+"""
+
+
+def test_a_prompt_imports_little():
+    """What `benchmarks/closure.py` prints: no training world, no layouts, no formats of others before they are used."""
+    run = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
+    files = [Path(line) for line in run.stdout.split()]
+    assert sum(path.name != "__init__.py" for path in files) <= 42
+    assert sum(len(path.read_text().splitlines()) for path in files) <= 6500
+    assert not [path for path in files if {"diorama", "wan", "training"} & set(path.parts)]
+    assert not {"latent_reader.py", "reader.py", "forensic.py"} & {path.name for path in files}

@@ -12,27 +12,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from praxino.cli import app, generate
+from praxino.cli import generate
 from praxino.generation.loading import find_model
 from praxino.storage.media import video
 from praxino.storage.media.video import read
-
-
-@pytest.fixture(name="praxino")
-def _praxino(monkeypatch, capfd):
-    """Run the command in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["praxino", *map(str, arguments)])
-        code = 0
-        try:
-            app.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return run
 
 
 @pytest.fixture(name="here")

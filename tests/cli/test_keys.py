@@ -1,26 +1,14 @@
 """``praxino keys``: made once, listed, revoked; mistakes in one line."""
 
-import sys
-
 import pytest
 
-from praxino.cli import app
 from praxino.service.queue import quotas
 from praxino.service.queue.schema import Database
 
 
 @pytest.fixture(name="keys")
-def _keys(monkeypatch, capfd, tmp_path):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["praxino", "keys", *arguments, "--data", str(tmp_path)])
-        code = 0
-        try:
-            app.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capfd.readouterr()
-
-    return run
+def _keys(praxino, tmp_path):
+    return lambda *arguments: praxino("keys", *arguments, "--data", tmp_path)
 
 
 def test_a_key_is_made_listed_and_revoked(keys, tmp_path):

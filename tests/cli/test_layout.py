@@ -1,29 +1,16 @@
 """``praxino layout`` and ``praxino generate --layout``: drawn, edited, painted, kept."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 
-from praxino.cli import app
 from praxino.storage.media.video import read
 
 
-@pytest.fixture(name="praxino")
-def _praxino(monkeypatch, capfd, tmp_path):
+@pytest.fixture(autouse=True)
+def _here(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["praxino", *map(str, arguments)])
-        code = 0
-        try:
-            app.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capfd.readouterr()
-
-    return run
 
 
 def test_a_layout_is_drawn_edited_and_painted(praxino, layout_model, tmp_path):

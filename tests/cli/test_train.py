@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from praxino.cli import app
 from praxino.generation.loading import find_model
 from praxino.models import precision
 from praxino.storage.weights import bundle, checkpoint
@@ -23,19 +22,13 @@ TRUNK = ("--set", "optimizer.decay=none", "--set", "stage.clips=8", "--set", "st
 
 
 @pytest.fixture(name="train")
-def _train(monkeypatch, capfd, tmp_path, tiny_model):
-    """Run ``praxino train smoke`` in this process: (exit code, stderr)."""
+def _train(praxino, monkeypatch, tmp_path, tiny_model):
+    """Run ``praxino train smoke``: (exit code, stderr)."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments, new=True):
-        vae = ("--vae", tiny_model, *TRUNK) if new else ()
-        monkeypatch.setattr(sys, "argv", ["praxino", "train", "smoke", *map(str, (*vae, *arguments)), "-q"])
-        code = 0
-        try:
-            app.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, capfd.readouterr().err
+        code, _, err = praxino("train", "smoke", *(("--vae", tiny_model, *TRUNK) if new else ()), *arguments, "-q")
+        return code, err
 
     return run
 

@@ -1,12 +1,18 @@
 """Captions: three lengths, everything visible named, every word in the vocabulary."""
 
+import functools
+
 import pytest
 
 from praxino.data.diorama import caption, compose, vocabulary
 from praxino.data.diorama.phrases import ACROSS, COLOUR_WORDS, NOUNS, PATTERNS, PLURALS, SENTENCES
 from praxino.models.text import words
 
-SCENES = [compose(7, i) for i in range(600)]
+
+@functools.cache
+def scenes():
+    """Composed once, and only by a process whose tests need them."""
+    return [compose(7, i) for i in range(600)]
 
 
 def names(thing):
@@ -19,7 +25,7 @@ def names(thing):
 
 
 def test_paragraphs_name_every_thing_with_its_colour_material_and_markings():
-    for index, scene in enumerate(SCENES):
+    for index, scene in enumerate(scenes()):
         said = caption(scene, 7, index).paragraph.lower()
         for thing in scene.things:
             assert any(name in said for name in names(thing)), (said, thing.kind, thing.colour)
@@ -31,7 +37,7 @@ def test_paragraphs_name_every_thing_with_its_colour_material_and_markings():
 
 
 def test_tags_name_every_kind_and_the_place():
-    for index, scene in enumerate(SCENES):
+    for index, scene in enumerate(scenes()):
         tags = caption(scene, 7, index).tags.split(", ")
         assert any(scene.place in tag or (scene.tint and "sea" in tag) for tag in tags)
         assert scene.time in tags
@@ -40,7 +46,7 @@ def test_tags_name_every_kind_and_the_place():
 
 
 def test_lengths_grow():
-    for index, scene in enumerate(SCENES):
+    for index, scene in enumerate(scenes()):
         said = caption(scene, 7, index)
         assert len(words(said.paragraph)) > len(words(said.sentence)) * 0.7
         assert len(words(said.paragraph)) <= 64
@@ -48,7 +54,7 @@ def test_lengths_grow():
 
 def test_entries_and_exits_are_said_as_they_are_seen():
     checked = 0
-    for index, scene in enumerate(SCENES):
+    for index, scene in enumerate(scenes()):
         if len(scene.things) == 1 and scene.relation is None:
             seen = scene.visible(scene.things[0])
             said = caption(scene, 7, index).paragraph
@@ -63,7 +69,7 @@ def test_wording_varies_and_stays_in_the_vocabulary():
     scene = compose(7, 3)
     assert len({caption(scene, 0, i).sentence for i in range(60)}) > 10
     known = set(vocabulary())
-    for index, each in enumerate(SCENES):
+    for index, each in enumerate(scenes()):
         said = caption(each, 7, index)
         for text in (said.tags, said.sentence, said.paragraph):
             assert set(words(text)) <= known, text
@@ -75,7 +81,7 @@ def test_the_sample_sentences_are_in_the_vocabulary(sentence):
 
 
 def test_what_is_said_of_places_and_skies_can_be_so():
-    for index, scene in enumerate(SCENES):
+    for index, scene in enumerate(scenes()):
         said = caption(scene, 7, index).paragraph
         assert "puppys" not in said
         if scene.weather in ("rain", "snow") and scene.place != "room":

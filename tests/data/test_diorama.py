@@ -1,5 +1,6 @@
 """The diorama: a function of (seed, index); physics that holds; held-out pairs that stay out."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +14,16 @@ from praxino.data.diorama.relations import MAKERS, WHERE
 from praxino.data.diorama.sprites import DRAW
 from praxino.errors import InputError
 
-SCENES = [compose(7, i) for i in range(1500)]
+
+@functools.cache
+def scenes():
+    """Composed once, and only by a process whose tests need them."""
+    return [compose(7, i) for i in range(1500)]
 
 
 def related(name, **settings):
     """Scenes in which the first things stand in the relation ``name``."""
-    found = [i for i, scene in enumerate(SCENES) if scene.relation and scene.relation.name == name]
+    found = [i for i, scene in enumerate(scenes()) if scene.relation and scene.relation.name == name]
     assert len(found) > 10
     return [compose(7, i, **settings) for i in found]
 
@@ -55,17 +60,17 @@ def test_a_longer_film_begins_like_a_shorter_one(camera):
 
 
 def test_everything_occurs():
-    cast = [thing for scene in SCENES for thing in scene.things]
+    cast = [thing for scene in scenes() for thing in scene.things]
     assert {thing.kind for thing in cast} == set(world.KINDS) - world.SECOND_EDITION_KINDS
     assert set(world.KINDS) == set(DRAW)
     assert {thing.colour for thing in cast} == set(world.COLOURS)
     assert {thing.material for thing in cast} == {None, *world.MATERIALS}
-    assert {scene.place for scene in SCENES} == set(world.PLACES) == set(world.HORIZON)
-    assert {scene.time for scene in SCENES} == set(world.TIMES)
-    assert {scene.weather for scene in SCENES} == set(world.WEATHERS)
-    assert {scene.camera.motion for scene in SCENES} == set(world.CAMERAS)
-    assert {scene.relation.name for scene in SCENES if scene.relation} == set(MAKERS)
-    assert {len(scene.things) for scene in SCENES} == {0, 1, 2, 3}
+    assert {scene.place for scene in scenes()} == set(world.PLACES) == set(world.HORIZON)
+    assert {scene.time for scene in scenes()} == set(world.TIMES)
+    assert {scene.weather for scene in scenes()} == set(world.WEATHERS)
+    assert {scene.camera.motion for scene in scenes()} == set(world.CAMERAS)
+    assert {scene.relation.name for scene in scenes() if scene.relation} == set(MAKERS)
+    assert {len(scene.things) for scene in scenes()} == {0, 1, 2, 3}
     assert {thing.marking.pattern for thing in cast if thing.marking} == {"spots", "stripes", "patch", "belt"}
     known = {motion for kind in world.KINDS.values() for motion in kind.motions}
     assert {thing.motion for thing in cast} == known
@@ -73,7 +78,7 @@ def test_everything_occurs():
 
 def test_every_relation_has_a_place_and_nobody_is_a_stranger():
     assert set().union(*WHERE.values()) == set(MAKERS)
-    for scene in SCENES:
+    for scene in scenes():
         for thing in scene.things:
             assert thing.kind in world.INHABITANTS[scene.place]
             assert thing.motion in world.KINDS[thing.kind].motions
@@ -81,7 +86,7 @@ def test_every_relation_has_a_place_and_nobody_is_a_stranger():
 
 
 def test_everything_that_is_cast_is_seen():
-    for scene in SCENES:
+    for scene in scenes():
         for thing in scene.things:
             assert scene.visible(thing).any(), (thing.kind, thing.motion, scene.camera.motion, scene.relation)
 
@@ -95,9 +100,9 @@ def held_out_pairs(scene):
 
 
 def test_training_never_sees_a_held_out_pair_and_the_other_parts_hold_one_each():
-    assert not any(held_out_pairs(scene) for scene in SCENES)
+    assert not any(held_out_pairs(scene) for scene in scenes())
     for part in ("held-out", "rare"):
-        for index in range(300):
+        for index in range(100):
             (pair,) = held_out_pairs(compose(7, index, part=part))
             assert (pair in split.RARE) == (part == "rare")
     assert any(held_out_pairs(compose(7, index, part="all")) for index in range(300))
@@ -106,16 +111,17 @@ def test_training_never_sees_a_held_out_pair_and_the_other_parts_hold_one_each()
 def test_held_out_pairs_are_few_and_each_half_of_one_is_known():
     pairs = [pair for group in split.pairs().values() for pair in group]
     assert 10 <= len(pairs) <= 40
-    seen = [{thing.kind for s in SCENES for thing in s.things}, {thing.colour for s in SCENES for thing in s.things}]
-    seen[1] |= {scene.light.colour for scene in SCENES} | {scene.place for scene in SCENES}
-    seen[1] |= {thing.motion for scene in SCENES for thing in scene.things}
+    things = [thing for scene in scenes() for thing in scene.things]
+    seen = [{thing.kind for thing in things}, {thing.colour for thing in things}]
+    seen[1] |= {scene.light.colour for scene in scenes()} | {scene.place for scene in scenes()}
+    seen[1] |= {thing.motion for thing in things}
     for kind, value in pairs:
         assert kind in seen[0] | {"sun", "moon"}
         assert value in seen[1]
 
 
 def test_velocity_is_the_derivative_of_position():
-    for index in range(300):
+    for index in range(100):
         fine = compose(7, index, frames=17 * 32, fps=8 * 32)
         for thing in fine.things:
             moved = np.diff(thing.position, axis=0) * fine.fps
@@ -186,7 +192,7 @@ def test_things_of_a_group_are_alike():
 @pytest.mark.parametrize("time", world.TIMES)
 def test_no_roof_hides_the_sun(time):
     """What another sun's colour changes in the picture is at least half of its disc."""
-    city = [s for s in SCENES if (s.place, s.time, s.weather, s.camera.motion) == ("city", time, "clear", "still")]
+    city = [s for s in scenes() if (s.place, s.time, s.weather, s.camera.motion) == ("city", time, "clear", "still")]
     for scene in [replace(scene, things=()) for scene in city[:8]]:
         one, other = (
             render(replace(scene, light=replace(scene.light, colour=c)), 128, 128)[0] for c in ("red", "blue")
@@ -227,16 +233,16 @@ def test_relations_of_place_and_size_hold():
 
 
 def test_the_camera_follows_and_zooms():
-    follow = next(scene for scene in SCENES if scene.camera.motion == "follow")
+    follow = next(scene for scene in scenes() if scene.camera.motion == "follow")
     x = follow.camera.seen(follow.things[0].position)[:, 0]
     np.testing.assert_allclose(x, follow.aspect / 2)
-    closer = next(scene for scene in SCENES if scene.camera.motion == "zoom in")
+    closer = next(scene for scene in scenes() if scene.camera.motion == "zoom in")
     assert closer.camera.zoom[0] == 1
     assert closer.camera.zoom[-1] == pytest.approx(1.5)
 
 
 def test_shadows_point_away_from_the_light():
-    for scene in SCENES:
+    for scene in scenes():
         side = scene.light.x - scene.aspect / 2
         assert scene.light.slope * side <= 0
 
@@ -259,11 +265,13 @@ def test_the_shadow_is_drawn_where_the_truth_says():
                     row, column = int(thing.ground * 128), int(shadow * 128)
                     assert clip[frame, row, column].sum() < 0.8 * without[frame, row, column].sum()
                     checked += 1
+        if checked > 12:
+            return
     assert checked > 3
 
 
 def test_a_boat_is_mirrored_in_the_water_below_it():
-    scene = next(s for s in SCENES if s.place == "sea" and len(s.things) == 1 and s.things[0].kind == "boat"
+    scene = next(s for s in scenes() if s.place == "sea" and len(s.things) == 1 and s.things[0].kind == "boat"
                  and s.camera.motion == "still" and s.weather == "clear" and s.things[0].motion == "still")  # fmt: skip
     boat = scene.things[0]
     changed = np.abs(render(scene, 128, 128)[0].astype(int) - render(replace(scene, things=()), 128, 128)[0]).sum(-1)

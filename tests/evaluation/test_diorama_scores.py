@@ -1,5 +1,7 @@
 """Scores of films of the diorama: full marks for the truth, and known faults are found."""
 
+import functools
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +13,11 @@ from praxino.evaluation.diorama import identity_drift, popping, scores
 from praxino.evaluation.physics import bounce, gravity, light_at, momentum, shadow_agrees
 from praxino.models.reader import Reading, Sighting
 
-SCENES = [compose(5, i, part="all") for i in range(1200)]
+
+@functools.cache
+def scenes():
+    """Composed once, and only by a process whose tests need them."""
+    return [compose(5, i, part="all") for i in range(1200)]
 
 
 def sighted(scene, thing, **changes):
@@ -34,16 +40,20 @@ def film_of(scene):
 
 
 def test_the_truth_gets_full_marks():
-    for scene in SCENES[:120]:
+    for scene in scenes()[:40]:
         found = scores(film_of(scene), scene, read(scene))
         for name in ("kind", "colour", "motion", "binding", "presence", "count", "place", "time", "camera", "weather"):
             assert found.get(name, 1.0) == 1.0, name
 
 
-RELATED = {
-    name: [s for s in SCENES if s.relation and s.relation.name == name and s.camera.motion == "still"]
-    for name in ("left of", "bigger than", "race", "chase", "fetch", "collide", "pass behind", "stack", "topple")
-}
+RELATIONS = ("left of", "bigger than", "race", "chase", "fetch", "collide", "pass behind", "stack", "topple")
+
+
+@functools.cache
+def related(name):
+    """At most eight scenes of a relation before a camera that stands still."""
+    fitting = (s for s in scenes() if s.relation and s.relation.name == name and s.camera.motion == "still")
+    return list(itertools.islice(fitting, 8))
 
 
 def relation(scene, *things):
@@ -51,9 +61,9 @@ def relation(scene, *things):
     return scores(film_of(scene), scene, read(scene, *things)).get("relation")
 
 
-@pytest.mark.parametrize("name", RELATED)
+@pytest.mark.parametrize("name", RELATIONS)
 def test_relations_of_the_truth_hold(name):
-    held = [relation(scene) for scene in RELATED[name]]
+    held = [relation(scene) for scene in related(name)]
     assert len(held) > 3
     assert np.mean([h for h in held if h is not None]) > 0.9
 
@@ -66,35 +76,35 @@ def standing(scene, thing, frame=0):
 
 @pytest.mark.parametrize("name", ["race", "chase", "fetch", "topple"])
 def test_a_relation_does_not_hold_where_the_other_thing_stands_still(name):
-    scenes = [s for s in RELATED[name] if all(s.shows(thing)[0] for thing in s.things[1:]) and relation(s)]
+    scenes = [s for s in related(name) if all(s.shows(thing)[0] for thing in s.things[1:]) and relation(s)]
     assert scenes
     assert not any(relation(scene, None, standing(scene, scene.things[1])) for scene in scenes)
 
 
 def test_a_box_beside_a_box_is_not_stacked_and_a_hunter_in_front_does_not_chase():
-    for scene in RELATED["stack"]:
+    for scene in related("stack"):
         lower = sighted(scene, scene.things[1])
         beside = lower.track + np.float32([0.3, 0])
         assert not relation(scene, sighted(scene, scene.things[0], track=beside))
-    for scene in RELATED["chase"]:
+    for scene in related("chase"):
         hunter, prey = (sighted(scene, thing) for thing in scene.things)
         assert not relation(scene, replace(hunter, track=prey.track), replace(prey, track=hunter.track))
 
 
 def test_what_goes_through_does_not_collide_and_what_goes_in_front_does_not_pass_behind():
-    scene = next(s for s in RELATED["collide"] if relation(s))
+    scene = next(s for s in related("collide") if relation(s))
     one, two = (sighted(scene, thing) for thing in scene.things)
     x = np.linspace(0.1, 0.9, scene.frames, dtype=np.float32)
     through = [np.stack([x, one.track[:, 1]], axis=1), np.stack([x[::-1], two.track[:, 1]], axis=1)]
     assert relation(scene, *(replace(s, track=t) for s, t in zip((one, two), through, strict=True))) == 0
     assert momentum([track[:, 0] for track in through], [1.0, 1.0]) is None
-    for scene in RELATED["pass behind"]:
+    for scene in related("pass behind"):
         whole = scene.camera.seen(scene.things[0].position).astype(np.float32)
         assert not relation(scene, sighted(scene, scene.things[0], track=whole))
 
 
 def test_a_relation_whose_things_do_not_both_show_is_not_asked_for():
-    scene = next(s for s in SCENES if s.relation and s.relation.name == "left of" and len(s.things) == 2)
+    scene = next(s for s in scenes() if s.relation and s.relation.name == "left of" and len(s.things) == 2)
     away = scene.things[0].position + np.float32(5)
     other = replace(scene, things=(replace(scene.things[0], position=away), scene.things[1], scene.things[1]))
     assert "relation" in scores(film_of(scene), scene, read(scene))
@@ -102,7 +112,7 @@ def test_a_relation_whose_things_do_not_both_show_is_not_asked_for():
 
 
 def test_wrong_colours_and_missing_things_cost():
-    scene = next(s for s in SCENES if len({t.colour for t in s.things}) == 2 == len({t.kind for t in s.things})
+    scene = next(s for s in scenes() if len({t.colour for t in s.things}) == 2 == len({t.kind for t in s.things})
                  and len(s.things) == 2 and all(s.shows(t).all() for t in s.things))  # fmt: skip
     right = read(scene)
     swapped = [replace(t, colour=o.colour) for t, o in zip(right.things, right.things[::-1], strict=True)]
@@ -120,7 +130,7 @@ def test_wrong_colours_and_missing_things_cost():
 
 
 def test_gravity_is_measured_on_the_truth_and_on_another_planet():
-    falls = [(s, t) for s in SCENES for t in s.things if t.motion in ("fall", "bounce", "throw")
+    falls = [(s, t) for s in scenes() for t in s.things if t.motion in ("fall", "bounce", "throw")
              and not s.camera.motion.startswith("zoom")]  # fmt: skip
     measured = [gravity(s.camera.seen(t.position)[:, 1], s.fps) for s, t in falls]
     told = np.array([g for g in measured if g is not None])
@@ -147,11 +157,11 @@ def test_gravity_asks_only_for_what_is_seen():
 
 def test_a_film_of_another_length_is_refused():
     with pytest.raises(InputError, match="16 frames for a scene of 17"):
-        scores(render(SCENES[0], 32, 32)[:16], SCENES[0], Reading((), {}))
+        scores(render(scenes()[0], 32, 32)[:16], scenes()[0], Reading((), {}))
 
 
 def test_momentum_of_the_truth_is_kept_and_of_a_ghost_is_not():
-    hits = [s for s in SCENES if s.relation and s.relation.name == "collide" and s.camera.motion == "still"]
+    hits = [s for s in scenes() if s.relation and s.relation.name == "collide" and s.camera.motion == "still"]
     errors = []
     for scene in hits:
         masses = [world.DENSITIES[t.material] * t.height**2 for t in scene.things]
@@ -174,8 +184,13 @@ def test_bounces_that_rise_are_found():
 
 
 def test_identity_drift_sees_a_thing_that_changes_its_colour():
-    scene = next(s for s in SCENES if len(s.things) == 1 and s.things[0].kind == "ball" and s.things[0].motion == "roll"
-                 and s.camera.motion == "still" and s.visible(s.things[0]).all())  # fmt: skip
+    scene = next(
+        scene
+        for scene in scenes()
+        if [(thing.kind, thing.motion) for thing in scene.things] == [("ball", "roll")]
+        and scene.camera.motion == "still"
+        and scene.visible(scene.things[0]).all()
+    )
     seen = sighted(scene, scene.things[0])
     film = film_of(scene)
     other = "green" if scene.things[0].colour != "green" else "red"
@@ -197,7 +212,7 @@ def test_popping_counts_what_appears_in_the_middle():
 
 
 def test_the_light_is_found_where_it_is():
-    still = [s for s in SCENES[:300] if s.place != "room" and s.camera.motion == "still"]
+    still = [s for s in scenes()[:150] if s.place != "room" and s.camera.motion == "still"]
     bright = [s for s in still if s.light.source != "overcast"]
     found = [(light_at(film_of(s)), s) for s in bright]
     away = [np.hypot(at[0] - s.light.x, at[1] - s.light.y) for at, s in found if at]
@@ -209,7 +224,7 @@ def test_the_light_is_found_where_it_is():
 
 def test_a_film_whose_light_is_moved_has_its_shadows_wrong():
     told = {True: [], False: []}
-    for scene in SCENES[:400]:
+    for scene in scenes()[:200]:
         if scene.camera.motion == "still" and scene.place in ("grass", "road", "city") and abs(scene.light.slope) > 0.2:
             for thing in scene.things:
                 for true in (True, False):
@@ -218,6 +233,6 @@ def test_a_film_whose_light_is_moved_has_its_shadows_wrong():
                     at, aspect = light_at(film), world.KINDS[thing.kind].aspect
                     shown = shadow_agrees(film, at, sighted(scene, thing), aspect) if at else None
                     told[true] += [] if shown is None or thing.kind == "bird" else [shown]
-    assert len(told[True]) > 20
+    assert len(told[True]) > 10
     assert np.mean(told[True]) > 0.8
     assert np.mean(told[False]) < 0.2

@@ -9,6 +9,7 @@ from praxino.errors import UnknownNameError
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.layout import LayoutNet, as_tensors, rasterize
 from praxino.recipes import recipe
+from praxino.training import layout as layout_stage
 from praxino.training.layout import LayoutStage, true_layouts
 from praxino.training.loop import train
 
@@ -25,6 +26,11 @@ def _network():
 @pytest.fixture(scope="module", name="scenes")
 def _scenes():
     return [compose(4, i, frames=5, edition=2) for i in range(40)]
+
+
+@pytest.fixture(autouse=True)
+def _few_scenes(monkeypatch):
+    monkeypatch.setattr(layout_stage, "COORDINATE_SCENES", 60)
 
 
 def test_equal_seeds_draw_equal_layouts(network):

@@ -14,7 +14,7 @@ from praxino.data.pixels import resized
 from praxino.errors import MediaError
 from praxino.provenance import keys
 from praxino.provenance.c2pa import manifest, sign
-from praxino.provenance.c2pa.sign import Credentials
+from praxino.provenance.c2pa.read import Credentials
 from praxino.provenance.policy import Provenance
 from praxino.provenance.verify import _agree, verify
 from praxino.provenance.watermark.scan import Mark

@@ -12,7 +12,7 @@ import numpy as np
 
 from praxino import processes
 from praxino.errors import PraxinoError
-from praxino.provenance.c2pa import sign
+from praxino.provenance.c2pa import read
 from praxino.provenance.verify import verify
 from praxino.provenance.watermark.scan import windows
 
@@ -53,7 +53,7 @@ def read_all(seed: Path, folder: Path, count: int) -> Seen:
             (folder / beside.name).write_bytes(damaged(statements, rng) if number % 2 else statements)
         started, problem = time.process_time(), ""
         try:
-            signed += sign.read(target).state in ("valid", "trusted")
+            signed += read.read(target).state in ("valid", "trusted")
             windows(target)
             if number % SHARE == 0:
                 assert verify(target).outcome in ("signed", "tampered", "nothing", "marked")

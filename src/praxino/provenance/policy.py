@@ -47,21 +47,20 @@ class Provenance:
             keys.settings()
             payload.payload("", "", keys.installation())
         if self.credentials:
-            from praxino.provenance.c2pa import sign
+            from praxino.provenance.c2pa import sidecar, sign
 
             sign.check()
             for target in targets:
-                sign.check_beside(target)
+                sidecar.check_beside(target)
 
     def mark(self, video: Video) -> Video:
         """The film with the mark of its model and this installation; its record says which, or False."""
         if not self.watermark:
             return dataclasses.replace(video, record=video.record | {"watermark": False})
-        from praxino.provenance.watermark.detect import holds
-        from praxino.provenance.watermark.embed import mark
+        from praxino.provenance.watermark.embed import has_room, mark
 
         height, width = video.frames.shape[1:3]
-        if not holds(height, width):
+        if not has_room(height, width):
             logger.warning("note: no watermark: %dx%d has no room for one", width, height)
             return dataclasses.replace(video, record=video.record | {"watermark": False})
         own = keys.mark_keys()["private" if keys.settings().private else "public"]
@@ -83,7 +82,7 @@ class Provenance:
     def _sealed(
         self, video: Video, stated: Callable[[dict[str, Any]], dict[str, Any]], went_in: list[Path], relation: Relation
     ) -> Video:
-        from praxino.provenance.c2pa import sign
+        from praxino.provenance.c2pa import sidecar, sign
 
         record = video.record | {"credentials": self.credentials}
         given = [each for path in went_in if (each := _ingredient(path))] if self.credentials else []
@@ -91,7 +90,7 @@ class Provenance:
         def seal(fresh: Path, target: Path) -> Callable[[], None] | None:
             if self.credentials:
                 return sign.sign(fresh, target, stated(record), given, relation)
-            sign.forget(target)
+            sidecar.forget(target)
             return None
 
         return dataclasses.replace(video, record=record, seal=seal)

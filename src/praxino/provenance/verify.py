@@ -5,9 +5,10 @@ from typing import Final, Literal
 
 from praxino.config import Config
 from praxino.errors import MediaError
-from praxino.provenance.c2pa import sign
+from praxino.provenance.c2pa import read
 from praxino.provenance.c2pa.manifest import shown
-from praxino.provenance.c2pa.sign import BESIDE, Credentials, needs_beside
+from praxino.provenance.c2pa.read import BESIDE, Credentials
+from praxino.provenance.c2pa.sidecar import needs_beside
 from praxino.provenance.watermark import scan
 from praxino.provenance.watermark.scan import Mark
 from praxino.storage.media.video import check_file
@@ -137,7 +138,7 @@ def verify(path: str | Path) -> Verdict:
     source = Path(path)
     check_file(source)
     try:
-        told = sign.read(source)
+        told = read.read(source)
     except MediaError:
         raise
     except OSError as error:

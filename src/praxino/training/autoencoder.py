@@ -30,6 +30,10 @@ HALF_SIZE_WEIGHT: Final = 0.25
 """Of the loss at half size, which has a quarter of the pixels."""
 
 
+HELD_OUT_CLIPS: Final = 64
+"""That the statistics of latents are measured on, and that samples show."""
+
+
 class Bucket(NamedTuple):
     """Batches of ``clips`` different clips, ``crops`` from each, of ``frames`` frames and ``size`` pixels a side.
 
@@ -120,8 +124,8 @@ class Autoencoder:
 
     @functools.cached_property
     def _unseen(self) -> NDArray[np.uint8]:
-        """(64, T, H, W, 3): held-out clips, rendered once; every save looks at them."""
-        return np.stack([self._clip(UNSEEN + i) for i in range(64)])
+        """(`HELD_OUT_CLIPS`, T, H, W, 3): rendered once; every save looks at them."""
+        return np.stack([self._clip(UNSEEN + i) for i in range(HELD_OUT_CLIPS)])
 
     def loss(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         mean, logvar = self.module.posterior(batch)

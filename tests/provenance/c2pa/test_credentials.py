@@ -15,7 +15,7 @@ from PIL import Image
 
 from praxino.errors import InputError
 from praxino.provenance import keys
-from praxino.provenance.c2pa import identity, manifest, sign
+from praxino.provenance.c2pa import container, identity, manifest, read, sign
 from praxino.provenance.policy import Provenance
 from praxino.provenance.verify import verify
 from praxino.provenance.watermark import payload
@@ -74,7 +74,7 @@ def test_without_a_place_to_keep_them_films_are_signed_all_the_same(tmp_path, mo
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(keys.FOLDER, str(tmp_path / "file" / "config"))
     film().save(tmp_path / "a.mp4")
-    assert sign.read(tmp_path / "a.mp4").state == "valid"
+    assert read.read(tmp_path / "a.mp4").state == "valid"
     assert "not kept" in caplog.text
     assert keys.VARIABLE in caplog.text
 
@@ -109,7 +109,7 @@ def test_without_a_time_stamp_a_film_is_signed_all_the_same(config, tmp_path, ca
     (config / "provenance.toml").write_text(f'time_stamp = "{asked[1]}"')
     Provenance().check()
     film().save(tmp_path / "a.mp4")
-    assert sign.read(tmp_path / "a.mp4").own
+    assert read.read(tmp_path / "a.mp4").own
     assert "gives no time stamp" in caplog.text
 
 
@@ -120,7 +120,7 @@ def test_a_signature_that_fails_leaves_the_older_film_as_it_was(config, tmp_path
     with pytest.raises(InputError, match="cannot sign"):
         film().save(tmp_path / "a.webm")
     (config / "provenance.toml").unlink()
-    assert sign.read(tmp_path / "a.webm").own
+    assert read.read(tmp_path / "a.webm").own
 
 
 @pytest.mark.parametrize("given", ["soon", "99999999999999", "9" * 40])
@@ -152,7 +152,7 @@ def test_a_chain_that_cannot_sign_is_one_line(config, tmp_path):
 def test_every_format_is_signed_and_breaks_by_one_byte(config, tmp_path, ending):
     target = tmp_path / f"a.{ending}"
     film(1 if ending == "png" else 5).save(target)
-    said = sign.read(target)
+    said = read.read(target)
     assert said.state == "trusted"
     assert said.own
     assert (said.source, said.model, said.agent.split()[0]) == ("trainedAlgorithmicMedia", "tiny", "Praxino")
@@ -163,7 +163,7 @@ def test_every_format_is_signed_and_breaks_by_one_byte(config, tmp_path, ending)
     data = bytearray(target.read_bytes())
     data[-20] ^= 1
     target.write_bytes(data)
-    assert sign.read(target).state == "tampered"
+    assert read.read(target).state == "tampered"
 
 
 @pytest.mark.parametrize("ending", ["jpg", "webp"])
@@ -171,7 +171,7 @@ def test_other_pictures_are_signed_too(config, tmp_path, ending):
     target = tmp_path / f"a.{ending}"
     Image.fromarray(film(1).frames[0]).save(target)
     sign.sign(target, target, manifest.generated(RECORD, prompt=True), [])
-    assert sign.read(target).prompt == "a red ball"
+    assert read.read(target).prompt == "a red ball"
 
 
 def test_the_record_is_covered(config, tmp_path):
@@ -179,14 +179,14 @@ def test_the_record_is_covered(config, tmp_path):
     data = (tmp_path / "a.mp4").read_bytes()
     assert b"a red ball" in data
     (tmp_path / "a.mp4").write_bytes(data.replace(b"a red ball", b"a red bell"))
-    assert sign.read(tmp_path / "a.mp4").state == "tampered"
+    assert read.read(tmp_path / "a.mp4").state == "tampered"
 
 
 def test_the_sentence_is_signed_only_when_asked(config, tmp_path):
     film().save(tmp_path / "a.mp4")
     film(credential_prompt=True).save(tmp_path / "b.mp4")
-    assert sign.read(tmp_path / "a.mp4").prompt == ""
-    assert sign.read(tmp_path / "b.mp4").prompt == "a red ball"
+    assert read.read(tmp_path / "a.mp4").prompt == ""
+    assert read.read(tmp_path / "b.mp4").prompt == "a red ball"
 
 
 def test_pictures_that_went_in_are_named(config, tmp_path):
@@ -195,7 +195,7 @@ def test_pictures_that_went_in_are_named(config, tmp_path):
     stamp = Provenance()
     record = RECORD | {"image": str(tmp_path / "first.png"), "last": str(tmp_path / "last.bmp")}
     stamp.sign(stamp.mark(Video(film().frames, 8.0, record))).save(tmp_path / "a.mp4")
-    said = sign.read(tmp_path / "a.mp4")
+    said = read.read(tmp_path / "a.mp4")
     assert said.state == "trusted"
     assert said.ingredients == ("first.png", "last.bmp")
 
@@ -207,7 +207,7 @@ def test_pictures_that_were_tampered_with_before_are_named_so(config, tmp_path):
     (tmp_path / "last.png").write_bytes(data)
     record = RECORD | {"image": str(tmp_path / "first.png"), "last": str(tmp_path / "last.png")}
     Provenance().sign(Video(film(2).frames, 8.0, record)).save(tmp_path / "a.mp4")
-    said = sign.read(tmp_path / "a.mp4")
+    said = read.read(tmp_path / "a.mp4")
     assert said.state == "trusted"
     assert said.ingredients == ("first.png", "last.png (tampered with before)")
 
@@ -215,12 +215,12 @@ def test_pictures_that_were_tampered_with_before_are_named_so(config, tmp_path):
 def test_strangers_are_valid_and_not_trusted_until_they_are(config, tmp_path, monkeypatch):
     film().save(tmp_path / "a.mp4")
     monkeypatch.setenv(keys.FOLDER, str(tmp_path / "other"))
-    said = sign.read(tmp_path / "a.mp4")
+    said = read.read(tmp_path / "a.mp4")
     assert (said.state, said.own) == ("valid", False)
     assert said.by.startswith("Praxino installation")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "provenance.toml").write_text(f'trust = ["{config / "authority.pem"}"]')
-    said = sign.read(tmp_path / "a.mp4")
+    said = read.read(tmp_path / "a.mp4")
     assert (said.state, said.own) == ("trusted", False)
 
 
@@ -234,10 +234,10 @@ def test_an_own_chain_signs(config, tmp_path, monkeypatch):
     monkeypatch.setenv(keys.FOLDER, str(other))
     Provenance().check()
     film().save(tmp_path / "a.mp4")
-    said = sign.read(tmp_path / "a.mp4")
+    said = read.read(tmp_path / "a.mp4")
     assert (said.state, said.own) == ("trusted", True)
     monkeypatch.setenv(keys.FOLDER, str(config))
-    assert sign.read(tmp_path / "a.mp4").own
+    assert read.read(tmp_path / "a.mp4").own
     assert issued.key not in repr(identity).encode()
 
 
@@ -252,7 +252,7 @@ def test_whom_our_authority_vouches_for_besides_is_not_us(config, tmp_path, monk
     (other / "chain.pem").write_bytes(theirs.public_bytes(Encoding.PEM) + authority.public_bytes(Encoding.PEM))
     (other / "provenance.toml").write_text('chain = "chain.pem"\nkey = "none"')
     assert leaf.serial_number != theirs.serial_number
-    said = sign.read(tmp_path / "a.mp4")
+    said = read.read(tmp_path / "a.mp4")
     assert (said.state, said.own) == ("valid", False)
 
 
@@ -271,14 +271,14 @@ def test_an_old_signer_is_replaced_and_still_known(config, tmp_path, monkeypatch
     monkeypatch.setenv(keys.FOLDER, str(config))
     assert identity.made().authorities.count(b"BEGIN CERTIFICATE") == 2
     assert chain != b""
-    assert sign.read(tmp_path / "a.mp4").own
+    assert read.read(tmp_path / "a.mp4").own
 
 
 def test_a_sidecar_of_another_file_is_left_alone(config, tmp_path):
     film().save(tmp_path / "a.webm")
     Video(film().frames, 8.0).save(tmp_path / "a.mp4")
-    assert sign.read(tmp_path / "a.mp4").state == "none"
-    assert sign.read(tmp_path / "a.webm").beside
+    assert read.read(tmp_path / "a.mp4").state == "none"
+    assert read.read(tmp_path / "a.webm").beside
 
 
 def test_a_file_of_others_beside_is_not_written_over(config, tmp_path):
@@ -291,14 +291,14 @@ def test_a_file_of_others_beside_is_not_written_over(config, tmp_path):
     assert (tmp_path / "a.c2pa").read_bytes() == b"about a.avi, perhaps"
     film().save(tmp_path / "b.webm")
     film().save(tmp_path / "b.webm")  # its own is
-    assert sign.read(tmp_path / "b.webm").own
+    assert read.read(tmp_path / "b.webm").own
 
 
 def test_junk_among_the_trusted_is_named(config, tmp_path):
     film().save(tmp_path / "a.mp4")
     (config / "provenance.toml").write_text('trust = ["key"]')
     with pytest.raises(InputError, match=r"provenance\.toml names key"):
-        sign.read(tmp_path / "a.mp4")
+        read.read(tmp_path / "a.mp4")
 
 
 def test_what_went_in_is_stated_as_it_was_then(config, tmp_path, caplog):
@@ -307,7 +307,7 @@ def test_what_went_in_is_stated_as_it_was_then(config, tmp_path, caplog):
     made = stamp.sign(Video(film().frames, 8.0, record))
     (tmp_path / "first.png").unlink()
     made.save(tmp_path / "a.mp4")
-    assert sign.read(tmp_path / "a.mp4").ingredients == ("first.png",)
+    assert read.read(tmp_path / "a.mp4").ingredients == ("first.png",)
     assert "gone.png" in caplog.text
 
 
@@ -322,7 +322,7 @@ def test_a_damaged_picture_that_went_in_stops_no_film(config, tmp_path):
             worse[place] = int(rng.integers(256))
         (tmp_path / "first.png").write_bytes(worse)
         Provenance().sign(Video(film(1).frames, 8.0, record)).save(tmp_path / "a.mp4")
-        said = sign.read(tmp_path / "a.mp4")
+        said = read.read(tmp_path / "a.mp4")
         assert said.state == "trusted"
         assert said.ingredients[0].startswith("first.png")
 
@@ -331,7 +331,7 @@ def test_a_film_written_anew_without_statements_takes_the_old_ones_away(config, 
     film().save(tmp_path / "a.webm")
     assert (tmp_path / "a.c2pa").exists()
     film(credentials=False).save(tmp_path / "a.webm")
-    assert sign.read(tmp_path / "a.webm").state == "none"
+    assert read.read(tmp_path / "a.webm").state == "none"
 
 
 @pytest.fixture(name="asked")
@@ -362,7 +362,7 @@ def test_nothing_is_fetched(config, tmp_path, asked):
     Image.fromarray(film().frames[0]).save(tmp_path / "plain.png")
     statement = manifest.generated(RECORD, prompt=False)
     with (
-        c2pa.Builder(statement, sign._context()) as builder,
+        c2pa.Builder(statement, container.context()) as builder,
         (tmp_path / "plain.png").open("rb") as source,
         (tmp_path / "a.png").open("w+b") as signed,
     ):

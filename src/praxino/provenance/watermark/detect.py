@@ -8,7 +8,7 @@ is looked for, that is the false-positive probability.
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from praxino.provenance.watermark.carriers import FINDING, LEAST, TILES, Carriers, Numbers, Waves, carriers
 from praxino.provenance.watermark.channel_code import decoded, encoded
-from praxino.provenance.watermark.embed import SIDE, Field, Film, luma, working_size
+from praxino.provenance.watermark.embed import SIDE, Field, Film, has_room, luma, working_size
 
 SURE: Final = 1e-6
 """False-positive probability up to which a mark counts as found."""
@@ -40,10 +40,6 @@ MIDDLING: Final = 8.0
 """Cycles a tile of such a wave."""
 LONGEST: Final = 4
 """Times a frame's shorter side: beyond that, longer frames are not searched more closely."""
-SMALLEST: Final = 24
-"""Samples of a frame's shorter side: smaller ones hold no tile."""
-THINNEST: Final = 16
-"""Times its shorter side a frame's longer one is, at most."""
 
 Places = NDArray[np.float64]
 """(N, 2, 2): what takes a wave's cycles a tile (down, across) to cycles a sample."""
@@ -91,11 +87,6 @@ class Found:
         return dataclasses.replace(self, probability=min(1.0, self.probability * tries))
 
 
-def holds(height: int, width: int) -> bool:
-    """Whether a mark is looked for in frames of this size: thin and tiny ones have no room for it."""
-    return min(height, width) >= SMALLEST and max(height, width) <= THINNEST * min(height, width)
-
-
 def residual(frame: Film) -> Field:
     """What is left of a frame (H, W, 3) when its edges and areas are taken off; even in strength, at working size."""
     light = luma(frame, *working_size(*frame.shape[:2]))
@@ -109,14 +100,15 @@ def pooled(residuals: Sequence[Field]) -> Field:
 
 
 def find(spectrum: "Spectrum", key: bytes) -> Found:
-    """Look for the mark of a key in a pooled residual's spectrum: where it was put, then centred, then everywhere."""
+    """Look for the mark of a key in a pooled residual's spectrum: `SEARCHES` one after another, until one has it."""
     own, best = carriers(key), Found(1.0, 0.0)
-    if not holds(*spectrum.shape):
+    if not has_room(*spectrum.shape):
         return best
-    for search in (_as_made, _turned, _centred, _anywhere):
-        hit = search(spectrum, own)
+    for search in SEARCHES:
+        hit = search.run(spectrum, own)
+        hit = hit._replace(probability=min(1.0, hit.probability / search.share))
         if hit.probability < best.probability or not best.strength:
-            best = _told(spectrum, own, hit, exact=search in (_as_made, _turned))
+            best = _told(spectrum, own, hit, search.exact)
         if best.sure and best.message is not None:
             break
     return best
@@ -176,28 +168,30 @@ def _even(values: Numbers) -> Numbers:
 
 
 class _Hit(NamedTuple):
+    """The likeliest of the places that one search tried; its probability counts those places, and no other search."""
+
     probability: float
     strength: float
     place: NDArray[np.float64]
     shift: NDArray[np.float64]
 
 
-def _as_made(spectrum: Spectrum, own: Carriers) -> _Hit:
-    """Not moved, at any size; half of the false positives may come from here."""
+def _as_embedded(spectrum: Spectrum, own: Carriers) -> _Hit:
+    """Not moved, at any size."""
     sides = {min(spectrum.shape) / TILES, _usual(spectrum.shape)}
-    return _still(spectrum, own, np.stack([_place(side, side, 0.0, False) for side in sides]), 2)
+    return _still(spectrum, own, np.stack([_place(side, side, 0.0, False) for side in sides]))
 
 
 def _turned(spectrum: Spectrum, own: Carriers) -> _Hit:
     """By quarters, or mirrored."""
     sides = {min(spectrum.shape) / TILES, _usual(spectrum.shape)}
     ways = [(turn * math.pi / 2, flipped) for turn in range(4) for flipped in (False, True)][1:]
-    return _still(spectrum, own, np.stack([_place(s, s, *way) for s in sides for way in ways]), 8)
+    return _still(spectrum, own, np.stack([_place(s, s, *way) for s in sides for way in ways]))
 
 
 def _centred(spectrum: Spectrum, own: Carriers) -> _Hit:
     """Cut or framed evenly, enlarged from a small film, or stretched."""
-    return _still(spectrum, own, _places_centred(spectrum.shape), 8)
+    return _still(spectrum, own, _places_centred(spectrum.shape))
 
 
 @functools.lru_cache(8)
@@ -210,11 +204,11 @@ def _places_centred(shape: tuple[int, int]) -> Places:
     return np.stack(stretched + [_place(side, side, 0.0, f) for side in _sides(shape) for f in (False, True)])
 
 
-def _still(spectrum: Spectrum, own: Carriers, places: Places, weight: float) -> _Hit:
+def _still(spectrum: Spectrum, own: Carriers, places: Places) -> _Hit:
     strengths = _strengths(spectrum, own, places, np.zeros((len(places), 2)))
     best = int(strengths.argmax())
     likely = chance(_even(spectrum.at(own.finding, places[best][None]))[0], float(strengths[best]))
-    return _Hit(min(1.0, likely * len(places) * weight), float(strengths[best]), places[best], np.zeros(2))
+    return _Hit(min(1.0, likely * len(places)), float(strengths[best]), places[best], np.zeros(2))
 
 
 def _anywhere(spectrum: Spectrum, own: Carriers) -> _Hit:
@@ -234,7 +228,36 @@ def _anywhere(spectrum: Spectrum, own: Carriers) -> _Hit:
             shift = np.array(divmod(where, SHIFTS))[::-1] / SHIFTS
             best = (float(strengths[which, where]), start + which, shift)
     likely = chance(_even(spectrum.at(own.finding, places[best[1]][None]))[0], best[0])
-    return _Hit(min(1.0, likely * len(places) * SHIFTS**2 * 4), best[0], places[best[1]], best[2])
+    return _Hit(min(1.0, likely * len(places) * SHIFTS**2), best[0], places[best[1]], best[2])
+
+
+@dataclass(frozen=True)
+class Search:
+    """One way to look for the mark.
+
+    Attributes
+    ----------
+    share : float
+        Of the false-positive probability of the whole search that may come from here.
+    run : callable
+        (spectrum, carriers) -> its likeliest place.
+    exact : bool
+        Whether a mark that it finds lies exactly at one of its places.
+    """
+
+    name: str
+    share: float
+    run: Callable[[Spectrum, Carriers], _Hit]
+    exact: bool
+
+
+SEARCHES: Final = (
+    Search("as embedded", 1 / 2, _as_embedded, exact=True),
+    Search("quarter turns and mirrors", 1 / 8, _turned, exact=True),
+    Search("centred crops and stretches", 1 / 8, _centred, exact=False),
+    Search("anywhere", 1 / 4, _anywhere, exact=False),
+)
+assert sum(search.share for search in SEARCHES) == 1
 
 
 @functools.lru_cache(8)

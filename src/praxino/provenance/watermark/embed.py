@@ -30,6 +30,17 @@ AROUND: Final = (7, 7)
 """Samples of the square in which activity is measured."""
 
 
+MIN_SHORTER_SIDE: Final = 24
+"""Samples: smaller frames hold no tile."""
+MAX_ELONGATION: Final = 16
+"""Longer side over shorter side, from which on no mark is put into a frame or looked for."""
+
+
+def has_room(height: int, width: int) -> bool:
+    """Whether frames of this size can hold a mark: tiny and thin ones cannot."""
+    return min(height, width) >= MIN_SHORTER_SIDE and max(height, width) <= MAX_ELONGATION * min(height, width)
+
+
 def mark(film: Film, message: int, key: bytes) -> Film:
     """Put a message of 48 bits into a film (T, H, W, 3) or a picture (1, H, W, 3); the same shape comes back.
 

@@ -15,8 +15,8 @@ from praxino.provenance import keys
 from praxino.provenance.watermark import issued, payload
 from praxino.provenance.watermark.carriers import carriers
 from praxino.provenance.watermark.channel_code import encoded
-from praxino.provenance.watermark.detect import Found, Spectrum, find, holds, pooled, received, residual, still_there
-from praxino.provenance.watermark.embed import Field
+from praxino.provenance.watermark.detect import Found, Spectrum, find, pooled, received, residual, still_there
+from praxino.provenance.watermark.embed import Field, has_room
 from praxino.storage.media.frames import Work, facts, shots
 
 WINDOWS: Final = 8
@@ -27,8 +27,11 @@ FRAMES: Final = 24
 """Looked at in each, at most."""
 WORK: Final = 4e9
 """Pixels that are decoded, at most: some 2,000 frames of 1920x1080."""
-SHARES: Final = {"public": 1.25, "private": 5.0, "together": 1.25, "alone": 5.0}
-"""Of the false-positive probability, by which it is multiplied for what looks there: their inverses sum up to 1."""
+KEY_SHARES: Final = {"public": 0.8, "private": 0.2}
+"""Of the false-positive probability: how much of it may come from the search with each key."""
+SCAN_SHARES: Final = {"all windows together": 0.8, "each alone": 0.2}
+"""Of a key's part: how much may come from all windows taken together, and from each by itself."""
+assert sum(KEY_SHARES.values()) == sum(SCAN_SHARES.values()) == 1
 
 
 class Mark(Config):
@@ -103,7 +106,7 @@ def mark_of(path: Path) -> Mark:
     whole, ways = together(parts), keys.mark_keys()
     best, whose = Found(1.0, 0.0), ""
     for name, key in ways.items():
-        found = in_any(parts, whole, key).among(SHARES[name])
+        found = in_any(parts, whole, key).among(1 / KEY_SHARES[name])
         if found.probability < best.probability:
             best, whose = found, name
         if best.sure and best.message is not None:
@@ -124,7 +127,7 @@ def windows(path: Path) -> list[Window]:
     has room in it.
     """
     known, work = facts(path), Work(WORK)
-    if not holds(known.height, known.width):
+    if not has_room(known.height, known.width):
         return []
     count = max(1, min(WINDOWS, math.ceil(known.seconds / SECONDS)))
     length = min(known.seconds / count, SECONDS) or math.inf
@@ -136,7 +139,7 @@ def windows(path: Path) -> list[Window]:
         for number, shot in enumerate(shots(path, start, known, work)):
             if shot.seconds > start + length or len(times) == 4 * FRAMES:
                 break
-            if number % step == 0 and holds(*shot.pixels.shape[:2]):
+            if number % step == 0 and has_room(*shot.pixels.shape[:2]):
                 times.append(shot.seconds)
                 residuals.append(residual(shot.pixels))
         alike = [each for each in residuals if each.shape == residuals[0].shape]  # some change their size on the way
@@ -159,11 +162,11 @@ def together(parts: list[Window]) -> Window:
 
 def in_any(parts: list[Window], whole: Window, key: bytes) -> Found:
     """The likeliest mark of a key, in all windows together (``whole``) or in one alone; every try counted."""
-    best = find(whole.spectrum, key).among(1 if len(parts) == 1 else SHARES["together"])
+    best = find(whole.spectrum, key).among(1 if len(parts) == 1 else 1 / SCAN_SHARES["all windows together"])
     if best.sure or len(parts) == 1:
         return best
     for part in parts:
-        found = find(part.spectrum, key).among(SHARES["alone"] * len(parts))
+        found = find(part.spectrum, key).among(len(parts) / SCAN_SHARES["each alone"])
         best = found if found.probability < best.probability else best
         if best.sure and best.message is not None:
             break

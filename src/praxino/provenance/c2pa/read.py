@@ -1,0 +1,130 @@
+"""What the statements in a file say, and whether they hold."""
+
+import json
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Literal
+
+import c2pa
+
+from praxino.config import Config
+from praxino.errors import MediaError
+from praxino.provenance.c2pa import identity
+from praxino.provenance.c2pa.container import START, context, holds_statements, mime_type, one_line
+from praxino.provenance.c2pa.manifest import SIGNER, listed, of, shown, stated
+
+BESIDE: Final = ".c2pa"
+"""Ending of the file beside one that cannot hold the statements itself."""
+LARGEST: Final = 64 * 2**20
+"""Bytes of such a file that are taken on."""
+PICTURE: Final = 2**28
+"""Bytes of a picture that are taken on: its parser holds them all."""
+REMOTE: Final = "Remote: "
+"""How its error begins for a file whose statements are not in it, but at an address."""
+State = Literal["none", "trusted", "valid", "tampered"]
+
+
+class Credentials(Config):
+    """What a file states, and whether that holds.
+
+    Attributes
+    ----------
+    state : str
+        "none"; "trusted" or "valid" if the file is as it was signed, by a signer trusted here or another one;
+        "tampered" if it is not.
+    own : bool
+        Whether this installation signed it.
+    by : str
+        The signer, as its certificate calls it.
+    agent, source, model, prompt_hash, prompt, mark : str
+        What made it, how (IPTC digital source type), with which model, from which sentence (SHA-256, or itself if it
+        was to be said), and the message of the mark that was put into its pixels; empty where not stated.
+    made : str
+        When, by the clock of whoever made it.
+    ingredients : tuple of str
+        What went into it.
+    beside : bool
+        Whether the statements are in a file beside.
+    elsewhere : str
+        The address that a file names for its statements; nobody is asked there.
+    problems : tuple of str
+        What does not hold, in the words of C2PA's status codes.
+    """
+
+    state: State = "none"
+    own: bool = False
+    by: str = ""
+    agent: str = ""
+    source: str = ""
+    model: str = ""
+    prompt_hash: str = ""
+    prompt: str = ""
+    mark: str = ""
+    made: str = ""
+    ingredients: tuple[str, ...] = ()
+    beside: bool = False
+    elsewhere: str = ""
+    problems: tuple[str, ...] = ()
+
+
+def read(path: Path) -> Credentials:
+    """What a file, or one beside it, states.
+
+    Raises
+    ------
+    MediaError
+        If it is a picture of very many bytes.
+    OSError
+        If it cannot be opened.
+    """
+    with path.open("rb") as file:
+        mime, size = mime_type(file.read(START)), path.stat().st_size
+        if mime.startswith("image/") and size > PICTURE:
+            raise MediaError(f"{path}: {size:,} bytes are too many for a picture", "reduce it first")
+        found = _read(mime, file, None, False)
+    beside = path.with_suffix(BESIDE)
+    if found.state == "none" and beside != path and beside.is_file() and beside.stat().st_size <= LARGEST:
+        with path.open("rb") as file:
+            near = _read(mime, file, beside.read_bytes(), True)
+        return near if near.state != "none" else found
+    return found
+
+
+def _read(mime: str, file: BinaryIO, manifest: bytes | None, beside: bool) -> Credentials:
+    """With those trusted who vouch for us, then those trusted here, so that it is known whose the signature is."""
+    told: dict[str, Any] = {}
+    own = False
+    for whose in (identity.made(), identity.chosen(), identity.trusted()):
+        if told and not whose.authorities:
+            continue
+        file.seek(0)
+        now = parse(mime, file, manifest, whose.authorities)
+        own = whose.own and whose.serial in ("", now.get("serial"))
+        if not told or own or not whose.own:
+            told = now
+        if told.get("state") != "valid":
+            break
+    if not told or (beside and told.get("format", "") not in (mime, "")):
+        return Credentials()
+    told = {name: value for name, value in told.items() if name in Credentials.model_fields}
+    return Credentials(**told, own=told["state"] == "trusted" and own, beside=beside)
+
+
+def parse(mime: str, file: BinaryIO, manifest: bytes | None, authorities: bytes = b"") -> dict[str, Any]:
+    """Fields of `Credentials`, ``format`` and ``serial``; nothing if there are no statements."""
+    settings = context(authorities)
+    try:
+        with c2pa.Reader(mime, file, manifest, settings) as reader:
+            state, told = reader.get_validation_state(), json.loads(reader.json())
+    except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
+        return {}
+    except (c2pa.C2paError, ValueError) as error:
+        if str(error).startswith(REMOTE):
+            return {"state": "none", "elsewhere": shown(str(error).rpartition(" ")[2])}
+        seen = manifest is not None or holds_statements(file)  # files are damaged that nobody ever signed, too
+        return {"state": "tampered", "problems": (one_line(error),)} if seen else {}
+    problems = tuple(str(of(status, "code")) for status in listed(of(told, "validation_status")))
+    states: dict[str | None, State] = {"Trusted": "trusted", "Valid": "valid"}
+    active = of(of(told, "manifests"), str(of(told, "active_manifest")))
+    whole = all(problem.startswith(SIGNER) for problem in problems)  # expired, say: the file is still what was signed
+    other: State = "valid" if problems and whole else "tampered"
+    return {"state": states.get(state, other), "problems": problems, **stated(active)}

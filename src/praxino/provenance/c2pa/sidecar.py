@@ -1,0 +1,40 @@
+"""The file beside one whose format has no room for statements."""
+
+from pathlib import Path
+
+from praxino.errors import InputError
+from praxino.provenance.c2pa.container import MAGIC, WEBM
+from praxino.provenance.c2pa.read import BESIDE, LARGEST, parse
+from praxino.storage.media.video import whole
+
+
+def check_beside(target: Path) -> None:
+    """Raise `InputError` if ``target`` needs a file beside it, and there is one about another file."""
+    beside = target.with_suffix(BESIDE)
+    if needs_beside(target) and beside.exists() and not is_ours(beside):
+        raise InputError(f"{beside} is there, and not about {target.name}", "delete it, or another name with -o")
+
+
+def forget(target: Path) -> None:
+    """Take away the file beside one that is written anew: its statements would no longer hold."""
+    beside = target.with_suffix(BESIDE)
+    if needs_beside(target) and is_ours(beside):
+        beside.unlink()
+
+
+def needs_beside(target: Path) -> bool:
+    """Whether a file that Praxino writes to such a name has its statements in one beside it."""
+    return target.suffix.lower() == ".webm"
+
+
+def is_ours(beside: Path) -> bool:
+    """Whether a file of statements is about one that we wrote beside it."""
+    if not beside.is_file() or beside.stat().st_size > LARGEST:
+        return False
+    with beside.open("rb") as file:
+        return parse("application/c2pa", file, None).get("format") == MAGIC[WEBM]
+
+
+def write(manifest: bytes, beside: Path) -> None:
+    with whole(beside) as fresh:
+        fresh.write_bytes(manifest)
