@@ -20,7 +20,7 @@ from praxino.detection import latent
 from praxino.detection.families import EVIDENCE
 from praxino.detection.report import bundled, examine
 from praxino.detection.view import View, views
-from praxino.storage.media.frames import facts
+from praxino.storage.media.frames import probe
 
 
 def clip(path: Path, height: int, width: int, fps: int, seconds: int, times: int = 1) -> Path:
@@ -85,7 +85,7 @@ def main() -> None:
         windows = len(examine(short).views)
         warm = time.perf_counter() - started
         print(f"3 s of 832x480, {windows} windows: {warm:.1f} s in a warm process; {alone(short)}")
-        view = next(iter(views(short, facts(short))))
+        view = next(iter(views(short, probe(short))))
         for name, seconds in families(view).items():
             print(f"  {name:<10} {len(view.frames) / seconds:6.0f} frames/s ({seconds:.2f} s a window)")
         long = clip(Path(home) / "long.mp4", 1080, 1920, 30, 10, 6 * minutes)

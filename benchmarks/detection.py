@@ -34,8 +34,8 @@ from praxino.detection.fusion import Condition, Detector, Fusion, Samples, sigmo
 from praxino.detection.protocol import Outcome, leave_out, real_floor, uncalibrated
 from praxino.detection.report import Examination, bundled, examine
 from praxino.detection.weights import DETECTOR, read_forensic
+from praxino.storage.files import write_text
 from praxino.storage.weights import checkpoint
-from praxino.storage.weights.checkpoint import write_text
 from praxino.training import loop
 from praxino.training.forensic import ForensicStage
 

@@ -34,7 +34,8 @@ from praxino.provenance.keys import PUBLIC
 from praxino.provenance.watermark import detect, embed, issued, scan
 from praxino.provenance.watermark.carriers import carriers
 from praxino.provenance.watermark.channel_code import BITS, encoded
-from praxino.storage.media.frames import ENDINGS, facts, shots
+from praxino.storage.media.formats import VIDEO_ENDINGS
+from praxino.storage.media.frames import iter_frames, probe
 
 Film = NDArray[np.uint8]
 MESSAGE = 0x123456789ABC
@@ -52,7 +53,7 @@ PROMPTS = (
 
 
 def clip(path: Path, rows: int = ROWS) -> Film:
-    frames = np.stack([shot.pixels for shot in islice(shots(path, 0.0, facts(path)), FRAMES)])
+    frames = np.stack([shot.pixels for shot in islice(iter_frames(path, 0.0, probe(path)), FRAMES)])
     scale = rows / min(frames.shape[1:3])
     return resized(frames, *(round(side * scale / 2) * 2 for side in frames.shape[1:3]))
 
@@ -249,7 +250,7 @@ def main() -> None:
     attacked_by_models(films)
     if options.clips is None:
         return
-    paths = sorted(path for path in options.clips.rglob("*") if path.suffix in ENDINGS)
+    paths = sorted(path for path in options.clips.rglob("*") if path.suffix in VIDEO_ENDINGS)
     chosen = paths[:: max(1, len(paths) // options.count)][: options.count]
     table(f"clips at {ROWS} rows, {FRAMES} frames", list(mapped(of_file, chosen)))
     smallest(paths)

@@ -25,8 +25,8 @@ from praxino.detection.families import STATISTICS
 from praxino.detection.fusion import Samples, fold
 from praxino.detection.view import View, view_of, views
 from praxino.detection.weights import read_forensic
-from praxino.storage.media.frames import facts, shots, stride
-from praxino.storage.weights.checkpoint import write_text
+from praxino.storage.files import write_text
+from praxino.storage.media.frames import iter_frames, probe, stride
 
 Film = NDArray[np.uint8]
 FOLDS = 4
@@ -64,15 +64,15 @@ def manifest(folder: Path) -> list[Clip]:
 
 def _known(path: Path) -> tuple[float, ...]:
     """What a file says of itself, without a look at the picture: the floor that pixels must beat."""
-    about = facts(path)
+    about = probe(path)
     return (about.width, about.height, about.rate, about.seconds, about.bytes, about.bits_per_pixel)
 
 
 def seen(clip: Clip, way: str) -> list[View]:
     """The views of a clip that went a way."""
     if way == "none":
-        return list(views(clip.path, facts(clip.path)))
-    film, rate = np.stack([shot.pixels for shot in shots(clip.path)]), facts(clip.path).rate
+        return list(views(clip.path, probe(clip.path)))
+    film, rate = np.stack([shot.pixels for shot in iter_frames(clip.path)]), probe(clip.path).rate
     if way == "half rate":  # of what detectors see
         every = stride(rate)
         film, rate = film[::every], rate / every / 2

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from praxino.cli import generate
 from praxino.generation.loading import find_model
+from praxino.storage import files
 from praxino.storage.media import video
 from praxino.storage.media.video import read
 
@@ -228,7 +229,7 @@ def test_a_folder_named_like_the_bundled_model_is_in_nobodys_way(praxino, here):
 def test_a_folder_without_permission(praxino, here, monkeypatch):
     """Root may write anywhere, so the system's answer is put in its mouth."""
     Path("locked").mkdir()
-    monkeypatch.setattr(video.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(files.os, "access", lambda path, mode: False)
     code, _, err = praxino(*G, "-o", "locked/film.mp4")
     assert code == 2
     assert "no permission" in err

@@ -7,12 +7,12 @@ from praxino.detection.calibration import BLOCKY, FEWEST, KINDS, SHATTERED, bloc
 from praxino.detection.fusion import Bin, Condition, Fusion
 from praxino.detection.report import bundled, detect
 from praxino.detection.view import view_of
-from praxino.storage.media.frames import Facts
+from praxino.storage.media.frames import MediaInfo
 from support.footage import textured, write
 
 
-def about(side: int = 480, codec: str = "h264", oddities: tuple[str, ...] = ()) -> Facts:
-    return Facts(side * 2, side, 24.0, 2.0, codec, 10_000, oddities)
+def about(side: int = 480, codec: str = "h264", oddities: tuple[str, ...] = ()) -> MediaInfo:
+    return MediaInfo(side * 2, side, 24.0, 2.0, codec, 10_000, oddities)
 
 
 def seen(frames: int = 16, fps: float = 8.0):

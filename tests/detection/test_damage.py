@@ -12,7 +12,7 @@ from PIL import Image
 from praxino.detection.batch import answer
 from praxino.detection.view import views
 from praxino.errors import MediaError
-from praxino.storage.media.frames import facts
+from praxino.storage.media.frames import probe
 from support.footage import ball, textured, write
 
 
@@ -45,7 +45,7 @@ def test_mutated_files_never_do_harm(tmp_path, part):
         path.write_bytes(_mutated(originals[index % len(originals)], rng))
         started = time.monotonic()
         with contextlib.suppress(MediaError):  # anything else fails the test
-            for view in views(path, facts(path)):
+            for view in views(path, probe(path)):
                 assert view.frames.shape[1:] == (224, 224, 3)
         assert time.monotonic() - started < 10
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1.5 * 2**20  # KiB

@@ -6,7 +6,7 @@ import pytest
 from praxino.data.diorama import compose, render
 from praxino.detection.moving_objects import things, violations
 from praxino.detection.view import gathered, view_of
-from praxino.storage.media.frames import Shot
+from praxino.storage.media.frames import VideoFrame
 from support.footage import ball, textured
 
 CLOCK = np.arange(16)
@@ -83,7 +83,7 @@ def test_what_is_not_is_named(kind, way):
 
 def test_nothing_is_claimed_where_frames_are_missing():
     film = ball(roll())
-    view = gathered(Shot(index / 8 + (index > 7), frame) for index, frame in enumerate(film))
+    view = gathered(VideoFrame(index / 8 + (index > 7), frame) for index, frame in enumerate(film))
     assert things(view) == ([], False)
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from praxino.detection.view import FRAMES, NATIVE, SIDE, View, centre, gathered, squared, starts, view_of, views
-from praxino.storage.media.frames import Shot, facts
+from praxino.storage.media.frames import VideoFrame, probe
 from support.footage import textured, write
 
 
@@ -51,7 +51,7 @@ def test_irregular_frames_are_evened_out():
     film = textured(60, 64, 64)
     rng = np.random.default_rng(0)
     clock = np.cumsum(rng.uniform(0.005, 0.09, 60))
-    view = gathered(Shot(float(t), frame) for t, frame in zip(clock, film, strict=True))
+    view = gathered(VideoFrame(float(t), frame) for t, frame in zip(clock, film, strict=True))
     assert view is not None
     assert np.abs(np.diff(view.times) - 0.125).max() < 0.1
     assert view.fps == 8.0
@@ -60,26 +60,26 @@ def test_irregular_frames_are_evened_out():
 def test_one_of_two_fields_is_seen():
     film = textured(8, 128, 128)
     film[:, 1::2] = 0
-    view = gathered(Shot(i / 8, frame, interlaced=True) for i, frame in enumerate(film))
+    view = gathered(VideoFrame(i / 8, frame, interlaced=True) for i, frame in enumerate(film))
     assert view is not None
     assert view.frames.mean() > 60
 
 
 def test_windows_are_spread_over_a_file(tmp_path):
     path = write(tmp_path / "a.mp4", textured(8 * 30, 64, 64), fps=8)
-    found = list(views(path, facts(path)))
+    found = list(views(path, probe(path)))
     assert [round(float(view.times[0])) for view in found] == [0, 9, 19, 28]
     short = write(tmp_path / "b.mp4", textured(5, 64, 64), fps=8)
-    assert [len(view.frames) for view in views(short, facts(short))] == [5]
+    assert [len(view.frames) for view in views(short, probe(short))] == [5]
 
 
 def test_windows_of_an_animated_picture_overlap_as_those_of_a_film(tmp_path):
     first, *others = (Image.fromarray(frame) for frame in textured(36, 64, 96))
     first.save(tmp_path / "a.webp", save_all=True, append_images=others, duration=120, lossless=True)
     path = tmp_path / "a.webp"
-    found = list(views(path, facts(path)))
-    assert [len(view.frames) for view in found] == [FRAMES] * len(starts(facts(path)))
-    assert [view.times[0] for view in found] == pytest.approx(starts(facts(path)), abs=0.13)
+    found = list(views(path, probe(path)))
+    assert [len(view.frames) for view in found] == [FRAMES] * len(starts(probe(path)))
+    assert [view.times[0] for view in found] == pytest.approx(starts(probe(path)), abs=0.13)
 
 
 def test_a_film_without_frames_has_no_view():

@@ -41,8 +41,7 @@ def run_one(path: Path, output: Path | None, pages: Path | None, progress: Progr
     from praxino.detection import html
     from praxino.detection.batch import write
     from praxino.detection.report import examine, told
-    from praxino.storage.media.video import check_writable
-    from praxino.storage.weights.checkpoint import write_text
+    from praxino.storage.files import require_writable, write_text
 
     if output is not None and output.suffix.lower() not in (".html", ".csv", ".json"):
         raise InputError(f"{output}: must end in .html, .csv or .json", "report.html")
@@ -52,7 +51,7 @@ def run_one(path: Path, output: Path | None, pages: Path | None, progress: Progr
     if target is not None:
         if output is None:
             target.parent.mkdir(parents=True, exist_ok=True)
-        check_writable(target)
+        require_writable(target)
     examination = examine(path)
     if target is not None:
         match target.suffix.lower():
@@ -71,12 +70,12 @@ def run_batch(
 ) -> tuple[list[dict[str, Any]], str]:
     """The reports of all films, and a table of them; with ``output``, a stopped run is gone on with."""
     from praxino.detection.batch import detect_all, films, write
-    from praxino.storage.media.video import check_writable
+    from praxino.storage.files import require_writable
 
     if output is not None:
         if output.suffix.lower() not in (".csv", ".json"):
             raise InputError(f"{output}: must end in .csv or .json for many films", "results.csv, or --pages FOLDER")
-        check_writable(output)
+        require_writable(output)
     batch.require_there(paths)
     files = batch.find_files(paths, films)
     if pages is not None:

@@ -159,11 +159,12 @@ def merge_settings(record: dict[str, Any], asked: dict[str, Any]) -> dict[str, A
 
 def check_output(output: Path, count: int, frames: int, fps: float) -> None:
     """Raise before minutes of work, not after them, if the films cannot be written."""
-    from praxino.storage.media.video import check_ending, check_writable
+    from praxino.storage.files import require_writable
+    from praxino.storage.media.video import check_ending
 
     check_ending(output, frames, fps)
     for path in numbered(output, count):
-        check_writable(path)
+        require_writable(path)
 
 
 def recorded(path: Path) -> dict[str, Any]:

@@ -30,14 +30,14 @@ def layout(
     from praxino.data.layout_picture import draw_layout
     from praxino.generation import loading
     from praxino.generation.layout import draw
-    from praxino.storage.media.video import check_writable, write_picture
-    from praxino.storage.weights.checkpoint import write_text
+    from praxino.storage.files import require_writable, write_text
+    from praxino.storage.media.video import write_picture
 
     progress = Progress(quiet)
     if output is not None:
         if output.suffix.lower() not in (".json", ".png"):
             raise InputError(f"{output}: must end in .json or .png", "-o layout.json")
-        check_writable(output)
+        require_writable(output)
     if not math.isfinite(temperature):
         raise InputError(f"temperature={temperature}: must be a number from 0 to 10", "--temperature 0.5")
     loaded = loading.load(model, "cpu")

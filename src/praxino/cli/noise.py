@@ -24,10 +24,11 @@ def noise(
     The file is signed as edited and not marked as generated: no model made it.
     """
     from praxino.provenance.policy import Provenance
+    from praxino.storage.files import require_writable
     from praxino.storage.media import video
 
     video.check_ending(output, 1)
-    video.check_writable(output)
+    require_writable(output)
     numbers = parse_steps(steps)
     from praxino.generation.noising import contact_sheet, noise_strip
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from praxino.generation.pipeline import Pipeline
     from praxino.provenance.verify import Verdict
 
-PICTURE_ENDINGS: Final = frozenset((".png", ".jpg", ".jpeg", ".avif", ".heic", ".tif", ".tiff"))
-"""Endings of pictures, as they are looked for in folders beside films."""
 MAX_NOISE_FRAMES: Final = 257
 """Of a film whose noise is looked at."""
 MAX_CPU_SECONDS: Final = 180
@@ -80,9 +78,9 @@ def _verify_isolated(path: Path) -> "Verdict":
     """In a process of its own, whatever the file does to it."""
     from praxino import processes
     from praxino.provenance.verify import verify as examine
-    from praxino.storage.media.video import check_file
+    from praxino.storage.files import require_file
 
-    check_file(path)
+    require_file(path)
     try:
         return processes.apart(examine, (path,), MAX_CPU_SECONDS)
     except BrokenProcessPool:
@@ -100,11 +98,11 @@ def _load(model: str) -> "Pipeline":
 def _read_noise(path: Path, pipeline: "Pipeline") -> tuple[dict[str, Any], str]:
     from praxino.generation.inversion import noise_mark
     from praxino.provenance.watermark.detect import SURE
-    from praxino.storage.media.frames import facts
+    from praxino.storage.media.frames import probe
     from praxino.storage.media.video import read
 
     try:
-        info = facts(path)
+        info = probe(path)
         pipeline.plan(pipeline.request("a cat", height=info.height, width=info.width), speed=False).check()
         chance, agreement = noise_mark(pipeline, read(path, MAX_NOISE_FRAMES))
     except ShapeError as error:
@@ -120,10 +118,9 @@ def _read_noise(path: Path, pipeline: "Pipeline") -> tuple[dict[str, Any], str]:
 def run_batch(paths: Sequence[Path], workers: int, progress: Progress) -> tuple[list[dict[str, Any]], str, int]:
     """The same of all files named, and of those in folders, sorted by path."""
     from praxino import processes
-    from praxino.storage.media.frames import ENDINGS, found_in
 
     _require_settings()
-    files = batch.find_files(paths, lambda folder: found_in(folder, ENDINGS | PICTURE_ENDINGS, "films or pictures"))
+    files = batch.find_files(paths, _files_in)
     verdicts: list[Verdict] = []
     jobs = [(file,) for file in files]
     workers = batch.process_count(workers, len(files))
@@ -134,6 +131,13 @@ def run_batch(paths: Sequence[Path], workers: int, progress: Progress) -> tuple[
     verdicts.sort(key=lambda verdict: verdict.path)
     worst = min(verdicts, key=lambda verdict: GRAVEST.index(verdict.outcome))
     return [_plain(verdict) for verdict in verdicts], _table(verdicts), worst.code
+
+
+def _files_in(folder: Path) -> list[Path]:
+    from praxino.storage.files import files_in
+    from praxino.storage.media.formats import IMAGE_ENDINGS, VIDEO_ENDINGS
+
+    return files_in(folder, VIDEO_ENDINGS | IMAGE_ENDINGS, "films or pictures")
 
 
 def _verify_in_pool(path: Path) -> "Verdict":

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from praxino.data.pixels import resized
 from praxino.errors import InputError, MediaError
 from praxino.log import logger
-from praxino.storage.media.frames import ENDINGS, facts, shots, stride
+from praxino.storage.media.formats import VIDEO_ENDINGS
+from praxino.storage.media.frames import iter_frames, probe, stride
 
 Film = NDArray[np.uint8]
 MOST: Final = 32
@@ -27,7 +28,7 @@ def read(folder: Path, frames: int) -> tuple[list[Film], list[str]]:
     InputError
         If none is left.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_ENDINGS)
     films, sources = [], []
     for path in paths:
         try:
@@ -40,17 +41,17 @@ def read(folder: Path, frames: int) -> tuple[list[Film], list[str]]:
             sources.append(path.relative_to(folder).parts[0] if path.parent != folder else "")
     if not films:
         raise InputError(
-            f"no clips of {frames} frames or more in {folder}", f"names that end in {' '.join(sorted(ENDINGS))}"
+            f"no clips of {frames} frames or more in {folder}", f"names that end in {' '.join(sorted(VIDEO_ENDINGS))}"
         )
     return films, sources
 
 
 def clip(path: Path) -> Film:
     """(T, H, W, 3): a clip's first frames at no more than 8.5 a second."""
-    about = facts(path)
+    about = probe(path)
     every = stride(about.rate)
     kept: list[Film] = []
-    for index, shot in enumerate(shots(path, known=about)):
+    for index, shot in enumerate(iter_frames(path, info=about)):
         if len(kept) == MOST:
             break
         if index % every == 0:

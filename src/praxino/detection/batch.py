@@ -20,8 +20,8 @@ from praxino.detection import html
 from praxino.detection.evidence import FAMILIES
 from praxino.detection.report import Report, edition, examine, written
 from praxino.errors import InputError, PraxinoError
-from praxino.storage.media.frames import ENDINGS, found_in
-from praxino.storage.weights.checkpoint import write_text
+from praxino.storage.files import files_in, write_text
+from praxino.storage.media.formats import VIDEO_ENDINGS
 
 Job = tuple[Path, Path | None]
 """A file, and where its page goes."""
@@ -35,7 +35,7 @@ def films(folder: Path) -> list[Path]:
     InputError
         If there is none.
     """
-    return found_in(folder, ENDINGS, "films")
+    return files_in(folder, VIDEO_ENDINGS, "films")
 
 
 def answer(path: Path, target: Path | None = None, threads: int = 1) -> Report:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from praxino.detection.fusion import SLOW, SMALL, Detector, Fusion
 from praxino.detection.view import View
-from praxino.storage.media.frames import Facts
+from praxino.storage.media.frames import MediaInfo
 
 FEWEST: Final = 8
 """Frames of a view below which there is no verdict."""
@@ -76,7 +76,7 @@ def _on_grid(steps: NDArray[np.floating]) -> float:
     return float(np.log(phases.max() / np.median(phases)))
 
 
-def thin(found: Facts, seen: Sequence[View], blocks: float) -> tuple[str, ...]:
+def thin(found: MediaInfo, seen: Sequence[View], blocks: float) -> tuple[str, ...]:
     """Why the evidence does not carry a verdict; empty if it does."""
     most = max(len(view.frames) for view in seen)
     change = max(float(np.abs(np.diff(view.luma, axis=0)).mean()) for view in seen)
@@ -91,7 +91,7 @@ def thin(found: Facts, seen: Sequence[View], blocks: float) -> tuple[str, ...]:
     return tuple(reason for reason, so in lacking.items() if so)
 
 
-def condition(found: Facts, seen: Sequence[View], blocks: float) -> str:
+def condition(found: MediaInfo, seen: Sequence[View], blocks: float) -> str:
     """Which of `KINDS` a clip is most like; of several, the first of small, slow, short, coloured, compressed."""
     frames = max(len(view.frames) for view in seen)
     if min(found.width, found.height) < SMALL:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from praxino.detection import plots
 from praxino.detection.report import Examination, Report, Seen, placed
 from praxino.detection.tells import tells
-from praxino.storage.weights.checkpoint import write_text
+from praxino.storage.files import write_text
 
 Film = NDArray[np.uint8]
 WORDS: Final = {

@@ -28,7 +28,7 @@ from praxino.detection.view import View, starts, views
 from praxino.detection.weights import DETECTOR
 from praxino.errors import CheckpointError, PraxinoError
 from praxino.storage.media import video
-from praxino.storage.media.frames import Facts, facts
+from praxino.storage.media.frames import MediaInfo, probe
 
 Verdict = Literal["likely camera", "inconclusive", "likely generated", "unreadable"]
 HEADLINES: Final = {
@@ -131,7 +131,7 @@ def detect(path: str | Path) -> Report:
 def examine(path: str | Path, detector: Detector | None = None, threads: int = 2) -> Examination:
     """`detect`, with the views and evidence that a page is drawn from; so many windows are looked at side by side."""
     path, detector = Path(path), detector or bundled()
-    found = facts(path)
+    found = probe(path)
     seen = tuple(views(path, found))
     if len(seen) < len(starts(found)):
         found = replace(found, oddities=(*found.oddities, f"{len(seen)} of {len(starts(found))} windows could be read"))
@@ -198,7 +198,7 @@ def written(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def _report(path: Path, found: Facts, seen: Sequence[View], verdict: Verdict, **more: object) -> Report:
+def _report(path: Path, found: MediaInfo, seen: Sequence[View], verdict: Verdict, **more: object) -> Report:
     windows = tuple((round(float(view.times[0]), 3), round(float(view.times[-1]), 3)) for view in seen)
     about = {
         "width": found.width, "height": found.height, "fps": round(found.rate, 3), "seconds": round(found.seconds, 3),

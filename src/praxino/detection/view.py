@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.storage.media.frames import Facts, Shot, Work, shots, stride
+from praxino.storage.media.frames import DecodeBudget, MediaInfo, VideoFrame, iter_frames, stride
 
 Film = NDArray[np.uint8]
 Grey = NDArray[np.float32]
@@ -186,14 +186,14 @@ WORK: Final = 5e9
 """Pixels, at most, that are decoded of one file: 2,400 frames of 1920x1080."""
 
 
-def starts(facts: Facts, most: int = 4) -> list[float]:
+def starts(info: MediaInfo, most: int = 4) -> list[float]:
     """Seconds at which a file's windows begin, evenly spread: one for every two seconds, at most ``most``."""
-    length = FRAMES * stride(facts.rate) / facts.rate if facts.rate else FRAMES / 8
-    count = min(most, max(1, round(facts.seconds / length)))
-    return [float(start) for start in np.linspace(0, max(0.0, facts.seconds - length), count)]
+    length = FRAMES * stride(info.rate) / info.rate if info.rate else FRAMES / 8
+    count = min(most, max(1, round(info.seconds / length)))
+    return [float(start) for start in np.linspace(0, max(0.0, info.seconds - length), count)]
 
 
-def views(path: Path, facts: Facts, most: int = 4) -> Iterator[View]:
+def views(path: Path, info: MediaInfo, most: int = 4) -> Iterator[View]:
     """The windows of a file that begin at `starts`; those without a frame, or too far from where the file can be jumped
     into, are left out.
 
@@ -202,15 +202,17 @@ def views(path: Path, facts: Facts, most: int = 4) -> Iterator[View]:
     MediaError
         If the file cannot be read.
     """
-    work = Work(WORK)
-    begins = starts(facts, most)
-    found: Iterable[View | None] = (gathered(shots(path, start, facts, work)) for start in begins if work.left > 0)
-    if facts.codec == "picture":
-        found = _at_once(shots(path, 0.0, facts, work), begins)
+    budget = DecodeBudget(WORK)
+    begins = starts(info, most)
+    found: Iterable[View | None] = (
+        gathered(iter_frames(path, start, info, budget)) for start in begins if budget.left > 0
+    )
+    if info.codec == "picture":
+        found = _at_once(iter_frames(path, 0.0, info, budget), begins)
     yield from (view for view in found if view is not None)
 
 
-def _at_once(source: Iterable[Shot], begins: list[float]) -> list[View | None]:
+def _at_once(source: Iterable[VideoFrame], begins: list[float]) -> list[View | None]:
     """Windows that begin at such times, in one pass: Pillow goes from frame to frame."""
     windows = [_Window() for _ in begins]
     for shot in source:
@@ -220,7 +222,7 @@ def _at_once(source: Iterable[Shot], begins: list[float]) -> list[View | None]:
     return [window.view() for window in windows]
 
 
-def gathered(source: Iterable[Shot]) -> View | None:
+def gathered(source: Iterable[VideoFrame]) -> View | None:
     """The view of the frames that come first; None if there is none.
 
     Repeated frames (of a conversion to a higher rate) are left out unless little moves; irregular times are evened
@@ -242,7 +244,7 @@ class _Window:
         self.native: list[Film] = []
         self.times: list[float] = []
 
-    def take(self, shot: Shot) -> bool:
+    def take(self, shot: VideoFrame) -> bool:
         """Take a frame in, unless the window is full."""
         if self.times and (shot.seconds - self.times[0] > SPAN or len(self.times) == MOST):
             return False
@@ -297,7 +299,7 @@ def view_of(film: Film, fps: float) -> View:
     ValueError
         For a film without frames.
     """
-    view = gathered(Shot(index / fps, frame) for index, frame in enumerate(film))
+    view = gathered(VideoFrame(index / fps, frame) for index, frame in enumerate(film))
     if view is None:
         raise ValueError("a film without frames has no view")
     return view

@@ -22,12 +22,13 @@ from praxino.evaluation.motion import Motion, motion
 from praxino.evaluation.report import document, figure, noted
 from praxino.evaluation.suite import measures
 from praxino.log import logger
+from praxino.storage.files import write_text
 from praxino.storage.media import video
+from praxino.storage.media.formats import IMAGE_ENDINGS, VIDEO_ENDINGS
 from praxino.storage.weights import checkpoint
-from praxino.storage.weights.checkpoint import write_text
 
 MOTION: Final = tuple(part.name for part in fields(Motion))
-ENDINGS: Final = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".gif", ".png", ".jpg", ".jpeg", ".webp"})
+ENDINGS: Final = VIDEO_ENDINGS | IMAGE_ENDINGS
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from praxino.evaluation.frechet import distances, limits
 from praxino.evaluation.suite import Row
-from praxino.storage.weights.checkpoint import write_text
+from praxino.storage.files import write_text
 
 TITLES: Final = {"train": "pairs that training knew", "held-out": "held-out pairs", "rare": "rare pairs"}
 

@@ -25,7 +25,8 @@ from praxino.config import Config
 from praxino.data.diorama import Edition, Scene, caption, compose
 from praxino.data.diorama.split import UNSEEN, Split
 from praxino.errors import CheckpointError, InputError, UnknownNameError
-from praxino.storage.weights.checkpoint import CONFIG, read_config, write_config, write_text
+from praxino.storage.files import write_text
+from praxino.storage.weights.checkpoint import CONFIG, read_config, write_config
 
 Row = dict[str, Any]
 """``name``, ``part``, ``seed`` and ``prompt`` of the case; for each source of films ("model", "truth", ...) its

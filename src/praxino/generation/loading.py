@@ -34,7 +34,7 @@ def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto"
     """
     folder = find_model(name)
     chosen = choose_device(device)
-    if not (folder / CONFIG).exists():
+    if not (folder / "dit").is_dir():
         from praxino.storage.wan import family
 
         if family.layout_of(folder):

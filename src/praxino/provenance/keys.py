@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError
 
 from praxino.config import Config
 from praxino.errors import InputError
+from praxino.storage.files import write_secret
 
 logger = logging.getLogger("praxino.provenance")
 
@@ -130,29 +131,6 @@ def settings() -> Settings:
         raise InputError(f"{path}: {error.strerror}", "is it yours to read?") from None
     except ValueError as error:
         raise InputError(f"{path}: {error}", "it is TOML, such as: private = true") from None
-
-
-def write_secret(path: Path, content: bytes) -> None:
-    """Write a file that only its owner reads, whole, unless another process was first."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        if not path.exists():
-            os.replace(fresh, path) if os.name != "posix" else _linked(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _linked(fresh: Path, path: Path) -> None:
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        return
-    except OSError:  # a file system without links
-        os.replace(fresh, path)
 
 
 @functools.cache

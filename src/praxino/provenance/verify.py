@@ -11,7 +11,7 @@ from praxino.provenance.c2pa.read import BESIDE, Credentials
 from praxino.provenance.c2pa.sidecar import needs_beside
 from praxino.provenance.watermark import scan
 from praxino.provenance.watermark.scan import Mark
-from praxino.storage.media.video import check_file
+from praxino.storage.files import require_file
 
 SOUND: Final = ("valid", "trusted")
 """States of statements that hold."""
@@ -136,7 +136,7 @@ def verify(path: str | Path) -> Verdict:
         If it is missing, a folder, empty, or neither film nor picture.
     """
     source = Path(path)
-    check_file(source)
+    require_file(source)
     try:
         told = read.read(source)
     except MediaError:

@@ -30,6 +30,7 @@ from praxino.config import Config
 from praxino.errors import TrainingError
 from praxino.log import logger
 from praxino.models.precision import DTYPES, Compute, resolve
+from praxino.storage import files
 from praxino.storage.weights import checkpoint
 from praxino.training.optimizer import EMA, OptimizerConfig, learning_rate, make_optimizer
 from praxino.training.run_log import Journal
@@ -199,7 +200,7 @@ def _averaged(ema: EMA, action: Any) -> Any:
 
 
 def _export(stage: Stage, folder: Path) -> None:
-    with checkpoint.writing(folder) as fresh:
+    with files.atomic_folder(folder) as fresh:
         stage.save(fresh)
 
 
@@ -219,7 +220,7 @@ def _moments(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
 
 
 def _save(folder: Path, step: int, stage: Stage, rule: torch.optim.Optimizer, ema: EMA, config: LoopConfig) -> None:
-    with checkpoint.writing(folder / f"step-{step:07d}") as fresh:
+    with files.atomic_folder(folder / f"step-{step:07d}") as fresh:
         _averaged(ema, lambda: stage.save(fresh))
         checkpoint.save_state(fresh / "state", _state(stage.module, rule, ema, step))
     for old, path in checkpoints(folder)[: -config.keep]:

@@ -9,8 +9,8 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from praxino.storage.files import write_text
 from praxino.storage.media.video import write_picture
-from praxino.storage.weights.checkpoint import write_text
 
 
 class Journal:

@@ -10,7 +10,7 @@ import pytest
 from praxino.provenance.verify import verify
 from praxino.service.api import files
 from praxino.service.api.errors import ApiError
-from praxino.service.api.uploads import sniffed
+from praxino.storage.media.formats import mime_type
 from praxino.storage.media.video import read
 from support.client import DOT, VIDEO, ended, order, refused
 
@@ -34,7 +34,7 @@ def test_a_film_from_order_to_deletion(running, tmp_path):
     assert verify(tmp_path / "film.mp4").outcome == "signed"
     for variant in ("thumbnail", "spritesheet"):
         answer = client.get(f"/v1/videos/{film['id']}/content?variant={variant}")
-        assert (answer.headers["content-type"], sniffed(answer.content)) == ("image/png", "png")
+        assert (answer.headers["content-type"], mime_type(answer.content)) == ("image/png", "image/png")
     other = client.post(f"/v1/videos/{film['id']}/remix", json={"prompt": "a dog", "seed": 8}).json()
     assert (other["seed"], other["num_inference_steps"]) == (8, 3)
     remix = client.post(f"/v1/videos/{film['id']}/remix", json={"prompt": "a dog"}).json()
@@ -83,7 +83,7 @@ def test_pictures_are_answered_when_they_are_made(running):
     answer = running.client.post(
         "/v1/images/generations", json={"prompt": "a sun", "n": 2, "seed": 1, "quality": "auto"}
     ).json()
-    assert [sniffed(base64.b64decode(each["b64_json"])) for each in answer["data"]] == ["png", "png"]
+    assert [mime_type(base64.b64decode(each["b64_json"])) for each in answer["data"]] == ["image/png"] * 2
     assert answer["data"][0] != answer["data"][1]
     url = running.client.post("/v1/images/generations", json={"prompt": "a sun", "response_format": "url"}).json()[
         "data"

@@ -8,25 +8,25 @@ import pytest
 from PIL import Image
 
 from praxino.errors import MediaError
-from praxino.storage.media.frames import PILLOW, Facts, Work, facts, shots, stride
+from praxino.storage.media.frames import PILLOW_COST, DecodeBudget, MediaInfo, iter_frames, probe, stride
 from support.footage import sound, textured, write
 
 
 def test_frames_come_in_order_with_their_times(tmp_path):
     path = write(tmp_path / "a.mp4", textured(16), fps=8)
-    found = list(shots(path))
+    found = list(iter_frames(path))
     assert [round(shot.seconds * 8) for shot in found] == list(range(16))
     assert found[0].pixels.shape == (96, 128, 3)
-    about = facts(path)
+    about = probe(path)
     assert (about.width, about.height, about.rate, about.codec) == (128, 96, 8.0, "h264")
     assert about.seconds == pytest.approx(2.0)
     assert about.bits_per_pixel > 0
-    assert Facts(2, 2, 0, 0, "h264", 9).bits_per_pixel == 0
+    assert MediaInfo(2, 2, 0, 0, "h264", 9).bits_per_pixel == 0
 
 
 def test_reading_from_a_time_on_gives_the_same_frames(tmp_path):
     path = write(tmp_path / "a.mp4", textured(40), fps=20)
-    whole, part = list(shots(path)), list(shots(path, 1.0))
+    whole, part = list(iter_frames(path)), list(iter_frames(path, 1.0))
     assert part[0].seconds == pytest.approx(1.0, abs=1e-3)
     np.testing.assert_array_equal(part[0].pixels, whole[20].pixels)
     assert len(part) == 20
@@ -35,16 +35,16 @@ def test_reading_from_a_time_on_gives_the_same_frames(tmp_path):
 def test_a_clock_that_does_not_begin_at_zero(tmp_path):
     times = [36_000_000 + 125 * index for index in range(32)]
     path = write(tmp_path / "a.mkv", textured(32), times=times)
-    assert next(iter(shots(path, 2.0))).seconds == pytest.approx(2.0, abs=0.01)
-    assert len(list(shots(path, 2.0))) == 16
+    assert next(iter(iter_frames(path, 2.0))).seconds == pytest.approx(2.0, abs=0.01)
+    assert len(list(iter_frames(path, 2.0))) == 16
 
 
 def test_work_ends_a_film_and_a_picture(tmp_path):
     path = write(tmp_path / "a.mp4", textured(16))
-    assert len(list(shots(path, work=Work(96 * 128 * 5)))) == 5
+    assert len(list(iter_frames(path, budget=DecodeBudget(96 * 128 * 5)))) == 5
     first, *others = (Image.fromarray(frame) for frame in textured(16, 32, 48))
     first.save(tmp_path / "a.gif", save_all=True, append_images=others, duration=120)
-    assert len(list(shots(tmp_path / "a.gif", work=Work(PILLOW * 32 * 48 * 4.5)))) == 5
+    assert len(list(iter_frames(tmp_path / "a.gif", budget=DecodeBudget(PILLOW_COST * 32 * 48 * 4.5)))) == 5
 
 
 @pytest.mark.parametrize(
@@ -59,26 +59,26 @@ def test_stride(fps, every):
 )
 def test_codecs_and_containers(tmp_path, codec, ending):
     path = write(tmp_path / f"a{ending}", textured(8), codec=codec)
-    assert len(list(shots(path))) == 8
+    assert len(list(iter_frames(path))) == 8
 
 
 def test_odd_sizes_and_ten_bits_and_high_dynamic_range(tmp_path):
     odd = write(tmp_path / "odd.avi", textured(6)[:, :95, :127], codec="ffv1", pix_fmt="yuv444p")
-    assert next(iter(shots(odd))).pixels.shape == (95, 127, 3)
+    assert next(iter(iter_frames(odd))).pixels.shape == (95, 127, 3)
     bright = write(tmp_path / "hdr.mov", textured(6), codec="libx265", pix_fmt="yuv420p10le", trc=16)
-    assert facts(bright).oddities == ("high dynamic range (PQ)",)
-    assert len(list(shots(bright))) == 6
+    assert probe(bright).oddities == ("high dynamic range (PQ)",)
+    assert len(list(iter_frames(bright))) == 6
 
 
 def test_transparency_is_said(tmp_path):
     path = write(tmp_path / "a.avi", textured(6), codec="ffv1", pix_fmt="yuva420p")
-    assert facts(path).oddities == ("transparent",)
-    assert next(iter(shots(path))).pixels.shape == (96, 128, 3)
+    assert probe(path).oddities == ("transparent",)
+    assert next(iter(iter_frames(path))).pixels.shape == (96, 128, 3)
 
 
 def test_fields_are_said(tmp_path):
     path = write(tmp_path / "a.mp4", textured(8), interlaced=True)
-    assert all(shot.interlaced for shot in shots(path))
+    assert all(shot.interlaced for shot in iter_frames(path))
 
 
 def test_a_phone_held_upright(tmp_path):
@@ -89,7 +89,7 @@ def test_a_phone_held_upright(tmp_path):
     data[at : at + 36] = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 96 << 16, 0, 1 << 30)
     turned = tmp_path / "turned.mp4"
     turned.write_bytes(data)
-    plain, upright = next(iter(shots(path))).pixels, next(iter(shots(turned))).pixels
+    plain, upright = next(iter(iter_frames(path))).pixels, next(iter(iter_frames(turned))).pixels
     assert upright.shape == (128, 96, 3)
     np.testing.assert_array_equal(upright, np.rot90(plain, -1))
 
@@ -97,11 +97,11 @@ def test_a_phone_held_upright(tmp_path):
 def test_animated_pictures(tmp_path):
     frames = [Image.fromarray(frame) for frame in textured(5)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=120)
-    found = list(shots(tmp_path / "a.gif"))
+    found = list(iter_frames(tmp_path / "a.gif"))
     assert [round(shot.seconds, 2) for shot in found] == [0, 0.12, 0.24, 0.36, 0.48]
-    assert facts(tmp_path / "a.gif").oddities == ("256 colours",)
+    assert probe(tmp_path / "a.gif").oddities == ("256 colours",)
     frames[0].save(tmp_path / "a.png")
-    assert len(list(shots(tmp_path / "a.png"))) == 1
+    assert len(list(iter_frames(tmp_path / "a.png"))) == 1
 
 
 def test_what_cannot_be_read_is_one_error(tmp_path):
@@ -114,7 +114,7 @@ def test_what_cannot_be_read_is_one_error(tmp_path):
         "no.mp4": "no such file", ".": "folder",
     }.items():  # fmt: skip
         with pytest.raises(MediaError, match=said):
-            list(shots(tmp_path / name))
+            list(iter_frames(tmp_path / name))
 
 
 def test_a_playlist_opens_no_other_film(tmp_path):
@@ -123,7 +123,7 @@ def test_a_playlist_opens_no_other_film(tmp_path):
     (tmp_path / "hls.mp4").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.mp4\n#EXT-X-ENDLIST\n")
     for name in ("cat.mp4", "hls.mp4"):
         with pytest.raises(MediaError, match="cannot read"):
-            list(shots(tmp_path / name))
+            list(iter_frames(tmp_path / name))
 
 
 def test_a_damaged_middle_loses_no_more_than_it_must(tmp_path):
@@ -132,7 +132,7 @@ def test_a_damaged_middle_loses_no_more_than_it_must(tmp_path):
     middle = len(data) // 2
     data[middle : middle + 2000] = bytes(2000)
     path.write_bytes(data)
-    assert 8 < len(list(shots(path))) <= 48
+    assert 8 < len(list(iter_frames(path))) <= 48
 
 
 def test_huge_pictures_are_refused_before_they_are_decoded(tmp_path):
@@ -140,7 +140,7 @@ def test_huge_pictures_are_refused_before_they_are_decoded(tmp_path):
     Image.new("P", (12000, 12000)).save(path)
     tracemalloc.start()
     with pytest.raises(MediaError, match="12000x12000 is too large"):
-        list(shots(path))
+        list(iter_frames(path))
     assert tracemalloc.get_traced_memory()[1] < 30e6
     tracemalloc.stop()
 
@@ -148,4 +148,4 @@ def test_huge_pictures_are_refused_before_they_are_decoded(tmp_path):
 def test_irregular_times_are_kept(tmp_path):
     times = [0, 40, 80, 400, 440, 900, 1000, 1040]
     path = write(tmp_path / "a.mkv", textured(8), times=times)
-    assert [round(shot.seconds * 1000) for shot in shots(path)] == times
+    assert [round(shot.seconds * 1000) for shot in iter_frames(path)] == times

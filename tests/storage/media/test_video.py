@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from praxino.errors import InputError, MediaError
+from praxino.storage.files import atomic_file
 from praxino.storage.media import video
-from praxino.storage.media.video import Video, read, whole
+from praxino.storage.media.video import Video, read
 
 RECORD = {"prompt": "ein Hund, «chien», 犬", "seed": 7, "guidance": 4.0}
 
@@ -62,7 +63,7 @@ def test_nothing_is_left_of_a_failed_file(tmp_path):
     target.write_text("old")
 
     def interrupted() -> None:
-        with whole(target) as fresh:
+        with atomic_file(target) as fresh:
             fresh.write_text("half")
             raise KeyboardInterrupt
 
@@ -125,7 +126,7 @@ def test_pictures_are_read_upright_and_in_eight_bits(tmp_path):
 
 def test_a_film_that_does_not_fit_is_refused_before_it_is_read(tmp_path, monkeypatch):
     path = Video(np.zeros((9, 16, 16, 3), np.uint8), 8.0).save(tmp_path / "film.mp4")
-    monkeypatch.setattr(video, "LONGEST", 1000)
+    monkeypatch.setattr(video, "MAX_FRAMES_BYTES", 1000)
     with pytest.raises(MediaError, match="too long: 9 frames of 16x16"):
         read(path)
 
@@ -148,7 +149,7 @@ def test_damage_anywhere_is_one_clear_error_or_none(tmp_path, ending):
 @pytest.mark.parametrize("ending", [".mp4", ".gif", ".png"])
 def test_only_the_first_frames_where_no_more_are_wanted(tmp_path, ending, monkeypatch):
     path = film(1 if ending == ".png" else 9).save(tmp_path / f"x{ending}")
-    monkeypatch.setattr(video, "LONGEST", 48 * 48 * 3)  # the whole film would be too long
+    monkeypatch.setattr(video, "MAX_FRAMES_BYTES", 48 * 48 * 3)  # the whole film would be too long
     assert read(path, most=1).frames.shape == (1, 48, 48, 3)
     if ending != ".png":
         with pytest.raises(MediaError, match="too long"):

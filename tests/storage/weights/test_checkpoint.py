@@ -7,6 +7,7 @@ import torch
 
 from praxino.errors import CheckpointError
 from praxino.models.text import TextConfig, TextEncoder
+from praxino.storage import files
 from praxino.storage.weights import bundle, checkpoint
 
 CONFIG = TextConfig(vocabulary=("a", "b"), width=8, layers=1, heads=2, length=4)
@@ -34,11 +35,11 @@ def test_bfloat16_halves_the_file_and_loads_as_float32(tmp_path):
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     target = tmp_path / "model"
-    with checkpoint.writing(target) as fresh:
+    with files.atomic_folder(target) as fresh:
         (fresh / "a").write_text("first")
 
     def failing() -> None:
-        with checkpoint.writing(target) as fresh:
+        with files.atomic_folder(target) as fresh:
             (fresh / "a").write_text("second")
             raise RuntimeError
 
@@ -46,7 +47,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
         failing()
     assert (target / "a").read_text() == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
-    with checkpoint.writing(target) as fresh:
+    with files.atomic_folder(target) as fresh:
         (fresh / "a").write_text("third")
     assert (target / "a").read_text() == "third"
 

@@ -11,38 +11,10 @@ QUIET: Final = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True},
 }
 """Nothing is fetched, and no pictures are put in."""
-BYTES: Final = "application/octet-stream"
-"""Any file."""
 BOX: Final = b"jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"
 """How the description of a box of statements begins (C2PA specification 2.2, 11.1.4)."""
 USAGES: Final = "1.3.6.1.5.5.7.3.4\n1.3.6.1.5.5.7.3.36\n1.3.6.1.4.1.62558.2.1\n"
 """What certificates of trusted signers may be for: e-mail protection, document signing, C2PA claims."""
-WEBM: Final = b"\x1aE\xdf\xa3"
-MAGIC: Final = {
-    b"\x89PNG": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF8": "image/gif",
-    WEBM: "video/webm",
-    b"II*\0": "image/tiff",
-    b"MM\0*": "image/tiff",
-}
-"""First bytes of formats."""
-START: Final = 16
-"""How many are looked at."""
-
-
-def mime_type(start: bytes) -> str:
-    """By what a file begins with, never by its name."""
-    if start[4:8] == b"ftyp":
-        brand = start[8:12]
-        pictures = {b"avif": "image/avif", b"heic": "image/heic", b"mif1": "image/heif", b"qt  ": "video/quicktime"}
-        return pictures.get(brand, "video/mp4")
-    if start[:4] == b"RIFF":
-        return {b"WEBP": "image/webp", b"AVI ": "video/avi"}.get(start[8:12], "audio/wav")
-    for magic, mime in MAGIC.items():
-        if start.startswith(magic):
-            return mime
-    return BYTES
 
 
 def holds_statements(file: BinaryIO) -> bool:

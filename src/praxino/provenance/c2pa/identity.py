@@ -19,6 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from praxino.errors import InputError
 from praxino.provenance import keys
+from praxino.storage import files
 
 logger = logging.getLogger("praxino.provenance")
 
@@ -140,7 +141,7 @@ def _made() -> tuple[bytes, bytes]:
     folder = keys.folder()
     chain, private, authority = _fresh()
     try:
-        keys.write_secret(folder / "credentials.pem", private + chain)
+        files.write_secret(folder / "credentials.pem", private + chain)
         kept = _kept()
         if kept and kept[0] == chain:  # no other process was first
             with (folder / "authority.pem").open("ab") as file:

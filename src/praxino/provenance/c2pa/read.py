@@ -9,8 +9,9 @@ import c2pa
 from praxino.config import Config
 from praxino.errors import MediaError
 from praxino.provenance.c2pa import identity
-from praxino.provenance.c2pa.container import START, context, holds_statements, mime_type, one_line
+from praxino.provenance.c2pa.container import context, holds_statements, one_line
 from praxino.provenance.c2pa.manifest import SIGNER, listed, of, shown, stated
+from praxino.storage.media.formats import HEAD_BYTES, mime_type
 
 BESIDE: Final = ".c2pa"
 """Ending of the file beside one that cannot hold the statements itself."""
@@ -77,7 +78,7 @@ def read(path: Path) -> Credentials:
         If it cannot be opened.
     """
     with path.open("rb") as file:
-        mime, size = mime_type(file.read(START)), path.stat().st_size
+        mime, size = mime_type(file.read(HEAD_BYTES)), path.stat().st_size
         if mime.startswith("image/") and size > PICTURE:
             raise MediaError(f"{path}: {size:,} bytes are too many for a picture", "reduce it first")
         found = _read(mime, file, None, False)

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from praxino.errors import InputError
-from praxino.provenance.c2pa.container import MAGIC, WEBM
 from praxino.provenance.c2pa.read import BESIDE, LARGEST, parse
-from praxino.storage.media.video import whole
+from praxino.storage.files import atomic_file
 
 
 def check_beside(target: Path) -> None:
@@ -32,9 +31,9 @@ def is_ours(beside: Path) -> bool:
     if not beside.is_file() or beside.stat().st_size > LARGEST:
         return False
     with beside.open("rb") as file:
-        return parse("application/c2pa", file, None).get("format") == MAGIC[WEBM]
+        return parse("application/c2pa", file, None).get("format") == "video/webm"
 
 
 def write(manifest: bytes, beside: Path) -> None:
-    with whole(beside) as fresh:
+    with atomic_file(beside) as fresh:
         fresh.write_bytes(manifest)

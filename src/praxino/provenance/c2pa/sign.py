@@ -16,10 +16,11 @@ from PIL import Image
 
 from praxino.errors import InputError
 from praxino.provenance.c2pa import identity
-from praxino.provenance.c2pa.container import BYTES, START, context, mime_type, one_line
+from praxino.provenance.c2pa.container import context, one_line
 from praxino.provenance.c2pa.manifest import FORMAT, PARENT, Ingredient, Relation, generated, shown
 from praxino.provenance.c2pa.read import BESIDE
 from praxino.provenance.c2pa.sidecar import check_beside, forget, write
+from praxino.storage.media.formats import HEAD_BYTES, UNKNOWN_MIME, mime_type
 
 logger = logging.getLogger("praxino.provenance")
 
@@ -57,7 +58,7 @@ def sign(
         If the file cannot be written.
     """
     with fresh.open("rb") as file:
-        mime = mime_type(file.read(START))
+        mime = mime_type(file.read(HEAD_BYTES))
     embedded = mime in c2pa.Builder.get_supported_mime_types()
     if not embedded:
         check_beside(target)
@@ -73,7 +74,7 @@ def _signed(fresh: Path, mime: str, statements: dict[str, Any], given: Given) ->
     nobody gives a time stamp, there is none.
     """
     own = identity.identity()
-    plain = [(each, relation, BYTES) for each, relation, _ in given]
+    plain = [(each, relation, UNKNOWN_MIME) for each, relation, _ in given]
     ways = [(given, own), *([(plain, own)] if given else []), *([(plain, own.unstamped())] if own.time_stamp else [])]
     for which, who in ways:
         try:
@@ -94,7 +95,7 @@ def _manifest(fresh: Path, mime: str, statements: dict[str, Any], given: Given, 
         for each, relation, kind in given:
             name = {"instance_id": PARENT} if relation == "parentOf" else {}
             told = {"title": shown(each.name), "relationship": relation, **name}
-            builder.add_ingredient(told, kind if kind in known else BYTES, io.BytesIO(each.content))
+            builder.add_ingredient(told, kind if kind in known else UNKNOWN_MIME, io.BytesIO(each.content))
         if mime not in known:
             builder.set_no_embed()
         with fresh.open("rb") as source, tempfile.TemporaryFile(dir=fresh.parent) as signed:

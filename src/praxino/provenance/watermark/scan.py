@@ -17,7 +17,7 @@ from praxino.provenance.watermark.carriers import carriers
 from praxino.provenance.watermark.channel_code import encoded
 from praxino.provenance.watermark.detect import Found, Spectrum, find, pooled, received, residual, still_there
 from praxino.provenance.watermark.embed import Field, has_room
-from praxino.storage.media.frames import Work, facts, shots
+from praxino.storage.media.frames import DecodeBudget, iter_frames, probe
 
 WINDOWS: Final = 8
 """Parts of a film that are looked at, at most."""
@@ -126,7 +126,7 @@ def windows(path: Path) -> list[Window]:
     """The parts of a film that are looked at, evenly spread; whole if it is short, one for a picture, none if no mark
     has room in it.
     """
-    known, work = facts(path), Work(WORK)
+    known, work = probe(path), DecodeBudget(WORK)
     if not has_room(known.height, known.width):
         return []
     count = max(1, min(WINDOWS, math.ceil(known.seconds / SECONDS)))
@@ -136,7 +136,7 @@ def windows(path: Path) -> list[Window]:
     found: list[Window] = []
     for start in starts:
         times, residuals = list[float](), list[Field]()
-        for number, shot in enumerate(shots(path, start, known, work)):
+        for number, shot in enumerate(iter_frames(path, start, known, work)):
             if shot.seconds > start + length or len(times) == 4 * FRAMES:
                 break
             if number % step == 0 and has_room(*shot.pixels.shape[:2]):

@@ -17,15 +17,10 @@ from praxino.service.api.auth import Studio
 from praxino.service.api.errors import ApiError
 from praxino.service.api.head import is_bare
 from praxino.service.queue.jobs import CHECKS, Job
+from praxino.storage.media.formats import FORMATS
 from praxino.storage.objects import Objects
 
-TYPES: Final = {
-    "mp4": "video/mp4",
-    "png": "image/png",
-    "html": "text/html; charset=utf-8",
-    "webp": "image/webp",
-    "jpg": "image/jpeg",
-}
+MIMES: Final = {"html": "text/html; charset=utf-8"} | {known.ending: known.mime for known in FORMATS}
 EVERY: Final = 0.2
 """Seconds between two looks at a job that is watched."""
 ALIVE: Final = 15.0
@@ -57,7 +52,7 @@ async def content(request: Request, objects: Objects, name: str, title: str, **h
     if asked:
         sent["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     pieces = iter(()) if is_bare(request) else objects.read(name, start, end)
-    return StreamingResponse(pieces, 206 if asked else 200, sent, media_type=TYPES[ending])
+    return StreamingResponse(pieces, 206 if asked else 200, sent, media_type=MIMES[ending])
 
 
 def same(known: str | None, tag: str) -> bool:

@@ -6,7 +6,7 @@ import io
 import json
 import unicodedata
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -20,6 +20,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from praxino.service.api.errors import ApiError, invalid
+from praxino.storage.media.formats import HEAD_BYTES, recognise
 from praxino.storage.objects import Source
 
 B = TypeVar("B", bound=BaseModel)
@@ -44,35 +45,6 @@ class Upload:
     name: str
 
 
-def _after(offset: int, *magics: bytes) -> Callable[[bytes], bool]:
-    return lambda head: any(head.startswith(magic, offset) for magic in magics)
-
-
-def _mpeg_ts(head: bytes) -> bool:
-    return len(head) > 376 and head[0] == head[188] == head[376] == 0x47
-
-
-SIGNS: Final[dict[str, Callable[[bytes], bool]]] = {
-    "png": _after(0, b"\x89PNG\r\n\x1a\n"),
-    "jpg": _after(0, b"\xff\xd8\xff"),
-    "gif": _after(0, b"GIF87a", b"GIF89a"),
-    "webp": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
-    "avi": lambda head: head[:4] == b"RIFF" and head[8:12] == b"AVI ",
-    "avif": _after(4, b"ftypavif", b"ftypavis"),
-    "heic": _after(4, b"ftypheic", b"ftypheix", b"ftypmif1"),
-    "mp4": _after(4, b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"),
-    "webm": _after(0, b"\x1aE\xdf\xa3"),
-    "tif": _after(0, b"II*\x00", b"MM\x00*"),
-    "mpg": _after(0, b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3"),
-    "ts": _mpeg_ts,
-    "flv": _after(0, b"FLV\x01"),
-    "wmv": _after(0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
-    "ogv": _after(0, b"OggS"),
-    "y4m": _after(0, b"YUV4MPEG2"),
-}
-"""How files of each kind begin; the first that fits is it."""
-
-
 def check_picture(given: Upload, param: str) -> None:
     """Raise `ApiError` 400 or 415 unless a file is a picture that a film can begin with; only its head is read."""
     if given.ending not in PICTURES:
@@ -88,11 +60,6 @@ def check_picture(given: Upload, param: str) -> None:
         raise ApiError(400, f"{param} cannot be read: is it complete?", "invalid_value", param) from None
     if pixels > LARGEST:
         raise ApiError(400, f"{param} is too large: at most {LARGEST:,} pixels", "invalid_value", param)
-
-
-def sniffed(head: bytes) -> str | None:
-    """What a file is by how it begins (512 bytes do), as the ending of its name; None for what is not taken."""
-    return next((ending for ending, fits in SIGNS.items() if fits(head)), None)
 
 
 async def body(request: Request, kind: type[B]) -> B:
@@ -211,10 +178,10 @@ def upload(file: Source, name: str, param: str) -> Upload:
     if not (size := file.seek(0, io.SEEK_END)):
         raise ApiError(400, f"{param} is empty", "empty_file", param)
     file.seek(0)
-    ending = sniffed(file.read(512))
-    if ending is None:
+    known = recognise(file.read(HEAD_BYTES))
+    if known is None:
         raise ApiError(415, f"{param} is neither a film nor a picture", "unsupported_media_type", param)
-    return Upload(file, size, ending, shown(name) or f"{param}.{ending}")
+    return Upload(file, size, known.ending, shown(name) or f"{param}.{known.ending}")
 
 
 def shown(name: str) -> str:

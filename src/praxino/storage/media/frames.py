@@ -5,6 +5,7 @@ Files are not trusted: what is damaged is skipped, what is endless is cut, what 
 
 import contextlib
 import math
+import struct
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,39 +15,60 @@ from typing import Any, Final
 import av
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from praxino.errors import InputError, MediaError
-from praxino.storage.media.video import DAMAGE, check_file, unreadable, upright
+from praxino.errors import MediaError
+from praxino.storage.files import require_file
+from praxino.storage.media.formats import DEMUXERS
 
-LARGEST: Final = 8192 * 4608
+MAX_FRAME_PIXELS: Final = 8192 * 4608
 """Pixels of a film's frame that are taken on: somewhat more than 8K."""
-STILL: Final = 2**27
+MAX_PICTURE_PIXELS: Final = 2**27
 """Pixels of a picture that are: more than cameras and telephones take."""
-PATIENCE: Final = 64
+MAX_SILENT_PACKETS: Final = 64
 """Packets in a row that may yield no frame, or damage, before a file is given up."""
-CONTAINERS: Final = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,yuv4mpegpipe,mxf,nut,ivf,gif,apng,rm,"
-    "h264,hevc,m4v,av1,obu,dv,wav,mp3,aac,flac"
-)
-"""What FFmpeg calls the formats that are opened."""
-ENDINGS: Final = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .gif .webp .apng .mpg .mpeg .ts .mts .m2ts .wmv .flv .ogv .3gp .y4m .mxf".split()  # noqa: SIM905
-)
-"""Of names of films, as they are looked for in folders."""
-PILLOW: Final = 8.0
+PILLOW_COST: Final = 8.0
 """How many times longer Pillow takes for a pixel than FFmpeg."""
-PICTURES: Final = ("GIF", "WEBP", "PNG", "JPEG", "TIFF", "BMP")
+PILLOW_FORMATS: Final = ("GIF", "WEBP", "PNG", "JPEG", "TIFF", "BMP")
 """What Pillow calls the formats that are opened: none that runs a program."""
-FASTEST: Final = 8.5
+MAX_ANALYSED_FPS: Final = 8.5
 """Frames a second, at most, that detectors see and are trained on."""
 HDR: Final = {16: "PQ", 18: "HLG"}
 """Transfer curves of high dynamic range (ITU-T H.273)."""
 
 
+COMMENT: Final = "comment"
+"""The metadata field that holds the record of a film that Praxino made, as JSON."""
+DAMAGE: Final = (
+    OSError, EOFError, ValueError, LookupError, SyntaxError, TypeError, MemoryError, OverflowError, struct.error,
+    av.error.FFmpegError, Image.DecompressionBombError,
+)  # fmt: skip
+"""What decoders raise on damaged files."""
+
+
 @dataclass(frozen=True)
-class Facts:
-    """What a file says of its picture. ``rate`` is in frames a second, 0 if unknown, ``seconds`` too."""
+class MediaInfo:
+    """What a file says of its picture.
+
+    Attributes
+    ----------
+    width, height : int
+        Pixels.
+    rate : float
+        Frames a second, 0 if unknown.
+    seconds : float
+        Length, 0 if unknown.
+    codec : str
+        As FFmpeg calls it; "picture" for what Pillow reads.
+    bytes : int
+        Size of the file.
+    oddities : tuple of str
+        Such as "transparent", "256 colours".
+    frames : int
+        How many there are, 0 if unknown.
+    comment : str
+        Metadata field of that name.
+    """
 
     width: int
     height: int
@@ -55,6 +77,8 @@ class Facts:
     codec: str
     bytes: int
     oddities: tuple[str, ...] = ()
+    frames: int = 0
+    comment: str = ""
 
     @property
     def bits_per_pixel(self) -> float:
@@ -64,68 +88,77 @@ class Facts:
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
-    """One frame: ``seconds`` from the beginning, ``pixels`` (H, W, 3) uint8, and whether it is stored in two fields."""
+class VideoFrame:
+    """One frame.
+
+    Attributes
+    ----------
+    seconds : float
+        From the beginning.
+    pixels : (H, W, 3) uint8
+        RGB, upright.
+    interlaced : bool
+        Whether it is stored in two fields.
+    duration : float
+        Seconds that it is shown, where the file says it of each frame; otherwise 0.
+    """
 
     seconds: float
     pixels: NDArray[np.uint8]
     interlaced: bool = False
+    duration: float = 0.0
 
 
 @dataclass
-class Work:
-    """Pixels that may yet be decoded: some files cannot be jumped into, some are mostly padding."""
+class DecodeBudget:
+    """Pixels that may yet be decoded: some files are not seekable, some are mostly padding."""
 
     left: float = math.inf
 
-    def done(self, pixels: float) -> bool:
+    def spend(self, pixels: float) -> bool:
         """Take ``pixels`` off; whether nothing is left then."""
         self.left -= pixels
         return self.left < 0
 
 
-def found_in(folder: Path, endings: frozenset[str], what: str) -> list[Path]:
-    """The files in a folder and below with one of these endings, sorted; hidden ones are left alone.
+def unreadable(path: Path, error: Exception) -> MediaError:
+    """A decoder's complaint as one of ours."""
+    text = getattr(error, "strerror", None) or str(error)
+    problem = " ".join(text.split()) or type(error).__name__
+    return MediaError(f"cannot read {path}: {problem}", "is it a film or a picture, and complete?")
 
-    Raises
-    ------
-    InputError
-        If there is none, called ``what``.
-    """
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in endings
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not found:
-        raise InputError(f"no {what} in {folder}", f"names that end in {' '.join(sorted(endings))}")
-    return found
+
+def upright(picture: Image.Image) -> NDArray[np.uint8]:
+    """(H, W, 3): turned as its metadata want it, eight bits a channel."""
+    if picture.mode.startswith("I"):  # sixteen bits of grey
+        grey = (np.asarray(picture).astype(np.float64) / 257).clip(0, 255).round().astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return np.asarray((ImageOps.exif_transpose(picture) or picture).convert("RGB"))
 
 
 def stride(fps: float) -> int:
     """Every how many frames one is taken, so that at most 8.5 a second are."""
-    return max(1, math.ceil(fps / FASTEST - 1e-6))
+    return max(1, math.ceil(fps / MAX_ANALYSED_FPS - 1e-6))
 
 
-def facts(path: Path) -> Facts:
-    """What the file says of itself.
+def probe(path: Path) -> MediaInfo:
+    """What a file says of itself.
 
     Raises
     ------
     MediaError
         If it is missing, empty, without a picture, or too large.
     """
-    check_file(path)
+    require_file(path)
     try:
-        found = _picture_facts(path) or _film_facts(path)
+        info = _probe_picture(path) or _probe_film(path)
     except MediaError:
         raise
     except DAMAGE as error:
         raise unreadable(path, error) from None
-    _check_size(path, found.width, found.height, STILL if found.codec == "picture" and not found.seconds else LARGEST)
-    return found
+    largest = MAX_PICTURE_PIXELS if info.codec == "picture" and not info.seconds else MAX_FRAME_PIXELS
+    _check_size(path, info.width, info.height, largest)
+    return info
 
 
 def _check_size(path: Path, width: int, height: int, most: int) -> None:
@@ -133,40 +166,43 @@ def _check_size(path: Path, width: int, height: int, most: int) -> None:
         raise MediaError(f"{path}: {width}x{height} is too large", f"at most {most:,} pixels; reduce it first")
 
 
-def shots(path: Path, start: float = 0.0, known: Facts | None = None, work: Work | None = None) -> Iterator[Shot]:
-    """The frames from ``start`` seconds on, in order; ends early where the file is damaged beyond a few packets, or
-    where ``work`` is used up.
+def iter_frames(
+    path: Path, start: float = 0.0, info: MediaInfo | None = None, budget: DecodeBudget | None = None
+) -> Iterator[VideoFrame]:
+    """The frames from ``start`` seconds on, in order.
+
+    Ends early where the file is damaged beyond a few packets, or where the budget is used up.
 
     Parameters
     ----------
-    known : Facts
-        The file's `facts`, where they were read already.
-    work : Work
-        How much may be decoded, with what lies before ``start`` where the file cannot be jumped into.
+    info : MediaInfo
+        The file's `probe`, where it was made already.
+    budget : DecodeBudget
+        How much may be decoded, with what lies before ``start`` where the file is not seekable.
 
     Raises
     ------
     MediaError
         If nothing can be read at all.
     """
-    found = known or facts(path)
-    work = work or Work()
-    source = _pictures(path, work) if found.codec == "picture" else _film(path, start, work)
+    info = info or probe(path)
+    budget = budget or DecodeBudget()
+    source = _pictures(path, budget) if info.codec == "picture" else _film(path, start, budget)
     try:
-        for shot in source:
-            if shot.seconds >= start - 1e-3:
-                yield shot
+        for frame in source:
+            if frame.seconds >= start - 1e-3:
+                yield frame
     except MediaError:
         raise
     except DAMAGE as error:
         raise unreadable(path, error) from None
 
 
-def _picture_facts(path: Path) -> Facts | None:
+def _probe_picture(path: Path) -> MediaInfo | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            picture = Image.open(path, formats=PICTURES)
+            picture = Image.open(path, formats=PILLOW_FORMATS)
         except UnidentifiedImageError:
             return None
         with picture:
@@ -176,11 +212,12 @@ def _picture_facts(path: Path) -> Facts | None:
             oddities = ("transparent",) if "A" in picture.mode or "transparency" in picture.info else ()
             if picture.format == "GIF":
                 oddities = ("256 colours",)
-            size = path.stat().st_size
-            return Facts(picture.width, picture.height, rate, count * each, "picture", size, oddities)
+            size, comment = path.stat().st_size, picture.info.get(COMMENT, b"")
+            text = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else str(comment)
+            return MediaInfo(picture.width, picture.height, rate, count * each, "picture", size, oddities, count, text)
 
 
-def _film_facts(path: Path) -> Facts:
+def _probe_film(path: Path) -> MediaInfo:
     with _opened(path) as container:
         stream = _picture_of(container)
         context: Any = stream.codec_context
@@ -192,14 +229,15 @@ def _film_facts(path: Path) -> Facts:
             odd.append(f"high dynamic range ({HDR[int(context.color_trc)]})")
         if context.format is not None and context.format.name.startswith(("yuva", "rgba", "bgra", "argb", "gbrap")):
             odd.append("transparent")
-        return Facts(
-            stream.width, stream.height, rate, max(0.0, seconds), context.name, path.stat().st_size, tuple(odd)
-        )
+        seconds, frames = max(0.0, seconds), stream.frames or round(max(0.0, seconds) * rate)
+        comment = container.metadata.get(COMMENT) or container.metadata.get(COMMENT.upper()) or ""
+        size = path.stat().st_size
+        return MediaInfo(stream.width, stream.height, rate, seconds, context.name, size, tuple(odd), frames, comment)
 
 
 def _opened(path: Path) -> Any:
-    # A playlist in disguise could name other files and hosts: containers that hold their own pictures, and no others.
-    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    # A playlist in disguise could name other files and hosts: formats that hold their own pictures, and no others.
+    options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
     return av.open(str(path), metadata_errors="replace", timeout=8.0, options=options)
 
 
@@ -215,10 +253,10 @@ def _picture_of(container: Any) -> Any:
     return stream
 
 
-def _pictures(path: Path, work: Work) -> Iterator[Shot]:
+def _pictures(path: Path, budget: DecodeBudget) -> Iterator[VideoFrame]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(path, formats=PICTURES) as picture:
+        with Image.open(path, formats=PILLOW_FORMATS) as picture:
             clock = 0.0
             for index in range(int(getattr(picture, "n_frames", 1))):
                 try:
@@ -228,13 +266,14 @@ def _pictures(path: Path, work: Work) -> Iterator[Shot]:
                     if index:
                         return
                     raise
-                yield Shot(clock, pixels)
-                if work.done(PILLOW * picture.width * picture.height):
+                duration = float(picture.info.get("duration", 0) or 0) / 1000
+                yield VideoFrame(clock, pixels, duration=duration)
+                if budget.spend(PILLOW_COST * picture.width * picture.height):
                     return
-                clock += max(0.01, float(picture.info.get("duration", 0) or 0) / 1000)
+                clock += max(0.01, duration)
 
 
-def _film(path: Path, start: float, work: Work) -> Iterator[Shot]:
+def _film(path: Path, start: float, budget: DecodeBudget) -> Iterator[VideoFrame]:
     with _opened(path) as container:
         stream = _picture_of(container)
         stream.codec_context.thread_count = 2
@@ -245,20 +284,20 @@ def _film(path: Path, start: float, work: Work) -> Iterator[Shot]:
         step = 1 / float(stream.average_rate or 25)
         clock = -step
         for frame in _decoded(container, stream):
-            _check_size(path, frame.width, frame.height, LARGEST)
-            if work.done(frame.width * frame.height):
+            _check_size(path, frame.width, frame.height, MAX_FRAME_PIXELS)
+            if budget.spend(frame.width * frame.height):
                 return
             clock = max(clock + 1e-3, frame.time - first) if frame.time is not None else clock + step
             if clock < start - 1e-3:
                 continue
-            yield Shot(clock, _turned(frame), bool(frame.interlaced_frame))
+            yield VideoFrame(clock, _turned(frame), bool(frame.interlaced_frame))
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[Any]:
     """Frames of every packet that can be decoded; gives up after too many that cannot."""
     silent = 0
     packets = container.demux(stream)
-    while silent < PATIENCE:
+    while silent < MAX_SILENT_PACKETS:
         try:
             packet = next(packets)
             frames = packet.decode()

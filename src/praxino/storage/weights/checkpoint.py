@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from praxino.config import Config
 from praxino.errors import CheckpointError
+from praxino.storage.files import write_text
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -25,25 +26,6 @@ SAME_PLACE = "take config and weights from the same place"
 Shapes = Mapping[str, tuple[int, ...]]
 
 C = TypeVar("C", bound=Config)
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[Path]:
-    """A fresh folder to write into, which takes the place of ``folder`` when the block ends without error."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield fresh
-        fresh.chmod(0o755)
-        old = folder.with_name(f".{folder.name}-old")
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        fresh.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
 
 
 def save(folder: Path, config: Config, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> None:
@@ -56,17 +38,6 @@ def save(folder: Path, config: Config, tensors: Mapping[str, Tensor], dtype: tor
 def write_config(folder: Path, config: Config) -> None:
     """Write ``config.json`` into ``folder`` (made if missing)."""
     write_text(folder / CONFIG, config.model_dump_json(indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """One text file, which appears whole; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}-new")
-    try:
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def read_config(folder: Path, kind: type[C]) -> C:
@@ -214,7 +185,7 @@ def sweep(folder: Path) -> None:
     for left in (*folder.glob(".final-*"), *folder.glob(".step-*-*")):
         place = folder / left.name.removeprefix(".").removesuffix("-old")
         if left.name.endswith("-old") and not place.exists():
-            left.rename(place)  # killed between the two renames of `writing`
+            left.rename(place)  # killed between the two renames of `atomic_folder`
             continue
         shutil.rmtree(left, ignore_errors=True)
 

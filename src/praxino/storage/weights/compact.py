@@ -16,6 +16,7 @@ from torch import Tensor
 
 from praxino.errors import CheckpointError
 from praxino.models.dit import FLOAT32
+from praxino.storage import files
 from praxino.storage.weights import checkpoint
 
 MAX_FILE_BYTES: Final = 15 * 2**20
@@ -88,10 +89,10 @@ def unpack(folder: Path, target: Path) -> None:
             raise CheckpointError(f"{path} is damaged ({error})", "copy it again") from None
     if set(configs) != {"", *tensors} or not all(re.fullmatch(r"[a-z_]+", part) for part in tensors):
         raise CheckpointError(f"{folder}: the configs are of other parts than the weights", checkpoint.SAME_PLACE)
-    with checkpoint.writing(target) as fresh:
-        checkpoint.write_text(fresh / checkpoint.CONFIG, configs[""])
+    with files.atomic_folder(target) as fresh:
+        files.write_text(fresh / checkpoint.CONFIG, configs[""])
         for part, own in tensors.items():
-            checkpoint.write_text(fresh / part / checkpoint.CONFIG, configs[part])
+            files.write_text(fresh / part / checkpoint.CONFIG, configs[part])
             checkpoint.write_tensors(fresh / part / checkpoint.WEIGHTS, own)
 
 
