@@ -1,6 +1,7 @@
 """The public names, budgets of size, and what importing costs."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,24 @@ def test_a_prompt_imports_little():
     assert sum(len(path.read_text().splitlines()) for path in files) <= 6500
     assert not [path for path in files if {"diorama", "wan", "training"} & set(path.parts)]
     assert not {"latent_reader.py", "reader.py", "forensic.py"} & {path.name for path in files}
+
+
+ROOMS = [path for path in SOURCES if path.name == "__init__.py" and path.parent.name != "praxino"]
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda path: path.parent.name)
+def test_a_room_names_its_files(room):
+    text = ast.get_docstring(ast.parse(room.read_text())) or ""
+    inside = {path.stem for path in room.parent.glob("*.py")} - {"__init__"}
+    inside |= {path.parent.name for path in room.parent.glob("*/__init__.py")}
+    named = set(re.findall(r"`(\w+)`", text))
+    assert named >= inside, f"{room} says nothing of {sorted(inside - named)}"
+
+
+def test_the_readme_lists_the_rooms():
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    table = text[text.index("## Source layout") : text.index("Good places to begin")]
+    root = Path(praxino.__file__).parent
+    names = {path.name + "/" for path in root.iterdir() if (path / "__init__.py").exists()}
+    names |= {path.name for path in root.glob("*.py")} - {"__init__.py", "__main__.py"}
+    assert set(re.findall(r"`([\w.]+/?)`", "".join(re.findall(r"^\| (.*?) \|", table, re.M)))) == names

@@ -1,5 +1,6 @@
-"""The command line: a verb a file, which holds its options and what it does.
+"""The command line: a verb a file.
 
-`app` puts the verbs together, `options` are those that several verbs share, `terminal` is what is said beside the data
-and how a verb fails, `batch` is what verbs do that take many files.
+`generate`, `layout`, `noise`, `train`, `evaluate`, `compare`, `plan`, `detect`, `verify`, `inspect`, `doctor`, `serve`,
+`keys`, `worker` and `bot` are verbs. `app` knows all of them, `options` holds what several share, `batch` what verbs do
+that take many files, `terminal` the progress bar and how errors are said.
 """

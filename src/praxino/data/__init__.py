@@ -1,1 +1,5 @@
-"""Where clips come from: the procedural diorama, clip datasets."""
+"""What networks learn from.
+
+`diorama` is the procedural world, a room of its own; `latents` are its clips, encoded once; `real_clips` a folder of
+footage, `degrade` what the internet does to it; `pixels` converts, `layout_picture` draws layouts.
+"""

@@ -1,1 +1,5 @@
-"""The two processes: noise put in along a path, and taken out by a sampler. No network is known here."""
+"""The two processes, without networks.
+
+`path` (alpha and sigma), `objective` (predictions, weights, times), `ddpm` (the chain of 2020), `sampling` (seven
+samplers), `guidance`, `step_cache` (forecast outputs).
+"""

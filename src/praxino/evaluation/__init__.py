@@ -1,1 +1,5 @@
-"""How good are films: distances between sets of them, motion in one, and the diorama's own truth."""
+"""How good videos are.
+
+`suite` (sentences), `judge` (a film and its ceilings), `diorama` (scores of a reading), `physics`, `motion`, `layouts`,
+`readers` (on disk); `compare` (two folders), `features` and `frechet` (distances); `report` writes it down.
+"""

@@ -32,8 +32,8 @@ from praxino.storage.weights.lazy import Model, Part, fill, products
 from praxino.storage.weights.quantize import Quantised
 
 GIB: Final = 2**30
-TILES: Final = (None, 64, 48, 32, 24, 16)
-"""Latent positions of a side of the tiles that are tried; only none at all is exact."""
+TILES: Final = (64, 48, 32, 24, 16)
+"""Latent positions of a side of the tiles that are tried where a frame as a whole, which is exact, does not fit."""
 RESERVE: Final = 0.06
 """Of the memory that is free, what is left for what is not counted: the library's own buffers, fragments."""
 
@@ -146,7 +146,8 @@ def plan(model: Model, request: Request, device: torch.device, dtype: torch.dtyp
         stages = [
             stage.visited() if stage.bytes > usable(free) and stage.products[0] < host else stage for stage in stages
         ]
-    for tile in TILES:
+    latent = request.shape.latent(model.vae.config.compression, model.vae.config.latent_channels)
+    for tile in (None, *(side for side in TILES if side < max(latent.height, latent.width))):
         found = Plan((*stages, _decode(model, request, rate, tile)), free, tile)
         if found.stages[-1].bytes <= usable(free):
             break

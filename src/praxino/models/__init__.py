@@ -1,1 +1,6 @@
-"""The networks: one file each, plain and single-device."""
+"""One network a file.
+
+`dit` (with `attention`, `embeddings`, `pictures`), `unet`, `vae` (with `causal`, `winograd`, `tiling`), `tiny_decoder`,
+`text`, `umt5`, `clip_vision`, `layout`, `reader`, `latent_reader`, `forensic`; `precision` knows which arithmetic is
+fast here.
+"""

@@ -1,1 +1,5 @@
-"""Films to order: jobs in a database, workers that do them, an API, a page and a bot that ask for them."""
+"""Jobs in a database, workers that execute them, and an API, a page and a bot that submit them.
+
+`supervisor` keeps the processes of one machine alive. `api`, `queue`, `worker` and `discord` are rooms of their own;
+`web` is the page.
+"""

@@ -1,1 +1,7 @@
-"""Training: one loop, its optimizer, and what each stage optimises."""
+"""One loop for every network.
+
+`loop` runs a stage; `stages` is the table of them: `autoencoder`, `tiny_decoder`, `diffusion` (with `tasks`,
+`references`, `grounding`), `layout`, `latent_reader`, `reader`, `forensic`. `optimizer` moves the weights, `encoding`
+makes and keeps latents, `sources` says where weights come from, `runs` what a folder remembers, `run_log` writes
+metrics.
+"""

@@ -1,4 +1,9 @@
-"""The diorama: a procedural world, a pure function of ``(seed, index)``, with captions and ground truth."""
+"""The diorama: a procedural world, a pure function of ``(seed, index)``, with captions and ground truth.
+
+`world` holds kinds, colours, places and gravity, `split` what training never sees. `compose` draws a `scene` with
+`casting`, `families`, `relations` and `physics`; `caption` puts it into words of `phrases`; `render` draws it on a
+`canvas` with `places`, `sprites` and `letters`. `masks`, `layouts` and `references` come from the same drawing.
+"""
 
 from praxino.data.diorama.caption import caption
 from praxino.data.diorama.compose import Edition, compose

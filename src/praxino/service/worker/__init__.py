@@ -1,1 +1,4 @@
-"""Processes that claim jobs, keep their leases alive and execute them."""
+"""Processes that claim jobs and execute them.
+
+`worker` claims, keeps the lease alive and reports; `execute` does the work of one job.
+"""

@@ -1,1 +1,4 @@
-"""Folders of the Wan family in their published layouts, and the names of their tensors."""
+"""Folders of the Wan family in their published layouts.
+
+`family` reads a model, `components` its networks, `names` translates those of their tensors.
+"""

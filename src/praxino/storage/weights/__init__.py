@@ -1,1 +1,5 @@
-"""Models in files: checkpoints, bundles, LoRAs, eight-bit weights, downloads; loaded whole or when first used."""
+"""Models in files.
+
+`checkpoint` (one network's folder), `bundle` (a model's), `compact` (a model in few files), `lazy` (networks loaded
+when used), `files` (tensors of any published form), `lora`, `quantize` (eight bits), `hub` (downloads).
+"""
