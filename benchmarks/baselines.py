@@ -34,7 +34,7 @@ from praxino.diffusion.objective import as_denoiser, draw_times, target
 from praxino.diffusion.path import PATHS, grid
 from praxino.diffusion.sampling import SAMPLERS
 from praxino.evaluation import diorama
-from praxino.evaluation.frechet import distances, limits
+from praxino.evaluation.frechet import caveats, distances
 from praxino.evaluation.readers import read_reader
 from praxino.evaluation.suite import Case, cases
 from praxino.models.precision import fastest
@@ -43,7 +43,7 @@ from praxino.models.text import TextEncoder
 from praxino.models.unet import UNet, UNetConfig
 from praxino.storage.media.video import write_picture
 from praxino.storage.weights import bundle
-from praxino.training.diffusion import Diffusion, DiffusionConfig, worded
+from praxino.training.diffusion import Diffusion, DiffusionConfig, draw_caption
 from praxino.training.optimizer import EMA, OptimizerConfig, make_optimizer
 from praxino.training.runs import TrainConfig
 from praxino.training.sources import NOTHING, Workplace
@@ -70,7 +70,7 @@ class World:
     def draw(self, seed: int, step: int, count: int) -> tuple[Tensor, list[str]]:
         rng = np.random.default_rng([seed, step])
         chosen = rng.integers(len(self.clips), size=count)
-        said = [worded(self.config, self.scenes[i], step * count + k, rng) for k, i in enumerate(chosen)]
+        said = [draw_caption(self.config, self.scenes[i], step * count + k, rng) for k, i in enumerate(chosen)]
         return to_tensor(self.clips[chosen]), said
 
 
@@ -308,7 +308,7 @@ def main() -> None:
     for key in [key for key in found[0] if key not in ("way", "seed")]:
         cells = [_cell([each[key] for each in found if each["way"] == name and key in each]) for name in names]
         print(f"{key:16}" + "".join(f"{cell:>24}" for cell in cells))
-    for note in limits(given["samples"], 256):
+    for note in caveats(given["samples"], 256):
         print(note)
 
 

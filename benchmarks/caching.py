@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 import praxino
 from generation import reference
 from praxino.data.pixels import to_pixels
-from praxino.generation.denoiser import Network
+from praxino.generation.denoiser import ConditionedDenoiser
 
 STEPS = 50
 Film = NDArray[np.uint8]
@@ -100,13 +100,13 @@ def main() -> None:
     given = parser.parse_args()
     pipeline = praxino.load("diorama", device="cpu")
     asked = [0]
-    plain = Network._evaluate
+    plain = ConditionedDenoiser._evaluate
 
-    def counted(self: Network, x: torch.Tensor, t: torch.Tensor, rows: slice) -> torch.Tensor:
+    def counted(self: ConditionedDenoiser, x: torch.Tensor, t: torch.Tensor, rows: slice) -> torch.Tensor:
         asked[0] += rows.stop - rows.start
         return plain(self, x, t, rows)
 
-    Network._evaluate = counted  # type: ignore[method-assign]
+    ConditionedDenoiser._evaluate = counted  # type: ignore[method-assign]
     print(
         f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
         f"diffusers {version('diffusers')}, {given.films} films, {STEPS} steps"

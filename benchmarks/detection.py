@@ -31,7 +31,7 @@ from praxino.data.diorama.caption import caption
 from praxino.detection import fusion
 from praxino.detection.evidence import FAMILIES
 from praxino.detection.fusion import Condition, Detector, Fusion, Samples, sigmoid
-from praxino.detection.protocol import Outcome, leave_out, real_floor, uncalibrated
+from praxino.detection.protocol import ProtocolResult, leave_out, real_floor, uncalibrated
 from praxino.detection.report import Examination, bundled, examine
 from praxino.detection.weights import DETECTOR, read_forensic
 from praxino.storage.files import write_text
@@ -109,7 +109,7 @@ def rule(samples: Samples) -> Fusion:
     return fusion.fit(samples, [""] * samples.measures.shape[1], RIDGE)
 
 
-def line(name: str, of: Outcome, floors: list[float] | None) -> str:
+def line(name: str, of: ProtocolResult, floors: list[float] | None) -> str:
     low, high = of.interval()
     beside = f"{'-':>9}" if floors is None else f"{np.mean(floors):4.2f}±{np.std(floors):4.2f}"
     found = f"{of.found_at(0.01):5.2f}  {of.found_at(0.05):5.2f}  {of.brier:.3f}  {of.calibration_error:.3f}"
@@ -156,11 +156,11 @@ ASKED = {"scale 0.25": "small"}
 NATIVE = ["none", "scale 0.5", "half rate"]
 
 
-def shipped(matched: Set, native: Set) -> dict[str, Outcome]:
+def shipped(matched: Set, native: Set) -> dict[str, ProtocolResult]:
     """The fits that ship, judged on the matched clips on each way, and on native ones; each way by the fit of its
     kind."""
     kind = {way: name for name, ways in KINDS.items() for way in ways} | ASKED
-    found: dict[str, Outcome] = {}
+    found: dict[str, ProtocolResult] = {}
     for name, samples in kinds(matched, native).items():
         tests = {way: found for way, found in matched.ways.items() if kind.get(way, "usual") == name}
         if name == "usual":
@@ -181,7 +181,7 @@ def joined(a: Samples, b: Samples) -> Samples:
     return Samples(*(np.concatenate(pair) for pair in pairs))
 
 
-def fitted(matched: Set, native: Set, outcomes: dict[str, Outcome]) -> Detector:
+def fitted(matched: Set, native: Set, outcomes: dict[str, ProtocolResult]) -> Detector:
     """What ships, fitted on all clips, each kind with the table of its calibration."""
     shown = {"usual": "none", "small": "scale 0.5", "slow": "half rate"}
     made = {
@@ -193,7 +193,7 @@ def fitted(matched: Set, native: Set, outcomes: dict[str, Outcome]) -> Detector:
     return Detector(**made, conditions=rows, fitted=time.strftime("%Y-%m-%d"))
 
 
-def condition(way: str, of: Outcome, model: Fusion, thin: NDArray[np.bool_]) -> Condition:
+def condition(way: str, of: ProtocolResult, model: Fusion, thin: NDArray[np.bool_]) -> Condition:
     """Share of clips with a verdict, and share of these that are right; both classes counted alike."""
     chance = sigmoid(of.logits)
     definite = ((chance <= model.low) | (chance >= model.high)) & ~thin

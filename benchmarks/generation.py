@@ -21,7 +21,7 @@ import torch
 import praxino
 from praxino.diffusion.path import Flow, grid
 from praxino.diffusion.sampling import euler
-from praxino.generation.denoiser import Conditions, denoiser
+from praxino.generation.denoiser import Conditioning, denoiser
 from praxino.storage.wan.names import to_foreign
 
 ROUNDS, STEPS = 7, 10
@@ -87,7 +87,7 @@ def main(side: str | None = None) -> None:
     scale = request.guidance
 
     def ours() -> torch.Tensor:
-        with denoiser(pipeline.model, pipeline.stages, torch.float32, Conditions(sentences), request) as model:
+        with denoiser(pipeline.model, pipeline.stages, torch.float32, Conditioning(sentences), request) as model:
             *_, state = euler(model, noise, grid(STEPS), Flow())
         return state.x
 

@@ -125,7 +125,7 @@ def overhead(jobs: str, folder: Path, count: int = 300) -> tuple[float, float]:
     """Milliseconds from an order to its end where the work is nothing: one at a time, and of many that wait."""
     store = Store(jobs)
     worker = Worker(store, Objects(str(folder / "films")), {}, kinds=["verify"])
-    made, execute.look = execute.look, lambda *_: {"files": {}}
+    made, execute.analyse = execute.analyse, lambda *_: {"files": {}}
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
@@ -145,7 +145,7 @@ def overhead(jobs: str, folder: Path, count: int = 300) -> tuple[float, float]:
     finally:
         worker.leave()
         thread.join()
-        execute.look = made
+        execute.analyse = made
         store.database.close()
     return 1000 * statistics.median(alone), 1000 * many
 

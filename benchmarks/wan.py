@@ -24,7 +24,7 @@ from praxino.models.dit import DiT, DiTConfig
 from praxino.models.text import merge_padding
 from praxino.models.vae import VAE, VAEConfig
 from praxino.storage.wan.names import from_foreign
-from praxino.storage.weights.lazy import InMemory, fill
+from praxino.storage.weights.lazy import LoadedModule, materialize
 from praxino.storage.weights.quantize import Quantised
 
 CPU = torch.device("cpu")
@@ -63,7 +63,7 @@ def step(layers: int, dtype: torch.dtype, rounds: int) -> None:
     reference = WanTransformer3DModel(num_attention_heads=12, ffn_dim=8960, num_layers=layers).eval()
     with torch.device("meta"):
         ours = DiT(DiTConfig(layers=layers))
-    fill(ours, from_foreign(ours, reference.state_dict()), dtype, "the reference")
+    materialize(ours, from_foreign(ours, reference.state_dict()), dtype, "the reference")
     reference.to(dtype)
     x, text, t = torch.randn(1, 16, 5, 32, 32), sentences(), torch.tensor([500.0])
     words, counts = merge_padding(text)
@@ -95,7 +95,7 @@ def eight_bits(layers: int, rounds: int) -> None:
     torch.manual_seed(0)
     exact = DiT(DiTConfig(layers=layers)).eval().requires_grad_(False)
     torch.nn.init.normal_(exact.head.weight, std=0.02)
-    part = InMemory(exact)
+    part = LoadedModule(exact)
     text, counts = merge_padding(sentences()[:1])
     x, t = torch.randn(1, 16, 5, 32, 32), torch.full((1, 1), 0.5)
     wanted = exact(x, t, exact.context(text, None, counts))
@@ -125,7 +125,7 @@ def tokens(rounds: int) -> None:
     print(f"{'one layer, bfloat16':<20}{'TFLOP':>8}{'attention':>11}{'s':>9}{'GFLOP/s':>9}{'of peak':>9}{'MiB':>7}")
     torch.manual_seed(0)
     config = DiTConfig(layers=1)
-    part = InMemory(DiT(config).eval().requires_grad_(False))
+    part = LoadedModule(DiT(config).eval().requires_grad_(False))
     network = part.load(torch.bfloat16)
     text, counts = merge_padding(sentences()[:1])
     context = network.context(text, None, counts)

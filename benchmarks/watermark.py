@@ -75,8 +75,8 @@ def ours(film: Film) -> tuple[float, float, float, float, float]:
     spectrum = spectrum_of(film)
     seen = detect.find(spectrum, PUBLIC).among(1 / scan.KEY_SHARES["public"])
     soft = detect.received(spectrum, carriers(PUBLIC), seen.place)
-    known = seen.sure and (seen.message == MESSAGE or issued.recognised(soft, OWN) == MESSAGE)
-    taken = seen.sure and issued.recognised(soft, OTHERS) is not None
+    known = seen.sure and (seen.message == MESSAGE or issued.match_issued(soft, OWN) == MESSAGE)
+    taken = seen.sure and issued.match_issued(soft, OTHERS) is not None
     right = float(np.mean((soft < 0) == encoded(MESSAGE)))
     return float(seen.sure), float(seen.message == MESSAGE), float(known), float(taken), right
 
@@ -232,7 +232,7 @@ def speed() -> None:
 
 
 def mapped(work: Callable[..., object], jobs: list[object]) -> Iterator[object]:
-    with ProcessPoolExecutor(2, get_context("spawn"), processes.alone) as pool:
+    with ProcessPoolExecutor(2, get_context("spawn"), processes.init_worker) as pool:
         for done, result in enumerate(pool.map(work, jobs), 1):
             print(f"\r{done} of {len(jobs)}", end="\n" if done == len(jobs) else "", file=sys.stderr, flush=True)
             yield result

@@ -25,14 +25,14 @@ def test_what_kills_its_process_is_given_up_and_the_rest_goes_on(monkeypatch):
             yield job, done
 
     monkeypatch.setattr(processes, "run", run)
-    found = list(processes.spread(len, jobs, 2, lambda path: "killed"))
+    found = list(processes.map_isolated(len, jobs, 2, lambda path: "killed"))
     assert sorted(job for job, _ in found) == jobs
     assert [job[0] for job, said in found if said == "killed"] == [killer]
 
 
 @pytest.mark.timeout(60)
 def test_real_processes_survive_one_that_is_killed():
-    found = processes.spread(dies, [(number,) for number in range(6)], 2, lambda _: -1)
+    found = processes.map_isolated(dies, [(number,) for number in range(6)], 2, lambda _: -1)
     assert sorted((job[0], said) for job, said in found) == [(0, -1), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]
 
 

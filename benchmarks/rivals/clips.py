@@ -148,7 +148,7 @@ def network(folder: Path) -> latent.Networks:
 def networked(view: View, clip: Clip, networks: Path) -> dict[str, float]:
     """What the network says that was trained without the clip's source, and our own autoencoder."""
     pair = network(networks / f"part-{clip.part}")
-    told = latent.summary(latent.look(view, pair.forensic)) | latent.again(view, pair.vae)
+    told = latent.summary(latent.forensic_logits(view, pair.forensic)) | latent.reconstruction_error(view, pair.vae)
     return {f"latent/{name}": value for name, value in finite(told).items()}
 
 

@@ -8,7 +8,7 @@ logger = logging.getLogger("praxino")
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
+def quiet_logging() -> Iterator[None]:
     """No warnings of libraries while the block lasts: torchao tells of every GPU kernel that cannot be loaded here."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -32,7 +32,7 @@ def workers(files: int) -> int:
     return max(1, min(cores, files, memory // (2 * EACH)))
 
 
-def alone() -> None:
+def init_worker() -> None:
     """One thread each, for processes that share the cores by files; the parent answers Ctrl-C, and they end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -45,9 +45,9 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def bounded() -> None:
+def limit_memory() -> None:
     """`alone`, and with no more memory than any file may need, where that can be said (not on Windows)."""
-    alone()
+    init_worker()
     try:
         import resource
     except ImportError:
@@ -57,26 +57,26 @@ def bounded() -> None:
 
 
 def _steadfast() -> None:
-    """`bounded`, and SIGTERM, which may come to a whole group, is for the parent to answer, too.
+    """`limit_memory`, and SIGTERM, which may come to a whole group, is for the parent to answer, too.
 
     For a pool of one process: pools end the others with it when one of them was killed.
     """
-    bounded()
+    limit_memory()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def hurry(seconds: float) -> None:
+def limit_cpu_seconds(seconds: float) -> None:
     """End this process when it has worked so long from now on, whatever it does (not on Windows)."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
-def spread(
+def map_isolated(
     work: Callable[..., Result],
     jobs: Sequence[Job],
     processes: int,
     killed: Callable[..., Result],
-    ready: Callable[[], None] = alone,
+    ready: Callable[[], None] = init_worker,
     here: bool = True,
 ) -> Iterator[tuple[Job, Result]]:
     """``work(*job)`` for each job, as they are done, in any order.
@@ -98,7 +98,7 @@ def spread(
     left = list(jobs)
     while left:
         broken: list[Job] = []
-        for job, done in run(work, left, processes, ready):
+        for job, done in run_pool(work, left, processes, ready):
             try:
                 yield job, done.result()
             except BrokenProcessPool:
@@ -106,14 +106,14 @@ def spread(
         broken.sort(key=left.index)
         suspects, left = broken[: processes + 1], broken[processes + 1 :]  # as many as run or are about to
         for job in suspects:
-            for _, done in run(work, [job], 1, ready):
+            for _, done in run_pool(work, [job], 1, ready):
                 try:
                     yield job, done.result()
                 except BrokenProcessPool:
                     yield job, killed(*job)
 
 
-def run(
+def run_pool(
     work: Callable[..., Result],
     jobs: Sequence[Job],
     processes: int,
@@ -140,7 +140,9 @@ def run(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def apart(work: Callable[..., Result], job: Job, seconds: float, check: Callable[[], None] | None = None) -> Result:
+def run_isolated(
+    work: Callable[..., Result], job: Job, seconds: float, check: Callable[[], None] | None = None
+) -> Result:
     """``work(*job)`` in a process of its own: a file that kills it, or takes too much memory or time, does so there.
 
     Parameters
@@ -155,10 +157,10 @@ def apart(work: Callable[..., Result], job: Job, seconds: float, check: Callable
     BrokenProcessPool
         If the process was ended.
     """
-    ((_, done),) = run(_hurried, [(work, job, seconds)], 1, _steadfast, check)
+    ((_, done),) = run_pool(_hurried, [(work, job, seconds)], 1, _steadfast, check)
     return done.result()
 
 
 def _hurried(work: Callable[..., Result], job: Job, seconds: float) -> Result:
-    hurry(seconds)
+    limit_cpu_seconds(seconds)
     return work(*job)

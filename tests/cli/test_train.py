@@ -193,4 +193,4 @@ def test_the_encoders_digest_is_that_of_the_encoder_alone(tiny_model):
     with torch.no_grad():
         next(vae.encoder.parameters()).add_(1)
     assert bundle.encoder_digest(vae) != before
-    assert checkpoint.digest(tiny_model)
+    assert checkpoint.content_digest(tiny_model)

@@ -8,16 +8,16 @@ from praxino.data.pixels import strip, to_pixels, to_tensor
 
 
 def test_every_epoch_is_a_permutation():
-    chosen = latents.order(3, 10, 0, 40)
+    chosen = latents.shuffled_indices(3, 10, 0, 40)
     for epoch in range(4):
         assert sorted(chosen[epoch * 10 : epoch * 10 + 10]) == list(range(10))
     assert not np.array_equal(chosen[:10], chosen[10:20])
 
 
 def test_order_is_a_function_of_the_place():
-    whole = latents.order(3, 10, 0, 40)
-    assert np.array_equal(latents.order(3, 10, 7, 12), whole[7:19])
-    assert not np.array_equal(latents.order(4, 10, 0, 40), whole)
+    whole = latents.shuffled_indices(3, 10, 0, 40)
+    assert np.array_equal(latents.shuffled_indices(3, 10, 7, 12), whole[7:19])
+    assert not np.array_equal(latents.shuffled_indices(4, 10, 0, 40), whole)
 
 
 def test_latents_are_encoded_once(tmp_path, monkeypatch):

@@ -3,7 +3,16 @@
 import pytest
 
 from praxino.data.degrade import compressed
-from praxino.detection.calibration import BLOCKY, FEWEST, KINDS, SHATTERED, block_map, condition, reliability, thin
+from praxino.detection.calibration import (
+    BLOCKY,
+    FEWEST,
+    KINDS,
+    SHATTERED,
+    block_map,
+    condition,
+    missing_evidence,
+    reliability,
+)
 from praxino.detection.fusion import Bin, Condition, Fusion
 from praxino.detection.report import bundled, detect
 from praxino.detection.view import view_of
@@ -34,11 +43,11 @@ def seen(frames: int = 16, fps: float = 8.0):
 )
 def test_a_clip_is_like_what_it_is_first(found, views, blocks, like):
     assert condition(found, views, blocks) == like
-    assert thin(found, views, blocks) == ()
+    assert missing_evidence(found, views, blocks) == ()
 
 
 def test_blocks_leave_no_verdict(tmp_path):
-    assert "compressed too hard" in thin(about(), seen(), SHATTERED + 0.05)[0]
+    assert "compressed too hard" in missing_evidence(about(), seen(), SHATTERED + 0.05)[0]
     said = detect(write(tmp_path / "a.mp4", compressed(textured(16, 192, 192), 49)))
     assert said.probability is None
     assert any("compressed too hard" in reason for reason in said.reasons)

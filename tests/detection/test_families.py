@@ -10,7 +10,7 @@ from praxino.data.degrade import compressed
 from praxino.data.diorama import compose, render
 from praxino.detection import frequency, latent, patches, physics, temporal
 from praxino.detection.evidence import FAMILIES
-from praxino.detection.report import look
+from praxino.detection.report import collect_evidence
 from praxino.detection.view import View, view_of
 from support.footage import textured
 
@@ -32,13 +32,13 @@ def seen(name: str) -> View:
 
 @functools.cache
 def names() -> list[set[str]]:
-    return [set(each.measures) for each in look(seen("texture"))]
+    return [set(each.measures) for each in collect_evidence(seen("texture"))]
 
 
 @pytest.mark.parametrize("film", FILMS)
 def test_every_film_gets_the_same_finite_measures(film):
     view = seen(film)
-    for each, family, known in zip(look(view), FAMILIES, names(), strict=True):
+    for each, family, known in zip(collect_evidence(view), FAMILIES, names(), strict=True):
         assert each.family == family
         assert set(each.measures) == known
         assert np.isfinite(list(each.measures.values())).all(), each.measures
@@ -126,7 +126,7 @@ def test_our_own_decoder_gives_its_own_films_back_best():
     real = render(compose(3, 8, frames=17), 64, 64)
     with torch.inference_mode():
         made = to_pixels(vae.decode(vae.encode(to_tensor(real[None]))))[0]
-    errors = [latent.again(view_of(film, 8.0), vae)["again.error"] for film in (made, real)]
+    errors = [latent.reconstruction_error(view_of(film, 8.0), vae)["again.error"] for film in (made, real)]
     assert errors[0] < errors[1]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from praxino.detection.fusion import Samples, fit
-from praxino.detection.protocol import Outcome, leave_out, real_floor, uncalibrated
+from praxino.detection.protocol import ProtocolResult, leave_out, real_floor, uncalibrated
 
 MADE = np.repeat([0.0, 1.0], 60)
 GROUPS = np.array([f"{int(m)}-{i % 6}" for i, m in enumerate(MADE)])
@@ -15,7 +15,7 @@ def _rng():
     return np.random.default_rng(0)
 
 
-def judged(x: np.ndarray, rule=uncalibrated) -> Outcome:
+def judged(x: np.ndarray, rule=uncalibrated) -> ProtocolResult:
     return leave_out(Samples(x, MADE, GROUPS), [x], MADE, GROUPS, rule)[0]
 
 
@@ -50,7 +50,7 @@ def test_no_model_saw_the_groups_that_it_compares(rng):
 def test_figures_of_an_outcome():
     logits = np.concatenate([np.linspace(-4, 1, 60), np.linspace(-1, 4, 60)])
     wins, pairs = np.array([[3.0, 2.0]]), np.array([[4.0, 4.0]])
-    of = Outcome(("g",), ("s", "t"), wins, pairs, logits, MADE, GROUPS)
+    of = ProtocolResult(("g",), ("s", "t"), wins, pairs, logits, MADE, GROUPS)
     assert of.auc == pytest.approx(5 / 8)
     assert of.by_group() == {"g": 0.625, "s": 0.75, "t": 0.5}
     low, high = of.interval()
@@ -59,7 +59,7 @@ def test_figures_of_an_outcome():
     assert 0 < of.brier < 0.25
     assert 0 <= of.calibration_error < 0.3
     assert sum(row.clips for row in of.table()) == 120
-    sure = Outcome(("g",), ("s",), wins[:, :1], pairs[:, :1], np.where(MADE == 1, 50.0, -50.0), MADE, GROUPS)
+    sure = ProtocolResult(("g",), ("s",), wins[:, :1], pairs[:, :1], np.where(MADE == 1, 50.0, -50.0), MADE, GROUPS)
     assert sure.brier < 1e-6
     assert sure.calibration_error < 1e-6
 

@@ -12,7 +12,7 @@ from PIL import Image
 import praxino
 from praxino.detection import batch, html, report, view
 from praxino.detection.evidence import FAMILIES
-from praxino.detection.report import Report, detect, examine, told
+from praxino.detection.report import Report, detect, examine, to_text
 from praxino.errors import CheckpointError, InputError, MediaError
 from support.footage import ball, sound, textured, write
 
@@ -38,7 +38,7 @@ def test_a_report_says_everything_in_plain_values(film, found):
     parts = [seen.log_odds for seen in said.families]
     assert np.log(said.probability / (1 - said.probability)) == pytest.approx(said.base + sum(parts), abs=1e-6)
     assert Report.model_validate_json(json.dumps(said.model_dump())) == said
-    text = told(said)
+    text = to_text(said)
     assert str(film) in text
     assert all(family in text for family in FAMILIES)
 

@@ -10,7 +10,7 @@ import pytest
 from praxino.data.diorama.split import UNSEEN, held_out
 from praxino.errors import InputError, UnknownNameError
 from praxino.evaluation.report import far, means, page, summary, table, write
-from praxino.evaluation.suite import FALLING, SUITES, Case, Judged, begin, cases, run
+from praxino.evaluation.suite import FALLING, SUITES, Case, SuiteManifest, begin, cases, run
 
 
 def judge(calls=None):
@@ -85,11 +85,11 @@ def test_several_seeds_are_several_films_of_one_scene():
 
 
 def test_a_folder_keeps_to_one_model_and_suite(tmp_path):
-    first = Judged(suite="rare", model="a", reader="r", measures="1")
+    first = SuiteManifest(suite="rare", model="a", reader="r", measures="1")
     begin(tmp_path / "one", first)
     begin(tmp_path / "one", first)
     with pytest.raises(InputError, match="other weights, another suite"):
-        begin(tmp_path / "one", Judged(suite="rare", model="b", reader="r", measures="1"))
+        begin(tmp_path / "one", SuiteManifest(suite="rare", model="b", reader="r", measures="1"))
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "holiday.txt").touch()
     with pytest.raises(InputError, match="not a folder of an evaluation"):

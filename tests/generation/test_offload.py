@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from praxino.generation import plan as planner
-from praxino.generation.offload import visit
-from praxino.generation.plan import GIB, Stage
+from praxino.generation.offload import stream_weights
+from praxino.generation.plan import GIB, StagePlan
 from praxino.models.dit import DiT, DiTConfig
-from praxino.storage.weights.lazy import InMemory, products
+from praxino.storage.weights.lazy import LoadedModule, block_linears
 from praxino.storage.weights.quantize import Quantised
 
 CONFIG = DiTConfig(width=96, heads=2, layers=2, ffn=128, text_width=16, time_features=16)
@@ -22,15 +22,15 @@ def inputs():
 
 @pytest.mark.parametrize("kind", [None, "int8"])
 def test_a_network_that_visits_says_the_same(kind):
-    part = InMemory(DiT(CONFIG).eval().requires_grad_(False))
+    part = LoadedModule(DiT(CONFIG).eval().requires_grad_(False))
     torch.nn.init.normal_(part.network.head.weight)
     plain = (Quantised(part, kind) if kind else part).load(torch.bfloat16)
-    visiting = visit(copy.deepcopy(plain), torch.device("cpu"))
+    visiting = stream_weights(copy.deepcopy(plain), torch.device("cpu"))
     x, t, text = inputs()
-    homes = {name: layer.weight for name, layer in products(visiting).items()}
+    homes = {name: layer.weight for name, layer in block_linears(visiting).items()}
     for _ in range(2):
         assert torch.equal(visiting(x, t, text), plain(x, t, text))
-        assert all(layer.weight is homes[name] for name, layer in products(visiting).items())
+        assert all(layer.weight is homes[name] for name, layer in block_linears(visiting).items())
 
 
 class Blocks(nn.Module):
@@ -51,8 +51,8 @@ class Blocks(nn.Module):
 def test_only_the_product_in_use_is_on_the_device():
     """On a device that holds nothing, but does not mix with others all the same."""
     other = torch.device("meta")
-    network = visit(Blocks(), other)
-    large = products(network)
+    network = stream_weights(Blocks(), other)
+    large = block_linears(network)
     assert len(large) == 3
     assert {p.device.type for n, p in network.named_parameters() if n.removesuffix(".weight") not in large} == {"meta"}
     seen = []
@@ -82,6 +82,6 @@ def test_weights_wait_where_they_do_not_fit(monkeypatch, wan_folder):
 
 
 def test_a_visited_stage_keeps_two_products():
-    stage = Stage("denoise", "bfloat16", 28 * GIB, 3 * GIB, 1.0, 0.0, (27 * GIB, GIB // 8))
+    stage = StagePlan("denoise", "bfloat16", 28 * GIB, 3 * GIB, 1.0, 0.0, (27 * GIB, GIB // 8))
     assert stage.visited().bytes == 28 * GIB - 27 * GIB + GIB // 4 + 3 * GIB
     assert stage.visited().visiting

@@ -13,13 +13,13 @@ import praxino
 from praxino.data.diorama import sample
 from praxino.diffusion.sampling import SAMPLERS
 from praxino.errors import CheckpointError, InputError, ShapeError, UnknownNameError
-from praxino.generation.denoiser import Network
+from praxino.generation.denoiser import ConditionedDenoiser
 from praxino.generation.noising import contact_sheet, noise_strip
 from praxino.generation.pipeline import Pipeline
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.text import merge_padding
 from praxino.storage.media.video import Video
-from praxino.storage.weights.lazy import InMemory
+from praxino.storage.weights.lazy import LoadedModule
 
 
 @pytest.fixture(scope="module", name="pipeline")
@@ -31,13 +31,13 @@ def _pipeline(tiny_model):
 def _asked(monkeypatch):
     """The times at which networks were asked, and whether it was the second expert."""
     times = []
-    plain = Network._evaluate
+    plain = ConditionedDenoiser._evaluate
 
     def watched(self, x, t, rows):
         times.append((float(t), self.is_low(t)))
         return plain(self, x, t, rows)
 
-    monkeypatch.setattr(Network, "_evaluate", watched)
+    monkeypatch.setattr(ConditionedDenoiser, "_evaluate", watched)
     return times
 
 
@@ -85,7 +85,7 @@ def test_forecasts_are_not_carried_from_one_expert_to_the_other(asked):
     bundled = praxino.load(device="cpu")
     model = bundled.model
     twice = replace(
-        model, config=model.config.model_copy(update={"boundary": 0.5}), low=InMemory(model.dit.load(torch.float32))
+        model, config=model.config.model_copy(update={"boundary": 0.5}), low=LoadedModule(model.dit.load(torch.float32))
     )
     two = Pipeline(twice, bundled.device, "float32")
     two.generate("a cat", steps=30, cache=0.2)

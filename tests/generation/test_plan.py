@@ -9,7 +9,7 @@ import torch
 import praxino
 from praxino.errors import InputError
 from praxino.generation import plan as planner
-from praxino.generation.plan import GIB, Plan, Stage, plan
+from praxino.generation.plan import GIB, Plan, StagePlan, plan
 from support import stage_memory
 
 QUICK = ("denoise, float32, one by one",)
@@ -70,7 +70,7 @@ def test_tiles_where_a_frame_is_too_large(wan, monkeypatch):
 
 
 def test_what_cannot_fit_is_refused_with_the_numbers():
-    stage = Stage("denoise", "bfloat16", 20 * GIB, 5 * GIB, 1.0, 0.0)
+    stage = StagePlan("denoise", "bfloat16", 20 * GIB, 5 * GIB, 1.0, 0.0)
     with pytest.raises(InputError, match=r"denoise needs 25.0 GiB \(20.0 of weights, 5.0 to work\), and 16.0 GiB"):
         Plan((stage,), 16 * GIB, None).check()
     assert "DOES NOT FIT" in Plan((stage,), 16 * GIB, None).table()

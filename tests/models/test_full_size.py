@@ -7,7 +7,7 @@ from praxino.generation.offload import exact_and_fast
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.vae import VAE, VAEConfig
 from praxino.storage.wan.names import from_foreign
-from praxino.storage.weights.lazy import fill
+from praxino.storage.weights.lazy import materialize
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -21,7 +21,7 @@ def _with_weights_of(reference, kind, config):
     """Our network, whose tensors are the reference's own: both fit into memory."""
     with torch.device("meta"):
         ours = kind(config)
-    fill(ours, from_foreign(ours, reference.eval().state_dict()), torch.float32, "the reference")
+    materialize(ours, from_foreign(ours, reference.eval().state_dict()), torch.float32, "the reference")
     return ours
 
 

@@ -46,7 +46,9 @@ def _answers(request, seeds, tmp_path_factory):
     """How many damaged files of each kind there were, and by kind what became of them."""
     folder = tmp_path_factory.mktemp("damaged")
     jobs = [(seeds / f"a.{ending}", folder / ending, request.param) for ending in ENDINGS]
-    return request.param, {job[0].suffix[1:]: done.result() for job, done in processes.run(read_all, jobs, 2, limited)}
+    return request.param, {
+        job[0].suffix[1:]: done.result() for job, done in processes.run_pool(read_all, jobs, 2, limited)
+    }
 
 
 @pytest.mark.parametrize("ending", UNSIGNED)

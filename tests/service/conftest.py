@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from praxino.service.api.app import create
-from praxino.service.api.auth import Studio
+from praxino.service.api.auth import AppState
 from praxino.service.queue.jobs import Job, new_id
 from praxino.service.queue.store import Store
 from praxino.service.worker.worker import Worker
@@ -53,7 +53,7 @@ class Running:
     def __init__(self, folder: Path, model: Path | None, storage: str = "", **more) -> None:
         self.store = Store(f"sqlite:///{folder / 'jobs.sqlite'}")
         self.objects = Objects(storage or str(folder / "films"))
-        self.studio = Studio(self.store, self.objects, default="tiny", **more)
+        self.studio = AppState(self.store, self.objects, default="tiny", **more)
         self.app = create(self.studio)
         self.client = TestClient(self.app, base_url="http://localhost")
         self.worker = Worker(self.store, self.objects, {"tiny": str(model)}, "cpu") if model else None

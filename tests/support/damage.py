@@ -32,7 +32,7 @@ class Seen(NamedTuple):
 
 
 def limited() -> None:
-    processes.alone()
+    processes.init_worker()
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
 
 

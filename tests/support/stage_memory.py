@@ -14,7 +14,7 @@ from praxino.models.dit import DiT, DiTConfig
 from praxino.models.text import TextConfig, TextEncoder
 from praxino.models.vae import VAE, VAEConfig
 from praxino.storage.weights.bundle import BundleConfig
-from praxino.storage.weights.lazy import Model, fill
+from praxino.storage.weights.lazy import ModelParts, materialize
 from praxino.storage.weights.quantize import Quantised, quantised
 
 WAN_21 = VAEConfig(width=64, decoder_width=64)
@@ -50,18 +50,18 @@ class Unread:
     def load(self, dtype, change=None):
         network = self.build()
         stored = {n: torch.full(t.shape, 0.01, dtype=dtype) for n, t in network.state_dict().items()}
-        fill(network, stored, dtype, "random", change)
+        materialize(network, stored, dtype, "random", change)
         return network
 
 
-def model_of(case: str) -> tuple[Model, Request]:
+def model_of(case: str) -> tuple[ModelParts, Request]:
     """The model of a case, none of it in memory, and the film that is asked for."""
     _, dit, vae, (frames, height, width), dtype, _ = CASES[case]
     channels = vae.latent_channels
     dit = dit.model_copy(update={"channels": channels, "out_channels": channels})
     text = TextConfig(vocabulary=("a",), width=64)
     config = BundleConfig(name="x", frames=frames, height=height, width=width, steps=3, pictures="channels")
-    model = Model(
+    model = ModelParts(
         config, Unread(vae, VAE), Unread(dit, DiT), Unread(text, TextEncoder), TextEncoder(text), ""
     )  # fmt: skip
     if isinstance(dtype, str):

@@ -27,10 +27,10 @@ def bot(
     with requires_extra("discord"):
         from praxino.service.api import auth
         from praxino.service.discord import bot as discord
-        from praxino.service.supervisor import Places
+        from praxino.service.supervisor import Locations
 
     Progress(quiet)
     if not token:
         raise InputError("no token of a bot", "PRAXINO_DISCORD_TOKEN=... praxino bot")
-    studio = auth.Studio(*Places.of(data, jobs, storage).open(), default=model)
+    studio = auth.AppState(*Locations.of(data, jobs, storage).open(), default=model)
     discord.run(studio, parse_limits(per_minute, per_day, max_active, "normal"), token)

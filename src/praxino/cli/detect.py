@@ -40,7 +40,7 @@ def run_one(path: Path, output: Path | None, pages: Path | None, progress: Progr
     """The report of one film as a tree of plain values and as text; ``output`` is where its page or its JSON goes."""
     from praxino.detection import html
     from praxino.detection.batch import write
-    from praxino.detection.report import examine, told
+    from praxino.detection.report import examine, to_text
     from praxino.storage.files import require_writable, write_text
 
     if output is not None and output.suffix.lower() not in (".html", ".csv", ".json"):
@@ -62,7 +62,7 @@ def run_one(path: Path, output: Path | None, pages: Path | None, progress: Progr
             case _:
                 write(target, [examination.report])
         progress.say(f"wrote {target}")
-    return examination.report.model_dump(), told(examination.report)
+    return examination.report.model_dump(), to_text(examination.report)
 
 
 def run_batch(

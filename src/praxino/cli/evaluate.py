@@ -52,7 +52,7 @@ def judge(
     from praxino.evaluation.readers import READER, read_reader
     from praxino.generation.loading import choose_device, find_model
     from praxino.storage.weights import bundle
-    from praxino.storage.weights.checkpoint import digest
+    from praxino.storage.weights.checkpoint import content_digest
 
     folder = output or Path("runs") / f"evaluate-{_run_name(Path(name))}-{case[0]}"
     cases = suite.cases(*case)
@@ -68,9 +68,9 @@ def judge(
     films = Judge(
         functools.partial(_film_maker, model, str(choose_device(device))), model, eye, folder, second, best_of
     )
-    manifest = suite.Judged(
-        suite=case[0], model=digest(model), reader=digest(eye), measures=suite.measures(),
-        second_reader=digest(second) if second else "", best_of=best_of,
+    manifest = suite.SuiteManifest(
+        suite=case[0], model=content_digest(model), reader=content_digest(eye), measures=suite.measures(),
+        second_reader=content_digest(second) if second else "", best_of=best_of,
     )  # fmt: skip
     suite.begin(folder, manifest)
     rows = {}

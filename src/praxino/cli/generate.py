@@ -176,7 +176,9 @@ def recorded(path: Path) -> dict[str, Any]:
     record = read(path).record
     if not isinstance(record.get("prompt"), str):
         raise MediaError(f"{path} holds no record of how it was made", "only files written by praxino generate do")
-    if record.get("noise_mark") and str(record.get("watermark")) not in (f"{own:012x}" for own in issued.remembered()):
+    if record.get("noise_mark") and str(record.get("watermark")) not in (
+        f"{own:012x}" for own in issued.issued_messages()
+    ):
         logging.getLogger("praxino").warning(
             "note: %s may be of noise that another installation marked: the film will differ then", path
         )

@@ -9,7 +9,7 @@ from praxino.errors import CheckpointError
 
 if TYPE_CHECKING:
     from praxino.storage.weights.files import Weights
-    from praxino.storage.weights.lazy import Model, Part
+    from praxino.storage.weights.lazy import LazyModule, ModelParts
 
 Findings = list[tuple[str, str]]
 """(label, text) in the order to print."""
@@ -57,7 +57,7 @@ def findings(name: str) -> Findings:
     return _model(folder, loading.load(name, device="cpu").model)
 
 
-def _model(folder: Path, model: "Model") -> Findings:
+def _model(folder: Path, model: "ModelParts") -> Findings:
     from praxino.storage.wan import family
 
     config = model.config
@@ -83,13 +83,13 @@ def _model(folder: Path, model: "Model") -> Findings:
     return lines
 
 
-def _part(name: str, part: "Part[Any]") -> Findings:
+def _part(name: str, part: "LazyModule[Any]") -> Findings:
     from torch import nn
 
     from praxino.models.dit import DiTConfig
-    from praxino.storage.weights.lazy import OnDisk
+    from praxino.storage.weights.lazy import StoredModule
 
-    if isinstance(part, OnDisk):
+    if isinstance(part, StoredModule):
         lines = [(name, _sizes(part.weights))]
     else:
         network = part.load(part.stored)

@@ -14,7 +14,7 @@ from praxino.errors import UnknownNameError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from praxino.service.queue.quotas import Limits
+    from praxino.service.queue.quotas import Quota
     from praxino.service.queue.schema import Database
 
 logger = logging.getLogger("praxino.service")
@@ -37,7 +37,7 @@ def add(
     quota, database = parse_limits(per_minute, per_day, max_active, priority), _database(data, jobs)
     first = not quotas.all_keys(database)
     key, text = quotas.new_key(database, name, quota)
-    if first and (count := quotas.adopt(database, key)):
+    if first and (count := quotas.claim_unowned(database, key)):
         logger.info("note: %d jobs made before there were keys now belong to this one", count)
     typer.echo(text)
 
@@ -68,24 +68,24 @@ def revoke(
     typer.echo(f"revoked {quotas.revoke_key(_database(data, jobs), key).name}")
 
 
-def parse_limits(per_minute: int, per_day: int, max_active: int, priority: str) -> "Limits":
+def parse_limits(per_minute: int, per_day: int, max_active: int, priority: str) -> "Quota":
     """What a key's owner may ask for, from flags; raises `UnknownNameError` for an unknown priority."""
     with requires_extra("serve"):
         from praxino.service.queue.jobs import PRIORITIES
-        from praxino.service.queue.quotas import Limits
+        from praxino.service.queue.quotas import Quota
 
     if priority not in PRIORITIES:
         raise UnknownNameError("priority", priority, PRIORITIES)
     highest = PRIORITIES[priority]
-    return Limits(per_minute=per_minute, per_day=per_day, at_a_time=max_active, priority=highest)
+    return Quota(per_minute=per_minute, per_day=per_day, at_a_time=max_active, priority=highest)
 
 
 def _database(data: "Path | None", jobs: str | None) -> "Database":
     with requires_extra("serve"):
         from praxino.service.queue.schema import Database
-        from praxino.service.supervisor import Places
+        from praxino.service.supervisor import Locations
 
-    return Database(Places.of(data, jobs, None).jobs)
+    return Database(Locations.of(data, jobs, None).jobs)
 
 
 def _day(seconds: float | None) -> str:

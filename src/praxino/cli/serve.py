@@ -31,16 +31,16 @@ def serve(
     """Open the studio: an API, a page, and a worker that makes the films."""
     with requires_extra("serve"):
         from praxino.service.api import auth
-        from praxino.service.queue.retention import Keeping
-        from praxino.service.supervisor import Places, Work, named
+        from praxino.service.queue.retention import RetentionPolicy
+        from praxino.service.supervisor import Locations, WorkerConfig, named
         from praxino.service.supervisor import serve as run
 
     Progress(quiet)
-    places = Places.of(data, jobs, storage)
+    places = Locations.of(data, jobs, storage)
     served = named(model or ["diorama"])
     store, objects = places.open(lease)
-    studio = auth.Studio(
+    studio = auth.AppState(
         store, objects, host, upload * 2**20, largest, default=next(iter(served)), origins=tuple(origin or ())
     )
-    keeping = Keeping(days=keep_days, bytes=keep_bytes)
-    run(studio, port, places, Work(served, device, dtype, keeping, lease=lease), workers, quiet)
+    keeping = RetentionPolicy(days=keep_days, bytes=keep_bytes)
+    run(studio, port, places, WorkerConfig(served, device, dtype, keeping, lease=lease), workers, quiet)

@@ -70,7 +70,7 @@ def _require_settings() -> None:
     from praxino.provenance.c2pa import identity
 
     keys.mark_keys()
-    for anchors in (identity.made, identity.chosen, identity.trusted):
+    for anchors in (identity.installation_anchors, identity.configured_anchors, identity.trusted_anchors):
         anchors()
 
 
@@ -82,7 +82,7 @@ def _verify_isolated(path: Path) -> "Verdict":
 
     require_file(path)
     try:
-        return processes.apart(examine, (path,), MAX_CPU_SECONDS)
+        return processes.run_isolated(examine, (path,), MAX_CPU_SECONDS)
     except BrokenProcessPool:
         raise MediaError(
             f"cannot read {path}: {processes.KILLED}", "is it a film or a picture, and complete?"
@@ -125,7 +125,9 @@ def run_batch(paths: Sequence[Path], workers: int, progress: Progress) -> tuple[
     jobs = [(file,) for file in files]
     workers = batch.process_count(workers, len(files))
     with progress.bar("verifying", len(files)) as advance:
-        for _, verdict in processes.spread(_verify_in_pool, jobs, workers, _killed, processes.bounded, here=False):
+        for _, verdict in processes.map_isolated(
+            _verify_in_pool, jobs, workers, _killed, processes.limit_memory, here=False
+        ):
             verdicts.append(verdict)
             advance(len(verdicts), description=f"{verdict.outcome}: {Path(verdict.path).name}")
     verdicts.sort(key=lambda verdict: verdict.path)
@@ -147,7 +149,7 @@ def _verify_in_pool(path: Path) -> "Verdict":
     from praxino.provenance.verify import verify as examine
 
     try:
-        processes.hurry(MAX_CPU_SECONDS)
+        processes.limit_cpu_seconds(MAX_CPU_SECONDS)
         return examine(path)
     except PraxinoError as error:
         return unreadable(path, " ".join(str(error).split()))
@@ -165,15 +167,15 @@ def _plain(verdict: "Verdict") -> dict[str, Any]:
 
 
 def _table(verdicts: Sequence["Verdict"]) -> str:
-    from praxino.provenance.c2pa.manifest import shown
+    from praxino.provenance.c2pa.manifest import printable
 
     rows = [("outcome", "signed by", "known", "mark", "made", "file"), *(_row(verdict) for verdict in verdicts)]
-    lines = [f"{shown(each.path)}: {shown(each.problem)}" for each in verdicts if each.problem]
+    lines = [f"{printable(each.path)}: {printable(each.problem)}" for each in verdicts if each.problem]
     return "\n".join([batch.table(rows), *lines, batch.tally([each.outcome for each in verdicts], GRAVEST)])
 
 
 def _row(verdict: "Verdict") -> tuple[str, ...]:
-    from praxino.provenance.c2pa.manifest import shown
+    from praxino.provenance.c2pa.manifest import printable
     from praxino.provenance.verify import SOUND
 
     credentials, mark = verdict.credentials, verdict.mark
@@ -181,4 +183,4 @@ def _row(verdict: "Verdict") -> tuple[str, ...]:
     known = {True: "trusted", False: "no"}[credentials.state == "trusted"] if credentials.state in SOUND else "-"
     message = mark.message or ("found" if mark.found else "-")
     date = credentials.made[:10] or mark.month or "-"
-    return verdict.outcome, signer[:40], known, message, date, shown(verdict.path)
+    return verdict.outcome, signer[:40], known, message, date, printable(verdict.path)

@@ -28,15 +28,15 @@ def worker(
 ) -> None:
     """Do the jobs of a studio, on this machine or another; SIGTERM returns the current job to the queue."""
     with requires_extra("serve"):
-        from praxino.service.queue.retention import Keeping
-        from praxino.service.supervisor import Places, Work, named
+        from praxino.service.queue.retention import RetentionPolicy
+        from praxino.service.supervisor import Locations, WorkerConfig, named
         from praxino.service.supervisor import worker as run
 
     Progress(quiet)
-    keeping = Keeping(days=keep_days, bytes=keep_bytes)
+    keeping = RetentionPolicy(days=keep_days, bytes=keep_bytes)
     run(
-        Places.of(data, jobs, storage),
-        Work(named(model or ["diorama"]), device, dtype, keeping, parse_kinds(kind), lease),
+        Locations.of(data, jobs, storage),
+        WorkerConfig(named(model or ["diorama"]), device, dtype, keeping, parse_kinds(kind), lease),
         with_parent,
     )
 

@@ -27,7 +27,7 @@ SHARD = 1024
 """Clips in one file."""
 
 
-def order(seed: int, size: int, start: int, count: int) -> NDArray[np.int64]:
+def shuffled_indices(seed: int, size: int, start: int, count: int) -> NDArray[np.int64]:
     """Which of ``size`` clips stand at places ``start`` .. ``start + count - 1`` of an endless shuffled sequence.
 
     Every epoch is a permutation of its own, a pure function of (seed, epoch).

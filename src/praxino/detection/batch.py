@@ -18,7 +18,7 @@ import torch
 from praxino import processes
 from praxino.detection import html
 from praxino.detection.evidence import FAMILIES
-from praxino.detection.report import Report, edition, examine, written
+from praxino.detection.report import Report, edition, examine, path_text
 from praxino.errors import InputError, PraxinoError
 from praxino.storage.files import files_in, write_text
 from praxino.storage.media.formats import VIDEO_ENDINGS
@@ -45,10 +45,10 @@ def answer(path: Path, target: Path | None = None, threads: int = 1) -> Report:
         if target is not None:
             html.write(target, found)
     except PraxinoError as error:
-        return Report(path=written(path), verdict="unreadable", reasons=(" ".join(str(error).split()),))
+        return Report(path=path_text(path), verdict="unreadable", reasons=(" ".join(str(error).split()),))
     except Exception as error:  # whatever a library makes of a strange file, the others go on
         said = f"{type(error).__name__} {' '.join(str(error).split())[:200]}".strip()
-        return Report(path=written(path), verdict="unreadable", reasons=(f"it could not be examined: {said}",))
+        return Report(path=path_text(path), verdict="unreadable", reasons=(f"it could not be examined: {said}",))
     return found.report
 
 
@@ -88,7 +88,7 @@ def detect_all(
         else:
             fresh.append((path, target))
     work = functools.partial(answer, threads=2) if workers == 1 else answer
-    for (path, _), report in processes.spread(work, fresh, workers, _killed, _alone):
+    for (path, _), report in processes.map_isolated(work, fresh, workers, _killed, _alone):
         if journal is not None:
             with journal.open("a") as file:
                 file.write("\n" + json.dumps({"stamp": _stamp(path), "report": report.model_dump()}))
@@ -96,12 +96,12 @@ def detect_all(
 
 
 def _killed(path: Path, target: Path | None) -> Report:
-    return Report(path=written(path), verdict="unreadable", reasons=("reading it kills the decoder",))
+    return Report(path=path_text(path), verdict="unreadable", reasons=("reading it kills the decoder",))
 
 
 def _alone() -> None:
     """Few threads a process, which share the cores by files."""
-    processes.alone()
+    processes.init_worker()
     torch.set_num_threads(1)
 
 

@@ -76,7 +76,7 @@ def _on_grid(steps: NDArray[np.floating]) -> float:
     return float(np.log(phases.max() / np.median(phases)))
 
 
-def thin(found: MediaInfo, seen: Sequence[View], blocks: float) -> tuple[str, ...]:
+def missing_evidence(found: MediaInfo, seen: Sequence[View], blocks: float) -> tuple[str, ...]:
     """Why the evidence does not carry a verdict; empty if it does."""
     most = max(len(view.frames) for view in seen)
     change = max(float(np.abs(np.diff(view.luma, axis=0)).mean()) for view in seen)

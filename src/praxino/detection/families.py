@@ -25,6 +25,6 @@ STATISTICS: Final[dict[str, Callable[[View], Measures | dict[str, float]]]] = {
 """Its numbers without those of networks."""
 
 
-def look(view: View) -> tuple[Evidence, ...]:
+def collect_evidence(view: View) -> tuple[Evidence, ...]:
     """All families' evidence of one view of at least four frames."""
     return tuple(each(view) for each in EVIDENCE.values())

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from praxino.detection import plots
-from praxino.detection.report import Examination, Report, Seen, placed
+from praxino.detection.report import Examination, Report, Seen, percentile_text
 from praxino.detection.tells import tells
 from praxino.storage.files import write_text
 
@@ -161,7 +161,7 @@ def _family(of: Examination, index: int, weight: float) -> str:
     )
     return (
         f"<section class=family>{drawn}<div><h3>{TITLES[seen.family]}</h3><p>{_counted(seen, weight)}</p>"
-        f"<p>{html.escape(f'{seen.sentence} {placed(seen)}')}</p><ul>{notes}</ul>{curve}</div></section>"
+        f"<p>{html.escape(f'{seen.sentence} {percentile_text(seen)}')}</p><ul>{notes}</ul>{curve}</div></section>"
     )
 
 

@@ -52,8 +52,8 @@ def evidence(view: View, networks: Networks | None = None) -> Evidence:
     noise by brightness, reconstruction by our own autoencoder (AEROBLADE, arXiv 2401.17879), and the forensic
     network."""
     networks = networks or bundled()
-    logits = look(view, networks.forensic)
-    found = finite(statistics(view) | again(view, networks.vae) | summary(logits))
+    logits = forensic_logits(view, networks.forensic)
+    found = finite(statistics(view) | reconstruction_error(view, networks.vae) | summary(logits))
     frames = np.argsort(-logits.mean((1, 2)))[:3] + 1
     return Evidence(
         family="latent",
@@ -85,7 +85,7 @@ def statistics(view: View) -> Measures:
 
 
 @torch.inference_mode()
-def look(view: View, network: Forensic) -> Array:
+def forensic_logits(view: View, network: Forensic) -> Array:
     """(T-2, h, w): the network's logits."""
     return network(to_tensor(view.frames[None]))[0].numpy()
 
@@ -129,7 +129,7 @@ def _neighbours(view: View) -> Measures:
 
 
 @torch.inference_mode()
-def again(view: View, vae: VAE) -> Measures:
+def reconstruction_error(view: View, vae: VAE) -> Measures:
     """Error of our autoencoder on a tile of the file's own pixels, against the tile's detail: small for our own
     films."""
     film = view.native[: len(view.native) - (len(view.native) - 1) % 4]

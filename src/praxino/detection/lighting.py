@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from praxino.detection.evidence import correlation
-from praxino.detection.moving_objects import Thing, Violation, near, path, where
+from praxino.detection.moving_objects import MovingObject, Violation, near, path, where
 from praxino.detection.view import View
 
 Array = NDArray[np.floating]
@@ -60,7 +60,7 @@ class Lit:
     as part of its brightness; ``mirrored`` (T,): correlation with what is below it.
     """
 
-    thing: Thing
+    thing: MovingObject
     body: Array
     shadow: Array
     due: Array
@@ -70,7 +70,7 @@ class Lit:
     width: float
 
 
-def lights(view: View, found: Sequence[Thing]) -> list[Lit]:
+def lights(view: View, found: Sequence[MovingObject]) -> list[Lit]:
     """What light leaves of each thing that gets far enough to have left its first place, which is background then;
     of none in a crowd, where one's shadow is taken for another's."""
     if not 0 < len(found) <= CROWD:
@@ -81,7 +81,7 @@ def lights(view: View, found: Sequence[Thing]) -> list[Lit]:
     return [each for each in seen if path(each.thing) > FAR * each.width > 0]
 
 
-def background(frames: Array, found: Sequence[Thing]) -> Array:
+def background(frames: Array, found: Sequence[MovingObject]) -> Array:
     """(H, W, 3): the median of frames (T, H, W, 3) at times when nothing that moves, nor its shadow, is there; of all
     where something always is."""
     side = len(frames[0])
@@ -99,7 +99,7 @@ def background(frames: Array, found: Sequence[Thing]) -> Array:
     return np.where(known[..., None] > 0, still, np.median(frames, axis=0))
 
 
-def _lit(frames: Array, still: Array, thing: Thing, found: Sequence[Thing]) -> Lit:
+def _lit(frames: Array, still: Array, thing: MovingObject, found: Sequence[MovingObject]) -> Lit:
     side, count = len(still), len(frames)
     body, shadow, slope = (np.full((count, 2), np.nan) for _ in range(3))
     mirrored, wide, surface = np.full(count, np.nan), np.full(count, np.nan), np.full((count, 3), np.nan)

@@ -52,7 +52,7 @@ TURN: Final = 0.6
 
 
 @dataclass(frozen=True, eq=False)
-class Thing:
+class MovingObject:
     """Something that moves: where (T, 2) its middle is, in sides of the view, NaN where it is not seen, its width and
     height, and whether it was last seen on open ground, where nothing can hide it."""
 
@@ -70,7 +70,7 @@ class Violation:
     words: str
 
 
-def things(view: View) -> tuple[list[Thing], bool]:
+def things(view: View) -> tuple[list[MovingObject], bool]:
     """What moves before a camera that stands, and whether that can be told."""
     gaps = np.diff(view.times)
     even = len(gaps) > 0 and gaps.max() < 1.5 * np.median(gaps)  # else what is fast and what was not filmed look alike
@@ -81,7 +81,7 @@ def things(view: View) -> tuple[list[Thing], bool]:
     if not stands or masks.mean() > BUSY:
         return [], False
     pictures = [cv2.GaussianBlur(frame, (0, 0), 1.0) for frame in frames]
-    found: list[Thing] = []
+    found: list[MovingObject] = []
     for frame, mask in enumerate(masks[:-3]):
         for box in _boxes(mask):
             if not any(_covers(thing, frame, box) for thing in found):
@@ -91,7 +91,7 @@ def things(view: View) -> tuple[list[Thing], bool]:
     return [replace(thing, open=_open(still, thing)) for thing in moving], True
 
 
-def _open(still: Array, thing: Thing) -> bool:
+def _open(still: Array, thing: MovingObject) -> bool:
     """Whether the background about a thing's last place, as far as it would get in two steps, has no edge across its
     way."""
     seen = _seen(thing)
@@ -103,20 +103,20 @@ def _open(still: Array, thing: Thing) -> bool:
     return bool(ground.size and np.ptp(ground.mean(along)) < PLAIN)
 
 
-def path(thing: Thing) -> float:
+def path(thing: MovingObject) -> float:
     """Sides between the farthest places of a thing."""
     places = thing.middle[np.isfinite(thing.middle[:, 0])]
     return float(np.ptp(places, axis=0).max())
 
 
-def _covers(thing: Thing, frame: int, box: Box) -> bool:
+def _covers(thing: MovingObject, frame: int, box: Box) -> bool:
     """Whether a thing is already known to be where a box is."""
     x, y, wide, tall = box
     place = thing.middle[frame] - (x + wide / 2, y + tall / 2)
     return bool(np.isfinite(place[0]) and abs(place[0]) < wide and abs(place[1]) < tall)
 
 
-def _followed(pictures: Sequence[Array], first: int, box: Box) -> Thing:
+def _followed(pictures: Sequence[Array], first: int, box: Box) -> MovingObject:
     """A thing from one frame on, by its looks: near where it is expected, else wherever it is found again."""
     side = pictures[0].shape[0]
     middle = np.full((len(pictures), 2), np.nan)
@@ -131,7 +131,7 @@ def _followed(pictures: Sequence[Array], first: int, box: Box) -> Thing:
                 break
             speed, here = there - here, there
         middle[frame] = (here + np.array([wide, tall]) / 2) / side
-    return Thing(middle, (wide / side, tall / side))
+    return MovingObject(middle, (wide / side, tall / side))
 
 
 def _again(picture: Array, looks: Array, expected: Array) -> tuple[Array, float]:
@@ -161,7 +161,7 @@ def _boxes(mask: NDArray[np.bool_]) -> list[Box]:
     return [(row[0] / side, row[1] / side, row[2] / side, row[3] / side) for row in rows]
 
 
-def violations(found: Sequence[Thing], fps: float) -> list[Violation]:
+def violations(found: Sequence[MovingObject], fps: float) -> list[Violation]:
     """What in the things' ways cannot be, of those that are small, steady and alone; most certain kinds first."""
     said = []
     for thing in found:
@@ -171,23 +171,23 @@ def violations(found: Sequence[Thing], fps: float) -> list[Violation]:
     return said
 
 
-def where(thing: Thing, frame: int) -> str:
+def where(thing: MovingObject, frame: int) -> str:
     """Words for the place of a thing."""
     x, y = thing.middle[frame]
     return f"at {x:.0%} across and {y:.0%} down"
 
 
-def _inside(thing: Thing, place: Array) -> bool:
+def _inside(thing: MovingObject, place: Array) -> bool:
     """Whether all of a thing is well within the view."""
     half = np.array(thing.size) / 2 + EDGE
     return bool((place > half).all() and (place < 1 - half).all())
 
 
-def _seen(thing: Thing) -> NDArray[np.intp]:
+def _seen(thing: MovingObject) -> NDArray[np.intp]:
     return np.flatnonzero(np.isfinite(thing.middle[:, 0]))
 
 
-def _comings(thing: Thing, others: Sequence[Thing]) -> list[Violation]:
+def _comings(thing: MovingObject, others: Sequence[MovingObject]) -> list[Violation]:
     """A leap to where nothing carried it, or a loss where nothing can hide it."""
     seen = _seen(thing)
     steps = np.linalg.norm(np.diff(thing.middle[seen], axis=0), axis=1)
@@ -211,7 +211,7 @@ def _comings(thing: Thing, others: Sequence[Thing]) -> list[Violation]:
     return said[:1]
 
 
-def near(thing: Thing, frame: int, found: Sequence[Thing], reach: float = 0.15) -> bool:
+def near(thing: MovingObject, frame: int, found: Sequence[MovingObject], reach: float = 0.15) -> bool:
     """Whether another of the things is within so many sides."""
     here = thing.middle[frame]
     places = [
@@ -220,7 +220,7 @@ def near(thing: Thing, frame: int, found: Sequence[Thing], reach: float = 0.15) 
     return any(bool(np.isfinite(place[0]) and np.linalg.norm(place - here) < reach) for place in places)
 
 
-def _gains(thing: Thing) -> list[Violation]:
+def _gains(thing: MovingObject) -> list[Violation]:
     """Tops of a bouncing thing that rise."""
     seen = _seen(thing)
     y = thing.middle[seen, 1]
@@ -233,7 +233,7 @@ def _gains(thing: Thing) -> list[Violation]:
     return []
 
 
-def _lifts(thing: Thing, fps: float) -> list[Violation]:
+def _lifts(thing: MovingObject, fps: float) -> list[Violation]:
     """A long smooth way along which a thing is pulled up: a parabola that opens upwards."""
     seen = _seen(thing)
     for start in range(len(seen) - LIFTED + 1):
@@ -250,7 +250,7 @@ def _lifts(thing: Thing, fps: float) -> list[Violation]:
     return []
 
 
-def _turns(thing: Thing, others: Sequence[Thing], fps: float) -> list[Violation]:
+def _turns(thing: MovingObject, others: Sequence[MovingObject], fps: float) -> list[Violation]:
     """A sudden change of sideways velocity, before and after which the way is straight, with nothing there to cause
     it."""
     seen = _seen(thing)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from praxino.detection.evidence import Evidence, Measures, finite
 from praxino.detection.lighting import contradictions, lights
-from praxino.detection.moving_objects import Thing, Violation, things, violations
+from praxino.detection.moving_objects import MovingObject, Violation, things, violations
 from praxino.detection.view import View
 
 Array = NDArray[np.floating]
@@ -48,7 +48,7 @@ def evidence(view: View) -> Evidence:
     )
 
 
-def impossible(view: View, found: list[Thing]) -> list[Violation]:
+def impossible(view: View, found: list[MovingObject]) -> list[Violation]:
     """What in the ways and in the light of things before a camera that stands cannot be."""
     return violations(found, view.fps) + contradictions(lights(view, found))
 

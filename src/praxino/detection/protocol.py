@@ -19,7 +19,7 @@ Fit = Callable[[Samples], Fusion]
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class ProtocolResult:
     """What the protocol found of one test set.
 
     ``wins`` and ``pairs`` (generators, sources): comparisons won and made; ``logits`` (N,): each clip's mean answer
@@ -92,7 +92,7 @@ def _even(made: Array) -> Array:
     return np.where(made == 1, 0.5 / max((made == 1).sum(), 1), 0.5 / max((made == 0).sum(), 1))
 
 
-def leave_out(train: Samples, tests: Sequence[Array], made: Array, groups: Groups, rule: Fit) -> list[Outcome]:
+def leave_out(train: Samples, tests: Sequence[Array], made: Array, groups: Groups, rule: Fit) -> list[ProtocolResult]:
     """Judge a way of fitting on test sets that hold the same clips in different conditions.
 
     Parameters
@@ -124,7 +124,7 @@ def leave_out(train: Samples, tests: Sequence[Array], made: Array, groups: Group
                 ahead = (high[:, None] > low).sum() + 0.5 * (high[:, None] == low).sum()
                 wins[index, row, column] = ahead
     return [
-        Outcome(generators, sources, each, pairs, mean / count, made, groups)
+        ProtocolResult(generators, sources, each, pairs, mean / count, made, groups)
         for each, mean in zip(wins, logits, strict=True)
     ]
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from praxino.config import Config
 from praxino.detection import fusion, latent
-from praxino.detection.calibration import FEWEST, blockiness, condition, reliability, thin
+from praxino.detection.calibration import FEWEST, blockiness, condition, missing_evidence, reliability
 from praxino.detection.evidence import FAMILIES, Evidence
-from praxino.detection.families import look
+from praxino.detection.families import collect_evidence
 from praxino.detection.fusion import Detector, Fusion, sigmoid
 from praxino.detection.view import View, starts, views
 from praxino.detection.weights import DETECTOR
@@ -142,11 +142,11 @@ def examine(path: str | Path, detector: Detector | None = None, threads: int = 2
         return Examination(_report(path, found, seen, "inconclusive", reasons=(reason,)), seen)
     latent.bundled()  # before threads ask for it
     with ThreadPoolExecutor(threads) as pool:
-        evidence = tuple(pool.map(look, long_enough))
+        evidence = tuple(pool.map(collect_evidence, long_enough))
     fitted = detector.of(min(found.width, found.height), float(np.median([view.fps for view in long_enough])))
     rows = np.array([[fusion.row(each)[name] for name in fitted.names] for each in evidence])
     blocks = float(np.mean([blockiness(view) for view in long_enough]))
-    reasons = thin(found, long_enough, blocks)
+    reasons = missing_evidence(found, long_enough, blocks)
     probability: float | None = None
     verdict: Verdict = "inconclusive"
     how_sure = ""
@@ -167,14 +167,14 @@ def examine(path: str | Path, detector: Detector | None = None, threads: int = 2
     return Examination(report, long_enough, evidence)
 
 
-def told(report: Report) -> str:
+def to_text(report: Report) -> str:
     """A report as text, for a terminal."""
     sure = "" if report.probability is None else f" ({report.probability:.0%} generated)"
     lines = [f"{report.path}: {report.verdict}{sure}"]
     lines += [f"  no verdict, because: {reason}" for reason in report.reasons]
     for seen in report.families:
         moved = "" if seen.log_odds is None else f"{seen.log_odds:+.2f}"
-        lines.append(f"  {seen.family:<10}{moved:>6}  {seen.sentence} {placed(seen)}")
+        lines.append(f"  {seen.family:<10}{moved:>6}  {seen.sentence} {percentile_text(seen)}")
         lines += [f"{'':<20}! {note}" for note in seen.notes]
     if report.base is not None:
         lines.append(
@@ -186,14 +186,14 @@ def told(report: Report) -> str:
     return "\n".join(lines)
 
 
-def placed(seen: Seen) -> str:
+def percentile_text(seen: Seen) -> str:
     """Where a family's headline lies among those of camera clips."""
     if seen.above is None:
         return ""
     return f"That is more {HEADLINES[seen.family]} than in {seen.above:.0%} of camera clips."
 
 
-def written(path: Path) -> str:
+def path_text(path: Path) -> str:
     """A path as text that can be written anywhere: bytes that are no UTF-8 are marked."""
     return os.fsencode(path).decode("utf-8", "replace")
 
@@ -204,7 +204,7 @@ def _report(path: Path, found: MediaInfo, seen: Sequence[View], verdict: Verdict
         "width": found.width, "height": found.height, "fps": round(found.rate, 3), "seconds": round(found.seconds, 3),
         "codec": found.codec, "oddities": found.oddities,
     }  # fmt: skip
-    return Report.model_validate({"path": written(path), "verdict": verdict, "windows": windows} | about | more)
+    return Report.model_validate({"path": path_text(path), "verdict": verdict, "windows": windows} | about | more)
 
 
 def _verdict(probability: float, fitted: Fusion) -> Verdict:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from praxino.data.pixels import strip
 from praxino.errors import CheckpointError, InputError, MediaError
 from praxino.evaluation.features import CALLED, Extractor
-from praxino.evaluation.frechet import distances, limits
+from praxino.evaluation.frechet import caveats, distances
 from praxino.evaluation.motion import Motion, motion
 from praxino.evaluation.report import document, figure, noted
 from praxino.evaluation.suite import measures
@@ -179,7 +179,7 @@ def _described(each: Collection) -> dict[str, Any]:
 
 def _notes(real: Collection, fake: Collection) -> Iterator[str]:
     films = min(len(real.films), len(fake.films))
-    yield from limits(films, real.features[0].shape[1])
+    yield from caveats(films, real.features[0].shape[1])
     if real.called == CALLED["reader"] and any(frames < 9 for frames, _, _ in real.shapes | fake.shapes):
         yield "the reader knows films: of pictures, and of films of a few frames, its features say little"
     if len(real.shapes | fake.shapes) > 1:

@@ -59,7 +59,7 @@ def bias(samples: int, width: int) -> str | None:
     )
 
 
-def limits(samples: int, width: int) -> Iterator[str]:
+def caveats(samples: int, width: int) -> Iterator[str]:
     """What must be said of all `distances` between so few samples of ``width`` numbers."""
     if note := bias(samples, width):
         yield note

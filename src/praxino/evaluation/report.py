@@ -11,7 +11,7 @@ from typing import Any, Final, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.evaluation.frechet import distances, limits
+from praxino.evaluation.frechet import caveats, distances
 from praxino.evaluation.suite import Row
 from praxino.storage.files import write_text
 
@@ -76,7 +76,7 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
         "seconds a film": float(np.median([row.get("seconds", 0.0) for row in rows])),
         "scores": {part: means(each) for part, each in parts.items()},
         "distances": far(rows),
-        "notes": list(limits(min(map(len, features)), next(iter(features))[0].shape[1])) if features else [],
+        "notes": list(caveats(min(map(len, features)), next(iter(features))[0].shape[1])) if features else [],
     }
 
 

@@ -61,7 +61,7 @@ class Case:
         return caption(scene, 1, self.index).paragraph
 
 
-class Judged(Config):
+class SuiteManifest(Config):
     """What the rows in a folder are of."""
 
     suite: str
@@ -79,7 +79,7 @@ def measures() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
-def begin(folder: Path, judged: Judged) -> None:
+def begin(folder: Path, judged: SuiteManifest) -> None:
     """Make ``folder`` hold rows of ``judged``, now or already.
 
     Raises
@@ -89,7 +89,7 @@ def begin(folder: Path, judged: Judged) -> None:
     """
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).exists()):
         raise InputError(f"{folder} is not a folder of an evaluation", "-o names another")
-    if (folder / CONFIG).exists() and read_config(folder, Judged) != judged:
+    if (folder / CONFIG).exists() and read_config(folder, SuiteManifest) != judged:
         raise InputError(
             f"{folder} holds an evaluation of other weights, another suite or other measures", "-o names another folder"
         )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from praxino.data.pixels import to_tensor
 from praxino.errors import InputError
-from praxino.generation.request import Request, Settings
+from praxino.generation.request import GenerationSettings, Request
 from praxino.models.vae import VAE
 from praxino.shapes import Compression, VideoShape
 from praxino.storage.media.video import read
@@ -24,7 +24,7 @@ NARROWEST = 4
 
 
 @dataclass(frozen=True)
-class Given:
+class FrameCondition:
     """Frames that a film is to contain.
 
     Attributes
@@ -71,7 +71,7 @@ def pictures(request: Request) -> list[Picture]:
     return [read(Path(path), most=1).frames[0] for path in (request.image, request.last) if path]
 
 
-def size(config: BundleConfig, compression: Compression, patch: tuple[int, int, int], image: str) -> Settings:
+def size(config: BundleConfig, compression: Compression, patch: tuple[int, int, int], image: str) -> GenerationSettings:
     """A film in the proportions of the first picture in a file, with about as many pixels as the model's own choice.
 
     Empty where the model takes no pictures, or knows one size alone.
@@ -100,7 +100,9 @@ def fitted(picture: Picture, height: int, width: int) -> Picture:
     return large[top : top + height, left : left + width]
 
 
-def given(config: BundleConfig, request: Request, frames: list[Picture], vae: VAE, device: torch.device) -> Given:
+def given(
+    config: BundleConfig, request: Request, frames: list[Picture], vae: VAE, device: torch.device
+) -> FrameCondition:
     """The `pictures` of a request, encoded.
 
     Parameters
@@ -110,11 +112,13 @@ def given(config: BundleConfig, request: Request, frames: list[Picture], vae: VA
     """
     fit = (fitted(frame, request.height, request.width) for frame in frames)
     clips = [to_tensor(frame[None, None]).to(device) for frame in fit]  # (1, 3, 1, H, W) each
-    kind: Callable[[Request, list[Tensor], VAE], Given] = _channels if config.pictures == "channels" else _clean
+    kind: Callable[[Request, list[Tensor], VAE], FrameCondition] = (
+        _channels if config.pictures == "channels" else _clean
+    )
     return kind(request, clips, vae)
 
 
-def _channels(request: Request, clips: list[Tensor], vae: VAE) -> Given:
+def _channels(request: Request, clips: list[Tensor], vae: VAE) -> FrameCondition:
     """Wan 2.1 (arXiv 2503.20314, section 5.1): four channels of mask, and the latents of gray film with the frames."""
     film = torch.zeros(1, 3, request.frames, request.height, request.width, device=clips[0].device)
     ends = [0, request.frames - 1][: len(clips)]
@@ -126,10 +130,10 @@ def _channels(request: Request, clips: list[Tensor], vae: VAE) -> Given:
     kept[ends] = 1
     kept = torch.cat([kept[:1].repeat(step), kept[1:]]).view(-1, step).T  # (step, t): the first frame stands for all
     mask = kept.to(latents).view(1, step, -1, 1, 1).expand(-1, -1, -1, *latents.shape[3:])
-    return Given(channels=torch.cat([mask, latents], dim=1))
+    return FrameCondition(channels=torch.cat([mask, latents], dim=1))
 
 
-def _clean(request: Request, clips: list[Tensor], vae: VAE) -> Given:
+def _clean(request: Request, clips: list[Tensor], vae: VAE) -> FrameCondition:
     """Wan 2.2 5B, and models trained with a time per token: the frames themselves, without noise.
 
     A last latent frame stands for several frames: those are the given one, held.
@@ -141,4 +145,4 @@ def _clean(request: Request, clips: list[Tensor], vae: VAE) -> Given:
     if len(clips) == 2:
         held = clips[1].expand(-1, -1, 1 + vae.config.compression.time, -1, -1)
         clean[:, :, -1:], mask[:, :, -1] = vae.encode(held)[:, :, 1:], 1
-    return Given(clean=clean, mask=mask)
+    return FrameCondition(clean=clean, mask=mask)

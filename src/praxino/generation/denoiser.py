@@ -13,19 +13,19 @@ from praxino.diffusion.objective import as_denoiser
 from praxino.diffusion.path import PATHS
 from praxino.diffusion.sampling import Denoiser
 from praxino.diffusion.step_cache import forecast
-from praxino.generation.conditioning import Given
-from praxino.generation.offload import Stages, exact_and_fast
+from praxino.generation.conditioning import FrameCondition
+from praxino.generation.offload import Offloader, exact_and_fast
 from praxino.generation.request import Request
 from praxino.models.dit import Context, DiT
 from praxino.models.text import merge_padding
-from praxino.storage.weights.lazy import Model, Part
+from praxino.storage.weights.lazy import LazyModule, ModelParts
 
 TOGETHER = 4096
 """Tokens of a film up to which both sentences are evaluated as one batch; beyond, that only costs memory."""
 
 
 @dataclass(frozen=True)
-class Conditions:
+class Conditioning:
     """What a film is made from.
 
     Attributes
@@ -42,23 +42,23 @@ class Conditions:
 
     text: Tensor
     tokens: Tensor | None = None
-    given: Given = field(default_factory=Given)
+    given: FrameCondition = field(default_factory=FrameCondition)
     visiting: bool = False
     layout: Tensor | None = None
 
 
-def told(t: Tensor, ticks: int) -> Tensor:
+def quantize_time(t: Tensor, ticks: int) -> Tensor:
     """The time that a network is told: of those trained on whole numbers of 1 / ``ticks``, the one below."""
     return (t.clamp(max=1 - 1e-6) * ticks).floor() / ticks if ticks else t
 
 
 @contextmanager
 def denoiser(
-    model: Model, stages: Stages, dtype: torch.dtype, conditions: Conditions, request: Request
+    model: ModelParts, stages: Offloader, dtype: torch.dtype, conditions: Conditioning, request: Request
 ) -> Iterator[Denoiser]:
     """(x, t) -> x0 of a guided film; its network is in memory while the block lasts."""
     with ExitStack() as stack:
-        network = Network(model, stages, dtype, conditions, stack, request.cache)
+        network = ConditionedDenoiser(model, stages, dtype, conditions, stack, request.cache)
         high, low = (
             guided(network.first, network.second, scale, request.interval, request.rescale, network.both)
             for scale in (request.guidance, request.guidance if request.guidance_low is None else request.guidance_low)
@@ -66,7 +66,7 @@ def denoiser(
         yield lambda x, t: (low if network.is_low(t) else high)(x, t)
 
 
-class Network:
+class ConditionedDenoiser:
     """The network for a time, with what it has made of the sentences, which is the same at every step.
 
     Of two experts only one is in memory: times fall, so that they change places once a film.
@@ -79,23 +79,23 @@ class Network:
 
     def __init__(
         self,
-        model: Model,
-        stages: Stages,
+        model: ModelParts,
+        stages: Offloader,
         dtype: torch.dtype,
-        conditions: Conditions,
+        conditions: Conditioning,
         stack: ExitStack,
         cache: float = 0.0,
     ) -> None:
         self.model, self.stages, self.dtype, self.conditions, self.stack = model, stages, dtype, conditions, stack
         self.cache = cache
         self._forecasts: dict[tuple[bool, int, int], Denoiser] = {}
-        self._part: Part[DiT] | None = None
+        self._part: LazyModule[DiT] | None = None
         self._loaded: list[tuple[DiT, Context]] = []
 
     def is_low(self, t: Tensor) -> bool:
         """Whether the second expert is asked at this time."""
         config = self.model.config
-        return self.model.low is not None and float(told(t, config.ticks)) < (config.boundary or 0.0)
+        return self.model.low is not None and float(quantize_time(t, config.ticks)) < (config.boundary or 0.0)
 
     def at(self, t: Tensor) -> tuple[DiT, Context]:
         part = self.model.low if self.is_low(t) else self.model.dit
@@ -149,7 +149,7 @@ class Network:
         dit, context = self.at(t)
         given, count = self.conditions.given, len(range(2)[rows])
         x = x.expand(count, -1, -1, -1, -1)
-        times = told(t, self.model.config.ticks).to(x).expand(count, 1)
+        times = quantize_time(t, self.model.config.ticks).to(x).expand(count, 1)
         if given.mask is not None:
             times = times * (1 - given.mask.view(1, -1))  # one for each latent frame
         if given.channels is not None:

@@ -9,10 +9,10 @@ from torch import Tensor
 from praxino.data.pixels import to_tensor
 from praxino.diffusion.path import PATHS
 from praxino.diffusion.sampling import invert
-from praxino.generation.denoiser import Conditions, denoiser
+from praxino.generation.denoiser import Conditioning, denoiser
 from praxino.generation.offload import exact_and_fast
 from praxino.provenance import keys
-from praxino.provenance.watermark.noise import probability
+from praxino.provenance.watermark.noise import match_probability
 from praxino.storage.media.video import Video
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def inverted(pipeline: "Pipeline", video: Video, steps: int = 10) -> Float[Tenso
     request = pipeline.request("a cat", frames=frames, height=height, width=width, steps=steps, guidance=1.0)
     with pipeline.stages.on(pipeline.model.vae, torch.float32) as vae, exact_and_fast(pipeline.device):
         latent = vae.encode(to_tensor(video.frames[None]).to(pipeline.device), chunk=1)
-    conditions = Conditions(pipeline.text(["", ""]))
+    conditions = Conditioning(pipeline.text(["", ""]))
     times = torch.linspace(START, 1, steps + 1, dtype=torch.float64)
     with denoiser(pipeline.model, pipeline.stages, pipeline.dtype, conditions, request) as model:
         *_, last = invert(model, latent, times, PATHS[pipeline.model.config.path]())
@@ -44,4 +44,4 @@ def inverted(pipeline: "Pipeline", video: Video, steps: int = 10) -> Float[Tenso
 
 def noise_mark(pipeline: "Pipeline", video: Video) -> tuple[float, float]:
     """Whether a film was made of noise that this installation marked: `provenance.noise.probability` of its noise."""
-    return probability(inverted(pipeline, video).float(), keys.installation().derived("noise"))
+    return match_probability(inverted(pipeline, video).float(), keys.installation().derived("noise"))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from praxino.errors import InputError
 from praxino.models.dit import DiT
 from praxino.models.vae import VAE
-from praxino.storage.weights.lazy import Part, products
+from praxino.storage.weights.lazy import LazyModule, block_linears
 
 M = TypeVar("M")
 
@@ -29,7 +29,7 @@ CHUNK = 4096
 """Latent positions that are decoded at a time."""
 
 
-class Stages:
+class Offloader:
     """The networks of one pipeline.
 
     Parameters
@@ -51,14 +51,14 @@ class Stages:
             return_large_buffers()
 
     @contextmanager
-    def on(self, part: Part[M], dtype: torch.dtype, visiting: bool = False) -> Iterator[M]:
+    def on(self, part: LazyModule[M], dtype: torch.dtype, visiting: bool = False) -> Iterator[M]:
         """The network of ``part``, on the device while the block lasts; ``visiting`` as in `visit`."""
         network: Any = self._kept.get((id(part), dtype, visiting))
         if network is None:
             network = part.load(dtype)
             assert isinstance(network, nn.Module)
             network = (
-                visit(copy.deepcopy(network) if self.keep else network, self.device)
+                stream_weights(copy.deepcopy(network) if self.keep else network, self.device)
                 if visiting
                 else network.to(self.device)
             )
@@ -71,15 +71,15 @@ class Stages:
         finally:
             if not self.keep:
                 del network
-                give_back()
+                release_memory()
 
 
-def visit(network: nn.Module, device: torch.device) -> nn.Module:
+def stream_weights(network: nn.Module, device: torch.device) -> nn.Module:
     """Move a network to the device but for the products of its blocks; changes the network itself.
 
     Their weights stay in host memory, and each is on the device only while it is used.
     """
-    large = set(products(network).values())
+    large = set(block_linears(network).values())
     for module in network.modules():
         for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
             if tensor is not None and not (module in large and name == "weight"):
@@ -119,7 +119,7 @@ def check_compiler(device: torch.device) -> None:
         raise InputError(f"--compile needs a compiler ({' or '.join(names)})", f"leave it out; or install {names[0]}")
 
 
-def reading_dtype(part: Part[Any], dtype: torch.dtype) -> torch.dtype:
+def text_dtype(part: LazyModule[Any], dtype: torch.dtype) -> torch.dtype:
     """The type of a text encoder's weights: never wider than they are stored, as widening them gains nothing."""
     return dtype if part.stored.itemsize > 2 else torch.bfloat16
 
@@ -136,7 +136,7 @@ def return_large_buffers(size: int = 2**20) -> None:
             ctypes.CDLL(None).mallopt(m_mmap_threshold, size)
 
 
-def give_back() -> None:
+def release_memory() -> None:
     """Return what is not used any more to the device and to the system: allocators like to hold on to it."""
     gc.collect()
     if torch.cuda.is_available():

@@ -16,21 +16,21 @@ from praxino.diffusion.path import PATHS, grid
 from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, State
 from praxino.errors import GenerationError, InputError, UnknownNameError
 from praxino.generation import conditioning
-from praxino.generation.conditioning import Given
-from praxino.generation.denoiser import Conditions, denoiser
-from praxino.generation.offload import Stages, decoded, exact_and_fast, reading_dtype
-from praxino.generation.request import Request, Settings, complete
+from praxino.generation.conditioning import FrameCondition
+from praxino.generation.denoiser import Conditioning, denoiser
+from praxino.generation.offload import Offloader, decoded, exact_and_fast, text_dtype
+from praxino.generation.request import GenerationSettings, Request, complete
 from praxino.log import logger
 from praxino.models.precision import fastest
 from praxino.provenance import keys
 from praxino.provenance.policy import STANDARD, Provenance
 from praxino.provenance.watermark import noise
 from praxino.storage.media.video import Video
-from praxino.storage.weights.lazy import Model
+from praxino.storage.weights.lazy import ModelParts
 
 if TYPE_CHECKING:
     from praxino.generation.plan import Plan
-    from praxino.generation.preview import Colours
+    from praxino.generation.preview import LatentToRGB
 
 EightBit = Literal["int8", "fp8"]
 
@@ -80,7 +80,7 @@ class Pipeline:
     """
 
     def __init__(
-        self, model: Model, device: torch.device, dtype: str = "auto", keep: bool = True, compiled: bool = False
+        self, model: ModelParts, device: torch.device, dtype: str = "auto", keep: bool = True, compiled: bool = False
     ) -> None:
         if dtype not in (*DTYPES, "auto"):
             raise UnknownNameError("dtype", dtype, [*DTYPES, "auto"])
@@ -90,10 +90,10 @@ class Pipeline:
         self.dtype, self.kind = DTYPES[self.precision]
         if self.kind == "fp8" and device.type == "mps":
             raise InputError("mps has no floating point of eight bits", "--dtype int8")
-        self.stages = Stages(device, keep, compiled)
-        self._adapted: dict[tuple[str, ...], Model] = {}
+        self.stages = Offloader(device, keep, compiled)
+        self._adapted: dict[tuple[str, ...], ModelParts] = {}
 
-    def generate(self, prompt: str, provenance: Provenance = STANDARD, **settings: Unpack[Settings]) -> Video:
+    def generate(self, prompt: str, provenance: Provenance = STANDARD, **settings: Unpack[GenerationSettings]) -> Video:
         """Make a film from a sentence.
 
         Parameters
@@ -131,15 +131,15 @@ class Pipeline:
         return last.video
 
     def stream(
-        self, prompt: str, provenance: Provenance = STANDARD, **settings: Unpack[Settings]
+        self, prompt: str, provenance: Provenance = STANDARD, **settings: Unpack[GenerationSettings]
     ) -> Generator[Progress, None, None]:
         """`generate`, step by step: yields `Progress` after each one, with the film in the last."""
         return self.run(self.request(prompt, **settings), provenance)
 
-    def request(self, prompt: str, **settings: Unpack[Settings]) -> Request:
+    def request(self, prompt: str, **settings: Unpack[GenerationSettings]) -> Request:
         """Check and complete what is asked for, without doing it."""
         dit, compression = self.model.dit.config, self.model.vae.config.compression
-        derived: Settings = {}
+        derived: GenerationSettings = {}
         if settings.get("image") and not (settings.get("height") or settings.get("width")):
             derived = conditioning.size(self.model.config, compression, dit.patch, str(settings["image"]))
         request = complete(self.model.config, compression, dit.patch, {"prompt": prompt, **settings, **derived})
@@ -175,7 +175,7 @@ class Pipeline:
         pictures, steps, latents = self.pictures(request), len(candidates) * request.steps, []
         finish = functools.partial(self.film, provenance=provenance, tile=tile)
         for number, candidate in enumerate(candidates):
-            conditions = Conditions(text, *pictures, "denoise" in visiting, self.layout(candidate))
+            conditions = Conditioning(text, *pictures, "denoise" in visiting, self.layout(candidate))
             for state in self._sample(candidate, conditions):
                 step, x0 = number * request.steps + state.step, state.x0
                 if step < steps:
@@ -197,7 +197,7 @@ class Pipeline:
 
         return layout.laid_out(request, self.model.layout)
 
-    def _sample(self, request: Request, conditions: Conditions) -> Iterator[State]:
+    def _sample(self, request: Request, conditions: Conditioning) -> Iterator[State]:
         """The sampler's states, from noise to a film's latent."""
         generator = torch.Generator().manual_seed(request.seed)
         start = self.noise(request, generator)
@@ -229,14 +229,14 @@ class Pipeline:
         video = Video(self.decode(latent, tile), request.fps, self.record(request) | more)
         return provenance.sign(provenance.mark(video))
 
-    def adapted(self, loras: tuple[str, ...]) -> Model:
+    def adapted(self, loras: tuple[str, ...]) -> ModelParts:
         """The model with changes folded in; each is ``[high=|low=]FILE[:SCALE]``."""
         if loras not in self._adapted:
             changed = self.model
             if loras:
                 from praxino.storage.weights import lora
 
-                changed = lora.adapted(changed, [lora.Wanted.parsed(text) for text in loras])
+                changed = lora.adapted(changed, [lora.LoRASpec.parsed(text) for text in loras])
             if self.kind:
                 from praxino.storage.weights.quantize import quantised
 
@@ -248,14 +248,14 @@ class Pipeline:
     def text(self, sentences: list[str], visiting: bool = False) -> Tensor:
         """(S, L, D) from S sentences; ``visiting`` as in `offload.visit`."""
         part = self.adapted(()).text
-        with self.stages.on(part, reading_dtype(part, self.dtype), visiting) as encoder:
+        with self.stages.on(part, text_dtype(part, self.dtype), visiting) as encoder:
             return encoder.encode(sentences)
 
     @torch.inference_mode()
-    def pictures(self, request: Request) -> tuple[Tensor | None, Given]:
+    def pictures(self, request: Request) -> tuple[Tensor | None, FrameCondition]:
         """What a model attends to of the given pictures, and how they go into the film."""
         if not request.image:
-            return None, Given()
+            return None, FrameCondition()
         tokens, frames = None, conditioning.pictures(request)
         if self.model.vision is not None:
             with self.stages.on(self.model.vision, self.dtype) as vision:
@@ -278,7 +278,7 @@ class Pipeline:
         shape = request.shape.latent(vae.compression, vae.latent_channels)
         drawn = torch.randn(shape.size(), generator=generator)
         if request.noise_mark:
-            drawn = noise.marked(drawn, keys.installation().derived("noise"), request.seed)
+            drawn = noise.watermark_noise(drawn, keys.installation().derived("noise"), request.seed)
         return drawn.to(self.device)
 
     @torch.inference_mode()
@@ -291,7 +291,7 @@ class Pipeline:
         return provenance.mark(Video(self.preview(latent, request), 1.0, self.record(request))).frames
 
     def preview(self, latent: Tensor, request: Request) -> NDArray[np.uint8]:
-        """A look at a film that is not finished: by the tiny decoder, the whole one where it is quick, or `Colours`."""
+        """A look at an unfinished film: by the tiny decoder, the whole one where it is quick, or `LatentToRGB`."""
         if self.model.tiny_decoder is not None:
             with torch.inference_mode():
                 return to_pixels(self.model.tiny_decoder(latent.cpu().float()))[0]
@@ -300,7 +300,7 @@ class Pipeline:
         return self.colours.film(latent, request.shape)
 
     @functools.cached_property
-    def colours(self) -> "Colours":
+    def colours(self) -> "LatentToRGB":
         """What the latents' colours are, fitted when first asked for."""
         from praxino.generation.preview import fit
 

@@ -23,12 +23,12 @@ from torch.utils.flop_counter import flop_registry
 
 from praxino.errors import InputError
 from praxino.generation.denoiser import TOGETHER
-from praxino.generation.offload import decoded, exact_and_fast, overlap, reading_dtype
+from praxino.generation.offload import decoded, exact_and_fast, overlap, text_dtype
 from praxino.generation.request import Request
 from praxino.models.dit import DiT
 from praxino.models.tiling import corners
 from praxino.models.vae import VAE
-from praxino.storage.weights.lazy import Model, Part, fill, products
+from praxino.storage.weights.lazy import LazyModule, ModelParts, block_linears, materialize
 from praxino.storage.weights.quantize import Quantised
 
 GIB: Final = 2**30
@@ -39,7 +39,7 @@ RESERVE: Final = 0.06
 
 
 @dataclass(frozen=True)
-class Stage:
+class StagePlan:
     """What one stage needs.
 
     Attributes
@@ -69,7 +69,7 @@ class Stage:
     def bytes(self) -> int:
         return self.weights + self.working
 
-    def visited(self) -> "Stage":
+    def visited(self) -> "StagePlan":
         """The same with its products in host memory, but for the one in use and the one before it."""
         total, largest = self.products
         return replace(self, weights=self.weights - max(0, total - 2 * largest), visiting=True)
@@ -79,12 +79,12 @@ class Stage:
 class Plan:
     """The stages of a film in their order, what is free, and what was chosen so that they fit."""
 
-    stages: tuple[Stage, ...]
+    stages: tuple[StagePlan, ...]
     free: int
     tile: int | None
 
     @property
-    def largest(self) -> Stage:
+    def largest(self) -> StagePlan:
         return max(self.stages, key=lambda stage: stage.bytes)
 
     @property
@@ -119,7 +119,7 @@ class Plan:
         return "\n".join([*lines, f"{self.free / GIB:.1f} GiB free: {verdict}{waiting}{tiles}"])
 
 
-def _time(stage: Stage) -> str:
+def _time(stage: StagePlan) -> str:
     if not stage.seconds:
         return "?"
     if stage.seconds < 100:
@@ -127,7 +127,7 @@ def _time(stage: Stage) -> str:
     return f"{stage.seconds / 60:.0f} min" if stage.seconds < 6000 else f"{stage.seconds / 3600:.1f} h"
 
 
-def plan(model: Model, request: Request, device: torch.device, dtype: torch.dtype, speed: bool = True) -> Plan:
+def plan(model: ModelParts, request: Request, device: torch.device, dtype: torch.dtype, speed: bool = True) -> Plan:
     """What a film of ``request`` needs on ``device``; of the ways to decode it, the most exact one that fits.
 
     Parameters
@@ -154,12 +154,12 @@ def plan(model: Model, request: Request, device: torch.device, dtype: torch.dtyp
     return found
 
 
-def _text(model: Model, dtype: torch.dtype, rate: dict[torch.dtype, float]) -> Stage:
+def _text(model: ModelParts, dtype: torch.dtype, rate: dict[torch.dtype, float]) -> StagePlan:
     """The encoders of others do not run on empty tensors; what theirs need is far below their weights."""
     part = model.text
     network = part.build()
     assert isinstance(network, nn.Module)
-    dtype = reading_dtype(part, dtype)
+    dtype = text_dtype(part, dtype)
     numbers = sum(p.numel() for p in network.parameters())
     layers = sum(p.numel() for n, p in network.named_parameters() if "embed" not in n and "shared" not in n)
     length = min(getattr(model.vocabulary, "length", 64), 512)
@@ -170,7 +170,7 @@ def _text(model: Model, dtype: torch.dtype, rate: dict[torch.dtype, float]) -> S
     return _with_products(stage, part, _products(part, network, dtype))
 
 
-def _pictures(model: Model, request: Request, rate: dict[torch.dtype, float]) -> Stage:
+def _pictures(model: ModelParts, request: Request, rate: dict[torch.dtype, float]) -> StagePlan:
     frames = request.frames if model.config.pictures == "channels" else 1
     with _empty(model.vae, torch.float32) as (vae, weights), Meter() as meter:
         assert isinstance(vae, VAE)
@@ -182,7 +182,7 @@ def _pictures(model: Model, request: Request, rate: dict[torch.dtype, float]) ->
     return _stage("pictures", torch.float32, weights, meter.peak + film, flops, rate)
 
 
-def _denoise(model: Model, request: Request, dtype: torch.dtype, rate: dict[torch.dtype, float]) -> Stage:
+def _denoise(model: ModelParts, request: Request, dtype: torch.dtype, rate: dict[torch.dtype, float]) -> StagePlan:
     vae = model.vae.config
     shape = request.shape.latent(vae.compression, vae.latent_channels)
     guided = request.guidance != 1.0 or request.guidance_low not in (None, 1.0)
@@ -211,35 +211,35 @@ def _denoise(model: Model, request: Request, dtype: torch.dtype, rate: dict[torc
     return _with_products(stage, model.dit, sizes)
 
 
-def _with_products(stage: Stage, part: Part[Any], sizes: tuple[int, int]) -> Stage:
+def _with_products(stage: StagePlan, part: LazyModule[Any], sizes: tuple[int, int]) -> StagePlan:
     return replace(stage, products=sizes, dtype=part.kind if isinstance(part, Quantised) else stage.dtype)
 
 
-def _products(part: Part[Any], network: nn.Module, dtype: torch.dtype) -> tuple[int, int]:
+def _products(part: LazyModule[Any], network: nn.Module, dtype: torch.dtype) -> tuple[int, int]:
     """Bytes of all products in the blocks, and of the largest."""
     width = 1 if isinstance(part, Quantised) else dtype.itemsize
-    sizes = [width * layer.weight.numel() for layer in products(network).values()]
+    sizes = [width * layer.weight.numel() for layer in block_linears(network).values()]
     return sum(sizes), max(sizes, default=0)
 
 
-def _saved(part: Part[Any], network: nn.Module, dtype: torch.dtype) -> int:
+def _saved(part: LazyModule[Any], network: nn.Module, dtype: torch.dtype) -> int:
     """Bytes that weights of eight bits save."""
     return _products(part, network, dtype)[0] * (dtype.itemsize - 1) if isinstance(part, Quantised) else 0
 
 
-def _widen(part: Part[Any], network: nn.Module, dtype: torch.dtype) -> None:
+def _widen(part: LazyModule[Any], network: nn.Module, dtype: torch.dtype) -> None:
     """Let products with weights of eight bits take the memory of wider ones while they are used."""
     if not isinstance(part, Quantised):
         return
     copies = {"int8": dtype.itemsize, "fp8": 2 * torch.float32.itemsize + dtype.itemsize}[part.kind]
     widened: list[Tensor] = []
-    for layer in products(network).values():
+    for layer in block_linears(network).values():
         size = copies * layer.weight.numel()
         layer.register_forward_pre_hook(lambda *_, size=size: widened.append(torch.empty(size, dtype=torch.uint8)))
         layer.register_forward_hook(lambda *_: widened.clear())
 
 
-def _decode(model: Model, request: Request, rate: dict[torch.dtype, float], tile: int | None) -> Stage:
+def _decode(model: ModelParts, request: Request, rate: dict[torch.dtype, float], tile: int | None) -> StagePlan:
     latents = model.vae.config.latent_channels
     shape = request.shape.latent(model.vae.config.compression, latents)
     rows, columns = (min(side, tile or side) for side in (shape.height, shape.width))
@@ -261,13 +261,13 @@ def _decode(model: Model, request: Request, rate: dict[torch.dtype, float], tile
 
 def _stage(
     name: str, dtype: torch.dtype, weights: int, working: int, flops: float, rate: dict[torch.dtype, float]
-) -> Stage:
+) -> StagePlan:
     seconds = flops / rate[dtype] if rate else 0.0
-    return Stage(name, str(dtype).removeprefix("torch."), weights, int(working), flops, seconds)
+    return StagePlan(name, str(dtype).removeprefix("torch."), weights, int(working), flops, seconds)
 
 
 @contextmanager
-def _empty(part: Part[Any], dtype: torch.dtype) -> Iterator[tuple[Any, int]]:
+def _empty(part: LazyModule[Any], dtype: torch.dtype) -> Iterator[tuple[Any, int]]:
     """The network of a part, of tensors that hold nothing, and the bytes that its weights would take."""
     network = part.build()
     if not any(p.is_meta for p in network.parameters()):  # loaded already
@@ -275,7 +275,7 @@ def _empty(part: Part[Any], dtype: torch.dtype) -> Iterator[tuple[Any, int]]:
             network = type(network)(part.config)
     with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), exact_and_fast(torch.device("cpu")):
         shapes = {name: (tensor.shape, tensor.dtype) for name, tensor in network.state_dict().items()}
-        fill(network, {name: torch.empty(*shape) for name, (shape, _) in shapes.items()}, dtype, "plan")
+        materialize(network, {name: torch.empty(*shape) for name, (shape, _) in shapes.items()}, dtype, "plan")
         yield network, sum(p.numel() * p.element_size() for p in network.parameters())
 
 

@@ -23,7 +23,7 @@ PICTURES_EACH = 6
 
 
 @dataclass(frozen=True)
-class Colours:
+class LatentToRGB:
     """The map: ``latent . weight + bias`` is the colour in [-1, 1]."""
 
     weight: Float[Tensor, "latent 3"]
@@ -42,7 +42,7 @@ class Colours:
 
 
 @torch.inference_mode()
-def fit(vae: VAE, side: int = 64) -> Colours:
+def fit(vae: VAE, side: int = 64) -> LatentToRGB:
     """Fit the map by least squares on pictures of ``side`` latent-aligned pixels, encoded one by one."""
     unit = vae.config.compression.height
     side = max(side, 4 * unit)
@@ -57,7 +57,7 @@ def fit(vae: VAE, side: int = 64) -> Colours:
     ridge = 1e-3 * len(x) * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     solved = torch.linalg.solve(x.T @ x + ridge, x.T @ y)
     left = (y - x @ solved).square().sum() / (y - y.mean(0)).square().sum()
-    return Colours(solved[:-1].float().cpu(), solved[-1].float().cpu(), float(1 - left))
+    return LatentToRGB(solved[:-1].float().cpu(), solved[-1].float().cpu(), float(1 - left))
 
 
 def _pictures(side: int) -> Iterator[Tensor]:

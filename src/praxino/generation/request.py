@@ -15,7 +15,7 @@ LONGEST = 2000
 """Characters a sentence may have."""
 
 
-class Settings(TypedDict, total=False):
+class GenerationSettings(TypedDict, total=False):
     """What may be asked for beside the sentence; see `Request`."""
 
     negative: str | None

@@ -35,7 +35,7 @@ PUBLIC: Final = b"praxino: a mark for everybody to read"
 """The key of marks that anybody may look for."""
 
 
-class Settings(Config):
+class ProvenanceConfig(Config):
     """What ``provenance.toml`` may say; files are named from its folder on.
 
     Attributes
@@ -61,7 +61,7 @@ class Settings(Config):
 
 
 @dataclass(frozen=True, repr=False)
-class Key:
+class InstallationKey:
     """A secret, from which others are derived; it does not show itself."""
 
     secret: bytes
@@ -77,7 +77,7 @@ def folder() -> Path:
     return Path(named) if named else platformdirs.user_config_path("praxino")
 
 
-def installation() -> Key:
+def installation() -> InstallationKey:
     """The key of ``PRAXINO_KEY``, or of this installation, made when first asked for.
 
     Raises
@@ -89,7 +89,7 @@ def installation() -> Key:
     if given is not None:
         if len(given) < SHORTEST:
             raise InputError(f"{VARIABLE} has {len(given)} characters: at least {SHORTEST}", "openssl rand -hex 32")
-        return Key(hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest())
+        return InstallationKey(hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest())
     path = folder() / "key"
     try:
         if not path.exists():
@@ -102,7 +102,7 @@ def installation() -> Key:
         raise InputError(f"{path} holds no key", f"delete it, and a new one is made; or set {VARIABLE}")
     if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
         _say_once(f"note: {path} can be read by others (hint: chmod 600 {path})")
-    return Key(hashlib.sha256(text.strip().encode()).digest())
+    return InstallationKey(hashlib.sha256(text.strip().encode()).digest())
 
 
 def mark_keys() -> dict[str, bytes]:
@@ -110,7 +110,7 @@ def mark_keys() -> dict[str, bytes]:
     return {"public": PUBLIC, "private": installation().derived("carriers")}
 
 
-def settings() -> Settings:
+def settings() -> ProvenanceConfig:
     """What ``provenance.toml`` says, or nothing but defaults without one.
 
     Raises
@@ -120,13 +120,15 @@ def settings() -> Settings:
     """
     path = folder() / "provenance.toml"
     try:
-        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return ProvenanceConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
-        return Settings()
+        return ProvenanceConfig()
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {name}: {first['msg']}", f"one of {', '.join(Settings.model_fields)}") from None
+        raise InputError(
+            f"{path}: {name}: {first['msg']}", f"one of {', '.join(ProvenanceConfig.model_fields)}"
+        ) from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}", "is it yours to read?") from None
     except ValueError as error:
@@ -134,9 +136,9 @@ def settings() -> Settings:
 
 
 @functools.cache
-def _for_now() -> Key:
+def _for_now() -> InstallationKey:
     """Of a machine that keeps nothing: it lasts as long as the process."""
-    return Key(secrets.token_bytes(32))
+    return InstallationKey(secrets.token_bytes(32))
 
 
 @functools.cache

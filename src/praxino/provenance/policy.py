@@ -65,7 +65,7 @@ class Provenance:
             return dataclasses.replace(video, record=video.record | {"watermark": False})
         own = keys.mark_keys()["private" if keys.settings().private else "public"]
         said = payload.payload(str(video.record["model"]), str(video.record["digest"]), keys.installation())
-        issued.remember(said.message)
+        issued.record_issued(said.message)
         frames = mark(video.frames, said.message, own)
         return dataclasses.replace(video, frames=frames, record=video.record | {"watermark": f"{said.message:012x}"})
 
@@ -90,7 +90,7 @@ class Provenance:
         def seal(fresh: Path, target: Path) -> Callable[[], None] | None:
             if self.credentials:
                 return sign.sign(fresh, target, stated(record), given, relation)
-            sidecar.forget(target)
+            sidecar.delete_outdated(target)
             return None
 
         return dataclasses.replace(video, record=record, seal=seal)

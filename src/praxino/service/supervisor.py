@@ -22,12 +22,12 @@ import platformdirs
 
 from praxino.errors import InputError, PraxinoError
 from praxino.service.queue import schema
-from praxino.service.queue.retention import Keeping
+from praxino.service.queue.retention import RetentionPolicy
 from praxino.service.queue.store import LEASE, Store
-from praxino.storage.objects import Objects, hidden
+from praxino.storage.objects import Objects, redact
 
 if TYPE_CHECKING:
-    from praxino.service.api.auth import Studio
+    from praxino.service.api.auth import AppState
     from praxino.service.worker.worker import Worker
 
 logger = logging.getLogger("praxino.service")
@@ -46,14 +46,14 @@ LONGEST: Final = 30.0
 
 
 @dataclass(frozen=True)
-class Places:
+class Locations:
     """Where jobs and films are kept."""
 
     jobs: str
     storage: str
 
     @classmethod
-    def of(cls, data: Path | None, jobs: str | None, storage: str | None) -> "Places":
+    def of(cls, data: Path | None, jobs: str | None, storage: str | None) -> "Locations":
         """As they are named, or in one folder: that of this user's data, if none is given."""
         if jobs and schema.address(jobs).get_backend_name() != "sqlite" and not storage:
             raise InputError("jobs that others share, and no --storage", "a folder that all reach, or s3://...")
@@ -69,19 +69,19 @@ class Places:
         objects.check()
         store = Store(self.jobs, lease)
         if store.storage(own := objects.token()) != own:
-            shown = hidden(self.storage)
+            shown = redact(self.storage)
             raise InputError(f"storage {shown} is another studio's", "the one that these jobs began with")
         return store, objects
 
 
 @dataclass(frozen=True)
-class Work:
+class WorkerConfig:
     """What workers are to do: models by name and place, on a device, in a type."""
 
     models: dict[str, str]
     device: str = "auto"
     dtype: str = "auto"
-    keeping: Keeping = field(default_factory=Keeping)
+    keeping: RetentionPolicy = field(default_factory=RetentionPolicy)
     kinds: tuple[str, ...] = ("video", "image", "detect", "verify")
     lease: float = LEASE
 
@@ -99,7 +99,7 @@ def named(models: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def worker(places: Places, work: Work, with_parent: bool = False) -> None:
+def worker(places: Locations, work: WorkerConfig, with_parent: bool = False) -> None:
     """Do jobs until SIGTERM or Ctrl-C; a job in progress goes back into the queue.
 
     Parameters
@@ -131,7 +131,9 @@ def _leave_with_parent(working: "Worker") -> None:
     working.leave()
 
 
-def serve(studio: "Studio", port: int, places: Places, work: Work, workers: int, quiet: bool = False) -> None:
+def serve(
+    studio: "AppState", port: int, places: Locations, work: WorkerConfig, workers: int, quiet: bool = False
+) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Raises
@@ -166,7 +168,7 @@ def serve(studio: "Studio", port: int, places: Places, work: Work, workers: int,
                 sys.exit(USAGE)
 
 
-def _who(studio: "Studio") -> str:
+def _who(studio: "AppState") -> str:
     return " (open to this machine alone)" if studio.open() else ""
 
 
@@ -185,7 +187,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _workers(places: Places, work: Work, count: int, quiet: bool) -> Iterator[list[int]]:
+def _workers(places: Locations, work: WorkerConfig, count: int, quiet: bool) -> Iterator[list[int]]:
     """So many workers while the block lasts, each in its process, started again when it dies; how they died."""
     ended: list[int] = []
     done = threading.Event()
@@ -206,7 +208,7 @@ def _workers(places: Places, work: Work, count: int, quiet: bool) -> Iterator[li
                 thread.join()
 
 
-def _command(work: Work, quiet: bool) -> list[str]:
+def _command(work: WorkerConfig, quiet: bool) -> list[str]:
     models = [part for path in work.models.values() for part in ("--model", path)]
     kinds = [part for kind in work.kinds for part in ("--kind", kind)]
     keeping = ["--keep-days", f"{work.keeping.days}", "--keep-bytes", f"{work.keeping.bytes}"]
@@ -215,7 +217,7 @@ def _command(work: Work, quiet: bool) -> list[str]:
     return [sys.executable, "-m", "praxino", "worker", *models, *kinds, *how]
 
 
-def _keep_alive(command: list[str], places: Places, done: threading.Event, ended: list[int]) -> None:
+def _keep_alive(command: list[str], places: Locations, done: threading.Event, ended: list[int]) -> None:
     """One worker, until ``done``, or until it ends with an error that would come again."""
     environment = os.environ | {JOBS: places.jobs, STORAGE: places.storage}
     pause = 1.0

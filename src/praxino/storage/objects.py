@@ -56,7 +56,7 @@ class Objects:
         try:
             self._fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
-            raise InputError(f"storage {hidden(url)}: {error}", "a folder; for s3://, pip install s3fs") from None
+            raise InputError(f"storage {redact(url)}: {error}", "a folder; for s3://, pip install s3fs") from None
         self._root = str(root).rstrip("/")
         self._local = "file" in self._protocols()
 
@@ -76,7 +76,7 @@ class Objects:
         except (OSError, PraxinoError, AssertionError):
             raise
         except Exception as error:
-            raise ConnectionError(f"storage {hidden(self.url)}: {error}") from error
+            raise ConnectionError(f"storage {redact(self.url)}: {error}") from error
 
     def check(self) -> None:
         """Raise `MediaError` if nothing can be written here."""
@@ -84,7 +84,7 @@ class Objects:
             self.write("probe", b"")
             self.remove("probe")
         except OSError as error:
-            text = f"cannot write to storage {hidden(self.url)}: {error.__cause__ or error}"
+            text = f"cannot write to storage {redact(self.url)}: {error.__cause__ or error}"
             raise MediaError(text, "is it there, and yours?") from None
 
     def token(self) -> str:
@@ -206,7 +206,7 @@ def _settle(path: str) -> None:
         os.close(handle)
 
 
-def hidden(address: str) -> str:
+def redact(address: str) -> str:
     """An address without the password that may be in it."""
     return re.sub(r"(password=)[^&\s]*", r"\1***", re.sub(r"([^/:@]*):(?!//).*@", r"\1:***@", address))
 

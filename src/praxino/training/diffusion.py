@@ -20,7 +20,7 @@ from praxino.config import Config
 from praxino.data.diorama import Edition, Scene, caption
 from praxino.data.diorama.layouts import shown_things
 from praxino.data.diorama.phrases import SENTENCES
-from praxino.data.latents import World, order
+from praxino.data.latents import World, shuffled_indices
 from praxino.data.pixels import strip
 from praxino.diffusion.objective import Times, Weighting, by_quartile, draw_times, target, weight
 from praxino.diffusion.path import PATHS, shift_for_tokens
@@ -169,10 +169,10 @@ class Diffusion:
         if init:
             known = checkpoint.read_config(init / "dit", DiTConfig)
             weights = self.dit.adapted(checkpoint.read_tensors(init / "dit"), known)
-            checkpoint.fill(self.dit, weights, str(init / "dit"))
+            checkpoint.load_strict(self.dit, weights, str(init / "dit"))
             words = checkpoint.read_tensors(init / "text")
             words = self.text.adapted(words, checkpoint.read_config(init / "text", TextConfig))
-            checkpoint.fill(self.text, words, str(init / "text"))
+            checkpoint.load_strict(self.text, words, str(init / "text"))
         self.module = nn.ModuleDict({"dit": self.dit, "text": self.text})
         self.head: GroundingHead | None = None
         if config.grounding.weight:
@@ -217,11 +217,11 @@ class Diffusion:
         count = config.batch * (4 if still else 1)
         start = number * config.batch * 4
         stretch = number // config.stretch if config.stretch else 0
-        chosen = order(config.seed, config.clips, start, count)
+        chosen = shuffled_indices(config.seed, config.clips, start, count)
         latents = self._latents(stretch)[torch.from_numpy(chosen)].float()
         scenes = [self.world.scene(stretch * config.clips + int(clip)) for clip in chosen]
         pictures, scenes = self._pictures(stretch, chosen, scenes, rng)
-        sentences = [worded(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
+        sentences = [draw_caption(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
         if still:
             latents = latents[:, :, :1]
         layout = self._layout(scenes, sentences, latents.shape, rng)
@@ -235,12 +235,12 @@ class Diffusion:
         """Windows of long clips: history is given, told to be clean though it seldom is."""
         config, start = self.config, number * self.config.batch * 4
         assert self._long is not None
-        chosen = order(config.seed, config.windows.clips, start, config.batch)
+        chosen = shuffled_indices(config.seed, config.windows.clips, start, config.batch)
         places = draw_windows(self._long.shape[2], config.batch, rng)
         rows = [self._long[clip][:, place] for clip, place in zip(chosen.tolist(), places.tolist(), strict=True)]
         latents = torch.stack(rows).float()
         scenes = [self.long_world.scene(int(clip)) for clip in chosen]
-        sentences = [worded(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
+        sentences = [draw_caption(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
         layout = self._layout(scenes, sentences, latents.shape, rng, places)
         given = nothing(latents.shape)
         given.clean[:, :, :3] = True
@@ -338,7 +338,7 @@ class Diffusion:
         bundle.write(folder, self.config.bundle, vae=self.vae, dit=self.dit, text=self.text)
 
 
-def worded(config: DiffusionConfig, scene: Scene, wording: int, rng: np.random.Generator) -> str:
+def draw_caption(config: DiffusionConfig, scene: Scene, wording: int, rng: np.random.Generator) -> str:
     """A scene as a training step is told it: tags, a sentence, a paragraph or nothing, in the config's shares."""
     if rng.random() < config.drop:
         return ""

@@ -15,7 +15,7 @@ from torch import Tensor
 from praxino.config import Config
 from praxino.data.diorama import Edition
 from praxino.data.diorama.split import UNSEEN
-from praxino.data.latents import World, order
+from praxino.data.latents import World, shuffled_indices
 from praxino.errors import InputError
 from praxino.models.latent_reader import LatentReader, LatentReaderConfig
 from praxino.models.layout import LayoutConfig, rasterize
@@ -65,7 +65,7 @@ class LatentReaderStage:
         self.module = LatentReader(config.reader)
         if sources.init:
             weights = checkpoint.read_tensors(sources.init / "latent_reader")
-            checkpoint.fill(self.module, weights, str(sources.init / "latent_reader"))
+            checkpoint.load_strict(self.module, weights, str(sources.init / "latent_reader"))
         self.module.to(self.device)
         self.world = World(
             config.seed, config.layout.frames, config.size, config.size, config.layout.fps, config.edition
@@ -73,7 +73,7 @@ class LatentReaderStage:
         self._latents = self.encoder.latents(self.world, config.clips)
 
     def batch(self, number: int) -> LatentReaderBatch:
-        chosen = order(self.config.seed, self.config.clips, number * self.config.batch, self.config.batch)
+        chosen = shuffled_indices(self.config.seed, self.config.clips, number * self.config.batch, self.config.batch)
         latents = self._latents[torch.from_numpy(chosen)].float()
         rng = generator(Stream.LATENT_READER_BATCH, self.config.seed, number)
         t = torch.from_numpy(rng.random((len(latents), 1, 1, 1, 1), dtype=np.float32)) * self.config.noise

@@ -74,7 +74,7 @@ class LayoutStage:
         self.module = LayoutNet(config.layout)
         if sources.init:
             weights = checkpoint.read_tensors(sources.init / "layout")
-            checkpoint.fill(self.module, weights, str(sources.init / "layout"))
+            checkpoint.load_strict(self.module, weights, str(sources.init / "layout"))
         else:
             scenes = [self._scene(index) for index in range(COORDINATE_SCENES)]
             true = self.targets(scenes, [], np.zeros(len(scenes), bool))

@@ -33,7 +33,7 @@ from praxino.models.precision import DTYPES, Compute, resolve
 from praxino.storage import files
 from praxino.storage.weights import checkpoint
 from praxino.training.optimizer import EMA, OptimizerConfig, learning_rate, make_optimizer
-from praxino.training.run_log import Journal
+from praxino.training.run_log import RunLog
 
 
 class LoopConfig(Config):
@@ -59,7 +59,7 @@ class LoopConfig(Config):
 
 
 @runtime_checkable
-class Stage(Protocol):
+class TrainingStage(Protocol):
     """What a run optimises."""
 
     @property
@@ -89,7 +89,7 @@ class StepReport:
 
 
 def train(
-    stage: Stage,
+    stage: TrainingStage,
     config: LoopConfig,
     optimizer: OptimizerConfig,
     folder: Path,
@@ -124,7 +124,7 @@ def train(
     first = _restore(start, stage.module, rule, ema) if start else 0
     saved_at = time.monotonic()
     batches = _ahead(stage.batch, first * config.micro_batches, config.steps * config.micro_batches)
-    with Journal(folder, first) as journal, contextlib.closing(batches):
+    with RunLog(folder, first) as journal, contextlib.closing(batches):
         for step in range(first, config.steps):
             started = time.perf_counter()
             lr = learning_rate(step, config.steps, optimizer, config.cooldown_from)
@@ -162,7 +162,7 @@ def _ahead(batch: Callable[[int], Any], first: int, end: int) -> Generator[Any, 
 
 
 def _gradients(
-    stage: Stage, batches: Iterator[Any], config: LoopConfig, step: int, dtype: torch.dtype
+    stage: TrainingStage, batches: Iterator[Any], config: LoopConfig, step: int, dtype: torch.dtype
 ) -> dict[str, float]:
     """Add up the gradients of a step's micro-batches; the metrics, each averaged over those that have it."""
     device = next(stage.module.parameters()).device
@@ -178,7 +178,9 @@ def _gradients(
     return {name: sum(values) / len(values) for name, values in sums.items()}
 
 
-def _descend(stage: Stage, rule: torch.optim.Optimizer, step: int, loss: float, optimizer: OptimizerConfig) -> float:
+def _descend(
+    stage: TrainingStage, rule: torch.optim.Optimizer, step: int, loss: float, optimizer: OptimizerConfig
+) -> float:
     """Move the weights by the gradients, clipped; the norm that they had. Raises where loss or norm is not finite."""
     norm = float(nn.utils.clip_grad_norm_(stage.module.parameters(), optimizer.clip))
     if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -199,7 +201,7 @@ def _averaged(ema: EMA, action: Any) -> Any:
         ema.swap()
 
 
-def _export(stage: Stage, folder: Path) -> None:
+def _export(stage: TrainingStage, folder: Path) -> None:
     with files.atomic_folder(folder) as fresh:
         stage.save(fresh)
 
@@ -219,13 +221,15 @@ def _moments(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
     return {str(i): dict(optimizer.state[p]) for i, p in enumerate(parameters)}
 
 
-def _save(folder: Path, step: int, stage: Stage, rule: torch.optim.Optimizer, ema: EMA, config: LoopConfig) -> None:
+def _save(
+    folder: Path, step: int, stage: TrainingStage, rule: torch.optim.Optimizer, ema: EMA, config: LoopConfig
+) -> None:
     with files.atomic_folder(folder / f"step-{step:07d}") as fresh:
         _averaged(ema, lambda: stage.save(fresh))
         checkpoint.save_state(fresh / "state", _state(stage.module, rule, ema, step))
     for old, path in checkpoints(folder)[: -config.keep]:
         if not _is_snapshot(old, config):
-            checkpoint.remove(path)
+            checkpoint.delete_checkpoint(path)
 
 
 def _is_due(step: int, saved_at: float, config: LoopConfig) -> bool:
@@ -245,7 +249,7 @@ def checkpoints(folder: Path) -> list[tuple[int, Path]]:
 
 
 def _newest(folder: Path) -> Path | None:
-    checkpoint.sweep(folder)
+    checkpoint.recover_interrupted(folder)
     if saved := checkpoints(folder):
         return saved[-1][1]
     logger.warning("nothing to resume in %s: starting from the beginning", folder)

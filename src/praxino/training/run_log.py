@@ -13,7 +13,7 @@ from praxino.storage.files import write_text
 from praxino.storage.media.video import write_picture
 
 
-class Journal:
+class RunLog:
     """Collects metrics of steps and writes their means; a resumed run's lines after ``first`` are cut off first."""
 
     def __init__(self, folder: Path, first: int = 0) -> None:
@@ -28,7 +28,7 @@ class Journal:
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first + 1)
         self._sums: dict[str, list[float]] = defaultdict(list)
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "RunLog":
         return self
 
     def __exit__(

@@ -10,7 +10,7 @@ from praxino.training.diffusion import Diffusion, DiffusionConfig
 from praxino.training.forensic import ForensicStage, ForensicStageConfig
 from praxino.training.latent_reader import LatentReaderStage, LatentReaderStageConfig
 from praxino.training.layout import LayoutStage, LayoutStageConfig
-from praxino.training.loop import Stage
+from praxino.training.loop import TrainingStage
 from praxino.training.reader import ReaderStage, ReaderStageConfig
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 from praxino.training.tiny_decoder import TinyDecoderStage, TinyDecoderStageConfig
@@ -25,7 +25,7 @@ StageConfig = (
     | ForensicStageConfig
 )
 
-STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], Stage]]]] = {
+STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], TrainingStage]]]] = {
     "autoencoder": (AutoencoderConfig, Autoencoder),
     "tiny-decoder": (TinyDecoderStageConfig, TinyDecoderStage),
     "diffusion": (DiffusionConfig, Diffusion),
@@ -48,7 +48,7 @@ USES: Final[dict[str, frozenset[str]]] = {
 """By ``kind``: the fields of `Sources` that a stage reads."""
 
 
-def build(config: StageConfig, sources: Sources = NOTHING, workplace: Workplace = HERE) -> Stage:
+def build(config: StageConfig, sources: Sources = NOTHING, workplace: Workplace = HERE) -> TrainingStage:
     """The stage that a config describes.
 
     Raises

@@ -12,7 +12,7 @@ from torch import Tensor
 from praxino.config import Config
 from praxino.data.diorama import Edition
 from praxino.data.diorama.split import UNSEEN
-from praxino.data.latents import World, order
+from praxino.data.latents import World, shuffled_indices
 from praxino.data.pixels import strip, to_pixels, to_tensor
 from praxino.errors import InputError
 from praxino.models.tiny_decoder import TinyDecoder, TinyDecoderConfig
@@ -51,14 +51,14 @@ class TinyDecoderStage:
         self.module = TinyDecoder(config.decoder)
         if sources.init:
             weights = checkpoint.read_tensors(sources.init / "tiny_decoder")
-            checkpoint.fill(self.module, weights, str(sources.init / "tiny_decoder"))
+            checkpoint.load_strict(self.module, weights, str(sources.init / "tiny_decoder"))
         self.module.to(self.encoder.device)
         self.world = World(config.seed, config.frames, config.size, config.size, edition=config.edition)
         self._latents = self.encoder.latents(self.world, config.clips)
 
     def batch(self, number: int) -> tuple[Tensor, Tensor]:
         """Latents (B, C, t, h, w) and clips (B, 3, T, H, W) in [-1, 1]."""
-        chosen = order(self.config.seed, self.config.clips, number * self.config.batch, self.config.batch)
+        chosen = shuffled_indices(self.config.seed, self.config.clips, number * self.config.batch, self.config.batch)
         pixels = np.concatenate([self.world.pixels(int(clip), int(clip) + 1) for clip in chosen])
         latents = self._latents[torch.from_numpy(chosen)].float()
         return latents.to(self.encoder.device), to_tensor(pixels).to(self.encoder.device)

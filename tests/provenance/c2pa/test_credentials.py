@@ -269,7 +269,7 @@ def test_an_old_signer_is_replaced_and_still_known(config, tmp_path, monkeypatch
     assert "a new one is made" in caplog.text
     monkeypatch.undo()
     monkeypatch.setenv(keys.FOLDER, str(config))
-    assert identity.made().authorities.count(b"BEGIN CERTIFICATE") == 2
+    assert identity.installation_anchors().authorities.count(b"BEGIN CERTIFICATE") == 2
     assert chain != b""
     assert read.read(tmp_path / "a.mp4").own
 
@@ -380,7 +380,7 @@ def test_nothing_is_fetched(config, tmp_path, asked):
 
 def test_a_message_tells_model_month_and_maker(monkeypatch):
     monkeypatch.setenv(payload.DATE, str(int(datetime.datetime(2027, 3, 5, tzinfo=datetime.UTC).timestamp())))
-    key, other = keys.Key(b"a" * 32), keys.Key(b"b" * 32)
+    key, other = keys.InstallationKey(b"a" * 32), keys.InstallationKey(b"b" * 32)
     own = payload.payload("diorama", "abc", key)
     assert payload.read(own.message) == own
     assert own.message < 2**48

@@ -28,24 +28,24 @@ def _config(tmp_path, monkeypatch):
 
 
 def test_each_message_is_kept_once(config):
-    assert issued.remembered() == ()
+    assert issued.issued_messages() == ()
     for message in (1, 2**48 - 1, 1):
-        issued.remember(message)
-    assert issued.remembered() == (1, 2**48 - 1)
+        issued.record_issued(message)
+    assert issued.issued_messages() == (1, 2**48 - 1)
     assert (config / issued.FILE).read_text() == "000000000001\nffffffffffff\n"
 
 
 def test_what_is_no_message_is_left_out(config):
     config.mkdir()
     (config / issued.FILE).write_bytes(b"\xff\xfe\n-00000000001\n00000000000A\n000000000003\n" + b"0" * 10**6)
-    assert issued.remembered() == (3,)
+    assert issued.issued_messages() == (3,)
 
 
 def test_without_a_place_to_keep_them_none_are(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(keys.FOLDER, str(tmp_path / "file"))
-    issued.remember(1)
-    assert issued.remembered() == ()
+    issued.record_issued(1)
+    assert issued.issued_messages() == ()
 
 
 def test_a_worn_message_is_recognised_and_no_other_is():
@@ -57,9 +57,9 @@ def test_a_worn_message_is_recognised_and_no_other_is():
     assert found.message is None
     soft = received(spectrum, carriers(b"key"), found.place)
     others = np.random.default_rng(0).integers(0, 2**48, 50).tolist()
-    assert issued.recognised(soft, ()) is None
-    assert issued.recognised(soft, others) is None
-    assert issued.recognised(soft, [*others, MESSAGE]) == MESSAGE
+    assert issued.match_issued(soft, ()) is None
+    assert issued.match_issued(soft, others) is None
+    assert issued.match_issued(soft, [*others, MESSAGE]) == MESSAGE
 
 
 def test_makers_of_the_same_model_and_month_are_no_more_often_taken_for_us_than_is_said():
@@ -70,8 +70,8 @@ def test_makers_of_the_same_model_and_month_are_no_more_often_taken_for_us_than_
     right, wrong = 0, 0
     for theirs, ours in (prefix | makers).tolist():
         soft = 1.0 - 2.0 * encoded(theirs) + rng.normal(0, 2.5, CODED)
-        right += issued.recognised(soft, [theirs]) == theirs
-        wrong += issued.recognised(soft, [ours]) is not None
+        right += issued.match_issued(soft, [theirs]) == theirs
+        wrong += issued.match_issued(soft, [ours]) is not None
     assert right > 90
     assert wrong == 0
 

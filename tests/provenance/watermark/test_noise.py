@@ -6,7 +6,7 @@ import torch
 
 import praxino
 from praxino.generation.inversion import noise_mark
-from praxino.provenance.watermark.noise import PATTERNS, marked, probability
+from praxino.provenance.watermark.noise import PATTERNS, match_probability, watermark_noise
 from praxino.storage.media.codec import h264
 from praxino.storage.media.video import Video
 
@@ -19,16 +19,18 @@ def drawn(seed):
 
 def test_sizes_are_the_seeds_and_signs_the_keys():
     noise = drawn(1)
-    own = marked(noise, KEY, 1)
+    own = watermark_noise(noise, KEY, 1)
     assert torch.equal(own.abs(), noise.abs())
-    assert torch.equal(own, marked(noise, KEY, 1))
+    assert torch.equal(own, watermark_noise(noise, KEY, 1))
     assert 0.4 < float((own == noise).float().mean()) < 0.6
-    assert not torch.equal(own.sign(), marked(drawn(2), KEY, 2).sign())
+    assert not torch.equal(own.sign(), watermark_noise(drawn(2), KEY, 2).sign())
 
 
 def test_it_is_exactly_gaussian():
     """Kolmogorov and Smirnov's distance, moments, and no dependence between places, over many seeds and keys."""
-    films = torch.stack([marked(drawn(seed), str(seed % 7).encode(), seed).flatten() for seed in range(400)]).double()
+    films = torch.stack(
+        [watermark_noise(drawn(seed), str(seed % 7).encode(), seed).flatten() for seed in range(400)]
+    ).double()
     values = films.flatten().sort().values
     cdf = torch.special.ndtr(values)
     ranks = torch.arange(1, len(values) + 1, dtype=torch.float64) / len(values)
@@ -42,13 +44,13 @@ def test_it_is_exactly_gaussian():
 
 
 def test_the_key_finds_it_and_no_other():
-    own = marked(drawn(3), KEY, 3)
-    assert probability(own, KEY)[0] < 1e-50
+    own = watermark_noise(drawn(3), KEY, 3)
+    assert match_probability(own, KEY)[0] < 1e-50
     worn = own + 3 * drawn(99)
-    assert probability(worn, KEY)[0] < 1e-6
-    assert probability(own, b"another key")[0] > 1e-3
-    assert probability(drawn(3), KEY)[0] > 1e-3
-    assert probability(torch.zeros(8), KEY)[0] == 1.0
+    assert match_probability(worn, KEY)[0] < 1e-6
+    assert match_probability(own, b"another key")[0] > 1e-3
+    assert match_probability(drawn(3), KEY)[0] > 1e-3
+    assert match_probability(torch.zeros(8), KEY)[0] == 1.0
     assert PATTERNS == 4096
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from praxino.service.queue import quotas
-from praxino.service.queue.quotas import Limits
+from praxino.service.queue.quotas import Quota
 from praxino.service.queue.schema import Database
 from support.studio import served
 
@@ -18,7 +18,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_schemathesis_finds_nothing(tmp_path, tiny_model):
-    may = Limits(per_minute=0, priority=1)
+    may = Quota(per_minute=0, priority=1)
     _, key = quotas.new_key(Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"), "fuzz", may)
     (tmp_path / "tiny").symlink_to(tiny_model)
     with served(tmp_path, "--model", str(tmp_path / "tiny"), "--largest", "1", "--workers", "2") as server:

@@ -8,9 +8,9 @@ import zlib
 import pytest
 import sqlalchemy as sa
 
-from praxino.service.api.uploads import shown
+from praxino.service.api.uploads import safe_filename
 from praxino.service.queue import quotas
-from praxino.service.queue.quotas import Limits
+from praxino.service.queue.quotas import Quota
 from support.client import ABOUT, DOT, VIDEO, order, refused
 
 
@@ -165,7 +165,7 @@ def test_ids_of_other_kinds_are_unknown(client, idle):
 def test_keys(studio_of):
     studio = studio_of()
     studio.store.announce("w", ABOUT)
-    may = Limits(per_minute=2, priority=0)
+    may = Quota(per_minute=2, priority=0)
     (_, anna), (_, bert) = (quotas.new_key(studio.store.database, name, may) for name in ("anna", "bert"))
     client = studio.client
     for headers in (
@@ -205,7 +205,7 @@ def test_keys(studio_of):
 
 def test_a_key_for_the_page_is_a_cookie_that_scripts_cannot_read(studio_of):
     studio = studio_of()
-    _, key = quotas.new_key(studio.store.database, "anna", Limits())
+    _, key = quotas.new_key(studio.store.database, "anna", Quota())
     refused(studio.client.post("/v1/session", json={"key": "px-wrong"}), 401)
     answer = studio.client.post("/v1/session", json={"key": key})
     assert answer.status_code == 204
@@ -219,8 +219,8 @@ def test_a_key_for_the_page_is_a_cookie_that_scripts_cannot_read(studio_of):
 
 def test_a_revoked_key_is_none_soon(studio_of, monkeypatch):
     studio = studio_of()
-    made, key = quotas.new_key(studio.store.database, "anna", Limits())
-    quotas.new_key(studio.store.database, "bert", Limits())
+    made, key = quotas.new_key(studio.store.database, "anna", Quota())
+    quotas.new_key(studio.store.database, "bert", Quota())
     headers = {"Authorization": f"Bearer {key}"}
     assert studio.client.get("/v1/videos", headers=headers).status_code == 200
     quotas.revoke_key(studio.store.database, made.id)
@@ -330,7 +330,7 @@ def test_who_leaves_while_it_is_sent_is_no_error_of_ours(idle, caplog):
 
 
 def test_places_of_pictures_are_taken_all_or_none(idle):
-    may = Limits(per_minute=5, at_a_time=3)
+    may = Quota(per_minute=5, at_a_time=3)
     _, key = quotas.new_key(idle.store.database, "anna", may)
     idle.studio._keys = (-math.inf, True)
     who = {"Authorization": f"Bearer {key}"}
@@ -419,4 +419,4 @@ def test_a_full_database_refuses_and_loses_nothing(idle):
     ],
 )
 def test_names_are_for_showing(name, said):
-    assert shown(name) == said
+    assert safe_filename(name) == said

@@ -12,7 +12,7 @@ from praxino.errors import InputError
 from praxino.provenance.verify import verify
 from praxino.service.discord import bot as bots
 from praxino.service.discord.replies import Place
-from praxino.service.queue.quotas import Limits
+from praxino.service.queue.quotas import Quota
 from praxino.storage.media.video import read
 from support.client import DOT
 from support.discord_server import Discord
@@ -29,7 +29,7 @@ def _scene(running, monkeypatch):
         gateway = yarl.URL(f"ws://127.0.0.1:{server.port}/gateway/")
         monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", gateway)
         server.ready.clear()
-        async with bots.Bot(running.studio, may or Limits(per_minute=0)) as bot:
+        async with bots.Bot(running.studio, may or Quota(per_minute=0)) as bot:
             connected = asyncio.create_task(bot.start("good"))
             await server.until(lambda: server.ready.is_set() or connected.done())
             if connected.done():
@@ -211,7 +211,7 @@ def test_what_one_look_found_is_said_where_the_other_is_refused(scene, running):
         [[job], _] = running.store.page("discord_7", ("verify",), None, 5)
         await server.until(lambda: Place.kept(running.objects, job) is None)
 
-    scene(act, may=Limits(per_minute=0, per_day=1))
+    scene(act, may=Quota(per_minute=0, per_day=1))
 
 
 def test_quotas_and_mistakes_are_said(scene):
@@ -229,7 +229,7 @@ def test_quotas_and_mistakes_are_said(scene):
         await server.until(lambda: "neither a film nor a picture" in said(nothing))
         assert said(first)
 
-    scene(act, may=Limits(per_minute=0, per_day=1))
+    scene(act, may=Quota(per_minute=0, per_day=1))
 
 
 def test_what_goes_wrong_inside_stays_there(scene, running, monkeypatch):
@@ -250,7 +250,7 @@ def test_a_token_that_is_none(running, monkeypatch):
     async def login():
         async with Discord() as server:
             monkeypatch.setattr(discord.http.Route, "BASE", f"http://127.0.0.1:{server.port}/api")
-            await asyncio.to_thread(bots.run, running.studio, Limits(), "bad")
+            await asyncio.to_thread(bots.run, running.studio, Quota(), "bad")
 
     with pytest.raises(InputError, match="does not know this token"):
         asyncio.run(login())
@@ -259,4 +259,4 @@ def test_a_token_that_is_none(running, monkeypatch):
 def test_without_a_network(running, monkeypatch):
     monkeypatch.setattr(discord.http.Route, "BASE", "http://127.0.0.1:1/api")
     with pytest.raises(InputError, match="Discord cannot be reached"):
-        bots.run(running.studio, Limits(), "good")
+        bots.run(running.studio, Quota(), "good")

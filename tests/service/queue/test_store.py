@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from praxino.errors import InputError, JobError, LimitError
 from praxino.service.queue import quotas
 from praxino.service.queue.jobs import TRANSITIONS, Job, new_id
-from praxino.service.queue.quotas import Limits
+from praxino.service.queue.quotas import Quota
 from praxino.service.queue.store import TRIES, Store
 
 KINDS = ("video", "image", "detect", "verify")
@@ -177,8 +177,8 @@ def test_pictures_are_those_of_the_present_attempt(store, job):
 
 def test_the_first_key_gets_what_was_there_before(store, job):
     own = store.submit(job())
-    key, _ = quotas.new_key(store.database, "anna", Limits())
-    assert quotas.adopt(store.database, key) == 1
+    key, _ = quotas.new_key(store.database, "anna", Quota())
+    assert quotas.claim_unowned(store.database, key) == 1
     assert store.get(own.id, key.id).id == own.id
 
 
@@ -228,7 +228,7 @@ def test_previews_and_who_watches(store, job):
 
 
 def test_quotas_hold_and_deleting_gives_nothing_back(store, job):
-    may = Limits(per_minute=3)
+    may = Quota(per_minute=3)
     for _ in range(3):
         store.delete(store.submit(job(owner="a"), may))
     with pytest.raises(LimitError, match="more than 3 a minute") as refused:
@@ -236,18 +236,18 @@ def test_quotas_hold_and_deleting_gives_nothing_back(store, job):
     assert 0 < refused.value.retry_after <= 60
     store.submit(job(owner="b"), may)
     for _ in range(4):
-        store.submit(job(owner="c"), Limits(per_minute=0, per_day=4))
+        store.submit(job(owner="c"), Quota(per_minute=0, per_day=4))
     with pytest.raises(LimitError, match="more than 4 a day"):
-        store.submit(job(owner="c"), Limits(per_minute=0, per_day=4))
+        store.submit(job(owner="c"), Quota(per_minute=0, per_day=4))
     for _ in range(2):
-        store.submit(job(owner="d"), Limits(at_a_time=2))
+        store.submit(job(owner="d"), Quota(at_a_time=2))
     with pytest.raises(LimitError, match="more than 2 at a time"):
-        store.submit(job(owner="d"), Limits(at_a_time=2))
+        store.submit(job(owner="d"), Quota(at_a_time=2))
     assert len(store.page("d", ("video",), None, 9)[0]) == 2
 
 
 def test_two_that_ask_at_once_do_not_both_get_the_last_place(store, job):
-    may, got = Limits(per_minute=0, at_a_time=5), []
+    may, got = Quota(per_minute=0, at_a_time=5), []
 
     def ask():
         for _ in range(5):
@@ -299,7 +299,7 @@ def test_a_second_program_finds_everything(url, job):
 
 
 def test_keys_are_known_by_their_hashes_alone(store, url):
-    key, text = quotas.new_key(store.database, "anna", Limits(per_day=5))
+    key, text = quotas.new_key(store.database, "anna", Quota(per_day=5))
     assert quotas.find_key(store.database, text) == key
     assert quotas.find_key(store.database, text + "x") is None
     assert quotas.find_key(store.database, quotas.hashed(text)) is None
@@ -313,7 +313,7 @@ def test_keys_are_known_by_their_hashes_alone(store, url):
     with pytest.raises(InputError, match="no key"):
         quotas.revoke_key(store.database, "key_0")
     with pytest.raises(InputError, match="on a line"):
-        quotas.new_key(store.database, "two\nlines", Limits())
+        quotas.new_key(store.database, "two\nlines", Quota())
 
 
 @pytest.mark.parametrize(

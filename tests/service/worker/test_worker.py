@@ -19,11 +19,11 @@ import praxino
 from praxino.errors import CheckpointError, GenerationError, InputError, MediaError
 from praxino.provenance.verify import verify
 from praxino.service.queue.jobs import Job, new_id
-from praxino.service.queue.retention import Keeping, forget, orphans, sweep
+from praxino.service.queue.retention import RetentionPolicy, delete_input, orphans, sweep
 from praxino.service.queue.store import Store
-from praxino.service.supervisor import LATER, Places
+from praxino.service.supervisor import LATER, Locations
 from praxino.service.worker import execute
-from praxino.service.worker.worker import SCRATCH, Pulse, _scratch, _tidy, failed
+from praxino.service.worker.worker import SCRATCH, Heartbeat, _scratch, _tidy, failed
 from praxino.storage.media.video import Video, read
 from praxino.storage.objects import Objects
 
@@ -118,7 +118,7 @@ def test_stopped_before_the_first_step_there_is_nothing_to_keep(studio, monkeypa
     job = ask(studio)
     claimed = studio.store.claim(studio.worker.id, ["tiny"], studio.worker.kinds)
     studio.store.cancel(job)
-    monkeypatch.setattr(Pulse, "step", lambda *_: (_ for _ in ()).throw(execute.Stopped(keep=False)))
+    monkeypatch.setattr(Heartbeat, "step", lambda *_: (_ for _ in ()).throw(execute.Stopped(keep=False)))
     studio.worker.do(claimed)
     done = studio.store.get(job.id)
     assert (done.status, done.result) == ("cancelled", {})
@@ -145,7 +145,9 @@ def test_a_job_deleted_meanwhile_leaves_nothing(studio, monkeypatch, tmp_path):
     beat = studio.store.beat
     monkeypatch.setattr(
         studio.store, "beat",
-        lambda one, *rest: (rest and rest[0] == 2 and forget(studio.store, studio.objects, job), beat(one, *rest))[1],
+        lambda one, *rest: (
+            rest and rest[0] == 2 and delete_input(studio.store, studio.objects, job), beat(one, *rest)
+        )[1],
     )  # fmt: skip
     assert do(studio, job) is None
     assert not [path for path in (tmp_path / "films").rglob("*") if path.is_file()]
@@ -203,7 +205,7 @@ def test_files_that_nobody_looked_at_go_with_the_next_sweep(studio, tmp_path, ki
     (tmp_path / "input.mp4").write_bytes(b"x")
     job = ask(studio, kind, tmp_path / "input.mp4", name="odd.mp4")
     studio.store.cancel(job)
-    assert sweep(studio.store, studio.objects, Keeping()) == 0
+    assert sweep(studio.store, studio.objects, RetentionPolicy()) == 0
     assert studio.objects.size(f"{job.id}/input.mp4") is None
     assert studio.store.get(job.id).input == ""
     assert studio.store.uncleared() == []
@@ -214,7 +216,7 @@ def test_a_failed_film_counts_the_picture_that_it_began_with(studio, tmp_path):
     job = ask(studio, upload=tmp_path / "input.png", order={"image": "input.png", "frames": 6})
     assert do(studio, job).status == "failed"
     assert studio.objects.size(f"{job.id}/input.png") > 10
-    assert sweep(studio.store, studio.objects, Keeping(bytes=10)) == 1
+    assert sweep(studio.store, studio.objects, RetentionPolicy(bytes=10)) == 1
     assert studio.objects.folders() == []
 
 
@@ -261,7 +263,7 @@ def test_what_is_told_of_errors(error, code, said):
 
 
 def test_sweeping(studio, tmp_path):
-    studio.worker.keeping = Keeping(days=1e-9)
+    studio.worker.keeping = RetentionPolicy(days=1e-9)
     done = do(studio, ask(studio))
     waiting = ask(studio)
     time.sleep(0.01)
@@ -269,11 +271,11 @@ def test_sweeping(studio, tmp_path):
     assert studio.store.get(done.id) is None
     assert studio.store.get(waiting.id) is not None
     assert not (tmp_path / "films" / done.id).exists()
-    studio.worker.keeping = Keeping(days=0)
+    studio.worker.keeping = RetentionPolicy(days=0)
     kept = do(studio, waiting)
     assert kept.expires is None
-    assert sweep(studio.store, studio.objects, Keeping(bytes=10**9)) == 0
-    assert sweep(studio.store, studio.objects, Keeping(bytes=10)) == 1
+    assert sweep(studio.store, studio.objects, RetentionPolicy(bytes=10**9)) == 0
+    assert sweep(studio.store, studio.objects, RetentionPolicy(bytes=10)) == 1
 
 
 def test_files_of_no_job_go_when_they_have_been_so_for_a_while(studio, tmp_path):
@@ -361,10 +363,10 @@ def test_a_look_at_a_file_is_ended_when_nobody_wants_it(studio, tmp_path, monkey
 
 def test_films_of_another_place_are_not_these_jobs(tmp_path):
     jobs = f"sqlite:///{tmp_path / 'jobs.sqlite'}"
-    Places(jobs, str(tmp_path / "one")).open()
-    Places(jobs, str(tmp_path / "one")).open()
+    Locations(jobs, str(tmp_path / "one")).open()
+    Locations(jobs, str(tmp_path / "one")).open()
     with pytest.raises(InputError, match="another studio's"):
-        Places(jobs, str(tmp_path / "two")).open()
+        Locations(jobs, str(tmp_path / "two")).open()
     for given, said in (
         (("postgresql://host/name", None), "no --storage"),
         (("foo", None), "no address of a database"),
@@ -373,7 +375,7 @@ def test_films_of_another_place_are_not_these_jobs(tmp_path):
         ((None, "memory://x"), "would be forgotten"),
     ):
         with pytest.raises(InputError, match=said) as error:
-            Places.of(tmp_path, *given)
+            Locations.of(tmp_path, *given)
         assert "secret" not in str(error.value)
 
 

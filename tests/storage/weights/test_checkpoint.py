@@ -18,7 +18,7 @@ def test_config_and_weights_there_and_back(tmp_path):
     checkpoint.save(tmp_path, CONFIG, model.state_dict())
     assert checkpoint.read_config(tmp_path, TextConfig) == CONFIG
     again = TextEncoder(checkpoint.read_config(tmp_path, TextConfig))
-    checkpoint.fill(again, checkpoint.read_tensors(tmp_path), "here")
+    checkpoint.load_strict(again, checkpoint.read_tensors(tmp_path), "here")
     for name, tensor in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor)
 
@@ -29,7 +29,7 @@ def test_bfloat16_halves_the_file_and_loads_as_float32(tmp_path):
     checkpoint.save(tmp_path / "half", CONFIG, model.state_dict(), torch.bfloat16)
     sizes = [(tmp_path / name / checkpoint.WEIGHTS).stat().st_size for name in ("full", "half")]
     assert sizes[1] < 0.7 * sizes[0]
-    checkpoint.fill(model, checkpoint.read_tensors(tmp_path / "half"), "half")
+    checkpoint.load_strict(model, checkpoint.read_tensors(tmp_path / "half"), "half")
     assert all(p.dtype == torch.float32 for p in model.parameters())
 
 
@@ -56,7 +56,7 @@ def test_a_folder_that_was_being_replaced_comes_back(tmp_path):
     (tmp_path / ".final-old").mkdir()  # killed after the first of two renames
     (tmp_path / ".final-old" / "a").write_text("first")
     (tmp_path / ".final-x1y2z3").mkdir()
-    checkpoint.sweep(tmp_path)
+    checkpoint.recover_interrupted(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["final"]
     assert (tmp_path / "final" / "a").read_text() == "first"
 
@@ -104,7 +104,7 @@ def test_tensors_that_do_not_fit_are_named_and_counted():
     with pytest.raises(
         CheckpointError, match=r"3 tensors, missing places; norm.weight is \(3,\), not \(8,\); unknown extra"
     ):
-        checkpoint.fill(model, tensors, "here")
+        checkpoint.load_strict(model, tensors, "here")
 
 
 def test_noise_prediction_is_refused_where_it_says_nothing():
@@ -117,7 +117,7 @@ def test_the_digest_follows_the_weights(tiny_model, tmp_path):
     import shutil
 
     shutil.copytree(tiny_model, tmp_path / "copy")
-    assert checkpoint.digest(tmp_path / "copy") == checkpoint.digest(tiny_model)
+    assert checkpoint.content_digest(tmp_path / "copy") == checkpoint.content_digest(tiny_model)
     config = json.loads((tmp_path / "copy" / "config.json").read_text())
     (tmp_path / "copy" / "config.json").write_text(json.dumps(config | {"fps": 9.0}))
-    assert checkpoint.digest(tmp_path / "copy") != checkpoint.digest(tiny_model)
+    assert checkpoint.content_digest(tmp_path / "copy") != checkpoint.content_digest(tiny_model)

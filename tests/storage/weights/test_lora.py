@@ -11,7 +11,7 @@ from praxino.models.dit import DiT, DiTConfig
 from praxino.storage.wan import family
 from praxino.storage.wan.names import foreign_names
 from praxino.storage.weights import lora
-from praxino.storage.weights.lazy import InMemory
+from praxino.storage.weights.lazy import LoadedModule
 
 CONFIG = DiTConfig(
     channels=4, out_channels=4, width=48, heads=2, layers=2, ffn=64, text_width=16, time_features=32, image_width=8
@@ -98,7 +98,7 @@ def test_names_are_those_that_the_reference_makes_of_them(tmp_path, pairs, netwo
 
 
 def test_folded_in_scaled_and_gone_again(tmp_path, network, pairs):
-    part = InMemory(network)
+    part = LoadedModule(network)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     found = lora.read(_file(tmp_path, network, pairs, "ComfyUI"), network)
     changed = lora.Adapted(part, ((found, 0.5), (found, 0.25))).load(torch.float32).state_dict()
@@ -159,10 +159,10 @@ def test_mistakes_are_named(tmp_path, network, pairs):
     ],
 )
 def test_what_is_asked_for(text, file, scale, expert):
-    wanted = lora.Wanted.parsed(text)
+    wanted = lora.LoRASpec.parsed(text)
     assert (str(wanted.file), wanted.scale, wanted.expert) == (file, scale, expert)
     with pytest.raises(InputError, match="scale"):
-        lora.Wanted.parsed("a:11")
+        lora.LoRASpec.parsed("a:11")
 
 
 def _trained(folder, part, alpha, seed):
@@ -194,7 +194,7 @@ def test_parity_with_peft(tmp_path, wan_folder, kind):
             tmp_path / part, peft.get_peft_model_state_dict(theirs),
             transformer_lora_adapter_metadata=theirs.peft_config["default"].to_dict(),
         )  # fmt: skip
-        wanted.append(lora.Wanted(next((tmp_path / part).glob("*.safetensors")), expert=expert))
+        wanted.append(lora.LoRASpec(next((tmp_path / part).glob("*.safetensors")), expert=expert))
     changed = lora.adapted(family.read(wan_folder(kind), kind), wanted)
     for part, theirs in zip((changed.dit, changed.low), trained, strict=False):
         config = part.config
@@ -213,4 +213,4 @@ def test_parity_with_peft(tmp_path, wan_folder, kind):
 def test_a_scale_that_is_no_number(tmp_path):
     (tmp_path / "a.safetensors").touch()
     with pytest.raises(InputError, match="'x' is no scale"):
-        lora.Wanted.parsed(f"{tmp_path / 'a.safetensors'}:x")
+        lora.LoRASpec.parsed(f"{tmp_path / 'a.safetensors'}:x")

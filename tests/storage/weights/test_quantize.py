@@ -9,7 +9,7 @@ import torch
 import praxino
 from praxino.errors import InputError
 from praxino.models.dit import DiT, DiTConfig
-from praxino.storage.weights.lazy import Changed, InMemory, products
+from praxino.storage.weights.lazy import LoadedModule, PatchedModule, block_linears
 from praxino.storage.weights.quantize import Quantised
 from support import tiny_wan
 
@@ -21,7 +21,7 @@ def _part():
     torch.manual_seed(0)
     dit = DiT(CONFIG)
     torch.nn.init.normal_(dit.head.weight, std=0.05)
-    return InMemory(dit.eval().requires_grad_(False))
+    return LoadedModule(dit.eval().requires_grad_(False))
 
 
 @pytest.mark.parametrize(("kind", "most"), [("int8", 0.02), ("fp8", 0.06)])
@@ -32,7 +32,7 @@ def test_nearly_the_same_in_half_the_memory(part, kind, most):
     found = rounded(*inputs).float()
     assert 1e-4 < (found - exact).norm() / exact.norm() < most
     assert torch.equal(part.network(*inputs), exact)  # the network itself is as it was
-    names = {name for name, _ in products(part.network).items()}
+    names = {name for name, _ in block_linears(part.network).items()}
     assert len(names) == 20
     for name, module in rounded.named_modules():
         if isinstance(module, torch.nn.Linear):
@@ -50,7 +50,7 @@ def test_a_film_of_rounded_weights_is_nearly_the_same_film(wan_folder):
 
 
 def test_changes_are_folded_in_before_weights_are_rounded(part):
-    class Tripled(Changed):
+    class Tripled(PatchedModule):
         def change(self, name, layer):
             if name == "blocks.0.up":
                 layer.weight.mul_(3)

@@ -26,7 +26,7 @@ MARKS = ("white", "black", "brown", "yellow")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Requirement:
     """What a scene must hold: a pair that training never sees."""
 
     kind: str
@@ -36,7 +36,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Stage:
+class CastingContext:
     """What casting needs to know: the dice, the place, the clock, the camera's speed, whether any pair may occur."""
 
     rng: Generator
@@ -87,7 +87,7 @@ class Stage:
 
 
 def thing(
-    stage: Stage,
+    stage: CastingContext,
     kind: str,
     colour: str,
     motion: str,
@@ -108,7 +108,7 @@ def thing(
     return Thing(kind, colour, motion, heading, height, width, ground, *track, material, marking)
 
 
-def material_of(stage: Stage, kind: str) -> str | None:
+def material_of(stage: CastingContext, kind: str) -> str | None:
     known = world.KINDS[kind].materials
     return str(stage.rng.choice(known, p=[0.7, 0.3])) if known else None
 
@@ -118,7 +118,7 @@ FAST = {"run", "drive", "roll"}
 
 
 def perform(
-    stage: Stage,
+    stage: CastingContext,
     kind: str,
     colour: str,
     motion: str,
@@ -178,7 +178,7 @@ def perform(
     return thing(stage, kind, colour, motion, heading, height, lane, track, material)
 
 
-def cast_alone(stage: Stage, count: int, wanted: Wanted | None) -> tuple[Thing, ...]:
+def cast_alone(stage: CastingContext, count: int, wanted: Requirement | None) -> tuple[Thing, ...]:
     """``count`` things that have nothing to do with one another, no two alike; the wanted one first."""
     rng = stage.rng
     lanes = np.sort(rng.permutation(world.LANES[stage.place])[:count])

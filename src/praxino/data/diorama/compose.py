@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from praxino.data.diorama import families, split, world
-from praxino.data.diorama.casting import Stage, Wanted, cast_alone, pick
+from praxino.data.diorama.casting import CastingContext, Requirement, cast_alone, pick
 from praxino.data.diorama.relations import cast_together
 from praxino.data.diorama.scene import Array, Camera, Light, Relation, Scene, Thing
 from praxino.data.diorama.split import Split, held_out
@@ -69,7 +69,7 @@ def _usual(rng: Generator, times: Array, aspect: float, fps: float, part: Split)
     weather = _weather(rng, place, wanted)
     motion = pick(rng, world.CAMERAS)
     pan = {"pan left": -PAN_SPEED, "pan right": PAN_SPEED}.get(motion, 0.0)
-    stage = Stage(rng, place, times, aspect, pan, part == "all")
+    stage = CastingContext(rng, place, times, aspect, pan, part == "all")
     relation, things = _cast(stage, motion, wanted)
     if motion == "follow" and not _can_follow(place, relation, things):
         motion = "still"
@@ -111,7 +111,7 @@ def _of_family(rng: Generator, family: str, times: Array, aspect: float, fps: fl
     time = pick(rng, world.TIMES)
     cyclic = family == "cyclic"
     weather = "clear" if cyclic or place == "room" else pick(rng, world.WEATHERS)
-    stage = Stage(rng, place, times, aspect, 0.0, all_pairs)
+    stage = CastingContext(rng, place, times, aspect, 0.0, all_pairs)
     things = families.CAST[family](stage)
     motion = "still" if cyclic else pick(rng, families.CAMERAS)
     return Scene(
@@ -138,16 +138,16 @@ def _check(seed: int, index: int, frames: int, aspect: float, fps: float, part: 
         raise InputError(f"no scene has {given}", "seed and index from 0, frames from 1, aspect and fps above 0")
 
 
-def _wanted(rng: Generator, part: Split) -> Wanted | None:
+def _wanted(rng: Generator, part: Split) -> Requirement | None:
     if part in ("train", "all"):
         return None
     options = split.pairs()
     what = "rare" if part == "rare" else str(rng.choice(["colour", "motion", "place"]))
     kind, value = options[what][int(rng.integers(len(options[what])))]
-    return Wanted(kind, **{"colour" if what == "rare" else what: value})
+    return Requirement(kind, **{"colour" if what == "rare" else what: value})
 
 
-def _place(rng: Generator, wanted: Wanted | None) -> str:
+def _place(rng: Generator, wanted: Requirement | None) -> str:
     weights = dict(world.PLACES)
     if wanted and wanted.place:
         return wanted.place
@@ -159,21 +159,21 @@ def _place(rng: Generator, wanted: Wanted | None) -> str:
     return pick(rng, weights)
 
 
-def _time(rng: Generator, wanted: Wanted | None) -> str:
+def _time(rng: Generator, wanted: Requirement | None) -> str:
     weights = dict(world.TIMES)
     if wanted and wanted.kind in ("sun", "moon"):
         weights = {t: w for t, w in weights.items() if (t == "night") == (wanted.kind == "moon")}
     return pick(rng, weights)
 
 
-def _weather(rng: Generator, place: str, wanted: Wanted | None) -> str:
+def _weather(rng: Generator, place: str, wanted: Requirement | None) -> str:
     weather = pick(rng, world.WEATHERS)
     if place == "room" or (wanted and wanted.kind in ("sun", "moon")):
         return "clear"
     return weather
 
 
-def _cast(stage: Stage, camera: str, wanted: Wanted | None) -> tuple[Relation | None, tuple[Thing, ...]]:
+def _cast(stage: CastingContext, camera: str, wanted: Requirement | None) -> tuple[Relation | None, tuple[Thing, ...]]:
     star = wanted is not None and wanted.kind not in world.KINDS
     empty = 0.25 if star else 0.16 if stage.place in ("sea", "city", "road") else 0.04
     weights = {"0": empty, "1": 0.42, "2": 0.14, "3": 0.04, "together": 0.36}
@@ -211,7 +211,7 @@ def _camera(motion: str, times: Array, aspect: float, things: tuple[Thing, ...])
 
 
 def _light(
-    rng: Generator, place: str, time: str, weather: str, aspect: float, wanted: Wanted | None, part: Split
+    rng: Generator, place: str, time: str, weather: str, aspect: float, wanted: Requirement | None, part: Split
 ) -> Light:
     horizon = world.HORIZON[place]
     x = float(rng.uniform(0.15, 0.85) * aspect)

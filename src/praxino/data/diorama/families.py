@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from praxino.data.diorama import physics, world
-from praxino.data.diorama.casting import MARKED_KINDS, Stage, material_of, pick, thing
+from praxino.data.diorama.casting import MARKED_KINDS, CastingContext, material_of, pick, thing
 from praxino.data.diorama.letters import draw_word
 from praxino.data.diorama.scene import Individual, Marking, Scene, Thing
 from praxino.data.diorama.split import held_out, put_aside
@@ -83,7 +83,7 @@ def with_individuals(rng: Generator, scene: Scene, all_pairs: bool) -> tuple[Thi
     return tuple(replace(one, marking=things[0].marking) for one in things) if group else tuple(things)
 
 
-def _star(stage: Stage) -> tuple[Thing, ...]:
+def _star(stage: CastingContext) -> tuple[Thing, ...]:
     """One individual, half to seven tenths of the picture high, in its middle."""
     rng = stage.rng
     kind = pick(rng, {kind: 1.0 for kind in MARKED_KINDS if kind in stage.kinds()})
@@ -100,7 +100,7 @@ def _star(stage: Stage) -> tuple[Thing, ...]:
     return (replace(one, marking=_marking(rng, kind, colour, stage.all_pairs)),)
 
 
-def _lettered(stage: Stage) -> tuple[Thing, ...]:
+def _lettered(stage: CastingContext) -> tuple[Thing, ...]:
     """One large box, boat or sign with a word."""
     rng = stage.rng
     free = ["sign"] if stage.allowed("sign", stage.place) else []
@@ -118,7 +118,7 @@ def _lettered(stage: Stage) -> tuple[Thing, ...]:
     return (replace(one, word=draw_word(rng)),)
 
 
-def _cyclic(stage: Stage) -> tuple[Thing, ...]:
+def _cyclic(stage: CastingContext) -> tuple[Thing, ...]:
     """One or two things that stay where they are: they jump in step with the period, rock, or stand."""
     rng, things = stage.rng, []
     for place in np.array([0.5]) if rng.random() < 0.5 else np.array([0.27, 0.73]):
@@ -146,7 +146,7 @@ def _bobbing(position: physics.Array, times: physics.Array) -> physics.Array:
     return position + np.stack([0 * times, 0.012 * np.sin(2 * math.pi * times / PERIOD)], axis=1)
 
 
-CAST: Final[dict[str, Callable[[Stage], tuple[Thing, ...]]]] = {
+CAST: Final[dict[str, Callable[[CastingContext], tuple[Thing, ...]]]] = {
     "star": _star,
     "lettered": _lettered,
     "cyclic": _cyclic,

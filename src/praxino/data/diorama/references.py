@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from praxino.data.diorama import world
 from praxino.data.diorama.canvas import Canvas, oversampling, reduce
-from praxino.data.diorama.casting import Stage, Wanted, cast_alone
+from praxino.data.diorama.casting import CastingContext, Requirement, cast_alone
 from praxino.data.diorama.compose import compose
 from praxino.data.diorama.places import backdrop
 from praxino.data.diorama.scene import Thing
@@ -22,10 +22,10 @@ PLAIN = (232.0, 232.0, 228.0)
 def individual(seed: int, index: int) -> Thing:
     """An animal or person with markings of its own: a pure function of its arguments."""
     rng = generator(Stream.INDIVIDUAL, seed, index)
-    stage = Stage(rng, "grass", np.zeros(1), 1.0, 0.0, all_pairs=False)
+    stage = CastingContext(rng, "grass", np.zeros(1), 1.0, 0.0, all_pairs=False)
     kind = str(rng.choice(["person", "cat", "dog", "horse"]))
     while True:
-        (one,) = cast_alone(stage, 1, Wanted(kind))
+        (one,) = cast_alone(stage, 1, Requirement(kind))
         if one.marking:
             return one
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from praxino.data.diorama import physics, world
-from praxino.data.diorama.casting import Stage, material_of, perform, pick, thing
+from praxino.data.diorama.casting import CastingContext, material_of, perform, pick, thing
 from praxino.data.diorama.physics import Track
 from praxino.data.diorama.scene import Relation, Thing
 
@@ -29,7 +29,7 @@ WHERE: Final[dict[str, dict[str, float]]] = {
 }  # fmt: skip
 
 
-def cast_together(stage: Stage) -> tuple[Relation | None, Cast]:
+def cast_together(stage: CastingContext) -> tuple[Relation | None, Cast]:
     """Two or three things in a relation; (None, ()) where the place has nobody for the one that was drawn."""
     name = pick(stage.rng, WHERE[stage.place])
     cast = MAKERS[name](stage)
@@ -38,18 +38,20 @@ def cast_together(stage: Stage) -> tuple[Relation | None, Cast]:
     return Relation(name, len(cast)), cast
 
 
-def _two_colours(stage: Stage, one: str, two: str) -> tuple[str, str]:
+def _two_colours(stage: CastingContext, one: str, two: str) -> tuple[str, str]:
     first = stage.colour(one)
     return first, stage.colour(two, other_than=(first,))
 
 
-def _runner(stage: Stage, kind: str, colour: str, motion: str, heading: int, lane: float, x: float, v: float) -> Thing:
+def _runner(
+    stage: CastingContext, kind: str, colour: str, motion: str, heading: int, lane: float, x: float, v: float
+) -> Thing:
     height = stage.size(kind)
     track = physics.steady((x, lane - height / 2), (v, 0.0), stage.times)
     return thing(stage, kind, colour, motion, heading, height, lane, track)
 
 
-def _race(stage: Stage) -> Cast:
+def _race(stage: CastingContext) -> Cast:
     kind, motion = ("boat", "sail") if stage.place == "sea" else ("car", "drive")
     heading = stage.heading()
     far, _, near = world.LANES[stage.place]
@@ -62,7 +64,7 @@ def _race(stage: Stage) -> Cast:
     )
 
 
-def _chase(stage: Stage) -> Cast:
+def _chase(stage: CastingContext) -> Cast:
     free = [k for k in stage.kinds(("dog", "cat", "person", "horse")) if stage.moves(k, "run")]
     if len(free) < 2:
         return ()
@@ -77,7 +79,7 @@ def _chase(stage: Stage) -> Cast:
     )
 
 
-def _fetch(stage: Stage) -> Cast:
+def _fetch(stage: CastingContext) -> Cast:
     if len(stage.kinds(("dog", "ball"))) < 2:
         return ()
     heading = stage.heading()
@@ -107,7 +109,7 @@ def _level(x: physics.Array, v: physics.Array, y: float) -> Track:
     return np.stack([x, np.full_like(x, y)], axis=1), np.stack([v, np.zeros_like(v)], axis=1)
 
 
-def _collide(stage: Stage) -> Cast:
+def _collide(stage: CastingContext) -> Cast:
     """Two balls on one line; the heavier one gives way less."""
     if not stage.kinds(("ball",)):
         return ()
@@ -127,11 +129,13 @@ def _collide(stage: Stage) -> Cast:
     )  # fmt: skip
 
 
-def _box(stage: Stage, colour: str, motion: str, height: float, lane: float, track: Track, material: str) -> Thing:
+def _box(
+    stage: CastingContext, colour: str, motion: str, height: float, lane: float, track: Track, material: str
+) -> Thing:
     return thing(stage, "box", colour, motion, 1, height, lane, track, material)
 
 
-def _stack(stage: Stage) -> Cast:
+def _stack(stage: CastingContext) -> Cast:
     """A box falls onto another and stays there."""
     if not stage.kinds(("box",)) or not stage.moves("box", "fall"):
         return ()
@@ -151,7 +155,7 @@ def _stack(stage: Stage) -> Cast:
     )
 
 
-def _topple(stage: Stage) -> Cast:
+def _topple(stage: CastingContext) -> Cast:
     """A ball flies into the upper of two boxes and knocks it off; momentum is kept at the impact."""
     if len(stage.kinds(("box", "ball"))) < 2:
         return ()
@@ -198,7 +202,7 @@ def _topple(stage: Stage) -> Cast:
     )
 
 
-def _pass_behind(stage: Stage) -> Cast:
+def _pass_behind(stage: CastingContext) -> Cast:
     """Something goes behind a thing that stands, is gone for a moment, and comes out again the same."""
     movers = {"grass": ("cat", "dog", "ball"), "road": ("dog", "ball"), "room": ("cat", "dog", "ball")}[stage.place]
     screens = {"grass": ("house", "tree"), "road": ("house", "tree"), "room": ("box",)}[stage.place]
@@ -224,7 +228,7 @@ def _pass_behind(stage: Stage) -> Cast:
     return mover, thing(stage, hider, two, "still", 1, tall, near, rest, material_of(stage, hider))
 
 
-def _left_of(stage: Stage) -> Cast:
+def _left_of(stage: CastingContext) -> Cast:
     """Two things that stay where they are; the first one is on the left."""
     free = [k for k in stage.kinds() if stage.moves(k, "still")]
     if not free:
@@ -239,7 +243,7 @@ def _left_of(stage: Stage) -> Cast:
     )
 
 
-def _bigger_than(stage: Stage) -> Cast:
+def _bigger_than(stage: CastingContext) -> Cast:
     """A big thing and a small one of the same kind."""
     kind = pick(stage.rng, stage.kinds())
     colours = _two_colours(stage, kind, kind)
@@ -253,7 +257,7 @@ def _bigger_than(stage: Stage) -> Cast:
     return big, small
 
 
-def _group(stage: Stage) -> Cast:
+def _group(stage: CastingContext) -> Cast:
     """Two or three of one kind and colour, material and markings, that do the same."""
     kind = pick(stage.rng, stage.kinds())
     colour, motion = stage.colour(kind), stage.motion(kind)
@@ -279,7 +283,7 @@ def _following(lead: Thing, one: Thing, step: float) -> Thing:
     return replace(one, position=position, velocity=np.stack([lead.velocity[:, 0], vy], axis=1))
 
 
-MAKERS: Final[dict[str, Callable[[Stage], Cast]]] = {
+MAKERS: Final[dict[str, Callable[[CastingContext], Cast]]] = {
     "race": _race,
     "chase": _chase,
     "fetch": _fetch,

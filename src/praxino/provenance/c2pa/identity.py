@@ -62,7 +62,7 @@ def identity() -> Identity:
 
 
 @dataclass(frozen=True)
-class Vouching:
+class TrustAnchors:
     """Who is believed: ``authorities`` (PEM, perhaps none), and whether that makes a signer ourselves, if it has the
     ``serial`` number, unless that is empty.
     """
@@ -72,30 +72,30 @@ class Vouching:
     serial: str = ""
 
 
-def made() -> Vouching:
+def installation_anchors() -> TrustAnchors:
     """The authorities of all chains made here: they vouched for nobody else."""
     path = keys.folder() / "authority.pem"
     try:
-        return Vouching(path.read_bytes(), own=True)
+        return TrustAnchors(path.read_bytes(), own=True)
     except (FileNotFoundError, NotADirectoryError):
-        return Vouching(b"", own=True)
+        return TrustAnchors(b"", own=True)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}", "is it yours to read?") from None
 
 
-def chosen() -> Vouching:
+def configured_anchors() -> TrustAnchors:
     """Those who vouch for the signer that ``provenance.toml`` names; they vouch for others, too."""
     path = keys.settings().chain
     if not path:
-        return Vouching(b"", own=True)
+        return TrustAnchors(b"", own=True)
     leaf, *issuers = _certificates(path)
-    return Vouching(b"".join(map(_pem, issuers)), own=True, serial=str(leaf.serial_number))
+    return TrustAnchors(b"".join(map(_pem, issuers)), own=True, serial=str(leaf.serial_number))
 
 
-def trusted() -> Vouching:
+def trusted_anchors() -> TrustAnchors:
     """The authorities that ``provenance.toml`` trusts."""
     found = [certificate for path in keys.settings().trust for certificate in _certificates(path)]
-    return Vouching(b"".join(map(_pem, found)), own=False)
+    return TrustAnchors(b"".join(map(_pem, found)), own=False)
 
 
 def _certificates(path: str) -> list[x509.Certificate]:

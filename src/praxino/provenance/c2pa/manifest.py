@@ -87,21 +87,21 @@ def stated(manifest: Any) -> dict[str, Any]:
         "format": of(data.get(FORMAT), "format"),
     }
     ingredients = tuple(map(_ingredient, listed(of(manifest, "ingredients"))))
-    return {name: shown(text) for name, text in texts.items()} | {"ingredients": ingredients}
+    return {name: printable(text) for name, text in texts.items()} | {"ingredients": ingredients}
 
 
 def _ingredient(told: Any) -> str:
     """Its name, and whether it was no longer what somebody had signed when it went in."""
     failures = listed(of(of(of(told, "validation_results"), "activeManifest"), "failure"))
     changed = any(not str(of(each, "code")).startswith(SIGNER) for each in failures)
-    return (shown(of(told, "title")) or "unnamed") + (" (tampered with before)" if changed else "")
+    return (printable(of(told, "title")) or "unnamed") + (" (tampered with before)" if changed else "")
 
 
 def of(data: Any, name: str) -> Any:
     return data.get(name) if isinstance(data, dict) else None
 
 
-def shown(text: Any) -> str:
+def printable(text: Any) -> str:
     """What a file says or is called, without what would move a terminal's cursor, fake another line or is no text."""
     return "".join(c if c.isprintable() else "?" for c in str(text or ""))[:LONGEST]
 

@@ -10,7 +10,7 @@ from praxino.config import Config
 from praxino.errors import MediaError
 from praxino.provenance.c2pa import identity
 from praxino.provenance.c2pa.container import context, holds_statements, one_line
-from praxino.provenance.c2pa.manifest import SIGNER, listed, of, shown, stated
+from praxino.provenance.c2pa.manifest import SIGNER, listed, of, printable, stated
 from praxino.storage.media.formats import HEAD_BYTES, mime_type
 
 BESIDE: Final = ".c2pa"
@@ -94,7 +94,7 @@ def _read(mime: str, file: BinaryIO, manifest: bytes | None, beside: bool) -> Cr
     """With those trusted who vouch for us, then those trusted here, so that it is known whose the signature is."""
     told: dict[str, Any] = {}
     own = False
-    for whose in (identity.made(), identity.chosen(), identity.trusted()):
+    for whose in (identity.installation_anchors(), identity.configured_anchors(), identity.trusted_anchors()):
         if told and not whose.authorities:
             continue
         file.seek(0)
@@ -120,7 +120,7 @@ def parse(mime: str, file: BinaryIO, manifest: bytes | None, authorities: bytes 
         return {}
     except (c2pa.C2paError, ValueError) as error:
         if str(error).startswith(REMOTE):
-            return {"state": "none", "elsewhere": shown(str(error).rpartition(" ")[2])}
+            return {"state": "none", "elsewhere": printable(str(error).rpartition(" ")[2])}
         seen = manifest is not None or holds_statements(file)  # files are damaged that nobody ever signed, too
         return {"state": "tampered", "problems": (one_line(error),)} if seen else {}
     problems = tuple(str(of(status, "code")) for status in listed(of(told, "validation_status")))

@@ -14,7 +14,7 @@ def check_beside(target: Path) -> None:
         raise InputError(f"{beside} is there, and not about {target.name}", "delete it, or another name with -o")
 
 
-def forget(target: Path) -> None:
+def delete_outdated(target: Path) -> None:
     """Take away the file beside one that is written anew: its statements would no longer hold."""
     beside = target.with_suffix(BESIDE)
     if needs_beside(target) and is_ours(beside):

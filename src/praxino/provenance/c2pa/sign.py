@@ -17,9 +17,9 @@ from PIL import Image
 from praxino.errors import InputError
 from praxino.provenance.c2pa import identity
 from praxino.provenance.c2pa.container import context, one_line
-from praxino.provenance.c2pa.manifest import FORMAT, PARENT, Ingredient, Relation, generated, shown
+from praxino.provenance.c2pa.manifest import FORMAT, PARENT, Ingredient, Relation, generated, printable
 from praxino.provenance.c2pa.read import BESIDE
-from praxino.provenance.c2pa.sidecar import check_beside, forget, write
+from praxino.provenance.c2pa.sidecar import check_beside, delete_outdated, write
 from praxino.storage.media.formats import HEAD_BYTES, UNKNOWN_MIME, mime_type
 
 logger = logging.getLogger("praxino.provenance")
@@ -63,9 +63,9 @@ def sign(
     if not embedded:
         check_beside(target)
     told = {"label": FORMAT, "data": {"format": mime}}  # so that a file of the same name in another is not meant
-    statements = {**statements, "title": shown(target.name), "assertions": [*statements["assertions"], told]}
+    statements = {**statements, "title": printable(target.name), "assertions": [*statements["assertions"], told]}
     manifest = _signed(fresh, mime, statements, [(each, relation, mime_type(each.content)) for each in ingredients])
-    forget(target)
+    delete_outdated(target)
     return None if embedded else lambda: write(manifest, target.with_suffix(BESIDE))
 
 
@@ -94,7 +94,7 @@ def _manifest(fresh: Path, mime: str, statements: dict[str, Any], given: Given, 
     with c2pa.Builder(statements, context()) as builder:
         for each, relation, kind in given:
             name = {"instance_id": PARENT} if relation == "parentOf" else {}
-            told = {"title": shown(each.name), "relationship": relation, **name}
+            told = {"title": printable(each.name), "relationship": relation, **name}
             builder.add_ingredient(told, kind if kind in known else UNKNOWN_MIME, io.BytesIO(each.content))
         if mime not in known:
             builder.set_no_embed()

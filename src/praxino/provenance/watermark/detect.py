@@ -46,7 +46,7 @@ Places = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Found:
+class MarkDetection:
     """What was found at the likeliest place.
 
     Attributes
@@ -82,7 +82,7 @@ class Found:
     def sure(self) -> bool:
         return self.probability <= SURE
 
-    def among(self, tries: float) -> "Found":
+    def among(self, tries: float) -> "MarkDetection":
         """The best of so many tries: as many times likelier by chance."""
         return dataclasses.replace(self, probability=min(1.0, self.probability * tries))
 
@@ -99,22 +99,22 @@ def pooled(residuals: Sequence[Field]) -> Field:
     return np.asarray(np.mean(residuals, axis=0), np.float32)
 
 
-def find(spectrum: "Spectrum", key: bytes) -> Found:
+def find(spectrum: "Spectrum", key: bytes) -> MarkDetection:
     """Look for the mark of a key in a pooled residual's spectrum: `SEARCHES` one after another, until one has it."""
-    own, best = carriers(key), Found(1.0, 0.0)
+    own, best = carriers(key), MarkDetection(1.0, 0.0)
     if not has_room(*spectrum.shape):
         return best
     for search in SEARCHES:
         hit = search.run(spectrum, own)
         hit = hit._replace(probability=min(1.0, hit.probability / search.share))
         if hit.probability < best.probability or not best.strength:
-            best = _told(spectrum, own, hit, search.exact)
+            best = _to_detection(spectrum, own, hit, search.exact)
         if best.sure and best.message is not None:
             break
     return best
 
 
-def still_there(spectrum: "Spectrum", key: bytes, found: Found) -> bool:
+def still_there(spectrum: "Spectrum", key: bytes, found: MarkDetection) -> bool:
     """Whether a mark that was found is likely in the same film's other part with this spectrum, too."""
     own, place = carriers(key), np.array(found.place[:4]).reshape(2, 2)
     return float(_strengths(spectrum, own, place[None], np.array(found.place[4:])[None])[0]) > LIKELY
@@ -167,7 +167,7 @@ def _even(values: Numbers) -> Numbers:
     return values / np.sqrt(np.maximum(power, 1e-12))
 
 
-class _Hit(NamedTuple):
+class _Candidate(NamedTuple):
     """The likeliest of the places that one search tried; its probability counts those places, and no other search."""
 
     probability: float
@@ -176,20 +176,20 @@ class _Hit(NamedTuple):
     shift: NDArray[np.float64]
 
 
-def _as_embedded(spectrum: Spectrum, own: Carriers) -> _Hit:
+def _as_embedded(spectrum: Spectrum, own: Carriers) -> _Candidate:
     """Not moved, at any size."""
     sides = {min(spectrum.shape) / TILES, _usual(spectrum.shape)}
     return _still(spectrum, own, np.stack([_place(side, side, 0.0, False) for side in sides]))
 
 
-def _turned(spectrum: Spectrum, own: Carriers) -> _Hit:
+def _turned(spectrum: Spectrum, own: Carriers) -> _Candidate:
     """By quarters, or mirrored."""
     sides = {min(spectrum.shape) / TILES, _usual(spectrum.shape)}
     ways = [(turn * math.pi / 2, flipped) for turn in range(4) for flipped in (False, True)][1:]
     return _still(spectrum, own, np.stack([_place(s, s, *way) for s in sides for way in ways]))
 
 
-def _centred(spectrum: Spectrum, own: Carriers) -> _Hit:
+def _centred(spectrum: Spectrum, own: Carriers) -> _Candidate:
     """Cut or framed evenly, enlarged from a small film, or stretched."""
     return _still(spectrum, own, _places_centred(spectrum.shape))
 
@@ -204,14 +204,14 @@ def _places_centred(shape: tuple[int, int]) -> Places:
     return np.stack(stretched + [_place(side, side, 0.0, f) for side in _sides(shape) for f in (False, True)])
 
 
-def _still(spectrum: Spectrum, own: Carriers, places: Places) -> _Hit:
+def _still(spectrum: Spectrum, own: Carriers, places: Places) -> _Candidate:
     strengths = _strengths(spectrum, own, places, np.zeros((len(places), 2)))
     best = int(strengths.argmax())
     likely = chance(_even(spectrum.at(own.finding, places[best][None]))[0], float(strengths[best]))
-    return _Hit(min(1.0, likely * len(places)), float(strengths[best]), places[best], np.zeros(2))
+    return _Candidate(min(1.0, likely * len(places)), float(strengths[best]), places[best], np.zeros(2))
 
 
-def _anywhere(spectrum: Spectrum, own: Carriers) -> _Hit:
+def _anywhere(spectrum: Spectrum, own: Carriers) -> _Candidate:
     """At every size, turned a little, flipped, and beginning anywhere."""
     places = _places_anywhere(spectrum.shape)
     best: tuple[float, int, NDArray[np.float64]] = (-1.0, 0, np.zeros(2))
@@ -228,7 +228,7 @@ def _anywhere(spectrum: Spectrum, own: Carriers) -> _Hit:
             shift = np.array(divmod(where, SHIFTS))[::-1] / SHIFTS
             best = (float(strengths[which, where]), start + which, shift)
     likely = chance(_even(spectrum.at(own.finding, places[best[1]][None]))[0], best[0])
-    return _Hit(min(1.0, likely * len(places) * SHIFTS**2), best[0], places[best[1]], best[2])
+    return _Candidate(min(1.0, likely * len(places) * SHIFTS**2), best[0], places[best[1]], best[2])
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ class Search:
 
     name: str
     share: float
-    run: Callable[[Spectrum, Carriers], _Hit]
+    run: Callable[[Spectrum, Carriers], _Candidate]
     exact: bool
 
 
@@ -329,7 +329,7 @@ def _sides(shape: tuple[int, int]) -> list[float]:
     return sides
 
 
-def _told(spectrum: Spectrum, own: Carriers, hit: _Hit, exact: bool) -> Found:
+def _to_detection(spectrum: Spectrum, own: Carriers, hit: _Candidate, exact: bool) -> MarkDetection:
     """What is said at a place, or a little beside it: the other way round where films lie between those tried."""
     looks = [(hit.place, hit.shift), _closer(spectrum, own, hit.place, hit.shift)]
     message = None
@@ -343,7 +343,9 @@ def _told(spectrum: Spectrum, own: Carriers, hit: _Hit, exact: bool) -> Found:
     side = 1 / math.sqrt(abs(float(np.linalg.det(place))))
     flipped = bool(np.linalg.det(place) < 0)
     turn = math.degrees(math.atan2(place[1, 0], place[0, 0]))
-    return Found(hit.probability, hit.strength, message, agreement, side / _usual(spectrum.shape), turn, flipped, where)
+    return MarkDetection(
+        hit.probability, hit.strength, message, agreement, side / _usual(spectrum.shape), turn, flipped, where
+    )
 
 
 def _closer(

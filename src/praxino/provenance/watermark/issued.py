@@ -25,9 +25,9 @@ LIKE: Final = 1e-4
 """Probability up to which a worn message counts as one of our own."""
 
 
-def remember(message: int) -> None:
+def record_issued(message: int) -> None:
     """Add a message, unless it is known; where nothing can be kept, nothing is."""
-    if message in remembered():
+    if message in issued_messages():
         return
     folder = keys.folder()
     try:
@@ -38,7 +38,7 @@ def remember(message: int) -> None:
         logger.debug("%s: %s", folder / FILE, error.strerror)
 
 
-def remembered() -> tuple[int, ...]:
+def issued_messages() -> tuple[int, ...]:
     """All messages, each once; lines that hold none are left out."""
     try:
         lines = (keys.folder() / FILE).read_text(encoding="ascii", errors="replace").splitlines()[:MOST]
@@ -48,7 +48,7 @@ def remembered() -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(line, 16) for line in lines if len(line) == 12 and hexadecimal.issuperset(line)))
 
 
-def recognised(soft: NDArray[np.float64], messages: Sequence[int]) -> int | None:
+def match_issued(soft: NDArray[np.float64], messages: Sequence[int]) -> int | None:
     """That of the messages which a coded one as received (CODED,) resembles most, if chance would hardly have it so.
 
     By chance: so many of all makers of the same model and month resemble it as much, times the number of messages.

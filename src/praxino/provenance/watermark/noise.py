@@ -21,14 +21,14 @@ READ: Final = 2**16
 """Values of the noise that are compared, at most."""
 
 
-def marked(noise: Float[Tensor, "..."], key: bytes, seed: int) -> Float[Tensor, "..."]:
+def watermark_noise(noise: Float[Tensor, "..."], key: bytes, seed: int) -> Float[Tensor, "..."]:
     """The noise of a ``seed``, with the signs that the key gives it; as Gaussian as before."""
     which = int.from_bytes(hashlib.sha256(key + seed.to_bytes(8, "big")).digest()[:8], "big") % PATTERNS
     signs = torch.from_numpy(_signs(key, which, noise.numel())).to(noise).view(noise.shape)
     return noise.abs() * signs
 
 
-def probability(noise: Float[Tensor, "..."], key: bytes) -> tuple[float, float]:
+def match_probability(noise: Float[Tensor, "..."], key: bytes) -> tuple[float, float]:
     """How often noise that knows nothing of the key is like one of its patterns as much as this, at most.
 
     Returns

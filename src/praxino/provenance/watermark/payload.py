@@ -8,7 +8,7 @@ from typing import Final
 
 from praxino.config import Config
 from praxino.errors import InputError
-from praxino.provenance.keys import Key
+from praxino.provenance.keys import InstallationKey
 
 VERSION: Final = 1
 """Of this layout."""
@@ -52,13 +52,13 @@ class Payload(Config):
         return f"{FIRST + self.month // 12}-{self.month % 12 + 1:02d}"
 
 
-def payload(name: str, digest: str, key: Key) -> Payload:
+def payload(name: str, digest: str, key: InstallationKey) -> Payload:
     """That of a film made now by a model of this name with these weights, on the installation of this key."""
     model, month = of_model(name, digest), _month()
     return Payload(version=VERSION, model=model, month=month, maker=maker(key, model, month))
 
 
-def maker(key: Key, model: int, month: int) -> int:
+def maker(key: InstallationKey, model: int, month: int) -> int:
     """How the installation of a key signs a mark with this model and month."""
     return _bits(key.derived(f"maker {VERSION} {model} {month}"), "maker")
 

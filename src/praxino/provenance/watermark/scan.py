@@ -15,7 +15,7 @@ from praxino.provenance import keys
 from praxino.provenance.watermark import issued, payload
 from praxino.provenance.watermark.carriers import carriers
 from praxino.provenance.watermark.channel_code import encoded
-from praxino.provenance.watermark.detect import Found, Spectrum, find, pooled, received, residual, still_there
+from praxino.provenance.watermark.detect import MarkDetection, Spectrum, find, pooled, received, residual, still_there
 from praxino.provenance.watermark.embed import Field, has_room
 from praxino.storage.media.frames import DecodeBudget, iter_frames, probe
 
@@ -104,7 +104,7 @@ def mark_of(path: Path) -> Mark:
     if not parts:
         return Mark(looked=False)
     whole, ways = together(parts), keys.mark_keys()
-    best, whose = Found(1.0, 0.0), ""
+    best, whose = MarkDetection(1.0, 0.0), ""
     for name, key in ways.items():
         found = in_any(parts, whole, key).among(1 / KEY_SHARES[name])
         if found.probability < best.probability:
@@ -114,12 +114,12 @@ def mark_of(path: Path) -> Mark:
     if not best.sure:
         return Mark(probability=best.probability)
     if best.message is not None:
-        return _told(best, whose, parts, ways[whose])
+        return _to_mark(best, whose, parts, ways[whose])
     soft = received(whole.spectrum, carriers(ways[whose]), best.place)
-    like = issued.recognised(soft, issued.remembered())
+    like = issued.match_issued(soft, issued.issued_messages())
     if like is not None:
         best = dataclasses.replace(best, message=like, agreement=float(np.mean((soft < 0) == encoded(like))))
-    return _told(best, whose, parts, ways[whose], recognised=like is not None)
+    return _to_mark(best, whose, parts, ways[whose], recognised=like is not None)
 
 
 def windows(path: Path) -> list[Window]:
@@ -160,7 +160,7 @@ def together(parts: list[Window]) -> Window:
     return Window(parts[0].start, parts[-1].end, np.asarray(mean, np.float32), count)
 
 
-def in_any(parts: list[Window], whole: Window, key: bytes) -> Found:
+def in_any(parts: list[Window], whole: Window, key: bytes) -> MarkDetection:
     """The likeliest mark of a key, in all windows together (``whole``) or in one alone; every try counted."""
     best = find(whole.spectrum, key).among(1 if len(parts) == 1 else 1 / SCAN_SHARES["all windows together"])
     if best.sure or len(parts) == 1:
@@ -173,7 +173,7 @@ def in_any(parts: list[Window], whole: Window, key: bytes) -> Found:
     return best
 
 
-def _told(found: Found, whose: str, parts: list[Window], key: bytes, recognised: bool = False) -> Mark:
+def _to_mark(found: MarkDetection, whose: str, parts: list[Window], key: bytes, recognised: bool = False) -> Mark:
     there = [part for part in parts if still_there(part.spectrum, key, found)]
     spans = "" if len(there) in (0, len(parts)) else ", ".join(f"{p.start:.1f} to {p.end:.1f} s" for p in there)
     said = None if found.message is None else payload.read(found.message)

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 import praxino
 from praxino.service.api import analyses, errors, images, schemas, system, videos
-from praxino.service.api.auth import Studio
+from praxino.service.api.auth import AppState
 from praxino.service.api.head import Head
 from praxino.service.api.metrics import Metrics
 from praxino.service.api.middleware import Guard
@@ -27,7 +27,7 @@ OPEN: Final = ("/healthz", "/readyz", "/v1/session")
 """What is answered without a key."""
 
 
-def create(studio: Studio) -> ASGIApp:
+def create(studio: AppState) -> ASGIApp:
     """The application for one store of jobs and one place for films; run it with any ASGI server."""
     app = FastAPI(
         title="Praxino", version=praxino.__version__, description=ABOUT, docs_url=None, redoc_url=None,

@@ -14,13 +14,13 @@ from praxino.errors import InputError
 from praxino.service.api.errors import ApiError
 from praxino.service.api.middleware import LOOPBACK
 from praxino.service.queue import quotas
-from praxino.service.queue.quotas import Limits
+from praxino.service.queue.quotas import Quota
 from praxino.service.queue.store import Store
 from praxino.storage.objects import Objects
 
 REMEMBERED: Final = 5.0
 """Seconds that a revoked key may still be taken for a good one."""
-OPEN: Final = Limits(per_minute=0, priority=1)
+OPEN: Final = Quota(per_minute=0, priority=1)
 """Of whoever sits at a machine whose server is open to it alone."""
 
 
@@ -29,11 +29,11 @@ class Caller:
     """Who asks, and what they may ask for."""
 
     owner: str
-    limits: Limits
+    limits: Quota
 
 
 @dataclass
-class Studio:
+class AppState:
     """What all routes share.
 
     Attributes
@@ -92,9 +92,9 @@ class Studio:
         return found
 
 
-async def studio(request: Request) -> Studio:
+async def studio(request: Request) -> AppState:
     """The one of this app."""
-    found: Studio = request.app.state.studio
+    found: AppState = request.app.state.studio
     return found
 
 
@@ -106,7 +106,7 @@ def cookie(request: Request) -> str:
 
 async def caller(request: Request) -> Caller:
     """Who asks; raises 401 where that must be known and is not."""
-    shared: Studio = request.app.state.studio
+    shared: AppState = request.app.state.studio
     if await shared.opened():
         return Caller("", OPEN)
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
@@ -118,5 +118,5 @@ async def caller(request: Request) -> Caller:
     return found
 
 
-Asking = Annotated[Caller, Depends(caller)]
-Shared = Annotated[Studio, Depends(studio)]
+CallerDep = Annotated[Caller, Depends(caller)]
+StateDep = Annotated[AppState, Depends(studio)]

@@ -7,7 +7,7 @@ from typing import Any, Final
 from praxino.errors import PraxinoError, UnknownNameError
 from praxino.service.api.auth import Caller
 from praxino.service.api.errors import ApiError
-from praxino.service.api.schemas import ImageCreate, RemixCreate, Settings, VideoCreate
+from praxino.service.api.schemas import GenerationBody, ImageCreate, RemixCreate, VideoCreate
 from praxino.service.queue.jobs import PRIORITIES, Priority
 from praxino.service.queue.store import Store
 from praxino.shapes import Compression, VideoShape
@@ -76,7 +76,7 @@ def film(asked: VideoCreate, card: Card, picture: bool, largest: int) -> dict[st
     return order
 
 
-def again(before: dict[str, Any], asked: RemixCreate, card: Card, largest: int) -> dict[str, Any]:
+def remix_request(before: dict[str, Any], asked: RemixCreate, card: Card, largest: int) -> dict[str, Any]:
     """The settings of a film that is to be made again with another sentence, or of other noise."""
     order = before | {"prompt": asked.prompt} | ({} if asked.seed is None else {"seed": asked.seed})
     _check_shape(order, card, largest)
@@ -103,7 +103,7 @@ def priority(asked: Priority, who: Caller) -> int:
     return wanted
 
 
-def _common(asked: Settings, card: Card) -> dict[str, Any]:
+def _common(asked: GenerationBody, card: Card) -> dict[str, Any]:
     own = card["defaults"]
     order: dict[str, Any] = {
         "prompt": asked.prompt,

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from praxino.service.api import schemas
-from praxino.service.api.auth import Studio
+from praxino.service.api.auth import AppState
 from praxino.service.api.errors import ApiError
 from praxino.service.api.head import is_bare
 from praxino.service.queue.jobs import CHECKS, Job
@@ -83,7 +83,7 @@ def part(asked: str | None, size: int) -> tuple[int, int] | None:
     return start, end
 
 
-async def events(studio: Studio, job: Job, previews: bool) -> AsyncIterator[str]:
+async def events(studio: AppState, job: Job, previews: bool) -> AsyncIterator[str]:
     """Server-sent events of a job until it ends: ``progress``, ``preview``, ``done``, ``deleted``."""
     told: Any = None
     step, spoken, watched = 0, time.monotonic(), 0.0
@@ -98,7 +98,7 @@ async def events(studio: Studio, job: Job, previews: bool) -> AsyncIterator[str]
             yield event("progress", seen)
             told, spoken = seen, now
         if found.ended:
-            yield event("done", shown(found))
+            yield event("done", to_resource(found))
             return
         if previews and now - watched > WATCHED / 2:
             await run_in_threadpool(studio.store.watch, found, WATCHED)
@@ -114,7 +114,7 @@ async def events(studio: Studio, job: Job, previews: bool) -> AsyncIterator[str]
         await asyncio.sleep(EVERY if found.status == "in_progress" else 3 * EVERY)
 
 
-def _look(studio: Studio, job: Job) -> tuple[Job | None, int | None]:
+def _look(studio: AppState, job: Job) -> tuple[Job | None, int | None]:
     found = studio.store.get(job.id)
     return found, studio.store.position(found) if found and found.status == "queued" else None
 
@@ -132,7 +132,7 @@ def about(job: Job, position: int | None) -> dict[str, Any]:
     }
 
 
-def shown(job: Job) -> dict[str, Any]:
+def to_resource(job: Job) -> dict[str, Any]:
     """A job as its resource."""
     resource = schemas.check(job) if job.kind in CHECKS else schemas.video(job)
     return resource.model_dump(mode="json")

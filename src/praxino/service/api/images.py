@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from praxino.errors import JobError
 from praxino.service.api import conversion, files, jobs, schemas, uploads
-from praxino.service.api.auth import Asking, Caller, Shared, Studio
+from praxino.service.api.auth import AppState, Caller, CallerDep, StateDep
 from praxino.service.api.errors import ApiError, errors, files_of, sent
 from praxino.service.queue.jobs import Job, new_id
-from praxino.service.queue.retention import forget
+from praxino.service.queue.retention import delete_input
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 
@@ -29,7 +29,7 @@ EVERY: Final = 0.5
     responses=errors(408, 413, 415, 429, 504, 507),
     openapi_extra=sent("ImageCreate"),
 )
-async def generate(request: Request, studio: Shared, who: Asking) -> schemas.Images:
+async def generate(request: Request, studio: StateDep, who: CallerDep) -> schemas.Images:
     """Make pictures; who leaves before they are done stops them."""
     await jobs.allowed(studio, who)
     asked = await uploads.body(request, schemas.ImageCreate)
@@ -40,13 +40,13 @@ async def generate(request: Request, studio: Shared, who: Asking) -> schemas.Ima
         await run_in_threadpool(_end, studio, images)
         raise
     here = str(request.base_url) if asked.response_format == "url" else ""
-    data = [await run_in_threadpool(_shown, studio, job, here) for job in done]
+    data = [await run_in_threadpool(image_payload, studio, job, here) for job in done]
     if asked.response_format == "b64_json":
         await run_in_threadpool(_end, studio, done)  # nobody knows their names
     return schemas.Images(created=int(time.time()), data=data)
 
 
-def _order(studio: Studio, who: Caller, asked: schemas.ImageCreate) -> list[Job]:
+def _order(studio: AppState, who: Caller, asked: schemas.ImageCreate) -> list[Job]:
     card = conversion.chosen(studio.store, asked.model, studio.default)
     if (most := who.limits.most) is not None and asked.n > most:
         raise ApiError(400, f"n={asked.n}: no more than {most} at once are allowed", "invalid_value", "n")
@@ -60,13 +60,13 @@ def _order(studio: Studio, who: Caller, asked: schemas.ImageCreate) -> list[Job]
     return studio.store.submit_all(images, who.limits)
 
 
-def _end(studio: Studio, images: list[Job]) -> None:
+def _end(studio: AppState, images: list[Job]) -> None:
     """Nobody needs these any more."""
     for job in images:
-        forget(studio.store, studio.objects, studio.store.get(job.id) or job)
+        delete_input(studio.store, studio.objects, studio.store.get(job.id) or job)
 
 
-async def _waited(studio: Studio, request: Request, job: Job) -> Job:
+async def _waited(studio: AppState, request: Request, job: Job) -> Job:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         found = await jobs.waited(studio, job, EVERY)
@@ -83,7 +83,7 @@ async def _waited(studio: Studio, request: Request, job: Job) -> Job:
     raise ApiError(504, f"no picture within {PATIENCE:.0f} s: order films and poll them instead", "timeout")
 
 
-def _shown(studio: Studio, job: Job, here: str) -> schemas.Image:
+def image_payload(studio: AppState, job: Job, here: str) -> schemas.Image:
     """A picture, or where it lies on the server at that address."""
     if here:
         return schemas.Image(url=f"{here}v1/images/{job.id}")
@@ -96,7 +96,7 @@ def _shown(studio: Studio, job: Job, here: str) -> schemas.Image:
     response_class=Response,
     responses=files_of("The picture", "image/png") | errors(404, 409, 416),
 )
-async def content(id: Id, request: Request, studio: Shared, who: Asking) -> Response:  # noqa: A002
+async def content(id: Id, request: Request, studio: StateDep, who: CallerDep) -> Response:  # noqa: A002
     """A picture that was made, as PNG."""
     job = await jobs.found(studio, who, id, "image")
     if job.status != "completed":
@@ -105,8 +105,8 @@ async def content(id: Id, request: Request, studio: Shared, who: Asking) -> Resp
 
 
 @router.delete("/{id}", responses=errors(404))
-def delete(id: Id, studio: Shared, who: Asking) -> schemas.Deleted:  # noqa: A002
+def delete(id: Id, studio: StateDep, who: CallerDep) -> schemas.Deleted:  # noqa: A002
     """Delete a picture that was answered with an address."""
     job = jobs.owned(studio, who, id, "image")
-    forget(studio.store, studio.objects, job)
+    delete_input(studio.store, studio.objects, job)
     return schemas.Deleted(id=job.id, object="image.deleted")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 
-from praxino.service.api.auth import Caller, Studio
+from praxino.service.api.auth import AppState, Caller
 from praxino.service.api.errors import ApiError
 from praxino.service.api.uploads import Upload
 from praxino.service.queue.jobs import ID, Job, Kind, new_id
@@ -16,7 +16,7 @@ EVERY: Final = 0.1
 
 
 def submit(
-    studio: Studio,
+    studio: AppState,
     who: Caller,
     kind: Kind,
     order: dict[str, Any],
@@ -46,13 +46,13 @@ def submit(
         raise
 
 
-async def allowed(studio: Studio, who: Caller) -> None:
+async def allowed(studio: AppState, who: Caller) -> None:
     """Raise `LimitError` if the caller's quota is used up already: what they send need not be read then."""
     if who.limits.most is not None:
         await run_in_threadpool(studio.store.check, who.owner, who.limits)
 
 
-def owned(studio: Studio, who: Caller, id_: str, *kinds: Kind) -> Job:
+def owned(studio: AppState, who: Caller, id_: str, *kinds: Kind) -> Job:
     """The caller's job of that name; 404 for others', so that nobody learns that they are there."""
     job = studio.store.get(id_, who.owner) if ID.fullmatch(id_) else None
     if job is None or job.kind not in kinds:
@@ -60,12 +60,12 @@ def owned(studio: Studio, who: Caller, id_: str, *kinds: Kind) -> Job:
     return job
 
 
-async def found(studio: Studio, who: Caller, id_: str, *kinds: Kind) -> Job:
+async def found(studio: AppState, who: Caller, id_: str, *kinds: Kind) -> Job:
     """`owned`, from an ``async`` route."""
     return await run_in_threadpool(owned, studio, who, id_, *kinds)
 
 
-async def waited(studio: Studio, job: Job, seconds: float) -> Job | None:
+async def waited(studio: AppState, job: Job, seconds: float) -> Job | None:
     """A job when it has ended, or as it is after so many seconds; None if it was deleted."""
     until = time.monotonic() + seconds
     found: Job | None = job
@@ -75,6 +75,6 @@ async def waited(studio: Studio, job: Job, seconds: float) -> Job | None:
     return found
 
 
-def position(studio: Studio, job: Job) -> int | None:
+def position(studio: AppState, job: Job) -> int | None:
     """How many jobs are begun before one that waits."""
     return studio.store.position(job) if job.status == "queued" else None

@@ -6,7 +6,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from praxino.service.api.auth import Studio
+from praxino.service.api.auth import AppState
 
 METHODS: Final = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
@@ -43,7 +43,7 @@ class Metrics:
 
         await self.app(scope, receive, counted)
 
-    def text(self, studio: Studio) -> bytes:
+    def text(self, studio: AppState) -> bytes:
         """Everything, in the format of Prometheus."""
         self.jobs.clear()
         for (kind, status), count in studio.store.counts().items():

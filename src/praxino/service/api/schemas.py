@@ -44,7 +44,7 @@ class Extra(Body):
     noise_mark: bool | None = None
 
 
-class Settings(Body):
+class GenerationBody(Body):
     """What films and pictures have in common."""
 
     prompt: Sentence
@@ -60,7 +60,7 @@ class Settings(Body):
     user: str | None = Field(None, max_length=256, description="taken, and not kept")
 
 
-class VideoCreate(Settings):
+class VideoCreate(GenerationBody):
     """An order for a film."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
@@ -110,7 +110,7 @@ class RemixForm(RemixCreate):
     model_config = ConfigDict(json_schema_extra=without_null)
 
 
-class ImageCreate(Settings):
+class ImageCreate(GenerationBody):
     """An order for pictures, which is answered when they are made."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "a purple sun over a green sea"}]})
@@ -141,7 +141,7 @@ class Session(BaseModel):
     key: bool = Field(description="whether it was given one")
 
 
-class Video(BaseModel):
+class VideoResource(BaseModel):
     """A film, as far as it is."""
 
     id: str
@@ -179,7 +179,7 @@ class VideoList(BaseModel):
     """A page of films."""
 
     object: Literal["list"] = "list"
-    data: list[Video]
+    data: list[VideoResource]
     first_id: str | None
     last_id: str | None
     has_more: bool
@@ -207,7 +207,7 @@ class Images(BaseModel):
     data: list[Image]
 
 
-class Check(BaseModel):
+class AnalysisResource(BaseModel):
     """A look at a file, as far as it is: ``report`` is what `praxino detect --json` or `verify --json` print."""
 
     id: str
@@ -222,7 +222,7 @@ class Check(BaseModel):
     queue_position: int | None = None
 
 
-class Model(BaseModel):
+class ModelResource(BaseModel):
     """A model that is served, with what it makes where nothing else is asked for."""
 
     id: str
@@ -242,7 +242,7 @@ class ModelList(BaseModel):
     """All of them."""
 
     object: Literal["list"] = "list"
-    data: list[Model]
+    data: list[ModelResource]
 
 
 class Health(BaseModel):
@@ -256,11 +256,11 @@ def _when(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds)
 
 
-def video(job: Job, position: int | None = None) -> Video:
+def video(job: Job, position: int | None = None) -> VideoResource:
     """What a client may see of a job for a film."""
     order = job.order
     frames, fps = int(order["frames"]), float(order["fps"])
-    return Video(
+    return VideoResource(
         id=job.id,
         model=job.model,
         status=job.status,
@@ -292,9 +292,9 @@ def video(job: Job, position: int | None = None) -> Video:
     )
 
 
-def check(job: Job, position: int | None = None) -> Check:
+def check(job: Job, position: int | None = None) -> AnalysisResource:
     """What a client may see of a job that looks at a file."""
-    return Check(
+    return AnalysisResource(
         id=job.id,
         object="detect" if job.kind == "detect" else "verify",
         status=job.status,

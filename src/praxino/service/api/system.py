@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from praxino.service.api import conversion, schemas, uploads
-from praxino.service.api.auth import Asking, Shared, cookie
+from praxino.service.api.auth import CallerDep, StateDep, cookie
 from praxino.service.api.errors import ApiError, errors, files, sent
 
 router = APIRouter()
@@ -27,17 +27,19 @@ PAGE: Final = {
 
 
 @router.get("/v1/models", tags=["models"], responses=errors())
-def models(studio: Shared, who: Asking) -> schemas.ModelList:
+def models(studio: StateDep, who: CallerDep) -> schemas.ModelList:
     """The models that can be asked for, those that are ready first."""
-    names = schemas.Model.model_fields
+    names = schemas.ModelResource.model_fields
     cards = conversion.cards(studio.store)
     cards.sort(key=lambda each: each[1]["id"] != studio.default)
-    data = [schemas.Model(ready=ready, **{k: v for k, v in card.items() if k in names}) for ready, card in cards]
+    data = [
+        schemas.ModelResource(ready=ready, **{k: v for k, v in card.items() if k in names}) for ready, card in cards
+    ]
     return schemas.ModelList(data=data)
 
 
 @router.get("/v1/models/{id:path}", tags=["models"], responses=errors(404))
-def model(id: str, studio: Shared, who: Asking) -> schemas.Model:  # noqa: A002
+def model(id: str, studio: StateDep, who: CallerDep) -> schemas.ModelResource:  # noqa: A002
     """One of them."""
     found = [each for each in models(studio, who).data if each.id == id]
     if not found:
@@ -52,7 +54,7 @@ def healthz() -> schemas.Health:
 
 
 @router.get("/readyz", tags=["operations"], responses={503: {"model": schemas.Health, "description": "Not now"}})
-def readyz(studio: Shared) -> Any:
+def readyz(studio: StateDep) -> Any:
     """Whether films can be ordered: the jobs can be reached, and a worker with a model lives."""
     if any(alive and about["models"] for alive, about in studio.store.workers()):
         return schemas.Health(status="ok")
@@ -65,7 +67,7 @@ def readyz(studio: Shared) -> Any:
     response_class=Response,
     responses={200: files("Prometheus text", "text/plain"), **errors()},
 )
-def metrics(request: Request, studio: Shared, who: Asking) -> Response:
+def metrics(request: Request, studio: StateDep, who: CallerDep) -> Response:
     """Requests, jobs, queue and workers, for Prometheus."""
     return Response(request.scope["praxino.metrics"].text(studio), media_type=CONTENT_TYPE_LATEST)
 
@@ -77,7 +79,7 @@ def metrics(request: Request, studio: Shared, who: Asking) -> Response:
     responses=errors(408, 413, 415),
     openapi_extra={"security": [], **sent("SessionCreate")},
 )
-async def sign_in(request: Request, studio: Shared) -> Response:
+async def sign_in(request: Request, studio: StateDep) -> Response:
     """Let the page use a key, which it cannot read again: films are shown by elements that send no headers."""
     asked = await uploads.body(request, schemas.SessionCreate)
     if not await studio.opened() and await run_in_threadpool(studio.caller, asked.key) is None:

@@ -181,10 +181,10 @@ def upload(file: Source, name: str, param: str) -> Upload:
     known = recognise(file.read(HEAD_BYTES))
     if known is None:
         raise ApiError(415, f"{param} is neither a film nor a picture", "unsupported_media_type", param)
-    return Upload(file, size, known.ending, shown(name) or f"{param}.{known.ending}")
+    return Upload(file, size, known.ending, safe_filename(name) or f"{param}.{known.ending}")
 
 
-def shown(name: str) -> str:
+def safe_filename(name: str) -> str:
     """A client's name for a file as it may be shown: its last part, printable, and never used for anything else."""
     last = PurePosixPath(name.replace("\\", "/")).name
     return "".join(letter for letter in last if not unicodedata.category(letter).startswith("C"))[:128].strip()

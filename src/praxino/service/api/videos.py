@@ -10,11 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from praxino.service.api import conversion, files, jobs, schemas, uploads
-from praxino.service.api.auth import Asking, Caller, Shared, Studio
+from praxino.service.api.auth import AppState, Caller, CallerDep, StateDep
 from praxino.service.api.errors import EVENTS, ApiError, errors, files_of, sent
 from praxino.service.api.head import is_bare
 from praxino.service.queue.jobs import Job
-from praxino.service.queue.retention import forget
+from praxino.service.queue.retention import delete_input
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
@@ -24,14 +24,16 @@ KINDS: Final = ("video/mp4", "image/png", "image/jpeg", "image/webp")
 
 
 @router.post("", openapi_extra=sent("VideoCreate", "VideoForm"), responses=errors(404, 408, 413, 415, 429, 507))
-async def create(request: Request, studio: Shared, who: Asking) -> schemas.Video:
+async def create(request: Request, studio: StateDep, who: CallerDep) -> schemas.VideoResource:
     """Order a film. It waits in the queue until a worker has time for it."""
     await jobs.allowed(studio, who)
     async with uploads.json_or_form(request, schemas.VideoCreate, "input_reference") as (asked, picture):
         return await run_in_threadpool(_order, studio, who, asked, picture)
 
 
-def _order(studio: Studio, who: Caller, asked: schemas.VideoCreate, picture: uploads.Upload | None) -> schemas.Video:
+def _order(
+    studio: AppState, who: Caller, asked: schemas.VideoCreate, picture: uploads.Upload | None
+) -> schemas.VideoResource:
     if picture is not None:
         uploads.check_picture(picture, "input_reference")
     card = conversion.chosen(studio.store, asked.model, studio.default)
@@ -45,8 +47,8 @@ def _order(studio: Studio, who: Caller, asked: schemas.VideoCreate, picture: upl
 
 @router.get("", responses=errors(404))
 def page(
-    studio: Shared,
-    who: Asking,
+    studio: StateDep,
+    who: CallerDep,
     after: Annotated[str | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: Literal["asc", "desc"] = "desc",
@@ -60,7 +62,7 @@ def page(
 
 
 @router.get("/{id}", responses=errors(404))
-def retrieve(id: Id, studio: Shared, who: Asking) -> schemas.Video:  # noqa: A002
+def retrieve(id: Id, studio: StateDep, who: CallerDep) -> schemas.VideoResource:  # noqa: A002
     """One film, as far as it is."""
     job = jobs.owned(studio, who, id, "video")
     return schemas.video(job, jobs.position(studio, job))
@@ -70,8 +72,8 @@ def retrieve(id: Id, studio: Shared, who: Asking) -> schemas.Video:  # noqa: A00
 async def content(
     id: Id,  # noqa: A002
     request: Request,
-    studio: Shared,
-    who: Asking,
+    studio: StateDep,
+    who: CallerDep,
     variant: Literal["video", "thumbnail", "spritesheet", "input_reference"] = "video",
 ) -> Response:
     """The film, its poster, or some of its frames in one picture, marked and signed; or what it began with."""
@@ -98,16 +100,16 @@ def _file(job: Job, which: str) -> str:
 
 
 @router.delete("/{id}", responses=errors(404))
-def delete(id: Id, studio: Shared, who: Asking) -> schemas.Deleted:  # noqa: A002
+def delete(id: Id, studio: StateDep, who: CallerDep) -> schemas.Deleted:  # noqa: A002
     """Delete a film with its files, whatever its state; one that is being made is stopped."""
     job = jobs.owned(studio, who, id, "video")
-    if not forget(studio.store, studio.objects, job):
+    if not delete_input(studio.store, studio.objects, job):
         raise ApiError(404, "there is no video of that id", "not_found")
     return schemas.Deleted(id=job.id, object="video.deleted")
 
 
 @router.post("/{id}/cancel", responses=errors(404, 409))
-def cancel(id: Id, studio: Shared, who: Asking) -> schemas.Video:  # noqa: A002
+def cancel(id: Id, studio: StateDep, who: CallerDep) -> schemas.VideoResource:  # noqa: A002
     """Stop a film. What there is of it is kept; twice is as once."""
     job = studio.store.cancel(jobs.owned(studio, who, id, "video"))
     return schemas.video(job)
@@ -118,7 +120,7 @@ def cancel(id: Id, studio: Shared, who: Asking) -> schemas.Video:  # noqa: A002
     responses=errors(404, 408, 413, 415, 429, 507),
     openapi_extra=sent("RemixCreate", "RemixForm"),
 )
-async def remix(id: Id, request: Request, studio: Shared, who: Asking) -> schemas.Video:  # noqa: A002
+async def remix(id: Id, request: Request, studio: StateDep, who: CallerDep) -> schemas.VideoResource:  # noqa: A002
     """The same film with another sentence: same noise, same settings, same picture to begin with."""
     before = await jobs.found(studio, who, id, "video")
     await jobs.allowed(studio, who)
@@ -126,9 +128,9 @@ async def remix(id: Id, request: Request, studio: Shared, who: Asking) -> schema
         return await run_in_threadpool(_again, studio, who, before, asked)
 
 
-def _again(studio: Studio, who: Caller, before: Job, asked: schemas.RemixCreate) -> schemas.Video:
+def _again(studio: AppState, who: Caller, before: Job, asked: schemas.RemixCreate) -> schemas.VideoResource:
     card = conversion.chosen(studio.store, before.model, None)
-    settings = conversion.again(before.order, asked, card, studio.largest)
+    settings = conversion.remix_request(before.order, asked, card, studio.largest)
     wanted = min(before.priority, who.limits.priority)
     with _given(studio, before) as picture:
         job = jobs.submit(studio, who, "video", settings, picture, before.model, wanted, before.id)
@@ -136,7 +138,7 @@ def _again(studio: Studio, who: Caller, before: Job, asked: schemas.RemixCreate)
 
 
 @contextmanager
-def _given(studio: Studio, job: Job) -> Iterator[uploads.Upload | None]:
+def _given(studio: AppState, job: Job) -> Iterator[uploads.Upload | None]:
     """The picture that a film began with."""
     if not job.input:
         yield None
@@ -156,8 +158,8 @@ def _given(studio: Studio, job: Job) -> Iterator[uploads.Upload | None]:
 async def events(
     id: Id,  # noqa: A002
     request: Request,
-    studio: Shared,
-    who: Asking,
+    studio: StateDep,
+    who: CallerDep,
     previews: bool = True,
 ) -> StreamingResponse:
     """Progress, time left and previews, as they come, until it ends."""

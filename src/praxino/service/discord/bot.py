@@ -15,12 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from praxino.errors import InputError, JobError, PraxinoError
 from praxino.service.api import conversion, jobs, schemas, uploads
-from praxino.service.api.auth import Caller, Studio
+from praxino.service.api.auth import AppState, Caller
 from praxino.service.api.errors import ApiError
 from praxino.service.api.uploads import Upload
 from praxino.service.discord.replies import Place, Reply
 from praxino.service.queue.jobs import CHECKS, MADE, Job, Kind
-from praxino.service.queue.quotas import Limits
+from praxino.service.queue.quotas import Quota
 from praxino.service.queue.schema import first_line
 
 logger = logging.getLogger("praxino.service")
@@ -47,13 +47,13 @@ class Bot(discord.Client):
 
     Parameters
     ----------
-    studio : Studio
+    studio : AppState
         Its jobs and films; workers may be anywhere.
-    limits : Limits
+    limits : Quota
         What each Discord user may ask for.
     """
 
-    def __init__(self, studio: Studio, limits: Limits) -> None:
+    def __init__(self, studio: AppState, limits: Quota) -> None:
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # it does not speak
         super().__init__(intents=discord.Intents(guilds=True), allowed_mentions=discord.AllowedMentions.none())
         self.studio, self.limits = studio, limits
@@ -88,7 +88,7 @@ class Bot(discord.Client):
         await asyncio.to_thread(self.studio.store.cancel, found)
 
 
-def _left(studio: Studio) -> list[tuple[Job, Place]]:
+def _left(studio: AppState) -> list[tuple[Job, Place]]:
     """Jobs of the last day whose answers have not ended."""
     unposted = studio.store.since(OWNER, BACK)
     places = [(job, Place.kept(studio.objects, job)) for job in unposted]
@@ -343,7 +343,7 @@ async def _refused(interaction: Interaction, error: app_commands.AppCommandError
         await interaction.response.send_message(said[:1900], ephemeral=True)
 
 
-def run(studio: Studio, limits: Limits, token: str) -> None:
+def run(studio: AppState, limits: Quota, token: str) -> None:
     """Serve Discord until Ctrl-C; raises `InputError` if it does not know the token."""
 
     async def serve() -> None:

@@ -19,7 +19,7 @@ MINUTE: Final = 60
 DAY: Final = 86_400
 
 
-class Limits(Config):
+class Quota(Config):
     """What one owner may ask for; 0 is as much as they like. ``priority`` is the highest one that is theirs."""
 
     per_minute: int = Field(60, ge=0)
@@ -33,29 +33,29 @@ class Limits(Config):
         return min((each for each in (self.per_minute, self.per_day, self.at_a_time) if each), default=None)
 
 
-class Key(Config):
+class ApiKey(Config):
     """Somebody who may ask: the key itself is known to them alone."""
 
     id: str
     name: str
-    limits: Limits
+    limits: Quota
     created: float
     revoked: float | None = None
 
 
-def new_key(database: Database, name: str, limits: Limits) -> tuple[Key, str]:
+def new_key(database: Database, name: str, limits: Quota) -> tuple[ApiKey, str]:
     """Make a key; the text is shown once, and stored nowhere."""
     if not re.fullmatch(r"[^\x00-\x1f]{1,128}", name):
         raise InputError(f"key name {name[:40]!r}: must be 1 to 128 characters on a line", "anna")
     text = PREFIX + secrets.token_urlsafe(32)
-    key = Key(id=f"key_{secrets.token_hex(8)}", name=name, limits=limits, created=time.time())
+    key = ApiKey(id=f"key_{secrets.token_hex(8)}", name=name, limits=limits, created=time.time())
     values = key.model_dump() | {"hash": hashed(text)}
     with database.write() as connection:
         connection.execute(keys.insert().values(**values))
     return key, text
 
 
-def adopt(database: Database, key: Key) -> int:
+def claim_unowned(database: Database, key: ApiKey) -> int:
     """Give the first key all jobs that were asked for without one; how many those were."""
     with database.write() as connection:
         return connection.execute(jobs.update().where(jobs.c.owner == "").values(owner=key.id)).rowcount
@@ -66,7 +66,7 @@ def hashed(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def find_key(database: Database, text: str) -> Key | None:
+def find_key(database: Database, text: str) -> ApiKey | None:
     """The key of that text, unless it was revoked."""
     query = sa.select(keys).where(keys.c.hash == hashed(text), keys.c.revoked.is_(None))
     with database.read() as connection:
@@ -74,13 +74,13 @@ def find_key(database: Database, text: str) -> Key | None:
     return _key(row) if row else None
 
 
-def all_keys(database: Database) -> list[Key]:
+def all_keys(database: Database) -> list[ApiKey]:
     """Every key that was ever made, the oldest first."""
     with database.read() as connection:
         return [_key(row) for row in connection.execute(sa.select(keys).order_by(keys.c.created))]
 
 
-def revoke_key(database: Database, id_: str) -> Key:
+def revoke_key(database: Database, id_: str) -> ApiKey:
     """Make a key useless; raises `InputError` if there is none of that name."""
     update = keys.update().where(keys.c.id == id_).values(revoked=time.time()).returning(keys)
     with database.write() as connection:
@@ -90,11 +90,11 @@ def revoke_key(database: Database, id_: str) -> Key:
     return _key(row)
 
 
-def _key(row: Any) -> Key:
-    return Key(id=row.id, name=row.name, limits=Limits(**row.limits), created=row.created, revoked=row.revoked)
+def _key(row: Any) -> ApiKey:
+    return ApiKey(id=row.id, name=row.name, limits=Quota(**row.limits), created=row.created, revoked=row.revoked)
 
 
-def spend(database: Database, connection: sa.Connection, owner: str, limits: Limits, count: int = 1) -> None:
+def charge(database: Database, connection: sa.Connection, owner: str, limits: Quota, count: int = 1) -> None:
     """Count more jobs of an owner; raises `LimitError` where they are too many.
 
     The counters are rows of their own: deleting jobs gives nothing back. Counting locks them, so that two servers
@@ -113,7 +113,7 @@ def spend(database: Database, connection: sa.Connection, owner: str, limits: Lim
     _check(connection, owner, limits, now, counts, count)
 
 
-def check(database: Database, connection: sa.Connection, owner: str, limits: Limits) -> None:
+def check(database: Database, connection: sa.Connection, owner: str, limits: Quota) -> None:
     """Raise `LimitError` if one more job is too many for an owner."""
     now, counts = _now(database, connection), {}
     for period in (MINUTE, DAY):
@@ -126,9 +126,7 @@ def _now(database: Database, connection: sa.Connection) -> int:
     return int(connection.scalar(sa.select(database.now())) or 0)
 
 
-def _check(
-    connection: sa.Connection, owner: str, limits: Limits, now: int, counts: Mapping[int, int], new: int
-) -> None:
+def _check(connection: sa.Connection, owner: str, limits: Quota, now: int, counts: Mapping[int, int], new: int) -> None:
     """The same of ``new`` jobs that are not kept yet, but among the counts of each period."""
     for period, most, name in ((MINUTE, limits.per_minute, "minute"), (DAY, limits.per_day, "day")):
         if most and counts[period] > most:

@@ -15,7 +15,7 @@ logger = logging.getLogger("praxino.service")
 DAYS: Final = 30.0
 
 
-class Keeping(Config):
+class RetentionPolicy(Config):
     """How long and how much is kept; 0 is for ever, and whatever there is."""
 
     days: float = Field(DAYS, ge=0)
@@ -27,21 +27,21 @@ class Keeping(Config):
         return 86_400 * self.days or None
 
 
-def sweep(store: Store, objects: Objects, keeping: Keeping) -> int:
+def sweep(store: Store, objects: Objects, keeping: RetentionPolicy) -> int:
     """Delete what need not be kept any more; how many jobs that were."""
     for job in store.uncleared():
-        clear(store, objects, job)
+        delete_job(store, objects, job)
     count = 0
     while found := store.to_sweep(keeping.seconds, keeping.bytes or None):
         for job in found:
-            forget(store, objects, job)
+            delete_input(store, objects, job)
         count += len(found)
     if count:
         logger.info("%d old jobs were deleted", count)
     return count
 
 
-def clear(store: Store, objects: Objects, job: Job) -> None:
+def delete_job(store: Store, objects: Objects, job: Job) -> None:
     """Delete the file that a check which has ended looked at."""
     if job.input and job.kind in CHECKS:
         objects.remove(f"{job.id}/{job.input}")
@@ -60,7 +60,7 @@ def orphans(store: Store, objects: Objects, before: frozenset[str]) -> frozenset
     return strange - before
 
 
-def forget(store: Store, objects: Objects, job: Job) -> bool:
+def delete_input(store: Store, objects: Objects, job: Job) -> bool:
     """Delete a job with its files; False if another was first.
 
     Files of one that has ended go first: whatever happens in between, the record still says what to delete. A worker

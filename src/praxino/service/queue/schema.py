@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from praxino.errors import InputError
-from praxino.storage.objects import hidden
+from praxino.storage.objects import redact
 
 VERSION: Final = 1
 """Of these tables; a newer edition may have others."""
@@ -160,7 +160,7 @@ def address(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
-        raise InputError(f"jobs {hidden(url)}: no address of a database", "sqlite:///jobs.sqlite") from None
+        raise InputError(f"jobs {redact(url)}: no address of a database", "sqlite:///jobs.sqlite") from None
     kind = parsed.get_backend_name()
     if kind not in ("sqlite", "postgresql"):
         raise InputError(f"jobs {kind}: jobs are kept in SQLite or PostgreSQL", "postgresql://USER@HOST/NAME")

@@ -14,7 +14,7 @@ from praxino.errors import JobError
 from praxino.service.queue import quotas as quotas
 from praxino.service.queue import schema
 from praxino.service.queue.jobs import CHECKS, Failure, Job, Kind, Status
-from praxino.service.queue.quotas import Limits
+from praxino.service.queue.quotas import Quota
 from praxino.service.queue.schema import Database, jobs, previews, workers
 
 TRIES: Final = 3
@@ -27,7 +27,7 @@ COLUMNS: Final = [jobs.c[name] for name in Job.model_fields]
 
 
 @dataclass(frozen=True)
-class Beat:
+class HeartbeatReply:
     """What a worker hears when it says that it lives: whether to stop, and whether somebody watches."""
 
     stop: bool
@@ -41,11 +41,11 @@ class Store:
         self.database = Database(url)
         self.lease = lease
 
-    def submit(self, job: Job, limits: Limits | None = None, size: int = 0) -> Job:
+    def submit(self, job: Job, limits: Quota | None = None, size: int = 0) -> Job:
         """Keep a new job, with ``size`` bytes of files; errors as of `submit_all`."""
         return self.submit_all([job], limits, size)[0]
 
-    def submit_all(self, new: Sequence[Job], limits: Limits | None = None, size: int = 0) -> list[Job]:
+    def submit_all(self, new: Sequence[Job], limits: Quota | None = None, size: int = 0) -> list[Job]:
         """Keep new jobs of one owner, all or none.
 
         Raises
@@ -56,14 +56,14 @@ class Store:
         found = []
         with self.database.write() as connection:
             if limits is not None:
-                quotas.spend(self.database, connection, new[0].owner, limits, len(new))
+                quotas.charge(self.database, connection, new[0].owner, limits, len(new))
             for job in new:
                 values = job.model_dump(exclude={"number", "created"})
                 insert = jobs.insert().values(**values, bytes=size, created=self.database.now()).returning(*COLUMNS)
                 found.append(_job(connection.execute(insert).one()))
         return found
 
-    def check(self, owner: str, limits: Limits) -> None:
+    def check(self, owner: str, limits: Quota) -> None:
         """Raise `LimitError` if one more job of an owner would be refused now."""
         with self.database.read() as connection:
             quotas.check(self.database, connection, owner, limits)
@@ -191,7 +191,7 @@ class Store:
         failed = lost.where(jobs.c.attempts >= TRIES)
         connection.execute(failed.values(status="failed", completed=now, eta=None, error=reason.model_dump()))
 
-    def beat(self, job: Job, step: int = 0, steps: int = 0, eta: float | None = None) -> Beat:
+    def beat(self, job: Job, step: int = 0, steps: int = 0, eta: float | None = None) -> HeartbeatReply:
         """Keep a job for another lease; raises `JobError` if it is not this worker's any more."""
         more = {"step": step, "steps": steps, "eta": eta} if steps else {}
         with self.database.write() as connection:
@@ -200,7 +200,7 @@ class Store:
             row = connection.execute(held.returning(jobs.c.stop, (jobs.c.watched > now).label("watched"))).one_or_none()
         if row is None:
             raise JobError(f"{job.id} is not mine any more", "it was deleted, or another worker has it")
-        return Beat(row.stop, bool(row.watched))
+        return HeartbeatReply(row.stop, bool(row.watched))
 
     def show(self, job: Job, step: int, image: bytes) -> None:
         """Keep a picture of a job of this worker, in place of the one before; others' are not changed."""

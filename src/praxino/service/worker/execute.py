@@ -130,14 +130,16 @@ def animated(frames: Frames) -> bytes:
     return file.getvalue()
 
 
-def look(job: Job, folder: Path, check: Callable[[], None]) -> dict[str, Any]:
+def analyse(job: Job, folder: Path, check: Callable[[], None]) -> dict[str, Any]:
     """Carry out a job that looks at a file, in a process of its own, since the file may be anything.
 
     ``check`` is called every moment, and raises where it is to end.
     """
     path, name = folder / job.input, str(job.order["name"])
     try:
-        return processes.apart(_detected if job.kind == "detect" else _verified, (path, name, folder), SECONDS, check)
+        return processes.run_isolated(
+            _detected if job.kind == "detect" else _verified, (path, name, folder), SECONDS, check
+        )
     except MediaError as error:
         raise MediaError(str(error).replace(str(path), name)) from None  # as the client calls it
     except BrokenProcessPool:

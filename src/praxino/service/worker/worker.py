@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 from praxino.errors import CheckpointError, InputError, JobError, MediaError, PraxinoError
 from praxino.service.queue.jobs import MADE, Failure, Job, Kind, Status
-from praxino.service.queue.retention import Keeping, clear, orphans, sweep
+from praxino.service.queue.retention import RetentionPolicy, delete_job, orphans, sweep
 from praxino.service.queue.schema import first_line
 from praxino.service.queue.store import Store
 from praxino.service.worker import execute
@@ -63,13 +63,13 @@ class Worker:
         models: Mapping[str, str],
         device: str = "auto",
         dtype: str = "auto",
-        keeping: Keeping | None = None,
+        keeping: RetentionPolicy | None = None,
         kinds: Sequence[Kind] = get_args(Kind),
     ) -> None:
         self.id = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
         self.store, self.objects = store, objects
         self.models, self.device, self.dtype = dict(models), device, dtype
-        self.keeping = keeping or Keeping()
+        self.keeping = keeping or RetentionPolicy()
         self.kinds = tuple(kinds)
         self.leaving = threading.Event()
         self._strange: frozenset[str] = frozenset()
@@ -105,7 +105,7 @@ class Worker:
     def do(self, job: Job) -> None:
         """Do one claimed job, and say what came of it; errors are the job's, not the worker's."""
         logger.info("%s: begun by %s, attempt %d", job.id, self.id, job.attempts)
-        with Pulse(self, job) as pulse:
+        with Heartbeat(self, job) as pulse:
             try:
                 with tempfile.TemporaryDirectory(prefix=f"{_scratch()}{os.getpid()}-") as scratch:
                     result = self._result(job, Path(scratch).resolve(), pulse)
@@ -119,18 +119,18 @@ class Worker:
             else:
                 self._end(job, pulse, result)
 
-    def _result(self, job: Job, folder: Path, pulse: "Pulse") -> dict[str, Any]:
+    def _result(self, job: Job, folder: Path, pulse: "Heartbeat") -> dict[str, Any]:
         if job.input:
             self.objects.get(f"{job.id}/{job.input}", folder / job.input)
         if job.kind in MADE:
             result = execute.make(job, self._pipeline(job.model), folder, pulse.step, pulse.show)
         else:
-            result = execute.look(job, folder, pulse.check)
+            result = execute.analyse(job, folder, pulse.check)
         files = result["files"].values()
         result["bytes"] = sum(self._insist(self.objects.put, job.file(name), folder / name) for name in files)
         return result
 
-    def _end(self, job: Job, pulse: "Pulse", result: dict[str, Any]) -> None:
+    def _end(self, job: Job, pulse: "Heartbeat", result: dict[str, Any]) -> None:
         """Say that it is done, stopped, or handed back: whatever the pulse was told."""
         if pulse.lost:
             logger.warning("%s: deleted, or another's, while %s worked on it", job.id, self.id)
@@ -148,11 +148,11 @@ class Worker:
             return
         logger.info("%s: %s", job.id, status)
         if status != "queued":
-            self._quietly(clear, self.store, self.objects, job)
+            self._quietly(delete_job, self.store, self.objects, job)
         for attempt in range(1, job.attempts):  # what killed workers may have left
             self._quietly(self.objects.remove, f"{job.id}/{attempt}")
 
-    def _failed(self, job: Job, pulse: "Pulse", error: Exception) -> None:
+    def _failed(self, job: Job, pulse: "Heartbeat", error: Exception) -> None:
         if pulse.lost:
             self._end(job, pulse, {})
             return
@@ -164,7 +164,7 @@ class Worker:
         self._quietly(self.objects.remove, job.folder)
         end = (job, "failed", self.keeping.seconds, None, self._given(job), failure)
         self._quietly(self._insist, self.store.end, *end)
-        self._quietly(clear, self.store, self.objects, job)
+        self._quietly(delete_job, self.store, self.objects, job)
 
     def _given(self, job: Job) -> int:
         """Bytes of the picture that a film began with, which is kept beside it."""
@@ -249,7 +249,7 @@ def _lives(process: int) -> bool:
     return True
 
 
-class Pulse:
+class Heartbeat:
     """Keeps a job while it is worked on, from a thread of its own: a single step may take longer than a lease.
 
     Attributes
@@ -270,7 +270,7 @@ class Pulse:
     def back(self) -> bool:
         return self.worker.leaving.is_set() and not self.stop
 
-    def __enter__(self) -> "Pulse":
+    def __enter__(self) -> "Heartbeat":
         self._thread.start()
         return self
 

@@ -27,7 +27,7 @@ UNKNOWN_FPS: Final = 25.0
 """Of a film that does not say its rate."""
 
 
-Seal = Callable[[Path, Path], Callable[[], None] | None]
+FileFinisher = Callable[[Path, Path], Callable[[], None] | None]
 """What is done to a file that is written, before it gets its name: (the file, its name to be); it may return what is
 left to do when it has it."""
 
@@ -39,7 +39,7 @@ class Video:
     frames: NDArray[np.uint8]
     fps: float
     record: dict[str, Any] = field(default_factory=dict)
-    seal: Seal | None = field(default=None, repr=False)
+    seal: FileFinisher | None = field(default=None, repr=False)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write to ``path``; its ending chooses: .mp4 (H.264), .webm (VP9), .gif, or .png for one frame.

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from praxino.errors import CheckpointError, InputError
-from praxino.log import hushed
+from praxino.log import quiet_logging
 from praxino.models.clip_vision import Sight, Vision
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.umt5 import UMT5, Tokeniser
@@ -19,7 +19,7 @@ from praxino.storage.wan import names
 from praxino.storage.wan.names import Layout
 from praxino.storage.weights.checkpoint import SAME_PLACE, shapes
 from praxino.storage.weights.files import Weights, open_weights
-from praxino.storage.weights.lazy import OnDisk
+from praxino.storage.weights.lazy import StoredModule
 
 WHOLE: Final = "download the whole repository"
 
@@ -71,14 +71,14 @@ def _built(kind: Callable[..., Any], source: Path, fields: Callable[[], dict[str
         raise CheckpointError(f"{source} is no config of this kind ({error!r})", SAME_PLACE) from None
 
 
-def dit(folder: Path, layout: Layout) -> OnDisk[DiT]:
+def dit(folder: Path, layout: Layout) -> StoredModule[DiT]:
     """The denoiser in ``folder``, beside its ``config.json``."""
     path, weights = folder / "config.json", open_weights(folder)
     given = read_json(path)
     fields = _diffusers_dit if layout == "diffusers" else _original_dit
     config: DiTConfig = _built(DiTConfig, path, lambda: fields(path, given, weights))
     adapt = lambda network, weights: names.from_foreign(network, weights, layout, str(folder))  # noqa: E731
-    return OnDisk(config, weights, lambda: DiT(config), adapt)
+    return StoredModule(config, weights, lambda: DiT(config), adapt)
 
 
 def _diffusers_dit(path: Path, given: dict[str, Any], weights: Weights) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _original_dit(path: Path, given: dict[str, Any], weights: Weights) -> dict[s
     }  # fmt: skip
 
 
-def vae(place: Path, layout: Layout) -> OnDisk[VAE]:
+def vae(place: Path, layout: Layout) -> StoredModule[VAE]:
     """The autoencoder in a folder of diffusers, or in an original file."""
     weights = open_weights(place)
     if layout == "diffusers":
@@ -117,7 +117,7 @@ def vae(place: Path, layout: Layout) -> OnDisk[VAE]:
     else:
         config = _built(VAEConfig, place, lambda: _original_vae(weights))
     adapt = lambda network, weights: names.from_foreign(network, weights, layout, str(place))  # noqa: E731
-    return OnDisk(config, weights, lambda: VAE(config), adapt)
+    return StoredModule(config, weights, lambda: VAE(config), adapt)
 
 
 def _diffusers_vae(path: Path, given: dict[str, Any]) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _original_vae(weights: Weights) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def text(place: Path, layout: Layout, vocabulary: Tokeniser) -> OnDisk[UMT5]:
+def text(place: Path, layout: Layout, vocabulary: Tokeniser) -> StoredModule[UMT5]:
     """The text encoder in a folder of ``transformers``, or in an original file."""
     transformers = _transformers()
     weights = open_weights(place)
@@ -169,7 +169,7 @@ def text(place: Path, layout: Layout, vocabulary: Tokeniser) -> OnDisk[UMT5]:
         names.matched({name: weights.entries[file].shape for name, file in by_name.items()}, wanted, str(place))
         return {f"encoder.{name}": weights[file] for name, file in by_name.items()}
 
-    return OnDisk(config, weights, lambda: UMT5(transformers.UMT5EncoderModel(config), vocabulary), adapt)
+    return StoredModule(config, weights, lambda: UMT5(transformers.UMT5EncoderModel(config), vocabulary), adapt)
 
 
 def _original_umt5(weights: Weights) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def tokeniser(folder: Path) -> Tokeniser:
         raise CheckpointError(f"{folder} holds no tokenizer ({str(error).splitlines()[0]})", WHOLE) from None
 
 
-def vision(place: Path, layout: Layout, processor: Path | None = None) -> OnDisk[Vision]:
+def vision(place: Path, layout: Layout, processor: Path | None = None) -> StoredModule[Vision]:
     """The picture encoder in a folder of ``transformers`` (with that of its preparation), or in an original file."""
     transformers = _transformers()
     weights = open_weights(place)
@@ -219,7 +219,7 @@ def vision(place: Path, layout: Layout, processor: Path | None = None) -> OnDisk
         names.matched(shapes(found), shapes(network.encoder.state_dict()), str(place))
         return {f"encoder.{name}": tensor for name, tensor in found.items()}
 
-    return OnDisk(config, weights, lambda: Vision(transformers.CLIPVisionModel(config), sight), adapt)
+    return StoredModule(config, weights, lambda: Vision(transformers.CLIPVisionModel(config), sight), adapt)
 
 
 def _original_clip(weights: Weights) -> dict[str, Any]:
@@ -248,7 +248,7 @@ def _transformers() -> Any:
     try:
         import transformers
 
-        with hushed():
+        with quiet_logging():
             transformers.UMT5EncoderModel  # noqa: B018  with it comes torchao, where that is installed
     except ImportError:
         raise InputError("this model needs the library transformers", 'pip install "praxino[hf]"') from None

@@ -19,7 +19,7 @@ from praxino.storage.wan import components
 from praxino.storage.wan.names import Layout
 from praxino.storage.weights.bundle import BundleConfig, mismatch
 from praxino.storage.weights.checkpoint import SAME_PLACE
-from praxino.storage.weights.lazy import Model, OnDisk
+from praxino.storage.weights.lazy import ModelParts, StoredModule
 
 INDEX: Final = "model_index.json"
 NEGATIVE: Final = (
@@ -37,7 +37,7 @@ def layout_of(folder: Path) -> Layout | None:
     return "original" if original else None
 
 
-def read(folder: Path, name: str) -> Model:
+def read(folder: Path, name: str) -> ModelParts:
     """Every part of the model in ``folder``, checked by names and shapes; weights stay on disk.
 
     Raises
@@ -52,8 +52,8 @@ def read(folder: Path, name: str) -> Model:
     config = BundleConfig(name=name, licence=licence_of(folder), **parts.choices)
     high, low = (*parts.dits, None)[:2]
     assert high is not None
-    model = Model(
-        config, parts.vae, high, parts.text, parts.vocabulary, digest(folder), low=low, vision=parts.vision
+    model = ModelParts(
+        config, parts.vae, high, parts.text, parts.vocabulary, header_digest(folder), low=low, vision=parts.vision
     )  # fmt: skip
     _check(model, folder)
     return model
@@ -62,11 +62,11 @@ def read(folder: Path, name: str) -> Model:
 @dataclass(frozen=True)
 class _Parts:
     choices: dict[str, Any]
-    vae: OnDisk[VAE]
-    dits: list[OnDisk[DiT]]
-    text: OnDisk[UMT5]
+    vae: StoredModule[VAE]
+    dits: list[StoredModule[DiT]]
+    text: StoredModule[UMT5]
     vocabulary: Tokeniser
-    vision: OnDisk[Vision] | None
+    vision: StoredModule[Vision] | None
 
 
 def _diffusers(folder: Path) -> _Parts:
@@ -112,7 +112,7 @@ def _original(folder: Path) -> _Parts:
     )
 
 
-def _check(model: Model, folder: Path) -> None:
+def _check(model: ModelParts, folder: Path) -> None:
     """That the parts belong together, and that each file holds what its config says."""
     vae, latents = model.vae.config, model.vae.config.latent_channels
     extra = latents + vae.compression.time if model.config.pictures == "channels" else 0
@@ -122,11 +122,11 @@ def _check(model: Model, folder: Path) -> None:
     if model.dit.config.image_width and model.vision is None:
         raise CheckpointError(f"{folder} lacks its picture encoder", components.WHOLE)
     for part in (model.vae, model.dit, model.low, model.text, model.vision):
-        if isinstance(part, OnDisk):
+        if isinstance(part, StoredModule):
             part.check()
 
 
-def defaults(name: str, dits: Sequence[OnDisk[DiT]], clean: bool) -> dict[str, Any]:
+def defaults(name: str, dits: Sequence[StoredModule[DiT]], clean: bool) -> dict[str, Any]:
     """What the makers of the family recommend for each of its members.
 
     Parameters
@@ -172,7 +172,7 @@ def licence_of(folder: Path) -> str:
     return found[1] if found else "unknown"
 
 
-def digest(folder: Path) -> str:
+def header_digest(folder: Path) -> str:
     """Twelve hexadecimal digits that name the weights: SHA-256 over sizes, beginnings and ends of all files.
 
     Whole files of tens of gigabytes would take minutes; a header of safetensors alone names every tensor.

@@ -146,7 +146,7 @@ def read(folder: Path) -> Bundle:
                 f"{folder}: {name} is of latents of {part.config.channels} channels, not {vae.config.latent_channels}",
                 "take all parts of a model from the same place",
             )
-    return Bundle(config, vae, dit, text, checkpoint.digest(folder), layout, reader, tiny)
+    return Bundle(config, vae, dit, text, checkpoint.content_digest(folder), layout, reader, tiny)
 
 
 def mismatch(vae: VAEConfig, dit: DiTConfig, text_width: int, extra: int = 0) -> str | None:
@@ -179,7 +179,7 @@ def read_part(folder: Path, module: Callable[[C], M], kind: type[C]) -> M:
     """
     config = checkpoint.read_config(folder, kind)
     built = module(config)
-    checkpoint.fill(built, checkpoint.read_tensors(folder), str(folder))
+    checkpoint.load_strict(built, checkpoint.read_tensors(folder), str(folder))
     return built.eval()
 
 

@@ -94,7 +94,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is damaged ({error}, {size} bytes)", "copy or download it again") from None
 
 
-def fill(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
     """Load strictly: every name and shape must agree; the error names the first ten that do not."""
     if wrong := differences(shapes(tensors), shapes(module.state_dict())):
         raise CheckpointError(
@@ -120,7 +120,7 @@ def differences(given: Shapes, wanted: Shapes) -> list[str]:
     return sorted(wrong)
 
 
-def digest(folder: Path) -> str:
+def content_digest(folder: Path) -> str:
     """Twelve hexadecimal digits that name the model in ``folder``: SHA-256 of weights and configs, in name order."""
     return files_digest(folder, (path for path in folder.rglob("*") if path.name in (WEIGHTS, CONFIG)))
 
@@ -180,7 +180,7 @@ def load_state(folder: Path, state: dict[str, Any]) -> None:
         ) from None
 
 
-def sweep(folder: Path) -> None:
+def recover_interrupted(folder: Path) -> None:
     """Clean up after a killed process: put back what was about to be replaced, delete what was half written."""
     for left in (*folder.glob(".final-*"), *folder.glob(".step-*-*")):
         place = folder / left.name.removeprefix(".").removesuffix("-old")
@@ -190,7 +190,7 @@ def sweep(folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def remove(folder: Path) -> None:
+def delete_checkpoint(folder: Path) -> None:
     """Delete a checkpoint; first out of sight, so that half of it is never taken for one."""
     hidden = folder.with_name(f".{folder.name}-gone")
     folder.rename(hidden)

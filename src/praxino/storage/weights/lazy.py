@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from praxino.models.layout import LayoutNet
     from praxino.models.tiny_decoder import TinyDecoder
 
-Change = Callable[[str, nn.Module], None]
+LayerPatch = Callable[[str, nn.Module], None]
 """What is done with a layer, by its name, as soon as it has its own tensors: no second network is ever whole."""
 
 M = TypeVar("M")
@@ -30,7 +30,7 @@ Made = TypeVar("Made", covariant=True)
 
 
 @runtime_checkable
-class Part(Protocol[Made]):
+class LazyModule(Protocol[Made]):
     """One network of a model."""
 
     @property
@@ -44,12 +44,12 @@ class Part(Protocol[Made]):
     def build(self) -> Made:
         """The network without its weights."""
 
-    def load(self, dtype: torch.dtype, change: Change | None = None) -> Made:
+    def load(self, dtype: torch.dtype, change: LayerPatch | None = None) -> Made:
         """The network on the CPU, in ``dtype`` but for the parts that must stay float32, each layer changed."""
 
 
 @dataclass(frozen=True)
-class OnDisk(Generic[M]):
+class StoredModule(Generic[M]):
     """A network in files of weights.
 
     Parameters
@@ -77,15 +77,15 @@ class OnDisk(Generic[M]):
         """Raise `CheckpointError` unless the files hold what the network needs; nothing is read but their lists."""
         self.adapt(self.build(), self.weights)
 
-    def load(self, dtype: torch.dtype, change: Change | None = None) -> M:
+    def load(self, dtype: torch.dtype, change: LayerPatch | None = None) -> M:
         network = self.build()
         assert isinstance(network, nn.Module)
-        fill(network, self.adapt(network, self.weights), dtype, str(self.weights.source), change)
+        materialize(network, self.adapt(network, self.weights), dtype, str(self.weights.source), change)
         return network
 
 
 @dataclass(frozen=True)
-class InMemory(Generic[M]):
+class LoadedModule(Generic[M]):
     """A network that is loaded already."""
 
     network: M
@@ -101,21 +101,21 @@ class InMemory(Generic[M]):
     def build(self) -> M:
         return self.network
 
-    def load(self, dtype: torch.dtype, change: Change | None = None) -> M:
+    def load(self, dtype: torch.dtype, change: LayerPatch | None = None) -> M:
         """The network itself in float32, a copy in any other type or with changes."""
         if dtype == torch.float32 and change is None:
             return self.network
         assert isinstance(self.network, nn.Module)
         copied = copy.deepcopy(self.network)
-        fill(copied, copied.state_dict(), dtype, "the model", change)
+        materialize(copied, copied.state_dict(), dtype, "the model", change)
         return copied
 
 
 @dataclass(frozen=True)
-class Changed(Generic[M]):
+class PatchedModule(Generic[M]):
     """A part around a part: the same network, changed when it is loaded; a subclass says how."""
 
-    base: Part[M]
+    base: LazyModule[M]
 
     @property
     def config(self) -> Any:
@@ -128,7 +128,7 @@ class Changed(Generic[M]):
     def build(self) -> M:
         return self.base.build()
 
-    def load(self, dtype: torch.dtype, change: Change | None = None) -> M:
+    def load(self, dtype: torch.dtype, change: LayerPatch | None = None) -> M:
         def both(name: str, layer: nn.Module) -> None:
             self.change(name, layer)
             if change is not None:
@@ -142,7 +142,7 @@ class Changed(Generic[M]):
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelParts:
     """What a pipeline runs.
 
     Attributes
@@ -162,22 +162,22 @@ class Model:
     """
 
     config: BundleConfig
-    vae: Part[VAE]
-    dit: Part[DiT]
-    text: Part[TextModel]
+    vae: LazyModule[VAE]
+    dit: LazyModule[DiT]
+    text: LazyModule[TextModel]
     vocabulary: Vocabulary
     digest: str
-    low: Part[DiT] | None = None
-    vision: Part[Any] | None = None
+    low: LazyModule[DiT] | None = None
+    vision: LazyModule[Any] | None = None
     layout: "LayoutNet | None" = None
     latent_reader: "LatentReader | None" = None
     tiny_decoder: "TinyDecoder | None" = None
 
 
-def in_memory(bundle: Bundle) -> Model:
+def in_memory(bundle: Bundle) -> ModelParts:
     """A bundle as a `Model`."""
-    vae, dit, text = InMemory(bundle.vae), InMemory(bundle.dit), InMemory(bundle.text)
-    return Model(
+    vae, dit, text = LoadedModule(bundle.vae), LoadedModule(bundle.dit), LoadedModule(bundle.text)
+    return ModelParts(
         bundle.config,
         vae,
         dit,
@@ -190,7 +190,7 @@ def in_memory(bundle: Bundle) -> Model:
     )
 
 
-def products(network: nn.Module) -> dict[str, nn.Linear]:
+def block_linears(network: nn.Module) -> dict[str, nn.Linear]:
     """The products in the blocks of a transformer, by name: nearly all of its weights."""
     return {name: layer for name, layer in network.named_modules() if is_product(name, layer)}
 
@@ -200,8 +200,8 @@ def is_product(name: str, layer: nn.Module) -> bool:
     return isinstance(layer, nn.Linear) and re.search(r"\bblocks?\.\d", name) is not None
 
 
-def fill(
-    network: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype, source: str, change: Change | None = None
+def materialize(
+    network: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype, source: str, change: LayerPatch | None = None
 ) -> None:
     """Give a network without storage its tensors, in ``dtype`` but for a `DiT`'s parts that stay float32."""
     keep = FLOAT32 if isinstance(network, DiT) else ()

@@ -22,7 +22,7 @@ from praxino.errors import CheckpointError, InputError
 from praxino.models.dit import DiT
 from praxino.storage.wan.names import foreign_names
 from praxino.storage.weights.files import Weights, open_weights
-from praxino.storage.weights.lazy import Changed, Model, Part
+from praxino.storage.weights.lazy import LazyModule, ModelParts, PatchedModule
 
 PREFIXES: Final = ("base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.", "lora_unet_", "")
 ENDINGS: Final = (
@@ -37,7 +37,7 @@ ENDINGS: Final = (
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LoRASpec:
     """A LoRA that is asked for: its file, how strongly, and for which of two experts ("" is for both)."""
 
     file: Path
@@ -45,7 +45,7 @@ class Wanted:
     expert: str = ""
 
     @classmethod
-    def parsed(cls, text: str) -> "Wanted":
+    def parsed(cls, text: str) -> "LoRASpec":
         """From ``[high=|low=]FILE[:SCALE]``.
 
         Raises
@@ -188,7 +188,7 @@ def _check(file: Path, name: str, shape: tuple[int, ...], own: Mapping[str, tupl
 
 
 @dataclass(frozen=True)
-class Adapted(Changed[DiT]):
+class Adapted(PatchedModule[DiT]):
     """A denoiser with changes folded in; a `Part`."""
 
     loras: tuple[tuple[LoRA, float], ...]
@@ -204,7 +204,7 @@ class Adapted(Changed[DiT]):
                 setattr(layer, own.rpartition(".")[2], kept)
 
 
-def adapted(model: Model, wanted: Sequence[Wanted]) -> Model:
+def adapted(model: ModelParts, wanted: Sequence[LoRASpec]) -> ModelParts:
     """A model with LoRAs for its experts.
 
     Raises
@@ -217,7 +217,7 @@ def adapted(model: Model, wanted: Sequence[Wanted]) -> Model:
     if model.low is None and any(one.expert for one in wanted):
         raise InputError(f"{model.config.name} has no experts: high= and low= mean nothing", "leave them out")
 
-    def changed(part: Part[DiT], expert: str) -> Part[DiT]:
+    def changed(part: LazyModule[DiT], expert: str) -> LazyModule[DiT]:
         network = part.build()
         chosen = [(read(one.file, network), one.scale) for one in wanted if one.expert in ("", expert)]
         return Adapted(part, tuple(chosen)) if chosen else part

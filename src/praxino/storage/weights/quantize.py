@@ -11,15 +11,15 @@ from typing import Literal, TypeVar
 from torch import nn
 
 from praxino.errors import InputError
-from praxino.log import hushed
-from praxino.storage.weights.lazy import Changed, Model, is_product
+from praxino.log import quiet_logging
+from praxino.storage.weights.lazy import ModelParts, PatchedModule, is_product
 
 M = TypeVar("M")
 Kind = Literal["int8", "fp8"]
 
 
 @dataclass(frozen=True)
-class Quantised(Changed[M]):
+class Quantised(PatchedModule[M]):
     """A `Part` whose weights are rounded when it is loaded, layer by layer.
 
     Parameters
@@ -32,14 +32,14 @@ class Quantised(Changed[M]):
 
     def change(self, name: str, layer: nn.Module) -> None:
         if is_product(name, layer):
-            with hushed():
+            with quiet_logging():
                 from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig, quantize_
 
             recipe = {"int8": Int8WeightOnlyConfig, "fp8": Float8WeightOnlyConfig}[self.kind]()
             quantize_(layer, recipe, filter_fn=lambda *_: True)
 
 
-def quantised(model: Model, kind: Kind) -> Model:
+def quantised(model: ModelParts, kind: Kind) -> ModelParts:
     """A model with its denoisers and its text encoder in eight bits.
 
     Raises
