@@ -1,0 +1,28 @@
+"""README and docs: every link leads somewhere, every file of the tree that they name is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+    for anchor in re.findall(r"\]\((?:[\w./-]*)#([\w-]+)\)", text):
+        assert re.fullmatch(r"[a-z0-9-]+", anchor), anchor
+
+
+NAMED = r"`((?:src|tests|benchmarks|docs|examples)/[\w./-]+\.\w+|\w+/[\w./-]+\.py)`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_are_there(page):
+    for path in re.findall(NAMED, page.read_text()):
+        assert (ROOT / path).exists() or (ROOT / "src" / "praxino" / path).exists(), path
