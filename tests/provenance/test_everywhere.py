@@ -153,3 +153,9 @@ def test_the_same_seed_is_the_same_pixels_with_a_mark_and_without(model):
         assert np.array_equal(first, second)
     marked, unmarked = (model.generate(PROMPT, how, seed=4, steps=4).frames for how in (praxino.Provenance(), plain))
     assert 0 < np.abs(marked.astype(int) - unmarked).max() < 24
+
+
+def test_a_policy_is_a_value(caplog):
+    """Making one says nothing; what is opted out of is said when a film is made."""
+    assert praxino.Provenance(watermark=False, credentials=False) == praxino.Provenance(False, False)
+    assert not caplog.records

@@ -35,12 +35,6 @@ class Provenance:
     credentials: bool = True
     credential_prompt: bool = False
 
-    def __post_init__(self) -> None:
-        if not self.watermark:
-            logger.warning("note: no watermark, as asked: the pixels will not say that they were generated")
-        if not self.credentials:
-            logger.warning("note: no credentials, as asked: the file will not be signed")
-
     def check(self, *targets: Path) -> None:
         """Raise `InputError` for what would stop `mark` or `sign`, perhaps to write ``targets``: before the work."""
         if self.watermark:
@@ -70,7 +64,9 @@ class Provenance:
         return dataclasses.replace(video, frames=frames, record=video.record | {"watermark": f"{said.message:012x}"})
 
     def sign(self, video: Video) -> Video:
-        """The film, to be signed whenever it is written; its record says whether."""
+        """The film, to be signed whenever it is written; its record says whether. What was opted out of is logged."""
+        if not self.watermark:
+            logger.warning("note: no watermark, as asked: the pixels will not say that they were generated")
         given = [str(video.record[name]) for name in ("image", "last") if video.record.get(name)]
         stated = functools.partial(manifest.generated, prompt=self.credential_prompt)
         return self._sealed(video, stated, [Path(each) for each in given], "inputTo")
@@ -84,6 +80,8 @@ class Provenance:
     ) -> Video:
         from praxino.provenance.c2pa import sidecar, sign
 
+        if not self.credentials:
+            logger.warning("note: no credentials, as asked: the file will not be signed")
         record = video.record | {"credentials": self.credentials}
         given = [each for path in went_in if (each := _ingredient(path))] if self.credentials else []
 
