@@ -137,7 +137,22 @@ class Pipeline:
         return self.run(self.request(prompt, **settings), provenance)
 
     def request(self, prompt: str, **settings: Unpack[GenerationSettings]) -> Request:
-        """Check and complete what is asked for, without doing it."""
+        """Check and complete what is asked for, without doing it; the notes of `complete` are logged."""
+        request, notes = self.complete(prompt, **settings)
+        for note in notes:
+            logger.warning("note: %s", note)
+        return request
+
+    def complete(self, prompt: str, **settings: Unpack[GenerationSettings]) -> tuple[Request, list[str]]:
+        """Check and complete what is asked for, without doing it.
+
+        Returns
+        -------
+        Request, list of str
+            And what whoever asked should know of it: a size that followed a picture, words that the model does not
+            know.
+        """
+        notes: list[str] = []
         dit, compression = self.model.dit.config, self.model.vae.config.compression
         derived: GenerationSettings = {}
         if settings.get("image") and not (settings.get("height") or settings.get("width")):
@@ -150,13 +165,13 @@ class Pipeline:
 
             layout.require_paintable(request, self.model.layout, self.model.latent_reader)
         if derived:
-            logger.warning("note: a film of %dx%d, after the picture", request.width, request.height)
+            notes.append(f"a film of {request.width}x{request.height}, after the picture")
         for sentence in (request.prompt, request.negative):
             self.model.vocabulary.check(sentence)
             for word, near in self.model.vocabulary.unknown(sentence).items():
                 hint = f" (near: {', '.join(near)})" if near else ""
-                logger.warning("note: the model does not know %r%s", word, hint)
-        return request
+                notes.append(f"the model does not know {word!r}{hint}")
+        return request, notes
 
     def plan(self, request: Request, speed: bool = True) -> "Plan":
         """Memory and time that a film will take; nothing is loaded for it. Without ``speed``, times are not said."""

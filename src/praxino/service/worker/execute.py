@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -60,8 +59,7 @@ def make(job: Job, pipeline: "Pipeline", folder: Path, report: Report, show: Sho
     from praxino.provenance.policy import STANDARD
 
     with _in(folder):  # records name given pictures as they are named here, not by where this machine keeps them
-        with _notes() as notes:
-            request = pipeline.request(**job.order)
+        request, notes = pipeline.complete(**job.order)
         states = pipeline.run(request)
         video, steps, stopped = _last(states, report, show)
         picture = job.kind == "image"
@@ -163,20 +161,6 @@ def _verified(path: Path, name: str, _: Path) -> dict[str, Any]:
 
     found = verify(path)
     return {"files": {}, "report": {**found.model_dump(mode="json"), "path": name, "sentences": found.sentences}}
-
-
-@contextmanager
-def _notes() -> Iterator[list[str]]:
-    """What is logged meanwhile for whoever asked: words that the model does not know, say."""
-    notes: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: notes.append(record.getMessage().removeprefix("note: "))  # type: ignore[method-assign]
-    logger = logging.getLogger("praxino")
-    logger.addHandler(handler)
-    try:
-        yield notes
-    finally:
-        logger.removeHandler(handler)
 
 
 @contextmanager
