@@ -256,7 +256,8 @@ def main() -> None:
     smallest(paths)
     averaged(paths)
     said = sorted(mapped(unmarked, [(paths[seed % len(paths)], seed) for seed in range(options.unmarked)]))
-    print(f"\n{len(said)} crops without a mark: {sum(p <= detect.SURE for p in said)} accused; least probability said "
+    accused = sum(p <= detect.MAX_FALSE_POSITIVE_RATE for p in said)
+    print(f"\n{len(said)} crops without a mark: {accused} accused; least probability said "
           f"{said[0]:.1e}, {said[len(said) // 100]:.2g} at one in a hundred")  # fmt: skip
 
 

@@ -24,7 +24,7 @@ def test_what_kills_its_process_is_given_up_and_the_rest_goes_on(monkeypatch):
                 done.set_result("read")
             yield job, done
 
-    monkeypatch.setattr(processes, "run", run)
+    monkeypatch.setattr(processes, "run_pool", run)
     found = list(processes.map_isolated(len, jobs, 2, lambda path: "killed"))
     assert sorted(job for job, _ in found) == jobs
     assert [job[0] for job, said in found if said == "killed"] == [killer]

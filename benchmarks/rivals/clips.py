@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import praxino
 from praxino.data.degrade import WAYS
 from praxino.detection import latent
-from praxino.detection.calibration import FEWEST, MOTIONLESS, SHATTERED, SMALLEST, blockiness
+from praxino.detection.calibration import MAX_BLOCKINESS, MIN_FRAMES, MIN_SHORTER_SIDE, MOTIONLESS, blockiness
 from praxino.detection.evidence import finite
 from praxino.detection.families import STATISTICS
 from praxino.detection.fusion import Samples, fold
@@ -90,9 +90,9 @@ def plain(view: View, clip: Clip) -> dict[str, float]:
 def thin(clips: list[Clip], way: str, cache: Path) -> NDArray[np.bool_]:
     """(N,): which clips have too little in them for a verdict (`praxino.detection.calibration.thin`)."""
     rows = measured(clips, way, cache, outline, outline_of)
-    least = {"frames": FEWEST, "side": SMALLEST, "change": MOTIONLESS}
+    least = {"frames": MIN_FRAMES, "side": MIN_SHORTER_SIDE, "change": MOTIONLESS}
     return np.array(
-        [row["blocks"] > SHATTERED or any(row[name] < value for name, value in least.items()) for row in rows]
+        [row["blocks"] > MAX_BLOCKINESS or any(row[name] < value for name, value in least.items()) for row in rows]
     )
 
 

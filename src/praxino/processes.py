@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 EACH: Final = 2**30
 """Bytes that a process may take: those of 4K films do."""
-MOST: Final = 4 * 2**30
+MAX_ADDRESS_SPACE_BYTES: Final = 4 * 2**30
 """Bytes of addresses that a process may take that reads files of anybody: a damaged length asks for as many."""
 
 KILLED: Final = "it kills the decoder, or wants too much memory or time"
@@ -53,7 +53,9 @@ def limit_memory() -> None:
     except ImportError:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (MOST if hard < 0 else min(MOST, hard), hard))
+    resource.setrlimit(
+        resource.RLIMIT_AS, (MAX_ADDRESS_SPACE_BYTES if hard < 0 else min(MAX_ADDRESS_SPACE_BYTES, hard), hard)
+    )
 
 
 def _steadfast() -> None:

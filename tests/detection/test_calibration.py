@@ -5,9 +5,9 @@ import pytest
 from praxino.data.degrade import compressed
 from praxino.detection.calibration import (
     BLOCKY,
-    FEWEST,
     KINDS,
-    SHATTERED,
+    MAX_BLOCKINESS,
+    MIN_FRAMES,
     block_map,
     condition,
     missing_evidence,
@@ -36,7 +36,7 @@ def seen(frames: int = 16, fps: float = 8.0):
         (about(oddities=("256 colours",)), seen(), 0.1, "gif"),
         (about(), seen(16, 4.0), 0.1, "half rate"),
         (about(), seen(11), 0.1, "12 frames"),
-        (about(), seen(FEWEST), 0.1, "8 frames"),
+        (about(), seen(MIN_FRAMES), 0.1, "8 frames"),
         (about(140), seen(), 0.1, "scale 0.5"),
         (about(140), seen(), BLOCKY + 0.05, "crf 28, scale 0.5"),
     ],
@@ -47,7 +47,7 @@ def test_a_clip_is_like_what_it_is_first(found, views, blocks, like):
 
 
 def test_blocks_leave_no_verdict(tmp_path):
-    assert "compressed too hard" in missing_evidence(about(), seen(), SHATTERED + 0.05)[0]
+    assert "compressed too hard" in missing_evidence(about(), seen(), MAX_BLOCKINESS + 0.05)[0]
     said = detect(write(tmp_path / "a.mp4", compressed(textured(16, 192, 192), 49)))
     assert said.probability is None
     assert any("compressed too hard" in reason for reason in said.reasons)

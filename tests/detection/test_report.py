@@ -165,7 +165,7 @@ def test_a_file_that_cannot_be_jumped_into_costs_no_more_than_its_share(tmp_path
     path = write(tmp_path / "a.mp4", textured(64, 128, 128), fps=8)  # one key frame, at the beginning
     whole = detect(path)
     assert len(whole.windows) == 4
-    monkeypatch.setattr(view, "WORK", 128.0 * 128 * 40)
+    monkeypatch.setattr(view, "DECODE_BUDGET_PIXELS", 128.0 * 128 * 40)
     part = detect(path)
     assert part.windows == whole.windows[: len(part.windows)]
     assert f"{len(part.windows)} of 4 windows could be read" in part.oddities

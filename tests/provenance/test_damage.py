@@ -134,7 +134,7 @@ def test_files_made_to_be_too_much(tmp_path, name):
 def test_a_huge_file_beside_is_not_read(seeds, tmp_path):
     (tmp_path / "a.webm").write_bytes((seeds / "a.webm").read_bytes())
     with (tmp_path / "a.c2pa").open("wb") as file:
-        file.truncate(read.LARGEST + 1)
+        file.truncate(read.MAX_SIDECAR_BYTES + 1)
     assert read.read(tmp_path / "a.webm").state == "none"
 
 

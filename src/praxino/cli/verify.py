@@ -97,7 +97,7 @@ def _load(model: str) -> "Pipeline":
 
 def _read_noise(path: Path, pipeline: "Pipeline") -> tuple[dict[str, Any], str]:
     from praxino.generation.inversion import noise_mark
-    from praxino.provenance.watermark.detect import SURE
+    from praxino.provenance.watermark.detect import MAX_FALSE_POSITIVE_RATE
     from praxino.storage.media.frames import probe
     from praxino.storage.media.video import read
 
@@ -109,8 +109,8 @@ def _read_noise(path: Path, pipeline: "Pipeline") -> tuple[dict[str, Any], str]:
         return {"found": False, "problem": str(error)}, f"noise: not this model's as it is: {error}"
     except (PraxinoError, MemoryError) as error:
         return {"found": False, "problem": str(error)}, f"noise: not looked for: {error}"
-    plain = {"found": chance <= SURE, "probability": chance, "agreement": agreement}
-    if chance > SURE:
+    plain = {"found": chance <= MAX_FALSE_POSITIVE_RATE, "probability": chance, "agreement": agreement}
+    if chance > MAX_FALSE_POSITIVE_RATE:
         return plain, "noise: no mark of this installation found"
     return plain, f"noise: marked by this installation (false-positive probability about {chance:.0e})"
 

@@ -13,7 +13,7 @@ from praxino.storage.media.formats import VIDEO_ENDINGS
 from praxino.storage.media.frames import iter_frames, probe, stride
 
 Film = NDArray[np.uint8]
-MOST: Final = 32
+MAX_CLIP_FRAMES: Final = 32
 """Frames that are kept of a clip."""
 SHORTER: Final = 360
 """Pixels, at most, of the shorter side."""
@@ -52,7 +52,7 @@ def clip(path: Path) -> Film:
     every = stride(about.rate)
     kept: list[Film] = []
     for index, shot in enumerate(iter_frames(path, info=about)):
-        if len(kept) == MOST:
+        if len(kept) == MAX_CLIP_FRAMES:
             break
         if index % every == 0:
             kept.append(_smaller(shot.pixels))

@@ -10,9 +10,9 @@ from praxino.detection.fusion import SLOW, SMALL, Detector, Fusion
 from praxino.detection.view import View
 from praxino.storage.media.frames import MediaInfo
 
-FEWEST: Final = 8
+MIN_FRAMES: Final = 8
 """Frames of a view below which there is no verdict."""
-SMALLEST: Final = 112
+MIN_SHORTER_SIDE: Final = 112
 """Pixels of the shorter side below which there is none."""
 MOTIONLESS: Final = 0.25
 """Mean change of luma from frame to frame, of 255, below which there is none."""
@@ -26,7 +26,7 @@ EDGES: Final = 2
 """Lines of the grid that may be edges of what is shown, and do not count."""
 BLOCKY: Final = 0.25
 """Of it, from which on a clip counts as compressed hard: the median after H.264 at CRF 35."""
-SHATTERED: Final = 0.45
+MAX_BLOCKINESS: Final = 0.45
 """And from which on there is no verdict: real and generated clips are hardly told apart (most clips at CRF 42)."""
 KINDS: Final = {
     "native": "clips as they are found",
@@ -81,10 +81,10 @@ def missing_evidence(found: MediaInfo, seen: Sequence[View], blocks: float) -> t
     most = max(len(view.frames) for view in seen)
     change = max(float(np.abs(np.diff(view.luma, axis=0)).mean()) for view in seen)
     lacking = {
-        f"too short: {most} frames at {seen[0].fps:.1f} a second, {FEWEST} are needed": most < FEWEST,
-        f"too small: {found.width}x{found.height}, {SMALLEST} pixels are needed": min(found.width, found.height)
-        < SMALLEST,
-        "compressed too hard: the codec's blocks hide what is finer": blocks > SHATTERED,
+        f"too short: {most} frames at {seen[0].fps:.1f} a second, {MIN_FRAMES} are needed": most < MIN_FRAMES,
+        f"too small: {found.width}x{found.height}, {MIN_SHORTER_SIDE} pixels are needed": min(found.width, found.height)
+        < MIN_SHORTER_SIDE,
+        "compressed too hard: the codec's blocks hide what is finer": blocks > MAX_BLOCKINESS,
         "hardly any texture: there is nothing to follow": all(view.detail.std() < TEXTURE for view in seen),
         "hardly anything moves: most of the evidence is in motion": change < MOTIONLESS,
     }

@@ -32,11 +32,11 @@ REACH: Final = 0.25
 """Sides from a thing within which its shadow is looked for."""
 CROWD: Final = 4
 """Things, at most, of whose light something is said."""
-FAR: Final = 1.0
+MIN_MOVED_WIDTHS: Final = 1.0
 """Widths of a body that it must move."""
 UNLIKE: Final = 0.3
 """Of its usual width by which a body may differ."""
-LEAST: Final = 40
+MIN_MEASURED_PIXELS: Final = 40
 """Pixels of a shadow or a body that are enough to measure."""
 ASIDE: Final = 0.4
 """Widths of a thing by which its shadow lies to one side."""
@@ -78,7 +78,7 @@ def lights(view: View, found: Sequence[MovingObject]) -> list[Lit]:
     frames = view.frames.astype(np.float32)
     still = background(frames, found)
     seen = [_lit(frames, still, thing, found) for thing in found]
-    return [each for each in seen if path(each.thing) > FAR * each.width > 0]
+    return [each for each in seen if path(each.thing) > MIN_MOVED_WIDTHS * each.width > 0]
 
 
 def background(frames: Array, found: Sequence[MovingObject]) -> Array:
@@ -154,7 +154,7 @@ def _largest(part: NDArray[np.uint8]) -> Mask | None:
     if len(table) < 2:
         return None
     best = int(table[1:, cv2.CC_STAT_AREA].argmax()) + 1
-    return labels == best if table[best, cv2.CC_STAT_AREA] >= LEAST else None
+    return labels == best if table[best, cv2.CC_STAT_AREA] >= MIN_MEASURED_PIXELS else None
 
 
 def _below(dark: Mask, box: tuple[int, int, int, int]) -> Array:
@@ -185,7 +185,7 @@ def lit_from(luma: Array, mask: Mask) -> Array:
     unknown = np.array([np.nan, np.nan])
     depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
     band = (depth >= 2) & (depth < 4)
-    if band.sum() < LEAST:
+    if band.sum() < MIN_MEASURED_PIXELS:
         return unknown
     smooth = cv2.GaussianBlur(depth, (0, 0), 2.0)
     normal = -np.stack([cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)], axis=-1)[band]

@@ -19,13 +19,13 @@ Array = NDArray[np.floating]
 Box = tuple[float, float, float, float]
 BUSY: Final = 0.25
 """Share of the picture that may move by itself before nothing is claimed of single things."""
-SMALLEST: Final = 0.008
+MIN_AREA_SHARE: Final = 0.008
 """Share of the picture that a thing must cover."""
 REACH: Final = 0.12
 """Sides within which a thing is looked for from where it is expected."""
 ALIKE: Final = 0.6
 """Correlation of its looks from which a thing is the same, near by."""
-SURE: Final = 0.8
+MIN_SIMILARITY_ANYWHERE: Final = 0.8
 """And anywhere else."""
 SAME: Final = 3.0
 """Grey levels within which a place stays what it is."""
@@ -33,7 +33,7 @@ MOSTLY: Final = 0.75
 """Share of the picture that must stay what it is if the camera stands."""
 LEAST_PATH: Final = 0.06
 """Sides that a thing must move in all."""
-LARGEST: Final = 0.15
+MAX_AREA_SHARE: Final = 0.15
 """Share of the picture above which nothing is claimed of a thing: it is near, or many."""
 PLAIN: Final = 20.0
 """Grey levels by which columns or rows of open ground differ, at most: more is something to vanish behind."""
@@ -145,7 +145,7 @@ def _again(picture: Array, looks: Array, expected: Array) -> tuple[Array, float]
             continue
         score = cv2.matchTemplate(part, np.ascontiguousarray(looks), cv2.TM_CCOEFF_NORMED)
         _, best, _, (x, y) = cv2.minMaxLoc(score)
-        if best >= (ALIKE if part is near else SURE):
+        if best >= (ALIKE if part is near else MIN_SIMILARITY_ANYWHERE):
             return np.array([x + corner[0], y + corner[1]], np.float64), float(best)
     return expected, 0.0
 
@@ -156,7 +156,7 @@ def _boxes(mask: NDArray[np.bool_]) -> list[Box]:
     closed = cv2.morphologyEx(closed, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
     _, _, table, _ = cv2.connectedComponentsWithStats(closed)
     side = len(mask)
-    rows = [row for row in table[1:] if SMALLEST < row[cv2.CC_STAT_AREA] / side**2 < LARGEST]
+    rows = [row for row in table[1:] if MIN_AREA_SHARE < row[cv2.CC_STAT_AREA] / side**2 < MAX_AREA_SHARE]
     rows = sorted(rows, key=lambda row: -int(row[cv2.CC_STAT_AREA]))[:6]
     return [(row[0] / side, row[1] / side, row[2] / side, row[3] / side) for row in rows]
 

@@ -13,7 +13,7 @@ Array = NDArray[np.floating]
 PERIODS: Final = (4, 8, 16, 32)
 """Pixels: patch and block sizes that networks and codecs use."""
 PATCH: Final = 16
-FAR: Final = 3
+FAR_PATCHES: Final = 3
 """Patches that lie so many sides apart are far from each other."""
 
 
@@ -78,7 +78,7 @@ def _alike(fine: Array) -> tuple[Array, int]:
     texture = texture - texture.mean(1, keepdims=True)
     texture /= np.linalg.norm(texture, axis=1, keepdims=True) + 1e-6
     place = np.stack(np.divmod(np.arange(rows * columns), columns), axis=1)
-    near = np.abs(place[:, None] - place[None]).max(-1) < FAR
+    near = np.abs(place[:, None] - place[None]).max(-1) < FAR_PATCHES
     return np.where(near | plain[:, None] | plain[None], 0, texture @ texture.T), columns
 
 

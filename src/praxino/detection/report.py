@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from praxino.config import Config
 from praxino.detection import fusion, latent
-from praxino.detection.calibration import FEWEST, blockiness, condition, missing_evidence, reliability
+from praxino.detection.calibration import MIN_FRAMES, blockiness, condition, missing_evidence, reliability
 from praxino.detection.evidence import FAMILIES, Evidence
 from praxino.detection.families import collect_evidence
 from praxino.detection.fusion import Detector, Fusion, sigmoid
@@ -136,9 +136,9 @@ def examine(path: str | Path, detector: Detector | None = None, threads: int = 2
     if len(seen) < len(starts(found)):
         found = replace(found, oddities=(*found.oddities, f"{len(seen)} of {len(starts(found))} windows could be read"))
     most = max((len(view.frames) for view in seen), default=0)
-    long_enough = tuple(view for view in seen if len(view.frames) >= min(FEWEST, max(most, 4)))
+    long_enough = tuple(view for view in seen if len(view.frames) >= min(MIN_FRAMES, max(most, 4)))
     if not long_enough:
-        reason = f"too short: {most} of {FEWEST} frames that are needed: nothing can be said of how it moves"
+        reason = f"too short: {most} of {MIN_FRAMES} frames that are needed: nothing can be said of how it moves"
         return Examination(_report(path, found, seen, "inconclusive", reasons=(reason,)), seen)
     latent.bundled()  # before threads ask for it
     with ThreadPoolExecutor(threads) as pool:

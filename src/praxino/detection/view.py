@@ -176,13 +176,13 @@ def fetch(picture: Grey, flow: Grey) -> Grey:
 
 SPAN: Final = 2.8
 """Seconds that a window may take."""
-MOST: Final = 400
+MAX_WINDOW_FRAMES: Final = 400
 """Frames that it may take."""
 SAME: Final = 0.02
 """Mean difference of two frames' thumbnails, of 255, below which one repeats the other."""
 
 
-WORK: Final = 5e9
+DECODE_BUDGET_PIXELS: Final = 5e9
 """Pixels, at most, that are decoded of one file: 2,400 frames of 1920x1080."""
 
 
@@ -202,7 +202,7 @@ def views(path: Path, info: MediaInfo, most: int = 4) -> Iterator[View]:
     MediaError
         If the file cannot be read.
     """
-    budget = DecodeBudget(WORK)
+    budget = DecodeBudget(DECODE_BUDGET_PIXELS)
     begins = starts(info, most)
     found: Iterable[View | None] = (
         gathered(iter_frames(path, start, info, budget)) for start in begins if budget.left > 0
@@ -246,7 +246,7 @@ class _Window:
 
     def take(self, shot: VideoFrame) -> bool:
         """Take a frame in, unless the window is full."""
-        if self.times and (shot.seconds - self.times[0] > SPAN or len(self.times) == MOST):
+        if self.times and (shot.seconds - self.times[0] > SPAN or len(self.times) == MAX_WINDOW_FRAMES):
             return False
         pixels = shot.pixels[::2] if shot.interlaced else shot.pixels  # one of the two fields
         self.squares.append(squared(pixels[:, ::2] if shot.interlaced else pixels))  # in its proportions

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from praxino.errors import InputError
 
 Film = NDArray[np.uint8]
-LARGEST = 2**15
+MAX_WARP_SIDE = 2**15
 """Pixels a side that OpenCV's warping cannot take."""
 
 
@@ -44,8 +44,10 @@ def motion(film: Film, fps: float) -> Motion:
     """
     if len(film) < 3:
         raise InputError(f"{len(film)} frames: motion needs at least 3", "evaluate films, not pictures")
-    if max(film.shape[1:3]) >= LARGEST:
-        raise InputError(f"{film.shape[2]}x{film.shape[1]}: motion needs frames below {LARGEST}", "resize the film")
+    if max(film.shape[1:3]) >= MAX_WARP_SIDE:
+        raise InputError(
+            f"{film.shape[2]}x{film.shape[1]}: motion needs frames below {MAX_WARP_SIDE}", "resize the film"
+        )
     grey = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in film])
     flows = [flow(a, b) for a, b in itertools.pairwise(grey)]
     return Motion(

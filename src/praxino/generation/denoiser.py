@@ -20,7 +20,7 @@ from praxino.models.dit import Context, DiT
 from praxino.models.text import merge_padding
 from praxino.storage.weights.lazy import LazyModule, ModelParts
 
-TOGETHER = 4096
+BATCH_GUIDANCE_TOKENS = 4096
 """Tokens of a film up to which both sentences are evaluated as one batch; beyond, that only costs memory."""
 
 
@@ -121,7 +121,7 @@ class ConditionedDenoiser:
         return self._estimate(x, t, slice(1, 2))
 
     def both(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        if math.prod(x.shape[2:]) > TOGETHER * math.prod(self.at(t)[0].config.patch):
+        if math.prod(x.shape[2:]) > BATCH_GUIDANCE_TOKENS * math.prod(self.at(t)[0].config.patch):
             return self.first(x, t), self.second(x, t)
         cond, uncond = self._estimate(x, t, slice(0, 2)).split(1)
         return cond, uncond

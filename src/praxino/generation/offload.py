@@ -25,7 +25,7 @@ from praxino.storage.weights.lazy import LazyModule, block_linears
 
 M = TypeVar("M")
 
-CHUNK = 4096
+DECODE_CHUNK_LATENTS = 4096
 """Latent positions that are decoded at a time."""
 
 
@@ -175,7 +175,7 @@ def decoded(vae: VAE, latent: Tensor, tile: int | None = None) -> Iterator[Tenso
     """
     if tile is not None and min(latent.shape[3:]) > tile:
         return vae.stream_tiled(latent, tile=tile, overlap=overlap(tile))
-    return vae.stream(latent, chunk=max(1, CHUNK // math.prod(latent.shape[3:])))
+    return vae.stream(latent, chunk=max(1, DECODE_CHUNK_LATENTS // math.prod(latent.shape[3:])))
 
 
 def overlap(tile: int) -> int:

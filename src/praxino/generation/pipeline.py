@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 EightBit = Literal["int8", "fp8"]
 
-SMALL = 1024 * 1024
+NO_PLAN_BELOW_PIXELS = 1024 * 1024
 """Pixels up to which a model that stays in memory needs no plan."""
 DTYPES: Final[dict[str, tuple[torch.dtype, EightBit | None]]] = {
     "float32": (torch.float32, None),
@@ -182,7 +182,7 @@ class Pipeline:
     def run(self, request: Request, provenance: Provenance = STANDARD) -> Generator[Progress, None, None]:
         """Carry out a complete `Request`; what will not fit, or cannot be marked and signed, is said first."""
         provenance.check()
-        small = self.stages.keep and request.height * request.width <= SMALL
+        small = self.stages.keep and request.height * request.width <= NO_PLAN_BELOW_PIXELS
         found = None if small else self.plan(request, speed=False).check()
         tile, visiting = (found.tile, found.visiting) if found else (None, frozenset[str]())
         candidates = [self._laid_out(each) for each in request.candidates()]

@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
 
 from praxino.errors import InputError
-from praxino.generation.denoiser import TOGETHER
+from praxino.generation.denoiser import BATCH_GUIDANCE_TOKENS
 from praxino.generation.offload import decoded, exact_and_fast, overlap, text_dtype
 from praxino.generation.request import Request
 from praxino.models.dit import DiT
@@ -190,7 +190,7 @@ def _denoise(model: ModelParts, request: Request, dtype: torch.dtype, rate: dict
         assert isinstance(dit, DiT)
         config = dit.config
         tokens = shape.frames * shape.height * shape.width // (config.patch[1] * config.patch[2])
-        rows = 2 if guided and tokens <= TOGETHER else 1
+        rows = 2 if guided and tokens <= BATCH_GUIDANCE_TOKENS else 1
         weights -= _saved(model.dit, dit, dtype)
         _widen(model.dit, dit, dtype)
         sizes = _products(model.dit, dit, dtype)

@@ -11,7 +11,7 @@ from praxino.layout import Layout, parse
 from praxino.shapes import Compression, VideoShape
 from praxino.storage.weights.bundle import BundleConfig
 
-LONGEST = 2000
+MAX_PROMPT_CHARS = 2000
 """Characters a sentence may have."""
 
 
@@ -142,8 +142,8 @@ def _check_text(name: str, text: Any, empty: bool) -> None:
         raise InputError(f"{name}={text!r}: must be a sentence", '"a red ball bounces on the grass"')
     if not text.strip() and not empty:
         raise InputError("the sentence is empty", 'say what to show: "a red ball bounces on the grass"')
-    if len(text) > LONGEST:
-        raise InputError(f"{name} has {len(text)} characters: at most {LONGEST}", "say it shorter")
+    if len(text) > MAX_PROMPT_CHARS:
+        raise InputError(f"{name} has {len(text)} characters: at most {MAX_PROMPT_CHARS}", "say it shorter")
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from praxino.models import winograd
 
-LARGE = 64 * 64
+FRAMEWISE_FROM_PIXELS = 64 * 64
 """Positions of a frame from which on few are held at a time."""
 
 
@@ -82,7 +82,7 @@ class CausalConv3d(nn.Conv3d):
             return self._with_fewer_products(x, memory, prepare)
         if past and x.shape[2] == 1:
             return self._one(memory.push(self, _own(x, prepare), past))
-        if past and x[0, 0, 0].numel() >= LARGE:
+        if past and x[0, 0, 0].numel() >= FRAMEWISE_FROM_PIXELS:
             made = x.new_empty(len(x), *x.shape[2:], self.out_channels).permute(0, 4, 1, 2, 3)  # channels last
             for frame, out in zip(x.split(1, dim=2), made.split(1, dim=2), strict=True):
                 out.copy_(self._one(memory.push(self, _own(frame, prepare), past)))

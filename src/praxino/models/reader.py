@@ -246,9 +246,9 @@ def _peaks(heat: Tensor, threshold: float, most: int) -> list[_Peak]:
     return sorted(found, key=lambda peak: -peak.score)[:most]
 
 
-REACH = 4.0
+MAX_JUMP_POSITIONS = 4.0
 """Positions that a centre may jump between neighbouring frames."""
-PATIENCE = 8
+MAX_HIDDEN_FRAMES = 8
 """Frames that a thing may be hidden."""
 
 
@@ -256,9 +256,13 @@ def _linked(frames: list[list[_Peak]]) -> list[list[_Peak]]:
     """Tracks of peaks: each peak goes to the nearest track of its kind that still waits; short ones are dropped."""
     tracks: list[list[_Peak]] = []
     for frame, peaks in enumerate(frames):
-        free = [track for track in tracks if frame - track[-1].frame <= PATIENCE]
+        free = [track for track in tracks if frame - track[-1].frame <= MAX_HIDDEN_FRAMES]
         for peak in peaks:
-            near = [track for track in free if track[-1].kind == peak.kind and _gap(track, peak, frame) <= REACH]
+            near = [
+                track
+                for track in free
+                if track[-1].kind == peak.kind and _gap(track, peak, frame) <= MAX_JUMP_POSITIONS
+            ]
             now = _Peak(frame, peak.row, peak.column, peak.kind, peak.score)
             if not near:
                 tracks.append([now])

@@ -19,7 +19,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from praxino.config import Config
-from praxino.models.causal import LARGE, CausalConv3d, Memory
+from praxino.models.causal import FRAMEWISE_FROM_PIXELS, CausalConv3d, Memory
 from praxino.models.tiling import Blend, corners
 from praxino.shapes import Compression, VideoShape
 
@@ -334,7 +334,7 @@ class Decoder(nn.Module):
 
 def _portions(x: Tensor, first: bool) -> Sequence[Tensor]:
     """A clip as frames that are taken at a time: an even number, two `LARGE` ones; the ``first`` comes alone."""
-    at_once = max(2, LARGE // math.prod(x.shape[3:]) // 2 * 2)
+    at_once = max(2, FRAMEWISE_FROM_PIXELS // math.prod(x.shape[3:]) // 2 * 2)
     if torch.is_grad_enabled() or x.shape[2] <= at_once:
         return [x]
     return [x[:, :, :1], *x[:, :, 1:].split(at_once, dim=2)] if first else x.split(at_once, dim=2)

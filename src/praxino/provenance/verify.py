@@ -7,7 +7,7 @@ from praxino.config import Config
 from praxino.errors import MediaError
 from praxino.provenance.c2pa import read
 from praxino.provenance.c2pa.manifest import printable
-from praxino.provenance.c2pa.read import BESIDE, Credentials
+from praxino.provenance.c2pa.read import SIDECAR_ENDING, Credentials
 from praxino.provenance.c2pa.sidecar import needs_beside
 from praxino.provenance.watermark import scan
 from praxino.provenance.watermark.scan import Mark
@@ -64,7 +64,7 @@ class Verdict(Config):
             return f"unreadable: {self.problem}"
         if told.elsewhere:
             return f"signature: none in the file, which names {told.elsewhere} for it: nobody is asked there"
-        beside = printable(Path(self.path).with_suffix(BESIDE).name)
+        beside = printable(Path(self.path).with_suffix(SIDECAR_ENDING).name)
         if told.state == "none" and needs_beside(Path(self.path)):
             return f"signature: none; {beside} beside the file would hold it, and is not there or about another file"
         if told.state == "none":

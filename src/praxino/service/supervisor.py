@@ -41,7 +41,7 @@ USAGE: Final = 2
 """Exit code of a mistake that whoever started it has made."""
 LATER: Final = 75
 """Exit code of a worker that may be able to begin soon (``EX_TEMPFAIL`` of sysexits.h)."""
-LONGEST: Final = 30.0
+MAX_RESTART_SECONDS: Final = 30.0
 """Seconds until a worker is started again that dies again and again, at most."""
 
 
@@ -233,7 +233,7 @@ def _keep_alive(command: list[str], places: Locations, done: threading.Event, en
         if process.returncode == USAGE:
             os.kill(os.getpid(), signal.SIGTERM)  # it said why, and would say it again
             return
-        pause = 1.0 if time.monotonic() - begun > 60 else min(LONGEST, 2 * pause)
+        pause = 1.0 if time.monotonic() - begun > 60 else min(MAX_RESTART_SECONDS, 2 * pause)
         logger.warning("a worker ended (exit code %s): another one starts in %.0f s", process.returncode, pause)
         done.wait(pause)
 

@@ -15,7 +15,7 @@ from praxino.errors import InputError, MediaError, PraxinoError
 
 NAME: Final = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)*(\.[a-z0-9]+)?")
 """What a name looks like: nothing in it can lead out of the place."""
-CHUNK: Final = 2**18
+CHUNK_BYTES: Final = 2**18
 """Bytes that are read at a time."""
 
 SETTLED: Final = 0.2
@@ -111,7 +111,7 @@ class Objects:
         """The same of what is left of an open file, under a name that is new."""
         try:
             with self._whole(name) as fresh, self._fs.open(fresh, "wb") as target:
-                shutil.copyfileobj(source, target, CHUNK)
+                shutil.copyfileobj(source, target, CHUNK_BYTES)
         except BaseException:
             with suppress(OSError):  # clouds may have what there was until then
                 self.remove(name)
@@ -174,7 +174,7 @@ class Objects:
                 left = None if end is None else end - start
                 while left is None or left > 0:
                     with self._reached():
-                        piece = file.read(CHUNK if left is None else min(CHUNK, left))
+                        piece = file.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left))
                     if not piece:
                         return
                     left = None if left is None else left - len(piece)

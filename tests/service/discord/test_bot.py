@@ -21,7 +21,7 @@ from support.discord_server import Discord
 @pytest.fixture(name="scene")
 def _scene(running, monkeypatch):
     """Runs a test's coroutine on a bot that is connected."""
-    monkeypatch.setattr(bots, "EVERY", 0.05)
+    monkeypatch.setattr(bots, "PROGRESS_POLL_SECONDS", 0.05)
 
     @contextlib.asynccontextmanager
     async def bot(server, may):
@@ -156,7 +156,7 @@ def test_what_was_made_while_no_bot_ran_is_posted_where_it_was_asked_for(scene, 
     async def begin(server):
         token = await server.command("film", prompt="a cat")
         await server.until(lambda: forms(server, token))
-        monkeypatch.setattr(bots, "EVERY", 3600)  # it sees no more of it
+        monkeypatch.setattr(bots, "PROGRESS_POLL_SECONDS", 3600)  # it sees no more of it
         await asyncio.sleep(0.2)
         [[job], _] = running.store.page("discord_7", ("video",), None, 5)
         running.store.cancel(job)

@@ -22,7 +22,7 @@ SOURCES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 GENERATED: Final = SOURCES + "trainedAlgorithmicMedia"
 SIGNER: Final = ("signingCredential.", "timeStamp.")
 """How status codes begin that are about who signed and when, not about what."""
-LONGEST: Final = 2000
+MAX_STATEMENT_CHARS: Final = 2000
 """Characters of what is stated that are told: those of a sentence."""
 
 Relation = Literal["inputTo", "parentOf"]
@@ -103,7 +103,7 @@ def of(data: Any, name: str) -> Any:
 
 def printable(text: Any) -> str:
     """What a file says or is called, without what would move a terminal's cursor, fake another line or is no text."""
-    return "".join(c if c.isprintable() else "?" for c in str(text or ""))[:LONGEST]
+    return "".join(c if c.isprintable() else "?" for c in str(text or ""))[:MAX_STATEMENT_CHARS]
 
 
 def listed(data: Any) -> list[Any]:

@@ -13,13 +13,13 @@ from praxino.provenance.c2pa.container import context, holds_statements, one_lin
 from praxino.provenance.c2pa.manifest import SIGNER, listed, of, printable, stated
 from praxino.storage.media.formats import HEAD_BYTES, mime_type
 
-BESIDE: Final = ".c2pa"
+SIDECAR_ENDING: Final = ".c2pa"
 """Ending of the file beside one that cannot hold the statements itself."""
-LARGEST: Final = 64 * 2**20
+MAX_SIDECAR_BYTES: Final = 64 * 2**20
 """Bytes of such a file that are taken on."""
-PICTURE: Final = 2**28
+MAX_PICTURE_BYTES: Final = 2**28
 """Bytes of a picture that are taken on: its parser holds them all."""
-REMOTE: Final = "Remote: "
+REMOTE_MANIFEST_PREFIX: Final = "Remote: "
 """How its error begins for a file whose statements are not in it, but at an address."""
 State = Literal["none", "trusted", "valid", "tampered"]
 
@@ -79,11 +79,11 @@ def read(path: Path) -> Credentials:
     """
     with path.open("rb") as file:
         mime, size = mime_type(file.read(HEAD_BYTES)), path.stat().st_size
-        if mime.startswith("image/") and size > PICTURE:
+        if mime.startswith("image/") and size > MAX_PICTURE_BYTES:
             raise MediaError(f"{path}: {size:,} bytes are too many for a picture", "reduce it first")
         found = _read(mime, file, None, False)
-    beside = path.with_suffix(BESIDE)
-    if found.state == "none" and beside != path and beside.is_file() and beside.stat().st_size <= LARGEST:
+    beside = path.with_suffix(SIDECAR_ENDING)
+    if found.state == "none" and beside != path and beside.is_file() and beside.stat().st_size <= MAX_SIDECAR_BYTES:
         with path.open("rb") as file:
             near = _read(mime, file, beside.read_bytes(), True)
         return near if near.state != "none" else found
@@ -119,7 +119,7 @@ def parse(mime: str, file: BinaryIO, manifest: bytes | None, authorities: bytes 
     except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
         return {}
     except (c2pa.C2paError, ValueError) as error:
-        if str(error).startswith(REMOTE):
+        if str(error).startswith(REMOTE_MANIFEST_PREFIX):
             return {"state": "none", "elsewhere": printable(str(error).rpartition(" ")[2])}
         seen = manifest is not None or holds_statements(file)  # files are damaged that nobody ever signed, too
         return {"state": "tampered", "problems": (one_line(error),)} if seen else {}

@@ -3,20 +3,20 @@
 from pathlib import Path
 
 from praxino.errors import InputError
-from praxino.provenance.c2pa.read import BESIDE, LARGEST, parse
+from praxino.provenance.c2pa.read import MAX_SIDECAR_BYTES, SIDECAR_ENDING, parse
 from praxino.storage.files import atomic_file
 
 
 def check_beside(target: Path) -> None:
     """Raise `InputError` if ``target`` needs a file beside it, and there is one about another file."""
-    beside = target.with_suffix(BESIDE)
+    beside = target.with_suffix(SIDECAR_ENDING)
     if needs_beside(target) and beside.exists() and not is_ours(beside):
         raise InputError(f"{beside} is there, and not about {target.name}", "delete it, or another name with -o")
 
 
 def delete_outdated(target: Path) -> None:
     """Take away the file beside one that is written anew: its statements would no longer hold."""
-    beside = target.with_suffix(BESIDE)
+    beside = target.with_suffix(SIDECAR_ENDING)
     if needs_beside(target) and is_ours(beside):
         beside.unlink()
 
@@ -28,7 +28,7 @@ def needs_beside(target: Path) -> bool:
 
 def is_ours(beside: Path) -> bool:
     """Whether a file of statements is about one that we wrote beside it."""
-    if not beside.is_file() or beside.stat().st_size > LARGEST:
+    if not beside.is_file() or beside.stat().st_size > MAX_SIDECAR_BYTES:
         return False
     with beside.open("rb") as file:
         return parse("application/c2pa", file, None).get("format") == "video/webm"

@@ -18,7 +18,7 @@ from praxino.errors import InputError
 from praxino.provenance.c2pa import identity
 from praxino.provenance.c2pa.container import context, one_line
 from praxino.provenance.c2pa.manifest import FORMAT, PARENT, Ingredient, Relation, generated, printable
-from praxino.provenance.c2pa.read import BESIDE
+from praxino.provenance.c2pa.read import SIDECAR_ENDING
 from praxino.provenance.c2pa.sidecar import check_beside, delete_outdated, write
 from praxino.storage.media.formats import HEAD_BYTES, UNKNOWN_MIME, mime_type
 
@@ -66,7 +66,7 @@ def sign(
     statements = {**statements, "title": printable(target.name), "assertions": [*statements["assertions"], told]}
     manifest = _signed(fresh, mime, statements, [(each, relation, mime_type(each.content)) for each in ingredients])
     delete_outdated(target)
-    return None if embedded else lambda: write(manifest, target.with_suffix(BESIDE))
+    return None if embedded else lambda: write(manifest, target.with_suffix(SIDECAR_ENDING))
 
 
 def _signed(fresh: Path, mime: str, statements: dict[str, Any], given: Given) -> bytes:

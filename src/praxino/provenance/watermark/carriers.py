@@ -18,14 +18,14 @@ from praxino.provenance.watermark.channel_code import CODED
 
 TILES: Final = 4
 """Along a frame's shorter side."""
-LEAST: Final = 40
+MIN_TILE_PIXELS: Final = 40
 """Pixels a side of a tile, however small the frame."""
 LOWEST: Final = 3.0
 HIGHEST: Final = 12.0
 """Cycles a tile: lower ones are seen, and lost in the picture; higher ones are lost by compression."""
 FINDING: Final = 10.5
 """Cycles a tile, at most, of the waves by which the mark is found."""
-SHARE: Final = 0.65
+SYNC_ENERGY_SHARE: Final = 0.65
 """Of the energy, that of the waves by which the mark is found."""
 FALL: Final = 0.5
 """Amplitudes go with the frequency to this negative power."""
@@ -53,7 +53,9 @@ class Carriers:
         signs = 1.0 - 2.0 * bits.reshape(-1, 2)
         telling = self.telling_phases * (signs[:, 0] + 1j * signs[:, 1]) * _fall(self.telling)
         finding = self.finding_phases * _fall(self.finding)
-        return np.concatenate([_of_power(finding, 2 * SHARE), _of_power(telling, 2 * (1 - SHARE))])
+        return np.concatenate(
+            [_of_power(finding, 2 * SYNC_ENERGY_SHARE), _of_power(telling, 2 * (1 - SYNC_ENERGY_SHARE))]
+        )
 
     def soft(self, received: Numbers) -> NDArray[np.float64]:
         """(CODED,): how sure each bit is, positive for 0, from what became of the telling waves."""
@@ -77,7 +79,7 @@ def carriers(key: bytes) -> Carriers:
 
 def tile(height: int, width: int) -> float:
     """Pixels a side of a tile in a film of this size."""
-    return max(LEAST, min(height, width) / TILES)
+    return max(MIN_TILE_PIXELS, min(height, width) / TILES)
 
 
 def pattern(waves: Waves, amplitudes: Numbers, height: int, width: int, side: float) -> NDArray[np.float32]:

@@ -16,29 +16,29 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.provenance.watermark.carriers import FINDING, LEAST, TILES, Carriers, Numbers, Waves, carriers
+from praxino.provenance.watermark.carriers import FINDING, MIN_TILE_PIXELS, TILES, Carriers, Numbers, Waves, carriers
 from praxino.provenance.watermark.channel_code import decoded, encoded
 from praxino.provenance.watermark.embed import SIDE, Field, Film, has_room, luma, working_size
 
-SURE: Final = 1e-6
+MAX_FALSE_POSITIVE_RATE: Final = 1e-6
 """False-positive probability up to which a mark counts as found."""
-OVER: Final = 3
+SPECTRUM_OVERSAMPLING: Final = 3
 """How many times finer than the frame's own resolution its spectrum is sampled, at least."""
-SHIFTS: Final = 40
+SHIFTS_PER_SIDE: Final = 40
 """Places along each side of a tile where its beginning is looked for."""
-LOUDEST: Final = 2.0
+MAX_WAVE_MAGNITUDE: Final = 2.0
 """Times the median: magnitudes of waves count up to there."""
-LIKELY: Final = 3.0
+LIKELY_STRENGTH: Final = 3.0
 """Strength, at one place, that one unmarked part in a hundred reaches at most."""
-MOST: Final = 60.0
+MAX_SADDLEPOINT_TILT: Final = 60.0
 """Tilt of the distribution at which `chance` stops: nearer to what is possible at all, it makes no difference."""
-TURN: Final = math.radians(8)
+MAX_TURN_RADIANS: Final = math.radians(8)
 """How far a film may be turned, besides by quarters."""
-EDGE: Final = 0.8
+MAX_EDGE_PHASE_RADIANS: Final = 0.8
 """Radians by which a middling wave may be off at the frame's edge, at most, beside the nearest place tried."""
-MIDDLING: Final = 8.0
+MIDDLE_WAVE_CYCLES: Final = 8.0
 """Cycles a tile of such a wave."""
-LONGEST: Final = 4
+MAX_ASPECT_SEARCHED: Final = 4
 """Times a frame's shorter side: beyond that, longer frames are not searched more closely."""
 
 Places = NDArray[np.float64]
@@ -80,7 +80,7 @@ class MarkDetection:
 
     @property
     def sure(self) -> bool:
-        return self.probability <= SURE
+        return self.probability <= MAX_FALSE_POSITIVE_RATE
 
     def among(self, tries: float) -> "MarkDetection":
         """The best of so many tries: as many times likelier by chance."""
@@ -117,7 +117,7 @@ def find(spectrum: "Spectrum", key: bytes) -> MarkDetection:
 def still_there(spectrum: "Spectrum", key: bytes, found: MarkDetection) -> bool:
     """Whether a mark that was found is likely in the same film's other part with this spectrum, too."""
     own, place = carriers(key), np.array(found.place[:4]).reshape(2, 2)
-    return float(_strengths(spectrum, own, place[None], np.array(found.place[4:])[None])[0]) > LIKELY
+    return float(_strengths(spectrum, own, place[None], np.array(found.place[4:])[None])[0]) > LIKELY_STRENGTH
 
 
 def received(spectrum: "Spectrum", own: Carriers, where: tuple[float, ...]) -> NDArray[np.float64]:
@@ -132,7 +132,7 @@ class Spectrum:
 
     def __init__(self, field: Field) -> None:
         height, width = field.shape
-        rows, columns = (1 << math.ceil(math.log2(size * OVER)) for size in (height, width))
+        rows, columns = (1 << math.ceil(math.log2(size * SPECTRUM_OVERSAMPLING)) for size in (height, width))
         down, across = np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None]
         middle = np.exp(1j * np.pi * down * (height - 1)), np.exp(1j * np.pi * across * (width - 1))
         waves = np.fft.rfft2(field, (rows, columns)) * middle[0].astype(np.complex64) * middle[1].astype(np.complex64)
@@ -161,7 +161,7 @@ class Spectrum:
 def _even(values: Numbers) -> Numbers:
     """(N, F) with the loudest brought down, and so that along the right phases their sum is `Found.strength`."""
     size = np.abs(values)
-    bound = LOUDEST * np.median(size, axis=-1, keepdims=True)
+    bound = MAX_WAVE_MAGNITUDE * np.median(size, axis=-1, keepdims=True)
     values = values * np.minimum(1.0, bound / np.maximum(size, 1e-12))
     power = (np.abs(values) ** 2).sum(-1, keepdims=True) / 2
     return values / np.sqrt(np.maximum(power, 1e-12))
@@ -219,16 +219,18 @@ def _anywhere(spectrum: Spectrum, own: Carriers) -> _Candidate:
     weights = own.finding_phases * np.where(down == 0, 2.0, 1.0)  # the half of the waves that the transform wants
     for start in range(0, len(places), 512):
         values = _even(spectrum.at(own.finding, places[start : start + 512])).conj() * weights
-        table = np.zeros((len(values), SHIFTS, SHIFTS // 2 + 1), np.complex64)
-        table[:, across % SHIFTS, down] = values
-        strengths = np.fft.irfft2(table, (SHIFTS, SHIFTS)).reshape(len(values), -1) * (SHIFTS**2 / 2)
+        table = np.zeros((len(values), SHIFTS_PER_SIDE, SHIFTS_PER_SIDE // 2 + 1), np.complex64)
+        table[:, across % SHIFTS_PER_SIDE, down] = values
+        strengths = np.fft.irfft2(table, (SHIFTS_PER_SIDE, SHIFTS_PER_SIDE)).reshape(len(values), -1) * (
+            SHIFTS_PER_SIDE**2 / 2
+        )
         which = int(strengths.max(1).argmax())
         where = int(strengths[which].argmax())
         if strengths[which, where] > best[0]:
-            shift = np.array(divmod(where, SHIFTS))[::-1] / SHIFTS
+            shift = np.array(divmod(where, SHIFTS_PER_SIDE))[::-1] / SHIFTS_PER_SIDE
             best = (float(strengths[which, where]), start + which, shift)
     likely = chance(_even(spectrum.at(own.finding, places[best[1]][None]))[0], best[0])
-    return _Candidate(min(1.0, likely * len(places) * SHIFTS**2), best[0], places[best[1]], best[2])
+    return _Candidate(min(1.0, likely * len(places) * SHIFTS_PER_SIDE**2), best[0], places[best[1]], best[2])
 
 
 @dataclass(frozen=True)
@@ -266,7 +268,7 @@ def _places_anywhere(shape: tuple[int, int]) -> Places:
     for side in _sides(shape):
         step = _step(side, shape)
         near = 0.66 <= side * TILES / min(shape) <= 1.5
-        turns = np.arange(0, TURN, step) if near else np.zeros(1)
+        turns = np.arange(0, MAX_TURN_RADIANS, step) if near else np.zeros(1)
         angles = np.concatenate([-turns[:0:-1], turns])
         places += [_place(side, side, angle, f) for angle in angles for f in (False, True)]
     return np.stack(places)
@@ -294,7 +296,7 @@ def chance(values: Numbers, strength: float) -> float:
         slope, curve = float(sizes @ first), float(sizes**2 @ (second - first**2))
         change = (strength - slope) / max(curve, 1e-9)
         tilt += min(max(change, -1.0), 1.0)
-        if abs(change) < 1e-9 or tilt > MOST:
+        if abs(change) < 1e-9 or tilt > MAX_SADDLEPOINT_TILT:
             break
     far = math.sqrt(max(2 * (tilt * strength - float(np.log(mean).sum())), 1e-12))
     tail = math.erfc(far / math.sqrt(2)) / 2
@@ -310,18 +312,23 @@ def _place(down: float, across: float, angle: float, flipped: bool) -> NDArray[n
 
 def _usual(shape: tuple[int, int]) -> float:
     """Samples a side of a tile in a film that was made at this size."""
-    return min(shape) / TILES if min(shape) >= SIDE else max(LEAST, min(shape) / TILES)
+    return min(shape) / TILES if min(shape) >= SIDE else max(MIN_TILE_PIXELS, min(shape) / TILES)
 
 
 def _step(side: float, shape: tuple[int, int]) -> float:
     """Relative step in a tile's side (and radians of a turn) that no wave is lost between."""
-    return 2 * EDGE * side / (math.pi * MIDDLING * min(max(shape), LONGEST * min(shape)))
+    return (
+        2
+        * MAX_EDGE_PHASE_RADIANS
+        * side
+        / (math.pi * MIDDLE_WAVE_CYCLES * min(max(shape), MAX_ASPECT_SEARCHED * min(shape)))
+    )
 
 
 def _sides(shape: tuple[int, int]) -> list[float]:
     """Of tiles, in samples: from half of the usual to a small film's, enlarged."""
     usual = min(shape) / TILES
-    side, most = max(usual / 2, 2 * FINDING), max(4.2 * usual, 1.1 * LEAST)
+    side, most = max(usual / 2, 2 * FINDING), max(4.2 * usual, 1.1 * MIN_TILE_PIXELS)
     sides: list[float] = []
     while side < most:
         sides.append(side)
@@ -336,7 +343,7 @@ def _to_detection(spectrum: Spectrum, own: Carriers, hit: _Candidate, exact: boo
     for place, shift in looks if exact else looks[::-1]:
         where = (*place.reshape(-1).tolist(), *shift.tolist())
         soft = received(spectrum, own, where)
-        message = decoded(soft) if hit.probability <= SURE else None
+        message = decoded(soft) if hit.probability <= MAX_FALSE_POSITIVE_RATE else None
         if message is not None:
             break
     agreement = 0.0 if message is None else float(np.mean((soft < 0) == encoded(message)))

@@ -19,7 +19,7 @@ from praxino.provenance.watermark.payload import WIDTHS
 logger = logging.getLogger("praxino.provenance")
 
 FILE: Final = "messages"
-MOST: Final = 10_000
+MAX_ISSUED_LINES: Final = 10_000
 """Lines of it that are believed."""
 LIKE: Final = 1e-4
 """Probability up to which a worn message counts as one of our own."""
@@ -41,7 +41,7 @@ def record_issued(message: int) -> None:
 def issued_messages() -> tuple[int, ...]:
     """All messages, each once; lines that hold none are left out."""
     try:
-        lines = (keys.folder() / FILE).read_text(encoding="ascii", errors="replace").splitlines()[:MOST]
+        lines = (keys.folder() / FILE).read_text(encoding="ascii", errors="replace").splitlines()[:MAX_ISSUED_LINES]
     except OSError:
         return ()
     hexadecimal = set("0123456789abcdef")

@@ -21,11 +21,11 @@ from praxino.storage.media.frames import DecodeBudget, iter_frames, probe
 
 WINDOWS: Final = 8
 """Parts of a film that are looked at, at most."""
-SECONDS: Final = 3.0
+WINDOW_SECONDS: Final = 3.0
 """Length of each, at most, and of a film that has one only."""
 FRAMES: Final = 24
 """Looked at in each, at most."""
-WORK: Final = 4e9
+DECODE_BUDGET_PIXELS: Final = 4e9
 """Pixels that are decoded, at most: some 2,000 frames of 1920x1080."""
 KEY_SHARES: Final = {"public": 0.8, "private": 0.2}
 """Of the false-positive probability: how much of it may come from the search with each key."""
@@ -126,11 +126,11 @@ def windows(path: Path) -> list[Window]:
     """The parts of a film that are looked at, evenly spread; whole if it is short, one for a picture, none if no mark
     has room in it.
     """
-    known, work = probe(path), DecodeBudget(WORK)
+    known, work = probe(path), DecodeBudget(DECODE_BUDGET_PIXELS)
     if not has_room(known.height, known.width):
         return []
-    count = max(1, min(WINDOWS, math.ceil(known.seconds / SECONDS)))
-    length = min(known.seconds / count, SECONDS) or math.inf
+    count = max(1, min(WINDOWS, math.ceil(known.seconds / WINDOW_SECONDS)))
+    length = min(known.seconds / count, WINDOW_SECONDS) or math.inf
     step = max(1, math.ceil(length * known.rate / FRAMES)) if known.rate and math.isfinite(length) else 1
     starts = [index * (known.seconds - length) / (count - 1) for index in range(count)] if count > 1 else [0.0]
     found: list[Window] = []

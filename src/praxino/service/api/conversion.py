@@ -14,7 +14,7 @@ from praxino.shapes import Compression, VideoShape
 
 Card = dict[str, Any]
 
-SMALLEST: Final = 17 * 256 * 256
+MIN_LARGEST_PIXELS: Final = 17 * 256 * 256
 """Pixels of a film that any model may be asked for, over all its frames."""
 
 
@@ -158,7 +158,7 @@ def _check_shape(order: dict[str, Any], card: Card, largest: int) -> None:
     except PraxinoError as error:
         raise _bad(str(error), "num_frames" if "frames=" in str(error) else "size") from None
     own = card["defaults"]
-    most = max(SMALLEST, largest * own["frames"] * own["height"] * own["width"])
+    most = max(MIN_LARGEST_PIXELS, largest * own["frames"] * own["height"] * own["width"])
     if shape.frames * shape.height * shape.width > most:
         fits = most // (shape.height * shape.width)
         hint = f"at this size no more than {fits} frames" if fits > 1 else f"{own['width']}x{own['height']}"

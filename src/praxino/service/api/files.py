@@ -21,11 +21,11 @@ from praxino.storage.media.formats import FORMATS
 from praxino.storage.objects import Objects
 
 MIMES: Final = {"html": "text/html; charset=utf-8"} | {known.ending: known.mime for known in FORMATS}
-EVERY: Final = 0.2
+EVENT_POLL_SECONDS: Final = 0.2
 """Seconds between two looks at a job that is watched."""
-ALIVE: Final = 15.0
+KEEP_ALIVE_SECONDS: Final = 15.0
 """Seconds after which something is sent, if only a comment: proxies end what is silent."""
-WATCHED: Final = 5.0
+WATCHED_SECONDS: Final = 5.0
 """Seconds that a worker takes a job for watched after it was looked at."""
 
 
@@ -100,18 +100,18 @@ async def events(studio: AppState, job: Job, previews: bool) -> AsyncIterator[st
         if found.ended:
             yield event("done", to_resource(found))
             return
-        if previews and now - watched > WATCHED / 2:
-            await run_in_threadpool(studio.store.watch, found, WATCHED)
+        if previews and now - watched > WATCHED_SECONDS / 2:
+            await run_in_threadpool(studio.store.watch, found, WATCHED_SECONDS)
             watched = now
         if previews and (newer := await run_in_threadpool(studio.store.preview, found, step)):
             step, picture = newer
             data = base64.b64encode(picture).decode()
             yield event("preview", {"id": job.id, "step": step, "image": f"data:image/webp;base64,{data}"})
             spoken = now
-        if now - spoken > ALIVE:
+        if now - spoken > KEEP_ALIVE_SECONDS:
             yield ": still here\n\n"
             spoken = now
-        await asyncio.sleep(EVERY if found.status == "in_progress" else 3 * EVERY)
+        await asyncio.sleep(EVENT_POLL_SECONDS if found.status == "in_progress" else 3 * EVENT_POLL_SECONDS)
 
 
 def _look(studio: AppState, job: Job) -> tuple[Job | None, int | None]:

@@ -18,9 +18,9 @@ from praxino.service.queue.retention import delete_input
 router = APIRouter(prefix="/v1/images", tags=["images"])
 
 Id = Annotated[str, Path(examples=["image_00000000000000000000000000000000"])]
-PATIENCE: Final = 600.0
+IMAGE_WAIT_SECONDS: Final = 600.0
 """Seconds that a request waits for its pictures."""
-EVERY: Final = 0.5
+IMAGE_POLL_SECONDS: Final = 0.5
 """Seconds between two looks whether the client is still there."""
 
 
@@ -67,9 +67,9 @@ def _end(studio: AppState, images: list[Job]) -> None:
 
 
 async def _waited(studio: AppState, request: Request, job: Job) -> Job:
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + IMAGE_WAIT_SECONDS
     while time.monotonic() < until:
-        found = await jobs.waited(studio, job, EVERY)
+        found = await jobs.waited(studio, job, IMAGE_POLL_SECONDS)
         if found is None:
             raise ApiError(409, "it was deleted meanwhile", "conflict")
         if found.status == "completed":
@@ -80,7 +80,7 @@ async def _waited(studio: AppState, request: Request, job: Job) -> Job:
             raise ApiError(400 if code == "invalid_request" else 503, message, code)
         if await request.is_disconnected():
             raise JobError("the client left", "")
-    raise ApiError(504, f"no picture within {PATIENCE:.0f} s: order films and poll them instead", "timeout")
+    raise ApiError(504, f"no picture within {IMAGE_WAIT_SECONDS:.0f} s: order films and poll them instead", "timeout")
 
 
 def image_payload(studio: AppState, job: Job, here: str) -> schemas.Image:

@@ -11,7 +11,7 @@ from praxino.service.api.errors import ApiError
 from praxino.service.api.uploads import Upload
 from praxino.service.queue.jobs import ID, Job, Kind, new_id
 
-EVERY: Final = 0.1
+JOB_POLL_SECONDS: Final = 0.1
 """Seconds between two looks at a job that somebody waits for."""
 
 
@@ -70,7 +70,7 @@ async def waited(studio: AppState, job: Job, seconds: float) -> Job | None:
     until = time.monotonic() + seconds
     found: Job | None = job
     while found is not None and not found.ended and time.monotonic() < until:
-        await asyncio.sleep(EVERY)
+        await asyncio.sleep(JOB_POLL_SECONDS)
         found = await run_in_threadpool(studio.store.get, job.id)
     return found
 

@@ -13,9 +13,9 @@ from praxino.service.api.errors import ApiError, problem, unforeseen
 
 JSON: Final = 8 * 2**20
 """Bytes of a body that carries no file, or a picture inside JSON: larger ones go as a form."""
-SMALL: Final = 2**16
+MAX_STRANGER_BODY_BYTES: Final = 2**16
 """Bytes of a body that a stranger may send."""
-PATIENCE: Final = 30.0
+CLIENT_IDLE_SECONDS: Final = 30.0
 """Seconds that a client may be silent while it sends."""
 SLOWEST: Final = 16 * 2**10
 """Bytes a second that it must send on the whole, beside that."""
@@ -112,7 +112,7 @@ class Guard:
 
     def _room(self, scope: Scope, headers: Headers) -> int:
         if scope["path"] == "/v1/session":
-            return SMALL
+            return MAX_STRANGER_BODY_BYTES
         return self.upload if headers.get("content-type", "").lower().startswith("multipart/") else JSON
 
     def _bounded(self, scope: Scope, receive: Receive, headers: Headers) -> Receive:
@@ -124,7 +124,7 @@ class Guard:
             if whole:
                 return await receive()  # waits for the client to leave
             try:
-                message = await asyncio.wait_for(receive(), PATIENCE)
+                message = await asyncio.wait_for(receive(), CLIENT_IDLE_SECONDS)
             except TimeoutError:
                 raise ApiError(408, "the body did not arrive", "timeout") from None
             if message["type"] == "http.request":
@@ -132,7 +132,7 @@ class Guard:
                 whole = not message.get("more_body", False)
                 if count > room:
                     raise ApiError(413, f"the body is longer than {room:,} bytes", "too_large")
-                if time.monotonic() - begun > PATIENCE + count / SLOWEST:
+                if time.monotonic() - begun > CLIENT_IDLE_SECONDS + count / SLOWEST:
                     raise ApiError(408, "the body arrives too slowly", "timeout")
             return message
 

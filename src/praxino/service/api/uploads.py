@@ -27,7 +27,7 @@ B = TypeVar("B", bound=BaseModel)
 
 FIELD: Final = 16_384
 """Bytes of one value of a form."""
-LARGEST: Final = 8192 * 4608
+MAX_PICTURE_PIXELS: Final = 8192 * 4608
 """Pixels of a picture that a film begins with, at most."""
 PICTURES: Final = frozenset(("png", "jpg", "webp"))
 """What a film may begin with."""
@@ -55,11 +55,11 @@ def check_picture(given: Upload, param: str) -> None:
             with Image.open(cast("Any", given.file), formats=("PNG", "JPEG", "WEBP")) as picture:
                 pixels = picture.width * picture.height
     except Image.DecompressionBombError:
-        pixels = LARGEST + 1
+        pixels = MAX_PICTURE_PIXELS + 1
     except (OSError, ValueError, SyntaxError):
         raise ApiError(400, f"{param} cannot be read: is it complete?", "invalid_value", param) from None
-    if pixels > LARGEST:
-        raise ApiError(400, f"{param} is too large: at most {LARGEST:,} pixels", "invalid_value", param)
+    if pixels > MAX_PICTURE_PIXELS:
+        raise ApiError(400, f"{param} is too large: at most {MAX_PICTURE_PIXELS:,} pixels", "invalid_value", param)
 
 
 async def body(request: Request, kind: type[B]) -> B:

@@ -25,7 +25,7 @@ from praxino.service.queue.schema import first_line
 
 logger = logging.getLogger("praxino.service")
 
-EVERY: Final = 1.5
+PROGRESS_POLL_SECONDS: Final = 1.5
 """Seconds between two edits of a message: Discord allows about one a second."""
 RARELY: Final = 15.0
 """Seconds between two looks at a job that nobody can be told of before its end."""
@@ -228,7 +228,7 @@ async def _followed(bot: Bot, reply: Reply, job: Job, said: str, view: discord.u
         if text != shown:
             await reply.progress(text, view)
             shown = text
-        await asyncio.sleep(EVERY if time.time() < reply.place.until else RARELY)
+        await asyncio.sleep(PROGRESS_POLL_SECONDS if time.time() < reply.place.until else RARELY)
 
 
 def bar(job: Job, before: int | None) -> str:

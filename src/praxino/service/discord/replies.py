@@ -22,7 +22,7 @@ from praxino.storage.objects import Objects
 
 logger = logging.getLogger("praxino.service")
 
-LONGEST: Final = 14 * 60.0
+REPLY_EDIT_SECONDS: Final = 14 * 60.0
 """Seconds that an answer can be edited, somewhat fewer than Discord's fifteen minutes."""
 LENGTH: Final = 1900
 """Characters of a message, somewhat fewer than Discord's two thousand."""
@@ -96,7 +96,7 @@ class Reply:
                 channel=interaction.channel_id,
                 user=interaction.user.id,
                 room=int(getattr(interaction, "filesize_limit", 0) or ROOM),
-                until=time.time() + LONGEST,
+                until=time.time() + REPLY_EDIT_SECONDS,
             ),
         )
 

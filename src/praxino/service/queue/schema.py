@@ -15,7 +15,7 @@ from praxino.storage.objects import redact
 
 VERSION: Final = 1
 """Of these tables; a newer edition may have others."""
-PATIENCE: Final = 30
+SQLITE_BUSY_SECONDS: Final = 30
 """Seconds that a statement waits for others that write to the same file."""
 
 metadata = sa.MetaData()
@@ -175,7 +175,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"jobs: cannot make {folder}: {error.strerror}", "is it yours to write?") from None
-    engine = sa.create_engine(url, connect_args={"timeout": PATIENCE}, pool_size=8, max_overflow=24)
+    engine = sa.create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS}, pool_size=8, max_overflow=24)
 
     @sa.event.listens_for(engine, "connect")
     def _settings(connection: Any, _: Any) -> None:

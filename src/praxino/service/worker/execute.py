@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 Frames = NDArray[np.uint8]
 
-SHARE: Final = 0.2
+PREVIEW_TIME_SHARE: Final = 0.2
 """Of a film's time that its previews may take."""
 SKETCH: Final = 256
 """Pixels of the longer side of previews, at most."""
 POSTER: Final = 512
 """The same of the picture that stands for a film."""
-TILES: Final = 12
+SHEET_FRAMES: Final = 12
 """Frames of a sprite sheet, at most."""
-SECONDS: Final = 300
+ANALYSIS_CPU_SECONDS: Final = 300
 """Of all cores together that looking at one file may take."""
 
 
@@ -80,7 +80,7 @@ def _last(states: Iterator["Progress"], report: Report, show: Show) -> tuple[Vid
     state, begun, spent = None, time.monotonic(), 0.0
     try:
         for state in states:
-            if report(state) and state.video is None and spent <= SHARE * (time.monotonic() - begun):
+            if report(state) and state.video is None and spent <= PREVIEW_TIME_SHARE * (time.monotonic() - begun):
                 before = time.monotonic()
                 show(state.step, animated(state.preview()))
                 spent += time.monotonic() - before
@@ -111,7 +111,7 @@ def small(frames: Frames, side: int) -> Frames:
 
 def sheet(frames: Frames, side: int) -> Frames:
     """Up to 12 frames, evenly spread, `small`, in rows of four: (rows H, 4 W, 3)."""
-    count = min(TILES, len(frames))
+    count = min(SHEET_FRAMES, len(frames))
     chosen = list(small(frames[np.linspace(0, len(frames) - 1, count).round().astype(int)], side))
     across = min(4, count)
     chosen += [np.zeros_like(chosen[0])] * (-count % across)
@@ -136,7 +136,7 @@ def analyse(job: Job, folder: Path, check: Callable[[], None]) -> dict[str, Any]
     path, name = folder / job.input, str(job.order["name"])
     try:
         return processes.run_isolated(
-            _detected if job.kind == "detect" else _verified, (path, name, folder), SECONDS, check
+            _detected if job.kind == "detect" else _verified, (path, name, folder), ANALYSIS_CPU_SECONDS, check
         )
     except MediaError as error:
         raise MediaError(str(error).replace(str(path), name)) from None  # as the client calls it

@@ -17,11 +17,11 @@ from praxino.models.umt5 import UMT5, Tokeniser
 from praxino.models.vae import VAE, VAEConfig
 from praxino.storage.wan import names
 from praxino.storage.wan.names import Layout
-from praxino.storage.weights.checkpoint import SAME_PLACE, shapes
+from praxino.storage.weights.checkpoint import HINT_SAME_PLACE, shapes
 from praxino.storage.weights.files import Weights, open_weights
 from praxino.storage.weights.lazy import StoredModule
 
-WHOLE: Final = "download the whole repository"
+HINT_DOWNLOAD_ALL: Final = "download the whole repository"
 
 MEAN_21: Final = (
     -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
@@ -51,7 +51,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
     except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing", WHOLE) from None
+        raise CheckpointError(f"{path} is missing", HINT_DOWNLOAD_ALL) from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged ({error})", "download it again") from None
     if not isinstance(found, dict):
@@ -66,9 +66,9 @@ def _built(kind: Callable[..., Any], source: Path, fields: Callable[[], dict[str
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise CheckpointError(f"{source}: {name or 'it'}: {first['msg']}", SAME_PLACE) from None
+        raise CheckpointError(f"{source}: {name or 'it'}: {first['msg']}", HINT_SAME_PLACE) from None
     except (TypeError, ValueError, KeyError, IndexError) as error:
-        raise CheckpointError(f"{source} is no config of this kind ({error!r})", SAME_PLACE) from None
+        raise CheckpointError(f"{source} is no config of this kind ({error!r})", HINT_SAME_PLACE) from None
 
 
 def dit(folder: Path, layout: Layout) -> StoredModule[DiT]:
@@ -192,11 +192,13 @@ def tokeniser(folder: Path) -> Tokeniser:
     """The tokeniser of a folder that ``transformers`` writes."""
     transformers = _transformers()
     if not any((folder / name).is_file() for name in ("tokenizer.json", "spiece.model")):
-        raise CheckpointError(f"{folder} holds no tokenizer", WHOLE)
+        raise CheckpointError(f"{folder} holds no tokenizer", HINT_DOWNLOAD_ALL)
     try:
         return Tokeniser(transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True))
     except Exception as error:  # whatever the library makes of what it finds
-        raise CheckpointError(f"{folder} holds no tokenizer ({str(error).splitlines()[0]})", WHOLE) from None
+        raise CheckpointError(
+            f"{folder} holds no tokenizer ({str(error).splitlines()[0]})", HINT_DOWNLOAD_ALL
+        ) from None
 
 
 def vision(place: Path, layout: Layout, processor: Path | None = None) -> StoredModule[Vision]:

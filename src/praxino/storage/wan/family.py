@@ -18,7 +18,7 @@ from praxino.models.vae import VAE
 from praxino.storage.wan import components
 from praxino.storage.wan.names import Layout
 from praxino.storage.weights.bundle import BundleConfig, mismatch
-from praxino.storage.weights.checkpoint import SAME_PLACE
+from praxino.storage.weights.checkpoint import HINT_SAME_PLACE
 from praxino.storage.weights.lazy import ModelParts, StoredModule
 
 INDEX: Final = "model_index.json"
@@ -76,7 +76,7 @@ def _diffusers(folder: Path) -> _Parts:
         raise CheckpointError(f"{folder} holds a {kind}", "a WanPipeline or a WanImageToVideoPipeline")
     have = {part for part, entry in index.items() if isinstance(entry, list) and len(entry) == 2 and entry[1]}
     if "transformer" not in have:
-        raise CheckpointError(f"{folder / INDEX} names no transformer", SAME_PLACE)
+        raise CheckpointError(f"{folder / INDEX} names no transformer", HINT_SAME_PLACE)
     dits = [components.dit(folder / part, "diffusers") for part in ("transformer", "transformer_2") if part in have]
     vocabulary = components.tokeniser(folder / "tokenizer")
     eye = folder / "image_encoder"
@@ -118,9 +118,9 @@ def _check(model: ModelParts, folder: Path) -> None:
     extra = latents + vae.compression.time if model.config.pictures == "channels" else 0
     for dit in (model.dit, model.low):
         if dit and (problem := mismatch(vae, dit.config, model.text.config.d_model, extra)):
-            raise CheckpointError(f"{folder}: {problem}", SAME_PLACE)
+            raise CheckpointError(f"{folder}: {problem}", HINT_SAME_PLACE)
     if model.dit.config.image_width and model.vision is None:
-        raise CheckpointError(f"{folder} lacks its picture encoder", components.WHOLE)
+        raise CheckpointError(f"{folder} lacks its picture encoder", components.HINT_DOWNLOAD_ALL)
     for part in (model.vae, model.dit, model.low, model.text, model.vision):
         if isinstance(part, StoredModule):
             part.check()
@@ -161,7 +161,7 @@ def _only(folder: Path, pattern: str) -> Path:
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
         there = ", ".join(path.name for path in found) or "none"
-        raise CheckpointError(f"{folder} must hold one {pattern}, found {there}", components.WHOLE)
+        raise CheckpointError(f"{folder} must hold one {pattern}, found {there}", components.HINT_DOWNLOAD_ALL)
     return found[0]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from praxino.errors import CheckpointError
 from praxino.models.dit import DiT
 from praxino.models.vae import VAE
-from praxino.storage.weights.checkpoint import SAME_PLACE, Shapes, differences, shapes
+from praxino.storage.weights.checkpoint import HINT_SAME_PLACE, Shapes, differences, shapes
 
 Layout = Literal["diffusers", "original"]
 Rules = tuple[tuple[str, str], ...]
@@ -229,7 +229,7 @@ def from_foreign(
 def matched(given: Shapes, wanted: Shapes, source: str) -> None:
     """Raise `CheckpointError` unless names and shapes are the same: it says how many differ, and names ten."""
     if wrong := differences(given, wanted):
-        raise CheckpointError(f"{source}: {len(wrong)} tensors do not fit: {'; '.join(wrong[:10])}", SAME_PLACE)
+        raise CheckpointError(f"{source}: {len(wrong)} tensors do not fit: {'; '.join(wrong[:10])}", HINT_SAME_PLACE)
 
 
 def to_foreign(model: DiT | VAE, layout: Layout = "diffusers") -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ from praxino.storage.files import write_text
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
-SAME_PLACE = "take config and weights from the same place"
+HINT_SAME_PLACE = "take config and weights from the same place"
 Shapes = Mapping[str, tuple[int, ...]]
 
 C = TypeVar("C", bound=Config)
@@ -98,7 +98,7 @@ def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -
     """Load strictly: every name and shape must agree; the error names the first ten that do not."""
     if wrong := differences(shapes(tensors), shapes(module.state_dict())):
         raise CheckpointError(
-            f"{source} does not fit its config: {len(wrong)} tensors, {'; '.join(wrong[:10])}", SAME_PLACE
+            f"{source} does not fit its config: {len(wrong)} tensors, {'; '.join(wrong[:10])}", HINT_SAME_PLACE
         )
     module.load_state_dict(dict(tensors))
 

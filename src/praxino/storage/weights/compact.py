@@ -88,7 +88,7 @@ def unpack(folder: Path, target: Path) -> None:
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(f"{path} is damaged ({error})", "copy it again") from None
     if set(configs) != {"", *tensors} or not all(re.fullmatch(r"[a-z_]+", part) for part in tensors):
-        raise CheckpointError(f"{folder}: the configs are of other parts than the weights", checkpoint.SAME_PLACE)
+        raise CheckpointError(f"{folder}: the configs are of other parts than the weights", checkpoint.HINT_SAME_PLACE)
     with files.atomic_folder(target) as fresh:
         files.write_text(fresh / checkpoint.CONFIG, configs[""])
         for part, own in tensors.items():

@@ -25,7 +25,7 @@ DTYPES: Final = {
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
 PICKLES: Final = (".pth", ".pt", ".bin")
-COPY_AGAIN: Final = "copy or download it again"
+HINT_COPY_AGAIN: Final = "copy or download it again"
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def open_weights(path: Path) -> Weights:
     if len(files) != 1 or indices:
         shards = [file for file in files if re.search(r"-\d+-of-\d+\.safetensors$", file.name)]
         if files and shards == files and not indices:
-            raise CheckpointError(f"{path} holds {len(files)} shards without their index", COPY_AGAIN)
+            raise CheckpointError(f"{path} holds {len(files)} shards without their index", HINT_COPY_AGAIN)
         found = ", ".join(file.name for file in (*indices, *files)) or "none"
         raise CheckpointError(f"{path} must hold the weights of one network, found {found}", "name the file")
     return _joined(path, files)
@@ -116,10 +116,10 @@ def _indexed(index: Path) -> Weights:
         places = json.loads(index.read_text())["weight_map"]
         shards = sorted({index.parent / str(name) for name in places.values()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{index} is damaged ({error})", COPY_AGAIN) from None
+        raise CheckpointError(f"{index} is damaged ({error})", HINT_COPY_AGAIN) from None
     if missing := [shard.name for shard in shards if not shard.is_file()]:
         raise CheckpointError(f"{index.parent} lacks {len(missing)} of {len(shards)} shards: {', '.join(missing[:10])}",
-                              COPY_AGAIN)  # fmt: skip
+                              HINT_COPY_AGAIN)  # fmt: skip
     found = _joined(index.parent, shards)
     wrong = [f"{name} is not in {place}" for name, place in places.items() if name not in found.entries]
     wrong += [f"{name} is in {entry.file.name}, not in the index" for name, entry in found.entries.items()
@@ -141,7 +141,7 @@ def _joined(source: Path, paths: list[Path]) -> Weights:
             raise CheckpointError(f"{source}: {twice[0]} is in two shards", "take all shards from the same place")
         entries |= found
     if not entries:
-        raise CheckpointError(f"{source} holds no tensors", COPY_AGAIN)
+        raise CheckpointError(f"{source} holds no tensors", HINT_COPY_AGAIN)
     return Weights(source, files, entries)
 
 
@@ -156,7 +156,7 @@ def _safe(path: Path) -> tuple[Any, dict[str, Entry]]:
         raise CheckpointError(f"{path} has numbers of a type that is not known here: {error}") from None
     except (OSError, SafetensorError) as error:
         size = path.stat().st_size if path.exists() else 0
-        raise CheckpointError(f"{path} is damaged ({error}, {size} bytes)", COPY_AGAIN) from None
+        raise CheckpointError(f"{path} is damaged ({error}, {size} bytes)", HINT_COPY_AGAIN) from None
     return file, entries
 
 
@@ -175,7 +175,7 @@ def _pickled(path: Path) -> tuple[dict[str, Tensor], dict[str, Entry]]:
             f"{path} holds more than tensors: it could run code, and is not opened", "convert it to safetensors"
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged ({str(error).splitlines()[0]})", COPY_AGAIN) from None
+        raise CheckpointError(f"{path} is damaged ({str(error).splitlines()[0]})", HINT_COPY_AGAIN) from None
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise CheckpointError(f"{path} is not a flat list of named tensors", "convert it to safetensors")
     return tensors, {name: Entry(tuple(t.shape), t.dtype, path) for name, t in tensors.items()}

@@ -14,7 +14,7 @@ from praxino.models.dit import FLOAT32, DiT
 from praxino.models.text import TextModel, Vocabulary
 from praxino.models.vae import VAE
 from praxino.storage.weights.bundle import Bundle, BundleConfig
-from praxino.storage.weights.checkpoint import SAME_PLACE
+from praxino.storage.weights.checkpoint import HINT_SAME_PLACE
 from praxino.storage.weights.files import Weights
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def materialize(
         for name, empty in layer.named_parameters(recurse=False):
             given = tensors.get(own + name)
             if given is None or given.shape != empty.shape:
-                raise CheckpointError(f"{source}: {own + name} is missing or of another shape", SAME_PLACE)
+                raise CheckpointError(f"{source}: {own + name} is missing or of another shape", HINT_SAME_PLACE)
             setattr(layer, name, nn.Parameter(cast(own + name, given), requires_grad=False))
         for name, buffer in layer.named_buffers(recurse=False):
             if own + name in tensors:
