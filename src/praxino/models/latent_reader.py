@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from praxino.config import Config
+from praxino.models.reader import Block
 
 
 class LatentReaderConfig(Config):
@@ -22,19 +23,6 @@ class LatentReaderConfig(Config):
     covers: int = Field(gt=0, description="kinds and colours of the layouts, the first channels of their rasters")
     width: int = Field(96, gt=0, multiple_of=8)
     blocks: int = Field(4, gt=0)
-
-
-class Block(nn.Module):
-    """A residual pair of convolutions, over space, then over time."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(8, width)
-        self.space = nn.Conv3d(width, width, (1, 3, 3), padding=(0, 1, 1))
-        self.time = nn.Conv3d(width, width, (3, 1, 1), padding=(1, 0, 0))
-
-    def forward(self, x: Tensor) -> Tensor:  # (B, D, t, h, w)
-        return x + self.time(F.gelu(self.space(F.gelu(self.norm(x)))))
 
 
 class LatentReader(nn.Module):

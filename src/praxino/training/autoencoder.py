@@ -93,7 +93,7 @@ class Autoencoder:
         self.module = VAE(config.vae)
         self.known = checkpoint.read_config(init / "vae", VAEConfig) if init else None
         if init:
-            checkpoint.load_strict(self.module, checkpoint.read_tensors(init / "vae"), str(init / "vae"))
+            checkpoint.load_weights(self.module, init / "vae")
         else:
             _begin_near_identity(self.module)
         if config.decoder_only:

@@ -82,8 +82,7 @@ class ForensicStage:
         torch.manual_seed(config.seed)
         self.module = nn.ModuleDict({"forensic": Forensic(config.forensic), "trips": round_trips()})
         if init:
-            weights = checkpoint.read_tensors(init / "forensic")
-            checkpoint.load_strict(self.module["forensic"], weights, str(init / "forensic"))
+            checkpoint.load_weights(self.module["forensic"], init / "forensic")
         self.module.to(self.device)
         share = np.array([list(names).count(name) ** -0.5 for name in names])
         self.share = share / share.sum()

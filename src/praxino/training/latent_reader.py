@@ -64,8 +64,7 @@ class LatentReaderStage:
         torch.manual_seed(config.seed)
         self.module = LatentReader(config.reader)
         if sources.init:
-            weights = checkpoint.read_tensors(sources.init / "latent_reader")
-            checkpoint.load_strict(self.module, weights, str(sources.init / "latent_reader"))
+            checkpoint.load_weights(self.module, sources.init / "latent_reader")
         self.module.to(self.device)
         self.world = World(
             config.seed, config.layout.frames, config.size, config.size, config.layout.fps, config.edition

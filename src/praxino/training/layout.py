@@ -73,8 +73,7 @@ class LayoutStage:
         torch.manual_seed(config.seed)
         self.module = LayoutNet(config.layout)
         if sources.init:
-            weights = checkpoint.read_tensors(sources.init / "layout")
-            checkpoint.load_strict(self.module, weights, str(sources.init / "layout"))
+            checkpoint.load_weights(self.module, sources.init / "layout")
         else:
             scenes = [self._scene(index) for index in range(COORDINATE_SCENES)]
             true = self.targets(scenes, [], np.zeros(len(scenes), bool))

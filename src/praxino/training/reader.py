@@ -71,7 +71,7 @@ class ReaderStage:
         torch.manual_seed(config.seed)
         self.module = Reader(config.reader)
         if init:
-            checkpoint.load_strict(self.module, checkpoint.read_tensors(init / "reader"), str(init / "reader"))
+            checkpoint.load_weights(self.module, init / "reader")
         self.module.to(self.device)
         self.vae: VAE = bundle.read_vae(sources.autoencoder).to(self.device)
 

@@ -50,8 +50,7 @@ class TinyDecoderStage:
         torch.manual_seed(config.seed)
         self.module = TinyDecoder(config.decoder)
         if sources.init:
-            weights = checkpoint.read_tensors(sources.init / "tiny_decoder")
-            checkpoint.load_strict(self.module, weights, str(sources.init / "tiny_decoder"))
+            checkpoint.load_weights(self.module, sources.init / "tiny_decoder")
         self.module.to(self.encoder.device)
         self.world = World(config.seed, config.frames, config.size, config.size, edition=config.edition)
         self._latents = self.encoder.latents(self.world, config.clips)

@@ -103,6 +103,11 @@ def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -
     module.load_state_dict(dict(tensors))
 
 
+def load_weights(module: nn.Module, folder: Path) -> None:
+    """Load the weights in ``folder`` strictly; errors as in `read_tensors` and `load_strict`."""
+    load_strict(module, read_tensors(folder), str(folder))
+
+
 def shapes(tensors: Mapping[str, Tensor]) -> Shapes:
     """The shape of every tensor."""
     return {name: tuple(tensors[name].shape) for name in tensors}
