@@ -20,35 +20,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from praxino.service.queue.jobs import Job, new_id
+from praxino.request import ModelCard, ModelDefaults
+from praxino.service.locations import JOBS_VARIABLE
+from praxino.service.queue.jobs import AnalysisRequest, Job, JobResult, WorkerInfo, new_id
 from praxino.service.queue.store import Store
-from praxino.service.supervisor import JOBS
 from praxino.service.worker import execute
 from praxino.service.worker.worker import Worker
 from praxino.storage.objects import Objects
 
-CARD = {
-    "id": "diorama",
-    "digest": "",
-    "compression": [4, 8, 8],
-    "patch": [1, 2, 2],
-    "pictures": True,
-    "needs_picture": False,
-    "experts": 1,
-    "samplers": ["unipc"],
-    "defaults": {
-        "frames": 17,
-        "height": 64,
-        "width": 64,
-        "fps": 8.0,
-        "steps": 20,
-        "guidance": 3.0,
-        "sampler": "unipc",
-        "shift": 1.0,
-        "negative": "",
-        "licence": "",
-    },
-}
+CARD = ModelCard(
+    id="diorama",
+    digest="",
+    compression=(4, 8, 8),
+    patch=(1, 2, 2),
+    pictures=True,
+    needs_picture=False,
+    experts=1,
+    samplers=("unipc",),
+    defaults=ModelDefaults(frames=17, height=64, width=64, fps=8.0, steps=20, guidance=3.0, sampler="unipc", shift=1.0),
+)
 ORDER = json.dumps({"prompt": "a red ball bounces on the grass", "seed": 3}).encode()
 SECONDS = 5.0
 
@@ -57,7 +47,7 @@ SECONDS = 5.0
 def serving(data: Path, *arguments: str, jobs: str | None = None) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """A server; its port and its process."""
     command = [sys.executable, "-m", "praxino", "serve", "--data", str(data), "--port", "0", *arguments]
-    environment = os.environ | ({JOBS: jobs} if jobs else {})
+    environment = os.environ | ({JOBS_VARIABLE: jobs} if jobs else {})
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr
         line = process.stderr.readline()
@@ -111,7 +101,7 @@ async def client(way: Way, what: tuple[str, str, bytes], until: float, times: li
 
 
 def under_load(folder: Path, jobs: str) -> list[str]:
-    Store(jobs).announce("bench", {"models": [CARD], "kinds": ["video"]})
+    Store(jobs).announce("bench", WorkerInfo(kinds=("video",), models=(CARD,)))
     rows = []
     for clients in (1, 10, 100):
         with serving(folder, "--workers", "0", "--storage", str(folder / "films"), jobs=jobs) as (port, _):
@@ -125,20 +115,20 @@ def overhead(jobs: str, folder: Path, count: int = 300) -> tuple[float, float]:
     """Milliseconds from an order to its end where the work is nothing: one at a time, and of many that wait."""
     store = Store(jobs)
     worker = Worker(store, Objects(str(folder / "films")), {}, kinds=["verify"])
-    made, execute.analyse = execute.analyse, lambda *_: {"files": {}}
+    made, execute.analyse = execute.analyse, lambda *_: JobResult()
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
         alone = []
         for _ in range(30):
             begun = time.perf_counter()
-            job = store.submit(Job(id=new_id("verify"), kind="verify", order={"name": "x"}))
+            job = store.submit(Job(id=new_id("verify"), kind="verify", order=AnalysisRequest(name="x")))
             while not store.get(job.id).ended:
                 time.sleep(0.002)
             alone.append(time.perf_counter() - begun)
         begun = time.perf_counter()
         for _ in range(count):
-            job = store.submit(Job(id=new_id("verify"), kind="verify", order={"name": "x"}))
+            job = store.submit(Job(id=new_id("verify"), kind="verify", order=AnalysisRequest(name="x")))
         while not store.get(job.id).ended:
             time.sleep(0.01)
         many = (time.perf_counter() - begun) / count

@@ -8,7 +8,8 @@ PraxinoError
 ├── MediaError (OSError)            a picture or film that cannot be read or written
 ├── GenerationError (RuntimeError)  a film that cannot be finished: a step that is not a number
 ├── JobError (RuntimeError)         a job that cannot do that now, or is another's
-│   └── LimitError                  a quota that is used up
+│   ├── LimitError                  a quota that is used up
+│   └── NoWorkerError               no worker can do the job now
 └── TrainingError (RuntimeError)    a run that cannot go on: a loss that is not a number
 """
 
@@ -24,7 +25,11 @@ class PraxinoError(Exception):
 
 
 class InputError(PraxinoError, ValueError):
-    """An argument that cannot be used."""
+    """An argument that cannot be used; ``setting`` names the setting that is wrong, where it is one."""
+
+    def __init__(self, problem: str, hint: str = "", setting: str = "") -> None:
+        super().__init__(problem, hint)
+        self.setting = setting
 
 
 class ShapeError(InputError):
@@ -44,7 +49,7 @@ class UnknownNameError(InputError):
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(names)}"
-        super().__init__(f"unknown {what} {name!r}", hint)
+        super().__init__(f"unknown {what} {name!r}", hint, what)
         self._given = (what, name, names)
 
     def __reduce__(self) -> tuple[type, tuple[str, str, list[str]]]:
@@ -71,6 +76,14 @@ class LimitError(JobError):
     """A quota that is used up; ``retry_after`` seconds from now there may be room again."""
 
     def __init__(self, problem: str, hint: str = "", retry_after: int = 60) -> None:
+        super().__init__(problem, hint)
+        self.retry_after = retry_after
+
+
+class NoWorkerError(JobError):
+    """No worker can do the job now; ``retry_after`` seconds from now one may."""
+
+    def __init__(self, problem: str, hint: str = "", retry_after: int = 5) -> None:
         super().__init__(problem, hint)
         self.retry_after = retry_after
 

@@ -79,12 +79,12 @@ class VideoShape:
         first = self.of_latent(patch[0], compression)  # the shortest clip: one patch of latent frames
         if self.frames < first or (self.frames - first) % step:
             low = first + max(0, (self.frames - first) // step) * step
-            raise ShapeError(f"frames={self.frames}: must be {step}k+{first}", f"{low} or {low + step}")
+            raise ShapeError(f"frames={self.frames}: must be {step}k+{first}", f"{low} or {low + step}", "frames")
         for name, size, unit in (
             ("height", self.height, compression.height * patch[1]),
             ("width", self.width, compression.width * patch[2]),
         ):
             if size < unit or size % unit:
                 low = max(1, size // unit) * unit
-                raise ShapeError(f"{name}={size}: must be a multiple of {unit}", f"{low} or {low + unit}")
+                raise ShapeError(f"{name}={size}: must be a multiple of {unit}", f"{low} or {low + unit}", name)
         return self

@@ -2,7 +2,7 @@
 
 import pytest
 
-from praxino.service.queue import quotas
+from praxino.service import api_keys
 from praxino.service.queue.schema import Database
 
 
@@ -14,14 +14,14 @@ def _keys(praxino, tmp_path):
 def test_a_key_is_made_listed_and_revoked(keys, tmp_path):
     code, text, _ = keys("add", "anna", "--per-day", "500", "--max-active", "4", "--priority", "high")
     assert (code, text[:3]) == (0, "px-")
-    (key,) = quotas.all_keys(database := Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"))
-    assert (key.name, key.limits.per_day, key.limits.at_a_time, key.limits.priority) == ("anna", 500, 4, 1)
-    assert quotas.find_key(database, text.strip()) == key
+    (key,) = api_keys.all_keys(database := Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"))
+    assert (key.name, key.quota.per_day, key.quota.at_a_time, key.quota.priority) == ("anna", 500, 4, 1)
+    assert api_keys.find_key(database, text.strip()) == key
     _, table, _ = keys("list")
     assert table.splitlines()[1].split()[0] == key.id
     assert text.strip() not in table
     assert keys("revoke", key.id)[:2] == (0, "revoked anna\n")
-    assert quotas.find_key(database, text.strip()) is None
+    assert api_keys.find_key(database, text.strip()) is None
 
 
 @pytest.mark.parametrize(

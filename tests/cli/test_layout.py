@@ -69,7 +69,7 @@ BAD = [
     (("layout", "a cat", "--model", "LAID", "-o", "layout.txt"), "must end in .json or .png"),
     (("layout", " ", "--model", "LAID"), "the sentence is empty"),
     (("layout", "a cat", "--model", "LAID", "--frames", "6"), "frames=6: must be 4k+1"),
-    (("generate", "a cat", "--model", "TINY", "--layout", "good.json"), "this model takes no layout"),
+    (("generate", "a cat", "--model", "TINY", "--layout", "good.json"), "takes no layout"),
     (("generate", "a cat", "--model", "LAID", "--layout", "none.json"), "no such file: none.json"),
     (("generate", "a cat", "--model", "LAID", "--layout", "good.json", "--frames", "9"), "a layout of 5 frames for 9"),
     (("generate", "a cat", "--model", "LAID", "--layout", "good.json", "--size", "64x32"), "times as wide as high"),

@@ -20,8 +20,8 @@ PLAYLISTS = {
 }
 VERBS = {
     "generate --image": ("generate", "a cat", "--image", "{path}", "-o", "out.mp4", "--model", "{model}"),
-    "generate --last": (
-        "generate", "a cat", "--image", "{film}", "--last", "{path}", "-o", "out.mp4", "--model", "{model}",
+    "generate --last-image": (
+        "generate", "a cat", "--image", "{film}", "--last-image", "{path}", "-o", "out.mp4", "--model", "{model}",
     ),
     "generate --like": ("generate", "--like", "{path}", "-o", "out.mp4", "--model", "{model}"),
     "noise": ("noise", "{path}", "-o", "out.png"),

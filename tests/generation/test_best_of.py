@@ -58,7 +58,7 @@ def test_progress_counts_the_steps_of_all_films_and_shows_the_tiny_decoder(pipel
 
 
 def test_a_model_without_a_latent_reader_cannot_choose(layout_model):
-    with pytest.raises(InputError, match=r"best_of=4: this model has no latent reader.*--count"):
+    with pytest.raises(InputError, match=r"best_of=4: laid-out has no latent reader.*several films"):
         praxino.load(layout_model, device="cpu").generate("a red ball", best_of=4)
 
 

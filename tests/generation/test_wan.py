@@ -131,7 +131,7 @@ def test_a_film_that_is_stopped_is_kept(t2v):
         ("t2v", {"loras": ("x.safetensors",)}, "is not there"),
         ("i2v", {}, "begins with a picture"),
         ("i2v", {"image": "first", "last": "last"}, "takes no last frame"),
-        ("i2v", {"image": "first", "frames": 1}, "a picture from a picture"),
+        ("i2v", {"image": "first", "frames": 1}, "an image cannot continue an image"),
         ("flf2v", {"image": "first"}, "from a first to a last frame"),
         ("i2v", {"image": "nowhere"}, "no such file"),
     ],

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from praxino.request import complete
 from praxino.service.api.app import create
 from praxino.service.api.auth import AppState
-from praxino.service.queue.jobs import Job, new_id
+from praxino.service.queue.jobs import MADE, AnalysisRequest, Job, new_id
 from praxino.service.queue.store import Store
 from praxino.service.worker.worker import Worker
 from praxino.storage.objects import Objects
@@ -39,7 +40,8 @@ def _store(url) -> Iterator[Store]:
 
 
 def job(kind="video", **more) -> Job:
-    return Job(id=new_id(kind), kind=kind, **{"model": "m", "order": {"prompt": "a cat"}, **more})
+    order = complete(client.CARD, {"prompt": "a cat"})[0] if kind in MADE else AnalysisRequest(name="a.mp4")
+    return Job(id=new_id(kind), kind=kind, **{"model": "m", "order": order, **more})
 
 
 @pytest.fixture(name="job")
@@ -105,7 +107,7 @@ def _studio_of(tmp_path):
 def _idle(studio_of):
     """A studio whose worker was seen, and does nothing: what is ordered waits."""
     studio = studio_of()
-    studio.store.announce("w", client.ABOUT)
+    studio.store.announce("w", client.WORKER)
     return studio
 
 

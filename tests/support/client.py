@@ -3,13 +3,16 @@
 import base64
 import time
 
-CARD = {
-    "id": "tiny", "digest": "0" * 12, "compression": [4, 8, 8], "patch": [1, 2, 2], "pictures": True,
-    "needs_picture": False, "experts": 1, "samplers": ["euler", "unipc"],
-    "defaults": {"frames": 17, "height": 64, "width": 64, "fps": 8.0, "steps": 20, "guidance": 3.0, "sampler": "unipc",
-                 "shift": 1.0, "negative": "", "licence": "Apache-2.0"},
-}  # fmt: skip
-ABOUT = {"models": [CARD], "kinds": ["video", "image", "detect", "verify"]}
+from praxino.request import ModelCard, ModelDefaults
+from praxino.service.queue.jobs import WorkerInfo
+
+CARD = ModelCard(
+    id="tiny", digest="0" * 12, compression=(4, 8, 8), patch=(1, 2, 2), pictures=True, needs_picture=False,
+    last_picture="optional", experts=1, samplers=("euler", "unipc"),
+    defaults=ModelDefaults(frames=17, height=64, width=64, fps=8.0, steps=20, guidance=3.0, sampler="unipc", shift=1.0,
+                           licence="Apache-2.0"),
+)  # fmt: skip
+WORKER = WorkerInfo(kinds=("video", "image", "detect", "verify"), models=(CARD,))
 VIDEO = "video_" + "0" * 32
 DOT = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGP8z4APMOGVHbHSAEEsAROxCnMTAAAAAElFTkSuQmCC"

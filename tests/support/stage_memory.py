@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 
 from praxino.generation.offload import decoded, exact_and_fast, return_large_buffers
-from praxino.generation.request import Request, complete
+from praxino.generation.pipeline import model_card
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.text import TextConfig, TextEncoder
 from praxino.models.vae import VAE, VAEConfig
+from praxino.request import Request, complete
 from praxino.storage.weights.bundle import BundleConfig
 from praxino.storage.weights.lazy import ModelParts, materialize
 from praxino.storage.weights.quantize import Quantised, quantised
@@ -66,7 +67,7 @@ def model_of(case: str) -> tuple[ModelParts, Request]:
     )  # fmt: skip
     if isinstance(dtype, str):
         model = quantised(model, dtype)
-    return model, complete(config, vae.compression, dit.patch, {"prompt": "a"})
+    return model, complete(model_card(model), {"prompt": "a", "image": "unread.png"})[0]
 
 
 def precision(case: str) -> torch.dtype:

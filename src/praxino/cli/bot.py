@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from praxino.cli.keys import parse_limits
+from praxino.cli.keys import parse_quota
 from praxino.cli.options import Data, Jobs, MaxActive, PerDay, PerMinute, Quiet, Storage
 from praxino.cli.terminal import Progress, requires_extra
 from praxino.errors import InputError
@@ -25,12 +25,11 @@ def bot(
 ) -> None:
     """Make and check films on Discord: /imagine, /film, /check; workers of the same jobs do them."""
     with requires_extra("discord"):
-        from praxino.service.api import auth
         from praxino.service.discord import bot as discord
-        from praxino.service.supervisor import Locations
+        from praxino.service.locations import Locations
 
     Progress(quiet)
     if not token:
         raise InputError("no token of a bot", "PRAXINO_DISCORD_TOKEN=... praxino bot")
-    studio = auth.AppState(*Locations.of(data, jobs, storage).open(), default=model)
-    discord.run(studio, parse_limits(per_minute, per_day, max_active, "normal"), token)
+    store, objects = Locations.of(data, jobs, storage).open()
+    discord.run(store, objects, parse_quota(per_minute, per_day, max_active, "normal"), token, model)

@@ -25,14 +25,16 @@ from praxino.errors import CheckpointError, InputError, MediaError
 if TYPE_CHECKING:
     from praxino.generation.pipeline import Pipeline
     from praxino.generation.pipeline import Progress as GenerationProgress
-    from praxino.generation.request import Request
     from praxino.layout import Layout
+    from praxino.request import Request
 
 Output = Annotated[
     Path, typer.Option("-o", "--output", help="The ending chooses: .mp4 .webm .gif, .png for one frame.")
 ]
 LayoutFile = Annotated[Path | None, typer.Option("--layout", help="JSON of praxino layout: what to paint where.")]
-GuidanceLow = Annotated[float | None, typer.Option(help="Guidance of the low-noise expert (two-expert models).")]
+Guidance2 = Annotated[
+    float | None, typer.Option("--guidance-2", help="Guidance of the low-noise expert (two-expert models).")
+]
 BestOf = Annotated[int | None, typer.Option(help="Make so many films, keep the one that shows its layout best.")]
 Compile = Annotated[bool, typer.Option("--compile", help="torch.compile: slow first step, faster ones after.")]
 
@@ -47,8 +49,8 @@ def generate(
     layout: LayoutFile = None,
     negative: Annotated[str | None, typer.Option(help="What not to show.")] = None,
     steps: Steps = None,
-    guidance: Annotated[float | None, typer.Option(help="How closely to follow the sentence; 1 is not guided.")] = None,
-    guidance_low: GuidanceLow = None,
+    guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt; 1 is not guided.")] = None,
+    guidance_low: Guidance2 = None,
     interval: Annotated[str | None, typer.Option(help="LOW,HIGH: times from 0 to 1 that are guided.")] = None,
     rescale: Annotated[float | None, typer.Option(help="0 to 1: how much of guidance's contrast to take back.")] = None,
     cache: Annotated[float | None, typer.Option(help="Forecast outputs within this error, such as 0.1.")] = None,
@@ -80,14 +82,14 @@ def generate(
     record = recorded(like) if like else {}
     width, height = parse_size(size)
     picture = output.suffix.lower() == ".png" and frames is None
-    asked = {
+    flags = {
         "prompt": sentence, "negative": negative, "steps": steps, "guidance": guidance, "sampler": sampler,
         "seed": seed, "frames": 1 if picture else frames, "width": width, "height": height, "fps": fps, "shift": shift,
         "image": image and str(image), "last": last and str(last), "loras": tuple(lora) if lora else None,
         "guidance_low": guidance_low, "interval": parse_interval(interval), "rescale": rescale, "cache": cache,
         "noise_mark": noise_mark, "layout": read_layout(layout), "best_of": best_of,
     }  # fmt: skip
-    settings = merge_settings(record, asked)
+    settings = merge_settings(record, flags)
     provenance = Provenance(not no_watermark, not no_credentials, credential_prompt)
     check_output(output, count, settings.get("frames", 2), settings.get("fps", 1))
     provenance.check(*numbered(output, count))
@@ -143,15 +145,11 @@ def _write_preview(state: "GenerationProgress", path: Path) -> None:
     write_picture(path.with_suffix(".preview.png"), strip(state.preview()))
 
 
-def merge_settings(record: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """What is asked for, and for the rest what the record says.
+def merge_settings(record: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
+    """What the flags say, and for the rest what the record says; see `praxino.request.merge`."""
+    from praxino.request import merge
 
-    A recorded layout is of the recorded sentence, seed and shape: where one of these is another, it is left out.
-    """
-    before, now = record.get("request", {}), {name: value for name, value in asked.items() if value is not None}
-    if any(name in now and now[name] != before.get(name) for name in ("prompt", "seed", "frames", "width", "height")):
-        before = {name: value for name, value in before.items() if name != "layout"}
-    settings: dict[str, Any] = before | now
+    settings = merge(record.get("request", {}), flags)
     if "prompt" not in settings:
         raise InputError("no sentence", 'praxino generate "a red ball bounces on the grass"')
     return settings
@@ -169,8 +167,8 @@ def check_output(output: Path, count: int, frames: int, fps: float) -> None:
 
 def recorded(path: Path) -> dict[str, Any]:
     """What a file's record says: the ``request`` as settings, and the model, digest and dtype."""
-    from praxino.generation.request import Request
     from praxino.provenance.watermark import issued
+    from praxino.request import Request
     from praxino.storage.media.video import read
 
     record = read(path).record

@@ -32,12 +32,12 @@ def add(
     jobs: Jobs = None,
 ) -> None:
     """Make a key and print it; it is stored as a hash and cannot be shown again."""
-    from praxino.service.queue import quotas
+    from praxino.service import api_keys
 
-    quota, database = parse_limits(per_minute, per_day, max_active, priority), _database(data, jobs)
-    first = not quotas.all_keys(database)
-    key, text = quotas.new_key(database, name, quota)
-    if first and (count := quotas.claim_unowned(database, key)):
+    quota, database = parse_quota(per_minute, per_day, max_active, priority), _database(data, jobs)
+    first = not api_keys.all_keys(database)
+    key, text = api_keys.add_key(database, name, quota)
+    if first and (count := api_keys.claim_unowned(database, key)):
         logger.info("note: %d jobs made before there were keys now belong to this one", count)
     typer.echo(text)
 
@@ -45,12 +45,12 @@ def add(
 @keys.command(name="list")
 def list_(data: Data = None, jobs: Jobs = None) -> None:
     """Print all keys, revoked ones too, with their quotas."""
-    from praxino.service.queue import quotas
+    from praxino.service import api_keys
     from praxino.service.queue.jobs import PRIORITY_NAMES
 
     rows: list[tuple[str, ...]] = [("id", "made", "revoked", "a minute", "a day", "active", "priority", "name")]
-    for key in quotas.all_keys(_database(data, jobs)):
-        quota = key.limits
+    for key in api_keys.all_keys(_database(data, jobs)):
+        quota = key.quota
         counts = (str(count or "-") for count in (quota.per_minute, quota.per_day, quota.at_a_time))
         rows.append((key.id, _day(key.created), _day(key.revoked), *counts, PRIORITY_NAMES[quota.priority], key.name))
     typer.echo(batch.table(rows))
@@ -63,12 +63,12 @@ def revoke(
     jobs: Jobs = None,
 ) -> None:
     """Make a key useless, within seconds and everywhere."""
-    from praxino.service.queue import quotas
+    from praxino.service import api_keys
 
-    typer.echo(f"revoked {quotas.revoke_key(_database(data, jobs), key).name}")
+    typer.echo(f"revoked {api_keys.revoke_key(_database(data, jobs), key).name}")
 
 
-def parse_limits(per_minute: int, per_day: int, max_active: int, priority: str) -> "Quota":
+def parse_quota(per_minute: int, per_day: int, max_active: int, priority: str) -> "Quota":
     """What a key's owner may ask for, from flags; raises `UnknownNameError` for an unknown priority."""
     with requires_extra("serve"):
         from praxino.service.queue.jobs import PRIORITIES
@@ -82,8 +82,8 @@ def parse_limits(per_minute: int, per_day: int, max_active: int, priority: str) 
 
 def _database(data: "Path | None", jobs: str | None) -> "Database":
     with requires_extra("serve"):
+        from praxino.service.locations import Locations
         from praxino.service.queue.schema import Database
-        from praxino.service.supervisor import Locations
 
     return Database(Locations.of(data, jobs, None).jobs)
 

@@ -18,7 +18,7 @@ Frames = Annotated[int | None, typer.Option(help="4k+1; one frame is a picture."
 Size = Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps.")]
 FirstImage = Annotated[Path | None, typer.Option(help="The picture that the film begins with.")]
-LastImage = Annotated[Path | None, typer.Option(help="The picture that it ends with.")]
+LastImage = Annotated[Path | None, typer.Option("--last-image", help="The picture that it ends with.")]
 
 Data = Annotated[Path | None, typer.Option(help="Folder for jobs and films.  [default: in this user's data folder]")]
 Jobs = Annotated[str | None, typer.Option(envvar="PRAXINO_JOBS", help="sqlite:///FILE or postgresql://...")]

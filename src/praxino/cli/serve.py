@@ -19,10 +19,10 @@ def serve(
     keep_days: KeepDays = 30.0,
     keep_bytes: KeepBytes = 0,
     lease: Lease = 30.0,
-    largest: Annotated[
+    max_size_factor: Annotated[
         int, typer.Option(min=1, help="Largest request, as a multiple of the model's native pixels x frames.")
     ] = 16,
-    upload: Annotated[int, typer.Option(min=1, max=4096, help="Largest upload in MiB.")] = 64,
+    max_upload_mib: Annotated[int, typer.Option(min=1, max=4096, help="Largest upload in MiB.")] = 64,
     origin: Annotated[list[str] | None, typer.Option(help="Site whose pages may use the API; repeatable.")] = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -31,16 +31,23 @@ def serve(
     """Open the studio: an API, a page, and a worker that makes the films."""
     with requires_extra("serve"):
         from praxino.service.api import auth
+        from praxino.service.locations import Locations
         from praxino.service.queue.retention import RetentionPolicy
-        from praxino.service.supervisor import Locations, WorkerConfig, named
+        from praxino.service.supervisor import WorkerConfig, name_models
         from praxino.service.supervisor import serve as run
 
     Progress(quiet)
     places = Locations.of(data, jobs, storage)
-    served = named(model or ["diorama"])
+    served = name_models(model or ["diorama"])
     store, objects = places.open(lease)
-    studio = auth.AppState(
-        store, objects, host, upload * 2**20, largest, default=next(iter(served)), origins=tuple(origin or ())
+    state = auth.AppState(
+        store,
+        objects,
+        host,
+        max_upload_mib * 2**20,
+        max_size_factor,
+        default=next(iter(served)),
+        origins=tuple(origin or ()),
     )
     keeping = RetentionPolicy(days=keep_days, bytes=keep_bytes)
-    run(studio, port, places, WorkerConfig(served, device, dtype, keeping, lease=lease), workers, quiet)
+    run(state, port, places, WorkerConfig(served, device, dtype, keeping, lease=lease), workers, quiet)

@@ -28,15 +28,16 @@ def worker(
 ) -> None:
     """Do the jobs of a studio, on this machine or another; SIGTERM returns the current job to the queue."""
     with requires_extra("serve"):
+        from praxino.service.locations import Locations
         from praxino.service.queue.retention import RetentionPolicy
-        from praxino.service.supervisor import Locations, WorkerConfig, named
+        from praxino.service.supervisor import WorkerConfig, name_models
         from praxino.service.supervisor import worker as run
 
     Progress(quiet)
     keeping = RetentionPolicy(days=keep_days, bytes=keep_bytes)
     run(
         Locations.of(data, jobs, storage),
-        WorkerConfig(named(model or ["diorama"]), device, dtype, keeping, parse_kinds(kind), lease),
+        WorkerConfig(name_models(model or ["diorama"]), device, dtype, keeping, parse_kinds(kind), lease),
         with_parent,
     )
 

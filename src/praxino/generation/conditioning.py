@@ -1,7 +1,7 @@
 """What a film is made from beside a sentence: given frames, as each kind of model wants to be told of them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,38 @@ from PIL import Image
 from torch import Tensor
 
 from praxino.data.pixels import to_tensor
-from praxino.errors import InputError
-from praxino.generation.request import GenerationSettings, Request
 from praxino.models.vae import VAE
-from praxino.shapes import Compression, VideoShape
+from praxino.request import Request
 from praxino.storage.media.video import read
 from praxino.storage.weights.bundle import BundleConfig
 
-Picture = NDArray[np.uint8]
-NARROWEST = 4
-"""How many times as long as the other a side of a film may be that follows a picture."""
+
+@dataclass(frozen=True)
+class GivenImage:
+    """A picture that a film begins or ends with.
+
+    Attributes
+    ----------
+    name : str
+        As the request and the film's record name it.
+    pixels : (H, W, 3) uint8
+    content : bytes
+        The file that it was read from: the film's signature states it. Empty for pixels that are no file.
+    """
+
+    name: str
+    pixels: NDArray[np.uint8]
+    content: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def read(cls, path: Path, name: str = "") -> "GivenImage":
+        """The first frame of a file; raises `MediaError` if it cannot be read."""
+        return cls(name or str(path), read(path, most=1).frames[0], path.read_bytes())
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.pixels.shape[0], self.pixels.shape[1]
 
 
 @dataclass(frozen=True)
@@ -41,57 +63,13 @@ class FrameCondition:
     mask: Tensor | None = None
 
 
-def check(config: BundleConfig, request: Request, places: int, reads_pictures: bool) -> None:
-    """Raise `InputError` if a model cannot make a film from the pictures that are given, or from none.
-
-    Parameters
-    ----------
-    places : int
-        Reference tokens with a place of their own: above 0 for models that want a first and a last frame.
-    reads_pictures : bool
-        Whether the model has a picture encoder.
-    """
-    if request.last and not request.image:
-        raise InputError("a last frame without a first one", "--image names the first frame")
-    if request.image and config.pictures == "none":
-        raise InputError(f"{config.name} makes films from text only", "leave --image out, or name another model")
-    if request.image and request.frames == 1:
-        raise InputError("frames=1: a picture from a picture", "a film has 5 frames or more")
-    if config.pictures == "channels" and not request.image:
-        raise InputError(f"{config.name} begins with a picture", "--image names it")
-    if places and not request.last:
-        raise InputError(f"{config.name} goes from a first to a last frame", "--last names the last one")
-    if request.last and reads_pictures and not places:
-        raise InputError(f"{config.name} takes no last frame", "leave --last out, or name a model for first and last")
-    pictures(request)  # that they can be read is better known now than after the sentence
+def load_images(names: Iterable[str | None], images: Sequence[GivenImage] = ()) -> list[GivenImage]:
+    """The pictures of these names: those in ``images``, the others read from files; no name, no picture."""
+    by_name = {image.name: image for image in images}
+    return [by_name.get(name) or GivenImage.read(Path(name)) for name in names if name]
 
 
-def pictures(request: Request) -> list[Picture]:
-    """The first frame of each file that the request names: (H, W, 3) each."""
-    return [read(Path(path), most=1).frames[0] for path in (request.image, request.last) if path]
-
-
-def size(config: BundleConfig, compression: Compression, patch: tuple[int, int, int], image: str) -> GenerationSettings:
-    """A film in the proportions of the first picture in a file, with about as many pixels as the model's own choice.
-
-    Empty where the model takes no pictures, or knows one size alone.
-
-    Raises
-    ------
-    InputError
-        If the picture is far narrower than films are.
-    """
-    if config.pictures == "none" or not config.proportions:
-        return {}
-    height, width = read(Path(image), most=1).frames[0].shape[:2]
-    if max(height, width) > NARROWEST * min(height, width):
-        raise InputError(f"{image} is {width}x{height}: too narrow for a film", "cut it, or --size WIDTHxHEIGHT does")
-    usual = VideoShape(config.frames, config.height, config.width)
-    found = usual.in_proportion((height, width), compression, patch)
-    return {"height": found.height, "width": found.width}
-
-
-def fitted(picture: Picture, height: int, width: int) -> Picture:
+def fitted(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """A picture at the film's size: scaled until it covers it, the middle cut out."""
     scale = max(height / picture.shape[0], width / picture.shape[1])
     size = (max(width, round(picture.shape[1] * scale)), max(height, round(picture.shape[0] * scale)))
@@ -100,17 +78,17 @@ def fitted(picture: Picture, height: int, width: int) -> Picture:
     return large[top : top + height, left : left + width]
 
 
-def given(
-    config: BundleConfig, request: Request, frames: list[Picture], vae: VAE, device: torch.device
+def encode_images(
+    config: BundleConfig, request: Request, images: Sequence[GivenImage], vae: VAE, device: torch.device
 ) -> FrameCondition:
-    """The `pictures` of a request, encoded.
+    """A request's pictures, encoded.
 
     Parameters
     ----------
     vae : VAE
         On ``device``.
     """
-    fit = (fitted(frame, request.height, request.width) for frame in frames)
+    fit = (fitted(image.pixels, request.height, request.width) for image in images)
     clips = [to_tensor(frame[None, None]).to(device) for frame in fit]  # (1, 3, 1, H, W) each
     kind: Callable[[Request, list[Tensor], VAE], FrameCondition] = (
         _channels if config.pictures == "channels" else _clean

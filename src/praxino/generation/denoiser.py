@@ -15,9 +15,9 @@ from praxino.diffusion.sampling import Denoiser
 from praxino.diffusion.step_cache import forecast
 from praxino.generation.conditioning import FrameCondition
 from praxino.generation.offload import Offloader, exact_and_fast
-from praxino.generation.request import Request
 from praxino.models.dit import Context, DiT
 from praxino.models.text import merge_padding
+from praxino.request import Request
 from praxino.storage.weights.lazy import LazyModule, ModelParts
 
 BATCH_GUIDANCE_TOKENS = 4096

@@ -2,47 +2,14 @@
 
 from torch import Tensor
 
-from praxino.errors import InputError
-from praxino.generation.request import Request
 from praxino.layout import Layout, LayoutThing
-from praxino.models.latent_reader import LatentReader
 from praxino.models.layout import LayoutNet, as_tensors, rasterize
+from praxino.request import Request
 from praxino.shapes import LatentShape, VideoShape
 
 
-def require_paintable(request: Request, network: LayoutNet | None, reader: LatentReader | None) -> None:
-    """Raise `InputError` if a model cannot paint the request's layout, or choose the best of several films.
-
-    Parameters
-    ----------
-    network : LayoutNet, optional
-        The model's; it knows which words there are.
-    reader : LatentReader, optional
-        The model's, by which it chooses.
-    """
-    if request.best_of > 1 and (network is None or reader is None):
-        raise InputError(
-            f"best_of={request.best_of}: this model has no latent reader to choose by", "make several with --count"
-        )
-    if request.layout is not None:
-        _require_fitting(request.layout, network, request.shape)
-
-
-def _require_fitting(layout: Layout, network: LayoutNet | None, shape: VideoShape) -> None:
-    if network is None:
-        raise InputError("this model takes no layout", "leave --layout out, or name a model that draws layouts")
-    if layout.edition != network.config.edition:
-        raise InputError(
-            f"the layout is of edition {layout.edition} of the world, the model of {network.config.edition}",
-            "praxino layout SENTENCE draws one of this edition",
-        )
-    if layout.frames != shape.frames:
-        raise InputError(f"a layout of {layout.frames} frames for {shape.frames}", f"--frames {layout.frames}")
-    if abs(layout.aspect - shape.width / shape.height) > 0.01 * layout.aspect:
-        raise InputError(
-            f"a layout {layout.aspect:g} times as wide as high for a film of {shape.width}x{shape.height}",
-            "draw it with the same --size",
-        )
+def require_known_words(layout: Layout, network: LayoutNet) -> None:
+    """Raise `InputError` if a layout has kinds, colours or motions that the network does not know."""
     as_tensors([layout], network.config)
 
 

@@ -4,7 +4,8 @@ import functools
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast
 
 import numpy as np
 import torch
@@ -15,20 +16,21 @@ from praxino.data.pixels import to_pixels
 from praxino.diffusion.path import PATHS, grid
 from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, State
 from praxino.errors import GenerationError, InputError, UnknownNameError
-from praxino.generation import conditioning
-from praxino.generation.conditioning import FrameCondition
+from praxino.generation.conditioning import FrameCondition, GivenImage, encode_images, load_images
 from praxino.generation.denoiser import Conditioning, denoiser
 from praxino.generation.offload import Offloader, decoded, exact_and_fast, text_dtype
-from praxino.generation.request import GenerationSettings, Request, complete
 from praxino.log import logger
 from praxino.models.precision import fastest
 from praxino.provenance import keys
+from praxino.provenance.c2pa.manifest import Ingredient
 from praxino.provenance.policy import STANDARD, Provenance
 from praxino.provenance.watermark import noise
+from praxino.request import GenerationSettings, ModelCard, ModelDefaults, Request, complete
 from praxino.storage.media.video import Video
 from praxino.storage.weights.lazy import ModelParts
 
 if TYPE_CHECKING:
+    from praxino.diffusion.sampling import SamplerName
     from praxino.generation.plan import Plan
     from praxino.generation.preview import LatentToRGB
 
@@ -136,36 +138,41 @@ class Pipeline:
         """`generate`, step by step: yields `Progress` after each one, with the film in the last."""
         return self.run(self.request(prompt, **settings), provenance)
 
+    @functools.cached_property
+    def card(self) -> ModelCard:
+        """What requests are checked against."""
+        return model_card(self.model)
+
     def request(self, prompt: str, **settings: Unpack[GenerationSettings]) -> Request:
-        """Check and complete what is asked for, without doing it; the notes of `complete` are logged."""
+        """Check and complete a request without carrying it out; the notes of `complete` are logged."""
         request, notes = self.complete(prompt, **settings)
         for note in notes:
             logger.warning("note: %s", note)
         return request
 
-    def complete(self, prompt: str, **settings: Unpack[GenerationSettings]) -> tuple[Request, list[str]]:
-        """Check and complete what is asked for, without doing it.
+    def complete(
+        self, prompt: str, images: Sequence[GivenImage] = (), **settings: Unpack[GenerationSettings]
+    ) -> tuple[Request, list[str]]:
+        """Check and complete a request without carrying it out.
+
+        Parameters
+        ----------
+        images : sequence of GivenImage
+            Pictures that ``image`` and ``last`` name; those of other names are read from files.
 
         Returns
         -------
         Request, list of str
-            And what whoever asked should know of it: a size that followed a picture, words that the model does not
-            know.
+            And notes for whoever asked: a size that followed a picture, words that the model does not know.
         """
-        notes: list[str] = []
-        dit, compression = self.model.dit.config, self.model.vae.config.compression
-        derived: GenerationSettings = {}
-        if settings.get("image") and not (settings.get("height") or settings.get("width")):
-            derived = conditioning.size(self.model.config, compression, dit.patch, str(settings["image"]))
-        request = complete(self.model.config, compression, dit.patch, {"prompt": prompt, **settings, **derived})
-        conditioning.check(self.model.config, request, dit.image_places, self.model.vision is not None)
+        first = load_images([settings.get("image")] if self.card.pictures else [], images)
+        request, notes = complete(self.card, {"prompt": prompt, **settings}, first[0].size if first else None)
+        load_images([request.image, request.last], images)  # an unreadable one is better refused now than later
         self.adapted(request.loras)
-        if request.layout is not None or request.best_of > 1:
+        if request.layout is not None and self.model.layout is not None:
             from praxino.generation import layout
 
-            layout.require_paintable(request, self.model.layout, self.model.latent_reader)
-        if derived:
-            notes.append(f"a film of {request.width}x{request.height}, after the picture")
+            layout.require_known_words(request.layout, self.model.layout)
         for sentence in (request.prompt, request.negative):
             self.model.vocabulary.check(sentence)
             for word, near in self.model.vocabulary.unknown(sentence).items():
@@ -179,16 +186,23 @@ class Pipeline:
 
         return plan(self.adapted(request.loras), request, self.device, self.dtype, speed)
 
-    def run(self, request: Request, provenance: Provenance = STANDARD) -> Generator[Progress, None, None]:
-        """Carry out a complete `Request`; what will not fit, or cannot be marked and signed, is said first."""
+    def run(
+        self, request: Request, provenance: Provenance = STANDARD, images: Sequence[GivenImage] = ()
+    ) -> Generator[Progress, None, None]:
+        """Carry out a complete `Request`, with ``images`` as in `complete`.
+
+        What does not fit into memory, or cannot be marked and signed, is refused before the first step.
+        """
         provenance.check()
         small = self.stages.keep and request.height * request.width <= NO_PLAN_BELOW_PIXELS
-        found = None if small else self.plan(request, speed=False).check()
-        tile, visiting = (found.tile, found.visiting) if found else (None, frozenset[str]())
+        plan = None if small else self.plan(request, speed=False).check()
+        tile, visiting = (plan.tile, plan.visiting) if plan else (None, frozenset[str]())
         candidates = [self._laid_out(each) for each in request.candidates()]
         text = self.text([request.prompt, request.negative], "text" in visiting)
-        pictures, steps, latents = self.pictures(request), len(candidates) * request.steps, []
-        finish = functools.partial(self.film, provenance=provenance, tile=tile)
+        images = load_images([request.image, request.last], images)
+        pictures = self.encode_pictures(images, request)
+        steps, latents = len(candidates) * request.steps, []
+        finish = functools.partial(self.film, provenance=provenance, tile=tile, images=images)
         for number, candidate in enumerate(candidates):
             conditions = Conditioning(text, *pictures, "denoise" in visiting, self.layout(candidate))
             for state in self._sample(candidate, conditions):
@@ -220,7 +234,7 @@ class Pipeline:
         extra = {"generator": generator} if request.sampler in STOCHASTIC else {}
         path = PATHS[self.model.config.path]()
         with denoiser(self.adapted(request.loras), self.stages, self.dtype, conditions, request) as model:
-            for state in SAMPLERS[request.sampler](model, start, times, path, **extra):
+            for state in SAMPLERS[cast("SamplerName", request.sampler)](model, start, times, path, **extra):
                 _check_finite(state)
                 yield state
 
@@ -239,10 +253,19 @@ class Pipeline:
         ]
         return int(np.argmax(scores))
 
-    def film(self, latent: Tensor, request: Request, provenance: Provenance, tile: int | None, **more: Any) -> Video:
-        """Decoded, marked, and to be signed when it is written; ``more`` goes into its record."""
+    def film(
+        self,
+        latent: Tensor,
+        request: Request,
+        provenance: Provenance,
+        tile: int | None,
+        images: Sequence[GivenImage],
+        **more: Any,
+    ) -> Video:
+        """Decode and mark a film, to be signed when it is written; ``more`` goes into its record."""
         video = Video(self.decode(latent, tile), request.fps, self.record(request) | more)
-        return provenance.sign(provenance.mark(video))
+        ingredients = [Ingredient(PurePath(image.name).name, image.content) for image in images if image.content]
+        return provenance.sign(provenance.mark(video), ingredients)
 
     def adapted(self, loras: tuple[str, ...]) -> ModelParts:
         """The model with changes folded in; each is ``[high=|low=]FILE[:SCALE]``."""
@@ -267,16 +290,16 @@ class Pipeline:
             return encoder.encode(sentences)
 
     @torch.inference_mode()
-    def pictures(self, request: Request) -> tuple[Tensor | None, FrameCondition]:
+    def encode_pictures(self, images: Sequence[GivenImage], request: Request) -> tuple[Tensor | None, FrameCondition]:
         """What a model attends to of the given pictures, and how they go into the film."""
-        if not request.image:
+        if not images:
             return None, FrameCondition()
-        tokens, frames = None, conditioning.pictures(request)
+        tokens = None
         if self.model.vision is not None:
             with self.stages.on(self.model.vision, self.dtype) as vision:
-                tokens = vision.encode(frames)
+                tokens = vision.encode([image.pixels for image in images])
         with self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
-            return tokens, conditioning.given(self.model.config, request, frames, vae, self.device)
+            return tokens, encode_images(self.model.config, request, images, vae, self.device)
 
     def layout(self, request: Request) -> Tensor | None:
         """What the denoiser is told of the request's layout, (1, C, t, h, w)."""
@@ -332,6 +355,31 @@ class Pipeline:
             "dtype": self.precision,
         }
         return made_by | request.model_dump()
+
+
+def model_card(model: ModelParts) -> ModelCard:
+    """What requests are checked against, from the configs of a model."""
+    config, dit, each = model.config, model.dit.config, model.vae.config.compression
+    last: Literal["none", "optional", "required"] = "optional"
+    if dit.image_places:
+        last = "required"
+    elif model.vision is not None or config.pictures == "none":
+        last = "none"
+    return ModelCard(
+        id=config.name,
+        digest=model.digest,
+        defaults=ModelDefaults(**{name: getattr(config, name) for name in ModelDefaults.model_fields}),
+        compression=(each.time, each.height, each.width),
+        patch=dit.patch,
+        pictures=config.pictures != "none",
+        needs_picture=config.pictures == "channels",
+        last_picture=last,
+        follows_picture=config.proportions,
+        experts=2 if config.boundary else 1,
+        samplers=tuple(SAMPLERS),
+        layout_edition=model.layout.config.edition if model.layout else 0,
+        chooses=model.layout is not None and model.latent_reader is not None,
+    )
 
 
 def _check_finite(state: State) -> None:

@@ -24,10 +24,10 @@ from torch.utils.flop_counter import flop_registry
 from praxino.errors import InputError
 from praxino.generation.denoiser import BATCH_GUIDANCE_TOKENS
 from praxino.generation.offload import decoded, exact_and_fast, overlap, text_dtype
-from praxino.generation.request import Request
 from praxino.models.dit import DiT
 from praxino.models.tiling import corners
 from praxino.models.vae import VAE
+from praxino.request import Request
 from praxino.storage.weights.lazy import LazyModule, ModelParts, block_linears, materialize
 from praxino.storage.weights.quantize import Quantised
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,44 +63,44 @@ class Provenance:
         frames = mark(video.frames, said.message, own)
         return dataclasses.replace(video, frames=frames, record=video.record | {"watermark": f"{said.message:012x}"})
 
-    def sign(self, video: Video) -> Video:
-        """The film, to be signed whenever it is written; its record says whether. What was opted out of is logged."""
+    def sign(self, video: Video, ingredients: Sequence[Ingredient] = ()) -> Video:
+        """The film, to be signed whenever it is written; its record says whether. What was opted out of is logged.
+
+        Parameters
+        ----------
+        ingredients : sequence of Ingredient
+            Files that the film was made from: the pictures that it begins and ends with.
+        """
         if not self.watermark:
             logger.warning("note: no watermark, as asked: the pixels will not say that they were generated")
-        given = [str(video.record[name]) for name in ("image", "last") if video.record.get(name)]
         stated = functools.partial(manifest.generated, prompt=self.credential_prompt)
-        return self._sealed(video, stated, [Path(each) for each in given], "inputTo")
+        return self._finished(video, stated, ingredients, "inputTo")
 
     def changed(self, video: Video, source: Path, what: str) -> Video:
         """A film or picture that no model made, to be signed as changed from ``source``; it gets no mark."""
-        return self._sealed(video, lambda _: manifest.changed(what), [source], "parentOf")
+        ingredients = [Ingredient(source.name, source.read_bytes())] if self.credentials else []
+        return self._finished(video, lambda _: manifest.changed(what), ingredients, "parentOf")
 
-    def _sealed(
-        self, video: Video, stated: Callable[[dict[str, Any]], dict[str, Any]], went_in: list[Path], relation: Relation
+    def _finished(
+        self,
+        video: Video,
+        stated: Callable[[dict[str, Any]], dict[str, Any]],
+        ingredients: Sequence[Ingredient],
+        relation: Relation,
     ) -> Video:
         from praxino.provenance.c2pa import sidecar, sign
 
         if not self.credentials:
             logger.warning("note: no credentials, as asked: the file will not be signed")
         record = video.record | {"credentials": self.credentials}
-        given = [each for path in went_in if (each := _ingredient(path))] if self.credentials else []
 
-        def seal(fresh: Path, target: Path) -> Callable[[], None] | None:
+        def finish(fresh: Path, target: Path) -> Callable[[], None] | None:
             if self.credentials:
-                return sign.sign(fresh, target, stated(record), given, relation)
+                return sign.sign(fresh, target, stated(record), ingredients, relation)
             sidecar.delete_outdated(target)
             return None
 
-        return dataclasses.replace(video, record=record, seal=seal)
-
-
-def _ingredient(path: Path) -> Ingredient | None:
-    """What a file holds now: there may be another one when the film is written."""
-    try:
-        return Ingredient(path.name, path.read_bytes())
-    except OSError as error:
-        logger.warning("note: %s: %s: that it went in will not be stated", path, error.strerror)
-        return None
+        return dataclasses.replace(video, record=record, seal=finish)
 
 
 STANDARD = Provenance()

@@ -1,6 +1,6 @@
-"""What ``praxino serve`` runs: the web application in this process, and workers in others that it keeps alive.
+"""``praxino serve``: the web application in this process, and workers in others that are kept alive.
 
-And what ``praxino worker`` runs, on this machine or another.
+``praxino worker`` runs one worker, on this machine or another.
 """
 
 import logging
@@ -18,13 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import platformdirs
-
 from praxino.errors import InputError, PraxinoError
-from praxino.service.queue import schema
+from praxino.service.locations import JOBS_VARIABLE, STORAGE_VARIABLE, Locations
 from praxino.service.queue.retention import RetentionPolicy
-from praxino.service.queue.store import LEASE, Store
-from praxino.storage.objects import Objects, redact
+from praxino.service.queue.store import LEASE
 
 if TYPE_CHECKING:
     from praxino.service.api.auth import AppState
@@ -32,51 +29,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("praxino.service")
 
-JOBS: Final = "PRAXINO_JOBS"
-STORAGE: Final = "PRAXINO_STORAGE"
-"""Environment variables with the address of the jobs and of the films: passwords in addresses are not for `ps`."""
-GRACE: Final = 20.0
+SHUTDOWN_SECONDS: Final = 20.0
 """Seconds that a worker has to hand back its job."""
-USAGE: Final = 2
-"""Exit code of a mistake that whoever started it has made."""
-LATER: Final = 75
+EXIT_USAGE: Final = 2
+"""Exit code of a mistake of whoever started the process."""
+EXIT_TEMPFAIL: Final = 75
 """Exit code of a worker that may be able to begin soon (``EX_TEMPFAIL`` of sysexits.h)."""
 MAX_RESTART_SECONDS: Final = 30.0
 """Seconds until a worker is started again that dies again and again, at most."""
 
 
 @dataclass(frozen=True)
-class Locations:
-    """Where jobs and films are kept."""
-
-    jobs: str
-    storage: str
-
-    @classmethod
-    def of(cls, data: Path | None, jobs: str | None, storage: str | None) -> "Locations":
-        """As they are named, or in one folder: that of this user's data, if none is given."""
-        if jobs and schema.address(jobs).get_backend_name() != "sqlite" and not storage:
-            raise InputError("jobs that others share, and no --storage", "a folder that all reach, or s3://...")
-        if storage and storage.startswith("memory:"):
-            raise InputError("storage in memory: films would be forgotten", "a folder, or s3://...")
-        folder = (data or platformdirs.user_data_path("praxino") / "studio").absolute()
-        url = storage or str(folder / "films")
-        return cls(jobs or f"sqlite:///{folder / 'jobs.sqlite'}", url if "://" in url else str(Path(url).absolute()))
-
-    def open(self, lease: float = LEASE) -> tuple[Store, Objects]:
-        """Both, checked."""
-        objects = Objects(self.storage)
-        objects.check()
-        store = Store(self.jobs, lease)
-        if store.storage(own := objects.token()) != own:
-            shown = redact(self.storage)
-            raise InputError(f"storage {shown} is another studio's", "the one that these jobs began with")
-        return store, objects
-
-
-@dataclass(frozen=True)
 class WorkerConfig:
-    """What workers are to do: models by name and place, on a device, in a type."""
+    """The models that workers serve, by name and place, and how they run."""
 
     models: dict[str, str]
     device: str = "auto"
@@ -86,17 +51,17 @@ class WorkerConfig:
     lease: float = LEASE
 
 
-def named(models: Sequence[str]) -> dict[str, str]:
+def name_models(models: Sequence[str]) -> dict[str, str]:
     """Each model by the name that clients use: bundled ones and OWNER/NAME as they are, a folder by its own name."""
-    found: dict[str, str] = {}
+    named: dict[str, str] = {}
     for model in models:
         path = Path(model)
-        own = path.is_dir() and not re.fullmatch(r"[\w.-]+", model)
-        name = path.resolve().name if own else model
-        if name in found:
+        is_folder = path.is_dir() and not re.fullmatch(r"[\w.-]+", model)
+        name = path.resolve().name if is_folder else model
+        if name in named:
             raise InputError(f"two models are called {name!r}", "rename one of the folders")
-        found[name] = str(path.resolve()) if own else model
-    return found
+        named[name] = str(path.resolve()) if is_folder else model
+    return named
 
 
 def worker(places: Locations, work: WorkerConfig, with_parent: bool = False) -> None:
@@ -115,7 +80,7 @@ def worker(places: Locations, work: WorkerConfig, with_parent: bool = False) -> 
         if not with_parent:
             raise
         logger.error("%s", error)
-        sys.exit(LATER)  # they were there when the server began, and will be again
+        sys.exit(EXIT_TEMPFAIL)  # they were there when the server began, and will be again
     working = Worker(store, objects, work.models, work.device, work.dtype, work.keeping, work.kinds)  # type: ignore[arg-type]
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: working.leave())
@@ -132,7 +97,7 @@ def _leave_with_parent(working: "Worker") -> None:
 
 
 def serve(
-    studio: "AppState", port: int, places: Locations, work: WorkerConfig, workers: int, quiet: bool = False
+    state: "AppState", port: int, places: Locations, work: WorkerConfig, workers: int, quiet: bool = False
 ) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
@@ -145,10 +110,10 @@ def serve(
 
     from praxino.service.api.app import create
 
-    studio.check()
-    listening = _listen(studio.host, port)
+    state.require_keys()
+    listening = _listen(state.host, port)
     config = uvicorn.Config(
-        create(studio),
+        create(state),
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -157,19 +122,19 @@ def serve(
         limit_concurrency=2000,
         backlog=512,
     )
-    shown = f"[{studio.host}]" if ":" in studio.host else studio.host
-    logger.info("the studio: http://%s:%d%s", shown, listening.getsockname()[1], _who(studio))
+    shown = f"[{state.host}]" if ":" in state.host else state.host
+    logger.info("the studio: http://%s:%d%s", shown, listening.getsockname()[1], _audience(state))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end: workers are waited for
     with _workers(places, work, workers, quiet) as ended, listening:
         try:
             uvicorn.Server(config).run(sockets=[listening])
         finally:
-            if USAGE in ended:
-                sys.exit(USAGE)
+            if EXIT_USAGE in ended:
+                sys.exit(EXIT_USAGE)
 
 
-def _who(studio: "AppState") -> str:
-    return " (open to this machine alone)" if studio.open() else ""
+def _audience(state: "AppState") -> str:
+    return " (open to this machine alone)" if state.is_open() else ""
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -219,7 +184,7 @@ def _command(work: WorkerConfig, quiet: bool) -> list[str]:
 
 def _keep_alive(command: list[str], places: Locations, done: threading.Event, ended: list[int]) -> None:
     """One worker, until ``done``, or until it ends with an error that would come again."""
-    environment = os.environ | {JOBS: places.jobs, STORAGE: places.storage}
+    environment = os.environ | {JOBS_VARIABLE: places.jobs, STORAGE_VARIABLE: places.storage}
     pause = 1.0
     while not done.is_set():
         begun = time.monotonic()
@@ -230,7 +195,7 @@ def _keep_alive(command: list[str], places: Locations, done: threading.Event, en
             _end(process)
             return
         ended.append(process.returncode)
-        if process.returncode == USAGE:
+        if process.returncode == EXIT_USAGE:
             os.kill(os.getpid(), signal.SIGTERM)  # it said why, and would say it again
             return
         pause = 1.0 if time.monotonic() - begun > 60 else min(MAX_RESTART_SECONDS, 2 * pause)
@@ -241,7 +206,7 @@ def _keep_alive(command: list[str], places: Locations, done: threading.Event, en
 def _end(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
     try:
-        process.wait(GRACE)
+        process.wait(SHUTDOWN_SECONDS)
     except subprocess.TimeoutExpired:
         logger.warning("a worker does not end: it is killed, and its job begun again when a server runs")
         process.kill()

@@ -107,8 +107,8 @@ class Objects:
             self._fs.put_file(str(source), fresh)
         return source.stat().st_size
 
-    def pour(self, name: str, source: Source) -> None:
-        """The same of what is left of an open file, under a name that is new."""
+    def upload_stream(self, name: str, source: Source) -> None:
+        """Upload the rest of an open file under a new name."""
         try:
             with self._whole(name) as fresh, self._fs.open(fresh, "wb") as target:
                 shutil.copyfileobj(source, target, CHUNK_BYTES)

@@ -10,6 +10,7 @@ import pytest
 from praxino.provenance.verify import verify
 from praxino.service.api import files
 from praxino.service.api.errors import ApiError
+from praxino.service.queue.jobs import JobResult
 from praxino.storage.media.formats import mime_type
 from praxino.storage.media.video import read
 from support.client import DOT, VIDEO, ended, order, refused
@@ -157,7 +158,7 @@ def test_stopping_twice_and_what_has_ended(idle):
     refused(idle.client.get(f"/v1/videos/{film['id']}/content"), 404, "no_content")
     order(idle.client)
     job = idle.store.claim("w", ["tiny"], ["video"])
-    idle.store.end(job, "completed", result={"files": {}})
+    idle.store.end(job, "completed", result=JobResult())
     refused(idle.client.post(f"/v1/videos/{job.id}/cancel"), 409, "conflict", "is completed")
 
 
@@ -232,10 +233,10 @@ def test_the_document_has_examples_and_no_routes_that_are_not_there(client):
 def test_parts_of_files(asked, size, found):
     if found == 416:
         with pytest.raises(ApiError) as error:
-            files.part(asked, size)
+            files.parse_range(asked, size)
         assert (error.value.status, error.value.headers["Content-Range"]) == (416, f"bytes */{size}")
     else:
-        assert files.part(asked, size) == found
+        assert files.parse_range(asked, size) == found
 
 
 def test_parts_of_a_film(running):

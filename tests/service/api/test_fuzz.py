@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from praxino.service.queue import quotas
+from praxino.service import api_keys
 from praxino.service.queue.quotas import Quota
 from praxino.service.queue.schema import Database
 from support.studio import served
@@ -19,9 +19,9 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 @pytest.mark.timeout(900)
 def test_schemathesis_finds_nothing(tmp_path, tiny_model):
     may = Quota(per_minute=0, priority=1)
-    _, key = quotas.new_key(Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"), "fuzz", may)
+    _, key = api_keys.add_key(Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"), "fuzz", may)
     (tmp_path / "tiny").symlink_to(tiny_model)
-    with served(tmp_path, "--model", str(tmp_path / "tiny"), "--largest", "1", "--workers", "2") as server:
+    with served(tmp_path, "--model", str(tmp_path / "tiny"), "--max-size-factor", "1", "--workers", "2") as server:
         server.ready()
         command = [Path(sys.executable).with_name("schemathesis"), "--config-file", CONFIG, "run"]
         options = ["--checks", "all", "--max-examples", "70", "--workers", "2", "--seed", "7", "--no-color"]

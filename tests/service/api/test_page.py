@@ -355,11 +355,11 @@ def test_the_server_goes_away_and_comes_back(page, server, tmp_path):
 
 
 def test_a_key_is_asked_for_where_one_is_needed(chromium, tmp_path):
-    from praxino.service.queue import quotas
+    from praxino.service import api_keys
     from praxino.service.queue.quotas import Quota
     from praxino.service.queue.schema import Database
 
-    _, key = quotas.new_key(Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"), "anna", Quota())
+    _, key = api_keys.add_key(Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"), "anna", Quota())
     with served(tmp_path, "--workers", "0") as server:
         page = chromium.new_page()
         page.goto(server.url)

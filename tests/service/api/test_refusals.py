@@ -8,10 +8,11 @@ import zlib
 import pytest
 import sqlalchemy as sa
 
-from praxino.service.api.uploads import safe_filename
-from praxino.service.queue import quotas
+from praxino.service import api_keys
+from praxino.service.queue.jobs import JobResult, WorkerInfo
 from praxino.service.queue.quotas import Quota
-from support.client import ABOUT, DOT, VIDEO, order, refused
+from praxino.service.queue.submission import safe_filename
+from support.client import DOT, VIDEO, WORKER, order, refused
 
 
 @pytest.mark.parametrize(
@@ -122,8 +123,8 @@ def test_pictures_are_whole_and_not_too_large(client):
 
 
 def test_what_is_too_large(studio_of):
-    studio = studio_of(upload=2000)
-    studio.store.announce("w", ABOUT)
+    studio = studio_of(max_upload_bytes=2000)
+    studio.store.announce("w", WORKER)
     big = {"file": ("a.mp4", DOT + bytes(3000))}
     refused(studio.client.post("/v1/verify", files=big), 413, "too_large")
     pieces = (b"x" * 500_000 for _ in range(20))  # without a length said beforehand
@@ -164,9 +165,9 @@ def test_ids_of_other_kinds_are_unknown(client, idle):
 
 def test_keys(studio_of):
     studio = studio_of()
-    studio.store.announce("w", ABOUT)
+    studio.store.announce("w", WORKER)
     may = Quota(per_minute=2, priority=0)
-    (_, anna), (_, bert) = (quotas.new_key(studio.store.database, name, may) for name in ("anna", "bert"))
+    (_, anna), (_, bert) = (api_keys.add_key(studio.store.database, name, may) for name in ("anna", "bert"))
     client = studio.client
     for headers in (
         {},
@@ -205,7 +206,7 @@ def test_keys(studio_of):
 
 def test_a_key_for_the_page_is_a_cookie_that_scripts_cannot_read(studio_of):
     studio = studio_of()
-    _, key = quotas.new_key(studio.store.database, "anna", Quota())
+    _, key = api_keys.add_key(studio.store.database, "anna", Quota())
     refused(studio.client.post("/v1/session", json={"key": "px-wrong"}), 401)
     answer = studio.client.post("/v1/session", json={"key": key})
     assert answer.status_code == 204
@@ -219,12 +220,12 @@ def test_a_key_for_the_page_is_a_cookie_that_scripts_cannot_read(studio_of):
 
 def test_a_revoked_key_is_none_soon(studio_of, monkeypatch):
     studio = studio_of()
-    made, key = quotas.new_key(studio.store.database, "anna", Quota())
-    quotas.new_key(studio.store.database, "bert", Quota())
+    made, key = api_keys.add_key(studio.store.database, "anna", Quota())
+    api_keys.add_key(studio.store.database, "bert", Quota())
     headers = {"Authorization": f"Bearer {key}"}
     assert studio.client.get("/v1/videos", headers=headers).status_code == 200
-    quotas.revoke_key(studio.store.database, made.id)
-    monkeypatch.setattr("praxino.service.api.auth.REMEMBERED", 0.0)
+    api_keys.revoke_key(studio.store.database, made.id)
+    monkeypatch.setattr("praxino.service.api.auth.KEY_CACHE_SECONDS", 0.0)
     refused(studio.client.get("/v1/videos", headers=headers), 401)
 
 
@@ -283,7 +284,7 @@ def test_what_goes_wrong_inside_says_nothing_of_it(idle, monkeypatch):
 
 def test_what_is_away_is_said_to_be_away(idle, monkeypatch):
     job = idle.store.claim("w", ["tiny"], ["video"]) if order(idle.client) else None
-    idle.store.end(job, "completed", result={"files": {"content": "film.mp4"}})
+    idle.store.end(job, "completed", result=JobResult(files={"content": "film.mp4"}))
 
     def away(*_, **__):
         raise RuntimeError("EndpointConnectionError at https://secret")
@@ -298,7 +299,7 @@ def test_what_is_away_is_said_to_be_away(idle, monkeypatch):
 
 def test_it_lives_while_the_database_is_away(idle, monkeypatch):
     assert idle.client.get("/readyz").status_code == 200
-    monkeypatch.setattr("praxino.service.api.auth.REMEMBERED", -1.0)
+    monkeypatch.setattr("praxino.service.api.auth.KEY_CACHE_SECONDS", -1.0)
 
     def away(*_):
         raise sa.exc.OperationalError("select", {}, Exception("no server at /secret"))
@@ -331,8 +332,8 @@ def test_who_leaves_while_it_is_sent_is_no_error_of_ours(idle, caplog):
 
 def test_places_of_pictures_are_taken_all_or_none(idle):
     may = Quota(per_minute=5, at_a_time=3)
-    _, key = quotas.new_key(idle.store.database, "anna", may)
-    idle.studio._keys = (-math.inf, True)
+    _, key = api_keys.add_key(idle.store.database, "anna", may)
+    idle.studio._has_keys = (-math.inf, True)
     who = {"Authorization": f"Bearer {key}"}
 
     def ask(n):
@@ -350,19 +351,19 @@ def test_places_of_pictures_are_taken_all_or_none(idle):
 def test_a_default_that_nobody_has_is_not_replaced(studio_of):
     studio = studio_of()
     studio.studio.default = "large"
-    studio.store.announce("w", ABOUT)
+    studio.store.announce("w", WORKER)
     refused(order(studio.client), 503, "no_worker", "no worker has the model 'large'")
     assert order(studio.client, model="tiny").status_code == 200
 
 
 def test_who_can_only_look_is_not_ready_for_films(studio_of):
     studio = studio_of()
-    studio.store.announce("w", {"models": [], "kinds": ["verify"]})
+    studio.store.announce("w", WorkerInfo(kinds=("verify",)))
     assert studio.client.get("/readyz").status_code == 503
 
 
 def test_pages_that_are_let_in_see_what_is_refused(studio_of):
-    client = studio_of(upload=100, origins=("https://maker.example",)).client
+    client = studio_of(max_upload_bytes=100, origins=("https://maker.example",)).client
     origin = {"Origin": "https://maker.example"}
     answer = client.post("/v1/verify", files={"file": ("a.png", bytes(1000))}, headers=origin)
     refused(answer, 413)
@@ -372,17 +373,17 @@ def test_pages_that_are_let_in_see_what_is_refused(studio_of):
 
 def test_a_full_disk_refuses_and_loses_nothing(idle, room_for, monkeypatch, tmp_path):
     kept = order(idle.client).json()["id"]
-    pour = idle.objects.pour
+    upload_stream = idle.objects.upload_stream
 
     def full(name, file):
         with room_for(10):
-            pour(name, file)
+            upload_stream(name, file)
 
-    monkeypatch.setattr(idle.objects, "pour", full)
+    monkeypatch.setattr(idle.objects, "upload_stream", full)
     answer = idle.client.post("/v1/videos", data={"prompt": "a cat"}, files={"input_reference": ("a.png", DOT)})
     refused(answer, 507, "storage_full")
     refused(idle.client.post("/v1/verify", files={"file": ("a.png", DOT)}), 507, "storage_full")
-    monkeypatch.setattr(idle.objects, "pour", pour)
+    monkeypatch.setattr(idle.objects, "upload_stream", upload_stream)
     assert [each["id"] for each in idle.client.get("/v1/videos").json()["data"]] == [kept]
     assert not [path for path in (tmp_path / "films").rglob("*") if path.is_file()]
 

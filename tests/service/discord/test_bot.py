@@ -29,7 +29,7 @@ def _scene(running, monkeypatch):
         gateway = yarl.URL(f"ws://127.0.0.1:{server.port}/gateway/")
         monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", gateway)
         server.ready.clear()
-        async with bots.Bot(running.studio, may or Quota(per_minute=0)) as bot:
+        async with bots.Bot(running.store, running.objects, may or Quota(per_minute=0)) as bot:
             connected = asyncio.create_task(bot.start("good"))
             await server.until(lambda: server.ready.is_set() or connected.done())
             if connected.done():
@@ -97,11 +97,11 @@ def test_a_picture(scene, tmp_path):
 @pytest.fixture(name="slow")
 def _slow(running, monkeypatch):
     """Films of many steps, and news of each of them."""
-    monkeypatch.setattr("praxino.service.worker.worker.OFTEN", 0.0)
+    monkeypatch.setattr("praxino.service.worker.heartbeat.REPORT_SECONDS", 0.0)
     submit = running.store.submit
 
     def slowly(job, *rest):
-        return submit(job.model_copy(update={"order": job.order | {"steps": 1000}}), *rest)
+        return submit(job.model_copy(update={"order": job.request.model_copy(update={"steps": 1000})}), *rest)
 
     monkeypatch.setattr(running.store, "submit", slowly)
 
@@ -250,7 +250,7 @@ def test_a_token_that_is_none(running, monkeypatch):
     async def login():
         async with Discord() as server:
             monkeypatch.setattr(discord.http.Route, "BASE", f"http://127.0.0.1:{server.port}/api")
-            await asyncio.to_thread(bots.run, running.studio, Quota(), "bad")
+            await asyncio.to_thread(bots.run, running.store, running.objects, Quota(), "bad")
 
     with pytest.raises(InputError, match="does not know this token"):
         asyncio.run(login())
@@ -259,4 +259,4 @@ def test_a_token_that_is_none(running, monkeypatch):
 def test_without_a_network(running, monkeypatch):
     monkeypatch.setattr(discord.http.Route, "BASE", "http://127.0.0.1:1/api")
     with pytest.raises(InputError, match="Discord cannot be reached"):
-        bots.run(running.studio, Quota(), "good")
+        bots.run(running.store, running.objects, Quota(), "good")

@@ -9,12 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from praxino.errors import InputError, JobError, LimitError
-from praxino.service.queue import quotas
-from praxino.service.queue.jobs import TRANSITIONS, Job, new_id
+from praxino.request import complete
+from praxino.service import api_keys
+from praxino.service.queue import schema
+from praxino.service.queue.jobs import TRANSITIONS, Job, JobResult, WorkerInfo
 from praxino.service.queue.quotas import Quota
 from praxino.service.queue.store import TRIES, Store
+from support.client import CARD, WORKER
 
 KINDS = ("video", "image", "detect", "verify")
+ORDER = complete(CARD, {"prompt": "a cat"})[0]
 
 
 def claim(store, worker="w", models=("m",), kinds=KINDS):
@@ -22,16 +26,16 @@ def claim(store, worker="w", models=("m",), kinds=KINDS):
 
 
 def test_a_job_goes_through_its_life(store, job):
-    given_in = store.submit(job(order={"prompt": "a cat", "seed": 2**40}))
+    given_in = store.submit(job(order=complete(CARD, {"prompt": "a cat", "seed": 2**40})[0]))
     assert (given_in.status, given_in.number > 0, store.position(given_in)) == ("queued", True, 0)
     mine = claim(store)
-    assert (mine.id, mine.status, mine.attempts, mine.order["seed"]) == (given_in.id, "in_progress", 1, 2**40)
+    assert (mine.id, mine.status, mine.attempts, mine.request.seed) == (given_in.id, "in_progress", 1, 2**40)
     assert claim(store) is None
     heard = store.beat(mine, 5, 20, 1.5)
     assert (heard.stop, heard.watched) == (False, False)
     seen = store.get(mine.id)
     assert (seen.step, seen.progress, seen.eta) == (5, 25, 1.5)
-    done = store.end(mine, "completed", keep=60, result={"files": {}}, size=10)
+    done = store.end(mine, "completed", keep=60, result=JobResult(), size=10)
     assert (done.status, done.progress, done.ended) == ("completed", 100, True)
     assert done.created <= done.started <= done.completed < done.expires
     assert store.get(mine.id) == done
@@ -39,7 +43,7 @@ def test_a_job_goes_through_its_life(store, job):
 
 def test_the_table_of_transitions_is_the_law(store, job):
     for status in TRANSITIONS:
-        one = Job(id=new_id("video"), kind="video", status=status)
+        one = job(status=status)
         for other in TRANSITIONS:
             if other in TRANSITIONS[status]:
                 one.check_move(other)
@@ -134,7 +138,7 @@ def test_stopping(store, job):
     mine = claim(store)
     assert store.cancel(mine).status == "in_progress"
     assert store.beat(mine).stop
-    ended = store.end(mine, "cancelled", result={"files": {"content": "film.mp4"}})
+    ended = store.end(mine, "cancelled", result=JobResult(files={"content": "film.mp4"}))
     assert store.cancel(ended).status == "cancelled"
     finished = (store.submit(job()), claim(store))[1]
     store.end(finished, "completed")
@@ -177,8 +181,8 @@ def test_pictures_are_those_of_the_present_attempt(store, job):
 
 def test_the_first_key_gets_what_was_there_before(store, job):
     own = store.submit(job())
-    key, _ = quotas.new_key(store.database, "anna", Quota())
-    assert quotas.claim_unowned(store.database, key) == 1
+    key, _ = api_keys.add_key(store.database, "anna", Quota())
+    assert api_keys.claim_unowned(store.database, key) == 1
     assert store.get(own.id, key.id).id == own.id
 
 
@@ -281,12 +285,19 @@ def test_what_is_old_or_too_much_is_swept(store, job):
 
 def test_workers_come_and_go(store):
     assert store.workers() == []
-    store.announce("a", {"models": []})
-    assert store.workers() == [(True, {"models": []})]
-    store.announce("a", {"models": ["m"]})
-    assert store.workers() == [(True, {"models": ["m"]})]
+    store.announce("a", WorkerInfo(kinds=KINDS))
+    assert store.workers() == [(True, WorkerInfo(kinds=KINDS))]
+    store.announce("a", WORKER)
+    assert store.workers() == [(True, WORKER)]
     store.leave("a")
-    assert store.workers() == [(False, {"models": ["m"]})]
+    assert store.workers() == [(False, WORKER)]
+
+
+def test_what_a_worker_of_another_release_announces_is_left_out(store):
+    with store.database.write() as connection:
+        about = {"models": [{"id": "old"}], "kinds": ["video"]}
+        connection.execute(schema.workers.insert().values(id="old", about=about, seen=store.database.now()))
+    assert store.workers() == []
 
 
 def test_a_second_program_finds_everything(url, job):
@@ -299,21 +310,21 @@ def test_a_second_program_finds_everything(url, job):
 
 
 def test_keys_are_known_by_their_hashes_alone(store, url):
-    key, text = quotas.new_key(store.database, "anna", Quota(per_day=5))
-    assert quotas.find_key(store.database, text) == key
-    assert quotas.find_key(store.database, text + "x") is None
-    assert quotas.find_key(store.database, quotas.hashed(text)) is None
+    key, text = api_keys.add_key(store.database, "anna", Quota(per_day=5))
+    assert api_keys.find_key(store.database, text) == key
+    assert api_keys.find_key(store.database, text + "x") is None
+    assert api_keys.find_key(store.database, api_keys.hash_key(text)) is None
     with store.database.read() as connection:
-        everything = repr(connection.execute(quotas.keys.select()).all())
+        everything = repr(connection.execute(api_keys.keys.select()).all())
     assert text not in everything
-    assert text.removeprefix(quotas.PREFIX) not in everything
-    assert quotas.revoke_key(store.database, key.id).revoked
-    assert quotas.find_key(store.database, text) is None
-    assert [each.id for each in quotas.all_keys(store.database)] == [key.id]
+    assert text.removeprefix(api_keys.PREFIX) not in everything
+    assert api_keys.revoke_key(store.database, key.id).revoked
+    assert api_keys.find_key(store.database, text) is None
+    assert [each.id for each in api_keys.all_keys(store.database)] == [key.id]
     with pytest.raises(InputError, match="no key"):
-        quotas.revoke_key(store.database, "key_0")
+        api_keys.revoke_key(store.database, "key_0")
     with pytest.raises(InputError, match="on a line"):
-        quotas.new_key(store.database, "two\nlines", Quota())
+        api_keys.add_key(store.database, "two\nlines", Quota())
 
 
 @pytest.mark.parametrize(
@@ -331,5 +342,5 @@ def test_addresses_that_cannot_be_used(url, said):
 
 @given(step=st.integers(0, 2000), steps=st.integers(0, 1000))
 def test_progress_is_whole_only_at_the_end(step, steps):
-    one = Job(id="video_0", kind="video", status="in_progress", step=step, steps=steps)
+    one = Job(id="video_0", kind="video", status="in_progress", order=ORDER, step=step, steps=steps)
     assert 0 <= one.progress <= 99

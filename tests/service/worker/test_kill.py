@@ -17,8 +17,8 @@ import urllib.request
 
 import pytest
 
+from praxino.service.locations import JOBS_VARIABLE, STORAGE_VARIABLE
 from praxino.service.queue.store import Store
-from praxino.service.supervisor import JOBS, STORAGE
 from support import postgres
 
 FILMS = 200
@@ -31,7 +31,11 @@ class Fleet:
 
     def __init__(self, folder, jobs, model):
         self.folder, self.model = folder, model
-        self.environment = os.environ | {JOBS: jobs, STORAGE: str(folder / "films"), "OMP_NUM_THREADS": "1"}
+        self.environment = os.environ | {
+            JOBS_VARIABLE: jobs,
+            STORAGE_VARIABLE: str(folder / "films"),
+            "OMP_NUM_THREADS": "1",
+        }
         self.processes, self.logs, self.ports = {}, [], {}
 
     def start(self, name):

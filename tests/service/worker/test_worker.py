@@ -18,12 +18,15 @@ from PIL import Image
 import praxino
 from praxino.errors import CheckpointError, GenerationError, InputError, MediaError
 from praxino.provenance.verify import verify
-from praxino.service.queue.jobs import Job, new_id
-from praxino.service.queue.retention import RetentionPolicy, delete_input, orphans, sweep
+from praxino.request import Request
+from praxino.service.locations import Locations
+from praxino.service.queue.jobs import ANALYSES, MADE, AnalysisRequest, Job, JobResult, new_id
+from praxino.service.queue.retention import RetentionPolicy, delete_job, orphans, sweep
 from praxino.service.queue.store import Store
-from praxino.service.supervisor import LATER, Locations
+from praxino.service.supervisor import EXIT_TEMPFAIL
 from praxino.service.worker import execute
-from praxino.service.worker.worker import SCRATCH, Heartbeat, _scratch, _tidy, failed
+from praxino.service.worker.heartbeat import Heartbeat
+from praxino.service.worker.worker import SCRATCH_PREFIX, _remove_scratch_of_the_dead, _scratch, to_failure
 from praxino.storage.media.video import Video, read
 from praxino.storage.objects import Objects
 
@@ -32,8 +35,11 @@ REST = {"guidance": 2.0, "sampler": "unipc", "fps": 8.0, "shift": 1.0}
 
 
 def ask(studio, kind="video", upload=None, **more) -> Job:
-    order = {"name": more.pop("name")} if kind in ("detect", "verify") else {**ORDER, **REST, **more.pop("order", {})}
-    job = Job(id=new_id(kind), kind=kind, model="tiny" if kind in ("video", "image") else "", order=order, **more)
+    if kind in ANALYSES:
+        order = AnalysisRequest(name=more.pop("name"))
+    else:
+        order = Request(**{**ORDER, **REST, **more.pop("order", {})})
+    job = Job(id=new_id(kind), kind=kind, model="tiny" if kind in MADE else "", order=order, **more)
     if upload:
         job = job.model_copy(update={"input": upload.name})
         studio.objects.put(f"{job.id}/{upload.name}", upload)
@@ -48,8 +54,8 @@ def do(studio, job) -> Job:
 
 
 def fetched(studio, job, name, folder) -> Path:
-    target = folder / f"{job.id}-{job.result['files'][name]}"
-    studio.objects.get(job.file(job.result["files"][name]), target)
+    target = folder / f"{job.id}-{job.result.files[name]}"
+    studio.objects.get(job.file(job.result.files[name]), target)
     return target
 
 
@@ -80,7 +86,7 @@ def test_a_film_is_what_the_library_makes_marked_and_signed(studio, tiny_model, 
 def test_a_picture(studio, tmp_path):
     done = do(studio, ask(studio, "image", order={"frames": 1}))
     assert read(fetched(studio, done, "content", tmp_path)).frames.shape == (1, 32, 32, 3)
-    assert list(done.result["files"]) == ["content"]
+    assert list(done.result.files) == ["content"]
 
 
 def test_a_given_picture_is_stated_by_its_name_and_no_path_gets_out(studio, tmp_path):
@@ -89,7 +95,7 @@ def test_a_given_picture_is_stated_by_its_name_and_no_path_gets_out(studio, tmp_
     assert done.status == "completed", done.error
     film = fetched(studio, done, "content", tmp_path)
     assert verify(film).credentials.ingredients == ("input.png",)
-    record = json.dumps(read(film).record) + json.dumps(done.result)
+    record = json.dumps(read(film).record) + done.result.model_dump_json()
     assert '"image": "input.png"' in record
     assert "/" not in record.replace("image/", "").replace("\\/", "") or str(tmp_path) not in record
     assert "praxino-" not in record
@@ -97,7 +103,7 @@ def test_a_given_picture_is_stated_by_its_name_and_no_path_gets_out(studio, tmp_
 
 def test_stopped_on_the_way_the_film_is_kept(studio, tmp_path, monkeypatch):
     """Every report beats, and after the second step somebody has had enough."""
-    monkeypatch.setattr("praxino.service.worker.worker.OFTEN", 0.0)
+    monkeypatch.setattr("praxino.service.worker.heartbeat.REPORT_SECONDS", 0.0)
     job = ask(studio, order={"steps": 30})
     beat = studio.store.beat
 
@@ -108,7 +114,7 @@ def test_stopped_on_the_way_the_film_is_kept(studio, tmp_path, monkeypatch):
 
     monkeypatch.setattr(studio.store, "beat", beating)
     done = do(studio, job)
-    assert (done.status, done.result["stopped"], done.result["steps"]) == ("cancelled", True, 2)
+    assert (done.status, done.result.stopped, done.result.steps) == ("cancelled", True, 2)
     film = read(fetched(studio, done, "content", tmp_path))
     assert (film.frames.shape, film.record["stopped"]) == ((5, 32, 32, 3), 2)
     assert verify(fetched(studio, done, "content", tmp_path)).outcome == "signed"
@@ -121,12 +127,12 @@ def test_stopped_before_the_first_step_there_is_nothing_to_keep(studio, monkeypa
     monkeypatch.setattr(Heartbeat, "step", lambda *_: (_ for _ in ()).throw(execute.Stopped(keep=False)))
     studio.worker.do(claimed)
     done = studio.store.get(job.id)
-    assert (done.status, done.result) == ("cancelled", {})
+    assert (done.status, done.result) == ("cancelled", JobResult())
 
 
 def test_who_leaves_hands_the_job_back(studio, monkeypatch):
     job = ask(studio, order={"steps": 50})
-    monkeypatch.setattr("praxino.service.worker.worker.OFTEN", 0.0)
+    monkeypatch.setattr("praxino.service.worker.heartbeat.REPORT_SECONDS", 0.0)
     beat = studio.store.beat
     monkeypatch.setattr(
         studio.store, "beat", lambda one, *rest: (rest and rest[0] == 3 and studio.worker.leave(), beat(one, *rest))[1]
@@ -140,13 +146,13 @@ def test_who_leaves_hands_the_job_back(studio, monkeypatch):
 
 
 def test_a_job_deleted_meanwhile_leaves_nothing(studio, monkeypatch, tmp_path):
-    monkeypatch.setattr("praxino.service.worker.worker.OFTEN", 0.0)
+    monkeypatch.setattr("praxino.service.worker.heartbeat.REPORT_SECONDS", 0.0)
     job = ask(studio, order={"steps": 30})
     beat = studio.store.beat
     monkeypatch.setattr(
         studio.store, "beat",
         lambda one, *rest: (
-            rest and rest[0] == 2 and delete_input(studio.store, studio.objects, job), beat(one, *rest)
+            rest and rest[0] == 2 and delete_job(studio.store, studio.objects, job), beat(one, *rest)
         )[1],
     )  # fmt: skip
     assert do(studio, job) is None
@@ -166,7 +172,7 @@ def test_what_killed_workers_left_goes_when_it_is_done(studio, tmp_path):
 
 
 def test_previews_are_made_for_who_looks(studio, monkeypatch):
-    monkeypatch.setattr("praxino.service.worker.worker.OFTEN", 0.0)
+    monkeypatch.setattr("praxino.service.worker.heartbeat.REPORT_SECONDS", 0.0)
     shown = []
     monkeypatch.setattr(studio.store, "show", lambda _, step, image: shown.append((step, image)))
     do(studio, ask(studio, order={"steps": 6}))
@@ -182,10 +188,10 @@ def test_previews_are_made_for_who_looks(studio, monkeypatch):
 def test_files_are_looked_at(studio, tmp_path):
     made = do(studio, ask(studio))
     film = fetched(studio, made, "content", tmp_path).rename(tmp_path / "input.mp4")
-    said = do(studio, ask(studio, "verify", film, name="holiday.mp4")).result["report"]
+    said = do(studio, ask(studio, "verify", film, name="holiday.mp4")).result.report
     assert (said["outcome"], said["path"]) == ("signed", "holiday.mp4")
     found = do(studio, ask(studio, "detect", film, name="holiday.mp4"))
-    assert found.result["report"]["verdict"] == "inconclusive"
+    assert found.result.report["verdict"] == "inconclusive"
     page = fetched(studio, found, "page", tmp_path).read_text()
     assert "holiday.mp4" in page
     assert studio.objects.size(f"{found.id}/input.mp4") is None  # it was there to be looked at
@@ -256,7 +262,7 @@ def test_a_full_disk_fails_the_job_and_leaves_nothing(studio, tmp_path, room_for
     ],
 )
 def test_what_is_told_of_errors(error, code, said):
-    told = failed(error)
+    told = to_failure(error)
     assert told.code == code
     assert said in told.message
     assert "/secret" not in told.message
@@ -323,11 +329,17 @@ def test_temporary_folders_of_killed_workers_are_deleted(tmp_path, monkeypatch):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     own = _scratch()
-    names = [f"{own}{dead.pid}-x", f"{own}{os.getpid()}-x", f"{own}{10**20}-x", f"{SCRATCH}else-{dead.pid}-x", "other"]
+    names = [
+        f"{own}{dead.pid}-x",
+        f"{own}{os.getpid()}-x",
+        f"{own}{10**20}-x",
+        f"{SCRATCH_PREFIX}else-{dead.pid}-x",
+        "other",
+    ]
     for name in names:
         (tmp_path / name).mkdir()
         (tmp_path / name / "input.mp4").write_bytes(b"x")
-    _tidy()
+    _remove_scratch_of_the_dead()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
 
 
@@ -391,7 +403,7 @@ def test_workers_of_a_server_try_again_where_its_places_are_away(tmp_path):
     jobs = "postgresql://praxino:secret@127.0.0.1:1/none"
     command = [sys.executable, "-m", "praxino", "worker", "--jobs", jobs, "--storage", str(tmp_path)]
     run = subprocess.run([*command, "--with-parent"], capture_output=True, text=True, input="")
-    assert run.returncode == LATER
+    assert run.returncode == EXIT_TEMPFAIL
     assert "secret" not in run.stderr
     assert subprocess.run(command, capture_output=True, text=True).returncode == 2
 

@@ -1,4 +1,4 @@
-"""The web application: routes, the layers around them, and the document that describes them. It needs no torch."""
+"""The web application: routes, the layers around them, and the OpenAPI document. It needs no torch."""
 
 from typing import Any, Final
 
@@ -10,40 +10,38 @@ from starlette.types import ASGIApp
 import praxino
 from praxino.service.api import analyses, errors, images, schemas, system, videos
 from praxino.service.api.auth import AppState
-from praxino.service.api.head import Head
 from praxino.service.api.metrics import Metrics
-from praxino.service.api.middleware import Guard
+from praxino.service.api.middleware import Guard, Head
 
 ABOUT: Final = (
     "Films and pictures out of noise from a sentence, and the question whether a film was generated. The shape is that "
     "of the OpenAI videos API; fields for steps, guidance and seed have the names of vLLM-Omni."
 )
-SENT: Final[tuple[type[BaseModel], ...]] = (
+BODIES: Final[tuple[type[BaseModel], ...]] = (
     schemas.VideoCreate, schemas.VideoForm, schemas.RemixCreate,
     schemas.RemixForm, schemas.ImageCreate, schemas.FileForm, schemas.SessionCreate,
 )  # fmt: skip
 """Bodies that routes read themselves, since they come in more than one form."""
-OPEN: Final = ("/healthz", "/readyz", "/v1/session")
-"""What is answered without a key."""
+KEYLESS_PATHS: Final = ("/healthz", "/readyz", "/v1/session")
 
 
-def create(studio: AppState) -> ASGIApp:
-    """The application for one store of jobs and one place for films; run it with any ASGI server."""
+def create(state: AppState) -> ASGIApp:
+    """The ASGI application; run it with any ASGI server."""
     app = FastAPI(
         title="Praxino", version=praxino.__version__, description=ABOUT, docs_url=None, redoc_url=None,
         openapi_url="/openapi.json", redirect_slashes=False, separate_input_output_schemas=False,
     )  # fmt: skip
-    app.state.studio = studio
+    app.state.praxino = state
     errors.install(app)
     for router in (videos.router, images.router, analyses.router, system.router):
         app.include_router(router)
     described = _described(app)
     app.openapi = lambda: described  # type: ignore[method-assign]
-    guarded: ASGIApp = Guard(app, studio.upload, studio.origins, studio.opened)
-    if studio.origins:
+    guarded: ASGIApp = Guard(app, state.max_upload_bytes, state.origins, state.is_open_async)
+    if state.origins:
         guarded = CORSMiddleware(
             guarded,
-            allow_origins=list(studio.origins),
+            allow_origins=list(state.origins),
             allow_methods=["*"],
             allow_headers=["Authorization", "Content-Type", "Range", "If-Range", "If-None-Match"],
             expose_headers=["Content-Disposition", "Content-Range", "ETag", "Retry-After"],
@@ -55,7 +53,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document, with bodies that routes read themselves, and with who may ask."""
     document = app.openapi()
     components = document["components"]["schemas"]
-    for kind in SENT:
+    for kind in BODIES:
         schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
         components |= schema.pop("$defs", {})
         components[kind.__name__] = schema
@@ -63,6 +61,6 @@ def _described(app: FastAPI) -> dict[str, Any]:
     for path, methods in document["paths"].items():
         for method in methods.values():
             method["responses"].pop("422", None)  # what is invalid is 400 here
-            if path not in OPEN:
+            if path not in KEYLESS_PATHS:
                 method.setdefault("security", [{"key": []}])
     return document

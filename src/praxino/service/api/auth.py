@@ -1,4 +1,4 @@
-"""Who asks: a key in a header, or in a cookie for the page; nobody in particular where the server is open."""
+"""Who calls: a key in a header, or in a cookie for the page; anybody where the server is open to its machine alone."""
 
 import math
 import time
@@ -11,25 +11,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from praxino.errors import InputError
+from praxino.service import api_keys
 from praxino.service.api.errors import ApiError
 from praxino.service.api.middleware import LOOPBACK
-from praxino.service.queue import quotas
-from praxino.service.queue.quotas import Quota
+from praxino.service.queue.quotas import MAX_SIZE_FACTOR, MAX_UPLOAD_BYTES, Caller, Quota
 from praxino.service.queue.store import Store
 from praxino.storage.objects import Objects
 
-REMEMBERED: Final = 5.0
-"""Seconds that a revoked key may still be taken for a good one."""
-OPEN: Final = Quota(per_minute=0, priority=1)
-"""Of whoever sits at a machine whose server is open to it alone."""
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks, and what they may ask for."""
-
-    owner: str
-    limits: Quota
+KEY_CACHE_SECONDS: Final = 5.0
+"""Seconds that a revoked key may still be accepted."""
+MAX_CACHED_KEYS: Final = 10_000
+LOCAL_CALLER: Final = Caller("", Quota(per_minute=0, priority=1))
+"""Whoever sits at a machine whose server is open to it alone."""
 
 
 @dataclass
@@ -38,85 +31,89 @@ class AppState:
 
     Attributes
     ----------
-    default : str, optional
-        Name of the model that is taken where none is asked for.
     host : str
-        That the server is bound to: only on loopback may it be open.
-    largest : int
-        How many times as many pixels as its model's own films a film may have.
+        Address that the server is bound to; only on loopback may it be open.
+    max_upload_bytes : int
+        Largest body of a request.
+    max_size_factor : int
+        Largest film, as a multiple of the pixels x frames that its model makes by default.
+    default : str, optional
+        Name of the model that is used where a request names none.
+    origins : tuple of str
+        Origins of other sites whose pages may use the API.
     """
 
     store: Store
     objects: Objects
     host: str = "127.0.0.1"
-    upload: int = 64 * 2**20
-    largest: int = 16
+    max_upload_bytes: int = MAX_UPLOAD_BYTES
+    max_size_factor: int = MAX_SIZE_FACTOR
     default: str | None = None
     origins: tuple[str, ...] = ()
-    _known: dict[str, tuple[float, Caller | None]] = field(default_factory=dict)
-    _keys: tuple[float, bool] = (-math.inf, True)
+    _callers: dict[str, tuple[float, Caller | None]] = field(default_factory=dict)
+    _has_keys: tuple[float, bool] = (-math.inf, True)
 
-    def open(self) -> bool:
-        """Whether no key is asked for: on loopback, as long as there has never been one."""
+    def is_open(self) -> bool:
+        """Whether no key is required: on loopback, as long as there has never been one."""
         if self.host not in LOOPBACK:
             return False
-        if self._stale():
-            known = self._keys[1]
-            with suppress(SQLAlchemyError):  # who was let in before is now, too
-                known = bool(quotas.all_keys(self.store.database))
-            self._keys = (time.monotonic(), known)
-        return not self._keys[1]
+        if self._is_stale():
+            has_keys = self._has_keys[1]
+            with suppress(SQLAlchemyError):  # while the database is away, the last answer holds
+                has_keys = bool(api_keys.all_keys(self.store.database))
+            self._has_keys = (time.monotonic(), has_keys)
+        return not self._has_keys[1]
 
-    async def opened(self) -> bool:
-        """`open`, from the event loop, which must not wait for a database."""
-        return await run_in_threadpool(self.open) if self._stale() else self.open()
+    async def is_open_async(self) -> bool:
+        """`is_open`, for the event loop, which must not wait for a database."""
+        return await run_in_threadpool(self.is_open) if self._is_stale() else self.is_open()
 
-    def _stale(self) -> bool:
-        return self.host in LOOPBACK and time.monotonic() - self._keys[0] > REMEMBERED
+    def _is_stale(self) -> bool:
+        return self.host in LOOPBACK and time.monotonic() - self._has_keys[0] > KEY_CACHE_SECONDS
 
-    def check(self) -> None:
-        """Raise `InputError` if it would be open to others than this machine."""
-        if self.host not in LOOPBACK and not quotas.all_keys(self.store.database):
+    def require_keys(self) -> None:
+        """Raise `InputError` if the server would be open to others than this machine."""
+        if self.host not in LOOPBACK and not api_keys.all_keys(self.store.database):
             raise InputError(f"host={self.host}: anybody who reaches it could use it", "praxino keys add NAME")
 
-    def caller(self, text: str) -> Caller | None:
-        """Whose key this is, None if nobody's; asked of the database every few seconds."""
+    def find_caller(self, text: str) -> Caller | None:
+        """The owner of a key, None for an unknown one; the database is asked again after `KEY_CACHE_SECONDS`."""
         now = time.monotonic()
-        since, found = self._known.get(hashed := quotas.hashed(text), (-REMEMBERED, None))
-        if now - since >= REMEMBERED:
-            key = quotas.find_key(self.store.database, text)
-            found = Caller(key.id, key.limits) if key else None
-            if len(self._known) > 10_000:  # guesses
-                self._known.clear()
-            self._known[hashed] = (now, found)
-        return found
+        since, caller = self._callers.get(hashed := api_keys.hash_key(text), (-KEY_CACHE_SECONDS, None))
+        if now - since >= KEY_CACHE_SECONDS:
+            key = api_keys.find_key(self.store.database, text)
+            caller = Caller(key.id, key.quota) if key else None
+            if len(self._callers) > MAX_CACHED_KEYS:  # somebody guesses
+                self._callers.clear()
+            self._callers[hashed] = (now, caller)
+        return caller
 
 
-async def studio(request: Request) -> AppState:
-    """The one of this app."""
-    found: AppState = request.app.state.studio
-    return found
+async def app_state(request: Request) -> AppState:
+    """The state of this app."""
+    state: AppState = request.app.state.praxino
+    return state
 
 
-def cookie(request: Request) -> str:
-    """Name of the cookie with a key: browsers keep those of a host together, and two studios on one may differ."""
+def cookie_name(request: Request) -> str:
+    """Name of the cookie with a key: browsers share cookies between the ports of a host, which may be two servers."""
     port = request.headers.get("host", "").rpartition(":")[2]
     return f"praxino_key_{port}" if port.isdecimal() else "praxino_key"
 
 
-async def caller(request: Request) -> Caller:
-    """Who asks; raises 401 where that must be known and is not."""
-    shared: AppState = request.app.state.studio
-    if await shared.opened():
-        return Caller("", OPEN)
+async def require_caller(request: Request) -> Caller:
+    """Who calls; raises 401 where a key is required and none, or a wrong one, was sent."""
+    state: AppState = request.app.state.praxino
+    if await state.is_open_async():
+        return LOCAL_CALLER
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    text = text.strip() if scheme.lower() == "bearer" else request.cookies.get(cookie(request), "")
-    found = await run_in_threadpool(shared.caller, text) if text else None
-    if found is None:
-        said = "that key is not known" if text else "a key is needed: Authorization: Bearer px-..."
-        raise ApiError(401, said, "invalid_api_key", WWW_Authenticate="Bearer")
-    return found
+    text = text.strip() if scheme.lower() == "bearer" else request.cookies.get(cookie_name(request), "")
+    caller = await run_in_threadpool(state.find_caller, text) if text else None
+    if caller is None:
+        message = "that key is not known" if text else "a key is needed: Authorization: Bearer px-..."
+        raise ApiError(401, message, "invalid_api_key", WWW_Authenticate="Bearer")
+    return caller
 
 
-CallerDep = Annotated[Caller, Depends(caller)]
-StateDep = Annotated[AppState, Depends(studio)]
+CallerDep = Annotated[Caller, Depends(require_caller)]
+StateDep = Annotated[AppState, Depends(app_state)]

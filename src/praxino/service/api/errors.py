@@ -1,4 +1,4 @@
-"""What the API says when something is wrong: one shape for everything, the one that clients of such APIs know."""
+"""Error responses: one shape for all, that of the OpenAI API."""
 
 import logging
 from typing import Any, Final
@@ -11,7 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from praxino.errors import InputError, JobError, LimitError, PraxinoError
+from praxino.errors import InputError, JobError, LimitError, NoWorkerError, PraxinoError, UnknownNameError
+from praxino.service.api.schemas import parameter_of
 from praxino.storage.objects import is_full
 
 logger = logging.getLogger("praxino.service")
@@ -26,14 +27,26 @@ class Problem(BaseModel):
     code: str | None = None
 
 
-class ProblemAnswer(BaseModel):
-    """The body of every answer that is no success."""
+class ErrorBody(BaseModel):
+    """The body of every error response."""
 
     error: Problem
 
 
-class ApiError(Exception):
-    """An answer that is no success; raised anywhere below a route."""
+class ApiError(PraxinoError):
+    """An error response; raised anywhere below a route.
+
+    Parameters
+    ----------
+    status : int
+        Of HTTP.
+    code : str
+        The error's name for programs.
+    param : str, optional
+        The parameter that is wrong.
+    **headers
+        Further headers, with underscores for hyphens.
+    """
 
     def __init__(self, status: int, message: str, code: str, param: str | None = None, **headers: str) -> None:
         super().__init__(message)
@@ -81,7 +94,7 @@ MEANINGS: Final = {
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of a route that may answer so; what any route may answer is among them."""
     every = sorted({400, 401, 403, 503, *statuses})
-    return {status: {"model": ProblemAnswer, "description": MEANINGS[status]} for status in every}
+    return {status: {"model": ErrorBody, "description": MEANINGS[status]} for status in every}
 
 
 def files(text: str, *media: str) -> dict[str, Any]:
@@ -113,16 +126,16 @@ EVENTS: Final = {
 
 
 def sent(json: str | None = None, form: str | None = None) -> dict[str, Any]:
-    """The ``openapi_extra`` of a route that reads its body itself: schemas of `wire`, as JSON, a form, or either."""
+    """The ``openapi_extra`` of a route that reads its body itself: schemas, as JSON, a form, or either."""
     kinds = {"application/json": json, "multipart/form-data": form}
     content = {kind: {"schema": {"$ref": f"#/components/schemas/{name}"}} for kind, name in kinds.items() if name}
     return {"requestBody": {"required": True, "content": content}}
 
 
 def problem(status: int, message: str, code: str, param: str | None = None, **headers: str) -> JSONResponse:
-    """An answer that is no success."""
+    """An error response."""
     kind = TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    body = ProblemAnswer(error=Problem(message=message, type=kind, param=param, code=code))
+    body = ErrorBody(error=Problem(message=message, type=kind, param=param, code=code))
     return JSONResponse(body.model_dump(), status, headers=headers)
 
 
@@ -134,9 +147,8 @@ def invalid(error: ValidationError | RequestValidationError) -> ApiError:
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if first["type"] == "string_pattern_mismatch":
         hint = HINTS.get(param or "")
-        message = "is not of the form that is taken" + (f". hint: {hint}" if hint else "")
-    said = f"{param}: {message}" if param else message
-    return ApiError(400, said, "invalid_value", param)
+        message = "has another form" + (f". hint: {hint}" if hint else "")
+    return ApiError(400, f"{param}: {message}" if param else message, "invalid_value", param)
 
 
 def install(app: FastAPI) -> None:
@@ -162,13 +174,15 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(PraxinoError)
     def _foreseen(_: Request, error: PraxinoError) -> Response:
         match error:
-            case LimitError():
-                retry = {"Retry-After": str(max(1, error.retry_after))}
-                return problem(429, str(error), "rate_limit_exceeded", **retry)
+            case LimitError() | NoWorkerError():
+                status, code = (429, "rate_limit_exceeded") if isinstance(error, LimitError) else (503, "no_worker")
+                return problem(status, str(error), code, **{"Retry-After": str(max(1, error.retry_after))})
             case JobError():
                 return problem(409, str(error), "conflict")
+            case UnknownNameError() if error.setting == "model":
+                return problem(400, str(error), "unknown_model", "model")
             case InputError():
-                return problem(400, str(error), "invalid_value")
+                return problem(400, str(error), "invalid_value", parameter_of(error.setting))
         return unforeseen(error)
 
     @app.exception_handler(ClientDisconnect)
@@ -188,7 +202,7 @@ def _allowed(app: FastAPI, request: Request) -> set[str]:
         if len(known := path.split("/")) == len(parts)
         and all(a == b or a.startswith("{") for a, b in zip(known, parts, strict=True))
     ]
-    methods = min(fitting, key=lambda each: each[0], default=(0, {"GET"}))[1]
+    methods = min(fitting, key=lambda entry: entry[0], default=(0, {"GET"}))[1]
     return methods | {"HEAD"} if "GET" in methods else methods
 
 

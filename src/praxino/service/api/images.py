@@ -1,25 +1,27 @@
-"""Pictures: ordered and waited for in one request."""
+"""Images: submitted and waited for in one request."""
 
 import base64
 import time
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from praxino.errors import JobError
+from praxino.errors import InputError, JobError
 from praxino.service.api import conversion, files, jobs, schemas, uploads
-from praxino.service.api.auth import AppState, Caller, CallerDep, StateDep
+from praxino.service.api.auth import AppState, CallerDep, StateDep
 from praxino.service.api.errors import ApiError, errors, files_of, sent
 from praxino.service.queue.jobs import Job, new_id
-from praxino.service.queue.retention import delete_input
+from praxino.service.queue.models import find_card
+from praxino.service.queue.quotas import Caller
+from praxino.service.queue.retention import delete_job
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 
 Id = Annotated[str, Path(examples=["image_00000000000000000000000000000000"])]
 IMAGE_WAIT_SECONDS: Final = 600.0
-"""Seconds that a request waits for its pictures."""
+"""Seconds that a request waits for its images."""
 IMAGE_POLL_SECONDS: Final = 0.5
 """Seconds between two looks whether the client is still there."""
 
@@ -29,66 +31,73 @@ IMAGE_POLL_SECONDS: Final = 0.5
     responses=errors(408, 413, 415, 429, 504, 507),
     openapi_extra=sent("ImageCreate"),
 )
-async def generate(request: Request, studio: StateDep, who: CallerDep) -> schemas.Images:
-    """Make pictures; who leaves before they are done stops them."""
-    await jobs.allowed(studio, who)
-    asked = await uploads.body(request, schemas.ImageCreate)
-    images = await run_in_threadpool(_order, studio, who, asked)
+async def generate(request: Request, state: StateDep, caller: CallerDep) -> schemas.Images:
+    """Make images; a client that disconnects before they are done stops them."""
+    await jobs.require_quota(state, caller)
+    body = await uploads.json_body(request, schemas.ImageCreate)
+    images = await run_in_threadpool(_submit, state, caller, body)
     try:
-        done = [await _waited(studio, request, job) for job in images]
+        done = [await _wait_for(state, request, job) for job in images]
     except BaseException:
-        await run_in_threadpool(_end, studio, images)
+        await run_in_threadpool(_delete_all, state, images)
         raise
-    here = str(request.base_url) if asked.response_format == "url" else ""
-    data = [await run_in_threadpool(image_payload, studio, job, here) for job in done]
-    if asked.response_format == "b64_json":
-        await run_in_threadpool(_end, studio, done)  # nobody knows their names
+    server = str(request.base_url) if body.response_format == "url" else ""
+    data = [await run_in_threadpool(image_payload, state, job, server) for job in done]
+    if body.response_format == "b64_json":
+        await run_in_threadpool(_delete_all, state, done)  # nobody knows their ids
     return schemas.Images(created=int(time.time()), data=data)
 
 
-def _order(studio: AppState, who: Caller, asked: schemas.ImageCreate) -> list[Job]:
-    card = conversion.chosen(studio.store, asked.model, studio.default)
-    if (most := who.limits.most) is not None and asked.n > most:
-        raise ApiError(400, f"n={asked.n}: no more than {most} at once are allowed", "invalid_value", "n")
-    settings = [conversion.image(asked, card, number, studio.largest) for number in range(asked.n)]
-    about: dict[str, Any] = {
-        "owner": who.owner,
-        "model": card["id"],
-        "priority": conversion.priority(asked.priority, who),
-    }
-    images = [Job(id=new_id("image"), kind="image", order=order, **about) for order in settings]
-    return studio.store.submit_all(images, who.limits)
+def _submit(state: AppState, caller: Caller, body: schemas.ImageCreate) -> list[Job]:
+    card = find_card(state.store, body.model, state.default)
+    if (most := caller.quota.max_at_once) is not None and body.n > most:
+        raise ApiError(400, f"n={body.n}: no more than {most} at once are allowed", "invalid_value", "n")
+    if card.needs_picture:
+        raise InputError(f"{card.id} begins with a picture, and makes films", "name another model", "model")
+    priority = conversion.to_priority(body.priority, caller)
+    images = [
+        Job(
+            id=new_id("image"),
+            kind="image",
+            order=conversion.to_image_request(body, card, number, state.max_size_factor),
+            owner=caller.owner,
+            model=card.id,
+            priority=priority,
+        )
+        for number in range(body.n)
+    ]
+    return state.store.submit_all(images, caller.quota)
 
 
-def _end(studio: AppState, images: list[Job]) -> None:
-    """Nobody needs these any more."""
+def _delete_all(state: AppState, images: list[Job]) -> None:
     for job in images:
-        delete_input(studio.store, studio.objects, studio.store.get(job.id) or job)
+        delete_job(state.store, state.objects, state.store.get(job.id) or job)
 
 
-async def _waited(studio: AppState, request: Request, job: Job) -> Job:
+async def _wait_for(state: AppState, request: Request, job: Job) -> Job:
+    """A completed image; raises what `errors` answers where there will be none."""
     until = time.monotonic() + IMAGE_WAIT_SECONDS
     while time.monotonic() < until:
-        found = await jobs.waited(studio, job, IMAGE_POLL_SECONDS)
-        if found is None:
+        latest = await jobs.wait_for(state, job, IMAGE_POLL_SECONDS)
+        if latest is None:
             raise ApiError(409, "it was deleted meanwhile", "conflict")
-        if found.status == "completed":
-            return found
-        if found.ended:
-            code = found.error.code if found.error else "cancelled"
-            message = found.error.message if found.error else "it was cancelled"
+        if latest.status == "completed":
+            return latest
+        if latest.ended:
+            code = latest.error.code if latest.error else "cancelled"
+            message = latest.error.message if latest.error else "it was cancelled"
             raise ApiError(400 if code == "invalid_request" else 503, message, code)
         if await request.is_disconnected():
             raise JobError("the client left", "")
-    raise ApiError(504, f"no picture within {IMAGE_WAIT_SECONDS:.0f} s: order films and poll them instead", "timeout")
+    raise ApiError(504, f"no image within {IMAGE_WAIT_SECONDS:.0f} s: submit videos and poll them instead", "timeout")
 
 
-def image_payload(studio: AppState, job: Job, here: str) -> schemas.Image:
-    """A picture, or where it lies on the server at that address."""
-    if here:
-        return schemas.Image(url=f"{here}v1/images/{job.id}")
-    content = b"".join(studio.objects.read(job.file(job.result["files"]["content"])))
-    return schemas.Image(b64_json=base64.b64encode(content).decode())
+def image_payload(state: AppState, job: Job, server: str) -> schemas.Image:
+    """An image as base64, or, where ``server`` is an address, as one on it."""
+    if server:
+        return schemas.Image(url=f"{server}v1/images/{job.id}")
+    pixels = b"".join(state.objects.read(job.file(job.result.files["content"])))
+    return schemas.Image(b64_json=base64.b64encode(pixels).decode())
 
 
 @router.get(
@@ -96,17 +105,17 @@ def image_payload(studio: AppState, job: Job, here: str) -> schemas.Image:
     response_class=Response,
     responses=files_of("The picture", "image/png") | errors(404, 409, 416),
 )
-async def content(id: Id, request: Request, studio: StateDep, who: CallerDep) -> Response:  # noqa: A002
-    """A picture that was made, as PNG."""
-    job = await jobs.found(studio, who, id, "image")
+async def content(id: Id, request: Request, state: StateDep, caller: CallerDep) -> Response:  # noqa: A002
+    """An image as PNG."""
+    job = await jobs.fetch_async(state, caller, id, "image")
     if job.status != "completed":
         raise ApiError(409 if not job.ended else 404, f"{job.id} is {job.status}", "not_ready")
-    return await files.content(request, studio.objects, job.file(job.result["files"]["content"]), job.id)
+    return await files.send(request, state.objects, job.file(job.result.files["content"]), job.id)
 
 
 @router.delete("/{id}", responses=errors(404))
-def delete(id: Id, studio: StateDep, who: CallerDep) -> schemas.Deleted:  # noqa: A002
-    """Delete a picture that was answered with an address."""
-    job = jobs.owned(studio, who, id, "image")
-    delete_input(studio.store, studio.objects, job)
+def delete(id: Id, state: StateDep, caller: CallerDep) -> schemas.Deleted:  # noqa: A002
+    """Delete an image that was answered with an address."""
+    job = jobs.fetch(state, caller, id, "image")
+    delete_job(state.store, state.objects, job)
     return schemas.Deleted(id=job.id, object="image.deleted")

@@ -43,11 +43,11 @@ class Metrics:
 
         await self.app(scope, receive, counted)
 
-    def text(self, studio: AppState) -> bytes:
-        """Everything, in the format of Prometheus."""
+    def text(self, state: AppState) -> bytes:
+        """All metrics in the text format of Prometheus; jobs and workers are counted now."""
         self.jobs.clear()
-        for (kind, status), count in studio.store.counts().items():
+        for (kind, status), count in state.store.counts().items():
             self.jobs.labels(kind, status).set(count)
-        self.waiting.set(studio.store.waiting())
-        self.workers.set(sum(alive for alive, _ in studio.store.workers()))
+        self.waiting.set(state.store.waiting())
+        self.workers.set(sum(alive for alive, _ in state.store.workers()))
         return generate_latest(self.registry)

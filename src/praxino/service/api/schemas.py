@@ -1,12 +1,13 @@
-"""What goes over the wire: bodies that clients send and get, in the shape of the OpenAI videos API.
+"""Bodies of requests and answers, in the shape of the OpenAI videos API.
 
 Further fields for steps, guidance, seed and the like have the names that vLLM-Omni gave them.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
+from praxino.request import ModelCard, Request
 from praxino.service.queue.jobs import PRIORITY_NAMES, Failure, Job, Priority, Status
 
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
@@ -34,60 +35,94 @@ class Picture(Body):
     image_url: Annotated[str, StringConstraints(pattern=r"^data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/=]+$")]
 
 
+def setting(name: str, **more: Any) -> Any:
+    """An optional field of a body with the range and description of that field of `Request`."""
+    known = Request.model_fields[name]
+    field = Field(None, description=known.description, **more)
+    field.metadata = [*known.metadata, *field.metadata]
+    return field
+
+
 class Extra(Body):
     """Settings that other servers do not have."""
 
-    sampler: str | None = Field(None, max_length=32)
-    rescale: float | None = Field(None, ge=0, le=1)
-    interval: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, max_length=2)] | None = None
-    cache: float | None = Field(None, ge=0, le=1)
-    noise_mark: bool | None = None
+    sampler: str | None = setting("sampler")
+    rescale: float | None = setting("rescale")
+    interval: Annotated[list[float], Field(min_length=2, max_length=2)] | None = setting("interval")
+    cache: float | None = setting("cache")
+    noise_mark: bool | None = setting("noise_mark")
+
+
+PARAMETERS: Final = {
+    "prompt": "prompt",
+    "negative": "negative_prompt",
+    "seed": "seed",
+    "steps": "num_inference_steps",
+    "guidance": "guidance_scale",
+    "guidance_low": "guidance_scale_2",
+    "shift": "flow_shift",
+    "frames": "num_frames",
+    "height": "height",
+    "width": "width",
+    "fps": "fps",
+    "image": "input_reference",
+}
+"""What clients call the fields of `Request`; those of `Extra` are called as here."""
+
+
+def parameter_of(setting: str) -> str | None:
+    """The parameter by which a client sends a setting; None for what is no setting."""
+    if setting in Extra.model_fields:
+        return f"extra_params.{setting}"
+    if setting in ("height", "width"):
+        return "size"
+    return PARAMETERS.get(setting, setting) or None
 
 
 class GenerationBody(Body):
-    """What films and pictures have in common."""
+    """What films and images have in common."""
 
     prompt: Sentence
     model: Name | None = None
     size: Size | None = Field(None, description="WIDTHxHEIGHT in pixels")
-    num_inference_steps: int | None = Field(None, ge=1, le=1000)
-    guidance_scale: float | None = Field(None, ge=0, le=100)
-    guidance_scale_2: float | None = Field(None, ge=0, le=100, description="of the second of two experts")
-    flow_shift: float | None = Field(None, ge=0.01, le=100)
+    num_inference_steps: int | None = setting("steps")
+    guidance_scale: float | None = setting("guidance")
+    guidance_scale_2: float | None = setting("guidance_low")
+    flow_shift: float | None = setting("shift", ge=0.01)
     seed: int | None = Field(None, ge=0, lt=2**53, description="drawn at random where it is not given")
     negative_prompt: Short | None = None
     priority: Priority = "normal"
-    user: str | None = Field(None, max_length=256, description="taken, and not kept")
+    user: str | None = Field(None, max_length=256, description="accepted, ignored")
 
 
 class VideoCreate(GenerationBody):
-    """An order for a film."""
+    """A request for a film."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     seconds: Seconds | Annotated[float, Field(gt=0, lt=10_000)] | None = Field(
         None, description="from the first frame to the last"
     )
-    width: int | None = Field(None, ge=1, le=16384)
-    height: int | None = Field(None, ge=1, le=16384)
-    num_frames: int | None = Field(None, ge=1, le=100_000)
-    fps: float | None = Field(None, ge=1, le=240)
+    width: int | None = setting("width")
+    height: int | None = setting("height")
+    num_frames: int | None = setting("frames")
+    fps: float | None = setting("fps")
     input_reference: Picture | None = Field(None, description="a picture that the film begins with")
     extra_params: Extra | None = None
 
 
 def without_null(schema: dict[str, Any]) -> None:
-    """Of a form: its fields are there or not; there is no way to send a null."""
-    for each in schema["properties"].values():
-        for kind in each.pop("anyOf", ()):
-            each |= kind if kind != {"type": "null"} else {}
-        if each.get("default", "") is None:
-            del each["default"]
+    """Take nulls out of a form's schema: its fields are there or not."""
+    for field in schema["properties"].values():
+        for kind in field.pop("anyOf", ()):
+            field |= kind if kind != {"type": "null"} else {}
+        if field.get("default", "") is None:
+            del field["default"]
     schema["examples"] = [{name: value for name, value in EXAMPLE.items() if name in schema["properties"]}]
 
 
 class VideoForm(VideoCreate):
-    """The same as a form: every value a string, the picture a file, ``extra_params`` as JSON."""
+    """`VideoCreate` as a form: every value a string, the picture a file, ``extra_params`` as JSON."""
 
     model_config = ConfigDict(json_schema_extra=without_null)
 
@@ -105,13 +140,13 @@ class RemixCreate(Body):
 
 
 class RemixForm(RemixCreate):
-    """The same as a form."""
+    """`RemixCreate` as a form."""
 
     model_config = ConfigDict(json_schema_extra=without_null)
 
 
 class ImageCreate(GenerationBody):
-    """An order for pictures, which is answered when they are made."""
+    """A request for images, which is answered when they are made."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "a purple sun over a green sea"}]})
 
@@ -136,7 +171,7 @@ class SessionCreate(Body):
 
 
 class Session(BaseModel):
-    """What the page is told of its key."""
+    """Whether the page has a key."""
 
     key: bool = Field(description="whether it was given one")
 
@@ -176,7 +211,7 @@ class VideoResource(BaseModel):
 
 
 class VideoList(BaseModel):
-    """A page of films."""
+    """A page of the list of films."""
 
     object: Literal["list"] = "list"
     data: list[VideoResource]
@@ -186,7 +221,7 @@ class VideoList(BaseModel):
 
 
 class Deleted(BaseModel):
-    """That something is gone."""
+    """What was deleted."""
 
     id: str
     object: str
@@ -201,7 +236,7 @@ class Image(BaseModel):
 
 
 class Images(BaseModel):
-    """Pictures."""
+    """Images."""
 
     created: int
     data: list[Image]
@@ -239,7 +274,7 @@ class ModelResource(BaseModel):
 
 
 class ModelList(BaseModel):
-    """All of them."""
+    """All models."""
 
     object: Literal["list"] = "list"
     data: list[ModelResource]
@@ -252,57 +287,71 @@ class Health(BaseModel):
     detail: str = ""
 
 
-def _when(seconds: float | None) -> int | None:
+def _timestamp(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds)
 
 
-def video(job: Job, position: int | None = None) -> VideoResource:
+def to_video_resource(job: Job, position: int | None = None) -> VideoResource:
     """What a client may see of a job for a film."""
-    order = job.order
-    frames, fps = int(order["frames"]), float(order["fps"])
+    request = job.request
+    chosen = request.model_dump(include={*Extra.model_fields}, exclude_defaults=True)
     return VideoResource(
         id=job.id,
         model=job.model,
         status=job.status,
         progress=job.progress,
         created_at=int(job.created),
-        completed_at=_when(job.completed),
-        expires_at=_when(job.expires),
-        prompt=order["prompt"],
-        size=f"{order['width']}x{order['height']}",
-        seconds=f"{(frames - 1) / fps:.6g}",
+        completed_at=_timestamp(job.completed),
+        expires_at=_timestamp(job.expires),
+        prompt=request.prompt,
+        size=f"{request.width}x{request.height}",
+        seconds=f"{(request.frames - 1) / request.fps:.6g}",
         remixed_from_video_id=job.remixed_from or None,
         error=job.error,
-        num_frames=frames,
-        fps=fps,
-        num_inference_steps=order["steps"],
-        guidance_scale=order["guidance"],
-        seed=order["seed"],
-        guidance_scale_2=order.get("guidance_low"),
-        flow_shift=order["shift"],
-        negative_prompt=order["negative"],
+        num_frames=request.frames,
+        fps=request.fps,
+        num_inference_steps=request.steps,
+        guidance_scale=request.guidance,
+        seed=request.seed,
+        guidance_scale_2=request.guidance_low,
+        flow_shift=request.shift,
+        negative_prompt=request.negative,
         input_reference=bool(job.input),
         priority=PRIORITY_NAMES[job.priority],
         step=job.step,
         eta_seconds=None if job.eta is None else round(job.eta, 1),
         queue_position=position,
-        notes=job.result.get("notes", []),
-        has_content="content" in job.result.get("files", {}),
-        settings={name: order[name] for name in ("sampler", *Extra.model_fields) if name in order},
+        notes=list(job.result.notes),
+        has_content="content" in job.result.files,
+        settings={name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()},
     )
 
 
-def check(job: Job, position: int | None = None) -> AnalysisResource:
+def to_model_resource(card: ModelCard, ready: bool) -> ModelResource:
+    """What a client may see of a model; ``ready`` says whether a living worker has it."""
+    return ModelResource(
+        id=card.id,
+        ready=ready,
+        digest=card.digest,
+        defaults=card.defaults.model_dump(exclude_none=True),
+        compression=list(card.compression),
+        patch=list(card.patch),
+        pictures=card.pictures,
+        samplers=list(card.samplers),
+    )
+
+
+def to_analysis_resource(job: Job, position: int | None = None) -> AnalysisResource:
     """What a client may see of a job that looks at a file."""
     return AnalysisResource(
         id=job.id,
         object="detect" if job.kind == "detect" else "verify",
         status=job.status,
         created_at=int(job.created),
-        completed_at=_when(job.completed),
-        file=job.order["name"],
+        completed_at=_timestamp(job.completed),
+        file=job.filename,
         error=job.error,
-        report=job.result.get("report"),
-        page=f"/v1/detect/{job.id}/page" if "page" in job.result.get("files", {}) else None,
+        report=job.result.report,
+        page=f"/v1/detect/{job.id}/page" if "page" in job.result.files else None,
         queue_position=position,
     )

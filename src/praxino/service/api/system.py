@@ -1,4 +1,4 @@
-"""What runs beside the work: models, health, metrics, the page and its session."""
+"""Models, health, metrics, the page and its session."""
 
 from importlib import resources
 from typing import Any, Final
@@ -8,9 +8,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from praxino.service.api import conversion, schemas, uploads
-from praxino.service.api.auth import CallerDep, StateDep, cookie
+from praxino.service.api import schemas, uploads
+from praxino.service.api.auth import CallerDep, StateDep, cookie_name
 from praxino.service.api.errors import ApiError, errors, files, sent
+from praxino.service.queue.models import served_models
 
 router = APIRouter()
 
@@ -27,24 +28,19 @@ PAGE: Final = {
 
 
 @router.get("/v1/models", tags=["models"], responses=errors())
-def models(studio: StateDep, who: CallerDep) -> schemas.ModelList:
-    """The models that can be asked for, those that are ready first."""
-    names = schemas.ModelResource.model_fields
-    cards = conversion.cards(studio.store)
-    cards.sort(key=lambda each: each[1]["id"] != studio.default)
-    data = [
-        schemas.ModelResource(ready=ready, **{k: v for k, v in card.items() if k in names}) for ready, card in cards
-    ]
-    return schemas.ModelList(data=data)
+def models(state: StateDep, caller: CallerDep) -> schemas.ModelList:
+    """The models that workers serve, the default one first, then those that are ready."""
+    served = sorted(served_models(state.store), key=lambda entry: entry[1].id != state.default)
+    return schemas.ModelList(data=[schemas.to_model_resource(card, ready) for ready, card in served])
 
 
 @router.get("/v1/models/{id:path}", tags=["models"], responses=errors(404))
-def model(id: str, studio: StateDep, who: CallerDep) -> schemas.ModelResource:  # noqa: A002
-    """One of them."""
-    found = [each for each in models(studio, who).data if each.id == id]
-    if not found:
-        raise ApiError(404, "there is no model of that id", "not_found")
-    return found[0]
+def model(id: str, state: StateDep, caller: CallerDep) -> schemas.ModelResource:  # noqa: A002
+    """One model by its id."""
+    for resource in models(state, caller).data:
+        if resource.id == id:
+            return resource
+    raise ApiError(404, "there is no model of that id", "not_found")
 
 
 @router.get("/healthz", tags=["operations"])
@@ -54,9 +50,9 @@ def healthz() -> schemas.Health:
 
 
 @router.get("/readyz", tags=["operations"], responses={503: {"model": schemas.Health, "description": "Not now"}})
-def readyz(studio: StateDep) -> Any:
+def readyz(state: StateDep) -> Any:
     """Whether films can be ordered: the jobs can be reached, and a worker with a model lives."""
-    if any(alive and about["models"] for alive, about in studio.store.workers()):
+    if any(alive and worker.models for alive, worker in state.store.workers()):
         return schemas.Health(status="ok")
     return JSONResponse(schemas.Health(status="unavailable", detail="no worker with a model lives").model_dump(), 503)
 
@@ -67,9 +63,9 @@ def readyz(studio: StateDep) -> Any:
     response_class=Response,
     responses={200: files("Prometheus text", "text/plain"), **errors()},
 )
-def metrics(request: Request, studio: StateDep, who: CallerDep) -> Response:
+def metrics(request: Request, state: StateDep, caller: CallerDep) -> Response:
     """Requests, jobs, queue and workers, for Prometheus."""
-    return Response(request.scope["praxino.metrics"].text(studio), media_type=CONTENT_TYPE_LATEST)
+    return Response(request.scope["praxino.metrics"].text(state), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.post(
@@ -79,28 +75,30 @@ def metrics(request: Request, studio: StateDep, who: CallerDep) -> Response:
     responses=errors(408, 413, 415),
     openapi_extra={"security": [], **sent("SessionCreate")},
 )
-async def sign_in(request: Request, studio: StateDep) -> Response:
+async def sign_in(request: Request, state: StateDep) -> Response:
     """Let the page use a key, which it cannot read again: films are shown by elements that send no headers."""
-    asked = await uploads.body(request, schemas.SessionCreate)
-    if not await studio.opened() and await run_in_threadpool(studio.caller, asked.key) is None:
+    body = await uploads.json_body(request, schemas.SessionCreate)
+    if not await state.is_open_async() and await run_in_threadpool(state.find_caller, body.key) is None:
         raise ApiError(401, "that key is not known", "invalid_api_key", "key", WWW_Authenticate="Bearer")
     answer = Response(status_code=204)
     secure = request.url.scheme == "https"
-    answer.set_cookie(cookie(request), asked.key, max_age=30 * 86_400, httponly=True, samesite="strict", secure=secure)
+    answer.set_cookie(
+        cookie_name(request), body.key, max_age=30 * 86_400, httponly=True, samesite="strict", secure=secure
+    )
     return answer
 
 
 @router.get("/v1/session", tags=["page"])
 def session(request: Request) -> schemas.Session:
     """Whether the page was given a key, which it cannot see itself."""
-    return schemas.Session(key=cookie(request) in request.cookies)
+    return schemas.Session(key=cookie_name(request) in request.cookies)
 
 
 @router.delete("/v1/session", tags=["page"], status_code=204)
 def sign_out(request: Request) -> Response:
     """Let the page forget the key."""
     answer = Response(status_code=204)
-    answer.delete_cookie(cookie(request), httponly=True, samesite="strict")
+    answer.delete_cookie(cookie_name(request), httponly=True, samesite="strict")
     return answer
 
 

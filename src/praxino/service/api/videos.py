@@ -1,4 +1,4 @@
-"""Films: ordered, watched, fetched, stopped, deleted."""
+"""Films: submitted, watched, downloaded, stopped, deleted."""
 
 import re
 from collections.abc import Iterator
@@ -9,90 +9,95 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from praxino.service.api import conversion, files, jobs, schemas, uploads
-from praxino.service.api.auth import AppState, Caller, CallerDep, StateDep
+from praxino.service.api import conversion, events, files, jobs, schemas, uploads
+from praxino.service.api.auth import AppState, CallerDep, StateDep
 from praxino.service.api.errors import EVENTS, ApiError, errors, files_of, sent
-from praxino.service.api.head import is_bare
+from praxino.service.api.middleware import is_head
 from praxino.service.queue.jobs import Job
-from praxino.service.queue.retention import delete_input
+from praxino.service.queue.models import find_card
+from praxino.service.queue.quotas import Caller
+from praxino.service.queue.retention import delete_job
+from praxino.service.queue.submission import InputFile
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
 Id = Annotated[str, Path(examples=["video_00000000000000000000000000000000"])]
 VARIANTS: Final = {"video": "content", "thumbnail": "thumbnail", "spritesheet": "spritesheet"}
-KINDS: Final = ("video/mp4", "image/png", "image/jpeg", "image/webp")
+MEDIA_TYPES: Final = ("video/mp4", "image/png", "image/jpeg", "image/webp")
+MAX_TITLE_CHARS: Final = 60
 
 
 @router.post("", openapi_extra=sent("VideoCreate", "VideoForm"), responses=errors(404, 408, 413, 415, 429, 507))
-async def create(request: Request, studio: StateDep, who: CallerDep) -> schemas.VideoResource:
-    """Order a film. It waits in the queue until a worker has time for it."""
-    await jobs.allowed(studio, who)
-    async with uploads.json_or_form(request, schemas.VideoCreate, "input_reference") as (asked, picture):
-        return await run_in_threadpool(_order, studio, who, asked, picture)
+async def create(request: Request, state: StateDep, caller: CallerDep) -> schemas.VideoResource:
+    """Submit a film. It waits in the queue until a worker is free."""
+    await jobs.require_quota(state, caller)
+    async with uploads.json_or_form(request, schemas.VideoCreate, "input_reference") as (body, picture):
+        return await run_in_threadpool(_create, state, caller, body, picture)
 
 
-def _order(
-    studio: AppState, who: Caller, asked: schemas.VideoCreate, picture: uploads.Upload | None
+def _create(
+    state: AppState, caller: Caller, body: schemas.VideoCreate, picture: InputFile | None
 ) -> schemas.VideoResource:
     if picture is not None:
-        uploads.check_picture(picture, "input_reference")
-    card = conversion.chosen(studio.store, asked.model, studio.default)
-    settings = conversion.film(asked, card, picture is not None, studio.largest)
-    if picture is not None:
-        settings["image"] = f"input.{picture.ending}"
-    wanted = conversion.priority(asked.priority, who)
-    job = jobs.submit(studio, who, "video", settings, picture, model=card["id"], priority=wanted)
-    return schemas.video(job, jobs.position(studio, job))
+        uploads.require_picture(picture, "input_reference")
+    card = find_card(state.store, body.model, state.default)
+    name = picture.storage_name if picture else ""
+    order = conversion.to_request(body, card, name, state.max_size_factor)
+    priority = conversion.to_priority(body.priority, caller)
+    job = jobs.submit(state, caller, "video", order, picture, model=card.id, priority=priority)
+    return schemas.to_video_resource(job, state.store.position(job))
 
 
 @router.get("", responses=errors(404))
 def page(
-    studio: StateDep,
-    who: CallerDep,
+    state: StateDep,
+    caller: CallerDep,
     after: Annotated[str | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: Literal["asc", "desc"] = "desc",
 ) -> schemas.VideoList:
-    """The caller's films, the newest first; ``after`` goes on behind the last one of a page."""
-    last = jobs.owned(studio, who, after, "video") if after else None
-    found, more = studio.store.page(who.owner, ("video",), last, limit, order == "asc")
-    data = [schemas.video(job) for job in found]
+    """The caller's films, the newest first; ``after`` continues behind the last one of a page."""
+    last = jobs.fetch(state, caller, after, "video") if after else None
+    films, more = state.store.page(caller.owner, ("video",), last, limit, order == "asc")
+    data = [schemas.to_video_resource(job) for job in films]
     ends = (data[0].id, data[-1].id) if data else (None, None)
     return schemas.VideoList(data=data, first_id=ends[0], last_id=ends[1], has_more=more)
 
 
 @router.get("/{id}", responses=errors(404))
-def retrieve(id: Id, studio: StateDep, who: CallerDep) -> schemas.VideoResource:  # noqa: A002
-    """One film, as far as it is."""
-    job = jobs.owned(studio, who, id, "video")
-    return schemas.video(job, jobs.position(studio, job))
+def retrieve(id: Id, state: StateDep, caller: CallerDep) -> schemas.VideoResource:  # noqa: A002
+    """One film: its state, settings and progress."""
+    job = jobs.fetch(state, caller, id, "video")
+    return schemas.to_video_resource(job, state.store.position(job))
 
 
-@router.get("/{id}/content", responses=files_of("The file", *KINDS) | errors(404, 409, 416), response_class=Response)
+@router.get(
+    "/{id}/content", responses=files_of("The file", *MEDIA_TYPES) | errors(404, 409, 416), response_class=Response
+)
 async def content(
     id: Id,  # noqa: A002
     request: Request,
-    studio: StateDep,
-    who: CallerDep,
+    state: StateDep,
+    caller: CallerDep,
     variant: Literal["video", "thumbnail", "spritesheet", "input_reference"] = "video",
 ) -> Response:
-    """The film, its poster, or some of its frames in one picture, marked and signed; or what it began with."""
-    job = await jobs.found(studio, who, id, "video")
+    """The film, its poster, or some of its frames in one picture, marked and signed; or the picture it began with."""
+    job = await jobs.fetch_async(state, caller, id, "video")
     if variant == "input_reference":
         if not job.input:
             raise ApiError(404, f"{job.id} began without a picture", "no_content")
-        return await files.content(request, studio.objects, f"{job.id}/{job.input}", "picture")
-    return await files.content(request, studio.objects, _file(job, VARIANTS[variant]), _title(job))
+        return await files.send(request, state.objects, f"{job.id}/{job.input}", "picture")
+    return await files.send(request, state.objects, _storage_name(job, VARIANTS[variant]), _title(job))
 
 
 def _title(job: Job) -> str:
-    """What who saves a film will call it, but for its ending: letters and digits of its sentence."""
-    return "-".join(re.findall(r"[a-z0-9]+", job.order["prompt"].lower()))[:60].strip("-") or job.id
+    """File name for whoever saves a film, without its ending: letters and digits of the prompt."""
+    words = re.findall(r"[a-z0-9]+", job.request.prompt.lower())
+    return "-".join(words)[:MAX_TITLE_CHARS].strip("-") or job.id
 
 
-def _file(job: Job, which: str) -> str:
-    name = job.result.get("files", {}).get(which)
-    if name is not None:
+def _storage_name(job: Job, variant: str) -> str:
+    if (name := job.result.files.get(variant)) is not None:
         return job.file(name)
     if not job.ended:
         raise ApiError(409, f"{job.id} is {job.status}: it has no content yet", "not_ready")
@@ -100,19 +105,19 @@ def _file(job: Job, which: str) -> str:
 
 
 @router.delete("/{id}", responses=errors(404))
-def delete(id: Id, studio: StateDep, who: CallerDep) -> schemas.Deleted:  # noqa: A002
-    """Delete a film with its files, whatever its state; one that is being made is stopped."""
-    job = jobs.owned(studio, who, id, "video")
-    if not delete_input(studio.store, studio.objects, job):
+def delete(id: Id, state: StateDep, caller: CallerDep) -> schemas.Deleted:  # noqa: A002
+    """Delete a film with its files, whatever its state; one in progress is stopped."""
+    job = jobs.fetch(state, caller, id, "video")
+    if not delete_job(state.store, state.objects, job):
         raise ApiError(404, "there is no video of that id", "not_found")
     return schemas.Deleted(id=job.id, object="video.deleted")
 
 
 @router.post("/{id}/cancel", responses=errors(404, 409))
-def cancel(id: Id, studio: StateDep, who: CallerDep) -> schemas.VideoResource:  # noqa: A002
-    """Stop a film. What there is of it is kept; twice is as once."""
-    job = studio.store.cancel(jobs.owned(studio, who, id, "video"))
-    return schemas.video(job)
+def cancel(id: Id, state: StateDep, caller: CallerDep) -> schemas.VideoResource:  # noqa: A002
+    """Stop a film and keep what there is of it; may be repeated."""
+    job = state.store.cancel(jobs.fetch(state, caller, id, "video"))
+    return schemas.to_video_resource(job)
 
 
 @router.post(
@@ -120,32 +125,32 @@ def cancel(id: Id, studio: StateDep, who: CallerDep) -> schemas.VideoResource:  
     responses=errors(404, 408, 413, 415, 429, 507),
     openapi_extra=sent("RemixCreate", "RemixForm"),
 )
-async def remix(id: Id, request: Request, studio: StateDep, who: CallerDep) -> schemas.VideoResource:  # noqa: A002
-    """The same film with another sentence: same noise, same settings, same picture to begin with."""
-    before = await jobs.found(studio, who, id, "video")
-    await jobs.allowed(studio, who)
-    async with uploads.json_or_form(request, schemas.RemixCreate) as (asked, _):
-        return await run_in_threadpool(_again, studio, who, before, asked)
+async def remix(id: Id, request: Request, state: StateDep, caller: CallerDep) -> schemas.VideoResource:  # noqa: A002
+    """The same film from another prompt: same noise, same settings, same first picture."""
+    before = await jobs.fetch_async(state, caller, id, "video")
+    await jobs.require_quota(state, caller)
+    async with uploads.json_or_form(request, schemas.RemixCreate) as (body, _):
+        return await run_in_threadpool(_remix, state, caller, before, body)
 
 
-def _again(studio: AppState, who: Caller, before: Job, asked: schemas.RemixCreate) -> schemas.VideoResource:
-    card = conversion.chosen(studio.store, before.model, None)
-    settings = conversion.remix_request(before.order, asked, card, studio.largest)
-    wanted = min(before.priority, who.limits.priority)
-    with _given(studio, before) as picture:
-        job = jobs.submit(studio, who, "video", settings, picture, before.model, wanted, before.id)
-    return schemas.video(job, jobs.position(studio, job))
+def _remix(state: AppState, caller: Caller, before: Job, body: schemas.RemixCreate) -> schemas.VideoResource:
+    card = find_card(state.store, before.model, None)
+    order = conversion.to_remix(before.request, body, card, state.max_size_factor)
+    about = {"model": before.model, "remixed_from": before.id, "priority": min(before.priority, caller.quota.priority)}
+    with _first_picture(state, before) as picture:
+        job = jobs.submit(state, caller, "video", order, picture, **about)
+    return schemas.to_video_resource(job, state.store.position(job))
 
 
 @contextmanager
-def _given(studio: AppState, job: Job) -> Iterator[uploads.Upload | None]:
+def _first_picture(state: AppState, job: Job) -> Iterator[InputFile | None]:
     """The picture that a film began with."""
     if not job.input:
         yield None
         return
     try:
-        with studio.objects.open(f"{job.id}/{job.input}") as file:
-            yield uploads.upload(file, job.input, "input_reference")
+        with state.objects.open(f"{job.id}/{job.input}") as file:
+            yield uploads.require_media(InputFile.of(file, job.input), "input_reference")
     except FileNotFoundError:
         raise ApiError(404, "the picture that it began with is gone", "not_found") from None
 
@@ -155,14 +160,14 @@ def _given(studio: AppState, job: Job) -> Iterator[uploads.Upload | None]:
     response_class=StreamingResponse,
     responses={200: EVENTS, **errors(404)},
 )
-async def events(
+async def watch(
     id: Id,  # noqa: A002
     request: Request,
-    studio: StateDep,
-    who: CallerDep,
+    state: StateDep,
+    caller: CallerDep,
     previews: bool = True,
 ) -> StreamingResponse:
-    """Progress, time left and previews, as they come, until it ends."""
-    job = await jobs.found(studio, who, id, "video")
-    told = iter(()) if is_bare(request) else files.events(studio, job, previews)
-    return StreamingResponse(told, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    """Progress, time left and previews as server-sent events, until the film ends."""
+    job = await jobs.fetch_async(state, caller, id, "video")
+    stream = iter(()) if is_head(request) else events.stream(state, job, previews)
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

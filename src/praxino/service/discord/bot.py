@@ -5,6 +5,7 @@ import contextlib
 import io
 import logging
 import re
+import secrets
 import time
 from typing import Any, Final
 
@@ -14,49 +15,49 @@ from discord import app_commands
 from sqlalchemy.exc import SQLAlchemyError
 
 from praxino.errors import InputError, JobError, PraxinoError
-from praxino.service.api import conversion, jobs, schemas, uploads
-from praxino.service.api.auth import AppState, Caller
-from praxino.service.api.errors import ApiError
-from praxino.service.api.uploads import Upload
+from praxino.request import MAX_RANDOM_SEED, complete, frames_of
 from praxino.service.discord.replies import Place, Reply
-from praxino.service.queue.jobs import CHECKS, MADE, Job, Kind
-from praxino.service.queue.quotas import Quota
+from praxino.service.queue.jobs import ANALYSES, MADE, PRIORITIES, AnalysisRequest, Job, Kind, new_id
+from praxino.service.queue.models import find_card
+from praxino.service.queue.quotas import MAX_SIZE_FACTOR, MAX_UPLOAD_BYTES, Caller, Quota, require_size
 from praxino.service.queue.schema import first_line
+from praxino.service.queue.store import Store
+from praxino.service.queue.submission import InputFile, require_picture, submit
+from praxino.storage.objects import Objects
 
 logger = logging.getLogger("praxino.service")
 
 PROGRESS_POLL_SECONDS: Final = 1.5
 """Seconds between two edits of a message: Discord allows about one a second."""
-RARELY: Final = 15.0
-"""Seconds between two looks at a job that nobody can be told of before its end."""
-BACK: Final = 86_400.0
-"""Seconds that an answer may have waited for a bot to start again."""
-OWNER: Final = "discord_"
-"""How the owners of what is asked for there begin; their user's number follows."""
-WIDTH: Final = 20
-"""Blocks of a progress bar."""
-ECHO: Final = 300
-"""Characters of a sentence that are said again."""
-ENDINGS: Final = {"video": "film.mp4", "image": "image.png"}
+END_POLL_SECONDS: Final = 15.0
+"""Seconds between two looks at a job whose message can no longer be edited."""
+MAX_ANSWER_AGE_SECONDS: Final = 86_400.0
+"""Age up to which a new bot posts answers that another left."""
+OWNER_PREFIX: Final = "discord_"
+"""Beginning of the owners of Discord's jobs; the user's number follows."""
+BAR_BLOCKS: Final = 20
+MAX_QUOTE_CHARS: Final = 300
+MAX_MESSAGE_CHARS: Final = 1900
+FILENAMES: Final = {"video": "film.mp4", "image": "image.png"}
 
 Interaction = discord.Interaction["Bot"]
 
 
 class Bot(discord.Client):
-    """A bot for one studio.
+    """A bot for one queue of jobs; workers may be anywhere.
 
     Parameters
     ----------
-    studio : AppState
-        Its jobs and films; workers may be anywhere.
-    limits : Quota
-        What each Discord user may ask for.
+    quota : Quota
+        Of each Discord user.
+    model : str, optional
+        The model that makes the films; by default the first that is served.
     """
 
-    def __init__(self, studio: AppState, limits: Quota) -> None:
+    def __init__(self, store: Store, objects: Objects, quota: Quota, model: str | None = None) -> None:
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # it does not speak
         super().__init__(intents=discord.Intents(guilds=True), allowed_mentions=discord.AllowedMentions.none())
-        self.studio, self.limits = studio, limits
+        self.store, self.objects, self.quota, self.model = store, objects, quota, model
         self.tree = app_commands.CommandTree(self)
         self.tree.error(_refused)
         self.tree.add_command(_imagine)
@@ -77,32 +78,32 @@ class Bot(discord.Client):
         await super().close()
 
     def caller(self, user: int) -> Caller:
-        """Who asks, and what they may ask for."""
-        return Caller(f"{OWNER}{user}", self.limits)
+        """A Discord user as an owner of jobs."""
+        return Caller(f"{OWNER_PREFIX}{user}", self.quota)
 
     async def cancel(self, job: str, user: int) -> None:
         """Stop somebody's job; raises `JobError` if it has ended."""
-        found = await asyncio.to_thread(self.studio.store.get, job, self.caller(user).owner)
-        if found is None:
+        mine = await asyncio.to_thread(self.store.get, job, self.caller(user).owner)
+        if mine is None:
             raise JobError("it was deleted", "")
-        await asyncio.to_thread(self.studio.store.cancel, found)
+        await asyncio.to_thread(self.store.cancel, mine)
 
 
-def _left(studio: AppState) -> list[tuple[Job, Place]]:
-    """Jobs of the last day whose answers have not ended."""
-    unposted = studio.store.since(OWNER, BACK)
-    places = [(job, Place.kept(studio.objects, job)) for job in unposted]
+def _unanswered(bot: Bot) -> list[tuple[Job, Place]]:
+    """Jobs of the last day whose answers another bot left unfinished."""
+    recent = bot.store.since(OWNER_PREFIX, MAX_ANSWER_AGE_SECONDS)
+    places = [(job, Place.kept(bot.objects, job)) for job in recent]
     return [(job, place) for job, place in places if place is not None]
 
 
 async def _resume_all(bot: Bot) -> None:
     """End what other bots began, all at once."""
     try:
-        left = await asyncio.to_thread(_left, bot.studio)
+        unanswered = await asyncio.to_thread(_unanswered, bot)
     except Exception:  # whatever the database or the storage say
         logger.exception("what another bot left cannot be looked up")
         return
-    await asyncio.gather(*(_resume(bot, job, Reply(bot, place)) for job, place in left))
+    await asyncio.gather(*(_resume(bot, job, Reply(bot, place)) for job, place in unanswered))
 
 
 async def _resume(bot: Bot, job: Job, reply: Reply) -> None:
@@ -111,8 +112,8 @@ async def _resume(bot: Bot, job: Job, reply: Reply) -> None:
         if job.kind in MADE:
             await _finish(bot, reply, job)
             return
-        async with reply.place.kept_for(bot.studio.objects, job):
-            name = discord.utils.escape_markdown(job.order["name"])
+        async with reply.place.kept_for(bot.objects, job):
+            name = discord.utils.escape_markdown(job.filename)
             await reply.end(f"**{name}**: the bot was started again meanwhile: please ask once more", {})
     except Exception:
         logger.exception("the answer to %s cannot be ended", job.id)
@@ -123,8 +124,7 @@ async def _resume(bot: Bot, job: Job, reply: Reply) -> None:
 async def _imagine(
     interaction: Interaction, prompt: app_commands.Range[str, 1, 1000], seed: app_commands.Range[int, 0] | None = None
 ) -> None:
-    asked = uploads.checked(schemas.ImageCreate, {"prompt": prompt, "seed": seed}, strict=False)
-    await _make(interaction, "image", asked, None)
+    await _make(interaction, "image", {"prompt": prompt, "seed": seed, "frames": 1}, None, None)
 
 
 @app_commands.command(name="film", description="A film out of noise from a sentence")
@@ -141,33 +141,34 @@ async def _film(
     picture: discord.Attachment | None = None,
     seed: app_commands.Range[int, 0] | None = None,
 ) -> None:
-    values = {"prompt": prompt, "seconds": None if seconds is None else str(seconds), "seed": seed}
-    asked = uploads.checked(schemas.VideoCreate, values, strict=False)
-    await _make(interaction, "video", asked, picture)
+    await _make(interaction, "video", {"prompt": prompt, "seed": seed}, seconds, picture)
 
 
 @app_commands.command(name="check", description="Was this film generated, and what does it say of itself?")
 @app_commands.describe(file="A film or a picture")
 async def _check(interaction: Interaction, file: discord.Attachment) -> None:
     bot, reply = interaction.client, await Reply.begin(interaction)
-    who = bot.caller(interaction.user.id)
-    await jobs.allowed(bot.studio, who)
-    upload = await _fetched(bot, file)
-    name = discord.utils.escape_markdown(upload.name)
+    caller = bot.caller(interaction.user.id)
+    await asyncio.to_thread(bot.store.require_quota, caller.owner, caller.quota)
+    upload = await _download(file)
+    if not upload.ending:
+        raise InputError("file is neither a film nor a picture", "MP4, WebM, MKV, GIF, PNG, JPEG or WebP")
+    name, order = discord.utils.escape_markdown(upload.name), AnalysisRequest(name=upload.name)
     lines, files = [f"**{name}**"], {}
     first: Job | None = None
     async with contextlib.AsyncExitStack() as kept:
-        for kind in CHECKS:  # one after the other: who asks may have one place
+        for kind in ANALYSES:  # one after the other: the caller may have one place in the queue
             try:
-                job = await asyncio.to_thread(jobs.submit, bot.studio, who, kind, {"name": upload.name}, upload)
+                job = Job(id=new_id(kind), kind=kind, owner=caller.owner, order=order)
+                job = await asyncio.to_thread(submit, bot.store, bot.objects, job, caller.quota, upload)
                 if first is None:
                     first = job
-                    await kept.enter_async_context(reply.place.kept_for(bot.studio.objects, first))
-                ended = await _followed(bot, reply, job, f"looking at **{name}**", None)
-                lines.append(_told(ended) if ended else f"{kind}: it was deleted")
-                if ended and "page" in ended.result.get("files", {}):
-                    files["evidence.html"] = await _file(bot, ended, "page", reply.place.room)
-            except PraxinoError as error:  # what the other found is said
+                    await kept.enter_async_context(reply.place.kept_for(bot.objects, first))
+                ended = await _wait_for(bot, reply, job, f"looking at **{name}**", None)
+                lines.append(to_text(ended) if ended else f"{kind}: it was deleted")
+                if ended and "page" in ended.result.files:
+                    files["evidence.html"] = await _read(bot, ended, "page", reply.place.room)
+            except PraxinoError as error:  # the other analysis is posted all the same
                 lines.append(f"{kind}: {error}")
         await reply.end("\n".join(lines), files)
 
@@ -175,120 +176,136 @@ async def _check(interaction: Interaction, file: discord.Attachment) -> None:
 async def _make(
     interaction: Interaction,
     kind: Kind,
-    asked: schemas.VideoCreate | schemas.ImageCreate,
+    settings: dict[str, Any],
+    seconds: int | None,
     picture: discord.Attachment | None,
 ) -> None:
-    """Order it, show how far it is, and post it."""
+    """Submit a film or an image, show its progress, and post it."""
     bot, reply = interaction.client, await Reply.begin(interaction)
-    who = bot.caller(interaction.user.id)
-    await jobs.allowed(bot.studio, who)
-    upload = await _fetched(bot, picture) if picture else None
+    caller = bot.caller(interaction.user.id)
+    await asyncio.to_thread(bot.store.require_quota, caller.owner, caller.quota)
+    upload = await _download(picture) if picture else None
     if upload is not None:
-        uploads.check_picture(upload, upload.name)
-    job = await asyncio.to_thread(_ordered, bot, who, kind, asked, upload)
+        try:
+            require_picture(upload)
+        except PraxinoError as error:
+            raise InputError(f"{upload.name} {error}") from None
+    job = await asyncio.to_thread(_submit, bot, caller, kind, settings, seconds, upload)
     await _finish(bot, reply, job)
 
 
 async def _finish(bot: Bot, reply: Reply, job: Job) -> None:
-    """Show how far it is, and post it."""
-    said = f"> {_quoted(job.order['prompt'])}"
-    async with reply.place.kept_for(bot.studio.objects, job):
-        ended = await _followed(bot, reply, job, said, Stop.under(job, reply.place.user))
-        await _post(bot, reply, ended, said)
+    """Show the progress of a job, and post its film."""
+    quote = f"> {_quote(job.request.prompt)}"
+    async with reply.place.kept_for(bot.objects, job):
+        ended = await _wait_for(bot, reply, job, quote, Stop.under(job, reply.place.user))
+        await _post(bot, reply, ended, quote)
 
 
-def _ordered(
-    bot: Bot, who: Caller, kind: Kind, asked: schemas.VideoCreate | schemas.ImageCreate, upload: Upload | None
+def _submit(
+    bot: Bot, caller: Caller, kind: Kind, settings: dict[str, Any], seconds: int | None, upload: InputFile | None
 ) -> Job:
-    studio = bot.studio
-    card = conversion.chosen(studio.store, None, studio.default)
-    if isinstance(asked, schemas.VideoCreate):
-        order = conversion.film(asked, card, upload is not None, studio.largest)
-    else:
-        order = conversion.image(asked, card, 0, studio.largest)
+    card = find_card(bot.store, None, bot.model)
+    if settings["seed"] is None:
+        settings = settings | {"seed": secrets.randbelow(MAX_RANDOM_SEED)}
+    if seconds is not None:
+        settings = settings | {"frames": frames_of(seconds, card.defaults.fps, card)}
     if upload is not None:
-        order["image"] = f"input.{upload.ending}"
-    return jobs.submit(studio, who, kind, order, upload, model=card["id"], priority=conversion.priority("normal", who))
+        settings = settings | {"image": upload.storage_name}
+    order, _ = complete(card, settings)
+    require_size(order, card, MAX_SIZE_FACTOR)
+    job = Job(
+        id=new_id(kind),
+        kind=kind,
+        owner=caller.owner,
+        order=order,
+        model=card.id,
+        priority=min(PRIORITIES["normal"], caller.quota.priority),
+    )
+    return submit(bot.store, bot.objects, job, caller.quota, upload)
 
 
-async def _followed(bot: Bot, reply: Reply, job: Job, said: str, view: discord.ui.View | None) -> Job | None:
-    """Say how far a job is until it ends; None if it was deleted."""
-    shown = ""
+async def _wait_for(bot: Bot, reply: Reply, job: Job, title: str, view: discord.ui.View | None) -> Job | None:
+    """Show the progress of a job until it ends; None if it was deleted."""
+    posted = ""
     while True:
         try:
-            found = await asyncio.to_thread(bot.studio.store.get, job.id)
-            if found is None or found.ended:
-                return found
-            before = await asyncio.to_thread(jobs.position, bot.studio, found)
+            latest = await asyncio.to_thread(bot.store.get, job.id)
+            if latest is None or latest.ended:
+                return latest
+            position = await asyncio.to_thread(bot.store.position, latest)
         except SQLAlchemyError as error:
             logger.warning("the database does not answer: %s", first_line(error))
-            await asyncio.sleep(RARELY)
+            await asyncio.sleep(END_POLL_SECONDS)
             continue
-        text = f"{said}\n{bar(found, before)}"
-        if text != shown:
+        text = f"{title}\n{bar(latest, position)}"
+        if text != posted:
             await reply.progress(text, view)
-            shown = text
-        await asyncio.sleep(PROGRESS_POLL_SECONDS if time.time() < reply.place.until else RARELY)
+            posted = text
+        await asyncio.sleep(PROGRESS_POLL_SECONDS if time.time() < reply.place.until else END_POLL_SECONDS)
 
 
-def bar(job: Job, before: int | None) -> str:
-    """How far a job is, as text."""
+def bar(job: Job, position: int | None) -> str:
+    """The progress of a job as text."""
     if job.status == "queued":
-        return f"waiting: {before} before it" if before else "it begins in a moment"
-    full = WIDTH * job.progress // 100
+        return f"waiting: {position} before it" if position else "it begins in a moment"
+    full = BAR_BLOCKS * job.progress // 100
     left = f", about {job.eta:.0f} s left" if job.eta and job.eta >= 1 else ""
-    return f"`{'█' * full}{'░' * (WIDTH - full)}` {job.progress}%{left}"
+    return f"`{'█' * full}{'░' * (BAR_BLOCKS - full)}` {job.progress}%{left}"
 
 
-async def _post(bot: Bot, reply: Reply, job: Job | None, said: str) -> None:
-    """The film, or why there is none."""
+async def _post(bot: Bot, reply: Reply, job: Job | None, quote: str) -> None:
+    """Post the film, or why there is none."""
     files: dict[str, bytes] = {}
     if job is None:
-        content = f"{said}\nIt was deleted."
-    elif "content" not in job.result.get("files", {}):
-        content = f"{said}\n{job.error.message if job.error else 'It was stopped before there was anything to see.'}"
+        content = f"{quote}\nIt was deleted."
+    elif "content" not in job.result.files:
+        content = f"{quote}\n{job.error.message if job.error else 'It was stopped before there was anything to see.'}"
     else:
         note = f"stopped at step {job.step} of {job.steps}, " if job.status == "cancelled" else ""
-        content = f"{said}\n-# {note}{job.model}, seed {job.order['seed']}; marked and signed as generated"
+        content = f"{quote}\n-# {note}{job.model}, seed {job.request.seed}; marked and signed as generated"
         try:
-            files[ENDINGS[job.kind]] = await _file(bot, job, "content", reply.place.room)
+            files[FILENAMES[job.kind]] = await _read(bot, job, "content", reply.place.room)
         except InputError as error:
-            content = f"{said}\n{error}"
+            content = f"{quote}\n{error}"
     await reply.end(content, files)
 
 
-async def _file(bot: Bot, job: Job, which: str, most: int) -> bytes:
+async def _read(bot: Bot, job: Job, variant: str, max_bytes: int) -> bytes:
     """A file of a job; raises `InputError` if Discord would not take it."""
-    place = job.file(job.result["files"][which])
-    size = await asyncio.to_thread(bot.studio.objects.size, place) or 0
-    if size > most:
-        raise InputError(f"it has {size / 2**20:.0f} MiB: Discord takes {most / 2**20:.0f}", "a shorter one")
-    return await asyncio.to_thread(lambda: b"".join(bot.studio.objects.read(place)))
+    name = job.file(job.result.files[variant])
+    size = await asyncio.to_thread(bot.objects.size, name) or 0
+    if size > max_bytes:
+        raise InputError(f"it has {size / 2**20:.0f} MiB: Discord takes {max_bytes / 2**20:.0f}", "a shorter one")
+    return await asyncio.to_thread(lambda: b"".join(bot.objects.read(name)))
 
 
-async def _fetched(bot: Bot, attachment: discord.Attachment) -> Upload:
-    """What somebody attached, by what is in it."""
-    if attachment.size > bot.studio.upload:
-        raise InputError(f"{attachment.filename}: longer than {bot.studio.upload // 2**20} MiB", "cut it first")
-    return uploads.upload(io.BytesIO(await attachment.read()), attachment.filename, "file")
+async def _download(attachment: discord.Attachment) -> InputFile:
+    """A file that somebody attached."""
+    if attachment.size > MAX_UPLOAD_BYTES:
+        raise InputError(f"{attachment.filename}: longer than {MAX_UPLOAD_BYTES // 2**20} MiB", "cut it first")
+    upload = InputFile.of(io.BytesIO(await attachment.read()), attachment.filename)
+    if not upload.size:
+        raise InputError(f"{attachment.filename} is empty", "attach another file")
+    return upload
 
 
-def _told(job: Job) -> str:
-    """What a look at a file found, in a few lines."""
+def to_text(job: Job) -> str:
+    """The report of an analysis, in a few lines."""
     if job.status != "completed":
         return f"{job.kind}: {job.error.message if job.error else job.status}"
-    report = job.result["report"]
+    report = job.result.report or {}
     if job.kind == "verify":
         return f"**{report['outcome']}**\n" + "\n".join(f"- {line}" for line in report["sentences"])
-    sure = "" if report["probability"] is None else f" ({report['probability']:.0%} generated)"
+    probability = "" if report["probability"] is None else f" ({report['probability']:.0%} generated)"
     reasons = f": {'; '.join(report['reasons'])}" if report["reasons"] else ""
-    return f"**{report['verdict']}**{sure}{reasons}"
+    return f"**{report['verdict']}**{probability}{reasons}"
 
 
-def _quoted(text: str) -> str:
-    """A sentence to be said again: on one line, and not too long."""
+def _quote(text: str) -> str:
+    """A prompt on one line, cut to `MAX_QUOTE_CHARS`."""
     line = discord.utils.escape_markdown(" ".join(text.split()))
-    return line if len(line) <= ECHO else f"{line[:ECHO]}…"
+    return line if len(line) <= MAX_QUOTE_CHARS else f"{line[:MAX_QUOTE_CHARS]}…"
 
 
 class Stop(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"stop:(?P<job>\w+):(?P<user>[0-9]+)"):
@@ -312,7 +329,7 @@ class Stop(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=
     async def from_custom_id(
         cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str], /
     ) -> "Stop":
-        """The one that was pressed."""
+        """The button that was pressed."""
         return cls(match["job"], int(match["user"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
@@ -328,26 +345,24 @@ class Stop(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=
 
 
 async def _refused(interaction: Interaction, error: app_commands.AppCommandError) -> None:
-    """Say what is wrong to who asked, and nothing of what went wrong inside."""
+    """Tell the caller what is wrong with their command, and nothing of what went wrong inside."""
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
-    if isinstance(cause, ApiError):
-        said = cause.message
-    elif isinstance(cause, PraxinoError):
-        said = str(cause)
+    if isinstance(cause, PraxinoError):
+        message = str(cause)
     else:
         logger.error("a command failed", exc_info=cause)
-        said = "Something went wrong here: the log says what."
+        message = "Something went wrong here: the log says what."
     if interaction.response.is_done():
-        await interaction.edit_original_response(content=said[:1900], view=None)
+        await interaction.edit_original_response(content=message[:MAX_MESSAGE_CHARS], view=None)
     else:
-        await interaction.response.send_message(said[:1900], ephemeral=True)
+        await interaction.response.send_message(message[:MAX_MESSAGE_CHARS], ephemeral=True)
 
 
-def run(studio: AppState, limits: Quota, token: str) -> None:
-    """Serve Discord until Ctrl-C; raises `InputError` if it does not know the token."""
+def run(store: Store, objects: Objects, quota: Quota, token: str, model: str | None = None) -> None:
+    """Serve Discord until Ctrl-C; raises `InputError` if Discord does not know the token. See `Bot`."""
 
     async def serve() -> None:
-        async with Bot(studio, limits) as bot:
+        async with Bot(store, objects, quota, model) as bot:
             await bot.start(token)
 
     try:

@@ -1,4 +1,4 @@
-"""A job: what somebody asked for, how far it is, and what came of it. A record; `store` keeps and moves it.
+"""A job: a request, how far it is, and its result. A record; `store` keeps and moves it.
 
 queued ── claimed ──> in_progress ── done ──> completed
   │  ^                 │   │   │
@@ -7,6 +7,7 @@ queued ── claimed ──> in_progress ── done ──> completed
   └── stopped ──> cancelled
 """
 
+import json
 import re
 import secrets
 from typing import Any, Final, Literal
@@ -15,6 +16,7 @@ from pydantic import Field
 
 from praxino.config import Config
 from praxino.errors import JobError
+from praxino.request import ModelCard, Request
 
 Kind = Literal["video", "image", "detect", "verify"]
 Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
@@ -22,7 +24,7 @@ Priority = Literal["low", "normal", "high"]
 
 MADE: Final[tuple[Kind, ...]] = ("video", "image")
 """Kinds that a model makes."""
-CHECKS: Final[tuple[Kind, ...]] = ("verify", "detect")
+ANALYSES: Final[tuple[Kind, ...]] = ("verify", "detect")
 """Kinds that look at a file."""
 TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
     "queued": frozenset(("in_progress", "cancelled")),
@@ -47,6 +49,49 @@ class Failure(Config):
     message: str
 
 
+class AnalysisRequest(Config):
+    """A file to be looked at, by the name that its sender gave it."""
+
+    name: str
+
+
+class JobResult(Config):
+    """What came of a job.
+
+    Attributes
+    ----------
+    files : dict
+        File names by what they are: "content", "thumbnail", "spritesheet" of a film, "page" of a detection.
+    stopped : bool
+        The film was stopped before its last step, and kept as it was then.
+    steps : int
+        Denoising steps that were made.
+    notes : tuple of str
+        What the caller should know: words that the model does not know, and the like.
+    report : dict, optional
+        What a detection or a verification found, as `praxino detect --json` and `verify --json` print it.
+    """
+
+    files: dict[str, str] = Field(default_factory=dict)
+    stopped: bool = False
+    steps: int = 0
+    notes: tuple[str, ...] = Field((), strict=False)
+    report: dict[str, Any] | None = None
+
+
+class WorkerInfo(Config):
+    """What a worker announces of itself: the kinds of jobs that it takes, and the models that it has."""
+
+    id: str = ""
+    host: str = ""
+    kinds: tuple[Kind, ...] = Field(strict=False)
+    models: tuple[ModelCard, ...] = Field((), strict=False)
+
+    def takes(self, job: "Job") -> bool:
+        """Whether it can do a job."""
+        return job.kind in self.kinds and (not job.model or any(card.id == job.model for card in self.models))
+
+
 class Job(Config):
     """One job as it is now.
 
@@ -56,8 +101,8 @@ class Job(Config):
         Grows with each job; 0 until it is stored.
     owner : str
         The key that asked for it; "" where none is needed.
-    order : dict
-        What is asked for: settings of `Pipeline.request`, or the name of the file to look at.
+    order : Request or AnalysisRequest
+        The film to make, or the file to look at.
     input : str
         Name of the file that came with it, "" without one.
     priority : int
@@ -68,8 +113,8 @@ class Job(Config):
         How often it was begun; files of each attempt lie apart.
     stop : bool
         Somebody wants it to end, and to keep what there is.
-    result : dict
-        Names of files and facts, when it has ended.
+    result : JobResult
+        Empty until it has ended.
     created, started, completed, expires : float
         Seconds since 1970.
     """
@@ -80,7 +125,7 @@ class Job(Config):
     status: Status = "queued"
     owner: str = ""
     model: str = ""
-    order: dict[str, Any] = Field(default_factory=dict)
+    order: Request | AnalysisRequest
     input: str = ""
     priority: int = 0
     step: int = 0
@@ -89,13 +134,25 @@ class Job(Config):
     attempts: int = 0
     worker: str = ""
     stop: bool = False
-    result: dict[str, Any] = Field(default_factory=dict)
+    result: JobResult = JobResult()
     error: Failure | None = None
     remixed_from: str = ""
     created: float = 0.0
     started: float | None = None
     completed: float | None = None
     expires: float | None = None
+
+    @property
+    def request(self) -> Request:
+        """The film or picture to make; only of a job of the kinds in `MADE`."""
+        assert isinstance(self.order, Request)
+        return self.order
+
+    @property
+    def filename(self) -> str:
+        """The sender's name of the file to look at; only of a job of the kinds in `ANALYSES`."""
+        assert isinstance(self.order, AnalysisRequest)
+        return self.order.name
 
     @property
     def ended(self) -> bool:
@@ -120,8 +177,20 @@ class Job(Config):
         return f"{self.id}/{self.attempts}"
 
     def file(self, name: str) -> str:
-        """One of them."""
+        """The storage name of one of this job's files."""
         return f"{self.folder}/{name}"
+
+    @classmethod
+    def from_row(cls, values: dict[str, Any]) -> "Job":
+        """A job from a row of the database, whose requests and results are JSON."""
+        kind = Request if values["kind"] in MADE else AnalysisRequest
+        order = kind.model_validate_json(json.dumps(values["order"]))
+        result = JobResult.model_validate_json(json.dumps(values["result"]))
+        return cls.model_validate(values | {"order": order, "result": result})
+
+    def to_row(self) -> dict[str, Any]:
+        """The values of a new row."""
+        return self.model_dump(mode="json", exclude={"number", "created"})
 
 
 def new_id(kind: Kind) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import Field
 
 from praxino.config import Config
-from praxino.service.queue.jobs import CHECKS, ID, Job
+from praxino.service.queue.jobs import ANALYSES, ID, Job
 from praxino.service.queue.store import Store
 from praxino.storage.objects import Objects
 
@@ -30,22 +30,22 @@ class RetentionPolicy(Config):
 def sweep(store: Store, objects: Objects, keeping: RetentionPolicy) -> int:
     """Delete what need not be kept any more; how many jobs that were."""
     for job in store.uncleared():
-        delete_job(store, objects, job)
+        delete_input(store, objects, job)
     count = 0
     while found := store.to_sweep(keeping.seconds, keeping.bytes or None):
         for job in found:
-            delete_input(store, objects, job)
+            delete_job(store, objects, job)
         count += len(found)
     if count:
         logger.info("%d old jobs were deleted", count)
     return count
 
 
-def delete_job(store: Store, objects: Objects, job: Job) -> None:
+def delete_input(store: Store, objects: Objects, job: Job) -> None:
     """Delete the file that a check which has ended looked at."""
-    if job.input and job.kind in CHECKS:
+    if job.input and job.kind in ANALYSES:
         objects.remove(f"{job.id}/{job.input}")
-        store.clear(job)
+        store.clear_input(job)
 
 
 def orphans(store: Store, objects: Objects, before: frozenset[str]) -> frozenset[str]:
@@ -60,7 +60,7 @@ def orphans(store: Store, objects: Objects, before: frozenset[str]) -> frozenset
     return strange - before
 
 
-def delete_input(store: Store, objects: Objects, job: Job) -> bool:
+def delete_job(store: Store, objects: Objects, job: Job) -> bool:
     """Delete a job with its files; False if another was first.
 
     Files of one that has ended go first: whatever happens in between, the record still says what to delete. A worker

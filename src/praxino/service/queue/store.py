@@ -4,16 +4,18 @@ A worker has a job for as long as its lease; it must beat before that is over. A
 by another, and what the first one says of it then is refused. See docs/decisions/0010.
 """
 
+import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from praxino.errors import JobError
-from praxino.service.queue import quotas as quotas
-from praxino.service.queue import schema
-from praxino.service.queue.jobs import CHECKS, Failure, Job, Kind, Status
+from praxino.service.queue import quotas, schema
+from praxino.service.queue.jobs import ANALYSES, Failure, Job, JobResult, Kind, Status, WorkerInfo
 from praxino.service.queue.quotas import Quota
 from praxino.service.queue.schema import Database, jobs, previews, workers
 
@@ -41,32 +43,33 @@ class Store:
         self.database = Database(url)
         self.lease = lease
 
-    def submit(self, job: Job, limits: Quota | None = None, size: int = 0) -> Job:
+    def submit(self, job: Job, quota: Quota | None = None, size: int = 0) -> Job:
         """Keep a new job, with ``size`` bytes of files; errors as of `submit_all`."""
-        return self.submit_all([job], limits, size)[0]
+        return self.submit_all([job], quota, size)[0]
 
-    def submit_all(self, new: Sequence[Job], limits: Quota | None = None, size: int = 0) -> list[Job]:
+    def submit_all(self, new: Sequence[Job], quota: Quota | None = None, size: int = 0) -> list[Job]:
         """Keep new jobs of one owner, all or none.
 
         Raises
         ------
         LimitError
-            Where ``limits`` of their owner are reached; nothing is kept then.
+            Where ``quota`` of their owner is used up; nothing is kept then.
         """
         found = []
         with self.database.write() as connection:
-            if limits is not None:
-                quotas.charge(self.database, connection, new[0].owner, limits, len(new))
+            if quota is not None:
+                quotas.charge(self.database, connection, new[0].owner, quota, len(new))
             for job in new:
-                values = job.model_dump(exclude={"number", "created"})
-                insert = jobs.insert().values(**values, bytes=size, created=self.database.now()).returning(*COLUMNS)
+                insert = (
+                    jobs.insert().values(**job.to_row(), bytes=size, created=self.database.now()).returning(*COLUMNS)
+                )
                 found.append(_job(connection.execute(insert).one()))
         return found
 
-    def check(self, owner: str, limits: Quota) -> None:
+    def require_quota(self, owner: str, quota: Quota) -> None:
         """Raise `LimitError` if one more job of an owner would be refused now."""
         with self.database.read() as connection:
-            quotas.check(self.database, connection, owner, limits)
+            quotas.require_quota(self.database, connection, owner, quota)
 
     def get(self, id_: str, owner: str | None = None) -> Job | None:
         """The job of that name, if there is one, and it is the owner's."""
@@ -98,13 +101,15 @@ class Store:
         with self.database.read() as connection:
             return [_job(row) for row in connection.execute(query.order_by(jobs.c.number))]
 
-    def position(self, job: Job) -> int:
-        """How many jobs wait that workers for this one, which waits, too, may begin before it."""
+    def position(self, job: Job) -> int | None:
+        """How many waiting jobs workers may begin before this one; None if it does not wait."""
+        if job.status != "queued":
+            return None
         sooner = (jobs.c.priority > job.priority) | ((jobs.c.priority == job.priority) & (jobs.c.number < job.number))
-        able = [about for alive, about in self.workers() if alive and _can(about, job)]
+        able = [worker for alive, worker in self.workers() if alive and worker.takes(job)]
         if able:
-            kinds = {kind for about in able for kind in about["kinds"]}
-            models = {"", *(card["id"] for about in able for card in about["models"])}
+            kinds = {kind for worker in able for kind in worker.kinds}
+            models = {"", *(card.id for worker in able for card in worker.models)}
             sooner &= jobs.c.kind.in_(kinds) & jobs.c.model.in_(models)
         query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.status == "queued", sooner)
         with self.database.read() as connection:
@@ -162,7 +167,7 @@ class Store:
             else:
                 return None  # nothing is locked for that
         with self.database.write() as connection:
-            self._bury(connection)
+            self._fail_lost(connection)
             for free in self._free():
                 if (row := self._taken(connection, worker, free & of)) is not None:
                     connection.execute(previews.delete().where(previews.c.id == row.id))
@@ -182,7 +187,7 @@ class Store:
         taken = jobs.update().where(jobs.c.number == first).values(status="in_progress", worker=worker, **begun)
         return connection.execute(taken.returning(*COLUMNS)).one_or_none()
 
-    def _bury(self, connection: sa.Connection) -> None:
+    def _fail_lost(self, connection: sa.Connection) -> None:
         """End jobs whose workers were killed and that nobody begins again: too often begun, or asked to stop."""
         now = self.database.now()
         lost = jobs.update().where(jobs.c.status == "in_progress", jobs.c.lease < now)
@@ -215,7 +220,7 @@ class Store:
         job: Job,
         status: Status,
         keep: float | None = None,
-        result: dict[str, Any] | None = None,
+        result: JobResult | None = None,
         size: int = 0,
         error: Failure | None = None,
     ) -> Job:
@@ -241,17 +246,22 @@ class Store:
                 back = {"status": "queued", "attempts": jobs.c.attempts - 1, "step": 0, "eta": None, "worker": ""}
                 moves = [_held(job).where(~jobs.c.stop).values(**back), _held(job).values(status="cancelled", **last)]
             else:
-                made = {"step": result["steps"]} if result and "steps" in result else {}
-                told = {"result": result or {}, "bytes": size, "error": error.model_dump() if error else None}
-                moves = [_held(job).values(status=status, **last, **told, **made)]
+                made = {"step": result.steps} if result and result.steps else {}
+                kept = {
+                    "result": result.model_dump(mode="json") if result else {},
+                    "bytes": size,
+                    "error": error.model_dump() if error else None,
+                }
+                moves = [_held(job).values(status=status, **last, **kept, **made)]
             for move in moves:
                 if row := connection.execute(move.returning(*COLUMNS)).one_or_none():
                     connection.execute(previews.delete().where(previews.c.id == job.id))
                     return _job(row)
         raise JobError(f"{job.id} is not mine any more", "it was deleted, or another worker has it")
 
-    def announce(self, worker: str, about: dict[str, Any]) -> None:
-        """Say that a worker lives, and what it can do."""
+    def announce(self, worker: str, info: WorkerInfo) -> None:
+        """Record that a worker lives, and what it can do."""
+        about = info.model_dump(mode="json")
         with self.database.write() as connection:
             now = self.database.now()
             insert = self.database.insert(workers).values(id=worker, about=about, seen=now)
@@ -263,12 +273,19 @@ class Store:
         with self.database.write() as connection:
             connection.execute(workers.update().where(workers.c.id == worker).values(seen=workers.c.seen - self.lease))
 
-    def workers(self) -> list[tuple[bool, dict[str, Any]]]:
-        """Of each worker of the last day whether it lives, and what it can do; those seen last come first."""
+    def workers(self) -> list[tuple[bool, WorkerInfo]]:
+        """Each worker of the last day, the one seen last first, and whether it lives.
+
+        Workers of another release, whose announcements have other fields, are left out.
+        """
         alive = (workers.c.seen > self.database.now() - self.lease).label("alive")
         with self.database.read() as connection:
             rows = connection.execute(sa.select(alive, workers.c.about).order_by(workers.c.seen.desc())).all()
-        return [(bool(row.alive), row.about) for row in rows]
+        workers_ = []
+        for row in rows:
+            with suppress(ValidationError):
+                workers_.append((bool(row.alive), WorkerInfo.model_validate_json(json.dumps(row.about))))
+        return workers_
 
     def storage(self, own: str) -> str:
         """The token of the storage that these jobs' files are in: ``own``, where it was not known yet."""
@@ -300,11 +317,11 @@ class Store:
 
     def uncleared(self) -> list[Job]:
         """Checks that have ended, but whose files were not deleted: nobody looked, or was killed before that."""
-        query = sa.select(*COLUMNS).where(jobs.c.kind.in_(CHECKS), jobs.c.completed.is_not(None), jobs.c.input != "")
+        query = sa.select(*COLUMNS).where(jobs.c.kind.in_(ANALYSES), jobs.c.completed.is_not(None), jobs.c.input != "")
         with self.database.read() as connection:
             return [_job(row) for row in connection.execute(query.limit(1000))]
 
-    def clear(self, job: Job) -> None:
+    def clear_input(self, job: Job) -> None:
         """Say that the file which a check looked at is deleted."""
         bytes_ = sa.case((jobs.c.status == "completed", jobs.c.bytes), else_=0)
         with self.database.write() as connection:
@@ -316,7 +333,7 @@ class Store:
         What no worker ended, and so has no time of its own, is over after ``keep`` seconds.
         """
         with self.database.write() as connection:
-            self._bury(connection)
+            self._fail_lost(connection)
             working = sa.select(jobs.c.id).where(jobs.c.status == "in_progress")
             connection.execute(previews.delete().where(previews.c.id.not_in(working)))
         with self.database.read() as connection:
@@ -339,11 +356,6 @@ class Store:
         return found
 
 
-def _can(about: dict[str, Any], job: Job) -> bool:
-    """Whether a worker takes jobs such as this one."""
-    return job.kind in about["kinds"] and (not job.model or any(card["id"] == job.model for card in about["models"]))
-
-
 def _mine(job: Job) -> tuple[sa.ColumnElement[bool], ...]:
     """Whether a job is still in the attempt of it that this worker began."""
     held = (jobs.c.id == job.id, jobs.c.status == "in_progress", jobs.c.worker == job.worker)
@@ -355,4 +367,4 @@ def _held(job: Job) -> sa.Update:
 
 
 def _job(row: Any) -> Job:
-    return Job.model_validate({name: getattr(row, name) for name in Job.model_fields})
+    return Job.from_row({name: getattr(row, name) for name in Job.model_fields})

@@ -1,4 +1,5 @@
 """Processes that claim jobs and execute them.
 
-`worker` claims, keeps the lease alive and reports; `execute` does the work of one job.
+`worker` claims jobs and stores their results, `heartbeat` renews a job's lease and reports its progress, `execute` does
+the work of one job.
 """

@@ -1,14 +1,12 @@
-"""What a worker does for each kind of job: a film or picture is made, a file is looked at; files end up in a folder."""
+"""Carry out a job: make a film or an image, or look at a file. The files of the result end up in a folder."""
 
 import dataclasses
 import io
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +14,7 @@ from PIL import Image
 
 from praxino import processes
 from praxino.errors import GenerationError, MediaError
-from praxino.service.queue.jobs import Job
+from praxino.service.queue.jobs import Job, JobResult
 from praxino.storage.media.video import Video
 
 if TYPE_CHECKING:
@@ -26,66 +24,66 @@ Frames = NDArray[np.uint8]
 
 PREVIEW_TIME_SHARE: Final = 0.2
 """Of a film's time that its previews may take."""
-SKETCH: Final = 256
-"""Pixels of the longer side of previews, at most."""
-POSTER: Final = 512
-"""The same of the picture that stands for a film."""
-SHEET_FRAMES: Final = 12
-"""Frames of a sprite sheet, at most."""
+PREVIEW_PIXELS: Final = 256
+"""Longer side of previews, at most."""
+MAX_PREVIEW_FRAMES: Final = 17
+POSTER_PIXELS: Final = 512
+"""Longer side of the picture that stands for a film, at most."""
+MAX_SHEET_FRAMES: Final = 12
+SHEET_COLUMNS: Final = 4
 ANALYSIS_CPU_SECONDS: Final = 300
 """Of all cores together that looking at one file may take."""
 
 
 class Stopped(Exception):  # noqa: N818 (it is no error)
-    """A job is to end: raised from a report. With ``keep``, what there is of it is wanted."""
+    """Raised by a callback to end a job; with ``keep``, the film is kept as it is then."""
 
     def __init__(self, keep: bool) -> None:
         super().__init__("stopped")
         self.keep = keep
 
 
-Report = Callable[["Progress"], bool]
-"""Told of each step; it says whether a preview is wanted, or raises."""
-Show = Callable[[int, bytes], None]
-"""Takes a step and a picture of it."""
+OnStep = Callable[["Progress"], bool]
+"""Called after each step; returns whether a preview is wanted, or raises `Stopped`."""
+OnPreview = Callable[[int, bytes], None]
+"""Called with a step and its preview as WebP."""
 
 
-def make(job: Job, pipeline: "Pipeline", folder: Path, report: Report, show: Show) -> dict[str, Any]:
-    """Carry out a job for a film or picture; what it returns is the job's result.
+def make(job: Job, pipeline: "Pipeline", folder: Path, on_step: OnStep, on_preview: OnPreview) -> JobResult:
+    """Make a film or an image; its files are written into ``folder``, where the picture that it begins with lies.
 
     Stopped on the way, the film is kept as it is then; before the first step there is nothing to keep, and `Stopped`
-    leaves.
+    is raised.
     """
+    from praxino.generation.conditioning import GivenImage
     from praxino.provenance.policy import STANDARD
 
-    with _in(folder):  # records name given pictures as they are named here, not by where this machine keeps them
-        request, notes = pipeline.complete(**job.order)
-        states = pipeline.run(request)
-        video, steps, stopped = _last(states, report, show)
-        picture = job.kind == "image"
-        name = "image.png" if picture else "film.mp4"
-        video.save(folder / name)
-        files = {"content": name}
-        if not picture:
-            files |= {"thumbnail": "thumbnail.png", "spritesheet": "spritesheet.png"}
-            middle = video.frames[len(video.frames) // 2]
-            _still(video, small(middle[None], POSTER)[0]).save(folder / files["thumbnail"])
-            tiles = _still(video, sheet(video.frames, POSTER // 2))
-            STANDARD.mark(tiles).save(folder / files["spritesheet"])  # many frames are one picture: it has its own mark
-    return {"files": files, "stopped": stopped, "steps": steps, "notes": notes}
+    images = [GivenImage.read(folder / job.input, job.input)] if job.input else []
+    request, notes = pipeline.complete(**job.request.model_dump(), images=images)
+    video, steps, stopped = _run(pipeline.run(request, images=images), on_step, on_preview)
+    if job.kind == "image":
+        files = {"content": "image.png"}
+    else:
+        files = {"content": "film.mp4", "thumbnail": "thumbnail.png", "spritesheet": "spritesheet.png"}
+        middle = video.frames[len(video.frames) // 2]
+        _still(video, small(middle[None], POSTER_PIXELS)[0]).save(folder / files["thumbnail"])
+        tiles = _still(video, sheet(video.frames, POSTER_PIXELS // 2))
+        STANDARD.mark(tiles).save(folder / files["spritesheet"])  # many frames are one picture: it has its own mark
+    video.save(folder / files["content"])
+    return JobResult(files=files, stopped=stopped, steps=steps, notes=tuple(notes))
 
 
-def _last(states: Iterator["Progress"], report: Report, show: Show) -> tuple[Video, int, bool]:
+def _run(states: Iterator["Progress"], on_step: OnStep, on_preview: OnPreview) -> tuple[Video, int, bool]:
     """The film at the end, or where it was stopped; how many steps it took; and whether it was stopped."""
     state, begun, spent = None, time.monotonic(), 0.0
     try:
         for state in states:
-            if report(state) and state.video is None and spent <= PREVIEW_TIME_SHARE * (time.monotonic() - begun):
+            if on_step(state) and state.video is None and spent <= PREVIEW_TIME_SHARE * (time.monotonic() - begun):
                 before = time.monotonic()
-                show(state.step, animated(state.preview()))
+                on_preview(state.step, animated(state.preview()))
                 spent += time.monotonic() - before
-    except Stopped as asked:
-        if state is None or not asked.keep:
+    except Stopped as stop:
+        if state is None or not stop.keep:
             raise
         states.close()  # type: ignore[attr-defined]  # the networks leave before the film is decoded
         return state.finish(), state.step, state.video is None
@@ -110,33 +108,33 @@ def small(frames: Frames, side: int) -> Frames:
 
 
 def sheet(frames: Frames, side: int) -> Frames:
-    """Up to 12 frames, evenly spread, `small`, in rows of four: (rows H, 4 W, 3)."""
-    count = min(SHEET_FRAMES, len(frames))
-    chosen = list(small(frames[np.linspace(0, len(frames) - 1, count).round().astype(int)], side))
-    across = min(4, count)
-    chosen += [np.zeros_like(chosen[0])] * (-count % across)
-    rows = [np.concatenate(chosen[i : i + across], axis=1) for i in range(0, len(chosen), across)]
+    """A sprite sheet: up to 12 frames, evenly spread, `small`, in rows of four, (rows H, 4 W, 3)."""
+    count = min(MAX_SHEET_FRAMES, len(frames))
+    tiles = list(small(frames[np.linspace(0, len(frames) - 1, count).round().astype(int)], side))
+    across = min(SHEET_COLUMNS, count)
+    tiles += [np.zeros_like(tiles[0])] * (-count % across)
+    rows = [np.concatenate(tiles[i : i + across], axis=1) for i in range(0, len(tiles), across)]
     return np.concatenate(rows)
 
 
 def animated(frames: Frames) -> bytes:
-    """A small moving picture of a film that is not finished, as WebP."""
-    frames = small(frames[:: max(1, len(frames) // 17)], SKETCH)
+    """An animated preview of an unfinished film, as WebP."""
+    frames = small(frames[:: max(1, len(frames) // MAX_PREVIEW_FRAMES)], PREVIEW_PIXELS)
     first, *rest = (Image.fromarray(frame) for frame in frames)
     file = io.BytesIO()
     first.save(file, "WEBP", save_all=True, append_images=rest, duration=125, loop=0, quality=70, method=0)
     return file.getvalue()
 
 
-def analyse(job: Job, folder: Path, check: Callable[[], None]) -> dict[str, Any]:
-    """Carry out a job that looks at a file, in a process of its own, since the file may be anything.
+def analyse(job: Job, folder: Path, raise_if_stopped: Callable[[], None]) -> JobResult:
+    """Detect or verify, in a process of its own, since the file may be anything.
 
-    ``check`` is called every moment, and raises where it is to end.
+    ``raise_if_stopped`` is called every moment.
     """
-    path, name = folder / job.input, str(job.order["name"])
+    path, name = folder / job.input, job.filename
     try:
         return processes.run_isolated(
-            _detected if job.kind == "detect" else _verified, (path, name, folder), ANALYSIS_CPU_SECONDS, check
+            _detect if job.kind == "detect" else _verify, (path, name, folder), ANALYSIS_CPU_SECONDS, raise_if_stopped
         )
     except MediaError as error:
         raise MediaError(str(error).replace(str(path), name)) from None  # as the client calls it
@@ -146,28 +144,19 @@ def analyse(job: Job, folder: Path, check: Callable[[], None]) -> dict[str, Any]
         ) from None
 
 
-def _detected(path: Path, name: str, folder: Path) -> dict[str, Any]:
+def _detect(path: Path, name: str, folder: Path) -> JobResult:
     from praxino.detection import html
     from praxino.detection.report import examine
 
-    found = examine(path)
-    found = dataclasses.replace(found, report=found.report.model_copy(update={"path": name}))
-    html.write(folder / "report.html", found)
-    return {"files": {"page": "report.html"}, "report": found.report.model_dump(mode="json")}
+    examination = examine(path)
+    report = examination.report.model_copy(update={"path": name})
+    html.write(folder / "report.html", dataclasses.replace(examination, report=report))
+    return JobResult(files={"page": "report.html"}, report=report.model_dump(mode="json"))
 
 
-def _verified(path: Path, name: str, _: Path) -> dict[str, Any]:
+def _verify(path: Path, name: str, _: Path) -> JobResult:
     from praxino.provenance.verify import verify
 
-    found = verify(path)
-    return {"files": {}, "report": {**found.model_dump(mode="json"), "path": name, "sentences": found.sentences}}
-
-
-@contextmanager
-def _in(folder: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
+    verification = verify(path)
+    report = {**verification.model_dump(mode="json"), "path": name, "sentences": list(verification.sentences)}
+    return JobResult(report=report)

@@ -1,4 +1,4 @@
-"""A worker: owns a device and a loaded model, claims jobs, does them one after another, and says that it lives."""
+"""A worker: owns a device and a loaded model, claims jobs, does them one after another, and announces that it lives."""
 
 import logging
 import math
@@ -16,33 +16,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 from praxino.errors import CheckpointError, InputError, JobError, MediaError, PraxinoError
-from praxino.service.queue.jobs import MADE, Failure, Job, Kind, Status
-from praxino.service.queue.retention import RetentionPolicy, delete_job, orphans, sweep
+from praxino.request import ModelCard
+from praxino.service.queue.jobs import MADE, Failure, Job, JobResult, Kind, Status, WorkerInfo
+from praxino.service.queue.retention import RetentionPolicy, delete_input, orphans, sweep
 from praxino.service.queue.schema import first_line
 from praxino.service.queue.store import Store
 from praxino.service.worker import execute
+from praxino.service.worker.heartbeat import Heartbeat
 from praxino.storage.objects import Objects, is_full
 
 if TYPE_CHECKING:
-    from praxino.generation.pipeline import Pipeline, Progress
+    from praxino.generation.pipeline import Pipeline
 
 logger = logging.getLogger("praxino.service")
 
 Result = TypeVar("Result")
 
-LOOKS: Final = ((5.0, 0.02), (60.0, 0.1), (math.inf, 0.5))
-"""For so many seconds after its last job, a worker looks for another every so many seconds."""
-SELDOM: Final = LOOKS[-1][1]
-OFTEN: Final = 0.25
-"""Seconds between two reports of progress, at least."""
-TIDY: Final = 60.0
-"""Seconds between two sweeps."""
-SEARCH: Final = 3600.0
-"""The same between two looks for files of no job."""
-HURRY: Final = 5.0
-"""Seconds that a worker which leaves tries to say what came of its job."""
-SCRATCH: Final = "praxino-work-"
-"""How the names of temporary folders begin; the machine and the worker's process follow."""
+CLAIM_POLL_SECONDS: Final = ((5.0, 0.02), (60.0, 0.1), (math.inf, 0.5))
+"""(idle, pause): until it was idle for so long, a worker looks for a job again after such a pause."""
+ERROR_PAUSE_SECONDS: Final = 0.5
+"""Pause after an error of the database or the storage."""
+SWEEP_SECONDS: Final = 60.0
+"""Seconds between two deletions of what is kept no longer."""
+ORPHAN_SWEEP_SECONDS: Final = 3600.0
+"""Seconds between two searches for files of no job."""
+RESULT_RETRY_SECONDS: Final = 5.0
+"""Seconds for which a leaving worker retries to store a result."""
+SCRATCH_PREFIX: Final = "praxino-work-"
+"""Beginning of the names of temporary folders; the machine and the worker's process follow."""
 
 
 class Worker:
@@ -72,22 +73,22 @@ class Worker:
         self.keeping = keeping or RetentionPolicy()
         self.kinds = tuple(kinds)
         self.leaving = threading.Event()
-        self._strange: frozenset[str] = frozenset()
+        self._orphans: frozenset[str] = frozenset()
         self._loaded: tuple[str, Pipeline] | None = None
-        self._cards: list[dict[str, Any]] = []
+        self._cards: tuple[ModelCard, ...] = ()
 
     def run(self) -> None:
         """Claim and do jobs until `leave`; a job in progress then goes back into the queue."""
         if set(self.kinds) & set(MADE):
-            self._cards = [card(name, self._pipeline(name)) for name in self.models]
-        self._quietly(_tidy)
+            self._cards = tuple(self._pipeline(name).card.model_copy(update={"id": name}) for name in self.models)
+        self._quietly(_remove_scratch_of_the_dead)
         with self._announced():
             idle, swept, searched = time.monotonic(), -math.inf, -math.inf
             while not self.leaving.is_set():
-                if time.monotonic() - searched > SEARCH:
-                    self._strange = self._quietly(orphans, self.store, self.objects, self._strange) or frozenset()
+                if time.monotonic() - searched > ORPHAN_SWEEP_SECONDS:
+                    self._orphans = self._quietly(orphans, self.store, self.objects, self._orphans) or frozenset()
                     searched = time.monotonic()
-                if time.monotonic() - swept > TIDY:
+                if time.monotonic() - swept > SWEEP_SECONDS:
                     self._quietly(sweep, self.store, self.objects, self.keeping)
                     swept = time.monotonic()
                 job = self._quietly(self.store.claim, self.id, list(self.models), self.kinds)
@@ -95,78 +96,78 @@ class Worker:
                     self._quietly(self.do, job)
                     idle = time.monotonic()
                 else:
-                    since = time.monotonic() - idle
-                    self.leaving.wait(next(pause for seconds, pause in LOOKS if since < seconds))
+                    idle_for = time.monotonic() - idle
+                    self.leaving.wait(next(pause for limit, pause in CLAIM_POLL_SECONDS if idle_for < limit))
 
     def leave(self) -> None:
         """Stop soon: may be called from a signal handler or another thread."""
         self.leaving.set()
 
     def do(self, job: Job) -> None:
-        """Do one claimed job, and say what came of it; errors are the job's, not the worker's."""
+        """Do one claimed job and store what came of it; errors are the job's, not the worker's."""
         logger.info("%s: begun by %s, attempt %d", job.id, self.id, job.attempts)
-        with Heartbeat(self, job) as pulse:
+        with Heartbeat(self.store, job, self.leaving) as heartbeat:
             try:
                 with tempfile.TemporaryDirectory(prefix=f"{_scratch()}{os.getpid()}-") as scratch:
-                    result = self._result(job, Path(scratch).resolve(), pulse)
+                    result, size = self._result(job, Path(scratch).resolve(), heartbeat)
             except execute.Stopped:
-                self._end(job, pulse, {})
+                self._end(job, heartbeat)
             except Exception as error:  # whatever a film or a file does, the next job is another's
-                if pulse.stop or pulse.back:  # what ends this process may have ended others that it needed
-                    self._end(job, pulse, {})
+                if heartbeat.stop or heartbeat.hand_back:  # what ends this process may have ended others that it needed
+                    self._end(job, heartbeat)
                 else:
-                    self._failed(job, pulse, error)
+                    self._fail(job, heartbeat, error)
             else:
-                self._end(job, pulse, result)
+                self._end(job, heartbeat, result, size)
 
-    def _result(self, job: Job, folder: Path, pulse: "Heartbeat") -> dict[str, Any]:
+    def _result(self, job: Job, folder: Path, heartbeat: Heartbeat) -> tuple[JobResult, int]:
+        """What came of a job, its files stored; and their bytes."""
         if job.input:
             self.objects.get(f"{job.id}/{job.input}", folder / job.input)
         if job.kind in MADE:
-            result = execute.make(job, self._pipeline(job.model), folder, pulse.step, pulse.show)
+            pipeline = self._pipeline(job.model)
+            result = execute.make(job, pipeline, folder, heartbeat.step, heartbeat.preview)
         else:
-            result = execute.analyse(job, folder, pulse.check)
-        files = result["files"].values()
-        result["bytes"] = sum(self._insist(self.objects.put, job.file(name), folder / name) for name in files)
-        return result
+            result = execute.analyse(job, folder, heartbeat.raise_if_stopped)
+        size = sum(self._insist(self.objects.put, job.file(name), folder / name) for name in result.files.values())
+        return result, size
 
-    def _end(self, job: Job, pulse: "Heartbeat", result: dict[str, Any]) -> None:
-        """Say that it is done, stopped, or handed back: whatever the pulse was told."""
-        if pulse.lost:
+    def _end(self, job: Job, heartbeat: Heartbeat, result: JobResult | None = None, size: int = 0) -> None:
+        """Store that a job is done, or, without a result, that it was stopped or is handed back."""
+        if heartbeat.lost:
             logger.warning("%s: deleted, or another's, while %s worked on it", job.id, self.id)
             self._quietly(self.objects.remove, job.folder)
             return
-        status: Status = "cancelled" if not result or result.get("stopped") else "completed"
-        if not result and pulse.back:
+        status: Status = "cancelled" if result is None or result.stopped else "completed"
+        if result is None and heartbeat.hand_back:
             status = "queued"
-        size = result.pop("bytes", 0)
         try:
-            self._insist(self.store.end, job, status, self.keeping.seconds, result, size + self._given(job))
+            self._insist(self.store.end, job, status, self.keeping.seconds, result, size + self._input_size(job))
         except JobError as error:
             logger.warning("%s", error)
             self._quietly(self.objects.remove, job.folder)
             return
         logger.info("%s: %s", job.id, status)
         if status != "queued":
-            self._quietly(delete_job, self.store, self.objects, job)
+            self._quietly(delete_input, self.store, self.objects, job)
         for attempt in range(1, job.attempts):  # what killed workers may have left
             self._quietly(self.objects.remove, f"{job.id}/{attempt}")
 
-    def _failed(self, job: Job, pulse: "Heartbeat", error: Exception) -> None:
-        if pulse.lost:
-            self._end(job, pulse, {})
+    def _fail(self, job: Job, heartbeat: Heartbeat, error: Exception) -> None:
+        if heartbeat.lost:
+            self._end(job, heartbeat)
             return
-        failure = failed(error)
+        failure = to_failure(error)
         if failure.code in ("internal_error", "storage_full"):
             logger.exception("%s failed", job.id)
         else:
             logger.info("%s: failed: %s", job.id, failure.message)
         self._quietly(self.objects.remove, job.folder)
-        end = (job, "failed", self.keeping.seconds, None, self._given(job), failure)
+        end = (job, "failed", self.keeping.seconds, None, self._input_size(job), failure)
         self._quietly(self._insist, self.store.end, *end)
-        self._quietly(delete_job, self.store, self.objects, job)
+        self._quietly(delete_input, self.store, self.objects, job)
 
-    def _given(self, job: Job) -> int:
+    def _input_size(self, job: Job) -> int:
         """Bytes of the picture that a film began with, which is kept beside it."""
         if not job.input or job.kind not in MADE:
             return 0
@@ -185,11 +186,11 @@ class Worker:
     def _announced(self) -> Iterator[None]:
         """Say every few seconds that this worker lives, while the block lasts, and at its end that it left."""
         done = threading.Event()
-        about = {"id": self.id, "host": socket.gethostname(), "kinds": list(self.kinds), "models": self._cards}
+        info = WorkerInfo(id=self.id, host=socket.gethostname(), kinds=self.kinds, models=self._cards)
 
         def announce() -> None:
             while True:
-                self._quietly(self.store.announce, self.id, about)
+                self._quietly(self.store.announce, self.id, info)
                 if done.wait(self.store.lease / 4):
                     return
 
@@ -211,7 +212,7 @@ class Worker:
             except JobError:
                 raise
             except Exception as problem:
-                patience = HURRY if self.leaving.is_set() else 4 * self.store.lease
+                patience = RESULT_RETRY_SECONDS if self.leaving.is_set() else 4 * self.store.lease
                 if time.monotonic() - begun > patience or is_full(problem):
                     raise
                 logger.warning("%s: trying again", first_line(problem))
@@ -223,23 +224,23 @@ class Worker:
             return act(*values, **more)
         except Exception as error:
             logger.warning("%s: %s", type(error).__name__, first_line(error))
-            time.sleep(SELDOM)
+            time.sleep(ERROR_PAUSE_SECONDS)
             return None
 
 
-def _tidy() -> None:
+def _remove_scratch_of_the_dead() -> None:
     """Delete the temporary folders of workers that were killed on this machine."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_scratch()}*"):
         number = folder.name.removeprefix(_scratch()).partition("-")[0]
-        if os.name == "posix" and number.isdecimal() and not _lives(int(number)):
+        if os.name == "posix" and number.isdecimal() and not _is_alive(int(number)):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _scratch() -> str:
-    return SCRATCH + re.sub(r"[^\w.]", "_", socket.gethostname()) + "-"
+    return SCRATCH_PREFIX + re.sub(r"[^\w.]", "_", socket.gethostname()) + "-"
 
 
-def _lives(process: int) -> bool:
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -249,74 +250,8 @@ def _lives(process: int) -> bool:
     return True
 
 
-class Heartbeat:
-    """Keeps a job while it is worked on, from a thread of its own: a single step may take longer than a lease.
-
-    Attributes
-    ----------
-    stop, lost, back : bool
-        What was heard: somebody wants it to end; it is not ours any more; the worker leaves and hands it back.
-    """
-
-    def __init__(self, worker: Worker, job: Job) -> None:
-        self.worker, self.job = worker, job
-        self.stop = self.lost = self.watched = False
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._beat_on, name="praxino-pulse", daemon=True)
-        self._told = self._begun = time.monotonic()
-        self._kept = time.monotonic()
-
-    @property
-    def back(self) -> bool:
-        return self.worker.leaving.is_set() and not self.stop
-
-    def __enter__(self) -> "Heartbeat":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def step(self, state: "Progress") -> bool:
-        """Tell how far it is; whether somebody watches. Raises `Stopped` where it is to end."""
-        now = time.monotonic()
-        if now - self._told > OFTEN or state.step == 1:
-            self._told = now
-            eta = (now - self._begun) / state.step * (state.steps - state.step)
-            self._beat(state.step, state.steps, eta)
-        self.check()
-        return self.watched
-
-    def check(self) -> None:
-        """Raise `Stopped` where the job is to end."""
-        if self.stop or self.lost or self.back:
-            raise execute.Stopped(keep=self.stop and not self.lost)
-
-    def show(self, step: int, image: bytes) -> None:
-        """Let those who watch see it."""
-        self.worker._quietly(self.worker.store.show, self.job, step, image)
-
-    def _beat_on(self) -> None:
-        while not self._done.wait(self.worker.store.lease / 4):
-            self._beat()
-
-    def _beat(self, step: int = 0, steps: int = 0, eta: float | None = None) -> None:
-        if self.lost:
-            return
-        try:
-            heard = self.worker.store.beat(self.job, step, steps, eta)
-        except JobError:
-            self.lost = True
-        except Exception as error:
-            logger.warning("the database does not answer: %s", type(error).__name__)
-            self.lost = time.monotonic() - self._kept > self.worker.store.lease  # by now it is another's
-        else:
-            self.stop, self.watched, self._kept = heard.stop, heard.watched, time.monotonic()
-
-
-def failed(error: Exception) -> Failure:
-    """What to tell a client of an error: our own messages as they are, nothing of others, which may name paths."""
+def to_failure(error: Exception) -> Failure:
+    """What a client may know of an error: our own messages as they are, nothing of others, which may name paths."""
     message = " ".join(str(error).split())[:1000]
     if is_full(error) or is_full(error.__cause__ or error.__context__ or error):
         return Failure(code="storage_full", message="there is no room for the files: try again later")
@@ -331,22 +266,3 @@ def failed(error: Exception) -> Failure:
     if isinstance(error, MemoryError) or "out of memory" in message:
         return Failure(code="out_of_memory", message="there is not enough memory for it: ask for a smaller film")
     return Failure(code="internal_error", message="something went wrong here: the server's log says what")
-
-
-def card(name: str, pipeline: "Pipeline") -> dict[str, Any]:
-    """What clients and servers have to know of a model, without having it."""
-    from praxino.diffusion.sampling import SAMPLERS
-
-    config, dit, each = pipeline.model.config, pipeline.model.dit.config, pipeline.model.vae.config.compression
-    own = ("frames", "height", "width", "fps", "steps", "guidance", "sampler", "shift", "negative", "licence")
-    return {
-        "id": name,
-        "digest": pipeline.model.digest,
-        "defaults": {key: getattr(config, key) for key in own},
-        "compression": [each.time, each.height, each.width],
-        "patch": list(dit.patch),
-        "pictures": config.pictures != "none",
-        "needs_picture": config.pictures == "channels",
-        "experts": 2 if config.boundary else 1,
-        "samplers": list(SAMPLERS),
-    }

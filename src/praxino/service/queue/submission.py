@@ -1,0 +1,105 @@
+"""How a job and its file enter the queue, whoever submits them."""
+
+import io
+import unicodedata
+import warnings
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final, cast
+
+from PIL import Image
+
+from praxino.errors import InputError, MediaError
+from praxino.service.queue.jobs import Job
+from praxino.service.queue.quotas import Quota
+from praxino.service.queue.store import Store
+from praxino.storage.media.formats import HEAD_BYTES, recognise
+from praxino.storage.objects import Objects, Source
+
+MAX_PICTURE_PIXELS: Final = 8192 * 4608
+"""Pixels of a picture that a film begins with."""
+PICTURE_ENDINGS: Final = frozenset(("png", "jpg", "webp"))
+"""Formats of a picture that a film begins with."""
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that comes with a job; it stays open until the job is submitted.
+
+    Attributes
+    ----------
+    ending : str
+        What it is, by its first bytes: "mp4", "png" and the like; "" for nothing that Praxino reads.
+    name : str
+        What its sender calls it; never used as a path.
+    """
+
+    file: Source
+    size: int
+    ending: str
+    name: str
+
+    @classmethod
+    def of(cls, file: Source, name: str = "") -> "InputFile":
+        """A file as it was sent, with a printable name."""
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        known = recognise(file.read(HEAD_BYTES))
+        ending = known.ending if known else ""
+        return cls(file, size, ending, safe_filename(name) or f"file.{ending}")
+
+    @property
+    def storage_name(self) -> str:
+        """Its name among the files of its job."""
+        return f"input.{self.ending}"
+
+
+def safe_filename(name: str) -> str:
+    """The last part of a sender's file name without control characters, at most 128 characters."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return "".join(letter for letter in last if not unicodedata.category(letter).startswith("C"))[:128].strip()
+
+
+def require_picture(given: InputFile) -> None:
+    """Raise unless a file is a picture that a film can begin with; only its head is read.
+
+    Raises
+    ------
+    MediaError
+        If it is no PNG, JPEG or WebP.
+    InputError
+        If its head cannot be read, or tells of more than `MAX_PICTURE_PIXELS`.
+    """
+    if given.ending not in PICTURE_ENDINGS:
+        raise MediaError("must be a PNG, JPEG or WebP")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large pictures, which are refused below
+            with Image.open(cast("Any", given.file), formats=("PNG", "JPEG", "WEBP")) as picture:
+                pixels = picture.width * picture.height
+    except Image.DecompressionBombError:
+        pixels = MAX_PICTURE_PIXELS + 1
+    except (OSError, ValueError, SyntaxError):
+        raise InputError("cannot be read: is it complete?") from None
+    if pixels > MAX_PICTURE_PIXELS:
+        raise InputError(f"is too large: at most {MAX_PICTURE_PIXELS:,} pixels")
+
+
+def submit(store: Store, objects: Objects, job: Job, quota: Quota, file: InputFile | None = None) -> Job:
+    """Store a job's file, then the job: whichever worker claims it finds the file there.
+
+    Raises
+    ------
+    LimitError
+        If the quota of the job's owner is used up; the file is deleted then.
+    """
+    if file is not None:
+        job = job.model_copy(update={"input": file.storage_name})
+        file.file.seek(0)
+        objects.upload_stream(f"{job.id}/{job.input}", file.file)
+    try:
+        return store.submit(job, quota, file.size if file else 0)
+    except BaseException:
+        if file is not None:
+            objects.remove(job.id)
+        raise
