@@ -21,7 +21,7 @@ test-all: $(VENV)/.dev
 
 test-service: $(VENV)/.dev
 	.ci/system-programs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow or system" tests/service
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow or system" tests/service tests/test_examples.py
 
 parity: $(VENV)/.dev
 	$(BIN)/python -m pytest -q tests/*/test_parity.py tests/generation/test_wan.py tests/storage/wan tests/storage/weights/test_lora.py
@@ -41,6 +41,7 @@ bench: $(VENV)/.dev
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 docs: $(VENV)/.dev
+	$(BIN)/python docs/api.py
 	$(BIN)/python docs/world.py
 	$(BIN)/python docs/gallery.py
 	$(BIN)/python docs/studio.py

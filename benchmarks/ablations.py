@@ -1,8 +1,10 @@
-"""What does each choice of the bundled model's recipe buy? One change at a time, the same steps, the same sentences.
+"""What does each choice of the bundled model's recipe buy? One change at a time, the same steps,
+the same sentences.
 
-``python benchmarks/ablations.py --steps 400``: trains the recipe ``diorama-64`` briefly, then again with each change,
-and has the reader judge films of each. Finished runs stay in ``--folder``. The last lines repeat the first with other
-clips, first weights and noise: differences smaller than between those mean nothing.
+``python benchmarks/ablations.py --steps 400``: trains the recipe ``diorama-64`` briefly, then again
+with each change, and has the reader judge films of each. Finished runs stay in ``--folder``. The
+last lines repeat the first with other clips, first weights and noise: differences smaller than
+between those mean nothing.
 """
 
 import argparse
@@ -33,9 +35,23 @@ CHANGES: dict[str, list[str]] = {
     "no paragraphs": ["stage.paragraphs=0.0"],
     "mostly paragraphs": ["stage.paragraphs=0.7"],
     "no pictures": ["stage.pictures=0"],
-    "nothing kept clean": ["stage.tasks.frames=0.0", "stage.tasks.box=0.0", "stage.tasks.border=0.0"],
-    "4 wide layers": ["stage.dit.layers=4", "stage.dit.width=336", "stage.dit.heads=4", "stage.dit.ffn=928"],
-    "12 narrow layers": ["stage.dit.layers=12", "stage.dit.width=200", "stage.dit.heads=4", "stage.dit.ffn=520"],
+    "nothing kept clean": [
+        "stage.tasks.frames=0.0",
+        "stage.tasks.box=0.0",
+        "stage.tasks.border=0.0",
+    ],
+    "4 wide layers": [
+        "stage.dit.layers=4",
+        "stage.dit.width=336",
+        "stage.dit.heads=4",
+        "stage.dit.ffn=928",
+    ],
+    "12 narrow layers": [
+        "stage.dit.layers=12",
+        "stage.dit.width=200",
+        "stage.dit.heads=4",
+        "stage.dit.ffn=520",
+    ],
     "EMA 0.99": ["optimizer.ema=0.99"],
     "AdamW": ["optimizer.matrices=adamw", "optimizer.lr=1e-3"],
     "other seeds": ["loop.seed=7", "stage.seed=7"],
@@ -61,7 +77,9 @@ def measured(name: str, folder: Path, base: list[str], chosen: list[Case]) -> di
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--clips", type=int, default=4096)
@@ -71,13 +89,21 @@ def main() -> None:
     given = parser.parse_args()
     terms = {name: value for name, value in vars(given).items() if name not in ("only", "folder")}
     same_terms(given.folder, terms)
-    base = [f"loop.steps={given.steps}", f"loop.save_every={given.steps}", f"stage.batch={given.batch}"]
+    base = [
+        f"loop.steps={given.steps}",
+        f"loop.save_every={given.steps}",
+        f"stage.batch={given.batch}",
+    ]
     base += [f"stage.clips={given.clips}", "optimizer.ema=0.995"]
     chosen = asked(given.samples)
     print(
-        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {fastest()} in training"
+        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"{fastest()} in training"
     )
-    print(f"{given.steps} steps of {given.batch}, {given.clips} clips, {given.samples} films of unseen sentences")
+    print(
+        f"{given.steps} steps of {given.batch}, {given.clips} clips, {given.samples} films of "
+        f"unseen sentences"
+    )
     print(f"{'':20}" + "".join(f"{name:>15}" for name in SHOWN), flush=True)
     for name in given.only:
         found = measured(name, given.folder, base, chosen)

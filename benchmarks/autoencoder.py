@@ -1,9 +1,11 @@
-"""How much of a clip survives an autoencoder? On clips that training never saw, of both editions of the world.
+"""How much of a clip survives an autoencoder? On clips that training never saw, of both editions of
+the world.
 
-``python benchmarks/autoencoder.py diorama FOLDER ...``: PSNR in dB over all frames, of the worst frame by its number,
-of rain and snow, of stars, of things with words, and of squares of clips of 128 pixels, for each model or checkpoint
-that holds ``vae/``. Then, of individuals with markings, how many are told from 159 others of their kind by their
-colours, drawn at several sizes, in pixels and where gallery and picture went through the autoencoder.
+``python benchmarks/autoencoder.py diorama FOLDER ...``: PSNR in dB over all frames, of the worst
+frame by its number, of rain and snow, of stars, of things with words, and of squares of clips of
+128 pixels, for each model or checkpoint that holds ``vae/``. Then, of individuals with markings,
+how many are told from 159 others of their kind by their colours, drawn at several sizes, in pixels
+and where gallery and picture went through the autoencoder.
 """
 
 import argparse
@@ -18,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from praxino.data.diorama import Scene, compose, render, world
-from praxino.data.diorama.families import is_held_out, marking_of
+from praxino.data.diorama.families import is_individual_held_out, marking_of
 from praxino.data.diorama.references import PLAIN, individual, plain_pictures
 from praxino.data.diorama.scene import Thing
 from praxino.data.diorama.split import UNSEEN, held_out
@@ -37,7 +39,9 @@ def scenes(edition: int, wanted: Callable[[Scene], bool] = lambda scene: True) -
 
 def is_star(scene: Scene) -> bool:
     large = any(thing.height > 0.42 and thing.kind in ("cat", "dog") for thing in scene.things)
-    return large and any(thing.marking is not None and thing.marking.individual is not None for thing in scene.things)
+    return large and any(
+        thing.marking is not None and thing.marking.individual is not None for thing in scene.things
+    )
 
 
 def groups(count: int) -> dict[str, Clips]:
@@ -51,7 +55,8 @@ def groups(count: int) -> dict[str, Clips]:
         "words": scenes(2, lambda scene: any(thing.word for thing in scene.things)),
     }
     clips = {
-        name: np.stack([render(s, 64, 64) for s in itertools.islice(each, count)]) for name, each in chosen.items()
+        name: np.stack([render(s, 64, 64) for s in itertools.islice(each, count)])
+        for name, each in chosen.items()
     }
     large = np.stack([render(scene, 128, 128) for scene in itertools.islice(scenes(2), count)])
     return clips | {"128 pixels": large[:, :, 32:96, 32:96]}
@@ -61,7 +66,8 @@ def groups(count: int) -> dict[str, Clips]:
 def errors(vae: VAE, clips: Clips) -> NDArray[np.float64]:
     """Mean squared error of each clip and frame: (clips, frames)."""
     made = [
-        to_pixels(vae.decode(vae.encode(to_tensor(part)))) for part in np.array_split(clips, max(1, len(clips) // 8))
+        to_pixels(vae.decode(vae.encode(to_tensor(part))))
+        for part in np.array_split(clips, max(1, len(clips) // 8))
     ]
     return ((np.concatenate(made).astype(float) - clips) ** 2).mean(axis=(2, 3, 4))
 
@@ -80,14 +86,18 @@ def colours(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     own = lab[np.linalg.norm(lab - ground, axis=1) > GROUND_DISTANCE]
     histogram, _ = np.histogramdd(own, BINS, ((0, 100), (-80, 80), (-80, 80)))
     for axis in range(3):
-        histogram = 0.5 * histogram + 0.25 * (np.roll(histogram, 1, axis) + np.roll(histogram, -1, axis))
+        histogram = 0.5 * histogram + 0.25 * (
+            np.roll(histogram, 1, axis) + np.roll(histogram, -1, axis)
+        )
     return (np.sqrt(histogram) / np.sqrt(max(1.0, histogram.sum()))).astype(np.float32).ravel()
 
 
 def individuals(kind: str) -> list[Thing]:
     """With marks that training never shows."""
     free = [name for name in world.COLOURS if not held_out(kind, name)]
-    seeds = itertools.islice((seed for seed in itertools.count() if is_held_out(seed)), RIVALS)
+    seeds = itertools.islice(
+        (seed for seed in itertools.count() if is_individual_held_out(seed)), RIVALS
+    )
     stream = (one for i in itertools.count() if (one := individual(0, UNSEEN + i)).kind == kind)
     return [
         replace(one, marking=marking_of(seed, [name for name in free if name != one.colour]))
@@ -97,14 +107,22 @@ def individuals(kind: str) -> list[Thing]:
 
 @torch.inference_mode()
 def recognised(vae: VAE | None) -> list[float]:
-    """For each extent the share of individuals whose picture is nearest to a gallery picture of their own."""
+    """For each extent the share of individuals whose picture is nearest to a gallery picture of
+    their own.
+    """
 
-    def seen(things: list[Thing], count: int, extent: float) -> NDArray[np.float32]:  # (RIVALS, count, bins)
+    def seen(
+        things: list[Thing], count: int, extent: float
+    ) -> NDArray[np.float32]:  # (RIVALS, count, bins)
         rng = np.random.default_rng(count)
-        pictures = np.concatenate([plain_pictures(one, rng, count, extent=extent) for one in things])
+        pictures = np.concatenate(
+            [plain_pictures(one, rng, count, extent=extent) for one in things]
+        )
         if vae is not None:
             parts = np.array_split(pictures[:, None], len(pictures) // 16)
-            pictures = np.concatenate([to_pixels(vae.decode(vae.encode(to_tensor(part))))[:, 0] for part in parts])
+            pictures = np.concatenate(
+                [to_pixels(vae.decode(vae.encode(to_tensor(part))))[:, 0] for part in parts]
+            )
         return np.stack([colours(picture) for picture in pictures]).reshape(len(things), count, -1)
 
     right: dict[float, list[float]] = {extent: [] for extent in EXTENTS}
@@ -135,7 +153,10 @@ def main() -> None:
         vae = read(name)
         measured = {sort: errors(vae, each) for sort, each in clips.items()}
         worst = decibels(measured["first edition"].mean(axis=0).max())
-        print(f"{name[-27:]:28}{worst:>13}" + "".join(f"{decibels(each.mean()):>15}" for each in measured.values()))
+        print(
+            f"{name[-27:]:28}{worst:>13}"
+            + "".join(f"{decibels(each.mean()):>15}" for each in measured.values())
+        )
     print(f"\n{'recognised, drawn at':28}" + "".join(f"{extent:>10}" for extent in EXTENTS))
     for name in ("pixels", *args.models):
         vae = None if name == "pixels" else read(name)

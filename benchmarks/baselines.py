@@ -1,15 +1,19 @@
-"""Is a transformer on latents worth it? Against a U-Net on pixels and a GAN: same clips, same minutes, as many weights.
+"""Is a transformer on latents worth it? Against a U-Net on pixels and a GAN: same clips, same
+minutes, as many weights.
 
-``python benchmarks/baselines.py --minutes 10 --seeds 3``: each way is trained from nothing for so many minutes on the
-same clips and captions of the diorama and the same machine, as often as there are seeds; then each makes films of the
-same sentences, which the reader reads. Beside them stand the true renderings and their round trips.
+``python benchmarks/baselines.py --minutes 10 --seeds 3``: each way is trained from nothing for so
+many minutes on the same clips and captions of the diorama and the same machine, as often as there
+are seeds; then each makes films of the same sentences, which the reader reads. Beside them stand
+the true renderings and their round trips.
 
-The transformer's autoencoder was trained before, for 41 minutes: ``--head-start 41`` gives the others as much more.
-Rendering and encoding the clips are not counted for anybody. Weights are all that are trained: each way's text
-encoder, the GAN's critic, too. What is finished stays in ``--folder``.
+The transformer's autoencoder was trained before, for 41 minutes: ``--head-start 41`` gives the
+others as much more. Rendering and encoding the clips are not counted for anybody. Weights are all
+that are trained: each way's text encoder, the GAN's critic, too. What is finished stays in
+``--folder``.
 """
 
 import argparse
+import functools
 import json
 import math
 import platform
@@ -53,9 +57,18 @@ FLOW = PATHS["flow"]()
 STEPS, GUIDANCE = 20, 3.0
 
 
+def _first_film(way: Any, scene: Any, said: str, seed: int) -> Any:
+    return way.films([said], torch.Generator().manual_seed(seed))[0]
+
+
 def stage_config(count: int) -> TrainConfig:
     """The bundled model's recipe, for films from sentences alone."""
-    plain = ("stage.pictures=0", "stage.tasks.frames=0.0", "stage.tasks.box=0.0", "stage.tasks.border=0.0")
+    plain = (
+        "stage.pictures=0",
+        "stage.tasks.frames=0.0",
+        "stage.tasks.box=0.0",
+        "stage.tasks.border=0.0",
+    )
     return recipes.recipe("diorama-64", [f"stage.clips={count}", *plain])
 
 
@@ -70,7 +83,10 @@ class World:
     def draw(self, seed: int, step: int, count: int) -> tuple[Tensor, list[str]]:
         rng = np.random.default_rng([seed, step])
         chosen = rng.integers(len(self.clips), size=count)
-        said = [draw_caption(self.config, self.scenes[i], step * count + k, rng) for k, i in enumerate(chosen)]
+        said = [
+            draw_caption(self.config, self.scenes[i], step * count + k, rng)
+            for k, i in enumerate(chosen)
+        ]
         return to_tensor(self.clips[chosen]), said
 
 
@@ -89,7 +105,9 @@ def world(folder: Path, count: int) -> World:
 
 
 class Diffuser:
-    """Trains a denoiser by ``loss`` with the optimiser of the bundled model, its rate falling to 0 with the time."""
+    """Trains a denoiser by ``loss`` with the optimiser of the bundled model, its rate falling to 0
+    with the time.
+    """
 
     def __init__(self, module: nn.Module, loss: Callable[[int], Tensor]) -> None:
         self.module, self.loss = module, loss
@@ -117,7 +135,9 @@ def sampled(network: nn.Module, text: Tensor, empty: Tensor, noise: Tensor) -> T
     """Guided sampling of any network that is called as the DiT is."""
 
     def denoiser(said: Tensor) -> Any:
-        return as_denoiser(lambda x, t: network(x, t.to(x).expand(len(x), 1), said).float(), FLOW, "velocity")
+        return as_denoiser(
+            lambda x, t: network(x, t.to(x).expand(len(x), 1), said).float(), FLOW, "velocity"
+        )
 
     model = guided(denoiser(text), denoiser(empty.expand_as(text)), GUIDANCE)
     *_, last = SAMPLERS["unipc"](model, noise, grid(STEPS), FLOW)
@@ -137,7 +157,9 @@ class Latent:
         stage.dit.load_state_dict(type(stage.dit)(stage.dit.config).state_dict())
         stage.text.load_state_dict(TextEncoder(stage.text.config).state_dict())
         first = 100_000 * seed  # of the endless shuffled sequence
-        self.learner = Diffuser(stage.module, lambda n: stage.loss(stage.batch(first + n), _generator(seed, n))[0])
+        self.learner = Diffuser(
+            stage.module, lambda n: stage.loss(stage.batch(first + n), _generator(seed, n))[0]
+        )
 
     def films(self, said: list[str], generator: torch.Generator) -> NDArray[np.uint8]:
         text, empty = self.stage.text.encode(said), self.stage.text.encode([""])
@@ -152,13 +174,19 @@ class Pixel:
 
     def __init__(self, data: World, folder: Path, seed: int) -> None:
         torch.manual_seed(seed)
-        self.unet, self.text = UNet(UNetConfig(widths=(32, 96, 224), blocks=2)), TextEncoder(data.config.text)
+        self.unet, self.text = (
+            UNet(UNetConfig(widths=(32, 96, 224), blocks=2)),
+            TextEncoder(data.config.text),
+        )
         module = nn.ModuleDict({"unet": self.unet, "text": self.text})
 
         def loss(number: int) -> Tensor:
             x0, said = data.draw(seed, number, self.batch)
             generator = _generator(seed, number)
-            t, eps = draw_times(self.batch, generator, "logit-normal", 1.5), torch.randn(x0.shape, generator=generator)
+            t, eps = (
+                draw_times(self.batch, generator, "logit-normal", 1.5),
+                torch.randn(x0.shape, generator=generator),
+            )
             alpha, sigma = (part.view(-1, 1, 1, 1, 1) for part in (FLOW.alpha(t), FLOW.sigma(t)))
             out = self.unet(alpha * x0 + sigma * eps, t[:, None], self.text.encode(said))
             return F.mse_loss(out.float(), target(x0, eps, alpha, sigma, "velocity"))
@@ -179,7 +207,9 @@ class Adversarial:
     def __init__(self, data: World, folder: Path, seed: int) -> None:
         torch.manual_seed(seed)
         self.learner = GAN(
-            TextEncoder(data.config.text), lambda n: data.draw(seed, n, self.batch), lambda n: _generator(seed, n)
+            TextEncoder(data.config.text),
+            lambda n: data.draw(seed, n, self.batch),
+            lambda n: _generator(seed, n),
         )
 
     def films(self, said: list[str], generator: torch.Generator) -> NDArray[np.uint8]:
@@ -207,7 +237,13 @@ def trained(way: Latent | Pixel | Adversarial, minutes: float) -> dict[str, Any]
     way.learner.finish()
     weights = sum(p.numel() for p in way.learner.module.parameters()) / 1e6
     loss = float(np.mean(losses[-20:]))
-    return {"steps": number, "clips": number * way.batch, "not finite": bad, "loss": loss, "weights (M)": weights}
+    return {
+        "steps": number,
+        "clips": number * way.batch,
+        "not finite": bad,
+        "loss": loss,
+        "weights (M)": weights,
+    }
 
 
 Film = NDArray[np.uint8]
@@ -219,8 +255,12 @@ def asked(samples: int) -> list[Case]:
 
 
 @torch.inference_mode()
-def judged(make: Callable[[Scene, str, int], Film], chosen: list[Case], sheet: Path) -> dict[str, float]:
-    """Films of the chosen cases: how far from true renderings of other such scenes, and what the reader reads."""
+def judged(
+    make: Callable[[Scene, str, int], Film], chosen: list[Case], sheet: Path
+) -> dict[str, float]:
+    """Films of the chosen cases: how far from true renderings of other such scenes, and what the
+    reader reads.
+    """
     reader = read_reader()
     scores: dict[str, list[float]] = {name: [] for name in SHOWN}
     features, strips, seconds = [], [], []
@@ -240,7 +280,10 @@ def judged(make: Callable[[Scene, str, int], Film], chosen: list[Case], sheet: P
     write_picture(sheet, np.concatenate(strips))
     far = distances(_others(chosen, reader), features)
     return {
-        **{name: far.get(name, math.nan) for name in ("frechet", "kernel x 1000", "coverage", "density")},
+        **{
+            name: far.get(name, math.nan)
+            for name in ("frechet", "kernel x 1000", "coverage", "density")
+        },
         **{name: float(np.mean(each)) if each else math.nan for name, each in scores.items()},
         "seconds a film": float(np.median(seconds)),
     }
@@ -248,7 +291,9 @@ def judged(make: Callable[[Scene, str, int], Film], chosen: list[Case], sheet: P
 
 def _others(chosen: list[Case], reader: Reader) -> list[NDArray[np.float64]]:
     scenes = (case.scene(17, 1.0, 8.0, other=True) for case in chosen)
-    return [reader.features(to_tensor(render(scene, 64, 64)[None])).double().numpy() for scene in scenes]
+    return [
+        reader.features(to_tensor(render(scene, 64, 64)[None])).double().numpy() for scene in scenes
+    ]
 
 
 def ceilings(chosen: list[Case], folder: Path) -> Iterator[dict[str, Any]]:
@@ -259,10 +304,14 @@ def ceilings(chosen: list[Case], folder: Path) -> Iterator[dict[str, Any]]:
         return to_pixels(vae.decode(vae.encode(to_tensor(render(scene, 64, 64)[None]))))[0]
 
     yield {"way": "autoencoder"} | judged(trip, chosen, folder / "autoencoder.png")
-    yield {"way": "truth"} | judged(lambda scene, said, seed: render(scene, 64, 64), chosen, folder / "truth.png")
+    yield {"way": "truth"} | judged(
+        lambda scene, said, seed: render(scene, 64, 64), chosen, folder / "truth.png"
+    )
 
 
-def runs(folder: Path, minutes: float, head_start: float, seeds: int, data: World, chosen: list[Case]) -> Iterator[Any]:
+def runs(
+    folder: Path, minutes: float, head_start: float, seeds: int, data: World, chosen: list[Case]
+) -> Iterator[Any]:
     for seed in range(seeds):
         for name, make in WAYS.items():
             path = folder / f"{make.__name__.lower()}-{seed}.json"
@@ -270,7 +319,7 @@ def runs(folder: Path, minutes: float, head_start: float, seeds: int, data: Worl
                 way = make(data, folder, seed)
                 found = {"way": name, "seed": seed}
                 found |= trained(way, minutes + (0 if make is Latent else head_start))
-                films = lambda scene, said, seed, way=way: way.films([said], torch.Generator().manual_seed(seed))[0]  # noqa: E731
+                films = functools.partial(_first_film, way)
                 found |= judged(films, chosen, path.with_suffix(".png"))
                 path.write_text(json.dumps(found, indent=1) + "\n")
             yield json.loads(path.read_text())
@@ -282,31 +331,49 @@ def same_terms(folder: Path, terms: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "terms.json"
     if path.exists() and json.loads(path.read_text()) != terms:
-        raise SystemExit(f"{folder} holds results of {path.read_text().strip()}: --folder names another")
+        raise SystemExit(
+            f"{folder} holds results of {path.read_text().strip()}: --folder names another"
+        )
     path.write_text(json.dumps(terms) + "\n")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--samples", type=int, default=128)
     parser.add_argument("--clips", type=int, default=8192)
     parser.add_argument("--folder", type=Path, default=Path("runs/baselines"))
-    parser.add_argument("--head-start", type=float, default=0, help="minutes more for the ways without an autoencoder")
+    parser.add_argument(
+        "--head-start",
+        type=float,
+        default=0,
+        help="minutes more for the ways without an autoencoder",
+    )
     given = vars(parser.parse_args())
     folder = given.pop("folder")
     same_terms(folder, given)
     chosen, data = asked(given["samples"]), world(folder, given["clips"])
     found = list(runs(folder, given["minutes"], given["head_start"], given["seeds"], data, chosen))
     found += ceilings(chosen, folder)
-    print(f"\n{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, bfloat16")
-    print(", ".join(f"{name} {value:g}" for name, value in given.items()) + "; mean (spread) of the seeds")
+    print(
+        f"\n{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"bfloat16"
+    )
+    print(
+        ", ".join(f"{name} {value:g}" for name, value in given.items())
+        + "; mean (spread) of the seeds"
+    )
     print("before: the transformer's autoencoder, 4.7 M weights more, 41 minutes")
     names = [*WAYS, "autoencoder", "truth"]
     print(f"{'':16}" + "".join(f"{name:>24}" for name in names))
     for key in [key for key in found[0] if key not in ("way", "seed")]:
-        cells = [_cell([each[key] for each in found if each["way"] == name and key in each]) for name in names]
+        cells = [
+            _cell([each[key] for each in found if each["way"] == name and key in each])
+            for name in names
+        ]
         print(f"{key:16}" + "".join(f"{cell:>24}" for cell in cells))
     for note in caveats(given["samples"], 256):
         print(note)

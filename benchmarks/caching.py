@@ -1,9 +1,9 @@
 """A whole film with less work: what does each switch save, and what does it cost in quality?
 
-``python benchmarks/caching.py``: films of the bundled model, 50 guided steps of Euler's method, the same sentences and
-noise for each row, with diffusers beside it (the same weights in `WanTransformer3DModel` and `AutoencoderKLWan`, its
-first-block cache at three thresholds). Seconds are medians over the films, of text, steps and decoding; PSNR is that
-to the side's own exact film.
+``python benchmarks/caching.py``: films of the bundled model, 50 guided steps of Euler's method, the
+same sentences and noise for each row, with diffusers beside it (the same weights in
+`WanTransformer3DModel` and `AutoencoderKLWan`, its first-block cache at three thresholds). Seconds
+are medians over the films, of text, steps and decoding; PSNR is that to the side's own exact film.
 """
 
 import argparse
@@ -95,20 +95,25 @@ def theirs(pipeline: praxino.Pipeline, threshold: float | None) -> Callable[[str
 
 @torch.inference_mode()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--films", type=int, default=8)
     given = parser.parse_args()
     pipeline = praxino.load("diorama", device="cpu")
     asked = [0]
     plain = ConditionedDenoiser._evaluate
 
-    def counted(self: ConditionedDenoiser, x: torch.Tensor, t: torch.Tensor, rows: slice) -> torch.Tensor:
+    def counted(
+        self: ConditionedDenoiser, x: torch.Tensor, t: torch.Tensor, rows: slice
+    ) -> torch.Tensor:
         asked[0] += rows.stop - rows.start
         return plain(self, x, t, rows)
 
     ConditionedDenoiser._evaluate = counted  # type: ignore[method-assign]
     print(
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch "
+        f"{torch.__version__}, "
         f"diffusers {version('diffusers')}, {given.films} films, {STEPS} steps"
     )
     print(f"{'':<34}{'s':>7}{'ratio':>7}{'evaluations':>13}{'PSNR, median':>14}{'least':>7}")
@@ -131,7 +136,10 @@ def main() -> None:
         quality = sorted(psnr(*pair) for pair in zip(made, exact, strict=True))
         evaluations = f"{asked[0] / given.films:.0f}" if asked[0] else ""
         middle = statistics.median(quality)
-        print(f"{name:<34}{seconds:>7.2f}{first / seconds:>7.2f}{evaluations:>13}{middle:>14.1f}{quality[0]:>7.1f}")
+        print(
+            f"{name:<34}{seconds:>7.2f}{first / seconds:>7.2f}{evaluations:>13}"
+            f"{middle:>14.1f}{quality[0]:>7.1f}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What does a prompt import? Files and lines of Praxino behind ``import praxino.generation.pipeline``, and behind a
-film of the bundled model that is marked and signed.
+"""What does a prompt import? Files and lines of Praxino behind ``import
+praxino.generation.pipeline``, and behind a film of the bundled model that is marked and signed.
 
-``python benchmarks/closure.py [--list]``. A room's ``__init__.py`` holds a docstring at most: rooms are counted apart.
+``python benchmarks/closure.py [--list]``. A room's ``__init__.py`` holds a docstring at most: rooms
+are counted apart.
 """
 
 import argparse
@@ -24,7 +25,9 @@ LIST = (
 
 def closure(code: str) -> list[Path]:
     """The files of Praxino that a fresh interpreter has loaded after running ``code``."""
-    run = subprocess.run([sys.executable, "-c", f"{code}\n{LIST}"], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{LIST}"], capture_output=True, text=True, check=True
+    )
     return [Path(line) for line in run.stdout.splitlines() if line.endswith(".py")]
 
 
@@ -36,10 +39,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--list", action="store_true", help="every file")
     args = parser.parse_args()
-    for name, code in (("import praxino.generation.pipeline", IMPORT), ("a film, marked and signed", FILM)):
+    for name, code in (
+        ("import praxino.generation.pipeline", IMPORT),
+        ("a film, marked and signed", FILM),
+    ):
         files = closure(code)
         rooms = [path for path in files if path.name == "__init__.py"]
-        print(f"{name}: {len(files) - len(rooms)} files and {len(rooms)} rooms, {sum(map(lines, files))} lines")
+        print(
+            f"{name}: {len(files) - len(rooms)} files and {len(rooms)} rooms, "
+            f"{sum(map(lines, files))} lines"
+        )
         if args.list:
             print("\n".join(f"  {lines(path):4} {path}" for path in files))
 

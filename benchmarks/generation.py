@@ -1,9 +1,10 @@
 """How long does a film take, and how much memory, against a diffusers pipeline of the same size?
 
-Both sides run networks of the same shapes (ours the bundled model, theirs WanTransformer3DModel and AutoencoderKLWan
-with random weights, given by the same rename tables), the same latents, text, steps and guidance, in one process,
-turn by turn. Prints medians. Memory is the peak of a process that runs one side only; "whole command" is
-`praxino generate` from start to file, the model's own settings.
+Both sides run networks of the same shapes (ours the bundled model, theirs WanTransformer3DModel and
+AutoencoderKLWan with random weights, given by the same rename tables), the same latents, text,
+steps and guidance, in one process, turn by turn. Prints medians. Memory is the peak of a process
+that runs one side only; "whole command" is `praxino generate` from start to file, the model's own
+settings.
 """
 
 import platform
@@ -34,17 +35,33 @@ def reference(pipeline: praxino.Pipeline) -> tuple[torch.nn.Module, torch.nn.Mod
     network, coder = (part.load(torch.float32) for part in (pipeline.model.dit, pipeline.model.vae))
     dit, vae = network.config, coder.config
     transformer = diffusers.WanTransformer3DModel(
-        patch_size=dit.patch, num_attention_heads=dit.heads, attention_head_dim=dit.head, in_channels=dit.channels,
-        out_channels=dit.out_channels, text_dim=dit.text_width, freq_dim=dit.time_features, ffn_dim=dit.ffn,
-        num_layers=dit.layers, cross_attn_norm=True, eps=dit.eps,
-    )  # fmt: skip
+        patch_size=dit.patch,
+        num_attention_heads=dit.heads,
+        attention_head_dim=dit.head,
+        in_channels=dit.channels,
+        out_channels=dit.out_channels,
+        text_dim=dit.text_width,
+        freq_dim=dit.time_features,
+        ffn_dim=dit.ffn,
+        num_layers=dit.layers,
+        cross_attn_norm=True,
+        eps=dit.eps,
+    )
     transformer.load_state_dict(to_foreign(network))
     autoencoder = diffusers.AutoencoderKLWan(
-        base_dim=vae.width, decoder_base_dim=vae.decoder_width, z_dim=vae.latent_channels,
-        dim_mult=list(vae.multipliers), num_res_blocks=vae.blocks, temperal_downsample=list(vae.temporal),
-        in_channels=3 * vae.patch**2, out_channels=3 * vae.patch**2, patch_size=vae.patch, is_residual=vae.residual,
-        latents_mean=list(vae.mean), latents_std=list(vae.std),
-    )  # fmt: skip
+        base_dim=vae.width,
+        decoder_base_dim=vae.decoder_width,
+        z_dim=vae.latent_channels,
+        dim_mult=list(vae.multipliers),
+        num_res_blocks=vae.blocks,
+        temperal_downsample=list(vae.temporal),
+        in_channels=3 * vae.patch**2,
+        out_channels=3 * vae.patch**2,
+        patch_size=vae.patch,
+        is_residual=vae.residual,
+        latents_mean=list(vae.mean),
+        latents_std=list(vae.std),
+    )
     autoencoder.load_state_dict(to_foreign(coder))
     return transformer.eval(), autoencoder.eval()
 
@@ -65,14 +82,25 @@ def median(*works: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
 def command() -> float:
     """Median seconds of the whole command."""
     with tempfile.TemporaryDirectory() as folder:
-        arguments = ["generate", "a red ball bounces on the grass", "-q", "-o", str(Path(folder) / "film.mp4")]
-        (seconds,) = median(lambda: subprocess.run([sys.executable, "-m", "praxino", *arguments], check=True), rounds=5)
+        arguments = [
+            "generate",
+            "a red ball bounces on the grass",
+            "-q",
+            "-o",
+            str(Path(folder) / "film.mp4"),
+        ]
+        (seconds,) = median(
+            lambda: subprocess.run([sys.executable, "-m", "praxino", *arguments], check=True),
+            rounds=5,
+        )
     return seconds
 
 
 def peak(side: str) -> str:
     """MiB that a process needs which does nothing but one side's film."""
-    run = subprocess.run([sys.executable, __file__, side], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, __file__, side], capture_output=True, text=True, check=True
+    )
     return run.stdout.split()[-1]
 
 
@@ -87,7 +115,9 @@ def main(side: str | None = None) -> None:
     scale = request.guidance
 
     def ours() -> torch.Tensor:
-        with denoiser(pipeline.model, pipeline.stages, torch.float32, Conditioning(sentences), request) as model:
+        with denoiser(
+            pipeline.model, pipeline.stages, torch.float32, Conditioning(sentences), request
+        ) as model:
             *_, state = euler(model, noise, grid(STEPS), Flow())
         return state.x
 
@@ -114,19 +144,26 @@ def main(side: str | None = None) -> None:
     if side:
         make, decode = {"praxino": (ours, decode_ours), "diffusers": (theirs, decode_theirs)}[side]
         decode(make())
-        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        print(int(status["VmHWM"].split()[0]) // 1024)  # a child's ru_maxrss would begin with its parent's
+        status = dict(
+            line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()
+        )
+        # a child's ru_maxrss would begin with its parent's
+        print(int(status["VmHWM"].split()[0]) // 1024)
         return
     latent = ours()
     denoise = median(ours, theirs)
     decoding = median(lambda: decode_ours(latent), lambda: decode_theirs(latent))
     print(
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch "
+        f"{torch.__version__}, "
         f"diffusers {version('diffusers')}, float32,\n"
         f"{request.width}x{request.height}x{request.frames}, medians of {ROUNDS}"
     )
     print(f"{'':<24}{'praxino':>10}{'diffusers':>11}{'ratio':>7}")
-    for name, (mine, other) in (("guided step", [s / STEPS for s in denoise]), ("decode", decoding)):
+    for name, (mine, other) in (
+        ("guided step", [s / STEPS for s in denoise]),
+        ("decode", decoding),
+    ):
         print(f"{name + ', ms':<24}{mine * 1000:>10.1f}{other * 1000:>11.1f}{other / mine:>7.2f}")
     print(f"{'peak memory, MiB':<24}{peak('praxino'):>10}{peak('diffusers'):>11}")
     print(f"{'whole command, s':<24}{command():>10.1f}")

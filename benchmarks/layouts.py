@@ -1,7 +1,7 @@
 """Does a layout say what its sentence says? On scenes and wordings that training never saw.
 
-``python benchmarks/layouts.py FOLDER [--samples N]``: paragraphs of scenes of both editions ("seen" pairs) and of
-held-out pairs, one layout each; the true layouts of the same scenes beside them.
+``python benchmarks/layouts.py FOLDER [--samples N]``: paragraphs of scenes of both editions ("seen"
+pairs) and of held-out pairs, one layout each; the true layouts of the same scenes beside them.
 """
 
 import argparse
@@ -19,7 +19,11 @@ from praxino.evaluation.layouts import layout_scores
 from praxino.storage.weights import bundle
 
 SHOWN = ("count", "kind", "colour", "motion", "binding", "relation", "presence")
-PARTS = {"first edition": ("train", 1), "second edition": ("train", 2), "held-out pairs": ("held-out", 1)}
+PARTS = {
+    "first edition": ("train", 1),
+    "second edition": ("train", 2),
+    "held-out pairs": ("held-out", 1),
+}
 
 
 def main() -> None:
@@ -38,12 +42,16 @@ def main() -> None:
         for index in range(UNSEEN + 500_000, UNSEEN + 500_000 + args.samples):
             scene = compose(0, index, part=part, edition=edition)
             started = time.perf_counter()
-            drawn = network.draw(caption(scene, 1, index).paragraph, index - UNSEEN, temperature=args.temperature)
+            drawn = network.draw(
+                caption(scene, 1, index).paragraph, index - UNSEEN, temperature=args.temperature
+            )
             seconds.append(time.perf_counter() - started)
             for sums, layout in ((scores, drawn), (truth, layout_of(scene))):
                 for name, value in layout_scores(layout, scene).items():
                     sums[name].append(value)
-        cells = [f"{statistics.mean(scores[n]):.3f} ({statistics.mean(truth[n]):.2f})" for n in SHOWN]
+        cells = [
+            f"{statistics.mean(scores[n]):.3f} ({statistics.mean(truth[n]):.2f})" for n in SHOWN
+        ]
         print(f"{label:16}" + "".join(f"{cell:>15}" for cell in cells))
     print(f"{1000 * statistics.median(seconds):.0f} ms a layout, one thread")
 

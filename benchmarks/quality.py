@@ -1,8 +1,9 @@
 """How good is a model on clips that training never saw?
 
-``python benchmarks/quality.py [FOLDER ...] [--clips N] [--edition 1|2]``: the autoencoder's PSNR at every frame index,
-and the denoiser's loss (as the error of the velocity, whatever it predicts) by quarter of time, on things and beside
-them, told the sentence alone and, where it takes layouts, the true ones too. In brackets one standard error over clips.
+``python benchmarks/quality.py [FOLDER ...] [--clips N] [--edition 1|2]``: the autoencoder's PSNR at
+every frame index, and the denoiser's loss (as the error of the velocity, whatever it predicts) by
+quarter of time, on things and beside them, told the sentence alone and, where it takes layouts, the
+true ones too. In brackets one standard error over clips.
 """
 
 import argparse
@@ -38,7 +39,9 @@ def autoencoder(model: Bundle, clips: np.ndarray, latents: Tensor) -> None:
     print(f"all frames: {10 * np.log10(255**2 / error.mean()):.1f} dB")
 
 
-def losses(model: Bundle, latents: Tensor, text: Tensor, layout: Tensor | None, on: Tensor) -> Losses:
+def losses(
+    model: Bundle, latents: Tensor, text: Tensor, layout: Tensor | None, on: Tensor
+) -> Losses:
     """Of all places, on things, beside them."""
     generator = torch.Generator().manual_seed(0)
     path, prediction = PATHS[model.config.path](), model.config.prediction
@@ -50,10 +53,14 @@ def losses(model: Bundle, latents: Tensor, text: Tensor, layout: Tensor | None, 
         x = alpha * latents + sigma * eps
         rows = [slice(i, i + BATCH) for i in range(0, len(x), BATCH)]
         out = torch.cat(
-            [model.dit(x[r], t[r, None], text[r], layout=None if layout is None else layout[r]) for r in rows]
+            [
+                model.dit(x[r], t[r, None], text[r], layout=None if layout is None else layout[r])
+                for r in rows
+            ]
         )
         error = (out - target(latents, eps, alpha, sigma, prediction)).square()
-        each = (error * weight(alpha, sigma, prediction, "velocity")).mean(1, keepdim=True)  # (B, 1, t, h, w)
+        # (B, 1, t, h, w)
+        each = (error * weight(alpha, sigma, prediction, "velocity")).mean(1, keepdim=True)
         for i, quarter in enumerate((t * 4).long().clamp(0, 3).tolist()):
             found["all"][quarter].append(float(each[i].mean()))
             for name, places in (("on things", on[i]), ("beside", ~on[i])):
@@ -81,11 +88,15 @@ def measure(name: str, count: int, edition: int) -> None:
     things, there, boxes = true_layouts(scenes, known)
     on = cover_of(there, boxes, grid).amax(1, keepdim=True) > ON_THINGS
     print(
-        f"{'denoiser, told':16}{'places':12}" + "".join(f"{f't {q / 4:.2f}-{(q + 1) / 4:.2f}':>16}" for q in range(4))
+        f"{'denoiser, told':16}{'places':12}"
+        + "".join(f"{f't {q / 4:.2f}-{(q + 1) / 4:.2f}':>16}" for q in range(4))
     )
     table("the sentence", losses(model, latents, text, None, on))
     if model.dit.config.layout:
-        table("and the layout", losses(model, latents, text, rasterize(things, there, boxes, known, grid), on))
+        table(
+            "and the layout",
+            losses(model, latents, text, rasterize(things, there, boxes, known, grid), on),
+        )
 
 
 def main() -> None:

@@ -1,7 +1,9 @@
-"""How well does the reader read? Held-out renderings, clean, through the autoencoder, blurred, and noisy.
+"""How well does the reader read? Held-out renderings, clean, through the autoencoder, blurred, and
+noisy.
 
-``python benchmarks/reader.py [FOLDER]``: the bundled reader unless a run's model folder is named. A thing counts if it
-shows for three frames; one that is not found has all its attributes wrong. Things are matched by where they are alone.
+``python benchmarks/reader.py [FOLDER]``: the bundled reader unless a run's model folder is named. A
+thing counts if it shows for three frames; one that is not found has all its attributes wrong.
+Things are matched by where they are alone.
 """
 
 import platform
@@ -27,14 +29,16 @@ REACH = 0.15  # picture heights
 
 
 def facts(scene: Scene, reading: Reading) -> tuple[dict[str, list[float]], list[float]]:
-    """For each attribute whether it is right, for each thing; and distances of centres in pixels."""
+    """For each attribute whether it is right, for each thing; and distances of centres in
+    pixels.
+    """
     right: dict[str, list[float]] = defaultdict(list)
     apart: list[float] = []
     for name, value in scene.attributes.items():
         right[name].append(reading.scene[name] == value)
     free, hardly = list(reading.things), []
     for thing in scene.things:
-        shows, true = scene.shows(thing), scene.camera.seen(thing.position)
+        shows, true = scene.shows(thing), scene.camera.project(thing.position)
         if shows.sum() < 3:
             hardly.append(true)
             continue
@@ -55,7 +59,9 @@ def facts(scene: Scene, reading: Reading) -> tuple[dict[str, list[float]], list[
     return right, apart
 
 
-def _nearest(things: list[Sighting], true: NDArray[np.floating]) -> tuple[Sighting | None, NDArray[np.floating]]:
+def _nearest(
+    things: list[Sighting], true: NDArray[np.floating]
+) -> tuple[Sighting | None, NDArray[np.floating]]:
     gaps = []
     for thing in things:
         gap = np.hypot(*(thing.track - true).T)
@@ -85,7 +91,9 @@ def main(folder: Path) -> None:
     ways = {
         "clean": clips,
         "autoencoder": to_pixels(trips),
-        "blur 1 px": np.stack([[cv2.GaussianBlur(frame, (0, 0), 1.0) for frame in clip] for clip in clips]),
+        "blur 1 px": np.stack(
+            [[cv2.GaussianBlur(frame, (0, 0), 1.0) for frame in clip] for clip in clips]
+        ),
         "noise 5%": (clips + noise).clip(0, 255).astype(np.uint8),
     }
     table: dict[str, dict[str, float]] = {}
@@ -100,11 +108,19 @@ def main(folder: Path) -> None:
                 right[name] += values
         table[way] = {name: 100 * float(np.mean(values)) for name, values in right.items()}
         named = [name for name in right if name not in ("found", "of its frames", "nothing extra")]
-        table[way]["all attributes"] = 100 * float(np.mean([v for name in named for v in right[name]]))
+        table[way]["all attributes"] = 100 * float(
+            np.mean([v for name in named for v in right[name]])
+        )
         table[way]["centre, mean pixels"] = float(np.mean(apart))
         table[way]["centre, 95% within"] = float(np.percentile(apart, 95))
-    print(f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, float32")
-    print(f"{folder}: {CLIPS} held-out clips of {SIZE}x{SIZE}, {sum(p.numel() for p in reader.parameters()):,} weights")
+    print(
+        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"float32"
+    )
+    print(
+        f"{folder}: {CLIPS} held-out clips of {SIZE}x{SIZE}, "
+        f"{sum(p.numel() for p in reader.parameters()):,} weights"
+    )
     print(f"{'':20}" + "".join(f"{way:>13}" for way in ways))
     for name in table["clean"]:
         print(f"{name:20}" + "".join(f"{table[way][name]:13.2f}" for way in ways))

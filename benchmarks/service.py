@@ -1,7 +1,9 @@
-"""The studio under load: requests a second, what a job costs beside its work, and memory over a thousand jobs.
+"""The studio under load: requests a second, what a job costs beside its work, and memory over a
+thousand jobs.
 
-``python benchmarks/service.py [--postgresql URL]``: a server in a process of its own, clients in this one, on loopback.
-The queue is held against huey's on the same disk, where that is installed (``pip install huey``).
+``python benchmarks/service.py [--postgresql URL]``: a server in a process of its own, clients in
+this one, on loopback. The queue is held against huey's on the same disk, where that is installed
+(``pip install huey``).
 """
 
 import argparse
@@ -37,16 +39,30 @@ CARD = ModelCard(
     needs_picture=False,
     experts=1,
     samplers=("unipc",),
-    defaults=ModelDefaults(frames=17, height=64, width=64, fps=8.0, steps=20, guidance=3.0, sampler="unipc", shift=1.0),
+    defaults=ModelDefaults(
+        frames=17, height=64, width=64, fps=8.0, steps=20, guidance=3.0, sampler="unipc", shift=1.0
+    ),
 )
 ORDER = json.dumps({"prompt": "a red ball bounces on the grass", "seed": 3}).encode()
 SECONDS = 5.0
 
 
 @contextmanager
-def serving(data: Path, *arguments: str, jobs: str | None = None) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+def serving(
+    data: Path, *arguments: str, jobs: str | None = None
+) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """A server; its port and its process."""
-    command = [sys.executable, "-m", "praxino", "serve", "--data", str(data), "--port", "0", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "praxino",
+        "serve",
+        "--data",
+        str(data),
+        "--port",
+        "0",
+        *arguments,
+    ]
     environment = os.environ | ({JOBS_VARIABLE: jobs} if jobs else {})
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr
@@ -60,7 +76,11 @@ def serving(data: Path, *arguments: str, jobs: str | None = None) -> Iterator[tu
 
 
 async def ask(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, method: str, path: str, body: bytes = b""
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    method: str,
+    path: str,
+    body: bytes = b"",
 ) -> dict[str, Any]:
     """One request on a connection that stays open."""
     fields = f"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
@@ -81,10 +101,18 @@ async def load(port: int, clients: int) -> dict[str, tuple[float, float]]:
     ids = [(await ask(*way, "POST", "/v1/videos", ORDER))["id"] for way in ways]
     found = {}
     for name in ("create", "poll"):
-        what = [("POST", "/v1/videos", ORDER) if name == "create" else ("GET", f"/v1/videos/{id_}", b"") for id_ in ids]
+        what = [
+            ("POST", "/v1/videos", ORDER) if name == "create" else ("GET", f"/v1/videos/{id_}", b"")
+            for id_ in ids
+        ]
         times: list[float] = []
         begun = time.perf_counter()
-        await asyncio.gather(*(client(way, each, begun + SECONDS, times) for way, each in zip(ways, what, strict=True)))
+        await asyncio.gather(
+            *(
+                client(way, each, begun + SECONDS, times)
+                for way, each in zip(ways, what, strict=True)
+            )
+        )
         rate = len(times) / (time.perf_counter() - begun)
         found[name] = rate, 1000 * statistics.quantiles(times, n=100)[98]
     for _, writer in ways:
@@ -104,7 +132,10 @@ def under_load(folder: Path, jobs: str) -> list[str]:
     Store(jobs).announce("bench", WorkerInfo(kinds=("video",), models=(CARD,)))
     rows = []
     for clients in (1, 10, 100):
-        with serving(folder, "--workers", "0", "--storage", str(folder / "films"), jobs=jobs) as (port, _):
+        with serving(folder, "--workers", "0", "--storage", str(folder / "films"), jobs=jobs) as (
+            port,
+            _,
+        ):
             found = asyncio.run(load(port, clients))
         cells = [f"{found[name][0]:8.0f} {found[name][1]:9.1f}" for name in ("create", "poll")]
         rows.append(f"  {clients:>7} " + " ".join(cells))
@@ -112,7 +143,9 @@ def under_load(folder: Path, jobs: str) -> list[str]:
 
 
 def overhead(jobs: str, folder: Path, count: int = 300) -> tuple[float, float]:
-    """Milliseconds from an order to its end where the work is nothing: one at a time, and of many that wait."""
+    """Milliseconds from an order to its end where the work is nothing: one at a time, and of many
+    that wait.
+    """
     store = Store(jobs)
     worker = Worker(store, Objects(str(folder / "films")), {}, kinds=["verify"])
     made, execute.analyse = execute.analyse, lambda *_: JobResult()
@@ -122,13 +155,17 @@ def overhead(jobs: str, folder: Path, count: int = 300) -> tuple[float, float]:
         alone = []
         for _ in range(30):
             begun = time.perf_counter()
-            job = store.submit(Job(id=new_id("verify"), kind="verify", order=AnalysisRequest(name="x")))
+            job = store.submit(
+                Job(id=new_id("verify"), kind="verify", order=AnalysisRequest(name="x"))
+            )
             while not store.get(job.id).ended:
                 time.sleep(0.002)
             alone.append(time.perf_counter() - begun)
         begun = time.perf_counter()
         for _ in range(count):
-            job = store.submit(Job(id=new_id("verify"), kind="verify", order=AnalysisRequest(name="x")))
+            job = store.submit(
+                Job(id=new_id("verify"), kind="verify", order=AnalysisRequest(name="x"))
+            )
         while not store.get(job.id).ended:
             time.sleep(0.01)
         many = (time.perf_counter() - begun) / count
@@ -141,14 +178,18 @@ def overhead(jobs: str, folder: Path, count: int = 300) -> tuple[float, float]:
 
 
 def huey(folder: Path, count: int = 300) -> tuple[float, float] | None:
-    """The same of huey's SQLite queue with a consumer thread, which forgets a task that its worker is killed with."""
+    """The same of huey's SQLite queue with a consumer thread, which forgets a task that its worker
+    is killed with.
+    """
     try:
         from huey import SqliteHuey
     except ImportError:
         return None
     queue = SqliteHuey(filename=str(folder / "huey.db"), fsync=True)
     task: Callable[..., object] = queue.task()(lambda: 1)
-    consumer = queue.create_consumer(workers=1, initial_delay=0.1, max_delay=0.1, check_worker_health=False)
+    consumer = queue.create_consumer(
+        workers=1, initial_delay=0.1, max_delay=0.1, check_worker_health=False
+    )
     consumer.start()
     try:
         alone = []
@@ -181,13 +222,17 @@ def memory(folder: Path, count: int = 1000) -> list[str]:
                 await asyncio.sleep(0.2)
             tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
             [child] = " ".join(path.read_text() for path in tasks).split()
-            order = json.dumps({"prompt": "a cat", "num_inference_steps": 1, "num_frames": 5, "size": "32x32"}).encode()
+            order = json.dumps(
+                {"prompt": "a cat", "num_inference_steps": 1, "num_frames": 5, "size": "32x32"}
+            ).encode()
             for number in range(1, count + 1):
                 film = await ask(*way, "POST", "/v1/videos", order)
                 while (await ask(*way, "GET", f"/v1/videos/{film['id']}"))["status"] != "completed":
                     await asyncio.sleep(0.02)
                 if number in (10, 100, 250, 500, 750, count):
-                    rows.append(f"  {number:>5} {resident(process.pid):10.1f} {resident(int(child)):10.1f}")
+                    rows.append(
+                        f"  {number:>5} {resident(process.pid):10.1f} {resident(int(child)):10.1f}"
+                    )
 
         asyncio.run(run())
     return rows
@@ -204,14 +249,20 @@ def main() -> None:
         if arguments.postgresql:
             places["PostgreSQL"] = arguments.postgresql
         for kind, jobs in places.items():
-            print(f"{kind}: one server\n  clients  create/s    p99 ms   poll/s    p99 ms", flush=True)
+            print(
+                f"{kind}: one server\n  clients  create/s    p99 ms   poll/s    p99 ms", flush=True
+            )
             print("\n".join(under_load(folder, jobs)), flush=True)
         print("a job that is no work, ms\n                 alone  of many", flush=True)
         for kind in places:
             fresh = f"sqlite:///{folder / 'queue.sqlite'}" if kind == "SQLite" else places[kind]
             print("  {:<12} {:7.1f} {:8.1f}".format(kind, *overhead(fresh, folder)), flush=True)
         rival = huey(folder)
-        print("  {:<12} {:7.1f} {:8.1f}".format("huey, SQLite", *rival) if rival else "  huey is not installed")
+        print(
+            "  {:<12} {:7.1f} {:8.1f}".format("huey, SQLite", *rival)
+            if rival
+            else "  huey is not installed"
+        )
         print("MiB in memory after so many films\n   films     server     worker", flush=True)
         print("\n".join(memory(folder, arguments.jobs)), flush=True)
 

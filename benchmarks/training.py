@@ -1,8 +1,8 @@
 """How many samples a second does training take in, and where does a step's time go?
 
-The denoiser's step as it is (`praxino train diorama`), and as edition 0.4 had it: bfloat16 whatever the processor,
-Newton-Schulz in bfloat16, all 64 places of every sentence, batches made between the steps. Same weights, same clips,
-one run, medians. Then the other recipes as they are.
+The denoiser's step as it is (`praxino train diorama`), and as edition 0.4 had it: bfloat16 whatever
+the processor, Newton-Schulz in bfloat16, all 64 places of every sentence, batches made between the
+steps. Same weights, same clips, one run, medians. Then the other recipes as they are.
 """
 
 import os
@@ -41,7 +41,9 @@ def medians(steps: int, work: Callable[[int], Parts]) -> Parts:
     return {name: statistics.median(row[name] for row in rows) for name in rows[0]}
 
 
-def step_parts(stage: Diffusion, dtype: torch.dtype, batch: Callable[[int], Batch]) -> Callable[[int], Parts]:
+def step_parts(
+    stage: Diffusion, dtype: torch.dtype, batch: Callable[[int], Batch]
+) -> Callable[[int], Parts]:
     """Data, forward, backward and update of a step, one after the other."""
     rule = make_optimizer(stage.module, OptimizerConfig(lr=1e-4), dtype)
 
@@ -59,7 +61,10 @@ def step_parts(stage: Diffusion, dtype: torch.dtype, batch: Callable[[int], Batc
         rule.zero_grad(set_to_none=True)
         marks.append(time.perf_counter())
         names = ("data", "forward", "backward", "update")
-        return {name: after - before for name, before, after in zip(names, marks, marks[1:], strict=False)}
+        return {
+            name: after - before
+            for name, before, after in zip(names, marks, marks[1:], strict=False)
+        }
 
     return step
 
@@ -74,7 +79,12 @@ def all_places(stage: Diffusion) -> Iterator[None]:
 
 
 def denoiser(folder: Path, steps: int, batch: int) -> None:
-    settings = ["stage.clips=256", f"stage.batch={batch}", "stage.pictures=0", "stage.drop_layout=1"]
+    settings = [
+        "stage.clips=256",
+        f"stage.batch={batch}",
+        "stage.pictures=0",
+        "stage.drop_layout=1",
+    ]
     stage = build(recipe("diorama", settings).stage, NOTHING, Workplace(cache=folder))
     assert isinstance(stage, Diffusion)
     kept, here = stage.batch(0), DTYPES[fastest()]
@@ -83,19 +93,30 @@ def denoiser(folder: Path, steps: int, batch: int) -> None:
     now = medians(steps, step_parts(stage, here, stage.batch))
     hidden = medians(steps, step_parts(stage, here, lambda number: kept))
     print(
-        f"{f'denoiser, {batch} films a step':<36}{'data':>8}{'forward':>9}{'backward':>10}{'update':>8}{'films/s':>9}"
+        f"{f'denoiser, {batch} films a step':<36}{'data':>8}{'forward':>9}"
+        f"{'backward':>10}{'update':>8}{'films/s':>9}"
     )
-    rows = (("as in 0.4", before), (f"as it is, {fastest()}", now), ("batches made beside the step", hidden))
+    rows = (
+        ("as in 0.4", before),
+        (f"as it is, {fastest()}", now),
+        ("batches made beside the step", hidden),
+    )
     for name, parts in rows:
-        seconds = f"{parts['data']:>8.2f}{parts['forward']:>9.2f}{parts['backward']:>10.2f}{parts['update']:>8.2f}"
+        widths = {"data": 8, "forward": 9, "backward": 10, "update": 8}
+        seconds = "".join(f"{parts[part]:>{width}.2f}" for part, width in widths.items())
         print(f"{name:<36}{seconds}{batch / sum(parts.values()):>9.2f}")
-    print(f"films a second, against 0.4: {sum(before.values()) / sum(hidden.values()):.1f} times as many")
+    print(
+        f"films a second, against 0.4: {sum(before.values()) / sum(hidden.values()):.1f} times as "
+        f"many"
+    )
 
 
 def others(folder: Path, steps: int) -> None:
     print(f"{'recipe':<18}{'s a step':>9}")
     for name in ("diorama-vae-2", "diorama-layout"):
-        config = recipe(name, [f"loop.steps={steps}", "loop.sample_every=0", "loop.save_every=1000"])
+        config = recipe(
+            name, [f"loop.steps={steps}", "loop.sample_every=0", "loop.save_every=1000"]
+        )
         loop = LoopConfig.model_validate({**config.loop.model_dump(), "snapshot_every": 0})
         seconds, last = [], time.perf_counter()
         for _ in train(build(config.stage), loop, config.optimizer, folder / name):

@@ -1,9 +1,11 @@
-"""Wan's shapes here and in diffusers: the same weights, the same inputs, one process, turn by turn, medians.
+"""Wan's shapes here and in diffusers: the same weights, the same inputs, one process, turn by turn,
+medians.
 
-``python benchmarks/wan.py``: a denoising step (a slice of the 1.3B shape: full width, ``--layers`` of its 30 layers;
-both evaluations of a guided step), and the autoencoder of Wan 2.1, full size. Weights are random: they cost the same.
-Memory is the peak of a process of its own, above its weights, on each side as its users run it. Then, for ours alone,
-weights of eight bits, and what a layer costs by the number of tokens, beside the speed of a large product.
+``python benchmarks/wan.py``: a denoising step (a slice of the 1.3B shape: full width, ``--layers``
+of its 30 layers; both evaluations of a guided step), and the autoencoder of Wan 2.1, full size.
+Weights are random: they cost the same. Memory is the peak of a process of its own, above its
+weights, on each side as its users run it. Then, for ours alone, weights of eight bits, and what a
+layer costs by the number of tokens, beside the speed of a large product.
 """
 
 import argparse
@@ -52,15 +54,22 @@ def row(name: str, works: Works, rounds: int) -> None:
     ours, theirs = (works[side]().float() for side in ("praxino", "diffusers"))
     error = float((ours - theirs).norm() / theirs.norm())
     ratio = taken["diffusers"] / taken["praxino"]
-    print(f"{name:<34}{taken['praxino']:>9.2f}{taken['diffusers']:>11.2f}{ratio:>7.2f}{error:>12.1e}", flush=True)
+    print(
+        f"{name:<34}{taken['praxino']:>9.2f}{taken['diffusers']:>11.2f}{ratio:>7.2f}{error:>12.1e}",
+        flush=True,
+    )
 
 
 def step(layers: int, dtype: torch.dtype, rounds: int) -> None:
-    """Both evaluations of a guided step at 1,280 tokens; ours has the text's keys from the film's first step."""
+    """Both evaluations of a guided step at 1,280 tokens; ours has the text's keys from the film's
+    first step.
+    """
     from diffusers import WanTransformer3DModel
 
     torch.manual_seed(0)
-    reference = WanTransformer3DModel(num_attention_heads=12, ffn_dim=8960, num_layers=layers).eval()
+    reference = WanTransformer3DModel(
+        num_attention_heads=12, ffn_dim=8960, num_layers=layers
+    ).eval()
     with torch.device("meta"):
         ours = DiT(DiTConfig(layers=layers))
     materialize(ours, from_foreign(ours, reference.state_dict()), dtype, "the reference")
@@ -74,7 +83,10 @@ def step(layers: int, dtype: torch.dtype, rounds: int) -> None:
             return ours(x.expand(2, -1, -1, -1, -1), t.expand(2, 1) / 1000, context)
 
     def theirs() -> torch.Tensor:
-        made = [reference(x.to(dtype), t, part.to(dtype), return_dict=False)[0] for part in text.split(1)]
+        made = [
+            reference(x.to(dtype), t, part.to(dtype), return_dict=False)[0]
+            for part in text.split(1)
+        ]
         return torch.cat(made)
 
     kind = str(dtype).removeprefix("torch.")
@@ -104,32 +116,44 @@ def eight_bits(layers: int, rounds: int) -> None:
                 "fp8": Quantised(part, "fp8").load(torch.bfloat16)}  # fmt: skip
     contexts = {name: network.context(text, None, counts) for name, network in networks.items()}
     with exact_and_fast(CPU):
-        taken = medians({name: lambda n=name: networks[n](x, t, contexts[n]) for name in networks}, rounds)
+        taken = medians(
+            {name: lambda n=name: networks[n](x, t, contexts[n]) for name in networks}, rounds
+        )
         for name, network in networks.items():
             error = float((network(x, t, contexts[name]).float() - wanted).norm() / wanted.norm())
             block = sum(p.numel() for p in network.blocks.parameters())
             size = block * (2 if name == "bfloat16" else 1) / 2**20
             print(
-                f"{name + f', {layers} layers: s, MiB':<34}{taken[name]:>9.2f}{size:>11.0f}{'':>7}{error:>12.1e}",
+                f"{name + f', {layers} layers: s, MiB':<34}{taken[name]:>9.2f}"
+                f"{size:>11.0f}{'':>7}{error:>12.1e}",
                 flush=True,
             )
 
 
 def tokens(rounds: int) -> None:
-    """One layer of the 1.3B shape in bfloat16 by tokens: seconds, the share of the speed of a large product, memory."""
+    """One layer of the 1.3B shape in bfloat16 by tokens: seconds, the share of the speed of a large
+    product, memory.
+    """
     return_large_buffers()  # or what is freed would hide what is taken
     size = 4096
     a, b = (torch.randn(size, size, dtype=torch.bfloat16) for _ in range(2))
     peak_rate = 2 * size**3 / medians({"product": lambda: a @ b}, rounds)["product"]
     print(f"\na product of {size}^3 in bfloat16: {peak_rate / 1e9:.0f} GFLOP/s")
-    print(f"{'one layer, bfloat16':<20}{'TFLOP':>8}{'attention':>11}{'s':>9}{'GFLOP/s':>9}{'of peak':>9}{'MiB':>7}")
+    print(
+        f"{'one layer, bfloat16':<20}{'TFLOP':>8}{'attention':>11}"
+        f"{'s':>9}{'GFLOP/s':>9}{'of peak':>9}{'MiB':>7}"
+    )
     torch.manual_seed(0)
     config = DiTConfig(layers=1)
     part = LoadedModule(DiT(config).eval().requires_grad_(False))
     network = part.load(torch.bfloat16)
     text, counts = merge_padding(sentences()[:1])
     context = network.context(text, None, counts)
-    matrices = sum(p.numel() for n, p in network.blocks.named_parameters() if p.dim() == 2 and not n.endswith(CROSS))
+    matrices = sum(
+        p.numel()
+        for n, p in network.blocks.named_parameters()
+        if p.dim() == 2 and not n.endswith(CROSS)
+    )
     for frames in (4, 8, 16, 32, 64, 102):
         x, t = torch.randn(1, 16, frames, 32, 40), torch.full((1, 1), 0.5)
         count = frames * 16 * 20
@@ -137,13 +161,17 @@ def tokens(rounds: int) -> None:
         flops = 2.0 * count * matrices + pairs
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
         before = _status("VmRSS")
-        taken = medians({"": lambda x=x, t=t: network(x, t, context)}, rounds if count < 10_000 else 1)[""]
+        taken = medians(
+            {"": lambda x=x, t=t: network(x, t, context)}, rounds if count < 10_000 else 1
+        )[""]
         used = _status("VmHWM") - before
         rate = flops / taken
         print(
-            f"{count:>12,} tokens {flops / 1e12:>8.2f}{pairs / flops:>10.0%}{taken:>10.2f}{rate / 1e9:>9.0f}"
-            f"{rate / peak_rate:>9.0%}{used:>7}", flush=True,
-        )  # fmt: skip
+            f"{count:>12,} tokens "
+            f"{flops / 1e12:>8.2f}{pairs / flops:>10.0%}{taken:>10.2f}{rate / 1e9:>9.0f}"
+            f"{rate / peak_rate:>9.0%}{used:>7}",
+            flush=True,
+        )
 
 
 def autoencoder(rounds: int) -> None:
@@ -160,8 +188,9 @@ def autoencoder(rounds: int) -> None:
         return exact_and_fast(CPU)(work)  # as the pipeline runs it
 
     decode = {
-        "praxino": mine(lambda: ours.decode(latent, chunk=1)), "diffusers": lambda: reference.decode(latent).sample
-    }  # fmt: skip
+        "praxino": mine(lambda: ours.decode(latent, chunk=1)),
+        "diffusers": lambda: reference.decode(latent).sample,
+    }
     encode = {
         "praxino": mine(lambda: ours.encode(clip, chunk=1)),
         "diffusers": lambda: reference.encode(clip).latent_dist.mean,
@@ -171,18 +200,29 @@ def autoencoder(rounds: int) -> None:
 
 
 def memory(side: str, what: str, size: int) -> None:
-    """Print MiB that a process takes for one film of 9 frames of ``size`` squared, above its weights."""
+    """Print MiB that a process takes for one film of 9 frames of ``size`` squared, above its
+    weights.
+    """
     torch.manual_seed(0)
-    latent, clip = torch.randn(1, 16, 3, size // 8, size // 8), torch.rand(1, 3, 9, size, size) * 2 - 1
+    latent, clip = (
+        torch.randn(1, 16, 3, size // 8, size // 8),
+        torch.rand(1, 3, 9, size, size) * 2 - 1,
+    )
     if side == "praxino":
         return_large_buffers()  # as the pipeline does for models of this size
         ours = VAE(VAEConfig()).eval()
-        work = {"decode": lambda: list(ours.stream(latent)), "encode": lambda: ours.encode(clip, chunk=1)}[what]
+        work = {
+            "decode": lambda: list(ours.stream(latent)),
+            "encode": lambda: ours.encode(clip, chunk=1),
+        }[what]
     else:
         from diffusers import AutoencoderKLWan
 
         reference = AutoencoderKLWan().eval()
-        work = {"decode": lambda: reference.decode(latent), "encode": lambda: reference.encode(clip)}[what]
+        work = {
+            "decode": lambda: reference.decode(latent),
+            "encode": lambda: reference.encode(clip),
+        }[what]
     before = _status("VmRSS")
     with exact_and_fast(CPU):
         work()
@@ -201,7 +241,9 @@ def peak(side: str, what: str, size: int) -> int:
 
 @torch.inference_mode()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="*", choices=PARTS)
@@ -212,7 +254,8 @@ def main() -> None:
         return memory(side, what, int(size))
     only = given.only or PARTS
     print(
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch "
+        f"{torch.__version__}, "
         f"diffusers {version('diffusers')}, medians of {given.rounds}"
     )
     print(f"{'':<34}{'praxino':>9}{'diffusers':>11}{'ratio':>7}{'difference':>12}")

@@ -1,12 +1,14 @@
 """Is the mark invisible, and does it last? ``python benchmarks/watermark.py --clips CLIPS``
 
-CLIPS is a folder of films of any origin; without it, the bundled model's own films are all there is. Films are brought
-to 480 rows. "found" counts films whose mark is found at a false-positive probability of 1e-6, "read" those whose
-message is whole, "known" those whose message the installation that made them recognises among ten of its own, "taken"
-those that some other installation of the same model and month takes for its own, with ten messages, "bits" are the bits
+CLIPS is a folder of films of any origin; without it, the bundled model's own films are all there
+is. Films are brought to 480 rows. "found" counts films whose mark is found at a false-positive
+probability of 1e-6, "read" those whose message is whole, "known" those whose message the
+installation that made them recognises among ten of its own, "taken" those that some other
+installation of the same model and month takes for its own, with ten messages, "bits" are the bits
 of the code that arrive. Beside it, per frame and pooled, the DWT-DCT mark of
-``invisible-watermark`` (``pip install --no-deps invisible-watermark PyWavelets``), with 48 bits and the number of right
-bits that chance reaches once in a million. ``--unmarked N`` counts how often N crops without a mark are accused.
+``invisible-watermark`` (``pip install --no-deps invisible-watermark PyWavelets``), with 48 bits and
+the number of right bits that chance reaches once in a million. ``--unmarked N`` counts how often N
+crops without a mark are accused.
 """
 
 import argparse
@@ -41,15 +43,25 @@ Film = NDArray[np.uint8]
 MESSAGE = 0x123456789ABC
 OWN = (MESSAGE, *(int(number) for number in np.random.default_rng(1).integers(0, 2**48, 9)))
 """Messages of an installation that has used some models for some months."""
-OTHERS = tuple(MESSAGE >> 22 << 22 | int(maker) for maker in np.random.default_rng(2).integers(0, 2**22, 10))
+OTHERS = tuple(
+    MESSAGE >> 22 << 22 | int(maker) for maker in np.random.default_rng(2).integers(0, 2**22, 10)
+)
 """What other installations would have said in the same month with the same model."""
 ROWS, FRAMES = 480, 48
 PROMPTS = (
-    "a red ball bounces", "a golden dog plays fetch with a red ball in a sunlit park", "a purple sun over a green sea",
-    "a city at night, the camera pans left", "a cat walking across a room", "snow falls on a house", "two green balls",
-    "a sailboat at sunset under drifting clouds", "a blue car drives on a road", "a bird flies over the sea",
-    "a person walks in the rain", "a black horse runs on grass at night",
-)  # fmt: skip
+    "a red ball bounces",
+    "a golden dog plays fetch with a red ball in a sunlit park",
+    "a purple sun over a green sea",
+    "a city at night, the camera pans left",
+    "a cat walking across a room",
+    "snow falls on a house",
+    "two green balls",
+    "a sailboat at sunset under drifting clouds",
+    "a blue car drives on a road",
+    "a bird flies over the sea",
+    "a person walks in the rain",
+    "a black horse runs on grass at night",
+)
 
 
 def clip(path: Path, rows: int = ROWS) -> Film:
@@ -82,7 +94,11 @@ def ours(film: Film) -> tuple[float, float, float, float, float]:
 
 
 def quality(film: Film, marked: Film) -> tuple[float, float]:
-    error = float(np.mean([np.mean((a.astype(np.float32) - b) ** 2) for a, b in zip(film, marked, strict=True)]))
+    error = float(
+        np.mean(
+            [np.mean((a.astype(np.float32) - b) ** 2) for a, b in zip(film, marked, strict=True)]
+        )
+    )
     same = [embed.similarity(a, b) for a, b in zip(film[::6], marked[::6], strict=True)]
     return 10 * math.log10(255**2 / max(error, 1e-9)), statistics.mean(same)
 
@@ -100,7 +116,12 @@ class DwtDct:
         self.needed = BITS - next(k for k in range(BITS) if sum(wrong[: k + 2]) / 2**BITS > 1e-6)
 
     def mark(self, film: Film) -> Film:
-        return np.stack([self.encoder.encode(np.ascontiguousarray(f[..., ::-1]), "dwtDct")[..., ::-1] for f in film])
+        return np.stack(
+            [
+                self.encoder.encode(np.ascontiguousarray(f[..., ::-1]), "dwtDct")[..., ::-1]
+                for f in film
+            ]
+        )
 
     def read(self, film: Film) -> tuple[float, float]:
         votes = np.zeros(BITS)
@@ -152,13 +173,21 @@ def unmarked(job: tuple[Path, int]) -> float:
     film = clip(path, int(rng.choice([270, 360, 480])))
     first, share = int(rng.integers(0, max(1, len(film) - 8))), float(rng.uniform(0.3, 1))
     height, width = (max(32, round(side * share)) for side in film.shape[1:3])
-    top, left = (int(rng.integers(0, film.shape[i] - size + 1)) for i, size in ((1, height), (2, width)))
+    top, left = (
+        int(rng.integers(0, film.shape[i] - size + 1)) for i, size in ((1, height), (2, width))
+    )
     part = film[first : first + int(rng.integers(1, 24)), top : top + height, left : left + width]
     fields = [detect.residual(frame) for frame in np.ascontiguousarray(part)]
+    # as `praxino verify` looks at longer films: all together, then each alone
     parts = [
-        scan.Window(float(i), i + 1.0, detect.pooled(fields[i : i + 8]), 8) for i in range(0, len(fields), 8)
-    ]  # as `praxino verify` looks at longer films: all together, then each alone
-    return scan.in_any(parts, scan.together(parts), PUBLIC).among(1 / scan.KEY_SHARES["public"]).probability
+        scan.Window(float(i), i + 1.0, detect.pooled(fields[i : i + 8]), 8)
+        for i in range(0, len(fields), 8)
+    ]
+    return (
+        scan.in_any(parts, scan.together(parts), PUBLIC)
+        .among(1 / scan.KEY_SHARES["public"])
+        .probability
+    )
 
 
 def table(title: str, results: list[dict[str, list[float]]]) -> None:
@@ -167,43 +196,74 @@ def table(title: str, results: list[dict[str, list[float]]]) -> None:
     print(f"  PSNR median {statistics.median(marks[0]):.1f}, least {min(marks[0]):.1f} dB; "
           f"SSIM median {statistics.median(marks[1]):.4f}, least {min(marks[1]):.4f}")  # fmt: skip
     if len(marks) > 2:
-        print(f"  DWT-DCT: PSNR {statistics.median(marks[2]):.1f} dB, SSIM {statistics.median(marks[3]):.4f} (medians)")
+        print(
+            f"  DWT-DCT: PSNR {statistics.median(marks[2]):.1f} dB, SSIM "
+            f"{statistics.median(marks[3]):.4f} (medians)"
+        )
     print(f"  {'':<38} found   read  known  taken   bits | DWT-DCT found   bits")
     for name in results[0]:
-        means = [statistics.mean(result[name][column] for result in results) for column in range(len(results[0][name]))]
+        means = [
+            statistics.mean(result[name][column] for result in results)
+            for column in range(len(results[0][name]))
+        ]
         theirs = f" |  {means[5]:6.1%}      {means[6]:6.1%}" if len(means) > 5 else ""
         print(f"  {name:<38} {' '.join(f'{mean:6.1%}' for mean in means[:5])}{theirs}", flush=True)
 
 
 def attacked_by_models(films: list[Film]) -> None:
-    """Regeneration by the bundled autoencoder, and one pattern estimated from many films and taken off another."""
+    """Regeneration by the bundled autoencoder, and one pattern estimated from many films and taken
+    off another.
+    """
     model = praxino.load(device="cpu")
     marked = [embed.mark(film, MESSAGE, PUBLIC) for film in films]
     with model.stages.on(model.model.vae, torch.float32) as vae:
-        again = [to_pixels(vae.decode(vae.encode(to_tensor(film[None]))).detach())[0] for film in marked]
+        again = [
+            to_pixels(vae.decode(vae.encode(to_tensor(film[None]))).detach())[0] for film in marked
+        ]
     same = [quality(film, other)[0] for film, other in zip(films, again, strict=True)]
     share = statistics.mean(ours(film)[0] for film in again)
-    print(f"\nregenerated by an autoencoder ({statistics.mean(same):.1f} dB): found in {share:.0%} of {len(films)}")
+    print(
+        f"\nregenerated by an autoencoder ({statistics.mean(same):.1f} dB): found in {share:.0%} "
+        f"of {len(films)}"
+    )
 
 
 def averaged(paths: list[Path], count: int = 20) -> None:
-    """One pattern, estimated as the mean of what is fine in many marked films of one size, taken off another."""
-    clips = [film for path in paths if (film := clip(path)[:8]).shape[1:3] == (480, 854)][: count + 5]
+    """One pattern, estimated as the mean of what is fine in many marked films of one size, taken
+    off another.
+    """
+    clips = [film for path in paths if (film := clip(path)[:8]).shape[1:3] == (480, 854)][
+        : count + 5
+    ]
     films = [embed.mark(film, MESSAGE, PUBLIC) for film in clips]
     means = [film.astype(np.float32).mean(0).mean(-1) for film in films]
-    estimate = np.mean([np.clip(mean - cv2.GaussianBlur(mean, (0, 0), 6), -4, 4) for mean in means[5:]], axis=0)
-    print(f"\npattern estimated from {len(films) - 5} films of one size, key and message, subtracted:")
+    estimate = np.mean(
+        [np.clip(mean - cv2.GaussianBlur(mean, (0, 0), 6), -4, 4) for mean in means[5:]], axis=0
+    )
+    print(
+        f"\npattern estimated from {len(films) - 5} films of one size, key and message, subtracted:"
+    )
     for gain in (1, 3, 6):
-        left = [(f - gain * estimate[None, ..., None]).clip(0, 255).round().astype(np.uint8) for f in films[:5]]
+        left = [
+            (f - gain * estimate[None, ..., None]).clip(0, 255).round().astype(np.uint8)
+            for f in films[:5]
+        ]
         share = statistics.mean(ours(film)[0] for film in left)
-        same = statistics.mean(quality(film, other)[0] for film, other in zip(clips[:5], left, strict=True))
+        same = statistics.mean(
+            quality(film, other)[0] for film, other in zip(clips[:5], left, strict=True)
+        )
         print(f"  {gain} times: found in {share:.0%} of 5, at {same:.1f} dB")
 
 
 def smallest(paths: list[Path], count: int = 24) -> None:
-    """What squares from the middle of clips carry, as they are made; they hold more detail than a model's films."""
+    """What squares from the middle of clips carry, as they are made; they hold more detail than a
+    model's films.
+    """
     wide = [clip(path, 128)[:17] for path in paths[:: max(1, len(paths) // count)][:count]]
-    squares = [film[:, (film.shape[1] - 128) // 2 :, (film.shape[2] - 128) // 2 :][:, :128, :128] for film in wide]
+    squares = [
+        film[:, (film.shape[1] - 128) // 2 :, (film.shape[2] - 128) // 2 :][:, :128, :128]
+        for film in wide
+    ]
     print(f"\nsquares of {len(squares)} clips, reduced, 17 frames:   found   read  known")
     for side in (32, 40, 48, 64, 96, 128):
         left = [ours(embed.mark(resized(film, side, side), MESSAGE, PUBLIC)) for film in squares]
@@ -213,7 +273,11 @@ def smallest(paths: list[Path], count: int = 24) -> None:
 
 def speed() -> None:
     rng = np.random.default_rng(0)
-    plane = cv2.GaussianBlur(rng.normal(128, 90, (ROWS, 1000, 3)), (0, 0), 2).clip(0, 255).astype(np.uint8)
+    plane = (
+        cv2.GaussianBlur(rng.normal(128, 90, (ROWS, 1000, 3)), (0, 0), 2)
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
     film = np.stack([plane[:, i : i + 848] for i in range(96)])
     writing, seeing = [], []
     for _ in range(5):
@@ -227,14 +291,22 @@ def speed() -> None:
     blank = detect.Spectrum(detect.pooled([detect.residual(frame) for frame in film]))
     started = time.perf_counter()
     detect.find(blank, PUBLIC)
-    print(f"848x480: marks {statistics.median(writing):.0f} frames/s, reads {statistics.median(seeing):.0f} frames/s "
-          f"(every frame); finding nothing takes {time.perf_counter() - started:.2f} s more a film")  # fmt: skip
+    print(
+        f"848x480: marks {statistics.median(writing):.0f} frames/s, reads "
+        f"{statistics.median(seeing):.0f} frames/s "
+        f"(every frame); finding nothing takes {time.perf_counter() - started:.2f} s more a film"
+    )
 
 
 def mapped(work: Callable[..., object], jobs: list[object]) -> Iterator[object]:
     with ProcessPoolExecutor(2, get_context("spawn"), processes.init_worker) as pool:
         for done, result in enumerate(pool.map(work, jobs), 1):
-            print(f"\r{done} of {len(jobs)}", end="\n" if done == len(jobs) else "", file=sys.stderr, flush=True)
+            print(
+                f"\r{done} of {len(jobs)}",
+                end="\n" if done == len(jobs) else "",
+                file=sys.stderr,
+                flush=True,
+            )
             yield result
 
 
@@ -242,7 +314,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=Path, help="folder of films")
     parser.add_argument("--count", type=int, default=40, help="films of it, evenly spread")
-    parser.add_argument("--unmarked", type=int, default=2000, help="crops without a mark to count false positives on")
+    parser.add_argument(
+        "--unmarked",
+        type=int,
+        default=2000,
+        help="crops without a mark to count false positives on",
+    )
     options = parser.parse_args()
     speed()
     films = own()
@@ -255,7 +332,9 @@ def main() -> None:
     table(f"clips at {ROWS} rows, {FRAMES} frames", list(mapped(of_file, chosen)))
     smallest(paths)
     averaged(paths)
-    said = sorted(mapped(unmarked, [(paths[seed % len(paths)], seed) for seed in range(options.unmarked)]))
+    said = sorted(
+        mapped(unmarked, [(paths[seed % len(paths)], seed) for seed in range(options.unmarked)])
+    )
     accused = sum(p <= detect.MAX_FALSE_POSITIVE_RATE for p in said)
     print(f"\n{len(said)} crops without a mark: {accused} accused; least probability said "
           f"{said[0]:.1e}, {said[len(said) // 100]:.2g} at one in a hundred")  # fmt: skip

@@ -1,4 +1,6 @@
-"""Make docs/gallery.jpg and docs/strip.png: what the bundled model makes of 24 sentences, one film a row."""
+"""Make docs/gallery.jpg and docs/strip.png: what the bundled model makes of 24 sentences, one film
+a row.
+"""
 
 from pathlib import Path
 
@@ -36,7 +38,9 @@ HERE = Path(__file__).parent
 
 
 def enlarged(pixels: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    return np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), np.uint8)
+    return np.asarray(
+        cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), np.uint8
+    )
 
 
 def labelled(pixels: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:

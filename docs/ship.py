@@ -1,8 +1,9 @@
-"""Put a finished run into the package: ``python docs/ship.py runs/diorama 1.0 --layout runs/diorama-layout``.
+"""Put a finished run into the package: ``python docs/ship.py runs/diorama 1.0 --layout
+runs/diorama-layout``.
 
-Copies the run's model (or its autoencoder, or reader) as bfloat16 to ``src/praxino/bundled`` and draws its losses as
-``docs/curves-1.0.png`` (``docs/curves-reader-1.0.png``). A denoiser that is told layouts ships with the network that
-draws them.
+Copies the run's model (or its autoencoder, or reader) as bfloat16 to ``src/praxino/bundled`` and
+draws its losses as ``docs/curves-1.0.png`` (``docs/curves-reader-1.0.png``). A denoiser that is
+told layouts ships with the network that draws them.
 """
 
 import argparse
@@ -19,7 +20,17 @@ HERE = Path(__file__).parent
 LOSSES = {
     "denoiser": ("loss", "loss/q1", "loss/q2", "loss/q3", "loss/q4", "loss/pictures"),
     "autoencoder": ("pixels", "gradients", "kl"),
-    "reader": ("heat", "offset", "height", "colour", "motion", "heading", "camera", "light", "weather"),
+    "reader": (
+        "heat",
+        "offset",
+        "height",
+        "colour",
+        "motion",
+        "heading",
+        "camera",
+        "light",
+        "weather",
+    ),
 }
 
 
@@ -51,7 +62,9 @@ def main(run: Path, edition: str, layout: Path | None) -> None:
         if model.dit.config.layout:
             drawn = bundle.read_layout(layout / "final") if layout else model.layout
             if drawn is None:
-                raise SystemExit("this denoiser is told layouts: --layout RUN names the network that draws them")
+                raise SystemExit(
+                    "this denoiser is told layouts: --layout RUN names the network that draws them"
+                )
             parts["layout"] = drawn
         bundle.write(target, model.config, torch.bfloat16, **parts)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())

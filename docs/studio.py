@@ -31,7 +31,9 @@ with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as server, br
         page.wait_for_selector("#stage[data-state=making]")
         page.wait_for_selector("#stage[data-state=made]", timeout=120_000)
     page.fill("#prompt", "a golden dog plays fetch with a red ball in a sunlit park")
-    page.evaluate("document.querySelector('#steps').value = 80; document.querySelector('#seed').value = 3")
+    page.evaluate(
+        "document.querySelector('#steps').value = 80; document.querySelector('#seed').value = 3"
+    )
     page.click("#go")
     page.wait_for_selector("#preview:visible")
     page.wait_for_timeout(1500)

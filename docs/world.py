@@ -12,7 +12,9 @@ from praxino.data.pixels import strip
 def main() -> None:
     rows = [strip(sample(11, index).clip) for index in range(36)]
     columns = [np.concatenate(rows[start : start + 12]) for start in (0, 12, 24)]
-    Image.fromarray(np.concatenate(columns, axis=1)).save(Path(__file__).parent / "diorama.png", optimize=True)
+    Image.fromarray(np.concatenate(columns, axis=1)).save(
+        Path(__file__).parent / "diorama.png", optimize=True
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""The variational bound of the discrete chain, in bits per dimension, for data that a Gaussian model knows."""
+"""The variational bound of the discrete chain, in bits per dimension, for data that a Gaussian
+model knows.
+"""
 
 import torch
 

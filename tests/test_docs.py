@@ -1,5 +1,6 @@
 """README and docs: every link leads somewhere, every file of the tree that they name is there."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -26,3 +27,17 @@ NAMED = r"`((?:src|tests|benchmarks|docs|examples)/[\w./-]+\.\w+|\w+/[\w./-]+\.p
 def test_files_that_are_named_are_there(page):
     for path in re.findall(NAMED, page.read_text()):
         assert (ROOT / path).exists() or (ROOT / "src" / "praxino" / path).exists(), path
+
+
+def test_the_api_is_what_the_docstrings_say():
+    """``python docs/api.py`` writes it anew."""
+    spec = importlib.util.spec_from_file_location("api", ROOT / "docs" / "api.py")
+    api = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(api)
+    assert (ROOT / "docs" / "api.md").read_text() == api.document()
+
+
+def test_the_citation_names_this_version():
+    text = (ROOT / "CITATION.cff").read_text()
+    version = re.search(r'^version = "([^"]+)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
+    assert f"version: {version}" in text

@@ -12,7 +12,9 @@ from praxino.errors import InputError, MediaError
 
 @pytest.fixture(name="tree")
 def _tree():
-    scene = next(s for s in (compose(0, i, frames=5, edition=2) for i in range(100)) if len(s.things) == 2)
+    scene = next(
+        s for s in (compose(0, i, frames=5, edition=2) for i in range(100)) if len(s.things) == 2
+    )
     return json.loads(layout_of(scene).model_dump_json())
 
 
@@ -37,7 +39,11 @@ BAD = [
     (("things", 0, "boxes", 2), [0.1, 0.1], "things.0.boxes.2"),
     (("things", 0, "heading"), 0, "things.0.heading"),
     (("things", 0, "boxes"), [[0.5, 0.5, 0.1, 0.1]] * 10_001, "things.0.boxes"),
-    (("things", 0, "boxes"), [[0.5, 0.5, 0.1, 0.1]] * 4, "things.0 has 4 boxes: one for each of 5 frames"),
+    (
+        ("things", 0, "boxes"),
+        [[0.5, 0.5, 0.1, 0.1]] * 4,
+        "things.0 has 4 boxes: one for each of 5 frames",
+    ),
     (("things",), [], None),
     (("version",), 2, "version"),
     (("edition",), 3, "edition"),

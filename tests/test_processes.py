@@ -33,11 +33,21 @@ def test_what_kills_its_process_is_given_up_and_the_rest_goes_on(monkeypatch):
 @pytest.mark.timeout(60)
 def test_real_processes_survive_one_that_is_killed():
     found = processes.map_isolated(dies, [(number,) for number in range(6)], 2, lambda _: -1)
-    assert sorted((job[0], said) for job, said in found) == [(0, -1), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]
+    assert sorted((job[0], said) for job, said in found) == [
+        (0, -1),
+        (1, 1),
+        (2, 2),
+        (3, 3),
+        (4, 4),
+        (5, 5),
+    ]
 
 
 def test_workers_leave_memory(monkeypatch):
-    monkeypatch.setattr(processes.os, "sysconf", lambda name: 2**21 if name == "SC_PHYS_PAGES" else 4096)  # 8 GiB
+    # 8 GiB
+    monkeypatch.setattr(
+        processes.os, "sysconf", lambda name: 2**21 if name == "SC_PHYS_PAGES" else 4096
+    )
     monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     assert processes.workers(100) == 4
     assert processes.workers(2) == 2

@@ -15,13 +15,25 @@ from support.client import CARD
 
 ROOT = Path(__file__).parents[1]
 FLAGS = {
-    "prompt": "sentence", "height": "size", "width": "size", "guidance_low": "guidance-2", "last": "last-image",
+    "prompt": "sentence",
+    "height": "size",
+    "width": "size",
+    "guidance_low": "guidance-2",
+    "last": "last-image",
     "loras": "lora",
-}  # fmt: skip
+}
 """What the command line calls fields of other names."""
 NOT_IN_THE_API = {"last", "loras", "layout", "best_of"}
 """Files of the server's machine, and what costs as much as several jobs."""
-NOT_ON_THE_PAGE = NOT_IN_THE_API | {"rescale", "interval", "cache", "guidance_low", "shift", "fps", "noise_mark"}
+NOT_ON_THE_PAGE = NOT_IN_THE_API | {
+    "rescale",
+    "interval",
+    "cache",
+    "guidance_low",
+    "shift",
+    "fps",
+    "noise_mark",
+}
 
 
 def test_the_library_knows_every_field():
@@ -30,12 +42,19 @@ def test_the_library_knows_every_field():
 
 def test_the_command_line_knows_every_field():
     hints = get_type_hints(generate, include_extras=True)
-    options = {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}
+    options = {
+        name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")
+    }
     for name, field in Request.model_fields.items():
         flag = FLAGS.get(name, name.replace("_", "-"))
-        names = {key: {f"--{key}", option.default, *(option.param_decls or ())} for key, option in options.items()}
+        names = {
+            key: {f"--{key}", option.default, *(option.param_decls or ())}
+            for key, option in options.items()
+        }
         spelled = [
-            options[key] for key, decls in names.items() if key == flag.replace("-", "_") or f"--{flag}" in decls
+            options[key]
+            for key, decls in names.items()
+            if key == flag.replace("-", "_") or f"--{flag}" in decls
         ]
         assert spelled, name
         if name not in ("height", "width", "interval", "cache"):  # spelled in another way there
@@ -46,7 +65,11 @@ def test_the_api_knows_every_field():
     assert set(PARAMETERS) | set(Extra.model_fields) == set(Request.model_fields) - NOT_IN_THE_API
     assert set(PARAMETERS.values()) <= set(VideoCreate.model_fields)
     schema = VideoCreate.model_json_schema()["properties"]
-    assert schema["num_inference_steps"]["anyOf"][0] == {"type": "integer", "minimum": 1, "maximum": 1000}
+    assert schema["num_inference_steps"]["anyOf"][0] == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 1000,
+    }
     assert schema["flow_shift"]["anyOf"][0] == {
         "type": "number",
         "exclusiveMinimum": 0,
@@ -70,7 +93,12 @@ def test_the_page_and_the_docs_know_every_field():
 
 def test_defaults_are_the_models():
     request, notes = complete(CARD, {"prompt": "a cat", "seed": None})
-    assert (request.seed, request.steps, request.sampler, request.shape.frames) == (0, 20, "unipc", 17)
+    assert (request.seed, request.steps, request.sampler, request.shape.frames) == (
+        0,
+        20,
+        "unipc",
+        17,
+    )
     assert notes == []
 
 
@@ -78,7 +106,9 @@ def test_a_film_follows_its_picture_unless_a_size_is_given():
     request, notes = complete(CARD, {"prompt": "a cat", "image": "tall.png"}, picture=(400, 200))
     assert (request.width, request.height) == (48, 96)
     assert notes == ["a film of 48x96, after the picture"]
-    request, notes = complete(CARD, {"prompt": "a cat", "image": "tall.png", "width": 64}, picture=(400, 200))
+    request, notes = complete(
+        CARD, {"prompt": "a cat", "image": "tall.png", "width": 64}, picture=(400, 200)
+    )
     assert (request.width, request.height, notes) == (64, 64, [])
 
 
@@ -91,7 +121,12 @@ PAINTS = CARD.model_copy(update={"layout_edition": 2})
 @pytest.mark.parametrize(
     ("card", "settings", "setting", "message"),
     [
-        (CARD, {"steps": 0}, "steps", "greater than or equal to 1. hint: the model's own choice is 20"),
+        (
+            CARD,
+            {"steps": 0},
+            "steps",
+            "greater than or equal to 1. hint: the model's own choice is 20",
+        ),
         (CARD, {"frames": 6}, "frames", "frames=6: must be 4k+1. hint: 5 or 9"),
         (CARD, {"width": 60}, "width", "multiple of 16. hint: 48 or 64"),
         (CARD, {"sampler": "eular"}, "sampler", "did you mean euler"),
@@ -128,7 +163,10 @@ def test_a_narrow_picture_is_refused_by_its_name():
 
 def test_seconds_are_frames_or_refused_with_the_nearest_that_are():
     assert [frames_of(seconds, 8.0, CARD) for seconds in (0.5, 1, 2)] == [5, 9, 17]
-    with pytest.raises(InputError, match=r"seconds=0.3: 2.4 frames.*multiple of 4. hint: 0.5, or a number of frames"):
+    with pytest.raises(
+        InputError,
+        match=r"seconds=0.3: 2.4 frames.*multiple of 4. hint: 0.5, or a number of frames",
+    ):
         frames_of(0.3, 8.0, CARD)
 
 

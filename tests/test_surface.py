@@ -23,12 +23,23 @@ def test_public_names_are_there():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["-c", "import praxino"], ["-m", "praxino", "--help"], ["-m", "praxino", "generate", "--help"]]
+    "arguments",
+    [
+        ["-c", "import praxino"],
+        ["-m", "praxino", "--help"],
+        ["-m", "praxino", "generate", "--help"],
+    ],
 )
 def test_help_imports_nothing_heavy(arguments):
     """-X importtime names every module imported, on standard error."""
-    run = subprocess.run([sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True)
-    imported = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in run.stderr.splitlines() if "|" in line}
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True
+    )
+    imported = {
+        line.rsplit("|", 1)[1].strip().split(".")[0]
+        for line in run.stderr.splitlines()
+        if "|" in line
+    }
     assert not imported & {"torch", "cv2", "av", "numpy", "diffusers"}
 
 
@@ -50,7 +61,8 @@ def test_every_module_says_what_it_is():
 def test_bundled_models_are_small():
     bundled = Path(praxino.__file__).parent / "bundled"
     size = {
-        folder.name: sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) for folder in bundled.iterdir()
+        folder.name: sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+        for folder in bundled.iterdir()
     }
     assert size["diorama"] <= 25_000_000
     assert size["diorama-reader"] <= 10_000_000
@@ -59,12 +71,16 @@ def test_bundled_models_are_small():
 
 LOADED = """
 import sys, praxino.generation.pipeline
-print(*(module.__file__ for name, module in sorted(sys.modules.items()) if name.split('.')[0] == 'praxino'), sep='\\n')
+for name, module in sorted(sys.modules.items()):
+    if name.split('.')[0] == 'praxino':
+        print(module.__file__)
 """
 
 
 def test_a_prompt_imports_little():
-    """What `benchmarks/closure.py` prints: no training world, no layouts, no formats of others before they are used."""
+    """What `benchmarks/closure.py` prints: no training world, no layouts, no formats of others
+    before they are used.
+    """
     run = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
     files = [Path(line) for line in run.stdout.split()]
     assert sum(path.name != "__init__.py" for path in files) <= 42
@@ -91,4 +107,6 @@ def test_the_readme_lists_the_rooms():
     root = Path(praxino.__file__).parent
     names = {path.name + "/" for path in root.iterdir() if (path / "__init__.py").exists()}
     names |= {path.name for path in root.glob("*.py")} - {"__init__.py", "__main__.py"}
-    assert set(re.findall(r"`([\w.]+/?)`", "".join(re.findall(r"^\| (.*?) \|", table, re.M)))) == names
+    assert (
+        set(re.findall(r"`([\w.]+/?)`", "".join(re.findall(r"^\| (.*?) \|", table, re.M)))) == names
+    )

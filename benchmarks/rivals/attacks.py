@@ -1,4 +1,6 @@
-"""What is done to marked films, by accident or on purpose: each takes and returns a film (T, H, W, 3) uint8."""
+"""What is done to marked films, by accident or on purpose: each takes and returns a film (T, H, W,
+3) uint8.
+"""
 
 import os
 from collections.abc import Callable
@@ -33,12 +35,17 @@ def sized(factor: float) -> Callable[[Film], Film]:
 
 
 def cut(share: float, back: bool = False) -> Callable[[Film], Film]:
-    """A part of the picture with that share of its area, at a place that the film's bytes choose; ``back`` enlarged."""
+    """A part of the picture with that share of its area, at a place that the film's bytes choose;
+    ``back`` enlarged.
+    """
 
     def way(film: Film) -> Film:
         rng = np.random.default_rng(int(film[0].sum()))
         height, width = (round(side * share**0.5 / 2) * 2 for side in film.shape[1:3])
-        top, left = rng.integers(0, film.shape[1] - height + 1), rng.integers(0, film.shape[2] - width + 1)
+        top, left = (
+            rng.integers(0, film.shape[1] - height + 1),
+            rng.integers(0, film.shape[2] - width + 1),
+        )
         part = np.ascontiguousarray(film[:, top : top + height, left : left + width])
         return resized(part, *film.shape[1:3]) if back else part
 
@@ -55,7 +62,11 @@ def turned(degrees: float) -> Callable[[Film], Film]:
 
 
 def light(gain: float = 1.0, offset: float = 0.0, gamma: float = 1.0) -> Callable[[Film], Film]:
-    table = (255 * (np.clip((np.arange(256) * gain + offset) / 255, 0, 1) ** gamma)).round().astype(np.uint8)
+    table = (
+        (255 * (np.clip((np.arange(256) * gain + offset) / 255, 0, 1) ** gamma))
+        .round()
+        .astype(np.uint8)
+    )
     return lambda film: table[film]
 
 
@@ -89,7 +100,10 @@ def rerated(film: Film) -> Film:
     """From 24 to 15 frames a second, neighbours mixed."""
     places = np.arange(0, len(film) - 1, 24 / 15)
     low, share = places.astype(int), places % 1
-    mixed = [(1 - s) * film[i] + s * film[i + 1].astype(np.float32) for i, s in zip(low, share, strict=True)]
+    mixed = [
+        (1 - s) * film[i] + s * film[i + 1].astype(np.float32)
+        for i, s in zip(low, share, strict=True)
+    ]
     return np.stack(mixed).round().astype(np.uint8)
 
 
@@ -115,7 +129,9 @@ def averaged_out(film: Film) -> Film:
 
 def denoised(film: Film) -> Film:
     """Non-local means, strong enough to be seen; of eight frames."""
-    return np.stack([cv2.fastNlMeansDenoisingColored(frame, None, 5, 5, 5, 15) for frame in film[::6]])
+    return np.stack(
+        [cv2.fastNlMeansDenoisingColored(frame, None, 5, 5, 5, 15) for frame in film[::6]]
+    )
 
 
 WAYS: Final[dict[str, Callable[[Film], Film]]] = {
@@ -124,7 +140,9 @@ WAYS: Final[dict[str, Callable[[Film], Film]]] = {
     "H.264 CRF 28": h264(28),
     "H.264 CRF 33": h264(33),
     "H.264 CRF 40": h264(40),
-    "H.265 CRF 30": through("libx265", preset="veryfast", crf="30", **{"x265-params": "log-level=none"}),
+    "H.265 CRF 30": through(
+        "libx265", preset="veryfast", crf="30", **{"x265-params": "log-level=none"}
+    ),
     "VP9 CRF 36": through("libvpx-vp9", crf="36", b="0", deadline="realtime", **{"cpu-used": "8"}),
     "AV1 CRF 40": through("libsvtav1", crf="40", preset="10"),
     "resize 0.5x": sized(0.5),
@@ -153,7 +171,10 @@ WAYS: Final[dict[str, Callable[[Film], Film]]] = {
 """The ways by name."""
 SMALL: Final[dict[str, Callable[[Film], Film]]] = {
     **{f"H.264 CRF {crf}": h264(crf, 8.0, "medium") for crf in (12, 18, 23, 26, 28)},
-    **{name: WAYS[name] for name in ("none", "resize 2x", "flip", "frames dropped, half", "GIF", "crop 50%")},
+    **{
+        name: WAYS[name]
+        for name in ("none", "resize 2x", "flip", "frames dropped, half", "GIF", "crop 50%")
+    },
 }
 """Those for films of 64x64 at 8 frames a second."""
 HOSTILE: Final[dict[str, Callable[[Film], Film]]] = {

@@ -1,4 +1,6 @@
-"""Clips of a folder with a manifest, measured once: every family's numbers for each clip on each way, kept on disk."""
+"""Clips of a folder with a manifest, measured once: every family's numbers for each clip on each
+way, kept on disk.
+"""
 
 import ast
 import csv
@@ -19,10 +21,16 @@ from numpy.typing import NDArray
 import praxino
 from praxino.data.degrade import WAYS
 from praxino.detection import latent
-from praxino.detection.calibration import MAX_BLOCKINESS, MIN_FRAMES, MIN_SHORTER_SIDE, MOTIONLESS, blockiness
+from praxino.detection.detector import STATISTICS
 from praxino.detection.evidence import finite
-from praxino.detection.families import STATISTICS
 from praxino.detection.fusion import Samples, fold
+from praxino.detection.sufficiency import (
+    MAX_BLOCKINESS,
+    MIN_FRAMES,
+    MIN_SHORTER_SIDE,
+    MOTIONLESS,
+    blockiness,
+)
 from praxino.detection.view import View, view_of, views
 from praxino.detection.weights import read_forensic
 from praxino.storage.files import write_text
@@ -30,12 +38,16 @@ from praxino.storage.media.frames import iter_frames, probe, stride
 
 Film = NDArray[np.uint8]
 FOLDS = 4
-"""Networks that are trained, each without the sources of one part: no clip is judged by one that saw its source."""
+"""Networks that are trained, each without the sources of one part: no clip is judged by one that
+saw its source.
+"""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One row of a manifest: ``group`` is the generator or the real clip's source, ``page`` who published it."""
+    """One row of a manifest: ``group`` is the generator or the real clip's source, ``page`` who
+    published it.
+    """
 
     path: Path
     made: bool
@@ -63,7 +75,9 @@ def manifest(folder: Path) -> list[Clip]:
 
 
 def _known(path: Path) -> tuple[float, ...]:
-    """What a file says of itself, without a look at the picture: the floor that pixels must beat."""
+    """What a file says of itself, without a look at the picture: the floor that pixels must
+    beat.
+    """
     about = probe(path)
     return (about.width, about.height, about.rate, about.seconds, about.bytes, about.bits_per_pixel)
 
@@ -84,15 +98,25 @@ Ask = Callable[[View, Clip], dict[str, float]]
 
 def plain(view: View, clip: Clip) -> dict[str, float]:
     """The measures of all families that need no network."""
-    return {f"{family}/{name}": value for family, of in STATISTICS.items() for name, value in finite(of(view)).items()}
+    return {
+        f"{family}/{name}": value
+        for family, of in STATISTICS.items()
+        for name, value in finite(of(view)).items()
+    }
 
 
 def thin(clips: list[Clip], way: str, cache: Path) -> NDArray[np.bool_]:
-    """(N,): which clips have too little in them for a verdict (`praxino.detection.calibration.thin`)."""
+    """(N,): which clips have too little in them for a verdict
+    (`praxino.detection.sufficiency.missing_evidence`).
+    """
     rows = measured(clips, way, cache, outline, outline_of)
     least = {"frames": MIN_FRAMES, "side": MIN_SHORTER_SIDE, "change": MOTIONLESS}
     return np.array(
-        [row["blocks"] > MAX_BLOCKINESS or any(row[name] < value for name, value in least.items()) for row in rows]
+        [
+            row["blocks"] > MAX_BLOCKINESS
+            or any(row[name] < value for name, value in least.items())
+            for row in rows
+        ]
     )
 
 
@@ -100,24 +124,41 @@ def outline(view: View, clip: Clip) -> dict[str, float]:
     """What decides whether there is a verdict at all."""
     height, width = view.native.shape[1:3]
     change = float(np.abs(np.diff(view.luma, axis=0)).mean())
-    return {"blocks": blockiness(view), "change": change, "frames": len(view.frames), "side": min(height, width)}
+    return {
+        "blocks": blockiness(view),
+        "change": change,
+        "frames": len(view.frames),
+        "side": min(height, width),
+    }
 
 
 MEASURING = (
-    "data/degrade", "storage/codec", "storage/footage", "detection/view", "detection/evidence", "detection/temporal",
-    "detection/physics", "detection/frequency", "detection/latent", "detection/patches",
-)  # fmt: skip
+    "data/degrade",
+    "storage/codec",
+    "storage/footage",
+    "detection/view",
+    "detection/evidence",
+    "detection/temporal",
+    "detection/physics",
+    "detection/frequency",
+    "detection/latent",
+    "detection/patches",
+)
 
 
 @functools.cache
 def code() -> str:
-    """Changes with the code that measures: not with its comments, docstrings, or what it says of a finding."""
+    """Changes with the code that measures: not with its comments, docstrings, or what it says of a
+    finding.
+    """
     trees = []
     for name in MEASURING:
         tree = ast.parse((Path(praxino.__file__).parent / f"{name}.py").read_text())
         tree.body = [node for node in tree.body if getattr(node, "name", "") != "evidence"]
         for node in ast.walk(tree):
-            for field in getattr(node, "body", None) if isinstance(getattr(node, "body", None), list) else ():
+            for field in (
+                getattr(node, "body", None) if isinstance(getattr(node, "body", None), list) else ()
+            ):
                 if isinstance(field, ast.Expr) and isinstance(field.value, ast.Constant):
                     field.value.value = ""
         trees.append(ast.dump(tree))
@@ -148,20 +189,29 @@ def network(folder: Path) -> latent.Networks:
 def networked(view: View, clip: Clip, networks: Path) -> dict[str, float]:
     """What the network says that was trained without the clip's source, and our own autoencoder."""
     pair = network(networks / f"part-{clip.part}")
-    told = latent.summary(latent.forensic_logits(view, pair.forensic)) | latent.reconstruction_error(view, pair.vae)
+    told = latent.summary(
+        latent.forensic_logits(view, pair.forensic)
+    ) | latent.reconstruction_error(view, pair.vae)
     return {f"latent/{name}": value for name, value in finite(told).items()}
 
 
 Tag = Callable[[Clip], str]
 
 
-def measured(clips: list[Clip], way: str, cache: Path, ask: Ask, tag: Tag) -> list[dict[str, float]]:
-    """For each clip the mean over its views of what is asked; from the cache, where ``tag`` finds it there."""
+def measured(
+    clips: list[Clip], way: str, cache: Path, ask: Ask, tag: Tag
+) -> list[dict[str, float]]:
+    """For each clip the mean over its views of what is asked; from the cache, where ``tag`` finds
+    it there.
+    """
     cache.mkdir(parents=True, exist_ok=True)
     work = functools.partial(_one, way=way, cache=cache, ask=ask, tag=tag)
     with ProcessPoolExecutor(os.cpu_count(), initializer=_quiet) as pool:
         each = list(pool.map(work, clips, chunksize=4))
-    return [{name: float(np.mean([view[name] for view in found])) for name in found[0]} for found in each]
+    return [
+        {name: float(np.mean([view[name] for view in found])) for name in found[0]}
+        for found in each
+    ]
 
 
 def _quiet() -> None:

@@ -1,7 +1,9 @@
-"""The adversarial baseline of baselines.py: a convolutional generator of clips and a critic, both told the sentence.
+"""The adversarial baseline of baselines.py: a convolutional generator of clips and a critic, both
+told the sentence.
 
-Hinge loss (Lim & Ye, arXiv 1705.02894), spectral normalisation (arXiv 1802.05957), a projection critic (arXiv
-1802.05637) that is also shown true clips with wrong sentences (Reed et al., arXiv 1605.05396), averaged generator.
+Hinge loss (Lim & Ye, arXiv 1705.02894), spectral normalisation (arXiv 1802.05957), a projection
+critic (arXiv 1802.05637) that is also shown true clips with wrong sentences (Reed et al., arXiv
+1605.05396), averaged generator.
 """
 
 from collections.abc import Callable
@@ -51,7 +53,8 @@ class Generator(nn.Module):
 
     def forward(self, noise: Tensor, said: Tensor) -> Tensor:  # (B, NOISE), (B, text)
         condition = torch.cat([noise, said], dim=1)
-        x = self.first(condition).unflatten(1, (MADE[0], 1, 4, 4)) + self.beat  # every moment has a beginning
+        # every moment has a beginning
+        x = self.first(condition).unflatten(1, (MADE[0], 1, 4, 4)) + self.beat
         for layer, size in zip(self.grow, SIZES, strict=True):
             x = layer(x, condition, size)
         out = self.last(F.silu(x))
@@ -86,7 +89,9 @@ class GAN:
         width = text.config.width
         self.text, self.draw, self.generators = text, draw, generators
         self.generator, self.critic = Generator(width), Critic(width)
-        self.module = nn.ModuleDict({"generator": self.generator, "critic": self.critic, "text": text})
+        self.module = nn.ModuleDict(
+            {"generator": self.generator, "critic": self.critic, "text": text}
+        )
         seeing = [*self.critic.parameters(), *text.parameters()]
         self.rules = [
             torch.optim.Adam(parameters, lr, betas=(0.0, 0.99))
@@ -107,7 +112,9 @@ class GAN:
             made = self.generator(noise, said.detach()).float()
             right, wrong = self.critic(clips, said), self.critic(clips, said.roll(1, 0))
             fake = self.critic(made.detach(), said)
-            loss = F.relu(1 - right).mean() + 0.5 * (F.relu(1 + wrong).mean() + F.relu(1 + fake).mean())
+            loss = F.relu(1 - right).mean() + 0.5 * (
+                F.relu(1 + wrong).mean() + F.relu(1 + fake).mean()
+            )
         self._move(0, loss)
         with torch.autocast("cpu", torch.bfloat16, enabled=fastest() == "bfloat16"):
             deceived = -self.critic(made, said.detach()).mean()

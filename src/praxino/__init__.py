@@ -5,8 +5,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from praxino.detection.detector import detect as detect
     from praxino.detection.report import Report as Report
-    from praxino.detection.report import detect as detect
     from praxino.errors import CheckpointError as CheckpointError
     from praxino.errors import GenerationError as GenerationError
     from praxino.errors import InputError as InputError
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from praxino.generation.pipeline import Progress as Progress
     from praxino.provenance.policy import Provenance as Provenance
     from praxino.provenance.verify import verify as verify
+    from praxino.storage.media.frames import read_video as read_video
     from praxino.storage.media.video import Video as Video
-    from praxino.storage.media.video import read as read_video  # noqa: F401
 
 __version__ = version("praxino")
 
@@ -28,11 +28,11 @@ _HOMES = {
     "Pipeline": ("praxino.generation.pipeline", "Pipeline"),
     "Progress": ("praxino.generation.pipeline", "Progress"),
     "Video": ("praxino.storage.media.video", "Video"),
-    "detect": ("praxino.detection.report", "detect"),
+    "detect": ("praxino.detection.detector", "detect"),
     "Report": ("praxino.detection.report", "Report"),
     "Provenance": ("praxino.provenance.policy", "Provenance"),
     "verify": ("praxino.provenance.verify", "verify"),
-    "read_video": ("praxino.storage.media.video", "read"),
+    "read_video": ("praxino.storage.media.frames", "read_video"),
     "PraxinoError": ("praxino.errors", "PraxinoError"),
     "InputError": ("praxino.errors", "InputError"),
     "GenerationError": ("praxino.errors", "GenerationError"),

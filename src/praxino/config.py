@@ -1,4 +1,6 @@
-"""The parent of every config: frozen, strict, flat, saved as JSON beside the weights it describes."""
+"""The parent of every config: frozen, strict, flat, saved as JSON beside the weights it
+describes.
+"""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -25,7 +25,9 @@ class PraxinoError(Exception):
 
 
 class InputError(PraxinoError, ValueError):
-    """An argument that cannot be used; ``setting`` names the setting that is wrong, where it is one."""
+    """An argument that cannot be used; ``setting`` names the setting that is wrong, where it is
+    one.
+    """
 
     def __init__(self, problem: str, hint: str = "", setting: str = "") -> None:
         super().__init__(problem, hint)
@@ -45,8 +47,8 @@ class UnknownNameError(InputError):
         The kind of name, "sampler" say.
     """
 
-    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        names = sorted(known)
+    def __init__(self, what: str, name: str, choices: Iterable[str]) -> None:
+        names = sorted(choices)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(names)}"
         super().__init__(f"unknown {what} {name!r}", hint, what)

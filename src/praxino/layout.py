@@ -1,7 +1,8 @@
 """The layout of a film: which things it shows, and where each is in every frame.
 
-A layout is drawn from a sentence, looked at, edited as JSON, and given to a model to paint. Lengths are in picture
-heights, x to the right and y down from the upper left corner; a box may lie outside the picture, partly or wholly.
+A layout is drawn from a sentence, looked at, edited as JSON, and given to a model to paint. Lengths
+are in picture heights, x to the right and y down from the upper left corner; a box may lie outside
+the picture, partly or wholly.
 """
 
 import json
@@ -22,7 +23,9 @@ MAX_DISTANCE: Final = 4.0
 
 
 class Box(NamedTuple):
-    """Where a thing is in one frame: the centre of its outline, and the outline's width and height."""
+    """Where a thing is in one frame: the centre of its outline, and the outline's width and
+    height.
+    """
 
     x: float
     y: float
@@ -37,8 +40,12 @@ class LayoutThing(Config):
     colour: str = Field(max_length=40)
     motion: str = Field(max_length=40)
     heading: Literal[-1, 1] = Field(description="the way it looks: -1 to the left, 1 to the right")
-    depth: int = Field(ge=0, lt=MAX_THINGS, description="0 is the nearest; nearer things hide farther ones")
-    boxes: tuple[Box, ...] = Field(strict=False, min_length=1, max_length=MAX_FRAMES, description="one a frame")
+    depth: int = Field(
+        ge=0, lt=MAX_THINGS, description="0 is the nearest; nearer things hide farther ones"
+    )
+    boxes: tuple[Box, ...] = Field(
+        strict=False, min_length=1, max_length=MAX_FRAMES, description="one a frame"
+    )
 
     @property
     def attributes(self) -> tuple[str, str, str, str, str]:
@@ -49,9 +56,14 @@ class LayoutThing(Config):
     def _boxes_are_near(self) -> "LayoutThing":
         for number, box in enumerate(self.boxes):
             if not (0 < box.width <= MAX_DISTANCE and 0 < box.height <= MAX_DISTANCE):
-                raise ValueError(f"frame {number}: a box of {box.width:g} x {box.height:g}: above 0, at most 4")
+                raise ValueError(
+                    f"frame {number}: a box of {box.width:g} x {box.height:g}: above 0, at most 4"
+                )
             if max(abs(box.x), abs(box.y)) > MAX_DISTANCE + 1:
-                raise ValueError(f"frame {number}: a box at {box.x:g}, {box.y:g}: more than 4 picture heights outside")
+                raise ValueError(
+                    f"frame {number}: a box at {box.x:g}, {box.y:g}: more than 4 picture heights "
+                    f"outside"
+                )
         return self
 
 
@@ -69,7 +81,10 @@ class Layout(Config):
     def _lengths_agree(self) -> "Layout":
         for number, thing in enumerate(self.things):
             if len(thing.boxes) != self.frames:
-                raise ValueError(f"things.{number} has {len(thing.boxes)} boxes: one for each of {self.frames} frames")
+                raise ValueError(
+                    f"things.{number} has {len(thing.boxes)} boxes: one for each of {self.frames} "
+                    f"frames"
+                )
         return self
 
 
@@ -93,7 +108,9 @@ def read(path: Path) -> Layout:
     except UnicodeDecodeError:
         raise InputError(f"{path} is no JSON", HINT_DRAW) from None
     if size > MAX_LAYOUT_BYTES:
-        raise InputError(f"{path} has {size} bytes: a layout has at most {MAX_LAYOUT_BYTES}", HINT_DRAW)
+        raise InputError(
+            f"{path} has {size} bytes: a layout has at most {MAX_LAYOUT_BYTES}", HINT_DRAW
+        )
     try:
         tree = json.loads(text)
     except ValueError:
@@ -111,4 +128,6 @@ def parse(tree: object, name: str = "layout") -> Layout:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        raise InputError(f"{name}: {place + ': ' if place else ''}{message}", "see docs/layout.md") from None
+        raise InputError(
+            f"{name}: {place + ': ' if place else ''}{message}", "see docs/layout.md"
+        ) from None

@@ -9,7 +9,9 @@ logger = logging.getLogger("praxino")
 
 @contextmanager
 def quiet_logging() -> Iterator[None]:
-    """No warnings of libraries while the block lasts: torchao tells of every GPU kernel that cannot be loaded here."""
+    """No warnings of libraries while the block lasts: torchao tells of every GPU kernel that cannot
+    be loaded here.
+    """
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

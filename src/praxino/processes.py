@@ -17,23 +17,33 @@ Result = TypeVar("Result")
 EACH: Final = 2**30
 """Bytes that a process may take: those of 4K films do."""
 MAX_ADDRESS_SPACE_BYTES: Final = 4 * 2**30
-"""Bytes of addresses that a process may take that reads files of anybody: a damaged length asks for as many."""
+"""Bytes of addresses that a process may take that reads files of anybody: a damaged length asks for
+as many.
+"""
 
 KILLED: Final = "it kills the decoder, or wants too much memory or time"
-"""Of a file whose process was ended."""
+"""Said of a file whose process was ended."""
 MOMENT: Final = 0.2
 """Seconds between two looks whether what goes on is still wanted."""
 
 
 def workers(files: int) -> int:
     """Processes for so many files: one a core that may be used, as far as memory reaches."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else cores * EACH * 2
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    memory = (
+        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if hasattr(os, "sysconf")
+        else cores * EACH * 2
+    )
     return max(1, min(cores, files, memory // (2 * EACH)))
 
 
 def init_worker() -> None:
-    """One thread each, for processes that share the cores by files; the parent answers Ctrl-C, and they end with it."""
+    """One thread each, for processes that share the cores by files; the parent answers Ctrl-C, and
+    they end with it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
@@ -46,7 +56,9 @@ def _end_with_parent() -> None:
 
 
 def limit_memory() -> None:
-    """`alone`, and with no more memory than any file may need, where that can be said (not on Windows)."""
+    """`alone`, and with no more memory than any file may need, where that can be said (not on
+    Windows).
+    """
     init_worker()
     try:
         import resource
@@ -54,12 +66,14 @@ def limit_memory() -> None:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(
-        resource.RLIMIT_AS, (MAX_ADDRESS_SPACE_BYTES if hard < 0 else min(MAX_ADDRESS_SPACE_BYTES, hard), hard)
+        resource.RLIMIT_AS,
+        (MAX_ADDRESS_SPACE_BYTES if hard < 0 else min(MAX_ADDRESS_SPACE_BYTES, hard), hard),
     )
 
 
 def _steadfast() -> None:
-    """`limit_memory`, and SIGTERM, which may come to a whole group, is for the parent to answer, too.
+    """`limit_memory`, and SIGTERM, which may come to a whole group, is for the parent to answer,
+    too.
 
     For a pool of one process: pools end the others with it when one of them was killed.
     """
@@ -68,7 +82,9 @@ def _steadfast() -> None:
 
 
 def limit_cpu_seconds(seconds: float) -> None:
-    """End this process when it has worked so long from now on, whatever it does (not on Windows)."""
+    """End this process when it has worked so long from now on, whatever it does (not on
+    Windows).
+    """
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
@@ -106,7 +122,11 @@ def map_isolated(
             except BrokenProcessPool:
                 broken.append(job)
         broken.sort(key=left.index)
-        suspects, left = broken[: processes + 1], broken[processes + 1 :]  # as many as run or are about to
+        # as many as run or are about to
+        suspects, left = (
+            broken[: processes + 1],
+            broken[processes + 1 :],
+        )
         for job in suspects:
             for _, done in run_pool(work, [job], 1, ready):
                 try:
@@ -122,16 +142,18 @@ def run_pool(
     ready: Callable[[], None],
     check: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Job, "Future[Result]"]]:
-    """Each job with its result or error, as they are done; ``check`` is called every moment, and may raise."""
+    """Each job with its result or error, as they are done; ``check`` is called every moment, and
+    may raise.
+    """
     others = set(active_children())
     pool = ProcessPoolExecutor(processes, get_context("spawn"), ready)
     try:
-        asked = {pool.submit(work, *job): job for job in jobs}
-        left = set(asked)
+        job_of = {pool.submit(work, *job): job for job in jobs}
+        left = set(job_of)
         while left:
             ended, left = wait(left, MOMENT if check else None, FIRST_COMPLETED)
             for done in ended:
-                yield asked[done], done
+                yield job_of[done], done
             if check and left:
                 check()
     except BaseException:  # who stops listening waits for nothing
@@ -145,7 +167,8 @@ def run_pool(
 def run_isolated(
     work: Callable[..., Result], job: Job, seconds: float, check: Callable[[], None] | None = None
 ) -> Result:
-    """``work(*job)`` in a process of its own: a file that kills it, or takes too much memory or time, does so there.
+    """``work(*job)`` in a process of its own: a file that kills it, or takes too much memory or
+    time, does so there.
 
     Parameters
     ----------

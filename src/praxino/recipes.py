@@ -1,4 +1,6 @@
-"""Named training runs: each function's docstring says the command, the hardware, the time and what to expect."""
+"""Named training runs: each function's docstring says the command, the hardware, the time and what
+to expect.
+"""
 
 import json
 from collections.abc import Callable, Iterable
@@ -32,8 +34,9 @@ from praxino.training.tiny_decoder import TinyDecoderStageConfig
 def diorama_vae() -> TrainConfig:
     """The autoencoder of the bundled model: 64x64, 4x8x8, 16 channels, 4.7 M parameters.
 
-    ``praxino train diorama-vae``: two CPU cores, 41 minutes beside other work. Expect 26 dB on clips never seen
-    (``benchmarks/quality.py``); on its training batches 22.5 dB at step 1,400, 25 dB before whole clips begin.
+    ``praxino train diorama-vae``: two CPU cores, 41 minutes beside other work. Expect 26 dB on
+    clips never seen (``benchmarks/quality.py``); on its training batches 22.5 dB at step 1,400, 25
+    dB before whole clips begin.
     """
     return TrainConfig(
         stage=AutoencoderConfig(
@@ -46,7 +49,12 @@ def diorama_vae() -> TrainConfig:
                 patch=2,
                 residual=True,
             ),
-            buckets=(Bucket(5, 32, 4, 2), Bucket(17, 32, 3, 1), Bucket(9, 32, 3, 2), Bucket(1, 64, 8, 1)),
+            buckets=(
+                Bucket(5, 32, 4, 2),
+                Bucket(17, 32, 3, 1),
+                Bucket(9, 32, 3, 2),
+                Bucket(1, 64, 8, 1),
+            ),
             last=(Bucket(17, 64, 2, 1), Bucket(17, 64, 2, 1), Bucket(1, 64, 8, 1)),
             whole_from=6175,
             kl=1e-3,
@@ -57,10 +65,11 @@ def diorama_vae() -> TrainConfig:
 
 
 def diorama_vae_2() -> TrainConfig:
-    """The autoencoder of edition 1.0: that of `diorama_vae`, trained further on the world's second edition.
+    """The autoencoder of edition 1.0: that of `diorama_vae`, trained further on the world's second
+    edition.
 
-    ``praxino train diorama-vae-2 --init FOLDER``: a trunk at constant rate; whole clips, and squares of clips of 128
-    pixels. On two CPU cores without bfloat16 1.9 s a step.
+    ``praxino train diorama-vae-2 --init FOLDER``: a trunk at constant rate; whole clips, and
+    squares of clips of 128 pixels. On two CPU cores without bfloat16 1.9 s a step.
     """
     first = diorama_vae()
     whole, large, pictures = Bucket(17, 64, 2, 1), Bucket(17, 64, 1, 2, 128), Bucket(1, 64, 8, 1)
@@ -81,10 +90,12 @@ def diorama_vae_2() -> TrainConfig:
 
 
 def diorama_64() -> TrainConfig:
-    """The bundled denoiser: sentences to 64x64 films of 17 frames, 7.7 M parameters with its text encoder.
+    """The bundled denoiser: sentences to 64x64 films of 17 frames, 7.7 M parameters with its text
+    encoder.
 
-    ``praxino train diorama-64 --vae runs/diorama-vae/final``: two CPU cores, two hours after a quarter of an hour of
-    encoding. Expect a loss of 0.70 at step 500, 0.57 at 1,250, 0.48 at 3,000, 0.45 at 4,000.
+    ``praxino train diorama-64 --vae runs/diorama-vae/final``: two CPU cores, two hours after a
+    quarter of an hour of encoding. Expect a loss of 0.70 at step 500, 0.57 at 1,250, 0.48 at 3,000,
+    0.45 at 4,000.
     """
     return TrainConfig(
         stage=DiffusionConfig(
@@ -101,10 +112,11 @@ def diorama_64() -> TrainConfig:
 
 
 def diorama() -> TrainConfig:
-    """The bundled denoiser of edition 1.0: told by a layout where things are; 7.8 M parameters with its text encoder.
+    """The bundled denoiser of edition 1.0: told by a layout where things are; 7.8 M parameters with
+    its text encoder.
 
-    ``praxino train diorama --vae FOLDER``: a trunk at constant rate, to be made longer with ``--until`` and branched
-    from with ``--cooldown``.
+    ``praxino train diorama --vae FOLDER``: a trunk at constant rate, to be made longer with
+    ``--until`` and branched from with ``--cooldown``.
     """
     layout = world_layout()
     return TrainConfig(
@@ -152,13 +164,15 @@ def diorama_layout() -> TrainConfig:
 def diorama_latent_reader() -> TrainConfig:
     """The latent reader: which things latents show, and where; 0.5 M parameters.
 
-    ``praxino train diorama-latent-reader --vae FOLDER``: two CPU cores, 20 minutes after a quarter of an hour of
-    encoding.
+    ``praxino train diorama-latent-reader --vae FOLDER``: two CPU cores, 20 minutes after a quarter
+    of an hour of encoding.
     """
     layout = world_layout()
     covers = len(layout.kinds) + len(layout.colours)
     return TrainConfig(
-        stage=LatentReaderStageConfig(reader=LatentReaderConfig(covers=covers), layout=layout, seed=70),
+        stage=LatentReaderStageConfig(
+            reader=LatentReaderConfig(covers=covers), layout=layout, seed=70
+        ),
         loop=LoopConfig(steps=2000),
         optimizer=OptimizerConfig(lr=2e-3, ema=0.995),
     )
@@ -167,7 +181,8 @@ def diorama_latent_reader() -> TrainConfig:
 def diorama_tiny_decoder() -> TrainConfig:
     """The decoder of previews: 0.4 M parameters, for latents of a finished autoencoder.
 
-    ``praxino train diorama-tiny-decoder --vae FOLDER``: two CPU cores, half an hour after ten minutes of encoding.
+    ``praxino train diorama-tiny-decoder --vae FOLDER``: two CPU cores, half an hour after ten
+    minutes of encoding.
     """
     return TrainConfig(
         stage=TinyDecoderStageConfig(seed=80),
@@ -177,10 +192,11 @@ def diorama_tiny_decoder() -> TrainConfig:
 
 
 def diorama_judge() -> TrainConfig:
-    """A second reader of the diorama, of other shape, seed and clips: it judges beside the bundled one.
+    """A second reader of the diorama, of other shape, seed and clips: it judges beside the bundled
+    one.
 
-    ``praxino train diorama-judge``: two CPU cores, 70 minutes. It also knows the second edition's things and reads the
-    words that they carry.
+    ``praxino train diorama-judge``: two CPU cores, 70 minutes. It also knows the second edition's
+    things and reads the words that they carry.
     """
     first = diorama_reader().stage
     assert isinstance(first, ReaderStageConfig)
@@ -188,24 +204,30 @@ def diorama_judge() -> TrainConfig:
         update={"kinds": tuple(world.KINDS), "width": 56, "fine": 2, "coarse": 8, "letters": 5}
     )
     return TrainConfig(
-        stage=first.model_copy(update={"reader": reader, "seed": 90, "edition": 2, "every_pair": 0.7}),
+        stage=first.model_copy(
+            update={"reader": reader, "seed": 90, "edition": 2, "every_pair": 0.7}
+        ),
         loop=LoopConfig(steps=3200),
         optimizer=OptimizerConfig(lr=2e-3),
     )
 
 
 def diorama_reader() -> TrainConfig:
-    """The reader of the diorama: which things, colours and motions a clip shows, and where; 1.6 M parameters.
+    """The reader of the diorama: which things, colours and motions a clip shows, and where; 1.6 M
+    parameters.
 
-    ``praxino train diorama-reader``: two CPU cores, 67 minutes beside other work. Expect a loss of 2.6 at step 500, 1.3
-    at 1,500, 0.6 at the end; then 98.9% of attributes, centres within 0.6 pixels (``benchmarks/reader.py``).
+    ``praxino train diorama-reader``: two CPU cores, 67 minutes beside other work. Expect a loss of
+    2.6 at step 500, 1.3 at 1,500, 0.6 at the end; then 98.9% of attributes, centres within 0.6
+    pixels (``benchmarks/reader.py``).
     """
     return TrainConfig(
         stage=ReaderStageConfig(
             reader=ReaderConfig(
                 kinds=tuple(kind for kind in world.KINDS if kind not in world.SECOND_EDITION_KINDS),
                 colours=tuple(world.COLOURS),
-                motions=tuple(dict.fromkeys(m for kind in world.KINDS.values() for m in kind.motions)),
+                motions=tuple(
+                    dict.fromkeys(m for kind in world.KINDS.values() for m in kind.motions)
+                ),
                 scene={
                     "place": tuple(world.PLACES),
                     "time": tuple(world.TIMES),
@@ -214,7 +236,7 @@ def diorama_reader() -> TrainConfig:
                     "sea": ("usual", *world.SEA_COLOURS),
                     "light": ("usual", *world.SUN_COLOURS),
                 },
-            ),
+            )
         ),
         loop=LoopConfig(steps=2800),
         optimizer=OptimizerConfig(lr=2e-3),
@@ -224,8 +246,8 @@ def diorama_reader() -> TrainConfig:
 def detector() -> TrainConfig:
     """The detector's network: camera detail against decoded detail, 0.13 M parameters.
 
-    ``praxino train detector --footage FOLDER`` (real clips; folders in it are sources): two CPU cores, 15 minutes.
-    Expect 82% of pairs told right at the end.
+    ``praxino train detector --footage FOLDER`` (real clips; folders in it are sources): two CPU
+    cores, 15 minutes. Expect 82% of pairs told right at the end.
     """
     return TrainConfig(
         stage=ForensicStageConfig(),
@@ -235,7 +257,8 @@ def detector() -> TrainConfig:
 
 
 def smoke() -> TrainConfig:
-    """Every part of the diffusion stage in seconds, on 32 small clips; it learns nothing worth seeing.
+    """Every part of the diffusion stage in seconds, on 32 small clips; it learns nothing worth
+    seeing.
 
     ``praxino train smoke``: any machine, about ten seconds.
     """
@@ -291,7 +314,9 @@ def recipe(name: str, settings: Iterable[str] = ()) -> TrainConfig:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"] if part not in STAGES)
         value = "" if isinstance(first["input"], dict) else f"={first['input']!r}"
-        raise InputError(f"{place}{value}: {first['msg']}", f"the recipe is RECIPES[{name!r}] in recipes.py") from None
+        raise InputError(
+            f"{place}{value}: {first['msg']}", f"the recipe is RECIPES[{name!r}] in recipes.py"
+        ) from None
 
 
 def _assign(tree: dict[str, Any], key: str, value: Any) -> None:

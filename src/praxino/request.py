@@ -1,7 +1,8 @@
-"""A request for a film: checked against what the model can make, and completed with the model's defaults.
+"""A request for a film: checked against what the model can make, and completed with the model's
+defaults.
 
-Nothing here needs the model itself: its `ModelCard` says what it makes, so that the command line, the library, a web
-server without torch and a worker all complete a request by the same function.
+Nothing here needs the model itself: its `ModelCard` says what it makes, so that the command line,
+the library, a web server without torch and a worker all complete a request by the same function.
 """
 
 import math
@@ -54,37 +55,55 @@ class Request(Config):
     negative: str = Field("", description="What not to show.")
     seed: int = Field(ge=0, lt=2**63, description="The same seed makes the same film.")
     steps: int = Field(ge=1, le=1000, description="Denoising steps.")
-    guidance: float = Field(ge=0, le=100, description="How closely to follow the prompt; 1 is not guided.")
-    sampler: str = Field(max_length=32, description="ddpm ddim euler heun dpm++2m dpm++2m-sde unipc")
+    guidance: float = Field(
+        ge=0, le=100, description="How closely to follow the prompt; 1 is not guided."
+    )
+    sampler: str = Field(
+        max_length=32, description="ddpm ddim euler heun dpm++2m dpm++2m-sde unipc"
+    )
     frames: int = Field(ge=1, le=100_000, description="4k+1; one frame is a picture.")
     height: int = Field(ge=1, le=16384, description="Pixels.")
     width: int = Field(ge=1, le=16384, description="Pixels.")
     fps: float = Field(ge=1, le=240, description="Frames per second.")
-    rescale: float = Field(0.0, ge=0, le=1, description="0 to 1: how much of guidance's contrast to take back.")
+    rescale: float = Field(
+        0.0, ge=0, le=1, description="0 to 1: how much of guidance's contrast to take back."
+    )
     interval: tuple[float, float] = Field(
         (0.0, 1.0), strict=False, description="Times from 0 to 1 that are guided, the lower first."
     )
-    cache: float = Field(0.0, ge=0, le=1, description="Forecast outputs within this error, such as 0.1; 0 is exact.")
-    shift: float = Field(1.0, gt=0, le=100, description="Timestep shift; above 1 for larger videos.")
+    cache: float = Field(
+        0.0, ge=0, le=1, description="Forecast outputs within this error, such as 0.1; 0 is exact."
+    )
+    shift: float = Field(
+        1.0, gt=0, le=100, description="Timestep shift; above 1 for larger videos."
+    )
     guidance_low: float | None = Field(
         None, ge=0, le=100, description="Guidance of the low-noise expert (two-expert models)."
     )
     image: str = Field("", description="The picture that the film begins with.")
     last: str = Field("", description="The picture that it ends with.")
-    loras: tuple[str, ...] = Field((), strict=False, description="[high=|low=]FILE[:SCALE]; repeatable.")
+    loras: tuple[str, ...] = Field(
+        (), strict=False, description="[high=|low=]FILE[:SCALE]; repeatable."
+    )
     noise_mark: bool = Field(False, description="Mark the noise it is made of, too.")
     layout: Layout | None = Field(None, description="JSON of praxino layout: what to paint where.")
-    best_of: int = Field(1, ge=1, le=64, description="Make so many films, keep the one that shows its layout best.")
+    best_of: int = Field(
+        1, ge=1, le=64, description="Make so many films, keep the one that shows its layout best."
+    )
 
     @model_validator(mode="after")
     def _interval_is_ordered(self) -> "Request":
         if not 0 <= self.interval[0] <= self.interval[1] <= 1:
-            raise ValueError(f"interval={self.interval}: must be two times from 0 to 1, the lower first")
+            raise ValueError(
+                f"interval={self.interval}: must be two times from 0 to 1, the lower first"
+            )
         return self
 
     def reseeded(self, seed: int) -> "Request":
-        """The same request with another seed; raises `InputError` for one that is out of range."""
-        return _validated({**self.model_dump(), "seed": seed}, {"seed": "a lower seed, or fewer films"})
+        """This request with another seed; raises `InputError` for one that is out of range."""
+        return _validated(
+            {**self.model_dump(), "seed": seed}, {"seed": "a lower seed, or fewer films"}
+        )
 
     def candidates(self) -> "list[Request]":
         """The requests of `best_of` films, of seeds from this one's up."""
@@ -156,15 +175,16 @@ class ModelCard(Config):
 def complete(
     card: ModelCard, settings: dict[str, Any], picture: tuple[int, int] | None = None
 ) -> tuple[Request, list[str]]:
-    """Fill what is not in ``settings`` (or None there) with the model's defaults, and check everything.
+    """Fill what is not in ``settings`` (or None there) with the model's defaults, and check
+    everything.
 
     Parameters
     ----------
     settings : dict
         Fields of `Request`; ``layout`` may be a plain dict.
     picture : (height, width), optional
-        Size in pixels of the picture that the film begins with: without a size in ``settings``, the film takes its
-        proportions, with about as many pixels as the model's default.
+        Size in pixels of the picture that the film begins with: without a size in ``settings``, the
+        film takes its proportions, with about as many pixels as the model's default.
 
     Returns
     -------
@@ -174,28 +194,34 @@ def complete(
     Raises
     ------
     InputError
-        For the first setting that cannot be used: its name (``error.setting``), what is allowed, and a hint.
+        For the first setting that cannot be used: its name (``error.setting``), what is allowed,
+        and a hint.
     """
     if unknown := sorted(settings.keys() - Request.model_fields.keys()):
         raise UnknownNameError("setting", unknown[0], Request.model_fields)
-    chosen = {name: value for name, value in settings.items() if value is not None}
-    if isinstance(chosen.get("layout"), dict):
-        chosen["layout"] = parse(chosen["layout"])
+    explicit = {name: value for name, value in settings.items() if value is not None}
+    if isinstance(explicit.get("layout"), dict):
+        explicit["layout"] = parse(explicit["layout"])
     for name in ("prompt", "negative"):
-        _require_text(name, chosen.get(name, ""), may_be_empty=name == "negative")
+        _require_text(name, explicit.get(name, ""), may_be_empty=name == "negative")
     defaults = {"seed": 0, **card.defaults.model_dump(exclude={"licence"})}
-    if (sampler := str(chosen.get("sampler", card.defaults.sampler))) not in card.samplers:
+    if (sampler := str(explicit.get("sampler", card.defaults.sampler))) not in card.samplers:
         raise UnknownNameError("sampler", sampler, card.samplers)
-    if chosen.get("guidance_low") is not None and card.experts < 2:
-        problem = f"guidance_low={chosen['guidance_low']}: {card.id} has no second expert"
+    if explicit.get("guidance_low") is not None and card.experts < 2:
+        problem = f"guidance_low={explicit['guidance_low']}: {card.id} has no second expert"
         raise InputError(problem, "leave it out", "guidance_low")
     notes: list[str] = []
-    if picture and card.pictures and card.follows_picture and not chosen.keys() & {"height", "width"}:
-        shape = _shape_of(str(chosen["image"]), picture, card)
-        chosen |= {"height": shape.height, "width": shape.width}
+    if (
+        picture
+        and card.pictures
+        and card.follows_picture
+        and not explicit.keys() & {"height", "width"}
+    ):
+        shape = _shape_of(str(explicit["image"]), picture, card)
+        explicit |= {"height": shape.height, "width": shape.width}
         notes.append(f"a film of {shape.width}x{shape.height}, after the picture")
     hints = {name: f"the model's own choice is {value}" for name, value in defaults.items()}
-    request = _validated({**defaults, **chosen}, hints)
+    request = _validated({**defaults, **explicit}, hints)
     request.shape.check(Compression(*card.compression), card.patch)
     _require_pictures(request, card)
     _require_layout(request, card)
@@ -205,7 +231,8 @@ def complete(
 def merge(before: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of an earlier request, with those in ``settings`` that are not None in their place.
 
-    A layout belongs to the prompt, seed and shape that it was drawn for: where one of these changes, it is left out.
+    A layout belongs to the prompt, seed and shape that it was drawn for: where one of these
+    changes, it is left out.
     """
     changed = {name: value for name, value in settings.items() if value is not None}
     belongs_to = ("prompt", "seed", "frames", "width", "height")
@@ -220,14 +247,19 @@ def frames_of(seconds: float, fps: float, card: ModelCard) -> int:
     Raises
     ------
     InputError
-        If that is no whole number of frames that the model can make: names the nearest durations that are.
+        If that is no whole number of frames that the model can make: names the nearest durations
+        that are.
     """
     gaps, step = seconds * fps, card.compression[0] * card.patch[0]
     if math.isclose(gaps, round(gaps), abs_tol=1e-6) and not round(gaps) % step:
         return round(gaps) + 1
     near = [step * math.floor(gaps / step), step * math.ceil(gaps / step)]
     texts = [f"{count / fps:.3f}".rstrip("0").rstrip(".") for count in near if count]
-    exact = [text for text in texts if math.isclose(float(text) * fps, round(float(text) * fps), abs_tol=1e-6)]
+    exact = [
+        text
+        for text in texts
+        if math.isclose(float(text) * fps, round(float(text) * fps), abs_tol=1e-6)
+    ]
     raise InputError(
         f"seconds={seconds:g}: {gaps:g} frames after the first, must be a multiple of {step}",
         f"{' or '.join(exact) + ', or ' if exact else ''}a number of frames",
@@ -236,7 +268,9 @@ def frames_of(seconds: float, fps: float, card: ModelCard) -> int:
 
 
 def _validated(values: dict[str, Any], hints: dict[str, str]) -> Request:
-    """A `Request` of these values; the first that cannot be used is an `InputError` with its hint."""
+    """A `Request` of these values; the first that cannot be used is an `InputError` with its
+    hint.
+    """
     try:
         return Request(**values)
     except ValidationError as error:
@@ -249,45 +283,67 @@ def _validated(values: dict[str, Any], hints: dict[str, str]) -> Request:
 
 def _require_text(name: str, text: Any, may_be_empty: bool) -> None:
     if not isinstance(text, str):
-        raise InputError(f"{name}={text!r}: must be a sentence", '"a red ball bounces on the grass"', name)
+        raise InputError(
+            f"{name}={text!r}: must be a sentence", '"a red ball bounces on the grass"', name
+        )
     if not text.strip() and not may_be_empty:
-        raise InputError("the sentence is empty", 'say what to show: "a red ball bounces on the grass"', name)
+        raise InputError(
+            "the sentence is empty", 'say what to show: "a red ball bounces on the grass"', name
+        )
     if len(text) > MAX_PROMPT_CHARS:
-        raise InputError(f"{name} has {len(text)} characters: at most {MAX_PROMPT_CHARS}", "say it shorter", name)
+        raise InputError(
+            f"{name} has {len(text)} characters: at most {MAX_PROMPT_CHARS}", "say it shorter", name
+        )
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InputError(f"{name} is not valid UTF-8", "check the terminal's encoding", name) from None
+        raise InputError(
+            f"{name} is not valid UTF-8", "check the terminal's encoding", name
+        ) from None
 
 
 def _shape_of(name: str, picture: tuple[int, int], card: ModelCard) -> VideoShape:
     """The model's default shape in the proportions of a picture (height, width)."""
     height, width = picture
     if max(height, width) > MAX_ASPECT * min(height, width):
-        raise InputError(f"{name} is {width}x{height}: too narrow for a film", "cut it, or give a size", "image")
+        raise InputError(
+            f"{name} is {width}x{height}: too narrow for a film", "cut it, or give a size", "image"
+        )
     usual = VideoShape(card.defaults.frames, card.defaults.height, card.defaults.width)
     return usual.in_proportion(picture, Compression(*card.compression), card.patch)
 
 
 def _require_pictures(request: Request, card: ModelCard) -> None:
-    """Raise `InputError` if the model cannot make a film from the pictures that are given, or from none."""
+    """Raise `InputError` if the model cannot make a film from the pictures that are given, or from
+    none.
+    """
     if request.last and not request.image:
         raise InputError("a last frame without a first one", "give the first frame, too", "last")
     if request.image and not card.pictures:
         problem = f"{card.id} makes films from text only"
         raise InputError(problem, "leave the picture out, or name another model", "image")
     if request.frames == 1 and (request.image or card.needs_picture):
-        raise ShapeError("frames=1: an image cannot continue an image", "a film has 5 frames or more", "frames")
+        raise ShapeError(
+            "frames=1: an image cannot continue an image", "a film has 5 frames or more", "frames"
+        )
     if card.needs_picture and not request.image:
         raise InputError(f"{card.id} begins with a picture", "give the first frame", "image")
     if card.last_picture == "required" and not request.last:
-        raise InputError(f"{card.id} goes from a first to a last frame", "give the last frame, too", "last")
+        raise InputError(
+            f"{card.id} goes from a first to a last frame", "give the last frame, too", "last"
+        )
     if card.last_picture == "none" and request.last:
-        raise InputError(f"{card.id} takes no last frame", "leave it out, or name a model for first and last", "last")
+        raise InputError(
+            f"{card.id} takes no last frame",
+            "leave it out, or name a model for first and last",
+            "last",
+        )
 
 
 def _require_layout(request: Request, card: ModelCard) -> None:
-    """Raise `InputError` if the model cannot paint the request's layout, or choose the best of several films."""
+    """Raise `InputError` if the model cannot paint the request's layout, or choose the best of
+    several films.
+    """
     if request.best_of > 1 and not card.chooses:
         problem = f"best_of={request.best_of}: {card.id} has no latent reader to choose by"
         raise InputError(problem, "make several films", "best_of")
@@ -295,20 +351,28 @@ def _require_layout(request: Request, card: ModelCard) -> None:
     if layout is None:
         return
     if not card.layout_edition:
-        raise InputError(f"{card.id} takes no layout", "leave it out, or name a model that draws layouts", "layout")
+        raise InputError(
+            f"{card.id} takes no layout",
+            "leave it out, or name a model that draws layouts",
+            "layout",
+        )
     if layout.edition != card.layout_edition:
         raise InputError(
-            f"the layout is of edition {layout.edition} of the world, the model of {card.layout_edition}",
+            f"the layout is of edition {layout.edition} of the world, the model of "
+            f"{card.layout_edition}",
             "praxino layout SENTENCE draws one of this edition",
             "layout",
         )
     if layout.frames != request.frames:
         raise InputError(
-            f"a layout of {layout.frames} frames for {request.frames}", f"give it {layout.frames} frames, too", "layout"
+            f"a layout of {layout.frames} frames for {request.frames}",
+            f"give it {layout.frames} frames, too",
+            "layout",
         )
     if abs(layout.aspect - request.width / request.height) > 0.01 * layout.aspect:
         raise InputError(
-            f"a layout {layout.aspect:g} times as wide as high for a film of {request.width}x{request.height}",
+            f"a layout {layout.aspect:g} times as wide as high for a film of "
+            f"{request.width}x{request.height}",
             "draw it for the same size",
             "layout",
         )

@@ -1,8 +1,10 @@
-"""Random numbers that are pure functions of (stream, seed, index): no state travels from one draw to the next.
+"""Random numbers that are pure functions of (stream, seed, index): no state travels from one draw
+to the next.
 
-A stream is one use of randomness (scenes, captions, a stage's batches). Streams of the same seed and index are
-independent: each jumps 2**128 draws further in one Philox sequence (Salmon et al., "Parallel random numbers: as easy as
-1, 2, 3", SC 2011). A number once given stays given: scenes, suites and runs are remade from it.
+A stream is one use of randomness (scenes, captions, a stage's batches). Streams of the same seed
+and index are independent: each jumps 2**128 draws further in one Philox sequence (Salmon et al.,
+"Parallel random numbers: as easy as 1, 2, 3", SC 2011). A number once given stays given: scenes,
+suites and runs are remade from it.
 """
 
 from enum import IntEnum

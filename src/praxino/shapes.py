@@ -1,4 +1,6 @@
-"""Arithmetic of shapes: how a clip, its latent and its tokens follow from one another. Nowhere else."""
+"""Arithmetic of shapes: how a clip, its latent and its tokens follow from one another. Nowhere
+else.
+"""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +11,9 @@ from praxino.errors import ShapeError
 
 @dataclass(frozen=True)
 class Compression:
-    """How many frames, rows and columns become one latent position. The first frame alone is one."""
+    """How many frames, rows and columns become one latent position. The first frame alone is
+    one.
+    """
 
     time: int = 4
     height: int = 8
@@ -18,7 +22,7 @@ class Compression:
 
 @dataclass(frozen=True)
 class LatentShape:
-    """Of a latent clip, in latent positions."""
+    """Channels, frames, height and width of a latent clip in latent positions."""
 
     channels: int
     frames: int
@@ -26,7 +30,7 @@ class LatentShape:
     width: int
 
     def size(self, batch: int = 1) -> tuple[int, int, int, int, int]:
-        """Of a tensor of ``batch`` such latents."""
+        """Size of a tensor of ``batch`` such latents."""
         return batch, self.channels, self.frames, self.height, self.width
 
 
@@ -38,7 +42,7 @@ def token_grid(size: Sequence[int], patch: tuple[int, int, int]) -> tuple[int, i
 
 @dataclass(frozen=True)
 class VideoShape:
-    """Of a clip, in frames and pixels."""
+    """Frames, height and width of a clip in pixels."""
 
     frames: int
     height: int
@@ -61,13 +65,19 @@ class VideoShape:
     def in_proportion(
         self, picture: tuple[int, int], compression: Compression, patch: tuple[int, int, int]
     ) -> "VideoShape":
-        """The shape with the proportions of a picture (height, width) and about as many pixels that can be made."""
+        """The shape with the proportions of a picture (height, width) and about as many pixels that
+        can be made.
+        """
         stretch = math.sqrt(self.height * self.width / math.prod(picture))
         units = compression.height * patch[1], compression.width * patch[2]
-        height, width = (max(1, round(n * stretch / unit)) * unit for n, unit in zip(picture, units, strict=True))
+        height, width = (
+            max(1, round(n * stretch / unit)) * unit for n, unit in zip(picture, units, strict=True)
+        )
         return VideoShape(self.frames, height, width)
 
-    def check(self, compression: Compression, patch: tuple[int, int, int] = (1, 1, 1)) -> "VideoShape":
+    def check(
+        self, compression: Compression, patch: tuple[int, int, int] = (1, 1, 1)
+    ) -> "VideoShape":
         """Return self if a model of this compression and patch can make it.
 
         Raises
@@ -76,15 +86,20 @@ class VideoShape:
             Names the size that does not fit and the nearest ones that do.
         """
         step = compression.time * patch[0]
-        first = self.of_latent(patch[0], compression)  # the shortest clip: one patch of latent frames
+        # the shortest clip: one patch of latent frames
+        first = self.of_latent(patch[0], compression)
         if self.frames < first or (self.frames - first) % step:
             low = first + max(0, (self.frames - first) // step) * step
-            raise ShapeError(f"frames={self.frames}: must be {step}k+{first}", f"{low} or {low + step}", "frames")
+            raise ShapeError(
+                f"frames={self.frames}: must be {step}k+{first}", f"{low} or {low + step}", "frames"
+            )
         for name, size, unit in (
             ("height", self.height, compression.height * patch[1]),
             ("width", self.width, compression.width * patch[2]),
         ):
             if size < unit or size % unit:
                 low = max(1, size // unit) * unit
-                raise ShapeError(f"{name}={size}: must be a multiple of {unit}", f"{low} or {low + unit}", name)
+                raise ShapeError(
+                    f"{name}={size}: must be a multiple of {unit}", f"{low} or {low + unit}", name
+                )
         return self

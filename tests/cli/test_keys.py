@@ -12,10 +12,17 @@ def _keys(praxino, tmp_path):
 
 
 def test_a_key_is_made_listed_and_revoked(keys, tmp_path):
-    code, text, _ = keys("add", "anna", "--per-day", "500", "--max-active", "4", "--priority", "high")
+    code, text, _ = keys(
+        "add", "anna", "--per-day", "500", "--max-active", "4", "--priority", "high"
+    )
     assert (code, text[:3]) == (0, "px-")
     (key,) = api_keys.all_keys(database := Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"))
-    assert (key.name, key.quota.per_day, key.quota.at_a_time, key.quota.priority) == ("anna", 500, 4, 1)
+    assert (key.name, key.quota.per_day, key.quota.at_a_time, key.quota.priority) == (
+        "anna",
+        500,
+        4,
+        1,
+    )
     assert api_keys.find_key(database, text.strip()) == key
     _, table, _ = keys("list")
     assert table.splitlines()[1].split()[0] == key.id
@@ -27,7 +34,10 @@ def test_a_key_is_made_listed_and_revoked(keys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("add", "anna", "--priority", "highest"), "unknown priority 'highest'. hint: did you mean high"),
+        (
+            ("add", "anna", "--priority", "highest"),
+            "unknown priority 'highest'. hint: did you mean high",
+        ),
         (("add", "two\nlines"), "must be 1 to 128 characters"),
         (("revoke", "key_0"), "no key 'key_0'. hint: praxino keys list"),
         (("ad",), "unknown verb 'ad'. hint: did you mean add"),

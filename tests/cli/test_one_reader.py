@@ -3,30 +3,53 @@
 import pytest
 
 from praxino.data.diorama import sample
-from praxino.storage.media.video import Video, read
+from praxino.storage.media.frames import read_video
+from praxino.storage.media.video import Video
 
 PLAYLISTS = {
     "m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{film}\n#EXT-X-ENDLIST\n",
     "m3u8 called mp4": "#EXTM3U\n#EXTINF:2,\n{film}\n#EXT-X-ENDLIST\n",
     "ffconcat": "ffconcat version 1.0\nfile '{film}'\n",
     "ffconcat called png": "ffconcat version 1.0\nfile '{film}'\n",
-    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
-    "mpd": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><Period><AdaptationSet><Representation '
+    "sdp": (
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n"
+    ),
+    "mpd": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011">'
+    "<Period><AdaptationSet><Representation "
     'id="1"><BaseURL>{film}</BaseURL></Representation></AdaptationSet></Period></MPD>',
-    "svg": '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="64" height="64">'
+    "svg": '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+    'width="64" height="64">'
     '<image xlink:href="{film}" width="64" height="64"/></svg>',
     "eps": "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n({film}) run\nshowpage\n",
     "avs": 'AVISource("{film}")\n',
 }
 VERBS = {
-    "generate --image": ("generate", "a cat", "--image", "{path}", "-o", "out.mp4", "--model", "{model}"),
+    "generate --image": (
+        "generate",
+        "a cat",
+        "--image",
+        "{path}",
+        "-o",
+        "out.mp4",
+        "--model",
+        "{model}",
+    ),
     "generate --last-image": (
-        "generate", "a cat", "--image", "{film}", "--last-image", "{path}", "-o", "out.mp4", "--model", "{model}",
+        "generate",
+        "a cat",
+        "--image",
+        "{film}",
+        "--last-image",
+        "{path}",
+        "-o",
+        "out.mp4",
+        "--model",
+        "{model}",
     ),
     "generate --like": ("generate", "--like", "{path}", "-o", "out.mp4", "--model", "{model}"),
     "noise": ("noise", "{path}", "-o", "out.png"),
     "detect": ("detect", "{path}"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(name="names")
@@ -55,7 +78,7 @@ def test_a_file_that_names_another_is_refused(name, verb, names, tmp_path, praxi
 
 @pytest.mark.parametrize("name", PLAYLISTS)
 def test_it_verifies_as_nothing_and_its_film_is_not_looked_at(name, names, tmp_path, praxino):
-    made = Video(read(names["film"]).frames, 8.0)
+    made = Video(read_video(names["film"]).frames, 8.0)
     made.save(names["film"])
     code, out, err = praxino("verify", written(name, names, tmp_path))
     assert code in (1, 2), (out, err)

@@ -1,4 +1,6 @@
-"""``praxino train``: trunks that go on, branches, a given time, signals, and what must not change under a run."""
+"""``praxino train``: trunks that go on, branches, a given time, signals, and what must not change
+under a run.
+"""
 
 import json
 import os
@@ -27,7 +29,9 @@ def _train(praxino, monkeypatch, tmp_path, tiny_model):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments, new=True):
-        code, _, err = praxino("train", "smoke", *(("--vae", tiny_model, *TRUNK) if new else ()), *arguments, "-q")
+        code, _, err = praxino(
+            "train", "smoke", *(("--vae", tiny_model, *TRUNK) if new else ()), *arguments, "-q"
+        )
         return code, err
 
     return run
@@ -35,7 +39,9 @@ def _train(praxino, monkeypatch, tmp_path, tiny_model):
 
 def weights(folder):
     return {
-        f"{part} {name}": tensor for part in ("dit", "text") for name, tensor in read_tensors(folder / part).items()
+        f"{part} {name}": tensor
+        for part in ("dit", "text")
+        for name, tensor in read_tensors(folder / part).items()
     }
 
 
@@ -80,7 +86,7 @@ def test_a_branch_takes_a_fifth_of_all_steps_unless_said(train):
 def test_a_given_time_is_a_trunk_and_a_branch_and_few_files(train, monkeypatch, tmp_path):
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache"))
     settings = ("--set", "loop.steps=100000", "--set", "loop.sample_every=100000")
-    assert train("--minutes", 0.15, *settings, "-o", "run")[0] == 0
+    assert train("--minutes", 0.04, *settings, "-o", "run")[0] == 0
     branch = runs.read(Path("run.cooldown"))
     step = branch.train.loop.cooldown_from
     assert branch.branch == Path(f"run.trunk/step-{step:07d}").resolve()
@@ -90,14 +96,35 @@ def test_a_given_time_is_a_trunk_and_a_branch_and_few_files(train, monkeypatch, 
     for one, two in zip(made.dit.parameters(), whole.dit.parameters(), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-2, atol=1e-2)
     assert train("--until", step + 1, "--resume", "-o", "run.trunk", new=False)[0] == 0
-    code, err = train("--minutes", 0.1, "-o", "run")
+    code, err = train("--minutes", 0.05, "-o", "run")
     assert (code, "run holds a run already" in err) == (2, True)
 
 
+@pytest.mark.slow
 def test_sigterm_ends_a_run_with_a_checkpoint(tmp_path, tiny_model):
     folder = tmp_path / "run"
-    settings = (*TRUNK, "--set", "loop.steps=100000", "--set", "loop.save_every=100000")
-    command = [sys.executable, "-m", "praxino", "train", "smoke", "--vae", tiny_model, "-q", *settings, "-o", folder]
+    settings = (
+        *TRUNK,
+        "--set",
+        "loop.steps=100000",
+        "--set",
+        "loop.save_every=100000",
+        "--set",
+        "loop.log_every=1",
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "praxino",
+        "train",
+        "smoke",
+        "--vae",
+        tiny_model,
+        "-q",
+        *settings,
+        "-o",
+        folder,
+    ]
     process = subprocess.Popen(list(map(str, command)), env=os.environ | {"OMP_NUM_THREADS": "1"})
     deadline = time.monotonic() + 120
     while not (folder / "log.jsonl").exists() or not (folder / "log.jsonl").read_text():
@@ -128,7 +155,9 @@ def test_settings_given_again_must_be_the_same(train):
     assert (code, "was started with other settings" in err) == (2, True)
 
 
-@pytest.mark.parametrize(("number", "message"), [(3, "is of format 3: known are 1 and 2"), ("x", "is of format x")])
+@pytest.mark.parametrize(
+    ("number", "message"), [(3, "is of format 3: known are 1 and 2"), ("x", "is of format x")]
+)
 def test_a_run_of_an_unknown_format_is_refused(train, number, message):
     train("--until", 1, "-o", "run")
     tree = json.loads(Path("run/config.json").read_text())
@@ -140,16 +169,37 @@ def test_a_run_of_an_unknown_format_is_refused(train, number, message):
 def test_a_run_of_the_first_format_is_brought_up_to_date(tmp_path, train):
     train("--until", 1, "-o", "run")
     tree = json.loads(Path("run/config.json").read_text())
-    new = ("edition", "cuda_batch", "stretch", "single", "tasks", "windows", "references", "layout", "drop_layout",
-           "drop_thing", "jitter", "thing_weight")  # fmt: skip
-    loop = {name: tree["train"]["loop"][name] for name in ("steps", "seed", "log_every", "save_every", "keep")}
+    new = (
+        "edition",
+        "cuda_batch",
+        "stretch",
+        "single",
+        "tasks",
+        "windows",
+        "references",
+        "layout",
+        "drop_layout",
+        "drop_thing",
+        "jitter",
+        "thing_weight",
+    )
+    loop = {
+        name: tree["train"]["loop"][name]
+        for name in ("steps", "seed", "log_every", "save_every", "keep")
+    }
     stage = {name: value for name, value in tree["train"]["stage"].items() if name not in new}
     stage |= {"keep_frames": 0.15, "keep_box": 0.05}
     train_ = tree["train"] | {"loop": loop | {"bf16": False}, "stage": stage}
-    Path("run/config.json").write_text(json.dumps({"recipe": "smoke", "sources": tree["sources"], "train": train_}))
+    Path("run/config.json").write_text(
+        json.dumps({"recipe": "smoke", "sources": tree["sources"], "train": train_})
+    )
     run = runs.read(Path("run"))
     assert (run.format, run.world, run.train.loop.compute) == (2, None, "float32")
-    assert (run.train.stage.edition, run.train.stage.tasks.frames, run.train.stage.tasks.box) == (1, 0.15, 0.05)
+    assert (run.train.stage.edition, run.train.stage.tasks.frames, run.train.stage.tasks.box) == (
+        1,
+        0.15,
+        0.05,
+    )
 
 
 def test_what_is_no_run_is_refused(train, tiny_model):

@@ -21,7 +21,12 @@ def names(thing):
         return [f"{noun} in {more}{thing.colour}" for noun in nouns for more in ("", "a ", "an ")]
     colours = (*COLOUR_WORDS[thing.colour],)
     materials = ("", *(f"{thing.material} ",)) if thing.material else ("",)
-    return [f"{colour} {material}{noun}" for colour in colours for material in materials for noun in nouns]
+    return [
+        f"{colour} {material}{noun}"
+        for colour in colours
+        for material in materials
+        for noun in nouns
+    ]
 
 
 def test_paragraphs_name_every_thing_with_its_colour_material_and_markings():
@@ -42,7 +47,9 @@ def test_tags_name_every_kind_and_the_place():
         assert any(scene.place in tag or (scene.tint and "sea" in tag) for tag in tags)
         assert scene.time in tags
         for thing in scene.things:
-            assert any(noun in tag for tag in tags for noun in (*NOUNS[thing.kind], *PLURALS[thing.kind]))
+            assert any(
+                noun in tag for tag in tags for noun in (*NOUNS[thing.kind], *PLURALS[thing.kind])
+            )
 
 
 def test_lengths_grow():

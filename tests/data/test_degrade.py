@@ -21,7 +21,10 @@ def test_what_the_ways_say():
     film = textured(8, 96, 128)
     assert scaled(film, 0.5).shape == (8, 48, 64, 3)
     np.testing.assert_array_equal(halved(film), film[::2])
-    error = [np.abs(WAYS[way](film).astype(int) - film).mean() for way in ("crf 18", "crf 23", "crf 28", "crf 35")]
+    error = [
+        np.abs(WAYS[way](film).astype(int) - film).mean()
+        for way in ("crf 18", "crf 23", "crf 28", "crf 35")
+    ]
     assert error == sorted(error)
     assert len(np.unique(WAYS["gif"](film)[0].reshape(-1, 3), axis=0)) <= 256
 

@@ -23,7 +23,9 @@ def scenes():
 
 def related(name, **settings):
     """Scenes in which the first things stand in the relation ``name``."""
-    found = [i for i, scene in enumerate(scenes()) if scene.relation and scene.relation.name == name]
+    found = [
+        i for i, scene in enumerate(scenes()) if scene.relation and scene.relation.name == name
+    ]
     assert len(found) > 10
     return [compose(7, i, **settings) for i in found]
 
@@ -71,7 +73,12 @@ def test_everything_occurs():
     assert {scene.camera.motion for scene in scenes()} == set(world.CAMERAS)
     assert {scene.relation.name for scene in scenes() if scene.relation} == set(MAKERS)
     assert {len(scene.things) for scene in scenes()} == {0, 1, 2, 3}
-    assert {thing.marking.pattern for thing in cast if thing.marking} == {"spots", "stripes", "patch", "belt"}
+    assert {thing.marking.pattern for thing in cast if thing.marking} == {
+        "spots",
+        "stripes",
+        "patch",
+        "belt",
+    }
     known = {motion for kind in world.KINDS.values() for motion in kind.motions}
     assert {thing.motion for thing in cast} == known
 
@@ -88,11 +95,20 @@ def test_every_relation_has_a_place_and_nobody_is_a_stranger():
 def test_everything_that_is_cast_is_seen():
     for scene in scenes():
         for thing in scene.things:
-            assert scene.visible(thing).any(), (thing.kind, thing.motion, scene.camera.motion, scene.relation)
+            assert scene.visible(thing).any(), (
+                thing.kind,
+                thing.motion,
+                scene.camera.motion,
+                scene.relation,
+            )
 
 
 def held_out_pairs(scene):
-    pairs = {(thing.kind, value) for thing in scene.things for value in (thing.colour, thing.motion, scene.place)}
+    pairs = {
+        (thing.kind, value)
+        for thing in scene.things
+        for value in (thing.colour, thing.motion, scene.place)
+    }
     if scene.light.colour:
         pairs.add((scene.light.source, scene.light.colour))
     pairs |= {(thing.kind, thing.marking.colour) for thing in scene.things if thing.marking}
@@ -141,7 +157,9 @@ def test_bounces_lose_energy_and_never_sink():
     times = np.linspace(0, 6, 2000)
     position, velocity = physics.bouncing((0.0, 0.1), (0.0, 0.0), 0.8, 0.7, times)
     assert position[:, 1].max() <= 0.8 + 1e-12
-    tops = position[1:-1, 1][(position[1:-1, 1] < position[:-2, 1]) & (position[1:-1, 1] < position[2:, 1])]
+    tops = position[1:-1, 1][
+        (position[1:-1, 1] < position[:-2, 1]) & (position[1:-1, 1] < position[2:, 1])
+    ]
     assert (np.diff(tops) > 0).all()  # y down: each top is lower
     first_top = 0.8 - 0.7**2 * (0.8 - 0.1)
     assert tops[0] == pytest.approx(first_top, abs=1e-3)
@@ -179,9 +197,14 @@ def test_a_ball_gives_its_momentum_to_the_box_that_it_knocks_off():
         hit = int(np.argmax(upper.velocity[:, 0] != 0))
         momentum = mass(ball) * ball.velocity[:, 0] + mass(upper) * upper.velocity[:, 0]
         assert momentum[hit] == pytest.approx(momentum[hit - 1])
-        apart = np.abs(ball.position[hit - 1, 0] - upper.position[hit - 1, 0]) - (ball.width + upper.width) / 2
+        apart = (
+            np.abs(ball.position[hit - 1, 0] - upper.position[hit - 1, 0])
+            - (ball.width + upper.width) / 2
+        )
         assert apart == pytest.approx(0, abs=0.03)
-        assert upper.position[-1, 1] == pytest.approx(lower.position[-1, 1], abs=0.02)  # both stand on the ground
+        assert upper.position[-1, 1] == pytest.approx(
+            lower.position[-1, 1], abs=0.02
+        )  # both stand on the ground
 
 
 def test_things_of_a_group_are_alike():
@@ -192,16 +215,23 @@ def test_things_of_a_group_are_alike():
 @pytest.mark.parametrize("time", world.TIMES)
 def test_no_roof_hides_the_sun(time):
     """What another sun's colour changes in the picture is at least half of its disc."""
-    city = [s for s in scenes() if (s.place, s.time, s.weather, s.camera.motion) == ("city", time, "clear", "still")]
+    city = [
+        s
+        for s in scenes()
+        if (s.place, s.time, s.weather, s.camera.motion) == ("city", time, "clear", "still")
+    ]
     for scene in [replace(scene, things=()) for scene in city[:8]]:
         one, other = (
-            render(replace(scene, light=replace(scene.light, colour=c)), 128, 128)[0] for c in ("red", "blue")
+            render(replace(scene, light=replace(scene.light, colour=c)), 128, 128)[0]
+            for c in ("red", "blue")
         )
         shown = (np.abs(one.astype(int) - other).max(axis=2) > 100).mean()
         assert shown > 0.5 * np.pi * 0.09**2 / scene.aspect
 
 
-@pytest.mark.parametrize("wrong", [{"fps": 0}, {"frames": 0}, {"seed": -1}, {"index": -1}, {"aspect": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong", [{"fps": 0}, {"frames": 0}, {"seed": -1}, {"index": -1}, {"aspect": float("nan")}]
+)
 def test_scenes_that_cannot_be_are_said(wrong):
     with pytest.raises(InputError):
         compose(**{"seed": 0, "index": 0, **wrong})
@@ -210,7 +240,9 @@ def test_scenes_that_cannot_be_are_said(wrong):
 def test_a_stacked_box_comes_to_rest_on_the_other():
     for scene in related("stack", frames=40):
         upper, lower = scene.things
-        assert upper.position[-1, 1] + upper.height / 2 == pytest.approx(lower.position[-1, 1] - lower.height / 2)
+        assert upper.position[-1, 1] + upper.height / 2 == pytest.approx(
+            lower.position[-1, 1] - lower.height / 2
+        )
         assert not upper.velocity[-1].any()
 
 
@@ -234,7 +266,7 @@ def test_relations_of_place_and_size_hold():
 
 def test_the_camera_follows_and_zooms():
     follow = next(scene for scene in scenes() if scene.camera.motion == "follow")
-    x = follow.camera.seen(follow.things[0].position)[:, 0]
+    x = follow.camera.project(follow.things[0].position)[:, 0]
     np.testing.assert_allclose(x, follow.aspect / 2)
     closer = next(scene for scene in scenes() if scene.camera.motion == "zoom in")
     assert closer.camera.zoom[0] == 1
@@ -252,7 +284,9 @@ def test_the_shadow_is_drawn_where_the_truth_says():
     checked = 0
     for index in range(1500):
         scene = compose(4, index)
-        if (scene.place, scene.camera.motion, scene.weather) == ("grass", "still", "clear") and len(scene.things) == 1:
+        if (scene.place, scene.camera.motion, scene.weather) == ("grass", "still", "clear") and len(
+            scene.things
+        ) == 1:
             (thing,) = scene.things
             if thing.motion != "bounce":
                 continue
@@ -271,18 +305,33 @@ def test_the_shadow_is_drawn_where_the_truth_says():
 
 
 def test_a_boat_is_mirrored_in_the_water_below_it():
-    scene = next(s for s in scenes() if s.place == "sea" and len(s.things) == 1 and s.things[0].kind == "boat"
-                 and s.camera.motion == "still" and s.weather == "clear" and s.things[0].motion == "still")  # fmt: skip
+    scene = next(
+        s
+        for s in scenes()
+        if s.place == "sea"
+        and len(s.things) == 1
+        and s.things[0].kind == "boat"
+        and s.camera.motion == "still"
+        and s.weather == "clear"
+        and s.things[0].motion == "still"
+    )
     boat = scene.things[0]
-    changed = np.abs(render(scene, 128, 128)[0].astype(int) - render(replace(scene, things=()), 128, 128)[0]).sum(-1)
+    changed = np.abs(
+        render(scene, 128, 128)[0].astype(int) - render(replace(scene, things=()), 128, 128)[0]
+    ).sum(-1)
     x, line = boat.position[0, 0], boat.ground
-    below = changed[int((line + 0.02) * 128) : int((line + 0.08) * 128), int((x - 0.1) * 128) : int((x + 0.1) * 128)]
+    below = changed[
+        int((line + 0.02) * 128) : int((line + 0.08) * 128),
+        int((x - 0.1) * 128) : int((x + 0.1) * 128),
+    ]
     assert below.mean() > 10
     assert changed[int((line + 0.7 * boat.height) * 128) :].max() == 0
 
 
 def test_legs_step_in_order():
-    """Feet as drawn over one stride: in a walk, lifted one after another, hind, fore, other hind, other fore."""
+    """Feet as drawn over one stride: in a walk, lifted one after another, hind, fore, other hind,
+    other fore.
+    """
     lines = []
 
     class Recorder(Canvas):
@@ -292,7 +341,18 @@ def test_legs_step_in_order():
     lifted = []
     for step in range(100):
         lines.clear()
-        pose = sprites.Pose(0.0, 0.0, 1.0, 1, 0.9 * step / 100, 0.0, "walk", False, (200.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+        pose = sprites.Pose(
+            0.0,
+            0.0,
+            1.0,
+            1,
+            0.9 * step / 100,
+            0.0,
+            "walk",
+            False,
+            (200.0, 0.0, 0.0),
+            (0.0, 0.0, 0.0),
+        )
         sprites._legs(Recorder(np.zeros((1, 1, 3), np.uint8), 1.0), pose, (-0.36, 0.26), 0.4, 0.1)
         assert len(lines) == 4
         feet = [end[1] for _, end in lines]  # y down: the highest foot has the least y
@@ -305,7 +365,9 @@ def test_legs_step_in_order():
 @pytest.mark.parametrize("place", world.PLACES)
 @pytest.mark.parametrize("pan", ["pan left", "pan right"])
 def test_what_stands_at_a_place_does_not_depend_on_how_far_the_camera_goes(place, pan):
-    index = next(i for i in range(5000) if (s := compose(7, i)).place == place and s.camera.motion == pan)
+    index = next(
+        i for i in range(5000) if (s := compose(7, i)).place == place and s.camera.motion == pan
+    )
     short, long = (render(compose(7, index, frames=frames), 32, 32) for frames in (5, 25))
     assert np.array_equal(short, long[:5])
 

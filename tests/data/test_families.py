@@ -1,4 +1,6 @@
-"""The world's second edition: individuals, stars, words, cycles, long clips; the first one is drawn as ever."""
+"""The world's second edition: individuals, stars, words, cycles, long clips; the first one is drawn
+as ever.
+"""
 
 import hashlib
 from collections import Counter
@@ -40,7 +42,9 @@ def test_every_family_occurs_about_as_often_as_it_should(scenes):
     counts = Counter(family(scene) for scene in scenes)
     assert counts["lettered"] / len(scenes) == pytest.approx(families.SHARES["lettered"], abs=0.04)
     assert counts["cyclic"] / len(scenes) == pytest.approx(families.SHARES["cyclic"], abs=0.02)
-    own = [scene for scene in scenes if any(t.marking and t.marking.individual for t in scene.things)]
+    own = [
+        scene for scene in scenes if any(t.marking and t.marking.individual for t in scene.things)
+    ]
     assert 0.25 < len(own) / len(scenes) < 0.45
 
 
@@ -51,13 +55,18 @@ def test_training_shows_no_held_out_individual_word_or_pair(scenes):
             if thing.marking:
                 values.append(thing.marking.colour)
                 if own := thing.marking.individual:
-                    assert not families.is_held_out(own.seed)
+                    assert not families.is_individual_held_out(own.seed)
                     values.append(own.worn_colour)
             assert not any(split.held_out(thing.kind, value) for value in values)
-            assert not (thing.word and letters.is_held_out(thing.word))
+            assert not (thing.word and letters.is_word_held_out(thing.word))
     shown = [compose(5, i, edition=2, part="all") for i in range(400)]
-    assert any(t.marking and t.marking.individual and families.is_held_out(t.marking.individual.seed)
-               for scene in shown for t in scene.things)  # fmt: skip
+    assert any(
+        t.marking
+        and t.marking.individual
+        and families.is_individual_held_out(t.marking.individual.seed)
+        for scene in shown
+        for t in scene.things
+    )
 
 
 def test_an_individual_is_its_seed():

@@ -28,10 +28,14 @@ def test_latents_are_encoded_once(tmp_path, monkeypatch):
         calls.append(len(clips))
         return clips.mean(dim=(3, 4), keepdim=True)
 
-    first = latents.world_latents(encode, "a", tmp_path, latents.World(0, 5, 16, 16), clips=6, batch=2)
+    first = latents.world_latents(
+        encode, "a", tmp_path, latents.World(0, 5, 16, 16), clips=6, batch=2
+    )
     assert first.shape == (6, 3, 5, 1, 1)
     assert sum(calls) == 6
-    again = latents.world_latents(encode, "a", tmp_path, latents.World(0, 5, 16, 16), clips=6, batch=2)
+    again = latents.world_latents(
+        encode, "a", tmp_path, latents.World(0, 5, 16, 16), clips=6, batch=2
+    )
     assert sum(calls) == 6
     assert torch.equal(first, again)
     latents.world_latents(encode, "b", tmp_path, latents.World(0, 5, 16, 16), clips=2, batch=2)
@@ -63,5 +67,7 @@ def test_many_cores_draw_the_same_clips(monkeypatch):
 def test_where_several_things_are_wanted_scenes_are_still_a_function_of_the_number():
     world = latents.World(3, 5, 16, 16, edition=2, single=0.3)
     scenes = [world.scene(clip) for clip in range(60)]
-    assert [len(scene.things) for scene in scenes] == [len(world.scene(clip).things) for clip in range(60)]
+    assert [len(scene.things) for scene in scenes] == [
+        len(world.scene(clip).things) for clip in range(60)
+    ]
     assert world.key != latents.World(3, 5, 16, 16, edition=2).key

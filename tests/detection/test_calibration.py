@@ -2,19 +2,16 @@
 
 import pytest
 
-from praxino.data.degrade import compressed
-from praxino.detection.calibration import (
-    BLOCKY,
-    KINDS,
+from praxino.data.degrade import Condition, compressed
+from praxino.detection.calibration import BLOCKY, KINDS, condition, reliability
+from praxino.detection.detector import bundled_detector, detect
+from praxino.detection.fusion import Bin, ConditionResult, Fusion
+from praxino.detection.sufficiency import (
     MAX_BLOCKINESS,
     MIN_FRAMES,
     block_map,
-    condition,
     missing_evidence,
-    reliability,
 )
-from praxino.detection.fusion import Bin, Condition, Fusion
-from praxino.detection.report import bundled, detect
 from praxino.detection.view import view_of
 from praxino.storage.media.frames import MediaInfo
 from support.footage import textured, write
@@ -47,26 +44,31 @@ def test_a_clip_is_like_what_it_is_first(found, views, blocks, like):
 
 
 def test_blocks_leave_no_verdict(tmp_path):
-    assert "compressed too hard" in missing_evidence(about(), seen(), MAX_BLOCKINESS + 0.05)[0]
+    assert "heavily compressed" in missing_evidence(about(), seen(), MAX_BLOCKINESS + 0.05)[0]
     said = detect(write(tmp_path / "a.mp4", compressed(textured(16, 192, 192), 49)))
     assert said.probability is None
-    assert any("compressed too hard" in reason for reason in said.reasons)
+    assert any("heavily compressed" in reason for reason in said.reasons)
 
 
 def test_every_kind_was_measured():
-    assert {each.name for each in bundled().conditions} >= set(KINDS)
-    assert bundled().fitted
+    assert {each.name for each in bundled_detector().conditions} >= set(KINDS)
+    assert bundled_detector().fitted
 
 
 def test_reliability_speaks_of_the_answer_and_of_the_clip():
-    rows = (Bin(low=0.0, high=0.5, clips=10, generated=1), Bin(low=0.5, high=1.0, clips=20, generated=15))
-    fitted = bundled().usual.model_copy(update={"table": rows})
+    rows = (
+        Bin(low=0.0, high=0.5, clips=10, generated=1),
+        Bin(low=0.5, high=1.0, clips=20, generated=15),
+    )
+    fitted = bundled_detector().usual.model_copy(update={"table": rows})
     assert isinstance(fitted, Fusion)
-    asked = bundled().model_copy(update={"conditions": (Condition(name="gif", auc=0.8, right=0.75, definite=0.6),)})
-    said = reliability(0.7, fitted, asked, "gif")
+    asked = bundled_detector().model_copy(
+        update={"conditions": (ConditionResult(name="gif", auc=0.8, right=0.75, definite=0.6),)}
+    )
+    said = reliability(0.7, fitted, asked, Condition.GIF)
     assert "of 20 clips with answers from 50% to 100%, 15 were generated" in said
     assert "of clips of 256 colours, 60% got a verdict, and 75% of these were right" in said
-    assert reliability(0.7, fitted.model_copy(update={"table": ()}), asked, "native") == ""
+    assert reliability(0.7, fitted.model_copy(update={"table": ()}), asked, Condition.NATIVE) == ""
 
 
 def test_blocks_are_found_where_they_are():

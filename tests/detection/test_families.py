@@ -9,8 +9,8 @@ import pytest
 from praxino.data.degrade import compressed
 from praxino.data.diorama import compose, render
 from praxino.detection import frequency, latent, patches, physics, temporal
+from praxino.detection.detector import collect_evidence
 from praxino.detection.evidence import FAMILIES
-from praxino.detection.report import collect_evidence
 from praxino.detection.view import View, view_of
 from support.footage import textured
 
@@ -21,7 +21,9 @@ FILMS = {
     "still": lambda: np.repeat(textured(1, 224, 224), 9, axis=0),
     "noise": lambda: np.random.default_rng(0).integers(0, 256, (16, 120, 90, 3)).astype(np.uint8),
     "four frames": lambda: textured(4, 50, 40),
-    "flash": lambda: np.concatenate([np.zeros((8, 64, 64, 3), np.uint8), np.full((8, 64, 64, 3), 255, np.uint8)]),
+    "flash": lambda: np.concatenate(
+        [np.zeros((8, 64, 64, 3), np.uint8), np.full((8, 64, 64, 3), 255, np.uint8)]
+    ),
 }
 
 
@@ -66,10 +68,15 @@ def test_a_gliding_path_is_straighter_than_a_shaking_one():
 
 def test_a_pattern_that_belongs_to_the_sensor_stays_where_it_is():
     rng = np.random.default_rng(0)
-    scene, pattern = textured(16, 224, 224, step=3.0).astype(np.float32), rng.normal(0, 12, (224, 224, 1))
+    scene, pattern = (
+        textured(16, 224, 224, step=3.0).astype(np.float32),
+        rng.normal(0, 12, (224, 224, 1)),
+    )
     fixed = (scene + pattern).clip(0, 255).astype(np.uint8)
     fresh = (scene + rng.normal(0, 12, (16, 224, 224, 1))).clip(0, 255).astype(np.uint8)
-    found, other = (temporal.measures(view_of(film, 8.0))["detail.fixed"] for film in (fixed, fresh))
+    found, other = (
+        temporal.measures(view_of(film, 8.0))["detail.fixed"] for film in (fixed, fresh)
+    )
     assert found > other + 0.1
 
 
@@ -83,7 +90,12 @@ def test_the_block_transform_keeps_power():
 
 def test_enlarging_bends_the_spectrum():
     sharp = textured(16, 224, 224)
-    soft = np.stack([cv2.resize(frame, (224, 224), interpolation=cv2.INTER_CUBIC) for frame in textured(16, 112, 112)])
+    soft = np.stack(
+        [
+            cv2.resize(frame, (224, 224), interpolation=cv2.INTER_CUBIC)
+            for frame in textured(16, 112, 112)
+        ]
+    )
     steep, flat = (frequency.measures(view_of(film, 8.0)) for film in (soft, sharp))
     assert steep["radial.slope"] < flat["radial.slope"] - 0.5
     assert steep["wavelet.fall_hh1"] < flat["wavelet.fall_hh1"]
@@ -126,16 +138,23 @@ def test_our_own_decoder_gives_its_own_films_back_best():
     real = render(compose(3, 8, frames=17), 64, 64)
     with torch.inference_mode():
         made = to_pixels(vae.decode(vae.encode(to_tensor(real[None]))))[0]
-    errors = [latent.reconstruction_error(view_of(film, 8.0), vae)["again.error"] for film in (made, real)]
+    errors = [
+        latent.reconstruction_error(view_of(film, 8.0), vae)["again.error"] for film in (made, real)
+    ]
     assert errors[0] < errors[1]
 
 
 def test_a_camera_that_shakes_jolts_more_than_one_that_glides():
     rng = np.random.default_rng(0)
     wide = textured(1, 300, 300, step=0.0)[0]
-    ways = {"shake": rng.integers(0, 8, (16, 2)), "glide": np.stack([np.arange(16) * 2, np.arange(16)], 1)}
+    ways = {
+        "shake": rng.integers(0, 8, (16, 2)),
+        "glide": np.stack([np.arange(16) * 2, np.arange(16)], 1),
+    }
     found = {
-        name: physics.measures(view_of(np.stack([wide[y : y + 224, x : x + 224] for y, x in way]), 8.0))
+        name: physics.measures(
+            view_of(np.stack([wide[y : y + 224, x : x + 224] for y, x in way]), 8.0)
+        )
         for name, way in ways.items()
     }
     assert found["shake"]["momentum.jolts"] > found["glide"]["momentum.jolts"] + 1

@@ -23,9 +23,12 @@ def samples(shift: float = 1.0, count: int = 240, seed: int = 0) -> Samples:
 
 def test_the_logistic_model_is_at_its_optimum():
     of = samples()
-    weights = logistic(of.measures, of.made, of.shares, 3.0)
-    ones = np.hstack([of.measures, np.ones((len(of.made), 1))])
-    slope = ones.T @ (of.shares * (sigmoid(ones @ weights) - of.made)) + np.append(np.full(10, 3.0), 1e-6) * weights
+    weights = logistic(of.measures, of.generated, of.shares, 3.0)
+    ones = np.hstack([of.measures, np.ones((len(of.generated), 1))])
+    slope = (
+        ones.T @ (of.shares * (sigmoid(ones @ weights) - of.generated))
+        + np.append(np.full(10, 3.0), 1e-6) * weights
+    )
     assert np.abs(slope).max() < 1e-4
 
 
@@ -34,7 +37,11 @@ def test_ties_lie_in_their_middle_and_survive_rounding():
     line = np.quantile(np.r_[np.full(40, floor), np.linspace(0, 1, 60)], np.linspace(0, 1, 65))
     rounded = np.array([[float(f"{each:.6g}") for each in line]])
     assert ranks(rounded, np.array([[floor]]))[0, 0] == pytest.approx(0.2, abs=0.01)
-    assert ranks(np.full((1, 65), 3.0), np.array([[3.0], [2.0], [4.0]]))[:, 0].tolist() == [0.5, 0, 1]
+    assert ranks(np.full((1, 65), 3.0), np.array([[3.0], [2.0], [4.0]]))[:, 0].tolist() == [
+        0.5,
+        0,
+        1,
+    ]
 
 
 def test_percentiles_are_shares_of_the_reference():
@@ -47,17 +54,19 @@ def test_percentiles_are_shares_of_the_reference():
 @given(st.integers(2, 8), st.integers(0, 99))
 def test_groups_are_never_cut(parts, seed):
     rng = np.random.default_rng(seed)
-    of = Samples(np.zeros((60, 1)), (np.arange(60) % 2).astype(float), rng.integers(0, 9, 60).astype(str))
+    of = Samples(
+        np.zeros((60, 1)), (np.arange(60) % 2).astype(float), rng.integers(0, 9, 60).astype(str)
+    )
     part = fold(of, parts)
     for made in (0, 1):
         for group in np.unique(of.groups):
-            assert len(np.unique(part[(of.groups == group) & (of.made == made)])) <= 1
+            assert len(np.unique(part[(of.groups == group) & (of.generated == made)])) <= 1
 
 
 def test_both_classes_count_alike_and_large_groups_less_than_their_size():
     groups = np.array(["a"] * 16 + ["b"] * 4 + ["c"] * 2)
     of = Samples(np.zeros((22, 1)), np.array([0.0] * 20 + [1.0] * 2), groups)
-    assert of.shares[of.made == 0].sum() == pytest.approx(of.shares[of.made == 1].sum())
+    assert of.shares[of.generated == 0].sum() == pytest.approx(of.shares[of.generated == 1].sum())
     assert of.shares[:16].sum() == pytest.approx(2 * of.shares[16:20].sum())
 
 
@@ -67,7 +76,7 @@ def test_answers_are_calibrated_and_their_parts_sum_up():
     chance = sigmoid(model.logits(fresh.measures))
     high = chance > 0.7
     assert high.sum() > 30
-    assert fresh.made[high].mean() == pytest.approx(chance[high].mean(), abs=0.12)
+    assert fresh.generated[high].mean() == pytest.approx(chance[high].mean(), abs=0.12)
     middle = model.slope * model.bias + model.offset
     for row in fresh.measures[:5]:
         parts = model.parts(row)

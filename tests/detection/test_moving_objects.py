@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from praxino.data.diorama import compose, render
-from praxino.detection.moving_objects import things, violations
+from praxino.detection.moving_objects import things
 from praxino.detection.view import gathered, view_of
+from praxino.detection.violations import violations
 from praxino.storage.media.frames import VideoFrame
 from support.footage import ball, textured
 
@@ -75,7 +76,8 @@ def turn() -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "way"), [("leap", leap), ("gone", gone), ("lift", lift), ("gain", gain), ("turn", turn)]
+    ("kind", "way"),
+    [("leap", leap), ("gone", gone), ("lift", lift), ("gain", gain), ("turn", turn)],
 )
 def test_what_is_not_is_named(kind, way):
     assert kind in found(way())
@@ -99,10 +101,11 @@ def test_nothing_is_claimed_of_a_moving_camera():
     assert things(view_of(textured(16, 224, 224, step=4.0), 8.0)) == ([], False)
 
 
-def test_true_renderings_are_seldom_accused():
-    scenes = [compose(11, index, frames=16) for index in range(24)]
+@pytest.mark.parametrize("count", [8, pytest.param(24, marks=pytest.mark.slow)])
+def test_true_renderings_are_seldom_accused(count):
+    scenes = [compose(11, index, frames=16) for index in range(count)]
     accused = 0
     for scene in scenes:
         seen, clear = things(view_of(render(scene, 224, 224), scene.fps))
         accused += bool(clear and violations(seen, scene.fps))
-    assert accused <= 4
+    assert accused <= count // 6

@@ -25,7 +25,9 @@ def test_a_measure_that_knows_is_right_and_one_that_does_not_is_not(rng):
 
 
 def test_a_collection_that_is_known_by_heart_is_worth_nothing(rng):
-    """Each group has a mark of its own: told apart perfectly when mixed, no better than chance when left out."""
+    """Each group has a mark of its own: told apart perfectly when mixed, no better than chance when
+    left out.
+    """
     marks = {name: rng.normal(size=40) for name in np.unique(GROUPS)}
     x = np.stack([marks[name] for name in GROUPS]) + rng.normal(0, 0.01, (120, 40))
     samples = Samples(x, MADE, GROUPS)
@@ -55,11 +57,15 @@ def test_figures_of_an_outcome():
     assert of.by_group() == {"g": 0.625, "s": 0.75, "t": 0.5}
     low, high = of.interval()
     assert 0.5 <= low <= of.auc <= high <= 0.75
-    assert of.found_at(0.05) == pytest.approx((logits[60:] > np.quantile(logits[:60], 0.95, method="higher")).mean())
+    assert of.found_at(0.05) == pytest.approx(
+        (logits[60:] > np.quantile(logits[:60], 0.95, method="higher")).mean()
+    )
     assert 0 < of.brier < 0.25
     assert 0 <= of.calibration_error < 0.3
     assert sum(row.clips for row in of.table()) == 120
-    sure = ProtocolResult(("g",), ("s",), wins[:, :1], pairs[:, :1], np.where(MADE == 1, 50.0, -50.0), MADE, GROUPS)
+    sure = ProtocolResult(
+        ("g",), ("s",), wins[:, :1], pairs[:, :1], np.where(MADE == 1, 50.0, -50.0), MADE, GROUPS
+    )
     assert sure.brier < 1e-6
     assert sure.calibration_error < 1e-6
 

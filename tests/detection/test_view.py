@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from praxino.detection.view import FRAMES, NATIVE, SIDE, View, centre, gathered, squared, starts, view_of, views
+from praxino.detection.view import (
+    FRAMES,
+    NATIVE,
+    SIDE,
+    View,
+    centre,
+    gathered,
+    squared,
+    starts,
+    view_of,
+    views,
+)
 from praxino.storage.media.frames import VideoFrame, probe
 from support.footage import textured, write
 
@@ -75,7 +86,9 @@ def test_windows_are_spread_over_a_file(tmp_path):
 
 def test_windows_of_an_animated_picture_overlap_as_those_of_a_film(tmp_path):
     first, *others = (Image.fromarray(frame) for frame in textured(36, 64, 96))
-    first.save(tmp_path / "a.webp", save_all=True, append_images=others, duration=120, lossless=True)
+    first.save(
+        tmp_path / "a.webp", save_all=True, append_images=others, duration=120, lossless=True
+    )
     path = tmp_path / "a.webp"
     found = list(views(path, probe(path)))
     assert [len(view.frames) for view in found] == [FRAMES] * len(starts(probe(path)))

@@ -1,4 +1,6 @@
-"""Forecast outputs: exact where outputs move along a line, never far off elsewhere, the network asked when in doubt."""
+"""Forecast outputs: exact where outputs move along a line, never far off elsewhere, the network
+asked when in doubt.
+"""
 
 import pytest
 import torch
@@ -56,7 +58,9 @@ def test_after_a_gap_it_begins_anew():
     network = Counted(lambda x, t: torch.stack([t * 5, t * 2]).cos() + 2)
     told = forecast(network, 0.3)
     times = [t for t in grid(60, 3.0) if not 0.3 < t < 0.7]
-    errors = {float(t): float((told(torch.zeros(2), t) - network.function(None, t)).norm()) for t in times}
+    errors = {
+        float(t): float((told(torch.zeros(2), t) - network.function(None, t)).norm()) for t in times
+    }
     assert max(errors.values()) < 0.6  # of 2.8
     assert errors[max(t for t in errors if t <= 0.3)] == 0  # asked at once
 

@@ -32,7 +32,9 @@ def test_scale_0_is_the_unconditional_estimate():
 
 def test_scale_is_one_plus_w():
     w = 2.5
-    torch.testing.assert_close(guided(cond, uncond, 1 + w)(X, T), (1 + w) * cond(X, T) - w * uncond(X, T))
+    torch.testing.assert_close(
+        guided(cond, uncond, 1 + w)(X, T), (1 + w) * cond(X, T) - w * uncond(X, T)
+    )
 
 
 def test_outside_the_interval_nothing_is_guided():

@@ -5,7 +5,14 @@ import itertools
 import pytest
 import torch
 
-from praxino.diffusion.objective import convert, draw_times, estimate_eps, estimate_x0, target, weight
+from praxino.diffusion.objective import (
+    convert,
+    draw_times,
+    estimate_eps,
+    estimate_x0,
+    target,
+    weight,
+)
 from praxino.diffusion.path import PATHS
 
 KINDS = ["noise", "x0", "v", "velocity"]
@@ -40,7 +47,9 @@ def test_a_weight_means_the_same_for_every_prediction(path_name, kind, weighting
     error_x0 = (estimate_x0(out, x, alpha, sigma, kind) - x0) ** 2
     snr = (alpha / sigma) ** 2
     wanted = snr.clamp_max(5.0) if weighting == "min-snr" else snr
-    torch.testing.assert_close(weight(alpha, sigma, kind, weighting) * 0.1**2 * torch.ones_like(x), wanted * error_x0)
+    torch.testing.assert_close(
+        weight(alpha, sigma, kind, weighting) * 0.1**2 * torch.ones_like(x), wanted * error_x0
+    )
 
 
 def test_snr_weighting_of_noise_is_uniform():
@@ -67,11 +76,22 @@ def test_shifted_times_lie_nearer_to_noise():
 
 @pytest.mark.parametrize("kind", ["noise", "x0", "v", "velocity"])
 def test_an_error_counts_as_that_of_the_velocity_that_it_means(kind):
-    """At x = alpha x0 + sigma eps, another output means another velocity eps - x0; away from the ends."""
-    x0, eps, t = torch.randn(64, dtype=torch.float64), torch.randn(64, dtype=torch.float64), torch.rand(64).double()
+    """At x = alpha x0 + sigma eps, another output means another velocity eps - x0; away from the
+    ends.
+    """
+    x0, eps, t = (
+        torch.randn(64, dtype=torch.float64),
+        torch.randn(64, dtype=torch.float64),
+        torch.rand(64).double(),
+    )
     t = 0.1 + 0.8 * t
     alpha, sigma = 1 - t, t
-    x, out = alpha * x0 + sigma * eps, target(x0, eps, alpha, sigma, kind) + torch.randn(64, dtype=torch.float64)
+    x, out = (
+        alpha * x0 + sigma * eps,
+        target(x0, eps, alpha, sigma, kind) + torch.randn(64, dtype=torch.float64),
+    )
     meant = convert(out, x, alpha, sigma, kind, "velocity")
-    error = (out - target(x0, eps, alpha, sigma, kind)) ** 2 * weight(alpha, sigma, kind, "velocity")
+    error = (out - target(x0, eps, alpha, sigma, kind)) ** 2 * weight(
+        alpha, sigma, kind, "velocity"
+    )
     torch.testing.assert_close(error, (meant - (eps - x0)) ** 2)

@@ -16,8 +16,12 @@ def _path(request):
 
 def test_data_at_0_and_noise_at_1(path):
     ends = torch.tensor([0.0, 1.0], dtype=torch.float64)
-    torch.testing.assert_close(path.alpha(ends), torch.tensor([1.0, 0.0], dtype=torch.float64), atol=0.01, rtol=0)
-    torch.testing.assert_close(path.sigma(ends), torch.tensor([0.0, 1.0], dtype=torch.float64), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        path.alpha(ends), torch.tensor([1.0, 0.0], dtype=torch.float64), atol=0.01, rtol=0
+    )
+    torch.testing.assert_close(
+        path.sigma(ends), torch.tensor([0.0, 1.0], dtype=torch.float64), atol=1e-4, rtol=0
+    )
 
 
 def test_log_snr_falls_and_stays_finite(path):
@@ -27,18 +31,25 @@ def test_log_snr_falls_and_stays_finite(path):
 
 
 def test_slope_is_the_derivative(path):
-    t = torch.linspace(0.0505, 0.9505, 10, dtype=torch.float64)  # between the chain's steps, where it is smooth
+    # between the chain's steps, where it is smooth
+    t = torch.linspace(0.0505, 0.9505, 10, dtype=torch.float64)
     h = 1e-6
     rise_alpha, rise_sigma = path.slope(t)
-    torch.testing.assert_close(rise_alpha, (path.alpha(t + h) - path.alpha(t - h)) / (2 * h), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(rise_sigma, (path.sigma(t + h) - path.sigma(t - h)) / (2 * h), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        rise_alpha, (path.alpha(t + h) - path.alpha(t - h)) / (2 * h), atol=1e-5, rtol=1e-5
+    )
+    torch.testing.assert_close(
+        rise_sigma, (path.sigma(t + h) - path.sigma(t - h)) / (2 * h), atol=1e-5, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", ["vp-linear", "vp-cosine"])
 def test_variance_is_preserved(name):
     t = torch.linspace(0, 1, 50, dtype=torch.float64)
     path = PATHS[name]()
-    torch.testing.assert_close(path.alpha(t) ** 2 + path.sigma(t) ** 2, torch.ones_like(t), atol=1e-9, rtol=0)
+    torch.testing.assert_close(
+        path.alpha(t) ** 2 + path.sigma(t) ** 2, torch.ones_like(t), atol=1e-9, rtol=0
+    )
 
 
 def test_the_chain_is_on_its_path():
@@ -49,7 +60,10 @@ def test_the_chain_is_on_its_path():
 
 def test_one_time_per_sample():
     x0, eps = torch.ones(2, 3, 4), torch.zeros(2, 3, 4)
-    assert torch.equal(noised(Flow(), x0, eps, torch.tensor([0.0, 0.25])), torch.tensor([1.0, 0.75]).view(2, 1, 1) * x0)
+    assert torch.equal(
+        noised(Flow(), x0, eps, torch.tensor([0.0, 0.25])),
+        torch.tensor([1.0, 0.75]).view(2, 1, 1) * x0,
+    )
 
 
 def test_shift_keeps_the_ends_and_composes():

@@ -1,4 +1,6 @@
-"""Samplers: the order they promise, exact moments of a Gaussian mixture, inversion, noise from the generator alone."""
+"""Samplers: the order they promise, exact moments of a Gaussian mixture, inversion, noise from the
+generator alone.
+"""
 
 import math
 
@@ -8,7 +10,16 @@ import torch
 from praxino.diffusion.ddpm import Chain
 from praxino.diffusion.objective import as_denoiser, target
 from praxino.diffusion.path import PATHS, Flow, grid
-from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, ddim, dpmpp_2m, euler, heun, invert, unipc
+from praxino.diffusion.sampling import (
+    SAMPLERS,
+    STOCHASTIC,
+    ddim,
+    dpmpp_2m,
+    euler,
+    heun,
+    invert,
+    unipc,
+)
 from praxino.errors import InputError
 
 MEANS, STDS, PARTS = (
@@ -24,7 +35,9 @@ def mixture(path):
     def denoiser(x, t):
         alpha, sigma = path.alpha(t), path.sigma(t)
         variance = (alpha * STDS) ** 2 + sigma**2
-        logits = PARTS.log() - 0.5 * (variance.log() + (x[..., None] - alpha * MEANS) ** 2 / variance)
+        logits = PARTS.log() - 0.5 * (
+            variance.log() + (x[..., None] - alpha * MEANS) ** 2 / variance
+        )
         each = MEANS + alpha * STDS**2 / variance * (x[..., None] - alpha * MEANS)
         return (logits.softmax(-1) * each).sum(-1)
 
@@ -45,8 +58,11 @@ def run(name, denoiser, x, times, path):
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_recovers_the_moments_of_a_mixture(name, path_name):
     path = Chain().path() if path_name == "chain" else PATHS[path_name]()
-    noise = torch.special.ndtri((torch.arange(4000).double() + 0.5) / 4000)  # N(0, 1) without chance
-    x = run(name, mixture(path), noise, grid(300 if name in ("euler", "ddim", "ddpm") else 100), path)
+    # N(0, 1) without chance
+    noise = torch.special.ndtri((torch.arange(4000).double() + 0.5) / 4000)
+    x = run(
+        name, mixture(path), noise, grid(300 if name in ("euler", "ddim", "ddpm") else 100), path
+    )
     mean = float((PARTS * MEANS).sum())
     variance = float((PARTS * (STDS**2 + MEANS**2)).sum()) - mean**2
     chance = 2.0 if name in STOCHASTIC else 1.0
@@ -62,7 +78,9 @@ def test_every_sampler_recovers_the_moments_of_a_mixture(name, path_name):
 )
 @pytest.mark.parametrize("path_name", PATHS)
 def test_order_of_convergence(sampler, order, path_name):
-    """Data N(m, s^2): the probability-flow ODE has the solution x_t = a m + (x - a m) sqrt(a^2 s^2 + b^2) / before."""
+    """Data N(m, s^2): the probability-flow ODE has the solution x_t = a m + (x - a m) sqrt(a^2 s^2
+    + b^2) / before.
+    """
     path, m, s = PATHS[path_name](), 0.7, 0.4
 
     def spread(t):
@@ -86,8 +104,12 @@ def test_order_of_convergence(sampler, order, path_name):
 def test_ddim_with_eta_1_is_ddpm():
     path = Chain().path()
     x, times = torch.randn(50, dtype=torch.float64), grid(50)
-    ancestral = last(SAMPLERS["ddpm"](mixture(path), x, times, path, torch.Generator().manual_seed(1))).x
-    stochastic = last(ddim(mixture(path), x, times, path, torch.Generator().manual_seed(1), eta=1.0)).x
+    ancestral = last(
+        SAMPLERS["ddpm"](mixture(path), x, times, path, torch.Generator().manual_seed(1))
+    ).x
+    stochastic = last(
+        ddim(mixture(path), x, times, path, torch.Generator().manual_seed(1), eta=1.0)
+    ).x
     torch.testing.assert_close(ancestral, stochastic)
 
 
@@ -140,4 +162,6 @@ def test_states_count_up_and_noise_comes_from_the_generator(name):
 def test_a_single_step_lands_on_the_estimate(name):
     path, x = Flow(), torch.randn(8, dtype=torch.float64)
     made = run(name, mixture(path), x, grid(1), path)
-    torch.testing.assert_close(made, mixture(path)(x, torch.tensor(1.0).double()), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        made, mixture(path)(x, torch.tensor(1.0).double()), atol=1e-5, rtol=1e-5
+    )

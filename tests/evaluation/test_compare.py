@@ -9,7 +9,7 @@ import pytest
 
 from praxino.data.diorama import compose, render
 from praxino.errors import CheckpointError, InputError
-from praxino.evaluation.compare import collect, compare, table, write
+from praxino.evaluation.compare import collect, compare, comparison_table, write_comparison
 from praxino.evaluation.features import CALLED, Extractor
 from praxino.storage.media.video import Video
 
@@ -51,7 +51,9 @@ def test_darker_films_are_far_away(folders):
 
 def test_unequal_sizes_and_few_samples_are_said(folders, tmp_path):
     for i in range(3):
-        Video(np.full((4 + i, 16, 16 + 2 * i, 3), 40 * i, np.uint8), 8.0).save(tmp_path / f"{i}.mp4")
+        Video(np.full((4 + i, 16, 16 + 2 * i, 3), 40 * i, np.uint8), 8.0).save(
+            tmp_path / f"{i}.mp4"
+        )
     found = compare(collect(folders / "real", COLOURS), collect(tmp_path, COLOURS))
     notes = " ".join(found["notes"])
     assert "3 samples for 3 dimensions" in notes
@@ -66,7 +68,7 @@ def test_pictures_have_features_but_no_motion(folders, tmp_path):
         Video(np.full((1, 16, 16, 3), 40 * i, np.uint8), 1.0).save(tmp_path / f"{i}.png")
     found = compare(collect(folders / "real", COLOURS), collect(tmp_path, COLOURS))
     assert found["sets"]["fake"]["motion"] == {}
-    assert "flicker" in table(found)
+    assert "flicker" in comparison_table(found)
 
 
 def test_the_reader_says_little_of_pictures(folders, tmp_path):
@@ -125,14 +127,16 @@ def test_frames_are_neighbours_by_their_films(folders):
 
 def test_a_distance_is_called_by_its_published_name(folders):
     real = collect(folders / "real", Extractor("FVD", COLOURS.rows))
-    assert "FVD, endless samples" in table(compare(real, real))
+    assert "FVD, endless samples" in comparison_table(compare(real, real))
 
 
 def test_the_page_shows_both(folders, tmp_path):
     real, fake = (collect(folders / name, COLOURS) for name in ("real", "fake"))
     found = compare(real, fake)
-    write(tmp_path / "out", found, real, fake)
+    write_comparison(tmp_path / "out", found, real, fake)
     assert json.loads((tmp_path / "out" / "scores.json").read_text()) == found
     shown = (tmp_path / "out" / "index.html").read_text()
     assert shown.count("<img") == 16
-    assert all((tmp_path / "out" / "strips" / f"{name}-0.png").exists() for name in ("real", "fake"))
+    assert all(
+        (tmp_path / "out" / "strips" / f"{name}-0.png").exists() for name in ("real", "fake")
+    )

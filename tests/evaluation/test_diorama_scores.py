@@ -22,17 +22,24 @@ def scenes():
 
 def sighted(scene, thing, **changes):
     """A thing as a perfect reader sees it."""
-    track = scene.camera.seen(thing.position).astype(np.float32)
+    track = scene.camera.project(thing.position).astype(np.float32)
     track[~scene.visible(thing) | scene.hidden(thing)] = np.nan
     seen = Sighting(thing.kind, thing.colour, thing.motion, thing.heading, track, thing.height, 1.0)
     return replace(seen, **changes)
 
 
 def read(scene, *others):
-    """The scene as a perfect reader reads it; its things replaced by ``others``, where they are not None."""
+    """The scene as a perfect reader reads it; its things replaced by ``others``, where they are not
+    None.
+    """
     own = [sighted(scene, thing) for thing in scene.things]
-    things = [mine if other is None else other for mine, other in zip(own, (*others, *[None] * 3), strict=False)]
-    return Reading(tuple(t for t in things if np.isfinite(t.track[:, 0]).sum() >= 3), scene.attributes)
+    things = [
+        mine if other is None else other
+        for mine, other in zip(own, (*others, *[None] * 3), strict=False)
+    ]
+    return Reading(
+        tuple(t for t in things if np.isfinite(t.track[:, 0]).sum() >= 3), scene.attributes
+    )
 
 
 def film_of(scene):
@@ -42,17 +49,40 @@ def film_of(scene):
 def test_the_truth_gets_full_marks():
     for scene in scenes()[:40]:
         found = scores(film_of(scene), scene, read(scene))
-        for name in ("kind", "colour", "motion", "binding", "presence", "count", "place", "time", "camera", "weather"):
+        for name in (
+            "kind",
+            "colour",
+            "motion",
+            "binding",
+            "presence",
+            "count",
+            "place",
+            "time",
+            "camera",
+            "weather",
+        ):
             assert found.get(name, 1.0) == 1.0, name
 
 
-RELATIONS = ("left of", "bigger than", "race", "chase", "fetch", "collide", "pass behind", "stack", "topple")
+RELATIONS = (
+    "left of",
+    "bigger than",
+    "race",
+    "chase",
+    "fetch",
+    "collide",
+    "pass behind",
+    "stack",
+    "topple",
+)
 
 
 @functools.cache
 def related(name):
     """At most eight scenes of a relation before a camera that stands still."""
-    fitting = (s for s in scenes() if s.relation and s.relation.name == name and s.camera.motion == "still")
+    fitting = (
+        s for s in scenes() if s.relation and s.relation.name == name and s.camera.motion == "still"
+    )
     return list(itertools.islice(fitting, 8))
 
 
@@ -76,7 +106,9 @@ def standing(scene, thing, frame=0):
 
 @pytest.mark.parametrize("name", ["race", "chase", "fetch", "topple"])
 def test_a_relation_does_not_hold_where_the_other_thing_stands_still(name):
-    scenes = [s for s in related(name) if all(s.shows(thing)[0] for thing in s.things[1:]) and relation(s)]
+    scenes = [
+        s for s in related(name) if all(s.shows(thing)[0] for thing in s.things[1:]) and relation(s)
+    ]
     assert scenes
     assert not any(relation(scene, None, standing(scene, scene.things[1])) for scene in scenes)
 
@@ -88,7 +120,9 @@ def test_a_box_beside_a_box_is_not_stacked_and_a_hunter_in_front_does_not_chase(
         assert not relation(scene, sighted(scene, scene.things[0], track=beside))
     for scene in related("chase"):
         hunter, prey = (sighted(scene, thing) for thing in scene.things)
-        assert not relation(scene, replace(hunter, track=prey.track), replace(prey, track=hunter.track))
+        assert not relation(
+            scene, replace(hunter, track=prey.track), replace(prey, track=hunter.track)
+        )
 
 
 def test_what_goes_through_does_not_collide_and_what_goes_in_front_does_not_pass_behind():
@@ -96,26 +130,40 @@ def test_what_goes_through_does_not_collide_and_what_goes_in_front_does_not_pass
     one, two = (sighted(scene, thing) for thing in scene.things)
     x = np.linspace(0.1, 0.9, scene.frames, dtype=np.float32)
     through = [np.stack([x, one.track[:, 1]], axis=1), np.stack([x[::-1], two.track[:, 1]], axis=1)]
-    assert relation(scene, *(replace(s, track=t) for s, t in zip((one, two), through, strict=True))) == 0
+    assert (
+        relation(scene, *(replace(s, track=t) for s, t in zip((one, two), through, strict=True)))
+        == 0
+    )
     assert momentum([track[:, 0] for track in through], [1.0, 1.0]) is None
     for scene in related("pass behind"):
-        whole = scene.camera.seen(scene.things[0].position).astype(np.float32)
+        whole = scene.camera.project(scene.things[0].position).astype(np.float32)
         assert not relation(scene, sighted(scene, scene.things[0], track=whole))
 
 
 def test_a_relation_whose_things_do_not_both_show_is_not_asked_for():
-    scene = next(s for s in scenes() if s.relation and s.relation.name == "left of" and len(s.things) == 2)
+    scene = next(
+        s for s in scenes() if s.relation and s.relation.name == "left of" and len(s.things) == 2
+    )
     away = scene.things[0].position + np.float32(5)
-    other = replace(scene, things=(replace(scene.things[0], position=away), scene.things[1], scene.things[1]))
+    other = replace(
+        scene, things=(replace(scene.things[0], position=away), scene.things[1], scene.things[1])
+    )
     assert "relation" in scores(film_of(scene), scene, read(scene))
     assert "relation" not in scores(film_of(scene), other, read(other))
 
 
 def test_wrong_colours_and_missing_things_cost():
-    scene = next(s for s in scenes() if len({t.colour for t in s.things}) == 2 == len({t.kind for t in s.things})
-                 and len(s.things) == 2 and all(s.shows(t).all() for t in s.things))  # fmt: skip
+    scene = next(
+        s
+        for s in scenes()
+        if len({t.colour for t in s.things}) == 2 == len({t.kind for t in s.things})
+        and len(s.things) == 2
+        and all(s.shows(t).all() for t in s.things)
+    )
     right = read(scene)
-    swapped = [replace(t, colour=o.colour) for t, o in zip(right.things, right.things[::-1], strict=True)]
+    swapped = [
+        replace(t, colour=o.colour) for t, o in zip(right.things, right.things[::-1], strict=True)
+    ]
     found = scores(film_of(scene), scene, replace(right, things=tuple(swapped)))
     assert found["colour"] == 0
     assert found["binding"] == 0
@@ -124,7 +172,9 @@ def test_wrong_colours_and_missing_things_cost():
     seldom = right.things[0].track.copy()
     seldom[: len(seldom) // 2 + 1] = np.nan
     found = scores(
-        film_of(scene), scene, replace(right, things=(replace(right.things[0], track=seldom), right.things[1]))
+        film_of(scene),
+        scene,
+        replace(right, things=(replace(right.things[0], track=seldom), right.things[1])),
     )
     assert found["presence"] == pytest.approx((8 / 17 + 1) / 2)
 
@@ -132,7 +182,7 @@ def test_wrong_colours_and_missing_things_cost():
 def test_gravity_is_measured_on_the_truth_and_on_another_planet():
     falls = [(s, t) for s in scenes() for t in s.things if t.motion in ("fall", "bounce", "throw")
              and not s.camera.motion.startswith("zoom")]  # fmt: skip
-    measured = [gravity(s.camera.seen(t.position)[:, 1], s.fps) for s, t in falls]
+    measured = [gravity(s.camera.project(t.position)[:, 1], s.fps) for s, t in falls]
     told = np.array([g for g in measured if g is not None])
     assert len(told) > 40
     assert np.median(told) == pytest.approx(world.GRAVITY, rel=0.05)
@@ -161,7 +211,11 @@ def test_a_film_of_another_length_is_refused():
 
 
 def test_momentum_of_the_truth_is_kept_and_of_a_ghost_is_not():
-    hits = [s for s in scenes() if s.relation and s.relation.name == "collide" and s.camera.motion == "still"]
+    hits = [
+        s
+        for s in scenes()
+        if s.relation and s.relation.name == "collide" and s.camera.motion == "still"
+    ]
     errors = []
     for scene in hits:
         masses = [world.DENSITIES[t.material] * t.height**2 for t in scene.things]
@@ -177,7 +231,9 @@ def test_momentum_of_the_truth_is_kept_and_of_a_ghost_is_not():
 def test_bounces_that_rise_are_found():
     lower = np.array([0.1, 0.5, 0.9, 0.5, 0.4, 0.6, 0.9, 0.7, 0.65, 0.9])
     assert bounce(lower) == 1
-    assert bounce(0.9 + 0.004 * np.cos(np.arange(17))) is None  # lies there, and is read a little above or below
+    assert (
+        bounce(0.9 + 0.004 * np.cos(np.arange(17))) is None
+    )  # lies there, and is read a little above or below
     rising = np.array([0.5, 0.9, 0.5, 0.2, 0.5, 0.9])
     assert bounce(rising) == 0
     assert bounce(np.linspace(0.1, 0.9, 9)) is None
@@ -225,7 +281,11 @@ def test_the_light_is_found_where_it_is():
 def test_a_film_whose_light_is_moved_has_its_shadows_wrong():
     told = {True: [], False: []}
     for scene in scenes()[:200]:
-        if scene.camera.motion == "still" and scene.place in ("grass", "road", "city") and abs(scene.light.slope) > 0.2:
+        if (
+            scene.camera.motion == "still"
+            and scene.place in ("grass", "road", "city")
+            and abs(scene.light.slope) > 0.2
+        ):
             for thing in scene.things:
                 for true in (True, False):
                     light = scene.light if true else replace(scene.light, x=1 - scene.light.x)

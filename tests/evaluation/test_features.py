@@ -1,4 +1,6 @@
-"""Features: the bundled reader, and networks whose weights a user brings (stand-ins with the same calls)."""
+"""Features: the bundled reader, and networks whose weights a user brings (stand-ins with the same
+calls).
+"""
 
 import sys
 import warnings
@@ -25,7 +27,11 @@ class Films(torch.nn.Module):
     """Called as I3D's file is."""
 
     def forward(
-        self, x: torch.Tensor, rescale: bool = False, resize: bool = False, return_features: bool = False
+        self,
+        x: torch.Tensor,
+        rescale: bool = False,
+        resize: bool = False,
+        return_features: bool = False,
     ) -> torch.Tensor:
         assert rescale
         assert resize
@@ -61,9 +67,14 @@ def test_clip_sees_what_its_library_sees(film, tmp_path):
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     config = transformers.CLIPVisionConfig(
-        hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=32, patch_size=8,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=8,
         projection_dim=12,
-    )  # fmt: skip
+    )
     network = transformers.CLIPVisionModelWithProjection(config).eval()
     network.save_pretrained(tmp_path / "clip")
     rows = extractor("clip", tmp_path / "clip").rows(film)
@@ -78,7 +89,11 @@ def test_clip_sees_what_its_library_sees(film, tmp_path):
 def test_another_model_is_no_clip(tmp_path):
     transformers = pytest.importorskip("transformers")
     config = transformers.BertConfig(
-        hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=30
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        vocab_size=30,
     )
     transformers.BertModel(config).save_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match="holds no CLIP model"):

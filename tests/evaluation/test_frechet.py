@@ -1,4 +1,6 @@
-"""Distances between sets of features: known Gaussians, a public implementation, sets that do or do not overlap."""
+"""Distances between sets of features: known Gaussians, a public implementation, sets that do or do
+not overlap.
+"""
 
 import logging
 
@@ -7,8 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torchmetrics.image.fid import FrechetInceptionDistance
-from torchmetrics.image.kid import KernelInceptionDistance
 
 from praxino.errors import InputError
 from praxino.evaluation.frechet import frechet, kernel_distance, neighbours, unbiased
@@ -40,15 +40,24 @@ def theirs(metric, real, fake):
 def test_distances_agree_with_a_public_implementation(width):
     mix = RNG.normal(size=(width, width))
     real, fake = RNG.normal(size=(400, width)) @ mix, 1.2 * RNG.normal(size=(400, width)) + 0.3
+    from torchmetrics.image.fid import FrechetInceptionDistance
+    from torchmetrics.image.kid import KernelInceptionDistance
+
     fid = theirs(FrechetInceptionDistance(Given(width)), real, fake)
     assert frechet(real, fake) == pytest.approx(float(fid), rel=1e-6)
-    kid, _spread = theirs(KernelInceptionDistance(Given(width), subsets=1, subset_size=400), real, fake)
-    assert kernel_distance(real, fake, subsets=1, size=400)[0] == pytest.approx(float(kid), rel=1e-6)
+    kid, _spread = theirs(
+        KernelInceptionDistance(Given(width), subsets=1, subset_size=400), real, fake
+    )
+    assert kernel_distance(real, fake, subsets=1, size=400)[0] == pytest.approx(
+        float(kid), rel=1e-6
+    )
 
 
 def test_frechet_of_known_gaussians():
     real, fake = RNG.normal(0, 1, (200_000, 3)), RNG.normal(2, 3, (200_000, 3))
-    assert frechet(real, fake) == pytest.approx(3 * (4 + 4), rel=0.02)  # (mean apart)^2 + (std apart)^2, three times
+    assert frechet(real, fake) == pytest.approx(
+        3 * (4 + 4), rel=0.02
+    )  # (mean apart)^2 + (std apart)^2, three times
 
 
 @given(st.integers(0, 1000), st.integers(1, 8))

@@ -28,7 +28,9 @@ def truthful(case):
 
 def test_a_true_film_scores_as_the_truth(tiny_reader, tmp_path):
     case = cases("diorama", 1)[0]
-    row = Judge(functools.partial(truthful, case), BUNDLED / "diorama", tiny_reader, tmp_path)()(case)
+    row = Judge(functools.partial(truthful, case), BUNDLED / "diorama", tiny_reader, tmp_path)()(
+        case
+    )
     assert row["scores"]["model"] == row["scores"]["truth"]
     assert row["features"]["model"] == row["features"]["truth"]
     assert len(row["features"]["autoencoder"]) == len(row["features"]["others"]) == 4 * 8
@@ -37,7 +39,9 @@ def test_a_true_film_scores_as_the_truth(tiny_reader, tmp_path):
     for path in row["strips"].values():
         assert np.asarray(Image.open(tmp_path / path)).shape == (64, 8 * 64, 3)
     again = replace(case, seed=1, other=case.other + 1)
-    row = Judge(functools.partial(truthful, case), BUNDLED / "diorama", tiny_reader, tmp_path)()(again)
+    row = Judge(functools.partial(truthful, case), BUNDLED / "diorama", tiny_reader, tmp_path)()(
+        again
+    )
     assert set(row["scores"]) == {"model"}  # the other two are the first seed's
     assert set(row["features"]) == {"model", "others"}
 
@@ -45,7 +49,9 @@ def test_a_true_film_scores_as_the_truth(tiny_reader, tmp_path):
 def test_larger_films_are_reduced_to_what_the_reader_knows(tiny_reader, tmp_path, monkeypatch):
     seen = []
     read = Reader.read
-    monkeypatch.setattr(Reader, "read", lambda self, clip: seen.append(clip.shape) or read(self, clip))
+    monkeypatch.setattr(
+        Reader, "read", lambda self, clip: seen.append(clip.shape) or read(self, clip)
+    )
     folder = tmp_path / "wide"
     config = (BUNDLED / "diorama" / "config.json").read_text().replace('"width":64', '"width":128')
     config = config.replace('"width": 64', '"width": 128')
@@ -64,8 +70,16 @@ def test_larger_films_are_reduced_to_what_the_reader_knows(tiny_reader, tmp_path
 def test_a_second_reader_and_the_best_of_several_are_sources_of_their_own(tiny_reader, tmp_path):
     case = cases("diorama", 1)[0]
     maker = functools.partial(truthful, case)
-    row = Judge(maker, BUNDLED / "diorama", tiny_reader, tmp_path, second_reader=READER, best_of=3)()(case)
+    row = Judge(
+        maker, BUNDLED / "diorama", tiny_reader, tmp_path, second_reader=READER, best_of=3
+    )()(case)
     sources = ["model", "autoencoder", "truth", "best of 3"]
     assert set(row["scores"]) == {*sources, *(f"{source}, 2nd" for source in sources)}
-    assert row["scores"]["model, 2nd"] == row["scores"]["truth, 2nd"] == row["scores"]["best of 3, 2nd"]
-    assert row["scores"]["truth, 2nd"]["attributes"] > row["scores"]["truth"]["attributes"]  # one of them is trained
+    assert (
+        row["scores"]["model, 2nd"]
+        == row["scores"]["truth, 2nd"]
+        == row["scores"]["best of 3, 2nd"]
+    )
+    assert (
+        row["scores"]["truth, 2nd"]["attributes"] > row["scores"]["truth"]["attributes"]
+    )  # one of them is trained

@@ -31,7 +31,9 @@ def test_dynamic_is_the_speed(speed):
 
 def test_noise_flickers_and_shuffling_is_not_smooth():
     film = sample(0, 3).clip
-    noisy = (film + np.random.default_rng(0).normal(0, 12, film.shape)).clip(0, 255).astype(np.uint8)
+    noisy = (
+        (film + np.random.default_rng(0).normal(0, 12, film.shape)).clip(0, 255).astype(np.uint8)
+    )
     shuffled = film[np.random.default_rng(0).permutation(len(film))]
     clean = motion(film, 8.0)
     assert motion(noisy, 8.0).smoothness < clean.smoothness
@@ -44,7 +46,9 @@ def test_noise_flickers_and_shuffling_is_not_smooth():
 
 def test_a_film_that_blinks_jumps():
     texture = np.random.default_rng(0).integers(0, 255, (24, 24, 3), np.uint8)
-    blinking = np.stack([texture, texture, np.zeros_like(texture), texture, texture, np.zeros_like(texture)])
+    blinking = np.stack(
+        [texture, texture, np.zeros_like(texture), texture, texture, np.zeros_like(texture)]
+    )
     assert motion(blinking, 8.0).similarity_variance > 0.1
     assert motion(np.stack([texture] * 5), 8.0).similarity_variance == 0
 

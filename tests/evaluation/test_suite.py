@@ -20,9 +20,16 @@ def judge(calls=None):
         if calls is not None:
             calls.append(case.name)
         scene = case.scene(5, 1.0, 8.0)
-        scores = {"model": {"kind": case.index % 2, "extra": 1.0} if case.index % 3 else {"kind": 1.0}}
+        scores = {
+            "model": {"kind": case.index % 2, "extra": 1.0} if case.index % 3 else {"kind": 1.0}
+        }
         scores |= {"truth": {"kind": 1.0}}
-        return {"name": case.name, "part": case.part, "prompt": case.prompt(scene), "scores": scores}
+        return {
+            "name": case.name,
+            "part": case.part,
+            "prompt": case.prompt(scene),
+            "scores": scores,
+        }
 
     return row
 
@@ -42,7 +49,9 @@ def test_suites_hold_what_they_say():
         assert scene.relation is not None or any(thing.motion in FALLING for thing in scene.things)
     for case in cases("rare", 20):
         scene = case.scene(17, 1.0, 8.0)
-        pairs = [(t.kind, t.colour) for t in scene.things] + [(scene.light.source, scene.light.colour)]
+        pairs = [(t.kind, t.colour) for t in scene.things] + [
+            (scene.light.source, scene.light.colour)
+        ]
         assert any(value and held_out(kind, value) for kind, value in pairs)
     with pytest.raises(UnknownNameError, match="did you mean rare"):
         cases("rar", 1)
@@ -50,7 +59,9 @@ def test_suites_hold_what_they_say():
 
 def test_a_suite_goes_on_where_it_stopped(tmp_path):
     chosen, calls = cases("diorama", 9), []
-    for row, _ in zip(run(chosen, functools.partial(judge, calls), tmp_path), range(4), strict=False):
+    for row, _ in zip(
+        run(chosen, functools.partial(judge, calls), tmp_path), range(4), strict=False
+    ):
         assert row["prompt"].endswith(".")
     assert len(calls) == 4 or len(calls) == 5
     rows = list(run(chosen, functools.partial(judge, calls), tmp_path))
@@ -97,12 +108,24 @@ def test_a_folder_keeps_to_one_model_and_suite(tmp_path):
 
 
 ROWS = [
-    {"name": "a", "part": "train", "prompt": "A <red> ball.", "scores": {"model": {"kind": 1.0, "gravity": 0.5}},
-     "strips": {"model": "a.png"}, "features": {"model": [1.0, 0.0], "others": [0.0, 0.0]}, "seconds": 2.0},
-    {"name": "b", "part": "held-out", "prompt": "A cat.",
-     "scores": {"model": {"kind": 0.0}, "truth": {"kind": 1.0}},
-     "features": {"model": [2.0, 0.0], "others": [1.0, 0.0]}, "seconds": 3.0},
-]  # fmt: skip
+    {
+        "name": "a",
+        "part": "train",
+        "prompt": "A <red> ball.",
+        "scores": {"model": {"kind": 1.0, "gravity": 0.5}},
+        "strips": {"model": "a.png"},
+        "features": {"model": [1.0, 0.0], "others": [0.0, 0.0]},
+        "seconds": 2.0,
+    },
+    {
+        "name": "b",
+        "part": "held-out",
+        "prompt": "A cat.",
+        "scores": {"model": {"kind": 0.0}, "truth": {"kind": 1.0}},
+        "features": {"model": [2.0, 0.0], "others": [1.0, 0.0]},
+        "seconds": 3.0,
+    },
+]
 
 
 def test_means_and_distances_are_told_apart():
@@ -123,10 +146,20 @@ def test_seeds_are_measured_by_themselves():
     """The truth is there once: of more films of the model the same distances are not smaller."""
     rng = np.random.default_rng(0)
     rows = [
-        {"name": f"{i}-{seed}", "part": "train", "seed": seed, "prompt": "", "scores": {},
-         "features": {name: rng.normal(size=8).tolist() for name in ("model", "others", *(["truth"] * (not seed)))}}
-        for seed in range(4) for i in range(40)
-    ]  # fmt: skip
+        {
+            "name": f"{i}-{seed}",
+            "part": "train",
+            "seed": seed,
+            "prompt": "",
+            "scores": {},
+            "features": {
+                name: rng.normal(size=8).tolist()
+                for name in ("model", "others", *(["truth"] * (not seed)))
+            },
+        }
+        for seed in range(4)
+        for i in range(40)
+    ]
     found = far(rows)
     assert found["frechet"]["model"] == pytest.approx(found["frechet"]["truth"], rel=0.5)
     assert found["coverage"]["model"] == pytest.approx(found["coverage"]["truth"], abs=0.1)

@@ -21,7 +21,9 @@ def _folder(layout_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("best") / "model"
     shutil.copytree(layout_model, folder)
     config = bundle.read_layout(folder).config
-    reader = LatentReader(LatentReaderConfig(covers=len(config.kinds) + len(config.colours), width=8, blocks=1))
+    reader = LatentReader(
+        LatentReaderConfig(covers=len(config.kinds) + len(config.colours), width=8, blocks=1)
+    )
     torch.nn.init.normal_(reader.head.weight)
     tiny = TinyDecoder(TinyDecoderConfig(widths=(8, 8, 8)))
     checkpoint.save(folder / "latent_reader", reader.config, reader.state_dict())
@@ -58,7 +60,9 @@ def test_progress_counts_the_steps_of_all_films_and_shows_the_tiny_decoder(pipel
 
 
 def test_a_model_without_a_latent_reader_cannot_choose(layout_model):
-    with pytest.raises(InputError, match=r"best_of=4: laid-out has no latent reader.*several films"):
+    with pytest.raises(
+        InputError, match=r"best_of=4: laid-out has no latent reader.*several films"
+    ):
         praxino.load(layout_model, device="cpu").generate("a red ball", best_of=4)
 
 

@@ -39,7 +39,9 @@ class Blocks(nn.Module):
     def __init__(self):
         super().__init__()
         self.first = nn.Linear(8, 8)
-        self.blocks = nn.ModuleList(nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 8)) for _ in range(3))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 8)) for _ in range(3)
+        )
 
     def forward(self, x):
         x = self.first(x)
@@ -54,11 +56,17 @@ def test_only_the_product_in_use_is_on_the_device():
     network = stream_weights(Blocks(), other)
     large = block_linears(network)
     assert len(large) == 3
-    assert {p.device.type for n, p in network.named_parameters() if n.removesuffix(".weight") not in large} == {"meta"}
+    assert {
+        p.device.type
+        for n, p in network.named_parameters()
+        if n.removesuffix(".weight") not in large
+    } == {"meta"}
     seen = []
     for layer in large.values():
         layer.register_forward_pre_hook(
-            lambda *_: seen.append([other.weight.device.type for other in large.values()].count("meta"))
+            lambda *_: seen.append(
+                [other.weight.device.type for other in large.values()].count("meta")
+            )
         )
     for _ in range(2):
         assert network(torch.empty(4, 8, device=other)).device == other
@@ -71,7 +79,9 @@ def test_weights_wait_where_they_do_not_fit(monkeypatch, wan_folder):
 
     wan = praxino.load(wan_folder("t2v"), device="cpu")
     request = wan.request("a cat", frames=5, height=64, width=64)
-    whole = planner.plan(wan.model, request, torch.device("cpu"), torch.float32, speed=False).stages[1]
+    whole = planner.plan(
+        wan.model, request, torch.device("cpu"), torch.float32, speed=False
+    ).stages[1]
     monkeypatch.setattr(planner, "free_memory", lambda device: int(whole.bytes * 1.01))
     found = planner.plan(wan.model, request, torch.device("mps"), torch.float32, speed=False)
     assert "denoise" in found.visiting

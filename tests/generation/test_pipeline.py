@@ -1,4 +1,6 @@
-"""The pipeline on a tiny model: progress, previews, equal films for equal requests, checked settings."""
+"""The pipeline on a tiny model: progress, previews, equal films for equal requests, checked
+settings.
+"""
 
 import subprocess
 import sys
@@ -62,7 +64,9 @@ def test_equal_requests_make_equal_films(pipeline, sampler):
 
 
 def test_the_record_remakes_the_film(pipeline):
-    video = pipeline.generate("a cat", negative="a dog", seed=9, steps=2, guidance=2.5, frames=9, width=48)
+    video = pipeline.generate(
+        "a cat", negative="a dog", seed=9, steps=2, guidance=2.5, frames=9, width=48
+    )
     names = pipeline.request("a").model_dump().keys()
     again = pipeline.generate(**{name: video.record[name] for name in names})
     assert np.array_equal(video.frames, again.frames)
@@ -85,7 +89,9 @@ def test_forecasts_are_not_carried_from_one_expert_to_the_other(asked):
     bundled = praxino.load(device="cpu")
     model = bundled.model
     twice = replace(
-        model, config=model.config.model_copy(update={"boundary": 0.5}), low=LoadedModule(model.dit.load(torch.float32))
+        model,
+        config=model.config.model_copy(update={"boundary": 0.5}),
+        low=LoadedModule(model.dit.load(torch.float32)),
     )
     two = Pipeline(twice, bundled.device, "float32")
     two.generate("a cat", steps=30, cache=0.2)
@@ -93,13 +99,17 @@ def test_forecasts_are_not_carried_from_one_expert_to_the_other(asked):
     assert next(t for t, low in asked if low) == pytest.approx(14 / 30)
 
 
-@pytest.mark.parametrize(("lengths", "kept"), [((5, 20), 22), ((0, 1), 3), ((0, 0), 2), ((30, 31), 32), ((32, 7), 32)])
+@pytest.mark.parametrize(
+    ("lengths", "kept"), [((5, 20), 22), ((0, 1), 3), ((0, 0), 2), ((30, 31), 32), ((32, 7), 32)]
+)
 def test_zeros_after_the_sentences_are_two_tokens(lengths, kept):
     text = torch.randn(2, 32, 16)
     for row, length in zip(text, lengths, strict=True):
         row[length:] = 0
     torch.manual_seed(1)
-    dit = DiT(DiTConfig(width=24, heads=2, layers=2, ffn=32, text_width=16, time_features=8)).requires_grad_(False)
+    dit = DiT(
+        DiTConfig(width=24, heads=2, layers=2, ffn=32, text_width=16, time_features=8)
+    ).requires_grad_(False)
     torch.nn.init.normal_(dit.head.weight)
     short, counts = merge_padding(text)
     assert short.shape[1] == kept
@@ -111,14 +121,19 @@ def test_zeros_after_the_sentences_are_two_tokens(lengths, kept):
 
 COMPILED = """
 import numpy as np, praxino
-plain, compiled = (praxino.load(device="cpu", compiled=c).generate("a cat", steps=2).frames for c in (False, True))
+plain, compiled = (
+    praxino.load(device="cpu", compiled=way).generate("a cat", steps=2).frames
+    for way in (False, True)
+)
 assert np.abs(plain.astype(float) - compiled).max() <= 1
 """
 
 
 @pytest.mark.slow
 def test_compiled_is_eager():
-    """In a process of its own: the checks of types that these tests switch on cannot be compiled."""
+    """In a process of its own: the checks of types that these tests switch on cannot be
+    compiled.
+    """
     subprocess.run([sys.executable, "-c", COMPILED], check=True)
 
 
@@ -199,7 +214,10 @@ def test_unknown_models_devices_and_dtypes(tiny_model, tmp_path):
 
 
 def test_bfloat16_is_close(tiny_model):
-    full, half = (praxino.load(tiny_model, "cpu", dtype).generate("a cat").frames for dtype in ("float32", "bfloat16"))
+    full, half = (
+        praxino.load(tiny_model, "cpu", dtype).generate("a cat").frames
+        for dtype in ("float32", "bfloat16")
+    )
     assert 0 < np.abs(full.astype(int) - half).mean() < 10
 
 
@@ -223,4 +241,7 @@ def test_the_forward_process_in_a_strip():
 def test_a_model_of_one_size_keeps_it_whatever_the_picture(pipeline, tmp_path):
     Image.fromarray(np.zeros((96, 32, 3), np.uint8)).save(tmp_path / "tall.png")
     request = pipeline.request("a cat", image=str(tmp_path / "tall.png"))
-    assert (request.height, request.width) == (pipeline.model.config.height, pipeline.model.config.width)
+    assert (request.height, request.width) == (
+        pipeline.model.config.height,
+        pipeline.model.config.width,
+    )

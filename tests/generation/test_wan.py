@@ -21,7 +21,9 @@ def _pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
     rows, columns = np.mgrid[0:64, 0:96]
     for name, phase in (("first", 0), ("last", 90)):
-        picture = np.stack([rows * 3, columns * 2, (rows + columns + phase) % 256], axis=-1).astype(np.uint8)
+        picture = np.stack([rows * 3, columns * 2, (rows + columns + phase) % 256], axis=-1).astype(
+            np.uint8
+        )
         Image.fromarray(picture).save(folder / f"{name}.png")
     return {name: folder / f"{name}.png" for name in ("first", "last")}
 
@@ -38,16 +40,28 @@ def test_films_are_those_of_the_reference(kind, wan_folder, pictures):
     ours = praxino.load(wan_folder(kind), device="cpu", dtype="float32")
     files = {}
     if isinstance(reference, WanImageToVideoPipeline):
-        files = {"image": pictures["first"]} | ({"last": pictures["last"]} if kind == "flf2v" else {})
+        files = {"image": pictures["first"]} | (
+            {"last": pictures["last"]} if kind == "flf2v" else {}
+        )
     settings = SETTINGS | {name: str(path) for name, path in files.items()}
     request = ours.request("a red ball  bounces &amp; rolls", **settings)
     noise = ours.noise(request, torch.Generator().manual_seed(3))
     theirs = reference(
-        prompt=request.prompt, negative_prompt=request.negative, num_inference_steps=6, num_frames=9, height=64,
-        width=96, guidance_scale=request.guidance, latents=noise, output_type="pt",
+        prompt=request.prompt,
+        negative_prompt=request.negative,
+        num_inference_steps=6,
+        num_frames=9,
+        height=64,
+        width=96,
+        guidance_scale=request.guidance,
+        latents=noise,
+        output_type="pt",
         **({"guidance_scale_2": request.guidance_low} if "a14b" in kind else {}),
-        **{name + ("_image" if name == "last" else ""): Image.open(path) for name, path in files.items()},
-    ).frames[0]  # fmt: skip
+        **{
+            name + ("_image" if name == "last" else ""): Image.open(path)
+            for name, path in files.items()
+        },
+    ).frames[0]
     made = ours.generate(request.prompt, Provenance(watermark=False), **settings).frames
     wanted = (theirs.permute(0, 2, 3, 1) * 255).round().numpy()
     assert wanted.std() > 5  # a gray film would agree with anything
@@ -68,11 +82,18 @@ def test_bfloat16_keeps_what_must_stay_float32(t2v):
     with ours.stages.on(ours.model.dit, ours.dtype) as dit:
         types = {name: p.dtype for name, p in dit.named_parameters()}
     assert types["blocks.0.attention.q.weight"] == torch.bfloat16
-    kept = ("time_embedding.0.weight", "time_projection.weight", "modulation", "blocks.0.norm2.weight")
+    kept = (
+        "time_embedding.0.weight",
+        "time_projection.weight",
+        "modulation",
+        "blocks.0.norm2.weight",
+    )
     assert {types[name] for name in kept} == {torch.float32}
     exact = praxino.load(t2v, device="cpu", dtype="float32").generate("a cat", **SMALL).frames
     made = ours.generate("a cat", **SMALL).frames
-    assert np.abs(made.astype(float) - exact).mean() < 8  # two steps of a random network, in 8 bits of mantissa
+    assert (
+        np.abs(made.astype(float) - exact).mean() < 8
+    )  # two steps of a random network, in 8 bits of mantissa
 
 
 def test_networks_leave_after_their_stage(t2v):
@@ -138,7 +159,9 @@ def test_a_film_that_is_stopped_is_kept(t2v):
 )
 def test_what_a_model_cannot_do(kind, settings, said, wan_folder, pictures):
     ours = praxino.load(wan_folder(kind), device="cpu")
-    named = {k: str(pictures.get(v, v)) if k in ("image", "last") else v for k, v in settings.items()}
+    named = {
+        k: str(pictures.get(v, v)) if k in ("image", "last") else v for k, v in settings.items()
+    }
     with pytest.raises((InputError, CheckpointError, MediaError), match=said):
         ours.request("a cat", **{**SMALL, **named})
 

@@ -1,7 +1,8 @@
-"""Write schedules.json: the signal kept after some steps of both chains, in 50-digit decimal arithmetic.
+"""Write schedules.json: the signal kept after some steps of both chains, in 50-digit decimal
+arithmetic.
 
-Independent of the package and of floating point; run once by hand. Linear: arXiv 2006.11239, section 4.
-Cosine: arXiv 2102.09672, eq. 17, beta at most 0.999.
+Independent of the package and of floating point; run once by hand. Linear: arXiv 2006.11239,
+section 4. Cosine: arXiv 2102.09672, eq. 17, beta at most 0.999.
 """
 
 import json

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from praxino.models import attention
-from praxino.models.dit import DiT, DiTConfig, patchify, unpatchify
+from praxino.models.dit import DiT, DiTConfig
+from praxino.models.tokens import patchify, unpatchify
 
 SIZES = {
     "channels": 4,
@@ -46,8 +47,14 @@ def test_one_time_for_all_is_the_same_however_it_is_given():
 
 
 def test_times_reach_their_own_tokens():
-    """The last layer's modulation is local: with attention cut off, another frame's time changes nothing here."""
-    model, x, text = tiny(attention="factorised", layers=1), torch.randn(1, 4, 3, 4, 4), torch.randn(1, 5, 16)
+    """The last layer's modulation is local: with attention cut off, another frame's time changes
+    nothing here.
+    """
+    model, x, text = (
+        tiny(attention="factorised", layers=1),
+        torch.randn(1, 4, 3, 4, 4),
+        torch.randn(1, 5, 16),
+    )
     with torch.no_grad():
         first = model(x, torch.tensor([[0.1, 0.5, 0.9]]), text)
         second = model(x, torch.tensor([[0.1, 0.5, 0.2]]), text)
@@ -62,13 +69,20 @@ def test_block_causal_attention_does_not_see_the_future(block):
     changed = x.clone()
     changed[:, :, 2:] += 1
     with torch.no_grad():
-        first, second = model(x, torch.full((1, 1), 0.5), text), model(changed, torch.full((1, 1), 0.5), text)
+        first, second = (
+            model(x, torch.full((1, 1), 0.5), text),
+            model(changed, torch.full((1, 1), 0.5), text),
+        )
     torch.testing.assert_close(first[:, :, :2], second[:, :, :2])
     assert not torch.allclose(first[:, :, 2:], second[:, :, 2:])
 
 
 def test_factorised_attention_looks_along_space_then_time():
-    model, text, t = tiny(attention="factorised", layers=2), torch.randn(1, 5, 16), torch.full((1, 1), 0.5)
+    model, text, t = (
+        tiny(attention="factorised", layers=2),
+        torch.randn(1, 5, 16),
+        torch.full((1, 1), 0.5),
+    )
     x = torch.randn(1, 4, 3, 4, 4)
     changed = x.clone()
     changed[:, :, 2, 3, 3] += 1  # the last token
@@ -94,7 +108,9 @@ def test_references_are_attended_to():
 
 
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("grid", [(3, 2, 2), (3, 10, 10)])  # short: plain products; long: the fused kernel
+@pytest.mark.parametrize(
+    "grid", [(3, 2, 2), (3, 10, 10)]
+)  # short: plain products; long: the fused kernel
 def test_attention_is_softmax_of_products(masked, grid):
     tokens = math.prod(grid)
     q, k, v = (torch.randn(2, tokens, 2, 8) for _ in range(3))
@@ -108,17 +124,21 @@ def test_attention_is_softmax_of_products(masked, grid):
 
 @pytest.mark.slow
 def test_compiled_is_eager(tmp_path):
-    """In a process of its own, without the run-time type checks, which torch.compile does not survive."""
+    """In a process of its own, without the run-time type checks, which torch.compile does not
+    survive.
+    """
     script = tmp_path / "compiled.py"
     script.write_text(
         "import torch\n"
         "from praxino.models.dit import DiT, DiTConfig\n"
         "torch.manual_seed(0)\n"
-        "model = DiT(DiTConfig(channels=4, out_channels=4, width=48, heads=2, layers=2, ffn=64, text_width=16))\n"
+        "model = DiT(DiTConfig(channels=4, out_channels=4, width=48, heads=2, layers=2, ffn=64, "
+        "text_width=16))\n"
         "torch.nn.init.normal_(model.head.weight, std=0.2)\n"
         "inputs = torch.randn(2, 4, 3, 4, 6), torch.rand(2, 3), torch.randn(2, 5, 16)\n"
         "with torch.no_grad():\n"
-        "    torch.testing.assert_close(torch.compile(model)(*inputs), model(*inputs), atol=1e-5, rtol=1e-5)\n"
+        "    torch.testing.assert_close(torch.compile(model)(*inputs), model(*inputs), atol=1e-5, "
+        "rtol=1e-5)\n"
     )
     subprocess.run([sys.executable, script], check=True)
 
@@ -135,7 +155,16 @@ def test_rotation_keeps_lengths_and_sees_only_distances():
 
 def test_a_context_made_once_serves_every_step():
     model = DiT(
-        DiTConfig(channels=4, out_channels=4, width=24, heads=2, layers=2, ffn=32, text_width=8, time_features=8)
+        DiTConfig(
+            channels=4,
+            out_channels=4,
+            width=24,
+            heads=2,
+            layers=2,
+            ffn=32,
+            text_width=8,
+            time_features=8,
+        )
     )
     torch.nn.init.normal_(model.head.weight)
     x, text = torch.randn(2, 4, 2, 4, 4), torch.randn(2, 5, 8)
@@ -151,14 +180,19 @@ import torch
 from torch._dynamo.testing import CompileCounter
 from praxino.models.dit import DiT, DiTConfig
 count = CompileCounter()
-dit = DiT(DiTConfig(width=24, heads=2, layers=12, ffn=32, text_width=16, time_features=16)).requires_grad_(False)
+config = DiTConfig(width=24, heads=2, layers=12, ffn=32, text_width=16, time_features=16)
+dit = DiT(config).requires_grad_(False)
 for block in dit.blocks:
     block.compile(backend=count, dynamic=False)
-dit(torch.randn(1, 16, 2, 4, 4), torch.rand(1, 1), dit.context(torch.randn(1, 8, 16), None, torch.ones(8)))
+context = dit.context(torch.randn(1, 8, 16), None, torch.ones(8))
+dit(torch.randn(1, 16, 2, 4, 4), torch.rand(1, 1), context)
 assert count.frame_count == 1, count.frame_count
 """
 
 
+@pytest.mark.slow
 def test_all_blocks_share_one_compilation():
-    """torch gives up after eight of one function. In a process of its own: checks of types cannot be compiled."""
+    """torch gives up after eight of one function. In a process of its own: checks of types cannot
+    be compiled.
+    """
     subprocess.run([sys.executable, "-c", COUNTED], check=True)

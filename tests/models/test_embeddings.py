@@ -26,4 +26,6 @@ def test_a_trained_network_goes_on_with_slower_times_nearly_where_it_is():
     untouched = slow(x, t, text) - expected
     slow.load_state_dict(slow.adapted(fast.state_dict(), fast.config))
     fitted = slow(x, t, text) - expected
-    assert fitted.square().mean() < 0.01 * expected.square().mean() < 0.1 * untouched.square().mean()
+    assert (
+        fitted.square().mean() < 0.01 * expected.square().mean() < 0.1 * untouched.square().mean()
+    )

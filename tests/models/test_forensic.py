@@ -20,7 +20,9 @@ def test_what_is_coarse_is_not_seen(network):
     clip = torch.rand(1, 3, 4, 64, 64) * 0.5 - 0.25
     slope = torch.linspace(-0.3, 0.3, 64).expand(1, 3, 4, 64, 64)
     inside = (slice(None), slice(None), slice(3, -3), slice(3, -3))
-    torch.testing.assert_close(network(clip + slope)[inside], network(clip)[inside], atol=2e-4, rtol=1e-3)
+    torch.testing.assert_close(
+        network(clip + slope)[inside], network(clip)[inside], atol=2e-4, rtol=1e-3
+    )
     assert detail(torch.full((1, 3, 8, 8), 0.7)).abs().max() < 1e-4
 
 

@@ -1,4 +1,6 @@
-"""Networks of the published sizes, with random weights, say what the reference says: slow, and 12 GiB of memory."""
+"""Networks of the published sizes, with random weights, say what the reference says: slow, and 12
+GiB of memory.
+"""
 
 import pytest
 import torch
@@ -21,7 +23,9 @@ def _with_weights_of(reference, kind, config):
     """Our network, whose tensors are the reference's own: both fit into memory."""
     with torch.device("meta"):
         ours = kind(config)
-    materialize(ours, from_foreign(ours, reference.eval().state_dict()), torch.float32, "the reference")
+    materialize(
+        ours, from_foreign(ours, reference.eval().state_dict()), torch.float32, "the reference"
+    )
     return ours
 
 
@@ -29,12 +33,22 @@ def _with_weights_of(reference, kind, config):
 def test_the_transformer_of_1_3b(diffusers):
     torch.manual_seed(0)
     reference = diffusers.WanTransformer3DModel(
-        num_attention_heads=12, attention_head_dim=128, in_channels=16, out_channels=16, text_dim=4096, freq_dim=256,
-        ffn_dim=8960, num_layers=30, cross_attn_norm=True, qk_norm="rms_norm_across_heads",
-    )  # fmt: skip
+        num_attention_heads=12,
+        attention_head_dim=128,
+        in_channels=16,
+        out_channels=16,
+        text_dim=4096,
+        freq_dim=256,
+        ffn_dim=8960,
+        num_layers=30,
+        cross_attn_norm=True,
+        qk_norm="rms_norm_across_heads",
+    )
     torch.nn.init.normal_(reference.proj_out.weight, std=0.02)
     ours = _with_weights_of(
-        reference, DiT, DiTConfig(width=1536, heads=12, layers=30, ffn=8960, text_width=4096, time_features=256)
+        reference,
+        DiT,
+        DiTConfig(width=1536, heads=12, layers=30, ffn=8960, text_width=4096, time_features=256),
     )
     assert sum(p.numel() for p in ours.parameters()) == 1_418_996_800
     x, text = torch.randn(1, 16, 3, 16, 24), torch.randn(1, 512, 4096)
@@ -53,10 +67,17 @@ def test_the_autoencoders(diffusers, version):
     else:
         config = VAEConfig(width=160, decoder_width=256, latent_channels=48, residual=True, patch=2)
         theirs = {
-            "base_dim": 160, "decoder_base_dim": 256, "z_dim": 48, "is_residual": True, "in_channels": 12,
-            "out_channels": 12, "patch_size": 2, "scale_factor_spatial": 16, "latents_mean": [0.0] * 48,
+            "base_dim": 160,
+            "decoder_base_dim": 256,
+            "z_dim": 48,
+            "is_residual": True,
+            "in_channels": 12,
+            "out_channels": 12,
+            "patch_size": 2,
+            "scale_factor_spatial": 16,
+            "latents_mean": [0.0] * 48,
             "latents_std": [1.0] * 48,
-        }  # fmt: skip
+        }
     reference = diffusers.AutoencoderKLWan(**theirs)
     ours = _with_weights_of(reference, VAE, config)
     clip = torch.rand(1, 3, 9, 96, 128) * 2 - 1

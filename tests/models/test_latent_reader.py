@@ -34,7 +34,9 @@ def test_what_is_shown_where_it_should_be_agrees_best():
         "nothing": raster_of(),
     }
     reader = Echo(CONFIG)
-    scores = {name: float(reader.agreement(latents[:, :4], asked)) for name, latents in shown.items()}
+    scores = {
+        name: float(reader.agreement(latents[:, :4], asked)) for name, latents in shown.items()
+    }
     assert sorted(scores, key=scores.get, reverse=True)[0] == "right"
     assert scores["right"] > scores["one is missing"] > scores["nothing"]
     assert scores["one is missing"] > scores["one is of another kind"]
@@ -43,7 +45,9 @@ def test_what_is_shown_where_it_should_be_agrees_best():
 
 def test_a_layout_of_nothing_is_judged_by_what_is_there_though_unasked():
     reader = Echo(CONFIG)
-    empty, full = (float(reader.agreement(x[:, :4], raster_of())) for x in (raster_of(), raster_of((0, 1, 1))))
+    empty, full = (
+        float(reader.agreement(x[:, :4], raster_of())) for x in (raster_of(), raster_of((0, 1, 1)))
+    )
     assert empty > full
 
 

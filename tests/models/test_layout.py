@@ -13,7 +13,9 @@ from praxino.training import layout as layout_stage
 from praxino.training.layout import LayoutStage, true_layouts
 from praxino.training.loop import train
 
-SMALL = recipe("diorama-layout", ["stage.layout.width=16", "stage.layout.frames=5", "stage.batch=8"]).stage
+SMALL = recipe(
+    "diorama-layout", ["stage.layout.width=16", "stage.layout.frames=5", "stage.batch=8"]
+).stage
 
 
 @pytest.fixture(name="network")
@@ -49,7 +51,9 @@ def test_what_comes_after_does_not_change_what_was_written(network):
 
 def test_coordinates_are_white_and_back(network, scenes):
     _, there, boxes = true_layouts(scenes, SMALL.layout)
-    tracks = torch.stack([boxes[..., 0], boxes[..., 1], boxes[..., 3].log()], dim=-1).flatten(2)[there]
+    tracks = torch.stack([boxes[..., 0], boxes[..., 1], boxes[..., 3].log()], dim=-1).flatten(2)[
+        there
+    ]
     network.fit_coordinates(tracks)
     white = network.whiten(tracks)
     torch.testing.assert_close(network.unwhiten(white), tracks, atol=1e-4, rtol=1e-4)
@@ -73,8 +77,17 @@ def test_a_history_in_a_wide_picture_is_told_in_the_square(network):
 
 
 def test_a_resumed_run_keeps_its_coordinates(tmp_path):
-    config = recipe("diorama-layout", ["loop.steps=2", "loop.sample_every=0", "loop.compute=float32",
-                                       "stage.layout.width=16", "stage.layout.frames=5", "stage.batch=4"])  # fmt: skip
+    config = recipe(
+        "diorama-layout",
+        [
+            "loop.steps=2",
+            "loop.sample_every=0",
+            "loop.compute=float32",
+            "stage.layout.width=16",
+            "stage.layout.frames=5",
+            "stage.batch=4",
+        ],
+    )
     stage = LayoutStage(config.stage)
     list(train(stage, config.loop, config.optimizer, tmp_path))
     other = LayoutStage(config.stage)
@@ -89,7 +102,9 @@ def test_a_true_layout_is_the_scene(scenes):
         layout = layout_of(scene)
         assert len(layout.things) == sum(bool(scene.visible(thing).any()) for thing in scene.things)
         things, there, boxes = as_tensors([layout], SMALL.layout, slots=6)
-        for one, two in zip((things, there, boxes), true_layouts([scene], SMALL.layout), strict=True):
+        for one, two in zip(
+            (things, there, boxes), true_layouts([scene], SMALL.layout), strict=True
+        ):
             torch.testing.assert_close(one, two, atol=1e-3, rtol=1e-3)
 
 
@@ -114,9 +129,14 @@ def test_channels_cover_what_boxes_cover(scenes):
 
 def test_the_nearer_thing_hides_the_farther_one():
     config = SMALL.layout
-    rows = [config.numbers(("ball", "red", "still", "1", "1")), config.numbers(("box", "blue", "still", "1", "0"))]
+    rows = [
+        config.numbers(("ball", "red", "still", "1", "1")),
+        config.numbers(("box", "blue", "still", "1", "0")),
+    ]
     boxes = torch.tensor([[0.5, 0.5, 0.5, 0.5], [0.5, 0.5, 0.5, 0.25]])[None, :, None]
-    planes = rasterize(torch.tensor([rows]), torch.ones(1, 2, dtype=torch.bool), boxes, config, (1, 8, 8))
+    planes = rasterize(
+        torch.tensor([rows]), torch.ones(1, 2, dtype=torch.bool), boxes, config, (1, 8, 8)
+    )
     height, nearness = planes[0, -2, 0], planes[0, -1, 0]
     assert height[4, 4] == pytest.approx(0.25)
     assert height[2, 4] == pytest.approx(0.5)

@@ -56,7 +56,9 @@ def test_pictures_change_the_clip_and_places_without_one_do_not(dit, clip):
     padded = pictures(slots=(0, 0, 1, 2), indices=(0, 1, 0, 0), there=[True, True, True, False])
     latents = torch.cat([pictures().latents, torch.randn(2, 1, 16, 4, 4)], dim=1)
     padded = Pictures(latents, padded.slot, padded.index, padded.there)
-    torch.testing.assert_close(dit(x, t, dit.context(text, pictures=padded)), shown, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        dit(x, t, dit.context(text, pictures=padded)), shown, rtol=1e-4, atol=1e-5
+    )
     weak = dit(x, t, dit.context(text, pictures=pictures(strength=1e-6)))
     torch.testing.assert_close(weak, without, rtol=1e-3, atol=1e-3)
 
@@ -65,7 +67,9 @@ def test_the_order_of_entities_changes_nothing(dit, clip):
     x, t, text = clip
     shown = pictures()
     order = torch.tensor([2, 0, 1])
-    turned = Pictures(shown.latents[:, order], shown.slot[:, order], shown.index[:, order], shown.there[:, order])
+    turned = Pictures(
+        shown.latents[:, order], shown.slot[:, order], shown.index[:, order], shown.there[:, order]
+    )
     one, two = (dit(x, t, dit.context(text, pictures=each)) for each in (shown, turned))
     torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
 
@@ -73,7 +77,9 @@ def test_the_order_of_entities_changes_nothing(dit, clip):
 def test_an_entity_does_not_depend_on_the_others_nor_on_clip_and_sentence(dit, clip):
     both = dit.context(clip[2], pictures=pictures())
     shown = pictures()
-    alone = Pictures(shown.latents[:, 2:], shown.slot[:, 2:], shown.index[:, 2:], shown.there[:, 2:])
+    alone = Pictures(
+        shown.latents[:, 2:], shown.slot[:, 2:], shown.index[:, 2:], shown.there[:, 2:]
+    )
     single = dit.context(torch.randn(2, 7, 16), pictures=alone)
     for (k, v), (own_k, own_v) in zip(both.visual, single.visual, strict=True):
         torch.testing.assert_close(k[:, 8:], own_k, rtol=1e-4, atol=1e-5)
@@ -84,7 +90,9 @@ def test_rows_are_those_of_one_clip(dit, clip):
     x, t, text = clip
     context = dit.context(text, pictures=pictures(there=[True, True, False]))
     both = dit(x, t, context)
-    torch.testing.assert_close(dit(x[1:], t[1:], context.rows(slice(1, 2))), both[1:], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        dit(x[1:], t[1:], context.rows(slice(1, 2))), both[1:], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_a_name_is_told_with_its_slot(dit, clip):
@@ -113,7 +121,9 @@ def test_other_patterns_see_pictures_or_say_that_they_cannot(clip, pattern):
         return
     first, later = dit(x, t, context), x.clone()
     later[:, :, 2] += 1
-    torch.testing.assert_close(dit(later, t, context)[:, :, :2], first[:, :, :2], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        dit(later, t, context)[:, :, :2], first[:, :, :2], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_what_a_model_does_not_take_is_refused(clip, dit):

@@ -7,7 +7,8 @@ from praxino.models import precision
 
 
 @pytest.mark.parametrize(
-    ("float32", "bfloat16", "chosen"), [(2.0, 1.0, "bfloat16"), (1.0, 2.0, "float32"), (1.1, 1.0, "float32")]
+    ("float32", "bfloat16", "chosen"),
+    [(2.0, 1.0, "bfloat16"), (1.0, 2.0, "float32"), (1.1, 1.0, "float32")],
 )
 def test_bfloat16_must_be_clearly_faster(monkeypatch, float32, bfloat16, chosen):
     seconds = {torch.float32: float32, torch.bfloat16: bfloat16}

@@ -39,7 +39,10 @@ def test_the_empty_and_the_endless_sentence():
 def test_order_matters():
     encoder = tiny()
     with torch.no_grad():
-        first, second = encoder.encode(["a red ball a blue cat"]), encoder.encode(["a blue ball a red cat"])
+        first, second = (
+            encoder.encode(["a red ball a blue cat"]),
+            encoder.encode(["a blue ball a red cat"]),
+        )
     assert not torch.allclose(first[0, 2], second[0, 2])  # "ball" knows its colour
 
 

@@ -27,7 +27,12 @@ def test_every_size_comes_back_as_it_went_in(frames, height, width):
 
 
 def test_a_batch_of_two_is_two_of_one():
-    model, x, t, text = tiny(), torch.randn(2, 3, 5, 16, 16), torch.rand(2, 1), torch.randn(2, 4, 12)
+    model, x, t, text = (
+        tiny(),
+        torch.randn(2, 3, 5, 16, 16),
+        torch.rand(2, 1),
+        torch.randn(2, 4, 12),
+    )
     with torch.no_grad():
         together = model(x, t, text)
         alone = torch.cat([model(x[i : i + 1], t[i : i + 1], text[i : i + 1]) for i in range(2)])
@@ -36,7 +41,12 @@ def test_a_batch_of_two_is_two_of_one():
 
 @pytest.mark.parametrize("what", ["time", "text", "first frame"])
 def test_everything_that_is_given_matters_everywhere(what):
-    model, x, t, text = tiny(), torch.randn(1, 3, 5, 16, 16), torch.full((1, 1), 0.3), torch.randn(1, 4, 12)
+    model, x, t, text = (
+        tiny(),
+        torch.randn(1, 3, 5, 16, 16),
+        torch.full((1, 1), 0.3),
+        torch.randn(1, 4, 12),
+    )
     other, later, said = x.clone(), t.clone(), text.clone()
     if what == "time":
         later += 0.4

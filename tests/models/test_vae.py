@@ -1,4 +1,6 @@
-"""The autoencoder: no layer sees the future, chunks do not matter, sizes that do not fit are refused."""
+"""The autoencoder: no layer sees the future, chunks do not matter, sizes that do not fit are
+refused.
+"""
 
 import pytest
 import torch
@@ -36,7 +38,9 @@ def test_no_frame_depends_on_a_later_one(residual):
             frames = 4 * (latent_frames - 1) + 1
             changed = clip.clone()
             changed[:, :, frames:] = torch.rand_like(changed[:, :, frames:])
-            torch.testing.assert_close(vae.encode(changed)[:, :, :latent_frames], whole[:, :, :latent_frames])
+            torch.testing.assert_close(
+                vae.encode(changed)[:, :, :latent_frames], whole[:, :, :latent_frames]
+            )
             torch.testing.assert_close(
                 vae.decode(whole[:, :, :latent_frames]), made[:, :, :frames], atol=1e-5, rtol=1e-5
             )
@@ -50,7 +54,9 @@ def test_chunks_give_the_same_result(residual, chunk):
     with torch.no_grad():
         latent = vae.encode(clip)
         torch.testing.assert_close(vae.encode(clip, chunk=chunk), latent, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(vae.decode(latent, chunk=chunk), vae.decode(latent), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            vae.decode(latent, chunk=chunk), vae.decode(latent), atol=1e-5, rtol=1e-5
+        )
 
 
 def test_memory_does_not_grow_with_the_film():
@@ -78,12 +84,16 @@ def test_a_batch_is_its_members():
     clips = torch.rand(2, 3, 5, 8, 8)
     with torch.no_grad():
         both = vae.encode(clips)
-        torch.testing.assert_close(both, torch.cat([vae.encode(clip[None]) for clip in clips]), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            both, torch.cat([vae.encode(clip[None]) for clip in clips]), atol=1e-5, rtol=1e-5
+        )
 
 
 def test_latents_are_normalised_per_channel():
     plain = tiny()
-    vae = VAE(plain.config.model_copy(update={"mean": (1.0, 2.0, 3.0, 4.0), "std": (2.0, 2.0, 4.0, 4.0)})).eval()
+    vae = VAE(
+        plain.config.model_copy(update={"mean": (1.0, 2.0, 3.0, 4.0), "std": (2.0, 2.0, 4.0, 4.0)})
+    ).eval()
     vae.load_state_dict(plain.state_dict())
     clip = torch.rand(1, 3, 5, 8, 8)
     with torch.no_grad():
@@ -115,13 +125,19 @@ def test_tiles_of_a_clip_that_is_one_tile_change_nothing(overlap):
 
 
 def test_tiles_join_without_seams():
-    """Where only one tile lies and its edge is farther than convolutions can see, nothing differs from the whole."""
+    """Where only one tile lies and its edge is farther than convolutions can see, nothing differs
+    from the whole.
+    """
     vae = tiny()
     for part in (vae.encoder, vae.decoder):
-        torch.nn.init.zeros_(part.middle.attention.out.weight)  # attention sees one tile: the only true difference
+        # attention sees one tile: the only true difference
+        torch.nn.init.zeros_(part.middle.attention.out.weight)
     latent = torch.randn(1, 4, 2, 40, 4)
     with torch.no_grad():
-        whole, tiled = vae.decode(latent), torch.cat(list(vae.stream_tiled(latent, tile=32, overlap=8)), dim=2)
+        whole, tiled = (
+            vae.decode(latent),
+            torch.cat(list(vae.stream_tiled(latent, tile=32, overlap=8)), dim=2),
+        )
         assert tiled.shape == whole.shape
         torch.testing.assert_close(tiled[:, :, :, :32], whole[:, :, :, :32], atol=1e-5, rtol=1e-5)
         assert (tiled - whole).abs().mean() < 0.01

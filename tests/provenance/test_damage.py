@@ -29,7 +29,9 @@ UNSIGNED = ("mp4", "gif", "png", "jpg", "webp", "tiff")
 def _seeds(tmp_path_factory):
     folder = tmp_path_factory.mktemp("seeds")
     rng = np.random.default_rng(0)
-    pixels = np.kron(rng.integers(0, 255, (3, 10, 10, 3), np.uint8), np.ones((1, 4, 4, 1), np.uint8))
+    pixels = np.kron(
+        rng.integers(0, 255, (3, 10, 10, 3), np.uint8), np.ones((1, 4, 4, 1), np.uint8)
+    )
     stamp = Provenance()
     for ending in ENDINGS:
         path, stated = folder / f"a.{ending}", {"prompt": "a cat", "model": "tiny", "digest": "abc"}
@@ -37,17 +39,22 @@ def _seeds(tmp_path_factory):
             Image.fromarray(pixels[0]).save(path)
             sign.sign(path, path, manifest.generated(stated, prompt=False), [])
         else:
-            stamp.sign(stamp.mark(Video(pixels[:1] if ending == "png" else pixels, 8.0, stated))).save(path)
+            stamp.sign(
+                stamp.mark(Video(pixels[:1] if ending == "png" else pixels, 8.0, stated))
+            ).save(path)
     return folder
 
 
-@pytest.fixture(scope="module", name="answers", params=[150, pytest.param(900, marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module", name="answers", params=[150, pytest.param(900, marks=pytest.mark.slow)]
+)
 def _answers(request, seeds, tmp_path_factory):
     """How many damaged files of each kind there were, and by kind what became of them."""
     folder = tmp_path_factory.mktemp("damaged")
     jobs = [(seeds / f"a.{ending}", folder / ending, request.param) for ending in ENDINGS]
     return request.param, {
-        job[0].suffix[1:]: done.result() for job, done in processes.run_pool(read_all, jobs, 2, limited)
+        job[0].suffix[1:]: done.result()
+        for job, done in processes.run_pool(read_all, jobs, 2, limited)
     }
 
 
@@ -91,7 +98,10 @@ def chunk(name, data):
 def png(width, height):
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(10**7))) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(bytes(10**7)))
+        + chunk(b"IEND", b"")
     )
 
 
@@ -105,7 +115,12 @@ MONSTERS = {
     + b","
     + bytes(9)
     + b"\x02;",
-    "box.mp4": struct.pack(">I", 24) + b"ftypisom" + bytes(12) + struct.pack(">I", 2**32 - 1) + b"moov" + bytes(64),
+    "box.mp4": struct.pack(">I", 24)
+    + b"ftypisom"
+    + bytes(12)
+    + struct.pack(">I", 2**32 - 1)
+    + b"moov"
+    + bytes(64),
     "deep.mp4": struct.pack(">I", 24)
     + b"ftypisom"
     + bytes(12)

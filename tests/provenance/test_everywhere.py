@@ -1,4 +1,6 @@
-"""Every public way to write a film: each file is signed, each that a model made is marked, unless that was refused."""
+"""Every public way to write a film: each file is signed, each that a model made is marked, unless
+that was refused.
+"""
 
 import inspect
 
@@ -12,7 +14,7 @@ from praxino.errors import InputError
 from praxino.generation.pipeline import Pipeline
 from praxino.provenance import keys
 from praxino.provenance.verify import verify
-from praxino.storage.media.video import read
+from praxino.storage.media.frames import read_video
 
 PROMPT = "a red ball bounces"
 WRITE = {"generate", "noise"}
@@ -60,7 +62,10 @@ def test_no_method_is_forgotten():
     films = {
         name
         for name, method in inspect.getmembers(Pipeline, inspect.isfunction)
-        if any(kind in str(inspect.signature(method).return_annotation) for kind in ("Video", "Progress"))
+        if any(
+            kind in str(inspect.signature(method).return_annotation)
+            for kind in ("Video", "Progress")
+        )
     }
     assert films == {"generate", "stream", "run", "film"}
 
@@ -100,22 +105,32 @@ def test_the_command_line(run, tmp_path):
         whole(tmp_path / path)
     run("generate", "--like", "a-001.mp4", "-o", "again.mp4")
     whole(tmp_path / "again.mp4")
-    assert np.array_equal(read("a-001.mp4").frames, read("again.mp4").frames)
+    assert np.array_equal(read_video("a-001.mp4").frames, read_video("again.mp4").frames)
     run("noise", "again.mp4", "-o", "noise.png")
     said = whole(tmp_path / "noise.png", marked=False)
     assert said.credentials.ingredients == ("again.mp4",)
     assert said.credentials.source == ""
     run("noise", "again.mp4", "-o", "noise.png", "--no-credentials")
     assert verify(tmp_path / "noise.png").outcome == "nothing"
-    assert read("noise.png").record["credentials"] is False
+    assert read_video("noise.png").record["credentials"] is False
 
 
 def test_refusing_is_explicit_said_and_recorded(run, tmp_path):
-    said = run("generate", PROMPT, "--steps", "6", "--no-watermark", "--no-credentials", "-o", "a.mp4", "-q").stderr
+    said = run(
+        "generate",
+        PROMPT,
+        "--steps",
+        "6",
+        "--no-watermark",
+        "--no-credentials",
+        "-o",
+        "a.mp4",
+        "-q",
+    ).stderr
     assert "no watermark, as asked" in said
     assert "no credentials, as asked" in said
     assert verify(tmp_path / "a.mp4").outcome == "nothing"
-    record = read("a.mp4").record
+    record = read_video("a.mp4").record
     assert record["watermark"] is False
     assert record["credentials"] is False
     run("generate", "--like", "a.mp4", "-o", "b.mp4")
@@ -125,9 +140,13 @@ def test_refusing_is_explicit_said_and_recorded(run, tmp_path):
 def test_what_is_taken_from_a_record_can_be_refused(run):
     run("generate", PROMPT, "--steps", "2", "--noise-mark", "-o", "a.mp4")
     run("generate", "--like", "a.mp4", "-o", "b.mp4")
-    assert np.array_equal(read("a.mp4").frames, read("b.mp4").frames)
+    assert np.array_equal(read_video("a.mp4").frames, read_video("b.mp4").frames)
     run("generate", "--like", "a.mp4", "--no-noise-mark", "-o", "c.mp4")
-    assert [read(name).record["noise_mark"] for name in ("a.mp4", "b.mp4", "c.mp4")] == [True, True, False]
+    assert [read_video(name).record["noise_mark"] for name in ("a.mp4", "b.mp4", "c.mp4")] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_what_cannot_be_signed_is_said_before_the_work(model, tmp_path, monkeypatch):
@@ -139,9 +158,13 @@ def test_what_cannot_be_signed_is_said_before_the_work(model, tmp_path, monkeypa
 
 
 def test_only_the_mark_or_only_the_signature(model, tmp_path):
-    model.generate(PROMPT, praxino.Provenance(credentials=False), steps=6).save(tmp_path / "marked.mp4")
+    model.generate(PROMPT, praxino.Provenance(credentials=False), steps=6).save(
+        tmp_path / "marked.mp4"
+    )
     assert verify(tmp_path / "marked.mp4").outcome == "marked"
-    model.generate(PROMPT, praxino.Provenance(watermark=False), steps=6).save(tmp_path / "signed.mp4")
+    model.generate(PROMPT, praxino.Provenance(watermark=False), steps=6).save(
+        tmp_path / "signed.mp4"
+    )
     said = verify(tmp_path / "signed.mp4")
     assert (said.outcome, said.mark.found, said.agree) == ("signed", False, None)
 
@@ -151,11 +174,15 @@ def test_the_same_seed_is_the_same_pixels_with_a_mark_and_without(model):
     for how in (praxino.Provenance(), plain):
         first, second = (model.generate(PROMPT, how, seed=4, steps=4).frames for _ in range(2))
         assert np.array_equal(first, second)
-    marked, unmarked = (model.generate(PROMPT, how, seed=4, steps=4).frames for how in (praxino.Provenance(), plain))
+    marked, unmarked = (
+        model.generate(PROMPT, how, seed=4, steps=4).frames for how in (praxino.Provenance(), plain)
+    )
     assert 0 < np.abs(marked.astype(int) - unmarked).max() < 24
 
 
 def test_a_policy_is_a_value(caplog):
     """Making one says nothing; what is opted out of is said when a film is made."""
-    assert praxino.Provenance(watermark=False, credentials=False) == praxino.Provenance(False, False)
+    assert praxino.Provenance(watermark=False, credentials=False) == praxino.Provenance(
+        False, False
+    )
     assert not caplog.records

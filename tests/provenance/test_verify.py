@@ -18,7 +18,8 @@ from praxino.provenance.c2pa.read import Credentials
 from praxino.provenance.policy import Provenance
 from praxino.provenance.verify import _agree, verify
 from praxino.provenance.watermark.scan import Mark
-from praxino.storage.media.video import Video, read
+from praxino.storage.media.frames import read_video
+from praxino.storage.media.video import Video
 from support.footage import textured, write
 
 RECORD = {"prompt": "a red ball", "model": "tiny", "digest": "abc"}
@@ -35,7 +36,7 @@ def _folder(tmp_path_factory, plain):
     folder = tmp_path_factory.mktemp("films")
     stamp = Provenance()
     stamp.sign(stamp.mark(Video(plain, 8.0, dict(RECORD)))).save(folder / "signed.mp4")
-    write(folder / "marked.mp4", read(folder / "signed.mp4").frames, fps=8)
+    write(folder / "marked.mp4", read_video(folder / "signed.mp4").frames, fps=8)
     Video(plain, 8.0).save(folder / "nothing.mp4")
     data = bytearray((folder / "signed.mp4").read_bytes())
     data[len(data) // 2] ^= 1
@@ -76,7 +77,13 @@ def test_a_folder_is_a_table_and_its_gravest_outcome(run, folder):
     code, out, _ = run("verify", folder, "--processes", "1")
     assert code == CODES["tampered"]
     rows = out.splitlines()
-    assert [row.split()[0] for row in rows[1:6]] == ["marked", "nothing", "signed", "tampered", "unreadable"]
+    assert [row.split()[0] for row in rows[1:6]] == [
+        "marked",
+        "nothing",
+        "signed",
+        "tampered",
+        "unreadable",
+    ]
     assert "1 tampered, 1 unreadable, 1 marked, 1 nothing, 1 signed" in rows[-1]
 
 
@@ -88,7 +95,13 @@ def test_json_says_it_all(run, folder):
     assert said["mark"]["probability"] < 1e-6
     assert said["mark"]["message"] == said["credentials"]["mark"]
     code, out, _ = run("verify", folder, "--json", "--processes", "2")
-    assert [each["outcome"] for each in json.loads(out)] == ["marked", "nothing", "signed", "tampered", "unreadable"]
+    assert [each["outcome"] for each in json.loads(out)] == [
+        "marked",
+        "nothing",
+        "signed",
+        "tampered",
+        "unreadable",
+    ]
 
 
 def test_the_mark_of_another_film_is_a_contradiction(folder, tmp_path):
@@ -167,7 +180,9 @@ def test_statements_and_pixels_that_cannot_be_compared_are_remarked_on(folder, t
 
 def test_a_message_that_may_be_read_wrongly_contradicts_nothing():
     told = Credentials(state="valid", mark="0123456789ab")
-    faint, clear = (Mark(found=True, message="ba9876543210", agreement=share) for share in (0.75, 0.9))
+    faint, clear = (
+        Mark(found=True, message="ba9876543210", agreement=share) for share in (0.75, 0.9)
+    )
     assert [_agree(told, mark) for mark in (faint, clear)] == [None, False]
     assert _agree(told, Mark(found=True, message="0123456789ab", agreement=0.75)) is True
 
@@ -195,7 +210,11 @@ def test_a_private_mark_is_for_its_owner(plain, tmp_path, monkeypatch):
 def test_where_in_a_film_it_is(plain, tmp_path):
     """Generated seconds between others."""
     other = resized(textured(16, 120, 160, seed=8), 240, 320)
-    marked = Provenance(credentials=False).mark(Video(np.concatenate([plain] * 4), 8.0, dict(RECORD))).frames
+    marked = (
+        Provenance(credentials=False)
+        .mark(Video(np.concatenate([plain] * 4), 8.0, dict(RECORD)))
+        .frames
+    )
     write(tmp_path / "a.mp4", np.concatenate([other, other, marked, other, other]), fps=8)
     said = verify(tmp_path / "a.mp4")
     assert said.outcome == "marked"
@@ -204,8 +223,10 @@ def test_where_in_a_film_it_is(plain, tmp_path):
 
 
 def test_what_became_of_it_is_said(folder, tmp_path):
-    frames = read(folder / "signed.mp4").frames[:, :, ::-1]
-    turned = [cv2.warpAffine(f, cv2.getRotationMatrix2D((159.5, 119.5), 4, 1), (320, 240)) for f in frames]
+    frames = read_video(folder / "signed.mp4").frames[:, :, ::-1]
+    turned = [
+        cv2.warpAffine(f, cv2.getRotationMatrix2D((159.5, 119.5), 4, 1), (320, 240)) for f in frames
+    ]
     write(tmp_path / "a.mp4", np.stack(turned), fps=8)
     sentence = verify(tmp_path / "a.mp4").sentences[1]
     assert "mirrored" in sentence
@@ -222,6 +243,7 @@ def test_bad_input_is_named(run, tmp_path, name, monkeypatch):
     assert "hint:" in err
 
 
+@pytest.mark.slow
 def test_the_noise_is_read_by_a_model(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     praxino.load(device="cpu").generate("a city at night", noise_mark=True).save("a.mp4")
@@ -234,6 +256,7 @@ def test_the_noise_is_read_by_a_model(run, tmp_path, monkeypatch):
     assert run("verify", "b.mp4", "--model", "nowhere")[0] == 2
 
 
+@pytest.mark.slow
 def test_a_mark_in_the_noise_alone_is_a_mark(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plain = Provenance(watermark=False, credentials=False)

@@ -1,4 +1,6 @@
-"""A store on each kind of database; a studio whose worker runs in this process, on a model that is only quick."""
+"""A store on each kind of database; a studio whose worker runs in this process, on a model that is
+only quick.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -40,7 +42,11 @@ def _store(url) -> Iterator[Store]:
 
 
 def job(kind="video", **more) -> Job:
-    order = complete(client.CARD, {"prompt": "a cat"})[0] if kind in MADE else AnalysisRequest(name="a.mp4")
+    order = (
+        complete(client.CARD, {"prompt": "a cat"})[0]
+        if kind in MADE
+        else AnalysisRequest(name="a.mp4")
+    )
     return Job(id=new_id(kind), kind=kind, **{"model": "m", "order": order, **more})
 
 
@@ -58,7 +64,9 @@ class Running:
         self.studio = AppState(self.store, self.objects, default="tiny", **more)
         self.app = create(self.studio)
         self.client = TestClient(self.app, base_url="http://localhost")
-        self.worker = Worker(self.store, self.objects, {"tiny": str(model)}, "cpu") if model else None
+        self.worker = (
+            Worker(self.store, self.objects, {"tiny": str(model)}, "cpu") if model else None
+        )
 
     @contextmanager
     def at_work(self) -> Iterator["Running"]:

@@ -1,4 +1,6 @@
-"""Files by name: in a folder, at a server that speaks S3, whole or not at all, and never outside."""
+"""Files by name: in a folder, at a server that speaks S3, whole or not at all, and never
+outside.
+"""
 
 import io
 import threading
@@ -19,10 +21,14 @@ def _objects(request, tmp_path):
 
 def test_what_goes_in_comes_out(objects, tmp_path):
     (tmp_path / "source").write_bytes(b"0123456789" * 100_000)
-    assert objects.put("a/1/film.mp4", tmp_path / "source") == objects.size("a/1/film.mp4") == 1_000_000
+    assert (
+        objects.put("a/1/film.mp4", tmp_path / "source")
+        == objects.size("a/1/film.mp4")
+        == 1_000_000
+    )
     objects.write("a/input.png", b"picture")
     assert b"".join(objects.read("a/input.png")) == b"picture"
-    objects.pour("a/input.mp4", io.BytesIO(b"films" * 2_000_000))
+    objects.upload_stream("a/input.mp4", io.BytesIO(b"films" * 2_000_000))
     assert b"".join(objects.read("a/input.mp4")) == b"films" * 2_000_000
     assert b"".join(objects.read("a/1/film.mp4")) == b"0123456789" * 100_000
     assert b"".join(objects.read("a/1/film.mp4", 999_995, 999_998)) == b"567"
@@ -49,7 +55,7 @@ def test_a_source_that_breaks_off_leaves_nothing(objects):
             return super().read(size)
 
     with pytest.raises(OSError, match="gone"):
-        objects.pour("a/film.mp4", Broken(bytes(10_000_000)))
+        objects.upload_stream("a/film.mp4", Broken(bytes(10_000_000)))
     assert objects.size("a/film.mp4") is None
 
 

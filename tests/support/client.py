@@ -7,11 +7,27 @@ from praxino.request import ModelCard, ModelDefaults
 from praxino.service.queue.jobs import WorkerInfo
 
 CARD = ModelCard(
-    id="tiny", digest="0" * 12, compression=(4, 8, 8), patch=(1, 2, 2), pictures=True, needs_picture=False,
-    last_picture="optional", experts=1, samplers=("euler", "unipc"),
-    defaults=ModelDefaults(frames=17, height=64, width=64, fps=8.0, steps=20, guidance=3.0, sampler="unipc", shift=1.0,
-                           licence="Apache-2.0"),
-)  # fmt: skip
+    id="tiny",
+    digest="0" * 12,
+    compression=(4, 8, 8),
+    patch=(1, 2, 2),
+    pictures=True,
+    needs_picture=False,
+    last_picture="optional",
+    experts=1,
+    samplers=("euler", "unipc"),
+    defaults=ModelDefaults(
+        frames=17,
+        height=64,
+        width=64,
+        fps=8.0,
+        steps=20,
+        guidance=3.0,
+        sampler="unipc",
+        shift=1.0,
+        licence="Apache-2.0",
+    ),
+)
 WORKER = WorkerInfo(kinds=("video", "image", "detect", "verify"), models=(CARD,))
 VIDEO = "video_" + "0" * 32
 DOT = base64.b64decode(

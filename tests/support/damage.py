@@ -19,11 +19,15 @@ from praxino.provenance.watermark.scan import windows
 ADDRESSES = 2**30
 """Bytes of addresses that the process may take; libraries have 600 MiB of them."""
 SHARE = 50
-"""Every so many files are looked at by all of `verify`: the search costs most, and sees numbers only."""
+"""Every so many files are looked at by all of `verify`: the search costs most, and sees numbers
+only.
+"""
 
 
 class Seen(NamedTuple):
-    """How many files were still as signed, how many refused, the slowest one's seconds, and kilobytes in memory."""
+    """How many files were still as signed, how many refused, the slowest one's seconds, and
+    kilobytes in memory.
+    """
 
     signed: int
     refused: int
@@ -50,7 +54,9 @@ def read_all(seed: Path, folder: Path, count: int) -> Seen:
         target.write_bytes(damaged(whole, rng))
         if beside.exists():
             statements = beside.read_bytes()
-            (folder / beside.name).write_bytes(damaged(statements, rng) if number % 2 else statements)
+            (folder / beside.name).write_bytes(
+                damaged(statements, rng) if number % 2 else statements
+            )
         started, problem = time.process_time(), ""
         try:
             signed += read.read(target).state in ("valid", "trusted")
@@ -66,13 +72,17 @@ def read_all(seed: Path, folder: Path, count: int) -> Seen:
 
 
 def peak() -> int:
-    """Kilobytes in memory, at most so far; what `resource` says begins with what the parent process had."""
+    """Kilobytes in memory, at most so far; what `resource` says begins with what the parent process
+    had.
+    """
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def damaged(data: bytes, rng: np.random.Generator) -> bytes:
-    """Cut short, bits flipped, sizes exaggerated, parts doubled, parts lost, or the head made up."""
+    """Cut short, bits flipped, sizes exaggerated, parts doubled, parts lost, or the head made
+    up.
+    """
     fresh, length = bytearray(data), len(data)
     place = int(rng.integers(length))
     match int(rng.integers(6)):
@@ -82,7 +92,9 @@ def damaged(data: bytes, rng: np.random.Generator) -> bytes:
             for spot in rng.integers(0, length, int(rng.integers(1, 20))):
                 fresh[spot] ^= 1 << int(rng.integers(8))
         case 2:  # the size of a box, perhaps
-            fresh[place : place + 4] = struct.pack(">I", int(rng.choice([0, 1, 7, 2**31 - 1, 2**31, 2**32 - 1])))
+            fresh[place : place + 4] = struct.pack(
+                ">I", int(rng.choice([0, 1, 7, 2**31 - 1, 2**31, 2**32 - 1]))
+            )
         case 3:
             count, source = int(rng.integers(1, 2000)), int(rng.integers(length))
             fresh[place : place + count] = data[source : source + count]

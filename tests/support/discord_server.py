@@ -1,4 +1,6 @@
-"""Enough of Discord to run a bot against: its REST API and its gateway, on loopback, in the bot's own event loop."""
+"""Enough of Discord to run a bot against: its REST API and its gateway, on loopback, in the bot's
+own event loop.
+"""
 
 import asyncio
 import json
@@ -24,8 +26,8 @@ ME = {"id": "2", "username": "praxino", "discriminator": "0", "avatar": None, "b
 
 
 class Discord:
-    """The server: what the bot did is in ``commands``, ``answers`` and ``posts`` (in order) and ``messages`` (as they
-    are now); answers to ``expired`` tokens cannot be edited any more.
+    """The server: what the bot did is in ``commands``, ``answers`` and ``posts`` (in order) and
+    ``messages`` (as they are now); answers to ``expired`` tokens cannot be edited any more.
     """
 
     def __init__(self) -> None:
@@ -57,7 +59,9 @@ class Discord:
     async def _gateway(self, request: web.Request) -> web.WebSocketResponse:
         self.socket = web.WebSocketResponse()
         await self.socket.prepare(request)
-        await self.socket.send_json({"op": 10, "d": {"heartbeat_interval": 45_000}, "s": None, "t": None})
+        await self.socket.send_json(
+            {"op": 10, "d": {"heartbeat_interval": 45_000}, "s": None, "t": None}
+        )
         async for message in self.socket:
             said = json.loads(message.data)
             if said["op"] == 2:
@@ -109,7 +113,10 @@ class Discord:
             return _json(
                 {
                     "interaction": about,
-                    "resource": {"type": answer["type"], "message": _message(answer.get("data") or {})},
+                    "resource": {
+                        "type": answer["type"],
+                        "message": _message(answer.get("data") or {}),
+                    },
                 }
             )
         if found := re.fullmatch(r"webhooks/1/(\w+)/messages/(@original|9)", path):
@@ -134,10 +141,15 @@ class Discord:
                 self.files[part.filename] = bytes(content)
         return message
 
-    async def command(self, name: str, user: int = 7, files: dict[str, bytes] | None = None, **options: Any) -> str:
+    async def command(
+        self, name: str, user: int = 7, files: dict[str, bytes] | None = None, **options: Any
+    ) -> str:
         """Somebody uses a slash command; the token under which its answer will stand."""
         kinds = {str: 3, int: 4}
-        given = [{"name": key, "type": kinds[type(value)], "value": value} for key, value in options.items()]
+        given = [
+            {"name": key, "type": kinds[type(value)], "value": value}
+            for key, value in options.items()
+        ]
         resolved = {}
         for key, content in (files or {}).items():
             self.count += 1
@@ -152,7 +164,13 @@ class Discord:
                 "proxy_url": address,
             }
             given.append({"name": key, "type": 11, "value": id_})
-        data = {"id": "50", "name": name, "type": 1, "options": given, "resolved": {"attachments": resolved}}
+        data = {
+            "id": "50",
+            "name": name,
+            "type": 1,
+            "options": given,
+            "resolved": {"attachments": resolved},
+        }
         return await self._interact(2, data, user)
 
     async def press(self, token: str, user: int = 7) -> str:
@@ -186,7 +204,9 @@ class Discord:
             "attachment_size_limit": 10 * 2**20,
             **more,
         }
-        await self.socket.send_json({"op": 0, "t": "INTERACTION_CREATE", "s": self.count, "d": about})
+        await self.socket.send_json(
+            {"op": 0, "t": "INTERACTION_CREATE", "s": self.count, "d": about}
+        )
         return token
 
     async def until(self, true: Any, seconds: float = 60) -> None:
@@ -218,4 +238,6 @@ def _message(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _json(body: Any, status: int = 200) -> web.Response:
-    return web.Response(body=json.dumps(body).encode(), status=status, headers={"Content-Type": "application/json"})
+    return web.Response(
+        body=json.dumps(body).encode(), status=status, headers={"Content-Type": "application/json"}
+    )

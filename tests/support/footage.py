@@ -12,7 +12,9 @@ Film = NDArray[np.uint8]
 MILLI = Fraction(1, 1000)
 
 
-def textured(frames: int = 16, height: int = 96, width: int = 128, seed: int = 0, step: float = 2.0) -> Film:
+def textured(
+    frames: int = 16, height: int = 96, width: int = 128, seed: int = 0, step: float = 2.0
+) -> Film:
     """A textured plane that glides by ``step`` pixels a frame, with a little noise."""
     rng = np.random.default_rng(seed)
     wide = width + int(abs(step) * frames) + 8
@@ -26,16 +28,24 @@ def textured(frames: int = 16, height: int = 96, width: int = 128, seed: int = 0
 
 
 def ball(path: list[tuple[float, float]], side: int = 224, radius: int = 16) -> Film:
-    """A red ball with a stripe before a still wall; ``path`` in sides, x and y; no ball where x is negative."""
+    """A red ball with a stripe before a still wall; ``path`` in sides, x and y; no ball where x is
+    negative.
+    """
     rng = np.random.default_rng(1)
-    wall = cv2.GaussianBlur(rng.normal(120, 40, (side, side, 3)), (0, 0), 4).clip(0, 255).astype(np.uint8)
+    wall = (
+        cv2.GaussianBlur(rng.normal(120, 40, (side, side, 3)), (0, 0), 4)
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
     film = []
     for x, y in path:
         frame = wall.copy()
         if x >= 0:
             middle = (round(x * side), round(y * side))
             cv2.circle(frame, middle, radius, (220, 30, 30), -1, cv2.LINE_AA)
-            cv2.line(frame, (middle[0] - 8, middle[1]), (middle[0] + 8, middle[1]), (255, 255, 255), 3)
+            cv2.line(
+                frame, (middle[0] - 8, middle[1]), (middle[0] + 8, middle[1]), (255, 255, 255), 3
+            )
         film.append(frame)
     return np.stack(film)
 
@@ -56,7 +66,9 @@ def write(
         if times is not None:
             stream.codec_context.time_base = stream.time_base = MILLI
         for index, pixels in enumerate(film):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24").reformat(format=pix_fmt)
+            frame = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(pixels), format="rgb24"
+            ).reformat(format=pix_fmt)
             if times is not None:
                 frame.pts, frame.time_base = times[index], MILLI
             container.mux(stream.encode(frame))
@@ -70,7 +82,9 @@ def sound(path: Path) -> Path:
         stream = container.add_stream("aac", rate=44100)
         wave = (np.sin(np.arange(44100) * 0.06) * 0.2).astype(np.float32)[None]
         for start in range(0, 44100 - 1024, 1024):
-            frame = av.AudioFrame.from_ndarray(wave[:, start : start + 1024], format="fltp", layout="mono")
+            frame = av.AudioFrame.from_ndarray(
+                wave[:, start : start + 1024], format="fltp", layout="mono"
+            )
             frame.sample_rate, frame.pts = 44100, start
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

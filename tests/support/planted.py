@@ -1,5 +1,6 @@
-"""Films in which something cannot be: scenes of the diorama where one thing moves as nothing does, and balls under a
-light that contradicts itself."""
+"""Films in which something cannot be: scenes of the diorama where one thing moves as nothing does,
+and balls under a light that contradicts itself.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +24,9 @@ MOVING = ("roll", "run", "drive", "walk", "slide", "fly", "sail")
 
 def leap(way: Array) -> Array:
     """A third of the picture to one side, at once."""
-    return np.concatenate([way[:HALF], way[HALF:] + np.array([0.3 if way[HALF, 0] < 0.5 else -0.3, 0])])
+    return np.concatenate(
+        [way[:HALF], way[HALF:] + np.array([0.3 if way[HALF, 0] < 0.5 else -0.3, 0])]
+    )
 
 
 def gone(way: Array) -> Array:
@@ -42,19 +45,26 @@ def lift(way: Array) -> Array:
 
 def turn(way: Array) -> Array:
     """Back where it came from, without a cause."""
-    return np.concatenate([way[:HALF], np.stack([2 * way[HALF, 0] - way[HALF:, 0], way[HALF:, 1]], axis=1)])
+    return np.concatenate(
+        [way[:HALF], np.stack([2 * way[HALF, 0] - way[HALF:, 0], way[HALF:, 1]], axis=1)]
+    )
 
 
 WAYS: dict[str, tuple[Callable[[Array], Array], tuple[str, ...]]] = {
-    "leap": (leap, MOVING), "gone": (gone, MOVING), "gain": (gain, ("bounce",)), "lift": (lift, ("fall",)),
+    "leap": (leap, MOVING),
+    "gone": (gone, MOVING),
+    "gain": (gain, ("bounce",)),
+    "lift": (lift, ("fall",)),
     "turn": (turn, MOVING),
-}  # fmt: skip
+}
 LIGHT = ("shadow", "shadows", "mirror", "lit")
 KINDS = (*WAYS, *LIGHT)
 
 
 def films(kind: str | None, count: int) -> list[tuple[Film, float]]:
-    """Films and their rates: dry scenes before a camera that stands, one violation in each, or none."""
+    """Films and their rates: dry scenes before a camera that stands, one violation in each, or
+    none.
+    """
     found: list[tuple[Film, float]] = []
     if kind in (*LIGHT, "even"):
         return [(balls(index, kind), 8.0) for index in range(count)]
@@ -86,9 +96,10 @@ def _far(thing: Thing, kind: str) -> bool:
 
 
 def balls(seed: int, kind: str) -> Film:
-    """Two matt balls that roll over mottled ground, or, every second time, glide over water that mirrors them, lit from
-    one side. "lit": their shadows fall towards the light; "shadows": towards each other; "shadow", "mirror": there is
-    none from the middle on; "even": nothing is wrong."""
+    """Two matt balls that roll over mottled ground, or, every second time, glide over water that
+    mirrors them, lit from one side. "lit": their shadows fall towards the light; "shadows": towards
+    each other; "shadow", "mirror": there is none from the middle on; "even": nothing is wrong.
+    """
     rng = np.random.default_rng(seed)
     water = kind == "mirror" or (kind == "even" and seed % 2 == 1)
     ground = cv2.GaussianBlur(rng.normal(170, 60, (SIDE, SIDE, 3)), (0, 0), 3.0).clip(110, 230)
@@ -113,11 +124,16 @@ def balls(seed: int, kind: str) -> Film:
 
 def _shade(picture: Array, centre: tuple[float, float], radius: int, side: float) -> None:
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
-    u, v = (x - centre[0] - side * radius * 1.1) / (1.2 * radius), (y - centre[1] - radius) / (0.35 * radius)
+    u, v = (
+        (x - centre[0] - side * radius * 1.1) / (1.2 * radius),
+        (y - centre[1] - radius) / (0.35 * radius),
+    )
     picture[u * u + v * v < 1] *= 0.6
 
 
-def _ball(picture: Array, centre: tuple[float, float], radius: int, colour: Array, light: Array) -> None:
+def _ball(
+    picture: Array, centre: tuple[float, float], radius: int, colour: Array, light: Array
+) -> None:
     """Lambert's law, and some light from everywhere."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
     u, v = (x - centre[0]) / radius, (y - centre[1]) / radius
@@ -130,7 +146,9 @@ def _ball(picture: Array, centre: tuple[float, float], radius: int, colour: Arra
 def _image(picture: Array, centre: tuple[float, float], radius: int) -> None:
     """What stands above the water, squeezed and fading."""
     tall, foot = int(1.2 * radius), int(centre[1] + radius)
-    image = cv2.resize(picture[foot - 2 * radius : foot][::-1], (SIDE, tall), interpolation=cv2.INTER_AREA)
+    image = cv2.resize(
+        picture[foot - 2 * radius : foot][::-1], (SIDE, tall), interpolation=cv2.INTER_AREA
+    )
     strength = 0.4 * np.linspace(1, 0, tall)[:, None, None]
     picture[foot : foot + tall] = (1 - strength) * picture[foot : foot + tall] + strength * image
 

@@ -1,4 +1,6 @@
-"""A PostgreSQL server for as long as a block lasts, from what Debian's package `postgresql` installs."""
+"""A PostgreSQL server for as long as a block lasts, from what Debian's package `postgresql`
+installs.
+"""
 
 import os
 import pwd
@@ -30,10 +32,31 @@ def running() -> Iterator[str]:
             os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        data, control = f"{folder}/data", [*as_user, str(programs() / "pg_ctl"), "-D", f"{folder}/data"]
-        init = [*as_user, str(programs() / "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"]
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200"
-        quiet = {"check": True, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        data, control = (
+            f"{folder}/data",
+            [*as_user, str(programs() / "pg_ctl"), "-D", f"{folder}/data"],
+        )
+        init = [
+            *as_user,
+            str(programs() / "initdb"),
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "--no-sync",
+        ]
+        options = (
+            f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c "
+            f"max_connections=200"
+        )
+        quiet = {
+            "check": True,
+            "cwd": folder,
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.DEVNULL,
+        }
         subprocess.run(init, **quiet)
         subprocess.run([*control, "-o", options, "-l", f"{folder}/log", "-w", "start"], **quiet)
         try:

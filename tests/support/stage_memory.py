@@ -1,4 +1,5 @@
-"""Run one stage of a film in a process of its own and print the bytes that it took; see generation/test_plan.py.
+"""Run one stage of a film in a process of its own and print the bytes that it took; see
+generation/test_plan.py.
 
 python stage_memory.py CASE
 """
@@ -23,7 +24,14 @@ WAN_22 = VAEConfig(width=64, decoder_width=80, latent_channels=48, residual=True
 SMALL = DiTConfig(width=768, heads=6, layers=3, ffn=3072, text_width=64)
 LARGE = DiTConfig(width=1536, heads=12, layers=2, ffn=8960, text_width=64)
 CASES = {
-    "denoise, float32, both sentences at once": ("denoise", SMALL, WAN_21, (33, 192, 192), torch.float32, None),
+    "denoise, float32, both sentences at once": (
+        "denoise",
+        SMALL,
+        WAN_21,
+        (33, 192, 192),
+        torch.float32,
+        None,
+    ),
     "denoise, float32, one by one": ("denoise", SMALL, WAN_21, (49, 256, 320), torch.float32, None),
     "denoise, bfloat16": ("denoise", LARGE, WAN_21, (33, 320, 320), torch.bfloat16, None),
     "denoise, int8": ("denoise", LARGE, WAN_21, (33, 320, 320), "int8", None),
@@ -50,7 +58,9 @@ class Unread:
 
     def load(self, dtype, change=None):
         network = self.build()
-        stored = {n: torch.full(t.shape, 0.01, dtype=dtype) for n, t in network.state_dict().items()}
+        stored = {
+            n: torch.full(t.shape, 0.01, dtype=dtype) for n, t in network.state_dict().items()
+        }
         materialize(network, stored, dtype, "random", change)
         return network
 
@@ -61,7 +71,9 @@ def model_of(case: str) -> tuple[ModelParts, Request]:
     channels = vae.latent_channels
     dit = dit.model_copy(update={"channels": channels, "out_channels": channels})
     text = TextConfig(vocabulary=("a",), width=64)
-    config = BundleConfig(name="x", frames=frames, height=height, width=width, steps=3, pictures="channels")
+    config = BundleConfig(
+        name="x", frames=frames, height=height, width=width, steps=3, pictures="channels"
+    )
     model = ModelParts(
         config, Unread(vae, VAE), Unread(dit, DiT), Unread(text, TextEncoder), TextEncoder(text), ""
     )  # fmt: skip
@@ -107,7 +119,11 @@ def main(case: str) -> None:
             rows = 2 if tokens <= 4096 else 1
             context = network.context(torch.randn(2, 64, 64))
             kept = [torch.randn(shape.size()) for _ in range(6)]
-            network(torch.randn(rows, *shape.size()[1:]), torch.full((rows, 1), 0.5), context.rows(slice(0, rows)))
+            network(
+                torch.randn(rows, *shape.size()[1:]),
+                torch.full((rows, 1), 0.5),
+                context.rows(slice(0, rows)),
+            )
             del kept
         elif kind == "decode":
             for _ in decoded(model.vae.load(dtype), torch.randn(shape.size()), tile):

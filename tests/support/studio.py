@@ -1,4 +1,6 @@
-"""`praxino serve` in a process of its own, as whoever runs it starts it; and a browser to look at it."""
+"""`praxino serve` in a process of its own, as whoever runs it starts it; and a browser to look at
+it.
+"""
 
 import os
 import re
@@ -23,7 +25,17 @@ class Served:
     def start(self) -> None:
         """Start it, at the port that it had before; returns when it listens."""
         port = self.url.rpartition(":")[2] or "0"
-        command = [sys.executable, "-m", "praxino", "serve", "--data", str(self.data), "--port", port, *self.arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "praxino",
+            "serve",
+            "--data",
+            str(self.data),
+            "--port",
+            port,
+            *self.arguments,
+        ]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         assert self.process.stderr is not None
@@ -34,7 +46,9 @@ class Served:
                 break
         else:
             raise AssertionError(self.log)
-        self.thread = threading.Thread(target=self._listen, args=(self.process.stderr,), daemon=True)
+        self.thread = threading.Thread(
+            target=self._listen, args=(self.process.stderr,), daemon=True
+        )
         self.thread.start()
 
     def _listen(self, lines) -> None:
@@ -77,9 +91,14 @@ def served(data: Path, *arguments: str) -> Iterator[Served]:
 
 
 QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 @contextmanager

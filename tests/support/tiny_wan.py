@@ -1,4 +1,6 @@
-"""Tiny members of the Wan family with random weights, written by the reference's own ``save_pretrained``."""
+"""Tiny members of the Wan family with random weights, written by the reference's own
+``save_pretrained``.
+"""
 
 import functools
 from pathlib import Path
@@ -26,9 +28,15 @@ def tokenizer() -> Any:
     pieces.pre_tokenizer = pre_tokenizers.Metaspace()
     special = ["<pad>", "</s>", "<unk>"]
     trainer = trainers.UnigramTrainer(vocab_size=80, special_tokens=special, unk_token="<unk>")
-    pieces.train_from_iterator(["a red ball bounces on the grass", "a cat walks across a room"] * 3, trainer)
-    pieces.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    return PreTrainedTokenizerFast(tokenizer_object=pieces, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+    pieces.train_from_iterator(
+        ["a red ball bounces on the grass", "a cat walks across a room"] * 3, trainer
+    )
+    pieces.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=pieces, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
 
 
 def transformer(kind: str) -> torch.nn.Module:
@@ -40,11 +48,21 @@ def transformer(kind: str) -> torch.nn.Module:
     more = latents + 4 if kind in FROM_PICTURES else 0
     return shaken(
         WanTransformer3DModel(
-            patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=24, in_channels=latents + more,
-            out_channels=latents, text_dim=32, freq_dim=32, ffn_dim=64, num_layers=2, cross_attn_norm=True,
-            qk_norm="rms_norm_across_heads", **eye, **places,
+            patch_size=(1, 2, 2),
+            num_attention_heads=2,
+            attention_head_dim=24,
+            in_channels=latents + more,
+            out_channels=latents,
+            text_dim=32,
+            freq_dim=32,
+            ffn_dim=64,
+            num_layers=2,
+            cross_attn_norm=True,
+            qk_norm="rms_norm_across_heads",
+            **eye,
+            **places,
         )
-    )  # fmt: skip
+    )
 
 
 def autoencoder(kind: str) -> torch.nn.Module:
@@ -53,17 +71,33 @@ def autoencoder(kind: str) -> torch.nn.Module:
     if kind == "ti2v":
         return shaken(
             AutoencoderKLWan(
-                base_dim=4, decoder_base_dim=8, z_dim=6, dim_mult=[1, 2, 4, 4], num_res_blocks=2, is_residual=True,
-                temperal_downsample=[False, True, True], in_channels=12, out_channels=12, patch_size=2,
-                scale_factor_temporal=4, scale_factor_spatial=16, latents_mean=[0.1] * 6, latents_std=[1.5] * 6,
+                base_dim=4,
+                decoder_base_dim=8,
+                z_dim=6,
+                dim_mult=[1, 2, 4, 4],
+                num_res_blocks=2,
+                is_residual=True,
+                temperal_downsample=[False, True, True],
+                in_channels=12,
+                out_channels=12,
+                patch_size=2,
+                scale_factor_temporal=4,
+                scale_factor_spatial=16,
+                latents_mean=[0.1] * 6,
+                latents_std=[1.5] * 6,
             )
-        )  # fmt: skip
+        )
     return shaken(
         AutoencoderKLWan(
-            base_dim=4, z_dim=4, dim_mult=[1, 2, 4, 4], num_res_blocks=2, temperal_downsample=[False, True, True],
-            latents_mean=[0.1, 0.2, -0.3, 0.4], latents_std=[1.0, 2.0, 0.5, 1.5],
+            base_dim=4,
+            z_dim=4,
+            dim_mult=[1, 2, 4, 4],
+            num_res_blocks=2,
+            temperal_downsample=[False, True, True],
+            latents_mean=[0.1, 0.2, -0.3, 0.4],
+            latents_std=[1.0, 2.0, 0.5, 1.5],
         )
-    )  # fmt: skip
+    )
 
 
 @functools.cache
@@ -94,9 +128,14 @@ def pipeline(kind: str) -> Any:
         parts |= {"transformer_2": transformer(kind), "boundary_ratio": 0.9}
     if kind in ("i2v", "flf2v"):
         sizes = CLIPVisionConfig(
-            hidden_size=20, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2, image_size=28,
-            patch_size=14, hidden_act="gelu",
-        )  # fmt: skip
+            hidden_size=20,
+            intermediate_size=40,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=28,
+            patch_size=14,
+            hidden_act="gelu",
+        )
         parts["image_encoder"] = shaken(CLIPVisionModel(sizes))
         parts["image_processor"] = CLIPImageProcessorPil(
             size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}

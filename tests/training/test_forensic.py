@@ -1,4 +1,6 @@
-"""The forensic stage: pairs that differ only in what was done to one, and a run from footage to a network."""
+"""The forensic stage: pairs that differ only in what was done to one, and a run from footage to a
+network.
+"""
 
 import numpy as np
 import pytest
@@ -15,7 +17,14 @@ from praxino.training.stages import build
 from support.footage import textured, write
 
 SMALL = ForensicStageConfig(
-    forensic=ForensicConfig(width=4), frames=4, side=96, crop=32, pairs=2, crops=2, warm=1, crf=(16, 20)
+    forensic=ForensicConfig(width=4),
+    frames=4,
+    side=96,
+    crop=32,
+    pairs=2,
+    crops=2,
+    warm=1,
+    crf=(16, 20),
 )
 
 
@@ -49,11 +58,13 @@ def test_the_autoencoders_begin_alone(stage):
 
 def test_both_of_a_pair_go_the_same_way(stage):
     """With nothing done to it, the second member is the first, to the bit."""
-    stage._made = lambda real, rng: real
+    stage._round_trip = lambda real, rng: real
     seen, made = stage._pairs(stage.batch(1))
     assert made.tolist() == [0, 0, 1, 1] * 2
     for start in (0, 4):
-        torch.testing.assert_close(seen[start : start + 2], seen[start + 2 : start + 4], rtol=0, atol=0)
+        torch.testing.assert_close(
+            seen[start : start + 2], seen[start + 2 : start + 4], rtol=0, atol=0
+        )
 
 
 def test_clips_smaller_than_the_square_are_enlarged():
@@ -64,7 +75,9 @@ def test_clips_smaller_than_the_square_are_enlarged():
 def test_from_footage_to_a_network(tmp_path):
     for index in range(2):
         write(tmp_path / f"{index}.mp4", textured(8, 100, 120, seed=index))
-    config = recipes.recipe("detector", ["loop.steps=3", "loop.save_every=3", "loop.sample_every=3"])
+    config = recipes.recipe(
+        "detector", ["loop.steps=3", "loop.save_every=3", "loop.sample_every=3"]
+    )
     config = config.model_copy(update={"stage": SMALL})
     stage = build(config.stage, Sources(footage=tmp_path))
     reports = list(loop.train(stage, config.loop, config.optimizer, tmp_path / "run"))

@@ -28,14 +28,25 @@ def test_the_head_teaches_the_blocks_below_it_and_is_not_saved(tiny_model, tmp_p
     loss, metrics = stage.loss(batch, torch.Generator().manual_seed(0))
     assert 0.5 < metrics["grounding"] < 5
     loss.backward()
-    assert stage.dit.blocks[1].down.weight.grad.abs().max() > 0  # the output layer begins at 0: this came by the head
+    assert (
+        stage.dit.blocks[1].down.weight.grad.abs().max() > 0
+    )  # the output layer begins at 0: this came by the head
     stage.save(tmp_path / "saved")
-    assert sorted(path.name for path in (tmp_path / "saved").iterdir() if path.is_dir()) == ["dit", "text", "vae"]
+    assert sorted(path.name for path in (tmp_path / "saved").iterdir() if path.is_dir()) == [
+        "dit",
+        "text",
+        "vae",
+    ]
 
 
 def test_its_weight_falls_to_nothing(tiny_model, tmp_path):
     stage = stage_of(tmp_path, tiny_model, ("weight", 0.5), ("batches", 4))
-    assert [stage.config.grounding.weight_at(number) for number in (0, 2, 4, 9)] == [0.5, 0.25, 0.0, 0.0]
+    assert [stage.config.grounding.weight_at(number) for number in (0, 2, 4, 9)] == [
+        0.5,
+        0.25,
+        0.0,
+        0.0,
+    ]
     assert "grounding" not in stage.loss(stage.batch(4), torch.Generator().manual_seed(0))[1]
 
 

@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from praxino.training.optimizer import EMA, OptimizerConfig, learning_rate, make_optimizer, orthogonalised
+from praxino.training.optimizer import (
+    EMA,
+    OptimizerConfig,
+    learning_rate,
+    make_optimizer,
+    orthogonalised,
+)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (4, 20), (20, 4)])
@@ -45,7 +51,9 @@ def test_the_rate_rises_then_falls():
     assert max(rates) == rates[10] == pytest.approx(1.0)
     assert rates[60] == pytest.approx(0.5)
     assert rates[-1] == pytest.approx(0.01)
-    assert learning_rate(60, 110, config.model_copy(update={"decay": "cosine"})) == pytest.approx(0.5)
+    assert learning_rate(60, 110, config.model_copy(update={"decay": "cosine"})) == pytest.approx(
+        0.5
+    )
     assert learning_rate(99, 110, config.model_copy(update={"decay": "none"})) == 1.0
 
 

@@ -1,4 +1,6 @@
-"""The stages of the small networks beside a model: they learn from its latents and are written as its parts."""
+"""The stages of the small networks beside a model: they learn from its latents and are written as
+its parts.
+"""
 
 import pytest
 import torch
@@ -29,7 +31,9 @@ COMMON = ["stage.size=32", "stage.clips=8", "stage.batch=8"]
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_stage_learns_and_its_network_is_a_part_of_a_model(name, tiny_model, tmp_path):
     settings, part, config = RECIPES[name]
-    stage = build(recipe(name, [*COMMON, *settings]).stage, Sources(vae=tiny_model), Workplace(cache=tmp_path))
+    stage = build(
+        recipe(name, [*COMMON, *settings]).stage, Sources(vae=tiny_model), Workplace(cache=tmp_path)
+    )
     rule = torch.optim.Adam(stage.module.parameters(), 1e-2)
     losses = []
     for _ in range(12):
@@ -55,8 +59,15 @@ def test_a_stage_learns_and_its_network_is_a_part_of_a_model(name, tiny_model, t
 
 @pytest.mark.parametrize(
     ("name", "setting"),
-    [("diorama-latent-reader", "stage.reader.channels=8"), ("diorama-tiny-decoder", "stage.decoder.channels=8")],
+    [
+        ("diorama-latent-reader", "stage.reader.channels=8"),
+        ("diorama-tiny-decoder", "stage.decoder.channels=8"),
+    ],
 )
 def test_latents_of_another_autoencoder_are_refused(name, setting, tiny_model, tmp_path):
     with pytest.raises(InputError, match="16"):
-        build(recipe(name, [*COMMON, setting]).stage, Sources(vae=tiny_model), Workplace(cache=tmp_path))
+        build(
+            recipe(name, [*COMMON, setting]).stage,
+            Sources(vae=tiny_model),
+            Workplace(cache=tmp_path),
+        )

@@ -1,4 +1,6 @@
-"""What of a clip is given in training, windows of long clips, and the batches that are made of them."""
+"""What of a clip is given in training, windows of long clips, and the batches that are made of
+them.
+"""
 
 from dataclasses import replace
 
@@ -9,7 +11,14 @@ import torch
 from praxino.recipes import recipe
 from praxino.training.sources import Sources, Workplace
 from praxino.training.stages import build
-from praxino.training.tasks import TaskMix, WindowConfig, corrupt, draw_given, draw_windows, given_frames
+from praxino.training.tasks import (
+    TaskMix,
+    WindowConfig,
+    corrupt,
+    draw_task,
+    draw_windows,
+    given_frames,
+)
 
 SIZE, PATCH = torch.Size((3, 4, 5, 8, 8)), (1, 2, 2)
 ALL = {"frames": TaskMix(frames=1, box=0, border=0), "box": TaskMix(frames=0, box=1, border=0),
@@ -19,7 +28,7 @@ ALL = {"frames": TaskMix(frames=1, box=0, border=0), "box": TaskMix(frames=0, bo
 @pytest.mark.parametrize("task", ALL)
 def test_something_is_given_and_something_is_left(task):
     for seed in range(60):
-        given = draw_given(ALL[task], SIZE, PATCH, None, np.random.default_rng(seed))
+        given = draw_task(ALL[task], SIZE, PATCH, None, np.random.default_rng(seed))
         assert given.groups == ("frames" if task == "frames" else "tokens")
         share = given.clean.float().mean(dim=(1, 2, 3, 4))
         assert (share < 1).all()
@@ -32,7 +41,7 @@ def test_a_box_moves_with_a_thing():
     cover = torch.zeros(3, 6, 5, 8, 8)
     for frame in range(5):
         cover[:, 1, frame, 2:4, frame : frame + 2] = 0.5
-    given = draw_given(ALL["box"], SIZE, PATCH, cover, np.random.default_rng(0))
+    given = draw_task(ALL["box"], SIZE, PATCH, cover, np.random.default_rng(0))
     for frame in range(5):
         painted = ~given.clean[:, 0, frame]
         assert painted[:, 2:4, frame : frame + 2].all()
@@ -69,18 +78,24 @@ SETTINGS = ["stage.clips=12", "stage.batch=4", "stage.pictures=0"]
 
 
 def stage_of(tmp_path, model, *settings):
-    return build(recipe("smoke", [*SETTINGS, *settings]).stage, Sources(vae=model), Workplace(cache=tmp_path))
+    return build(
+        recipe("smoke", [*SETTINGS, *settings]).stage, Sources(vae=model), Workplace(cache=tmp_path)
+    )
 
 
 def test_given_places_do_not_count(tiny_model, tmp_path):
-    stage = stage_of(tmp_path, tiny_model, "stage.tasks.frames=1", "stage.tasks.box=0", "stage.tasks.border=0")
+    stage = stage_of(
+        tmp_path, tiny_model, "stage.tasks.frames=1", "stage.tasks.box=0", "stage.tasks.border=0"
+    )
     torch.nn.init.normal_(stage.dit.head.weight)
     batch = stage.batch(0)
-    clean = batch.given.clean.expand_as(batch.latents)
+    clean = batch.task.clean.expand_as(batch.latents)
     other = torch.where(clean, batch.latents + 5, batch.latents)
     losses = []
     for latents in (batch.latents, other):
-        losses.append(stage.loss(replace(batch, latents=latents), torch.Generator().manual_seed(0))[0])
+        losses.append(
+            stage.loss(replace(batch, latents=latents), torch.Generator().manual_seed(0))[0]
+        )
     torch.testing.assert_close(losses[0], losses[1])
 
 
@@ -100,10 +115,10 @@ def test_windows_of_long_clips(tiny_model, tmp_path):
     torch.nn.init.normal_(stage.dit.head.weight)
     batch = stage.batch(0)
     assert batch.latents.shape[2] == 5
-    assert batch.given.clean[:, :, :3].all()
-    assert not batch.given.clean[:, :, 3:].any()
-    assert torch.equal(batch.shown[:, :, 3:], batch.latents[:, :, 3:])
-    assert not torch.equal(batch.shown[:, :, :3], batch.latents[:, :, :3])
+    assert batch.task.clean[:, :, :3].all()
+    assert not batch.task.clean[:, :, 3:].any()
+    assert torch.equal(batch.inputs[:, :, 3:], batch.latents[:, :, 3:])
+    assert not torch.equal(batch.inputs[:, :, :3], batch.latents[:, :, :3])
     loss, _ = stage.loss(batch, torch.Generator().manual_seed(0))
     assert torch.isfinite(loss)
 
@@ -115,11 +130,19 @@ def test_things_count_more_and_several_come_more_often(tiny_model, tmp_path):
     weight = stage.batch(0).weight
     torch.testing.assert_close(weight.mean(dim=(1, 2, 3, 4)), torch.ones(len(weight)))
     assert weight.max() > weight.min()
-    several = [sum(len(s.world.scene(clip).things) > 1 for clip in range(200)) for s in (plain, stage)]
+    several = [
+        sum(len(s.world.scene(clip).things) > 1 for clip in range(200)) for s in (plain, stage)
+    ]
     assert several[1] > 1.4 * several[0]
 
 
-REFERENCES = ["stage.dit.slots=4", "stage.references.share=1", "stage.clips=24", "stage.batch=12", "stage.seed=5"]
+REFERENCES = [
+    "stage.dit.slots=4",
+    "stage.references.share=1",
+    "stage.clips=24",
+    "stage.batch=12",
+    "stage.seed=5",
+]
 
 
 def test_individuals_are_given_in_pictures_and_called_by_name(tiny_model, tmp_path):
@@ -132,12 +155,20 @@ def test_individuals_are_given_in_pictures_and_called_by_name(tiny_model, tmp_pa
         assert (pictures.latents[pictures.there].abs().amax(dim=(1, 2, 3)) > 0).all()
         names = stage.text.name_slots(batch.sentences, 64)
         for row in range(12):
-            shown, called = set((pictures.slot[row][pictures.there[row]] + 1).tolist()), set(names[row].tolist()) - {0}
+            shown, called = (
+                set((pictures.slot[row][pictures.there[row]] + 1).tolist()),
+                set(names[row].tolist()) - {0},
+            )
             assert called <= shown
             named, strange = named + bool(called), strange + bool(shown - called)
             counts = torch.bincount(pictures.slot[row][pictures.there[row]])
-            assert all(sorted(pictures.index[row][pictures.there[row] & (pictures.slot[row] == s)].tolist())
-                       == list(range(n)) for s, n in enumerate(counts.tolist()))  # fmt: skip
+            assert all(
+                sorted(
+                    pictures.index[row][pictures.there[row] & (pictures.slot[row] == s)].tolist()
+                )
+                == list(range(n))
+                for s, n in enumerate(counts.tolist())
+            )
     assert named > 5
     assert strange > 0
     torch.nn.init.normal_(stage.dit.head.weight)

@@ -62,7 +62,11 @@ def _version(show: bool | None) -> None:
 
 
 @app.callback()
-def _top(version: Annotated[bool | None, typer.Option("--version", callback=_version, is_eager=True)] = None) -> None:
+def _top(
+    version: Annotated[
+        bool | None, typer.Option("--version", callback=_version, is_eager=True)
+    ] = None,
+) -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO, force=True)
     threading.excepthook = terminal.log_thread_failure
 

@@ -15,15 +15,20 @@ def bot(
     jobs: Jobs = None,
     storage: Storage = None,
     token: Annotated[
-        str, typer.Option(envvar="PRAXINO_DISCORD_TOKEN", help="Token of the bot.", show_default=False)
+        str,
+        typer.Option(envvar="PRAXINO_DISCORD_TOKEN", help="Token of the bot.", show_default=False),
     ] = "",
-    model: Annotated[str | None, typer.Option(help="Model to use.  [default: the first that is served]")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model to use.  [default: the first that is served]")
+    ] = None,
     per_minute: PerMinute = 4,
     per_day: PerDay = 50,
     max_active: MaxActive = 2,
     quiet: Quiet = False,
 ) -> None:
-    """Make and check films on Discord: /imagine, /film, /check; workers of the same jobs do them."""
+    """Make and check films on Discord: /imagine, /film, /check; workers of the same jobs do
+    them.
+    """
     with requires_extra("discord"):
         from praxino.service.discord import bot as discord
         from praxino.service.locations import Locations
@@ -32,4 +37,6 @@ def bot(
     if not token:
         raise InputError("no token of a bot", "PRAXINO_DISCORD_TOKEN=... praxino bot")
     store, objects = Locations.of(data, jobs, storage).open()
-    discord.run(store, objects, parse_quota(per_minute, per_day, max_active, "normal"), token, model)
+    discord.run(
+        store, objects, parse_quota(per_minute, per_day, max_active, "normal"), token, model
+    )

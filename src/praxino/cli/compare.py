@@ -13,19 +13,27 @@ from praxino.errors import InputError
 
 def compare(
     real: Annotated[Path, typer.Argument(help="Folder of real films.", show_default=False)],
-    fake: Annotated[Path, typer.Argument(help="Folder of films to hold against them.", show_default=False)],
-    features: Annotated[str, typer.Option(help="Network whose features compare them: reader inception i3d clip")] = (
-        "reader"
-    ),
-    reader: Annotated[Path | None, typer.Option(help="Folder of a trained reader.  [default: the bundled one]")] = None,
+    fake: Annotated[
+        Path, typer.Argument(help="Folder of films to hold against them.", show_default=False)
+    ],
+    features: Annotated[
+        str, typer.Option(help="Network whose features compare them: reader inception i3d clip")
+    ] = ("reader"),
+    reader: Annotated[
+        Path | None, typer.Option(help="Folder of a trained reader.  [default: the bundled one]")
+    ] = None,
     weights: Annotated[Path | None, typer.Option(help="Weights of inception, i3d or clip.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the page and the rows.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for the page and the rows.")
+    ] = None,
     json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare two folders of films: Fréchet and kernel distance, coverage, motion."""
     if weights and features == "reader":
-        raise InputError("--weights changes nothing here", "--features inception, i3d or clip need it")
+        raise InputError(
+            "--weights changes nothing here", "--features inception, i3d or clip need it"
+        )
     if reader and features != "reader":
         raise InputError("--reader changes nothing here", "leave it out, or --features reader")
     scores, text = distances(real, fake, features, reader or weights, output, Progress(quiet))
@@ -33,7 +41,12 @@ def compare(
 
 
 def distances(
-    real: Path, fake: Path, features: str, weights: Path | None, output: Path | None, progress: Progress
+    real: Path,
+    fake: Path,
+    features: str,
+    weights: Path | None,
+    output: Path | None,
+    progress: Progress,
 ) -> tuple[dict[str, Any], str]:
     """How far apart two folders of films are, and the table to print."""
     from praxino.evaluation import compare as comparison
@@ -46,12 +59,14 @@ def distances(
     for folder in (real, fake):
         with progress.bar(folder.name, 1) as advance:
             tell = lambda done, of, advance=advance: advance(done, total=of)  # noqa: E731
-            collections.append(comparison.collect(folder, network, tell, output / "films" if output else None))
+            collections.append(
+                comparison.collect(folder, network, tell, output / "films" if output else None)
+            )
     scores = comparison.compare(*collections)
     if output:
-        comparison.write(output, scores, *collections)
+        comparison.write_comparison(output, scores, *collections)
         progress.say(f"wrote {output / 'index.html'}, {output / 'scores.json'}")
-    return scores, comparison.table(scores)
+    return scores, comparison.comparison_table(scores)
 
 
 def _require_apart(output: Path, *folders: Path) -> None:
@@ -64,4 +79,6 @@ def _require_apart(output: Path, *folders: Path) -> None:
     for folder in folders:
         there = folder.resolve()
         if here == there or here in there.parents or there in here.parents:
-            raise InputError(f"-o {output} and {folder} lie one in the other", "-o names a folder beside them")
+            raise InputError(
+                f"-o {output} and {folder} lie one in the other", "-o names a folder beside them"
+            )

@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 
 
 def detect(
-    paths: Annotated[list[Path], typer.Argument(help="Films, or folders of films.", show_default=False)],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Films, or folders of films.", show_default=False)
+    ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="A page (.html) of one film; a table (.csv .json) of many.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="A page (.html) of one film; a table (.csv .json) of many."
+        ),
     ] = None,
     pages: Annotated[Path | None, typer.Option(help="Folder for a page of every film.")] = None,
     json_: Json = False,
@@ -36,11 +41,16 @@ def detect(
     typer.echo(json.dumps(answer, indent=1) if json_ else text)
 
 
-def run_one(path: Path, output: Path | None, pages: Path | None, progress: Progress) -> tuple[dict[str, Any], str]:
-    """The report of one film as a tree of plain values and as text; ``output`` is where its page or its JSON goes."""
+def run_one(
+    path: Path, output: Path | None, pages: Path | None, progress: Progress
+) -> tuple[dict[str, Any], str]:
+    """The report of one film as a tree of plain values and as text; ``output`` is where its page or
+    its JSON goes.
+    """
     from praxino.detection import html
-    from praxino.detection.batch import write
-    from praxino.detection.report import examine, to_text
+    from praxino.detection.batch import write_table
+    from praxino.detection.detector import examine
+    from praxino.detection.report import to_text
     from praxino.storage.files import require_writable, write_text
 
     if output is not None and output.suffix.lower() not in (".html", ".csv", ".json"):
@@ -56,25 +66,34 @@ def run_one(path: Path, output: Path | None, pages: Path | None, progress: Progr
     if target is not None:
         match target.suffix.lower():
             case ".html":
-                html.write(target, examination)
+                html.write_page(target, examination)
             case ".json":
                 write_text(target, examination.report.model_dump_json(indent=1) + "\n")
             case _:
-                write(target, [examination.report])
+                write_table(target, [examination.report])
         progress.say(f"wrote {target}")
     return examination.report.model_dump(), to_text(examination.report)
 
 
 def run_batch(
-    paths: Sequence[Path], output: Path | None, pages: Path | None, processes: int, progress: Progress
+    paths: Sequence[Path],
+    output: Path | None,
+    pages: Path | None,
+    processes: int,
+    progress: Progress,
 ) -> tuple[list[dict[str, Any]], str]:
-    """The reports of all films, and a table of them; with ``output``, a stopped run is gone on with."""
-    from praxino.detection.batch import detect_all, films, write
+    """The reports of all films, and a table of them; with ``output``, a stopped run is gone on
+    with.
+    """
+    from praxino.detection.batch import detect_all, films, write_table
     from praxino.storage.files import require_writable
 
     if output is not None:
         if output.suffix.lower() not in (".csv", ".json"):
-            raise InputError(f"{output}: must end in .csv or .json for many films", "results.csv, or --pages FOLDER")
+            raise InputError(
+                f"{output}: must end in .csv or .json for many films",
+                "results.csv, or --pages FOLDER",
+            )
         require_writable(output)
     batch.require_there(paths)
     files = batch.find_files(paths, films)
@@ -89,10 +108,13 @@ def run_batch(
                 reports.append(report)
                 advance(len(reports), description=f"{report.verdict}: {Path(report.path).name}")
     except KeyboardInterrupt:
-        progress.say(f"stopped: {len(reports)} of {len(files)} done{'; the same command goes on' if journal else ''}")
+        progress.say(
+            f"stopped: {len(reports)} of {len(files)} "
+            f"done{'; the same command goes on' if journal else ''}"
+        )
         raise
     if output is not None and journal is not None:
-        write(output, reports)
+        write_table(output, reports)
         journal.unlink(missing_ok=True)
         progress.say(f"wrote {output}")
     reports.sort(key=lambda report: report.path)

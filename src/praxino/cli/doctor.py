@@ -17,15 +17,17 @@ from praxino.errors import PraxinoError
 
 def doctor() -> None:
     """Check the installation: hardware, codecs, models, a test generation."""
-    lines = findings()
+    lines = check_installation()
     for name, value in lines:
         typer.echo(f"{name:<10} {value}")
     if any("FAILED" in value or "MISSING" in value for _, value in lines):
         raise typer.Exit(1)
 
 
-def findings() -> list[tuple[str, str]]:
-    """(what, finding) in the order to print; a part that fails says so and does not stop the rest."""
+def check_installation() -> list[tuple[str, str]]:
+    """(what, finding) in the order to print; a part that fails says so and does not stop the
+    rest.
+    """
     checks: list[tuple[str, Callable[[], str]]] = [
         ("praxino", lambda: praxino.__version__),
         ("python", lambda: f"{platform.python_version()} ({sys.executable})"),
@@ -60,7 +62,10 @@ def _processor() -> str:
 
     from praxino.models.precision import fastest
 
-    return f"{os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}, products fastest in {fastest()}"
+    return (
+        f"{os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}, products fastest in "
+        f"{fastest()}"
+    )
 
 
 def _gpu() -> str:
@@ -69,7 +74,11 @@ def _gpu() -> str:
     if torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(0)
         return f"{properties.name}, {properties.total_memory / 2**30:.1f} GiB"
-    return "Apple GPU (mps)" if torch.backends.mps.is_available() else "none: films are made on the processor"
+    return (
+        "Apple GPU (mps)"
+        if torch.backends.mps.is_available()
+        else "none: films are made on the processor"
+    )
 
 
 def _memory() -> str:
@@ -82,8 +91,8 @@ def _memory() -> str:
 def _codecs() -> str:
     import av
 
-    wanted = {"H.264": "libx264", "VP9": "libvpx-vp9", "GIF": "gif"}
-    have = {name: codec in av.codecs_available for name, codec in wanted.items()}
+    encoders = {"H.264": "libx264", "VP9": "libvpx-vp9", "GIF": "gif"}
+    have = {name: codec in av.codecs_available for name, codec in encoders.items()}
     return ", ".join(f"{name} {'yes' if there else 'MISSING'}" for name, there in have.items())
 
 
@@ -95,7 +104,9 @@ def _models() -> str:
     for folder in (bundle.BUNDLED / name for name in bundle.bundled()):
         try:
             model = bundle.read(folder)
-            count = sum(p.numel() for part in (model.vae, model.dit, model.text) for p in part.parameters())
+            count = sum(
+                p.numel() for part in (model.vae, model.dit, model.text) for p in part.parameters()
+            )
             lines.append(f"{folder.name} ({count / 1e6:.1f} M parameters, {model.digest})")
         except PraxinoError as error:
             lines.append(f"{folder.name} FAILED: {error}")
@@ -113,13 +124,18 @@ def _provenance() -> str:
     from praxino.provenance import keys
     from praxino.provenance.c2pa import identity
 
-    chosen = keys.settings()
+    settings = keys.settings()
     leaf = x509.load_pem_x509_certificates(identity.identity().chain)[0]
     names = leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    who = str(names[0].value) if names else leaf.subject.rfc4514_string()
-    marks = "this installation alone finds" if chosen.private else "everybody finds"
-    key = f"the key of {keys.VARIABLE}" if keys.VARIABLE in os.environ else f"keys in {keys.folder()}"
-    return f"signs as {who} until {leaf.not_valid_after_utc:%Y-%m-%d}, with marks that {marks}; {key}"
+    signer = str(names[0].value) if names else leaf.subject.rfc4514_string()
+    marks = "this installation alone finds" if settings.private else "everybody finds"
+    key = (
+        f"the key of {keys.VARIABLE}" if keys.VARIABLE in os.environ else f"keys in {keys.folder()}"
+    )
+    return (
+        f"signs as {signer} until {leaf.not_valid_after_utc:%Y-%m-%d}, with marks that {marks}; "
+        f"{key}"
+    )
 
 
 def _film() -> str:
@@ -131,4 +147,7 @@ def _film() -> str:
         film = load().generate("a red ball bounces on the grass")
         film.save(Path(folder) / "film.mp4")
     frames, height, width = film.frames.shape[:3]
-    return f"{frames} frames of {height}x{width} made and written in {time.perf_counter() - started:.1f} s"
+    return (
+        f"{frames} frames of {height}x{width} made and written in "
+        f"{time.perf_counter() - started:.1f} s"
+    )

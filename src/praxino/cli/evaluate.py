@@ -2,9 +2,9 @@
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,30 +12,49 @@ from praxino.cli.options import MAX_FILMS_PER_CALL, Device, Json, Quiet
 from praxino.cli.terminal import Progress
 from praxino.errors import InputError
 
+if TYPE_CHECKING:
+    from praxino.evaluation.suite import Case
+
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A bundled model or a folder.", show_default=False)],
-    suite: Annotated[str, typer.Option(help="diorama rare physics motion binding words")] = "diorama",
-    samples: Annotated[int, typer.Option(min=1, max=MAX_FILMS_PER_CALL, help="Sentences of the suite.")] = 64,
-    seeds: Annotated[int, typer.Option(min=1, max=MAX_FILMS_PER_CALL, help="Films of each sentence.")] = 1,
-    reader: Annotated[Path | None, typer.Option(help="Folder of a trained reader.  [default: the bundled one]")] = None,
-    second_reader: Annotated[Path | None, typer.Option(help="Folder of a reader whose scores stand beside.")] = None,
-    best_of: Annotated[int, typer.Option(min=1, max=64, help="Also score the best of so many films.")] = 1,
+    suite: Annotated[
+        str, typer.Option(help="diorama rare physics motion binding words")
+    ] = "diorama",
+    samples: Annotated[
+        int, typer.Option(min=1, max=MAX_FILMS_PER_CALL, help="Sentences of the suite.")
+    ] = 64,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=MAX_FILMS_PER_CALL, help="Films of each sentence.")
+    ] = 1,
+    reader: Annotated[
+        Path | None, typer.Option(help="Folder of a trained reader.  [default: the bundled one]")
+    ] = None,
+    second_reader: Annotated[
+        Path | None, typer.Option(help="Folder of a reader whose scores stand beside.")
+    ] = None,
+    best_of: Annotated[
+        int, typer.Option(min=1, max=64, help="Also score the best of so many films.")
+    ] = 1,
     processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the page and the rows.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for the page and the rows.")
+    ] = None,
     json_: Json = False,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Measure a model on a suite of sentences; the same command resumes an interrupted run."""
     readers = (reader, second_reader)
-    scores, text = judge(model, (suite, samples, seeds), readers, best_of, output, processes, device, Progress(quiet))
+    scores, text = judge(
+        model, (suite, samples, seeds), readers, best_of, output, processes, device, Progress(quiet)
+    )
     typer.echo(json.dumps(scores, indent=1) if json_ else text)
 
 
 def judge(
     name: str,
-    case: tuple[str, int, int],
+    suite_of: tuple[str, int, int],
     readers: tuple[Path | None, Path | None],
     best_of: int,
     output: Path | None,
@@ -51,42 +70,53 @@ def judge(
     from praxino.evaluation.judge import Judge
     from praxino.evaluation.readers import READER, read_reader
     from praxino.generation.loading import choose_device, find_model
-    from praxino.storage.weights import bundle
     from praxino.storage.weights.checkpoint import content_digest
 
-    folder = output or Path("runs") / f"evaluate-{_run_name(Path(name))}-{case[0]}"
-    cases = suite.cases(*case)
+    folder = output or Path("runs") / f"evaluate-{_run_name(Path(name))}-{suite_of[0]}"
+    cases = suite.cases(*suite_of)
     model, eye, second = find_model(name), readers[0] or READER, readers[1]
-    network = bundle.read(model)  # what is damaged or does not fit is said before anything is written
-    size = network.config
-    for each in cases:
-        network.text.check(each.prompt(each.scene(size.frames, size.width / size.height, size.fps)))
-    if best_of > 1 and network.latent_reader is None:
-        raise InputError(f"--best-of {best_of}: {name} has no latent reader to choose by", "leave it out")
-    for each_reader in (eye, *([second] if second else [])):
-        read_reader(each_reader)
-    films = Judge(
-        functools.partial(_film_maker, model, str(choose_device(device))), model, eye, folder, second, best_of
-    )
+    _require_usable(model, name, cases, best_of)  # before anything is written
+    for reader in (eye, *([second] if second else [])):
+        read_reader(reader)
+    maker = functools.partial(_film_maker, model, str(choose_device(device)))
+    films = Judge(maker, model, eye, folder, second, best_of)
     manifest = suite.SuiteManifest(
-        suite=case[0], model=content_digest(model), reader=content_digest(eye), measures=suite.measures(),
-        second_reader=content_digest(second) if second else "", best_of=best_of,
-    )  # fmt: skip
+        suite=suite_of[0],
+        model=content_digest(model),
+        reader=content_digest(eye),
+        measures=suite.measures(),
+        second_reader=content_digest(second) if second else "",
+        best_of=best_of,
+    )
     suite.begin(folder, manifest)
     rows = {}
     try:
-        with progress.bar(case[0], len(cases)) as advance:
+        with progress.bar(suite_of[0], len(cases)) as advance:
             for row in suite.run(cases, films, folder, processes):
                 rows[row["name"]] = row
                 advance(len(rows))
     except KeyboardInterrupt:
-        progress.say(f"stopped with {len(rows)} of {len(cases)} films judged: the same command goes on from there")
+        progress.say(f"stopped with {len(rows)} of {len(cases)} films judged: start it again")
         raise
-    ordered = [rows[each.name] for each in cases]
+    ordered = [rows[case.name] for case in cases]
     summary = report.summary(ordered)
-    report.write(folder, ordered, summary, f"{name}: suite {case[0]}, {len(cases)} films")
+    report.write(folder, ordered, summary, f"{name}: suite {suite_of[0]}, {len(cases)} films")
     progress.say(f"wrote {folder / 'index.html'}, {folder / 'scores.json'}")
     return summary, report.table(summary)
+
+
+def _require_usable(model: Path, name: str, cases: Sequence["Case"], best_of: int) -> None:
+    """Raise if a model is damaged, does not know the words of a case, or cannot choose."""
+    from praxino.storage.weights import bundle
+
+    network = bundle.read(model)
+    size = network.config
+    for case in cases:
+        scene = case.scene(size.frames, size.width / size.height, size.fps)
+        network.text.check(case.prompt(scene))
+    if best_of > 1 and network.latent_reader is None:
+        problem = f"--best-of {best_of}: {name} has no latent reader to choose by"
+        raise InputError(problem, "leave it out")
 
 
 def _run_name(model: Path) -> str:

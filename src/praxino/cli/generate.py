@@ -29,67 +29,98 @@ if TYPE_CHECKING:
     from praxino.request import Request
 
 Output = Annotated[
-    Path, typer.Option("-o", "--output", help="The ending chooses: .mp4 .webm .gif, .png for one frame.")
+    Path,
+    typer.Option("-o", "--output", help="The ending chooses: .mp4 .webm .gif, .png for one frame."),
 ]
-LayoutFile = Annotated[Path | None, typer.Option("--layout", help="JSON of praxino layout: what to paint where.")]
+LayoutFile = Annotated[
+    Path | None, typer.Option("--layout", help="JSON of praxino layout: what to paint where.")
+]
 Guidance2 = Annotated[
-    float | None, typer.Option("--guidance-2", help="Guidance of the low-noise expert (two-expert models).")
+    float | None,
+    typer.Option("--guidance-2", help="Guidance of the low-noise expert (two-expert models)."),
 ]
-BestOf = Annotated[int | None, typer.Option(help="Make so many films, keep the one that shows its layout best.")]
-Compile = Annotated[bool, typer.Option("--compile", help="torch.compile: slow first step, faster ones after.")]
+BestOf = Annotated[
+    int | None, typer.Option(help="Make so many films, keep the one that shows its layout best.")
+]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="torch.compile: slow first step, faster ones after.")
+]
+Sentence = Annotated[str | None, typer.Argument(help="What to show.", show_default=False)]
+ModelName = Annotated[
+    str | None, typer.Option(help="Bundled, a folder, or OWNER/NAME. [default: diorama]")
+]
+Lora = Annotated[list[str] | None, typer.Option(help="[high=|low=]FILE[:SCALE]; repeatable.")]
+Negative = Annotated[str | None, typer.Option(help="What not to show.")]
+Guidance = Annotated[
+    float | None, typer.Option(help="How closely to follow the prompt; 1 is not guided.")
+]
+Interval = Annotated[str | None, typer.Option(help="LOW,HIGH: times from 0 to 1 that are guided.")]
+Rescale = Annotated[
+    float | None, typer.Option(help="0 to 1: how much of guidance's contrast to take back.")
+]
+Cache = Annotated[
+    float | None, typer.Option(help="Forecast outputs within this error, such as 0.1.")
+]
+Shift = Annotated[float | None, typer.Option(help="Timestep shift; above 1 for larger videos.")]
+Sampler = Annotated[str | None, typer.Option(help="ddpm ddim euler heun dpm++2m dpm++2m-sde unipc")]
+SeedOption = Annotated[int | None, typer.Option(help="The same seed makes the same film.")]
+Fps = Annotated[float | None, typer.Option(help="Frames per second.")]
+FilmCount = Annotated[int, typer.Option(help="How many films, with seeds from --seed up.")]
+Like = Annotated[Path | None, typer.Option(help="Take all settings from this file's record.")]
+Preview = Annotated[
+    int, typer.Option(help="Every so many steps, write OUTPUT.preview.png; 0 is never.")
+]
+NoWatermark = Annotated[bool, typer.Option("--no-watermark", help="Put no mark into the pixels.")]
+NoCredentials = Annotated[bool, typer.Option("--no-credentials", help="Do not sign the file.")]
+CredentialPrompt = Annotated[
+    bool, typer.Option("--credential-prompt", help="Sign the sentence, too.")
+]
+NoiseMark = Annotated[bool | None, typer.Option(help="Mark the noise it is made of, too.")]
 
 
 def generate(
-    sentence: Annotated[str | None, typer.Argument(help="What to show.", show_default=False)] = None,
+    sentence: Sentence = None,
     output: Output = Path("film.mp4"),
-    model: Annotated[str | None, typer.Option(help="Bundled, a folder, or OWNER/NAME.  [default: diorama]")] = None,
+    model: ModelName = None,
     image: FirstImage = None,
     last: LastImage = None,
-    lora: Annotated[list[str] | None, typer.Option(help="[high=|low=]FILE[:SCALE]; repeatable.")] = None,
+    lora: Lora = None,
     layout: LayoutFile = None,
-    negative: Annotated[str | None, typer.Option(help="What not to show.")] = None,
+    negative: Negative = None,
     steps: Steps = None,
-    guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt; 1 is not guided.")] = None,
+    guidance: Guidance = None,
     guidance_low: Guidance2 = None,
-    interval: Annotated[str | None, typer.Option(help="LOW,HIGH: times from 0 to 1 that are guided.")] = None,
-    rescale: Annotated[float | None, typer.Option(help="0 to 1: how much of guidance's contrast to take back.")] = None,
-    cache: Annotated[float | None, typer.Option(help="Forecast outputs within this error, such as 0.1.")] = None,
-    shift: Annotated[float | None, typer.Option(help="Timestep shift; above 1 for larger videos.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="ddpm ddim euler heun dpm++2m dpm++2m-sde unipc")] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed makes the same film.")] = None,
+    interval: Interval = None,
+    rescale: Rescale = None,
+    cache: Cache = None,
+    shift: Shift = None,
+    sampler: Sampler = None,
+    seed: SeedOption = None,
     frames: Frames = None,
     size: Size = None,
-    fps: Annotated[float | None, typer.Option(help="Frames per second.")] = None,
-    count: Annotated[int, typer.Option(help="How many films, with seeds from --seed up.")] = 1,
+    fps: Fps = None,
+    count: FilmCount = 1,
     best_of: BestOf = None,
-    like: Annotated[Path | None, typer.Option(help="Take all settings from this file's record.")] = None,
-    preview: Annotated[int, typer.Option(help="Every so many steps, write OUTPUT.preview.png; 0 is never.")] = 0,
+    like: Like = None,
+    preview: Preview = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
     compile_: Compile = False,
-    no_watermark: Annotated[bool, typer.Option("--no-watermark", help="Put no mark into the pixels.")] = False,
-    no_credentials: Annotated[bool, typer.Option("--no-credentials", help="Do not sign the file.")] = False,
-    credential_prompt: Annotated[bool, typer.Option("--credential-prompt", help="Sign the sentence, too.")] = False,
-    noise_mark: Annotated[bool | None, typer.Option(help="Mark the noise it is made of, too.")] = None,
+    no_watermark: NoWatermark = False,
+    no_credentials: NoCredentials = False,
+    credential_prompt: CredentialPrompt = False,
+    noise_mark: NoiseMark = None,
     quiet: Quiet = False,
 ) -> None:
     """Turn a sentence into a film, marked and signed as generated."""
+    flags = dict(locals())
     from praxino.provenance.policy import Provenance
 
     if not 1 <= count <= MAX_FILMS_PER_CALL:
         raise InputError(f"count={count}: must be from 1 to {MAX_FILMS_PER_CALL}", "--count 1")
     progress = Progress(quiet)
     record = recorded(like) if like else {}
-    width, height = parse_size(size)
-    picture = output.suffix.lower() == ".png" and frames is None
-    flags = {
-        "prompt": sentence, "negative": negative, "steps": steps, "guidance": guidance, "sampler": sampler,
-        "seed": seed, "frames": 1 if picture else frames, "width": width, "height": height, "fps": fps, "shift": shift,
-        "image": image and str(image), "last": last and str(last), "loras": tuple(lora) if lora else None,
-        "guidance_low": guidance_low, "interval": parse_interval(interval), "rescale": rescale, "cache": cache,
-        "noise_mark": noise_mark, "layout": read_layout(layout), "best_of": best_of,
-    }  # fmt: skip
-    settings = merge_settings(record, flags)
+    settings = merge_settings(record, settings_of(flags))
     provenance = Provenance(not no_watermark, not no_credentials, credential_prompt)
     check_output(output, count, settings.get("frames", 2), settings.get("fps", 1))
     provenance.check(*numbered(output, count))
@@ -102,9 +133,14 @@ def generate(
 
 
 def _with_seeds(first: "Request", count: int, same_layout: bool) -> list["Request"]:
-    """The request with seeds from its own up; a layout that was not given is of the first seed alone."""
+    """The request with seeds from its own up; a layout that was not given is of the first seed
+    alone.
+    """
     free = first if same_layout else first.model_copy(update={"layout": None})
-    return [first, *(free.reseeded(first.seed + number * first.best_of) for number in range(1, count))]
+    return [
+        first,
+        *(free.reseeded(first.seed + number * first.best_of) for number in range(1, count)),
+    ]
 
 
 def _make(
@@ -133,7 +169,9 @@ def _make(
     film.save(path)
     path.with_suffix(".preview.png").unlink(missing_ok=True)
     length = f"{request.frames} frame{'s' if request.frames > 1 else ''}"
-    progress.say(f"wrote {path}: {length}, {request.width}x{request.height}, seed {film.record['seed']}")
+    progress.say(
+        f"wrote {path}: {length}, {request.width}x{request.height}, seed {film.record['seed']}"
+    )
     if stopped:
         raise typer.Exit(130)
 
@@ -143,6 +181,26 @@ def _write_preview(state: "GenerationProgress", path: Path) -> None:
     from praxino.storage.media.video import write_picture
 
     write_picture(path.with_suffix(".preview.png"), strip(state.preview()))
+
+
+def settings_of(flags: dict[str, Any]) -> dict[str, Any]:
+    """Fields of `Request` from the command's flags; None where a flag is not used."""
+    from praxino.request import Request
+
+    width, height = parse_size(flags["size"])
+    picture = flags["output"].suffix.lower() == ".png" and flags["frames"] is None
+    settings = {name: flags[name] for name in Request.model_fields if name in flags}
+    for name in ("image", "last"):
+        settings[name] = flags[name] and str(flags[name])
+    return settings | {
+        "prompt": flags["sentence"],
+        "width": width,
+        "height": height,
+        "frames": 1 if picture else flags["frames"],
+        "loras": tuple(flags["lora"]) if flags["lora"] else None,
+        "interval": parse_interval(flags["interval"]),
+        "layout": read_layout(flags["layout"]),
+    }
 
 
 def merge_settings(record: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
@@ -169,24 +227,35 @@ def recorded(path: Path) -> dict[str, Any]:
     """What a file's record says: the ``request`` as settings, and the model, digest and dtype."""
     from praxino.provenance.watermark import issued
     from praxino.request import Request
-    from praxino.storage.media.video import read
+    from praxino.storage.media.frames import read_video
 
-    record = read(path).record
+    record = read_video(path).record
     if not isinstance(record.get("prompt"), str):
-        raise MediaError(f"{path} holds no record of how it was made", "only files written by praxino generate do")
+        raise MediaError(
+            f"{path} holds no record of how it was made",
+            "only files written by praxino generate do",
+        )
     if record.get("noise_mark") and str(record.get("watermark")) not in (
         f"{own:012x}" for own in issued.issued_messages()
     ):
         logging.getLogger("praxino").warning(
-            "note: %s may be of noise that another installation marked: the film will differ then", path
+            "note: %s may be of noise that another installation marked: the film will differ then",
+            path,
         )
     request = {name: value for name, value in record.items() if name in Request.model_fields}
-    texts = {name: record[name] for name in ("model", "digest", "dtype") if isinstance(record.get(name), str)}
+    texts = {
+        name: record[name]
+        for name in ("model", "digest", "dtype")
+        if isinstance(record.get(name), str)
+    }
     return {"request": request, **texts}
 
 
-def load_model(model: str | None, record: dict[str, Any], like: Path | None, how: tuple[str, str, bool]) -> "Pipeline":
-    """The model asked for, or that of the record, with the weights and the type that the record names.
+def load_model(
+    model: str | None, record: dict[str, Any], like: Path | None, how: tuple[str, str, bool]
+) -> "Pipeline":
+    """The model asked for, or that of the record, with the weights and the type that the record
+    names.
 
     ``how`` is device, type and whether to compile.
     """
@@ -194,22 +263,23 @@ def load_model(model: str | None, record: dict[str, Any], like: Path | None, how
 
     device, dtype, compiled = how
     dtype = record.get("dtype", dtype) if dtype == "auto" else dtype
-    found = loading.load(_model(model, record, like), device, dtype, compiled)
-    _check_weights(like, record.get("digest"), found.model.digest, model)
-    return found
+    pipeline = loading.load(_model(model, record, like), device, dtype, compiled)
+    _check_weights(like, record.get("digest"), pipeline.model.digest, model)
+    return pipeline
 
 
-def _model(asked: str | None, record: dict[str, Any], like: Path | None) -> str:
+def _model(name: str | None, record: dict[str, Any], like: Path | None) -> str:
     """The model to load: the one asked for, the one in the record, or the bundled one."""
     from praxino.generation.loading import find_model
 
-    if asked is not None or "model" not in record:
-        return "diorama" if asked is None else asked
+    if name is not None or "model" not in record:
+        return "diorama" if name is None else name
     try:
         find_model(record["model"])
     except CheckpointError:
         raise InputError(
-            f"{like} was made by a model {record['model']!r} (weights {record.get('digest', 'unknown')}), not bundled",
+            f"{like} was made by a model {record['model']!r} (weights "
+            f"{record.get('digest', 'unknown')}), not bundled",
             "--model FOLDER names it",
         ) from None
     return str(record["model"])
@@ -222,9 +292,12 @@ def _check_weights(like: Path | None, recorded: str | None, loaded: str, model: 
     if model is None:
         raise InputError(
             f"{like} was made by weights {recorded}, the model of that name here has {loaded}",
-            "--model FOLDER names the right one; --model diorama makes a similar film with the bundled one",
+            "--model FOLDER names the right one; --model diorama makes a similar film with the "
+            "bundled one",
         )
-    logging.getLogger("praxino").warning("note: %s was made by other weights: the film will differ", like)
+    logging.getLogger("praxino").warning(
+        "note: %s was made by other weights: the film will differ", like
+    )
 
 
 def read_layout(path: Path | None) -> "Layout | None":
@@ -241,7 +314,9 @@ def parse_interval(text: str | None) -> tuple[float, float] | None:
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"interval={text!r}: must be two times from 0 to 1, LOW,HIGH", "0.1,0.9") from None
+        raise InputError(
+            f"interval={text!r}: must be two times from 0 to 1, LOW,HIGH", "0.1,0.9"
+        ) from None
     return low, high
 
 

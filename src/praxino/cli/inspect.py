@@ -1,4 +1,6 @@
-"""``praxino inspect``: what a checkpoint is, from names and shapes alone: no tensor is read, nothing is downloaded."""
+"""``praxino inspect``: what a checkpoint is, from names and shapes alone: no tensor is read,
+nothing is downloaded.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,23 +19,34 @@ GIB = 2**30
 
 TELLING_TENSORS = (
     ("head.modulation", "a transformer of the Wan family, original names"),
-    ("condition_embedder.time_embedder.linear_1.weight", "a transformer of the Wan family, names of diffusers"),
+    (
+        "condition_embedder.time_embedder.linear_1.weight",
+        "a transformer of the Wan family, names of diffusers",
+    ),
     ("decoder.middle.0.residual.0.gamma", "an autoencoder of the Wan family, original names"),
-    ("decoder.mid_block.resnets.0.norm1.gamma", "an autoencoder of the Wan family, names of diffusers"),
+    (
+        "decoder.mid_block.resnets.0.norm1.gamma",
+        "an autoencoder of the Wan family, names of diffusers",
+    ),
     ("blocks.0.pos_embedding.embedding.weight", "an UMT5 text encoder, original names"),
-    ("encoder.block.0.layer.0.SelfAttention.q.weight", "an UMT5 text encoder, names of transformers"),
+    (
+        "encoder.block.0.layer.0.SelfAttention.q.weight",
+        "an UMT5 text encoder, names of transformers",
+    ),
     ("visual.patch_embedding.weight", "a CLIP picture encoder, original names"),
 )
 """A tensor that tells what a file is, and what it is."""
 
 
-def inspect(path: Annotated[str, typer.Argument(help="A model folder, a file of weights, or OWNER/NAME.")]) -> None:
+def inspect(
+    path: Annotated[str, typer.Argument(help="A model folder, a file of weights, or OWNER/NAME.")],
+) -> None:
     """Say what a checkpoint is: its parts, parameters, types, licence, and what it needs."""
-    for name, value in findings(path):
+    for name, value in describe(path):
         typer.echo(f"{name:<12} {value}")
 
 
-def findings(name: str) -> Findings:
+def describe(name: str) -> Findings:
     """What is known of a checkpoint.
 
     Raises
@@ -62,22 +75,39 @@ def _model(folder: Path, model: "ModelParts") -> Findings:
 
     config = model.config
     layout = family.layout_of(folder)
-    kind = {"diffusers": "Wan, layout of diffusers", "original": "Wan, original layout", None: "Praxino"}[layout]
+    kind = {
+        "diffusers": "Wan, layout of diffusers",
+        "original": "Wan, original layout",
+        None: "Praxino",
+    }[layout]
     lines = [("kind", kind), ("licence", config.licence), ("weights", model.digest)]
-    parts = {"text": model.text, "dit": model.dit, "low noise": model.low, "vae": model.vae, "vision": model.vision}
+    parts = {
+        "text": model.text,
+        "dit": model.dit,
+        "low noise": model.low,
+        "vae": model.vae,
+        "vision": model.vision,
+    }
     for name, part in parts.items():
         if part is not None:
             lines += _part(name, part)
     for name in ("layout", "latent_reader", "tiny_decoder"):
         if (network := getattr(model, name)) is not None:
-            lines.append((name.replace("_", " "), _count(sum(p.numel() for p in network.parameters()))))
+            lines.append(
+                (name.replace("_", " "), _count(sum(p.numel() for p in network.parameters())))
+            )
     makes = {
         "none": "text to film, pictures with --frames 1",
         "clean": "text or first and last frame to film, pictures with --frames 1",
-        "channels": "first and last frame to film" if model.dit.config.image_places else "first frame to film",
+        "channels": "first and last frame to film"
+        if model.dit.config.image_places
+        else "first frame to film",
     }
     lines.append(("makes", makes[config.pictures]))
-    size = f"{config.frames} frames of {config.width}x{config.height} at {config.fps:g} a second, {config.steps} steps"
+    size = (
+        f"{config.frames} frames of {config.width}x{config.height} at {config.fps:g} a second, "
+        f"{config.steps} steps"
+    )
     lines.append(("by default", f"{size}, guidance {config.guidance:g}, shift {config.shift:g}"))
     lines.append(("needs", f"praxino plan {folder} says how much memory and time"))
     return lines
@@ -97,16 +127,25 @@ def _part(name: str, part: "LazyModule[Any]") -> Findings:
         lines = [(name, _count(sum(p.numel() for p in network.parameters())))]
     if isinstance(part.config, DiTConfig):
         c = part.config
-        lines.append(("", f"{c.layers} layers of width {c.width}, {c.heads} heads, {c.channels} channels in"))
+        lines.append(
+            ("", f"{c.layers} layers of width {c.width}, {c.heads} heads, {c.channels} channels in")
+        )
     return lines
 
 
 def _sizes(weights: "Weights") -> str:
-    return f"{_count(weights.numbers)}, {str(weights.dtype).removeprefix('torch.')}, {weights.bytes / GIB:.2f} GiB"
+    return (
+        f"{_count(weights.numbers)}, {str(weights.dtype).removeprefix('torch.')}, "
+        f"{weights.bytes / GIB:.2f} GiB"
+    )
 
 
 def _count(numbers: int) -> str:
-    return f"{numbers / 1e9:.2f} billion parameters" if numbers > 1e9 else f"{numbers / 1e6:.1f} million parameters"
+    return (
+        f"{numbers / 1e9:.2f} billion parameters"
+        if numbers > 1e9
+        else f"{numbers / 1e6:.1f} million parameters"
+    )
 
 
 def _file(path: Path) -> Findings:
@@ -127,4 +166,6 @@ def _file(path: Path) -> Findings:
             ("needs", f"a model with layers of width {', '.join(map(str, widths))}: --lora {path}"),
         ]
     first = ", ".join(sorted(weights)[:3])
-    raise CheckpointError(f"{path} is of no known kind (it holds {first}, ...)", "a Wan model or a LoRA for one")
+    raise CheckpointError(
+        f"{path} is of no known kind (it holds {first}, ...)", "a Wan model or a LoRA for one"
+    )

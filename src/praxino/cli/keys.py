@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from praxino.service.queue.schema import Database
 
 logger = logging.getLogger("praxino.service")
-keys = typer.Typer(help="Add, list and revoke the API keys of a studio.", no_args_is_help=True, rich_markup_mode=None)
+keys = typer.Typer(
+    help="Add, list and revoke the API keys of a studio.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @keys.command()
@@ -27,7 +31,9 @@ def add(
     per_minute: PerMinute = 60,
     per_day: PerDay = 0,
     max_active: MaxActive = 0,
-    priority: Annotated[str, typer.Option(help="Highest priority that this key may use: low normal high")] = "normal",
+    priority: Annotated[
+        str, typer.Option(help="Highest priority that this key may use: low normal high")
+    ] = "normal",
     data: Data = None,
     jobs: Jobs = None,
 ) -> None:
@@ -48,17 +54,30 @@ def list_(data: Data = None, jobs: Jobs = None) -> None:
     from praxino.service import api_keys
     from praxino.service.queue.jobs import PRIORITY_NAMES
 
-    rows: list[tuple[str, ...]] = [("id", "made", "revoked", "a minute", "a day", "active", "priority", "name")]
+    rows: list[tuple[str, ...]] = [
+        ("id", "made", "revoked", "a minute", "a day", "active", "priority", "name")
+    ]
     for key in api_keys.all_keys(_database(data, jobs)):
         quota = key.quota
         counts = (str(count or "-") for count in (quota.per_minute, quota.per_day, quota.at_a_time))
-        rows.append((key.id, _day(key.created), _day(key.revoked), *counts, PRIORITY_NAMES[quota.priority], key.name))
+        rows.append(
+            (
+                key.id,
+                _day(key.created),
+                _day(key.revoked),
+                *counts,
+                PRIORITY_NAMES[quota.priority],
+                key.name,
+            )
+        )
     typer.echo(batch.table(rows))
 
 
 @keys.command()
 def revoke(
-    key: Annotated[str, typer.Argument(metavar="ID", help="From praxino keys list.", show_default=False)],
+    key: Annotated[
+        str, typer.Argument(metavar="ID", help="From praxino keys list.", show_default=False)
+    ],
     data: Data = None,
     jobs: Jobs = None,
 ) -> None:
@@ -69,7 +88,9 @@ def revoke(
 
 
 def parse_quota(per_minute: int, per_day: int, max_active: int, priority: str) -> "Quota":
-    """What a key's owner may ask for, from flags; raises `UnknownNameError` for an unknown priority."""
+    """What a key's owner may ask for, from flags; raises `UnknownNameError` for an unknown
+    priority.
+    """
     with requires_extra("serve"):
         from praxino.service.queue.jobs import PRIORITIES
         from praxino.service.queue.quotas import Quota

@@ -1,4 +1,6 @@
-"""``praxino layout``: what a sentence puts where, to be looked at, edited, and painted by ``generate --layout``."""
+"""``praxino layout``: what a sentence puts where, to be looked at, edited, and painted by
+``generate --layout``.
+"""
 
 import math
 from pathlib import Path
@@ -15,14 +17,21 @@ def layout(
     sentence: Annotated[str, typer.Argument(help="What to show.", show_default=False)],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="A .json to edit, or a .png to look at.  [default: print JSON]"),
+        typer.Option(
+            "-o", "--output", help="A .json to edit, or a .png to look at.  [default: print JSON]"
+        ),
     ] = None,
     model: Annotated[str, typer.Option(help="Bundled, or a folder.")] = "diorama",
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed draws the same layout.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="The same seed draws the same layout.")
+    ] = 0,
     frames: Frames = None,
     size: Size = None,
     temperature: Annotated[
-        float, typer.Option(min=0, max=10, help="How freely to fill in what is not said; 0: the likeliest.")
+        float,
+        typer.Option(
+            min=0, max=10, help="How freely to fill in what is not said; 0: the likeliest."
+        ),
     ] = 0.5,
     quiet: Quiet = False,
 ) -> None:
@@ -39,7 +48,9 @@ def layout(
             raise InputError(f"{output}: must end in .json or .png", "-o layout.json")
         require_writable(output)
     if not math.isfinite(temperature):
-        raise InputError(f"temperature={temperature}: must be a number from 0 to 10", "--temperature 0.5")
+        raise InputError(
+            f"temperature={temperature}: must be a number from 0 to 10", "--temperature 0.5"
+        )
     loaded = loading.load(model, "cpu")
     if loaded.model.layout is None:
         raise InputError(f"{model} draws no layouts", "a model with a folder layout/ does")
@@ -53,5 +64,8 @@ def layout(
         write_picture(output, draw_layout(drawn))
     else:
         write_text(output, drawn.model_dump_json(indent=1) + "\n")
-    things = ", ".join(f"{thing.colour} {thing.kind} ({thing.motion})" for thing in drawn.things) or "no things"
+    things = (
+        ", ".join(f"{thing.colour} {thing.kind} ({thing.motion})" for thing in drawn.things)
+        or "no things"
+    )
     progress.say(f"wrote {output}: {things}")

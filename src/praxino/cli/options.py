@@ -18,18 +18,31 @@ Frames = Annotated[int | None, typer.Option(help="4k+1; one frame is a picture."
 Size = Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.")]
 Steps = Annotated[int | None, typer.Option(help="Denoising steps.")]
 FirstImage = Annotated[Path | None, typer.Option(help="The picture that the film begins with.")]
-LastImage = Annotated[Path | None, typer.Option("--last-image", help="The picture that it ends with.")]
+LastImage = Annotated[
+    Path | None, typer.Option("--last-image", help="The picture that it ends with.")
+]
 
-Data = Annotated[Path | None, typer.Option(help="Folder for jobs and films.  [default: in this user's data folder]")]
-Jobs = Annotated[str | None, typer.Option(envvar="PRAXINO_JOBS", help="sqlite:///FILE or postgresql://...")]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder for jobs and films.  [default: in this user's data folder]"),
+]
+Jobs = Annotated[
+    str | None, typer.Option(envvar="PRAXINO_JOBS", help="sqlite:///FILE or postgresql://...")
+]
 Storage = Annotated[str | None, typer.Option(envvar="PRAXINO_STORAGE", help="Folder, or s3://...")]
 ServedModels = Annotated[
-    list[str] | None, typer.Option("--model", help="A model to serve; repeatable.  [default: diorama]")
+    list[str] | None,
+    typer.Option("--model", help="A model to serve; repeatable.  [default: diorama]"),
 ]
-KeepDays = Annotated[float, typer.Option(min=0, max=36_500, help="Days until films are deleted; 0: never.")]
-KeepBytes = Annotated[int, typer.Option(min=0, help="Bytes of all films: the oldest are deleted first; 0: no limit.")]
+KeepDays = Annotated[
+    float, typer.Option(min=0, max=36_500, help="Days until films are deleted; 0: never.")
+]
+KeepBytes = Annotated[
+    int, typer.Option(min=0, help="Bytes of all films: the oldest are deleted first; 0: no limit.")
+]
 Lease = Annotated[
-    float, typer.Option(min=1, max=86_400, help="Seconds of silence after which a worker counts as dead.")
+    float,
+    typer.Option(min=1, max=86_400, help="Seconds of silence after which a worker counts as dead."),
 ]
 PerMinute = Annotated[int, typer.Option(min=0, help="Jobs a minute; 0: any number.")]
 PerDay = Annotated[int, typer.Option(min=0, help="Jobs a day; 0: any number.")]

@@ -4,15 +4,28 @@ from typing import Annotated
 
 import typer
 
-from praxino.cli.options import Device, Dtype, FirstImage, Frames, LastImage, Size, Steps, parse_size
+from praxino.cli.options import (
+    Device,
+    Dtype,
+    FirstImage,
+    Frames,
+    LastImage,
+    Size,
+    Steps,
+    parse_size,
+)
 
 
 def plan(
-    model: Annotated[str, typer.Argument(help="A bundled model, a folder, or OWNER/NAME.")] = "diorama",
+    model: Annotated[
+        str, typer.Argument(help="A bundled model, a folder, or OWNER/NAME.")
+    ] = "diorama",
     frames: Frames = None,
     size: Size = None,
     steps: Steps = None,
-    guidance: Annotated[float | None, typer.Option(help="1 is not guided, and takes half the time.")] = None,
+    guidance: Annotated[
+        float | None, typer.Option(help="1 is not guided, and takes half the time.")
+    ] = None,
     image: FirstImage = None,
     last: LastImage = None,
     device: Device = "auto",

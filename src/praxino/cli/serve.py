@@ -4,26 +4,49 @@ from typing import Annotated
 
 import typer
 
-from praxino.cli.options import Data, Device, Dtype, Jobs, KeepBytes, KeepDays, Lease, Quiet, ServedModels, Storage
+from praxino.cli.options import (
+    Data,
+    Device,
+    Dtype,
+    Jobs,
+    KeepBytes,
+    KeepDays,
+    Lease,
+    Quiet,
+    ServedModels,
+    Storage,
+)
 from praxino.cli.terminal import Progress, requires_extra
+
+Host = Annotated[str, typer.Option(help="Address to bind; anything but loopback needs API keys.")]
+Port = Annotated[int, typer.Option(min=0, max=65535)]
+Workers = Annotated[int, typer.Option(min=0, max=64, help="Worker processes on this machine.")]
+MaxSizeFactor = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Largest request, as a multiple of the model's native pixels x frames."
+    ),
+]
+MaxUploadMib = Annotated[int, typer.Option(min=1, max=4096, help="Largest upload in MiB.")]
+Origin = Annotated[
+    list[str] | None, typer.Option(help="Site whose pages may use the API; repeatable.")
+]
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to bind; anything but loopback needs API keys.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8400,
+    host: Host = "127.0.0.1",
+    port: Port = 8400,
     model: ServedModels = None,
     data: Data = None,
     jobs: Jobs = None,
     storage: Storage = None,
-    workers: Annotated[int, typer.Option(min=0, max=64, help="Worker processes on this machine.")] = 1,
+    workers: Workers = 1,
     keep_days: KeepDays = 30.0,
     keep_bytes: KeepBytes = 0,
     lease: Lease = 30.0,
-    max_size_factor: Annotated[
-        int, typer.Option(min=1, help="Largest request, as a multiple of the model's native pixels x frames.")
-    ] = 16,
-    max_upload_mib: Annotated[int, typer.Option(min=1, max=4096, help="Largest upload in MiB.")] = 64,
-    origin: Annotated[list[str] | None, typer.Option(help="Site whose pages may use the API; repeatable.")] = None,
+    max_size_factor: MaxSizeFactor = 16,
+    max_upload_mib: MaxUploadMib = 64,
+    origin: Origin = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
     quiet: Quiet = False,
@@ -50,4 +73,11 @@ def serve(
         origins=tuple(origin or ()),
     )
     keeping = RetentionPolicy(days=keep_days, bytes=keep_bytes)
-    run(state, port, places, WorkerConfig(served, device, dtype, keeping, lease=lease), workers, quiet)
+    run(
+        state,
+        port,
+        places,
+        WorkerConfig(served, device, dtype, keeping, lease=lease),
+        workers,
+        quiet,
+    )

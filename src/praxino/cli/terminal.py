@@ -1,4 +1,6 @@
-"""What the command line says beside its data, and how it fails: one line on standard error, exit code 2."""
+"""What the command line says beside its data, and how it fails: one line on standard error, exit
+code 2.
+"""
 
 import logging
 import sys
@@ -37,15 +39,26 @@ class Progress:
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Callable[..., None]]:
-        """Show a progress bar with the time left; the context's value is called with how much is done."""
+        """Show a progress bar with the time left; the context's value is called with how much is
+        done.
+        """
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
         from rich.progress import Progress as Bars
 
         columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
             TimeRemainingColumn(),
-        )  # fmt: skip
+        )
         silent = self.quiet or not sys.stderr.isatty()
         with Bars(*columns, console=Console(stderr=True), disable=silent, transient=True) as bars:
             task = bars.add_task(label, total=total)
@@ -58,21 +71,29 @@ def requires_extra(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed", f'pip install "praxino[{extra}]"') from None
+        raise InputError(
+            f"{error.name} is not installed", f'pip install "praxino[{extra}]"'
+        ) from None
 
 
 def log_thread_failure(failure: threading.ExceptHookArgs) -> None:
-    """A library's thread that fails (TensorBoard's, on a full disk) must not write over our one line."""
+    """A library's thread that fails (TensorBoard's, on a full disk) must not write over our one
+    line.
+    """
     logging.getLogger("praxino").debug("a thread failed: %s", failure.exc_value)
 
 
 def run(app: typer.Typer) -> NoReturn:
-    """Run a command line on the arguments of this process; every foreseen failure is one line on standard error."""
+    """Run a command line on the arguments of this process; every foreseen failure is one line on
+    standard error.
+    """
     arguments = sys.argv[1:]
     for argument in arguments:
         if any(0xDC80 <= ord(c) <= 0xDCFF for c in argument):  # bytes that Python could not decode
-            shown = argument.encode("utf-8", "replace").decode()
-            _fail(InputError(f"argument {shown!r} is not UTF-8", "check the terminal's encoding"))
+            printable = argument.encode("utf-8", "replace").decode()
+            _fail(
+                InputError(f"argument {printable!r} is not UTF-8", "check the terminal's encoding")
+            )
     try:
         code = app(arguments or ["--help"], standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -89,17 +110,24 @@ def run(app: typer.Typer) -> NoReturn:
             raise
         _fail(_too_large())
     except OSError as error:
-        _fail(MediaError(f"{error.filename or 'the system'}: {error.strerror or error}", "check the path and the disk"))
+        _fail(
+            MediaError(
+                f"{error.filename or 'the system'}: {error.strerror or error}",
+                "check the path and the disk",
+            )
+        )
 
 
 def _usage(error: Any) -> PraxinoError:
     """click's complaint as one of ours."""
     message = " ".join(str(error.format_message()).split()).rstrip(".")
     if message.startswith("No such option") and error.ctx is not None:
-        known = [name for parameter in error.ctx.command.params for name in parameter.opts]
-        return UnknownNameError("option", error.option_name, known)
+        options = [name for parameter in error.ctx.command.params for name in parameter.opts]
+        return UnknownNameError("option", error.option_name, options)
     if message.startswith("No such command") and error.ctx is not None:
-        return UnknownNameError("verb", message.split("'")[1], error.ctx.command.list_commands(error.ctx))
+        return UnknownNameError(
+            "verb", message.split("'")[1], error.ctx.command.list_commands(error.ctx)
+        )
     return InputError(message, "praxino --help")
 
 

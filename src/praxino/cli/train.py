@@ -27,30 +27,57 @@ if TYPE_CHECKING:
 TRUNK_SHARE: Final = 0.82
 """Part of ``--minutes`` at constant rate; in the rest the rate falls to 0."""
 MMAP_THRESHOLD: Final = -3
-"""glibc's number for the size from which on a buffer is mapped, and returned to the system, by itself."""
+"""glibc's number for the size from which on a buffer is mapped, and returned to the system, by
+itself.
+"""
 TRIM_THRESHOLD: Final = -1
-"""And for how much free memory may lie at the end of the heap before it is returned."""
+"""glibc's number for the free memory at the end of the heap above which it is returned."""
+
+
+Recipe = Annotated[
+    str,
+    typer.Argument(help="diorama, diorama-layout, diorama-vae-2, diorama-64, ... or smoke."),
+]
+SetField = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="key=value, such as optimizer.lr=3e-4; repeatable."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="Folder of the run. [default: runs/RECIPE]"),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue from the newest checkpoint of the run.")
+]
+Until = Annotated[int | None, typer.Option(min=1, help="Last step; makes a trunk longer.")]
+Minutes = Annotated[
+    float | None,
+    typer.Option(help="Constant rate for 82% of this time, then a cooldown as a branch."),
+]
+Cooldown = Annotated[
+    Path | None,
+    typer.Option(metavar="RUN/step-N", help="Branch from this checkpoint, the rate falling to 0."),
+]
+InitModel = Annotated[
+    Path | None, typer.Option(help="Start from the weights of this model folder.")
+]
+Vae = Annotated[
+    Path | None, typer.Option(help="Model folder whose autoencoder to use. [default: bundled]")
+]
+Footage = Annotated[Path | None, typer.Option(help="Folder of real clips, for the detector.")]
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="diorama, diorama-layout, diorama-vae-2, diorama-64, ... or smoke.")],
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value, such as optimizer.lr=3e-4; repeatable.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder of the run.  [default: runs/RECIPE]")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint of the run.")] = False,
-    until: Annotated[int | None, typer.Option(min=1, help="Last step; makes a trunk longer.")] = None,
-    minutes: Annotated[
-        float | None, typer.Option(help="Constant rate for 82% of this time, then a cooldown as a branch.")
-    ] = None,
-    cooldown: Annotated[
-        Path | None, typer.Option(metavar="RUN/step-N", help="Branch from this checkpoint, the rate falling to 0.")
-    ] = None,
-    init: Annotated[Path | None, typer.Option(help="Start from the weights of this model folder.")] = None,
-    vae: Annotated[Path | None, typer.Option(help="Model folder whose autoencoder to use.  [default: bundled]")] = None,
-    footage: Annotated[Path | None, typer.Option(help="Folder of real clips, for the detector.")] = None,
+    recipe: Recipe,
+    set_: SetField = None,
+    output: Output = None,
+    resume: Resume = False,
+    until: Until = None,
+    minutes: Minutes = None,
+    cooldown: Cooldown = None,
+    init: InitModel = None,
+    vae: Vae = None,
+    footage: Footage = None,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
@@ -75,7 +102,9 @@ def train(
     if cooldown is None:
         run = run.model_copy(update={"sources": sources})
     elif sources != type(sources)():
-        raise InputError("--vae, --init, --footage: a branch has those of its trunk", "leave them out")
+        raise InputError(
+            "--vae, --init, --footage: a branch has those of its trunk", "leave them out"
+        )
     if resume:
         run = runs.resumed(folder, run, bool(set_ or vae or init or footage or cooldown), until)
     elif until is not None and cooldown is None:
@@ -89,7 +118,9 @@ def train(
         raise typer.Exit(143)
 
 
-def _described(recipe: str, settings: list[str], cooldown: Path | None, until: int | None) -> "RunConfig":
+def _described(
+    recipe: str, settings: list[str], cooldown: Path | None, until: int | None
+) -> "RunConfig":
     """The run of a recipe, or the branch of the trunk that ``cooldown`` is a checkpoint of."""
     from praxino import recipes
     from praxino.training import runs
@@ -99,11 +130,14 @@ def _described(recipe: str, settings: list[str], cooldown: Path | None, until: i
     if cooldown is None:
         return runs.RunConfig(recipe=recipe, train=config, sources=NOTHING)
     if settings:
-        raise InputError(f"--set {settings[0]}: a branch has the settings of its trunk", "leave it out")
+        raise InputError(
+            f"--set {settings[0]}: a branch has the settings of its trunk", "leave it out"
+        )
     run = runs.cooldown(cooldown, until)
     if run.recipe != recipe:
         raise InputError(
-            f"{cooldown.parent} holds a run of {run.recipe}, not of {recipe}", f"praxino train {run.recipe}"
+            f"{cooldown.parent} holds a run of {run.recipe}, not of {recipe}",
+            f"praxino train {run.recipe}",
         )
     return run
 
@@ -113,16 +147,22 @@ def _require_timed(run: "RunConfig", minutes: float, resume: bool, cooldown: Pat
     if not 0 < minutes <= 1e6:
         raise InputError(f"minutes={minutes}: must be above 0", "--minutes 8")
     if resume or cooldown is not None:
-        raise InputError("--minutes begins a run", "--until makes a trunk longer, --cooldown branches from it")
+        raise InputError(
+            "--minutes begins a run", "--until makes a trunk longer, --cooldown branches from it"
+        )
     if run.train.optimizer.decay != "none":
-        raise InputError("--minutes: the rate of this recipe falls by its steps", "--set optimizer.decay=none")
+        raise InputError(
+            "--minutes: the rate of this recipe falls by its steps", "--set optimizer.decay=none"
+        )
 
 
 def _require_free(folder: Path, resume: bool) -> None:
     if folder.is_file():
         raise InputError(f"{folder} is a file", "-o names the folder of the run")
     if folder.exists() and any(folder.iterdir()) and not resume:
-        raise InputError(f"{folder} holds a run already", "--resume goes on with it, -o names another folder")
+        raise InputError(
+            f"{folder} holds a run already", "--resume goes on with it, -o names another folder"
+        )
 
 
 def _require_used(run: "RunConfig", sources: "Sources") -> None:
@@ -131,11 +171,18 @@ def _require_used(run: "RunConfig", sources: "Sources") -> None:
 
     for name in sorted(set(type(sources).model_fields) - USES[run.train.stage.kind]):
         if getattr(sources, name) is not None:
-            raise InputError(f"--{name} {getattr(sources, name)}: {run.recipe} does not use it", "leave it out")
+            raise InputError(
+                f"--{name} {getattr(sources, name)}: {run.recipe} does not use it", "leave it out"
+            )
 
 
 def _carry_out(
-    run: "RunConfig", folder: Path, resume: bool, device: str, progress: Progress, stopped: Callable[[], bool]
+    run: "RunConfig",
+    folder: Path,
+    resume: bool,
+    device: str,
+    progress: Progress,
+    stopped: Callable[[], bool],
 ) -> float:
     """Train to the last step, or until ``stopped``; the seconds that a step took, on average."""
     from praxino.generation.loading import choose_device
@@ -153,7 +200,9 @@ def _carry_out(
     runs.write(folder, run)
     train, steps, step, start = run.train, 0, 0, time.monotonic()
     with progress.bar(run.recipe, train.loop.steps) as advance:
-        for report in loop.train(stage, train.loop, train.optimizer, folder, resume, run.branch, stopped):
+        for report in loop.train(
+            stage, train.loop, train.optimizer, folder, resume, run.branch, stopped
+        ):
             step, steps = report.step, steps + 1
             advance(step, description=f"{run.recipe} loss {report.loss:.4f}")
     if 0 < step < train.loop.steps:
@@ -164,7 +213,8 @@ def _carry_out(
 
 
 def _timed(run: "RunConfig", folder: Path, device: str, progress: Progress, minutes: float) -> None:
-    """A trunk for `TRUNK_SHARE` of the time, and a cooldown from its last checkpoint that fits into the rest.
+    """A trunk for `TRUNK_SHARE` of the time, and a cooldown from its last checkpoint that fits into
+    the rest.
 
     They lie beside ``folder``, which receives what came out, in few files.
     """
@@ -176,7 +226,9 @@ def _timed(run: "RunConfig", folder: Path, device: str, progress: Progress, minu
     trunk, cooldown = (folder.with_name(f"{folder.name}.{part}") for part in ("trunk", "cooldown"))
     for place in (trunk, cooldown):
         _require_free(place, resume=False)
-    pace = _carry_out(run, trunk, False, device, progress, lambda: signalled() or spent() > TRUNK_SHARE * minutes)
+    pace = _carry_out(
+        run, trunk, False, device, progress, lambda: signalled() or spent() > TRUNK_SHARE * minutes
+    )
     if signalled():
         raise typer.Exit(143)
     step, newest = loop.checkpoints(trunk)[-1]
@@ -186,7 +238,8 @@ def _timed(run: "RunConfig", folder: Path, device: str, progress: Progress, minu
         raise typer.Exit(143)
     _collect(cooldown, folder)
     progress.say(
-        f"wrote {folder}; praxino train {run.recipe} --until STEP --resume -o {trunk} goes on from step {step}"
+        f"wrote {folder}; praxino train {run.recipe} --until STEP --resume -o {trunk} goes on "
+        f"from step {step}"
     )
 
 
@@ -195,7 +248,7 @@ def _collect(run: Path, folder: Path) -> None:
     from praxino.storage.weights import compact
 
     if (run / "final" / "config.json").exists():
-        compact.write(folder, run / "final")
+        compact.write_compact(folder, run / "final")
     else:
         shutil.copytree(run / "final", folder, dirs_exist_ok=True)
     shutil.copyfile(run / "log.jsonl", folder / "log.jsonl")
@@ -204,7 +257,9 @@ def _collect(run: Path, folder: Path) -> None:
 
 
 def _film(model: "Bundle", sentence: str) -> "NDArray[np.uint8]":
-    """A film of a model in training, marked as every film is; float32, since other types draw with a copy."""
+    """A film of a model in training, marked as every film is; float32, since other types draw with
+    a copy.
+    """
     import torch
 
     from praxino.generation.pipeline import Pipeline
@@ -223,11 +278,16 @@ def _stop_on_signal() -> Callable[[], bool]:
 
 
 def keep_memory() -> None:
-    """Let torch ask for huge pages and glibc keep freed buffers: a step takes a tenth to a fifth less time."""
+    """Let torch ask for huge pages and glibc keep freed buffers: a step takes a tenth to a fifth
+    less time.
+    """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         allocator = ctypes.CDLL("libc.so.6")
-        for parameter, value in ((MMAP_THRESHOLD, 2**25), (TRIM_THRESHOLD, 2**31 - 1)):  # the largest that it takes
+        for parameter, value in (
+            (MMAP_THRESHOLD, 2**25),
+            (TRIM_THRESHOLD, 2**31 - 1),
+        ):  # the largest that it takes
             allocator.mallopt(parameter, value)
     except (OSError, AttributeError):  # another C library
         return

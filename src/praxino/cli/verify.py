@@ -1,4 +1,6 @@
-"""``praxino verify``: who signed a file and which mark it carries; one file in words, or many with a table."""
+"""``praxino verify``: who signed a file and which mark it carries; one file in words, or many with
+a table.
+"""
 
 import json
 from collections.abc import Sequence
@@ -18,23 +20,29 @@ if TYPE_CHECKING:
     from praxino.provenance.verify import Verdict
 
 MAX_NOISE_FRAMES: Final = 257
-"""Of a film whose noise is looked at."""
+"""Frames of a film whose noise is read."""
 MAX_CPU_SECONDS: Final = 180
-"""Of all cores together that one file may take."""
+"""Processor seconds, all cores together, that one file may take."""
 GRAVEST: Final = ("tampered", "unreadable", "marked", "nothing", "signed")
-"""Of several files, the outcome that comes first here gives the exit code."""
+"""Outcomes, the gravest first: of several files, the gravest gives the exit code."""
 
 
 def verify(
-    paths: Annotated[list[Path], typer.Argument(help="Films or pictures, or folders of them.", show_default=False)],
-    model: Annotated[str | None, typer.Option(help="Look for a mark in the noise, too, by this model.")] = None,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Films or pictures, or folders of them.", show_default=False),
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="Look for a mark in the noise, too, by this model.")
+    ] = None,
     json_: Json = False,
     processes: Processes = 0,
     quiet: Quiet = False,
 ) -> None:
     """Say who signed a file, whether it is as it was then, and which mark it carries.
 
-    Exit codes: 0 signed and as signed, 1 nothing found, 2 not to be read, 3 tampered with, 4 marked but not signed.
+    Exit codes: 0 signed and as signed, 1 nothing found, 2 not to be read, 3 tampered with, 4 marked
+    but not signed.
     """
     progress = Progress(quiet)
     if len(paths) == 1 and not paths[0].is_dir():
@@ -49,7 +57,9 @@ def verify(
 
 
 def run_one(path: Path, model: str | None = None) -> tuple[dict[str, Any], str, int]:
-    """What was found in a file as a tree of plain values, in words, and its exit code; ``model`` reads its noise."""
+    """What was found in a file as a tree of plain values, in words, and its exit code; ``model``
+    reads its noise.
+    """
     from praxino.provenance.verify import CODES
 
     _require_settings()
@@ -65,12 +75,18 @@ def run_one(path: Path, model: str | None = None) -> tuple[dict[str, Any], str, 
 
 
 def _require_settings() -> None:
-    """Raise `InputError` once, not for every file, if this installation's settings cannot be read."""
+    """Raise `InputError` once, not for every file, if this installation's settings cannot be
+    read.
+    """
     from praxino.provenance import keys
     from praxino.provenance.c2pa import identity
 
     keys.mark_keys()
-    for anchors in (identity.installation_anchors, identity.configured_anchors, identity.trusted_anchors):
+    for anchors in (
+        identity.installation_anchors,
+        identity.configured_anchors,
+        identity.trusted_anchors,
+    ):
         anchors()
 
 
@@ -98,25 +114,35 @@ def _load(model: str) -> "Pipeline":
 def _read_noise(path: Path, pipeline: "Pipeline") -> tuple[dict[str, Any], str]:
     from praxino.generation.inversion import noise_mark
     from praxino.provenance.watermark.detect import MAX_FALSE_POSITIVE_RATE
-    from praxino.storage.media.frames import probe
-    from praxino.storage.media.video import read
+    from praxino.storage.media.frames import probe, read_video
 
     try:
         info = probe(path)
-        pipeline.plan(pipeline.request("a cat", height=info.height, width=info.width), speed=False).check()
-        chance, agreement = noise_mark(pipeline, read(path, MAX_NOISE_FRAMES))
+        pipeline.plan(
+            pipeline.request("a cat", height=info.height, width=info.width), speed=False
+        ).check()
+        chance, agreement = noise_mark(pipeline, read_video(path, MAX_NOISE_FRAMES))
     except ShapeError as error:
         return {"found": False, "problem": str(error)}, f"noise: not this model's as it is: {error}"
     except (PraxinoError, MemoryError) as error:
         return {"found": False, "problem": str(error)}, f"noise: not looked for: {error}"
-    plain = {"found": chance <= MAX_FALSE_POSITIVE_RATE, "probability": chance, "agreement": agreement}
+    plain = {
+        "found": chance <= MAX_FALSE_POSITIVE_RATE,
+        "probability": chance,
+        "agreement": agreement,
+    }
     if chance > MAX_FALSE_POSITIVE_RATE:
         return plain, "noise: no mark of this installation found"
-    return plain, f"noise: marked by this installation (false-positive probability about {chance:.0e})"
+    return (
+        plain,
+        f"noise: marked by this installation (false-positive probability about {chance:.0e})",
+    )
 
 
-def run_batch(paths: Sequence[Path], workers: int, progress: Progress) -> tuple[list[dict[str, Any]], str, int]:
-    """The same of all files named, and of those in folders, sorted by path."""
+def run_batch(
+    paths: Sequence[Path], workers: int, progress: Progress
+) -> tuple[list[dict[str, Any]], str, int]:
+    """Verify files, and those in folders, sorted by path."""
     from praxino import processes
 
     _require_settings()
@@ -143,7 +169,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _verify_in_pool(path: Path) -> "Verdict":
-    """Of one file among others, which go on whatever it does."""
+    """Verify one file in a worker process; whatever it does, the others go on."""
     from praxino import processes
     from praxino.provenance.verify import unreadable
     from praxino.provenance.verify import verify as examine
@@ -169,9 +195,18 @@ def _plain(verdict: "Verdict") -> dict[str, Any]:
 def _table(verdicts: Sequence["Verdict"]) -> str:
     from praxino.provenance.c2pa.manifest import printable
 
-    rows = [("outcome", "signed by", "known", "mark", "made", "file"), *(_row(verdict) for verdict in verdicts)]
-    lines = [f"{printable(each.path)}: {printable(each.problem)}" for each in verdicts if each.problem]
-    return "\n".join([batch.table(rows), *lines, batch.tally([each.outcome for each in verdicts], GRAVEST)])
+    rows = [
+        ("outcome", "signed by", "known", "mark", "made", "file"),
+        *(_row(verdict) for verdict in verdicts),
+    ]
+    lines = [
+        f"{printable(unread.path)}: {printable(unread.problem)}"
+        for unread in verdicts
+        if unread.problem
+    ]
+    return "\n".join(
+        [batch.table(rows), *lines, batch.tally([unread.outcome for unread in verdicts], GRAVEST)]
+    )
 
 
 def _row(verdict: "Verdict") -> tuple[str, ...]:
@@ -180,7 +215,11 @@ def _row(verdict: "Verdict") -> tuple[str, ...]:
 
     credentials, mark = verdict.credentials, verdict.mark
     signer = "this installation" if credentials.own else credentials.by or "-"
-    known = {True: "trusted", False: "no"}[credentials.state == "trusted"] if credentials.state in SOUND else "-"
+    trust = (
+        {True: "trusted", False: "no"}[credentials.state == "trusted"]
+        if credentials.state in SOUND
+        else "-"
+    )
     message = mark.message or ("found" if mark.found else "-")
     date = credentials.made[:10] or mark.month or "-"
-    return verdict.outcome, signer[:40], known, message, date, printable(verdict.path)
+    return verdict.outcome, signer[:40], trust, message, date, printable(verdict.path)

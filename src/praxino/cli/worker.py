@@ -5,7 +5,18 @@ from typing import Annotated, get_args
 
 import typer
 
-from praxino.cli.options import Data, Device, Dtype, Jobs, KeepBytes, KeepDays, Lease, Quiet, ServedModels, Storage
+from praxino.cli.options import (
+    Data,
+    Device,
+    Dtype,
+    Jobs,
+    KeepBytes,
+    KeepDays,
+    Lease,
+    Quiet,
+    ServedModels,
+    Storage,
+)
 from praxino.cli.terminal import Progress, requires_extra
 from praxino.errors import UnknownNameError
 
@@ -16,7 +27,8 @@ def worker(
     jobs: Jobs = None,
     storage: Storage = None,
     kind: Annotated[
-        list[str] | None, typer.Option(help="Kind of jobs to take: video image detect verify; repeatable.")
+        list[str] | None,
+        typer.Option(help="Kind of jobs to take: video image detect verify; repeatable."),
     ] = None,
     keep_days: KeepDays = 30.0,
     keep_bytes: KeepBytes = 0,
@@ -26,7 +38,9 @@ def worker(
     dtype: Dtype = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Do the jobs of a studio, on this machine or another; SIGTERM returns the current job to the queue."""
+    """Do the jobs of a studio, on this machine or another; SIGTERM returns the current job to the
+    queue.
+    """
     with requires_extra("serve"):
         from praxino.service.locations import Locations
         from praxino.service.queue.retention import RetentionPolicy
@@ -37,7 +51,9 @@ def worker(
     keeping = RetentionPolicy(days=keep_days, bytes=keep_bytes)
     run(
         Locations.of(data, jobs, storage),
-        WorkerConfig(name_models(model or ["diorama"]), device, dtype, keeping, parse_kinds(kind), lease),
+        WorkerConfig(
+            name_models(model or ["diorama"]), device, dtype, keeping, parse_kinds(kind), lease
+        ),
         with_parent,
     )
 
@@ -46,8 +62,8 @@ def parse_kinds(names: Sequence[str] | None) -> tuple[str, ...]:
     """Kinds of jobs by name; all where none is named."""
     from praxino.service.queue.jobs import Kind
 
-    known = get_args(Kind)
+    kinds = get_args(Kind)
     for kind in names or ():
-        if kind not in known:
-            raise UnknownNameError("kind of job", kind, known)
-    return tuple(names or known)
+        if kind not in kinds:
+            raise UnknownNameError("kind of job", kind, kinds)
+    return tuple(names or kinds)

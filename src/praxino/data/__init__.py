@@ -1,5 +1,6 @@
 """What networks learn from.
 
-`diorama` is the procedural world, a room of its own; `latents` are its clips, encoded once; `real_clips` a folder of
-footage, `degrade` what the internet does to it; `pixels` converts, `layout_picture` draws layouts.
+`diorama` is the procedural world, a room of its own; `latents` are its clips, encoded once;
+`real_clips` a folder of footage, `degrade` what the internet does to it; `pixels` converts,
+`layout_picture` draws layouts.
 """

@@ -4,6 +4,7 @@ Each takes and returns a film (T, H, W, 3) uint8; none knows where it came from.
 """
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Final
 
 import cv2
@@ -15,6 +16,29 @@ from praxino.data.pixels import resized
 from praxino.storage.media.codec import h264
 
 Film = NDArray[np.uint8]
+
+
+class Condition(StrEnum):
+    """What happened to a clip on its way."""
+
+    NATIVE = "native"
+    """Left as it was found, at its own size."""
+    NONE = "none"
+    """Brought to the size of the others, and nothing else."""
+    CRF_18 = "crf 18"
+    CRF_23 = "crf 23"
+    CRF_28 = "crf 28"
+    CRF_35 = "crf 35"
+    CRF_42 = "crf 42"
+    THREE_QUARTERS = "scale 0.75"
+    HALF_SIZE = "scale 0.5"
+    QUARTER_SIZE = "scale 0.25"
+    HALF_RATE = "half rate"
+    FRAMES_12 = "12 frames"
+    FRAMES_8 = "8 frames"
+    GIF = "gif"
+    MESSENGER = "messenger"
+    CRF_28_HALF_SIZE = "crf 28, scale 0.5"
 
 
 def compressed(film: Film, crf: int) -> Film:
@@ -35,11 +59,15 @@ def halved(film: Film) -> Film:
 
 def gif(film: Film) -> Film:
     """256 colours a frame, dithered."""
-    return np.stack([np.asarray(Image.fromarray(frame).quantize(256).convert("RGB")) for frame in film])
+    return np.stack(
+        [np.asarray(Image.fromarray(frame).quantize(256).convert("RGB")) for frame in film]
+    )
 
 
 def messenger(film: Film) -> Film:
-    """As messengers send films: smaller, compressed hard, then enlarged and compressed once more."""
+    """A film as messengers send it: smaller, compressed hard, then enlarged and compressed once
+    more.
+    """
     small = compressed(scaled(film, 0.75), 30)
     return compressed(even(resized(small, *film.shape[1:3])), 26)
 
@@ -49,36 +77,42 @@ def even(film: Film) -> Film:
     return film[:, : film.shape[1] // 2 * 2, : film.shape[2] // 2 * 2]
 
 
-def details_of(made: Film, real: Film, level: int) -> Film:
-    """``real`` with the fine wavelet bands of ``made``: what is coarser than ``2**level`` pixels is the real clip's."""
-    coarse = _coarse(real, level) - _coarse(made, level)
-    return (made + coarse).clip(0, 255).round().astype(np.uint8)
+def details_of(generated: Film, real: Film, level: int) -> Film:
+    """``real`` with the fine wavelet bands of ``generated``: what is coarser than ``2**level``
+    pixels is the real clip's.
+    """
+    coarse = _coarse(real, level) - _coarse(generated, level)
+    return (generated + coarse).clip(0, 255).round().astype(np.uint8)
 
 
 def _coarse(film: Film, level: int) -> NDArray[np.float32]:
-    """The band of means of ``2**level`` pixels a side (that of the Haar wavelet), smoothly enlarged."""
+    """The band of means of ``2**level`` pixels a side (that of the Haar wavelet), smoothly
+    enlarged.
+    """
     height, width = film.shape[1:3]
     small = (max(1, width >> level), max(1, height >> level))
     pictures = film.astype(np.float32)
     means = [cv2.resize(frame, small, interpolation=cv2.INTER_AREA) for frame in pictures]
-    return np.stack([cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR) for mean in means])
+    return np.stack(
+        [cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR) for mean in means]
+    )
 
 
-WAYS: Final[dict[str, Callable[[Film], Film]]] = {
-    "none": lambda film: film,
-    "crf 18": lambda film: compressed(film, 18),
-    "crf 23": lambda film: compressed(film, 23),
-    "crf 28": lambda film: compressed(film, 28),
-    "crf 35": lambda film: compressed(film, 35),
-    "crf 42": lambda film: compressed(film, 42),
-    "scale 0.75": lambda film: scaled(film, 0.75),
-    "scale 0.5": lambda film: scaled(film, 0.5),
-    "scale 0.25": lambda film: scaled(film, 0.25),
-    "half rate": halved,
-    "12 frames": lambda film: film[:12],
-    "8 frames": lambda film: film[:8],
-    "gif": gif,
-    "messenger": messenger,
-    "crf 28, scale 0.5": lambda film: compressed(scaled(film, 0.5), 28),
+WAYS: Final[dict[Condition, Callable[[Film], Film]]] = {
+    Condition.NONE: lambda film: film,
+    Condition.CRF_18: lambda film: compressed(film, 18),
+    Condition.CRF_23: lambda film: compressed(film, 23),
+    Condition.CRF_28: lambda film: compressed(film, 28),
+    Condition.CRF_35: lambda film: compressed(film, 35),
+    Condition.CRF_42: lambda film: compressed(film, 42),
+    Condition.THREE_QUARTERS: lambda film: scaled(film, 0.75),
+    Condition.HALF_SIZE: lambda film: scaled(film, 0.5),
+    Condition.QUARTER_SIZE: lambda film: scaled(film, 0.25),
+    Condition.HALF_RATE: halved,
+    Condition.FRAMES_12: lambda film: film[:12],
+    Condition.FRAMES_8: lambda film: film[:8],
+    Condition.GIF: gif,
+    Condition.MESSENGER: messenger,
+    Condition.CRF_28_HALF_SIZE: lambda film: compressed(scaled(film, 0.5), 28),
 }
 """The ways in which detectors are tried."""

@@ -1,4 +1,6 @@
-"""Latents of the diorama, encoded once and kept in shards, so that a training step does not wait for the encoder."""
+"""Latents of the diorama, encoded once and kept in shards, so that a training step does not wait
+for the encoder.
+"""
 
 import functools
 import hashlib
@@ -28,17 +30,18 @@ SHARD = 1024
 
 
 def shuffled_indices(seed: int, size: int, start: int, count: int) -> NDArray[np.int64]:
-    """Which of ``size`` clips stand at places ``start`` .. ``start + count - 1`` of an endless shuffled sequence.
+    """Which of ``size`` clips stand at places ``start`` .. ``start + count - 1`` of an endless
+    shuffled sequence.
 
     Every epoch is a permutation of its own, a pure function of (seed, epoch).
     """
     places = np.arange(start, start + count)
-    chosen = np.empty(count, np.int64)
+    indices = np.empty(count, np.int64)
     for epoch in np.unique(places // size):
         mine = places // size == epoch
         shuffled = generator(Stream.SHUFFLE, seed, int(epoch)).permutation(size)
-        chosen[mine] = shuffled[places[mine] % size]
-    return chosen
+        indices[mine] = shuffled[places[mine] % size]
+    return indices
 
 
 MIN_CORES_TO_SHARE: Final = 4
@@ -51,8 +54,8 @@ CANDIDATES: Final = 8
 class World:
     """Which clips: the diorama's seed and edition, and their frames, pixels and rate.
 
-    ``single`` is the part of the scenes with fewer than two things that are taken as they come; in the place of others
-    stands a later scene, with more things if there is one among `CANDIDATES`.
+    ``single`` is the part of the scenes with fewer than two things that are taken as they come; in
+    the place of others stands a later scene, with more things if there is one among `CANDIDATES`.
     """
 
     seed: int
@@ -94,7 +97,9 @@ class World:
 
 
 def draw(world: World, starts: Sequence[int], ends: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
-    """`World.pixels` of one range after another; where there are many cores, other processes draw ahead."""
+    """`World.pixels` of one range after another; where there are many cores, other processes draw
+    ahead.
+    """
     cores = available_cores()
     if cores < MIN_CORES_TO_SHARE:
         yield from map(world.pixels, starts, ends)
@@ -109,14 +114,20 @@ def available_cores() -> int:
 
 
 PICTURES: Final = 4
-"""Of the individuals of a clip, as many together."""
+"""Pictures of the individuals of a clip, all individuals together."""
 
 
 def individuals_of(scene: Scene) -> list[Thing]:
-    """The one or two things of a scene that pictures are given of: individuals that are not of a group."""
+    """The one or two things of a scene that pictures are given of: individuals that are not of a
+    group.
+    """
     if scene.relation is not None and scene.relation.name == "group":
         return []
-    return [thing for thing in scene.things if thing.marking is not None and thing.marking.individual is not None][:2]
+    return [
+        thing
+        for thing in scene.things
+        if thing.marking is not None and thing.marking.individual is not None
+    ][:2]
 
 
 def pictured_entities(count: int) -> list[int]:
@@ -125,15 +136,26 @@ def pictured_entities(count: int) -> list[int]:
 
 
 def world_pictures(
-    encode: Callable[[Tensor], Tensor], fingerprint: str, cache: Path, world: World, clips: int, start: int = 0
+    encode: Callable[[Tensor], Tensor],
+    fingerprint: str,
+    cache: Path,
+    world: World,
+    clips: int,
+    start: int = 0,
 ) -> Float[Tensor, "clips pictures channels h w"]:
-    """Latents of `PICTURES` of the individuals of each clip, as `world_latents`; zeros where a clip has none."""
-    name = hashlib.sha256(f"encoder {fingerprint} {world.key} pictures {_portraits()}".encode()).hexdigest()[:12]
+    """Latents of `PICTURES` of the individuals of each clip, as `world_latents`; zeros where a clip
+    has none.
+    """
+    name = hashlib.sha256(
+        f"encoder {fingerprint} {world.key} pictures {_portraits()}".encode()
+    ).hexdigest()[:12]
     make = functools.partial(_encoded_pictures, encode, world)
     return _in_shards(cache / f"pictures-{name}", "pictures", start, clips, make)
 
 
-def _encoded_pictures(encode: Callable[[Tensor], Tensor], world: World, low: int, high: int) -> Tensor:
+def _encoded_pictures(
+    encode: Callable[[Tensor], Tensor], world: World, low: int, high: int
+) -> Tensor:
     pixels, rows = [], []
     for clip in range(low, high):
         things = individuals_of(world.scene(clip))
@@ -141,7 +163,9 @@ def _encoded_pictures(encode: Callable[[Tensor], Tensor], world: World, low: int
         for place, entity in enumerate(pictured_entities(len(things))):
             pixels.append(varied_pictures(things[entity], rng, 1, world.height)[0])
             rows.append((clip - low, place))
-    size = encode(to_tensor(np.zeros((1, 1, world.height, world.height, 3), np.uint8)))[0, :, 0].shape
+    size = encode(to_tensor(np.zeros((1, 1, world.height, world.height, 3), np.uint8)))[
+        0, :, 0
+    ].shape
     latents = torch.zeros(high - low, PICTURES, *size, dtype=torch.float16)
     for first in range(0, len(rows), 64):
         batch = encode(to_tensor(np.stack(pixels[first : first + 64])[:, None]))[:, :, 0]
@@ -152,7 +176,9 @@ def _encoded_pictures(encode: Callable[[Tensor], Tensor], world: World, low: int
 
 @functools.cache
 def drawing(edition: Edition) -> str:
-    """Twelve hexadecimal digits that name how this code draws an edition: of 64 clips, enough to show every kind."""
+    """Twelve hexadecimal digits that name how this code draws an edition: of 64 clips, enough to
+    show every kind.
+    """
     sketches = World(0, 9, 32, 32, edition=edition).clips(0, 64)
     return hashlib.sha256(sketches.numpy().tobytes()).hexdigest()[:12]
 
@@ -163,7 +189,9 @@ def _portraits() -> str:
     total = hashlib.sha256()
     for index in range(12):
         total.update(
-            varied_pictures(individual(0, index), generator(Stream.REFERENCE_PICTURES, 0, index), 4, 32).tobytes()
+            varied_pictures(
+                individual(0, index), generator(Stream.REFERENCE_PICTURES, 0, index), 4, 32
+            ).tobytes()
         )
     return total.hexdigest()[:12]
 
@@ -177,14 +205,16 @@ def world_latents(
     start: int = 0,
     batch: int = 16,
 ) -> Float[Tensor, "clips channels t h w"]:
-    """Normalised latents of ``clips`` clips of the world from ``start`` on, float16, from ``cache`` or made now.
+    """Normalised latents of ``clips`` clips of the world from ``start`` on, float16, from ``cache``
+    or made now.
 
     Parameters
     ----------
     encode : callable
         (B, 3, T, H, W) in [-1, 1] to latents.
     fingerprint : str
-        Names the encoder's weights. Other weights, another world or other drawing: another folder in the cache.
+        Names the encoder's weights. Other weights, another world or other drawing: another folder
+        in the cache.
     """
     name = hashlib.sha256(f"encoder {fingerprint} {world.key}".encode()).hexdigest()[:12]
 
@@ -196,14 +226,20 @@ def world_latents(
     return _in_shards(cache / f"latents-{name}", "latents", start, clips, make)
 
 
-def _in_shards(folder: Path, name: str, start: int, clips: int, make: Callable[[int, int], Tensor]) -> Tensor:
-    """What ``make`` makes of ``clips`` clips from ``start`` on, `SHARD` at a time, each a file of ``folder``."""
+def _in_shards(
+    folder: Path, name: str, start: int, clips: int, make: Callable[[int, int], Tensor]
+) -> Tensor:
+    """What ``make`` makes of ``clips`` clips from ``start`` on, `SHARD` at a time, each a file of
+    ``folder``.
+    """
     parts = []
     for low in range(start, start + clips, SHARD):
         high = min(low + SHARD, start + clips)
         path = folder / f"{low:07d}-{high:07d}.safetensors"
         if not path.exists():
-            logger.info("encoding %s of clips %d to %d of %d to %d", name, low, high, start, start + clips)
+            logger.info(
+                "encoding %s of clips %d to %d of %d to %d", name, low, high, start, start + clips
+            )
             checkpoint.write_tensors(path, {name: make(low, high)})
         parts.append(checkpoint.load_tensors(path)[name])
     return torch.cat(parts)

@@ -12,7 +12,9 @@ INK = (60, 60, 66)
 
 
 def draw_layout(layout: Layout, height: int = 384) -> NDArray[np.uint8]:
-    """(height, width, 3) uint8 RGB: thin boxes at the start, thick ones at the end, a dot a frame on each path."""
+    """(height, width, 3) uint8 RGB: thin boxes at the start, thick ones at the end, a dot a frame
+    on each path.
+    """
     margin = height // 8
     width = round(height * layout.aspect)
     picture = np.full((height + 2 * margin, width + 2 * margin, 3), GROUND, np.uint8)
@@ -27,8 +29,14 @@ def draw_layout(layout: Layout, height: int = 384) -> NDArray[np.uint8]:
         for box in thing.boxes:
             at = (round(margin + box.x * height), round(margin + box.y * height))
             cv2.circle(picture, at, max(2, height // 128), stroke, -1, cv2.LINE_AA)
-        label = f"{thing.colour} {thing.kind}, {thing.motion}, {'right' if thing.heading > 0 else 'left'}"
-        at = (_corners(thing.boxes[-1], height, margin)[0][0], _corners(thing.boxes[-1], height, margin)[0][1] - 6)
+        label = (
+            f"{thing.colour} {thing.kind}, {thing.motion}, "
+            f"{'right' if thing.heading > 0 else 'left'}"
+        )
+        at = (
+            _corners(thing.boxes[-1], height, margin)[0][0],
+            _corners(thing.boxes[-1], height, margin)[0][1] - 6,
+        )
         at = (min(max(at[0], 4), width), min(max(at[1], 14), height + margin))
         cv2.putText(picture, label, at, cv2.FONT_HERSHEY_SIMPLEX, height / 900, INK, 1, cv2.LINE_AA)
     return picture

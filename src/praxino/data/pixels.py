@@ -9,8 +9,12 @@ from torch import Tensor
 
 
 def to_tensor(pixels: NDArray[np.uint8]) -> Float[Tensor, "batch channels frames height width"]:
-    """(B, T, H, W, 3) uint8 in 0..255 to (B, 3, T, H, W) float32 in [-1, 1], channels last in memory."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1.0
+    """(B, T, H, W, 3) uint8 in 0..255 to (B, 3, T, H, W) float32 in [-1, 1], channels last in
+    memory.
+    """
+    return (
+        torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1.0
+    )
 
 
 def to_pixels(clip: Float[Tensor, "batch channels frames height width"]) -> NDArray[np.uint8]:
@@ -20,9 +24,11 @@ def to_pixels(clip: Float[Tensor, "batch channels frames height width"]) -> NDAr
 
 
 def strip(clip: NDArray[np.uint8], count: int = 6) -> NDArray[np.uint8]:
-    """``count`` frames of a clip (T, H, W, 3), evenly spread, side by side (fewer if it is shorter)."""
-    chosen = np.linspace(0, len(clip) - 1, min(count, len(clip))).round().astype(int)
-    return np.concatenate([clip[i] for i in chosen], axis=1)
+    """``count`` frames of a clip (T, H, W, 3), evenly spread, side by side (fewer if it is
+    shorter).
+    """
+    indices = np.linspace(0, len(clip) - 1, min(count, len(clip))).round().astype(int)
+    return np.concatenate([clip[i] for i in indices], axis=1)
 
 
 def resized(clip: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
@@ -30,4 +36,6 @@ def resized(clip: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
     if clip.shape[1:3] == (height, width):
         return clip
     way = cv2.INTER_AREA if height * width < clip.shape[1] * clip.shape[2] else cv2.INTER_CUBIC
-    return np.stack([cv2.resize(frame, (width, height), interpolation=way) for frame in clip]).astype(np.uint8)
+    return np.stack(
+        [cv2.resize(frame, (width, height), interpolation=way) for frame in clip]
+    ).astype(np.uint8)

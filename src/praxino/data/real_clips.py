@@ -20,8 +20,9 @@ SHORTER: Final = 360
 
 
 def read(folder: Path, frames: int) -> tuple[list[Film], list[str]]:
-    """All clips of at least so many frames below a folder, at most 8.5 frames a second, and each one's source: the
-    folder in ``folder`` that it lies in. What cannot be read is named and left out.
+    """All clips of at least so many frames below a folder, at most 8.5 frames a second, and each
+    one's source: the folder in ``folder`` that it lies in. What cannot be read is named and left
+    out.
 
     Raises
     ------
@@ -41,7 +42,8 @@ def read(folder: Path, frames: int) -> tuple[list[Film], list[str]]:
             sources.append(path.relative_to(folder).parts[0] if path.parent != folder else "")
     if not films:
         raise InputError(
-            f"no clips of {frames} frames or more in {folder}", f"names that end in {' '.join(sorted(VIDEO_ENDINGS))}"
+            f"no clips of {frames} frames or more in {folder}",
+            f"names that end in {' '.join(sorted(VIDEO_ENDINGS))}",
         )
     return films, sources
 
@@ -62,4 +64,8 @@ def clip(path: Path) -> Film:
 def _smaller(frame: Film) -> Film:
     height, width = frame.shape[:2]
     scale = SHORTER / min(height, width)
-    return frame if scale >= 1 else resized(frame[None], round(height * scale), round(width * scale))[0]
+    return (
+        frame
+        if scale >= 1
+        else resized(frame[None], round(height * scale), round(width * scale))[0]
+    )

@@ -1,7 +1,9 @@
 """Was this generated?
 
-`view` brings any clip to one form. Families of evidence: `temporal`; `physics` with `moving_objects` and `lighting`;
-`frequency`; `latent`; `patches`. `evidence` is what they return, `families` lists them, `fusion` adds it up,
-`calibration` says how often that is right and when there is too little to say, `weights` reads what was fitted,
-`protocol` judges the whole. `report` answers for one file, `batch` for many, `html`, `plots` and `tells` show it.
+`view` brings any clip to one form. Families of evidence: `temporal`; `physics` with
+`moving_objects`, `violations` and `lighting`; `frequency`; `latent`; `patches`. `evidence` is what
+they return, `detector` collects it for a file, `fusion` adds it up, `sufficiency` says when there
+is too little for a verdict, `calibration` how often answers were right, `weights` reads what was
+fitted, `protocol` judges the whole. `report` is the answer for one file, `batch` answers for many,
+`html`, `plots` and `tells` show it.
 """

@@ -1,7 +1,8 @@
-"""Many files at once: every file gets an answer or a reason, in one table that a stopped run goes on with.
+"""Many files at once: every file gets an answer or a reason, in one table that a stopped run goes
+on with.
 
-`rows` takes and gives columns of plain values, so that any pipeline that maps batches runs it as it is, Ray's
-``map_batches`` say.
+`rows` takes and gives columns of plain values, so that any pipeline that maps batches runs it as it
+is, Ray's ``map_batches`` say.
 """
 
 import csv
@@ -17,8 +18,9 @@ import torch
 
 from praxino import processes
 from praxino.detection import html
+from praxino.detection.detector import edition, examine
 from praxino.detection.evidence import FAMILIES
-from praxino.detection.report import Report, edition, examine, path_text
+from praxino.detection.report import Report, path_text
 from praxino.errors import InputError, PraxinoError
 from praxino.storage.files import files_in, write_text
 from praxino.storage.media.formats import VIDEO_ENDINGS
@@ -39,17 +41,25 @@ def films(folder: Path) -> list[Path]:
 
 
 def answer(path: Path, target: Path | None = None, threads: int = 1) -> Report:
-    """The report of one file; one that cannot be read is "unreadable", with the reason. Its page goes to ``target``."""
+    """The report of one file; one that cannot be read is "unreadable", with the reason. Its page
+    goes to ``target``.
+    """
     try:
-        found = examine(path, threads=threads)
+        examination = examine(path, threads=threads)
         if target is not None:
-            html.write(target, found)
+            html.write_page(target, examination)
     except PraxinoError as error:
-        return Report(path=path_text(path), verdict="unreadable", reasons=(" ".join(str(error).split()),))
+        return Report(
+            path=path_text(path), verdict="unreadable", reasons=(" ".join(str(error).split()),)
+        )
     except Exception as error:  # whatever a library makes of a strange file, the others go on
-        said = f"{type(error).__name__} {' '.join(str(error).split())[:200]}".strip()
-        return Report(path=path_text(path), verdict="unreadable", reasons=(f"it could not be examined: {said}",))
-    return found.report
+        problem = f"{type(error).__name__} {' '.join(str(error).split())[:200]}".strip()
+        return Report(
+            path=path_text(path),
+            verdict="unreadable",
+            reasons=(f"it could not be examined: {problem}",),
+        )
+    return examination.report
 
 
 def page_names(paths: Sequence[Path], pages: Path | None) -> dict[Path, Path | None]:
@@ -58,11 +68,16 @@ def page_names(paths: Sequence[Path], pages: Path | None) -> dict[Path, Path | N
         return dict.fromkeys(paths)
     places = {path: path.parent.resolve() / path.name for path in paths}
     top = os.path.commonpath([place.parent for place in places.values()])
-    return {path: pages / place.relative_to(top).with_name(f"{place.name}.html") for path, place in places.items()}
+    return {
+        path: pages / place.relative_to(top).with_name(f"{place.name}.html")
+        for path, place in places.items()
+    }
 
 
 def rows(batch: Mapping[str, Sequence[str]]) -> dict[str, list[str | float | None]]:
-    """Columns for a batch of paths under ``"path"``: the verdict, the probability, and each family's log-odds."""
+    """Columns for a batch of paths under ``"path"``: the verdict, the probability, and each
+    family's log-odds.
+    """
     flat = [_row(answer(Path(path))) for path in batch["path"]]
     return {name: [row[name] for row in flat] for name in COLUMNS}
 
@@ -79,10 +94,10 @@ def detect_all(
     pages : Path
         Folder for an HTML page of each file.
     """
-    known = _known(journal)
+    finished = _read_journal(journal)
     fresh: list[Job] = []
     for path, target in page_names(paths, pages).items():
-        done = known.get(_stamp(path))
+        done = finished.get(_stamp(path))
         if done is not None and (target is None or target.exists() or done.verdict == "unreadable"):
             yield done
         else:
@@ -91,12 +106,16 @@ def detect_all(
     for (path, _), report in processes.map_isolated(work, fresh, workers, _killed, _alone):
         if journal is not None:
             with journal.open("a") as file:
-                file.write("\n" + json.dumps({"stamp": _stamp(path), "report": report.model_dump()}))
+                file.write(
+                    "\n" + json.dumps({"stamp": _stamp(path), "report": report.model_dump()})
+                )
         yield report
 
 
 def _killed(path: Path, target: Path | None) -> Report:
-    return Report(path=path_text(path), verdict="unreadable", reasons=("reading it kills the decoder",))
+    return Report(
+        path=path_text(path), verdict="unreadable", reasons=("reading it kills the decoder",)
+    )
 
 
 def _alone() -> None:
@@ -114,17 +133,17 @@ def _stamp(path: Path) -> str:
     return f"{path.absolute()} {about.st_size} {about.st_mtime_ns} {edition()}"
 
 
-def _known(journal: Path | None) -> dict[str, Report]:
-    found: dict[str, Report] = {}
+def _read_journal(journal: Path | None) -> dict[str, Report]:
+    reports: dict[str, Report] = {}
     if journal is None or not journal.exists():
-        return found
+        return reports
     for line in journal.read_text(errors="replace").splitlines():
         try:
             row = json.loads(line)
-            found[row["stamp"]] = Report.model_validate_json(json.dumps(row["report"]))
+            reports[row["stamp"]] = Report.model_validate_json(json.dumps(row["report"]))
         except (ValueError, KeyError, TypeError):
             continue  # the line that was being written when the run was stopped
-    return found
+    return reports
 
 
 COLUMNS: Final = (
@@ -144,14 +163,24 @@ COLUMNS: Final = (
 
 def _row(report: Report) -> dict[str, str | float | None]:
     parts: dict[str, float | None] = dict.fromkeys(FAMILIES)
-    parts |= {seen.family: round(seen.log_odds, 4) for seen in report.families if seen.log_odds is not None}
+    parts |= {
+        finding.family: round(finding.log_odds, 4)
+        for finding in report.families
+        if finding.log_odds is not None
+    }
     probability = None if report.probability is None else round(report.probability, 4)
     head = {"path": report.path, "verdict": report.verdict, "probability": probability}
     tail = {name: getattr(report, name) for name in ("width", "height", "fps", "seconds", "codec")}
-    return head | parts | {"reasons": "; ".join(report.reasons)} | tail | {"oddities": "; ".join(report.oddities)}
+    return (
+        head
+        | parts
+        | {"reasons": "; ".join(report.reasons)}
+        | tail
+        | {"oddities": "; ".join(report.oddities)}
+    )
 
 
-def write(target: Path, reports: Sequence[Report]) -> None:
+def write_table(target: Path, reports: Sequence[Report]) -> None:
     """All reports in one file, sorted by path: .csv for a table, .json for everything.
 
     Raises

@@ -1,4 +1,6 @@
-"""What a family of evidence says of one view: a number, the measures behind it, and where to look."""
+"""What a family of evidence says of one view: a number, the measures behind it, and where to
+look.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +15,9 @@ Measures = dict[str, float | np.floating[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """One family's account of one `View`. It says what is there; what that means is for the fusion to say."""
+    """One family's account of one `View`. It says what is there; what that means is for the fusion
+    to say.
+    """
 
     family: str
     headline: str
@@ -40,12 +44,31 @@ class Evidence:
 
 
 def correlation(a: Numbers, b: Numbers) -> float:
-    """Of two arrays of one shape; 0 for fewer than 100 numbers, or where one hardly varies."""
+    """Correlation of two arrays of one shape; 0 for fewer than 100 numbers, or where one hardly
+    varies.
+    """
     if a.size < 100 or a.std() < 1e-3 or b.std() < 1e-3:
         return 0.0
     return float(np.mean((a - a.mean()) * (b - b.mean())) / (a.std() * b.std()))
 
 
 def finite(measures: Measures) -> dict[str, float]:
-    """The same as plain floats, 0 where a number is none: a still clip has no direction of motion, say."""
+    """Measures as plain floats, 0 for NaN: a still clip has no direction of motion, say."""
     return {name: float(value) if np.isfinite(value) else 0.0 for name, value in measures.items()}
+
+
+def phase_contrast(steps: NDArray[np.floating], period: int, trim: int = 0) -> float:
+    """Log of how much the strongest phase of a profile with this period exceeds the middle one.
+
+    Parameters
+    ----------
+    steps : (N,)
+        Mean steps between neighbouring pixels; too few of them give 0.
+    trim : int
+        Strongest values of each phase that do not count.
+    """
+    if len(steps) < (2 + trim) * period:
+        return 0.0
+    phases = (steps[start::period] for start in range(period))
+    means = [(np.sort(phase)[:-trim] if trim else phase).mean() for phase in phases]
+    return float(np.log((np.array(means) + 0.05).max() / np.median(np.array(means) + 0.05)))

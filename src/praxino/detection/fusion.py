@@ -1,8 +1,9 @@
-"""Measures become one probability: percentiles among camera clips, a ridge logistic model, Platt's calibration.
+"""Measures become one probability: percentiles among camera clips, a ridge logistic model, Platt's
+calibration.
 
-Fitted by leaving groups out (a group is a source of real clips or a generator), so that what is calibrated is the
-answer for clips from elsewhere. No more than sums of percentiles, so that each family's part in an answer can be
-told.
+Fitted by leaving groups out (a group is a source of real clips or a generator), so that what is
+calibrated is the answer for clips from elsewhere. No more than sums of percentiles, so that each
+family's part in an answer can be told.
 """
 
 from collections.abc import Sequence
@@ -20,13 +21,14 @@ Groups = NDArray[Any]
 """Names, as strings of any length."""
 GRID: Final = 65
 """Quantiles that are kept of each measure among camera clips."""
-SMALL: Final = 168
+SMALL_SIDE_PIXELS: Final = 168
 SLOW: Final = 5.5
 
 
 class Bin(Config):
-    """One row of the calibration table: of ``clips`` answers from ``low`` to ``high``, how many clips were
-    generated."""
+    """One row of the calibration table: of ``clips`` answers from ``low`` to ``high``, how many
+    clips were generated.
+    """
 
     low: float
     high: float
@@ -34,8 +36,10 @@ class Bin(Config):
     generated: int
 
 
-class Condition(Config):
-    """How the detector did, leaving groups out, on clips in one condition ("crf 35", "8 frames")."""
+class ConditionResult(Config):
+    """How the detector did, leaving groups out, on clips in one condition ("crf 35", "8
+    frames").
+    """
 
     name: str
     auc: float
@@ -48,8 +52,9 @@ class Condition(Config):
 class Fusion(Config):
     """The fitted model: plain numbers, kept as JSON beside the network.
 
-    ``names`` (D,) are ``family/measure``; ``quantiles`` (D, Q) of each among camera clips; ``weights`` (D,) on
-    percentiles in [-1, 1]; ``slope`` and ``offset`` calibrate; ``low`` and ``high`` part the three verdicts.
+    ``names`` (D,) are ``family/measure``; ``quantiles`` (D, Q) of each among camera clips;
+    ``weights`` (D,) on percentiles in [-1, 1]; ``slope`` and ``offset`` calibrate; ``low`` and
+    ``high`` part the three verdicts.
     """
 
     names: tuple[str, ...]
@@ -79,80 +84,103 @@ class Fusion(Config):
 
     @property
     def base(self) -> float:
-        """Log-odds of a camera clip that is average in all: what the families' parts are added to."""
+        """Log-odds of a camera clip that is average in all: what the families' parts are added
+        to.
+        """
         return self.slope * self.bias + self.offset
 
     def parts(self, measures: Array) -> dict[str, float]:
-        """What each family adds to the log-odds of one clip, (D,) measures, over a camera clip that is average in
-        all."""
-        each = self.slope * self.percentiles(measures[None])[0] * np.array(self.weights)
+        """What each family adds to the log-odds of one clip, (D,) measures, over a camera clip that
+        is average in all.
+        """
+        terms = self.slope * self.percentiles(measures[None])[0] * np.array(self.weights)
         return {
-            family: float(sum(v for v, name in zip(each, self.names, strict=True) if name.startswith(f"{family}/")))
+            family: float(
+                sum(
+                    v
+                    for v, name in zip(terms, self.names, strict=True)
+                    if name.startswith(f"{family}/")
+                )
+            )
             for family in FAMILIES
         }
 
 
 class Detector(Config):
-    """What ships: a fusion for each kind of clip, fitted on clips of that kind, since what a small or slow clip lacks
-    is not what a decoder takes away."""
+    """What ships: a fusion for each kind of clip, fitted on clips of that kind, since what a small
+    or slow clip lacks is not what a decoder takes away.
+    """
 
     usual: Fusion
     small: Fusion
-    """For clips whose shorter side is below `SMALL`; fitted at half size, as it is and compressed at CRF 28."""
+    """For clips whose shorter side is below `SMALL_SIDE_PIXELS`; fitted at half size, as it is and
+    compressed at CRF 28.
+    """
     slow: Fusion
     """For clips of fewer than `SLOW` frames a second; fitted at half rate."""
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[ConditionResult, ...] = ()
     fitted: str = ""
 
     def of(self, side: int, fps: float) -> Fusion:
-        """The fusion for clips whose shorter side has so many pixels and whose views have so many frames a second."""
-        if side < SMALL:
+        """The fusion for clips whose shorter side has so many pixels and whose views have so many
+        frames a second.
+        """
+        if side < SMALL_SIDE_PIXELS:
             return self.small
         return self.slow if fps < SLOW else self.usual
 
 
 def row(evidence: Sequence[Evidence]) -> dict[str, float]:
     """All measures of one view by name."""
-    return {f"{each.family}/{name}": value for each in evidence for name, value in each.measures.items()}
+    return {
+        f"{part.family}/{name}": value for part in evidence for name, value in part.measures.items()
+    }
 
 
 def ranks(quantiles: Array, measures: Array) -> Array:
-    """(D, Q) quantiles, (N, D) to (N, D): where each measure lies among them, 0 to 1; the middle of ties, which are
-    what agrees to five digits."""
+    """(D, Q) quantiles, (N, D) to (N, D): where each measure lies among them, 0 to 1; the middle of
+    ties, which are what agrees to five digits.
+    """
     shares = np.linspace(0, 1, quantiles.shape[1])
-    found = np.empty_like(measures)
+    ranked = np.empty_like(measures)
     for column, line in enumerate(quantiles):
-        each = measures[:, column]
-        slack = 1e-5 * (np.abs(each) + 1)
-        found[:, column] = (np.interp(each - slack, line, shares) + np.interp(each + slack, line, shares)) / 2
-    return found
+        column_values = measures[:, column]
+        slack = 1e-5 * (np.abs(column_values) + 1)
+        ranked[:, column] = (
+            np.interp(column_values - slack, line, shares)
+            + np.interp(column_values + slack, line, shares)
+        ) / 2
+    return ranked
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Clips to fit on: ``measures`` (N, D), ``made`` (N,) 0 or 1, and the ``groups`` (N,) that they are from."""
+    """Clips to fit on: ``measures`` (N, D), ``generated`` (N,) 0 or 1, and the ``groups`` (N,) that
+    they are from.
+    """
 
     measures: Array
-    made: Array
+    generated: Array
     groups: Groups
 
-    def __getitem__(self, chosen: NDArray[np.bool_]) -> "Samples":
-        return Samples(self.measures[chosen], self.made[chosen], self.groups[chosen])
+    def __getitem__(self, rows: NDArray[np.bool_]) -> "Samples":
+        return Samples(self.measures[rows], self.generated[rows], self.groups[rows])
 
     @property
     def shares(self) -> Array:
         """(N,) weights: both classes count alike, a group as the root of its size."""
-        found = np.ones(len(self.made))
-        for made in (0, 1):
-            of = self.made == made
+        shares = np.ones(len(self.generated))
+        for label in (0, 1):
+            of = self.generated == label
             _, which, count = np.unique(self.groups[of], return_inverse=True, return_counts=True)
             share = count[which].astype(np.float64) ** -0.5
-            found[of] = share / share.sum() * len(self.made) / 2
-        return found
+            shares[of] = share / share.sum() * len(self.generated) / 2
+        return shares
 
 
 def fit(samples: Samples, names: Sequence[str], ridge: float = 20.0, folds: int = 5) -> Fusion:
-    """Fit percentiles, weights and calibration; the calibration on answers for groups that were left out.
+    """Fit percentiles, weights and calibration; the calibration on answers for groups that were
+    left out.
 
     Parameters
     ----------
@@ -165,7 +193,7 @@ def fit(samples: Samples, names: Sequence[str], ridge: float = 20.0, folds: int 
     line = _calibrated(samples, ridge, folds) if folds else np.array([1.0, 0.0])
     return Fusion(
         names=tuple(names),
-        quantiles=tuple(tuple(float(v) for v in each) for each in quantiles),
+        quantiles=tuple(tuple(float(v) for v in values) for values in quantiles),
         weights=tuple(float(v) for v in weights),
         bias=float(bias),
         slope=float(line[0]),
@@ -175,30 +203,31 @@ def fit(samples: Samples, names: Sequence[str], ridge: float = 20.0, folds: int 
 
 def _calibrated(samples: Samples, ridge: float, folds: int) -> Array:
     """Slope and offset (Platt, 1999) of answers for groups that were left out."""
-    away = np.zeros(len(samples.made))
+    away = np.zeros(len(samples.generated))
     parts = fold(samples, folds)
     for part in range(folds):
         out = parts == part
         q, w, b = _fitted(samples[~out], ridge)
         away[out] = (2 * ranks(q, samples.measures[out]) - 1) @ w + b
-    return logistic(away[:, None], samples.made, samples.shares, 1e-3)
+    return logistic(away[:, None], samples.generated, samples.shares, 1e-3)
 
 
 def _fitted(samples: Samples, ridge: float) -> tuple[Array, Array, float]:
     """Quantiles (D, Q) of the real clips, weights (D,) and bias."""
-    real = samples.measures[samples.made == 0]
+    real = samples.measures[samples.generated == 0]
     quantiles = np.quantile(real, np.linspace(0, 1, GRID), axis=0).T
     percentiles = 2 * ranks(quantiles, samples.measures) - 1
-    found = logistic(percentiles, samples.made, samples.shares, ridge)
-    return quantiles, found[:-1], float(found[-1])
+    weights = logistic(percentiles, samples.generated, samples.shares, ridge)
+    return quantiles, weights[:-1], float(weights[-1])
 
 
 def fold(samples: Samples, count: int) -> NDArray[np.int64]:
-    """(N,): in which of ``count`` parts each clip is; a group is never cut, parts are alike in size for both
-    classes."""
-    parts = np.zeros(len(samples.made), np.int64)
-    for made in (0, 1):
-        of = samples.made == made
+    """(N,): in which of ``count`` parts each clip is; a group is never cut, parts are alike in size
+    for both classes.
+    """
+    parts = np.zeros(len(samples.generated), np.int64)
+    for label in (0, 1):
+        of = samples.generated == label
         names, sizes = np.unique(samples.groups[of], return_counts=True)
         load = np.zeros(count)
         for index in np.argsort(-sizes, kind="stable"):
@@ -208,15 +237,17 @@ def fold(samples: Samples, count: int) -> NDArray[np.int64]:
     return parts
 
 
-def logistic(x: Array, made: Array, shares: Array, ridge: float) -> Array:
-    """Weights (D + 1,), the bias last, of a logistic model with a ridge on all but the bias, by Newton's method."""
+def logistic(x: Array, generated: Array, shares: Array, ridge: float) -> Array:
+    """Weights (D + 1,), the bias last, of a logistic model with a ridge on all but the bias, by
+    Newton's method.
+    """
     ones = np.hstack([x, np.ones((len(x), 1))])
     penalty = np.append(np.full(x.shape[1], ridge), 1e-6)
     weights = np.zeros(ones.shape[1])
     for _ in range(30):
-        said = sigmoid(ones @ weights)
-        slope = ones.T @ (shares * (said - made)) + penalty * weights
-        bend = (ones.T * (shares * said * (1 - said))) @ ones + np.diag(penalty)
+        predicted = sigmoid(ones @ weights)
+        slope = ones.T @ (shares * (predicted - generated)) + penalty * weights
+        bend = (ones.T * (shares * predicted * (1 - predicted))) @ ones + np.diag(penalty)
         step = np.linalg.solve(bend, slope)
         weights -= step
         if np.abs(step).max() < 1e-5:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from praxino.detection import plots
-from praxino.detection.report import Examination, Report, Seen, percentile_text
+from praxino.detection.detector import Examination
+from praxino.detection.report import FamilyFinding, Report, percentile_text
 from praxino.detection.tells import tells
 from praxino.storage.files import write_text
 
@@ -37,12 +38,17 @@ CAPTIONS: Final = {
 }
 BLOCKS: Final = "orange: where blocks of 8 pixels show, in the file's own pixels"
 FOOLS: Final = (
-    "Strong compression, small copies and screen recordings wipe traces out; answers then drift to the middle.",
-    "Stabilised, slowed, denoised, upscaled or beautified camera footage glides and is smooth as generated clips are.",
-    "Animation, games and computer graphics never saw a sensor and were no part of what this was fitted on.",
-    "A generated clip that is filmed off a screen, or gets noise and shake added, can pass as a camera's.",
+    "Strong compression, small copies and screen recordings wipe traces out; answers then drift "
+    "to the middle.",
+    "Stabilised, slowed, denoised, upscaled or beautified camera footage glides and is smooth as "
+    "generated clips are.",
+    "Animation, games and computer graphics never saw a sensor and were no part of what this was "
+    "fitted on.",
+    "A generated clip that is filmed off a screen, or gets noise and shake added, can pass as a "
+    "camera's.",
     "Generators newer than those it was fitted on may leave other traces.",
-    "Only a square from the middle, and only the named seconds, were looked at: a small edit elsewhere is not seen.",
+    "Only a square from the middle, and only the named seconds, were looked at: a small edit "
+    "elsewhere is not seen.",
 )
 STYLE: Final = """
 :root{color-scheme:light dark;--line:#8884;--camera:#2a7;--made:#d60}
@@ -54,7 +60,8 @@ img{max-width:100%;border-radius:4px;display:block}figure{margin:0}figcaption{fo
 @media(max-width:40rem){.family{grid-template-columns:1fr}}
 .scale{position:relative;height:1.6rem;border-radius:4px;margin:1rem 0 1.8rem;
 background:linear-gradient(90deg,var(--camera),#999 35% 65%,var(--made))}
-.scale b{position:absolute;top:-.3rem;bottom:-.3rem;width:4px;background:currentColor;border-radius:2px}
+.scale b{position:absolute;top:-.3rem;bottom:-.3rem;width:4px;
+background:currentColor;border-radius:2px}
 .scale span{position:absolute;top:1.8rem;font-size:.8em}
 .part{display:inline-block;height:.7em;border-radius:2px}
 table{border-collapse:collapse}td{padding:.1em 1em .1em 0;vertical-align:top;overflow-wrap:anywhere}
@@ -62,7 +69,7 @@ td:first-child{white-space:nowrap}
 """
 
 
-def write(target: Path, of: Examination) -> None:
+def write_page(target: Path, of: Examination) -> None:
     """Write the page of one examination; the file appears whole or not at all."""
     write_text(target, page(of))
 
@@ -80,7 +87,7 @@ def page(of: Examination) -> str:
     ]
     if of.evidence:
         parts += [_strip(of), "<h2>What each family saw</h2>", _sum(report)]
-        weight = max(abs(seen.log_odds or 0.0) for seen in report.families) or 1.0
+        weight = max(abs(finding.log_odds or 0.0) for finding in report.families) or 1.0
         parts += [_family(of, index, weight) for index in range(len(report.families))]
         parts += [_eye(of)]
     parts += ["<h2>What could fool it</h2><ul>", *(f"<li>{line}</li>" for line in FOOLS), "</ul>"]
@@ -91,7 +98,8 @@ def _sum(report: Report) -> str:
     if report.base is None:
         return ""
     return (
-        f"<p>A camera clip that is average in all starts at {report.base:+.2f} (above 0: generated); the families' "
+        f"<p>A camera clip that is average in all starts at {report.base:+.2f} (above 0: "
+        f"generated); the families' "
         "parts are added. Each sums many measures, the sentence beside it speaks of one.</p>"
     )
 
@@ -101,8 +109,10 @@ def _answer(report: Report) -> str:
     if report.probability is not None:
         at = 100 * report.probability
         lines.append(
-            f"<p>Probability of having been generated, if half of all clips were: <b>{at:.0f}%</b>.</p>"
-            f"<div class=scale role=img aria-label='{at:.0f} of 100'><b style='left:calc({at:.1f}% - 2px)'></b>"
+            f"<p>Probability of having been generated, if half of all clips were: "
+            f"<b>{at:.0f}%</b>.</p>"
+            f"<div class=scale role=img aria-label='{at:.0f} of 100'><b "
+            f"style='left:calc({at:.1f}% - 2px)'></b>"
             "<span style='left:0'>camera</span><span style='right:0'>generated</span></div>"
         )
     if report.reasons:
@@ -118,7 +128,10 @@ def _file(report: Report) -> str:
     looked = ", ".join(f"{start:.1f} to {end:.1f} s" for start, end in report.windows)
     rows = {
         "file": report.path,
-        "picture": f"{report.width}x{report.height}, {report.fps:.4g} frames/s, {report.seconds:.1f} s, {report.codec}",
+        "picture": (
+            f"{report.width}x{report.height}, {report.fps:.4g} frames/s, {report.seconds:.1f} s, "
+            f"{report.codec}"
+        ),
         "looked at": looked,
         "odd": ", ".join(report.oddities) or "nothing",
     }
@@ -127,52 +140,72 @@ def _file(report: Report) -> str:
 
 
 def _strip(of: Examination) -> str:
-    """The frames that the families name, each once, with what nothing explains between it and the next; of the window
-    in which the family that counts most saw most."""
+    """The frames that the families name, each once, with what nothing explains between it and the
+    next; of the window in which the family that counts most saw most.
+    """
     window = _window(of)
     view, evidence = of.views[window], of.evidence[window]
-    chosen = sorted({min(f, len(view.frames) - 2) for each in evidence for f in each.frames[:2]})[:6]
+    frames = sorted({min(f, len(view.frames) - 2) for part in evidence for f in part.frames[:2]})[
+        :6
+    ]
     figures = []
-    for frame in chosen:
-        who = ", ".join(each.family for each in evidence if frame in each.frames) or "next to last"
+    for frame in frames:
+        families = (
+            ", ".join(part.family for part in evidence if frame in part.frames) or "next to last"
+        )
         both = np.concatenate([plots.large(view.frames[frame]), plots.residual(view, frame)])
-        figures.append(_figure(both, f"{view.times[frame]:.2f} s ({who})", f"frame at {view.times[frame]:.2f} seconds"))
+        figures.append(
+            _figure(
+                both,
+                f"{view.times[frame]:.2f} s ({families})",
+                f"frame at {view.times[frame]:.2f} seconds",
+            )
+        )
     return (
-        "<h2>The frames that matter</h2><p>Below each, in orange, what no motion explains between it and the next.</p>"
+        "<h2>The frames that matter</h2><p>Below each, in orange, what no motion explains between "
+        "it and the next.</p>"
         f"<div class=strip>{''.join(figures)}</div>"
     )
 
 
 def _window(of: Examination) -> int:
-    return max(of.report.families, key=lambda seen: abs(seen.log_odds or 0.0)).window
+    return max(of.report.families, key=lambda finding: abs(finding.log_odds or 0.0)).window
 
 
 def _family(of: Examination, index: int, weight: float) -> str:
-    seen = of.report.families[index]
-    view, evidence = of.views[seen.window], of.evidence[seen.window][index]
-    drawn = _figure(plots.picture(view, evidence), CAPTIONS[seen.family], f"{seen.family} evidence")
-    if seen.family == "patches":
+    finding = of.report.families[index]
+    view, evidence = of.views[finding.window], of.evidence[finding.window][index]
+    drawn = _figure(
+        plots.picture(view, evidence), CAPTIONS[finding.family], f"{finding.family} evidence"
+    )
+    if finding.family == "patches":
         drawn = f"<div>{drawn}{_figure(plots.blocks(view), BLOCKS, 'blocks')}</div>"
     notes = "".join(
-        f"<li>{html.escape(note)} (a place to look at; it does not move the answer)</li>" for note in seen.notes
+        f"<li>{html.escape(note)} (a place to look at; it does not move the answer)</li>"
+        for note in finding.notes
     )
     curve = (
-        _curve(evidence.curve, evidence.curve_name) if evidence.curve is not None and len(evidence.curve) > 1 else ""
+        _curve(evidence.curve, evidence.curve_name)
+        if evidence.curve is not None and len(evidence.curve) > 1
+        else ""
     )
     return (
-        f"<section class=family>{drawn}<div><h3>{TITLES[seen.family]}</h3><p>{_counted(seen, weight)}</p>"
-        f"<p>{html.escape(f'{seen.sentence} {percentile_text(seen)}')}</p><ul>{notes}</ul>{curve}</div></section>"
+        f"<section "
+        f"class=family>{drawn}<div><h3>{TITLES[finding.family]}</h3>"
+        f"<p>{_counted(finding, weight)}</p>"
+        f"<p>{html.escape(f'{finding.sentence} {percentile_text(finding)}')}</p>"
+        f"<ul>{notes}</ul>{curve}</div></section>"
     )
 
 
-def _counted(seen: Seen, weight: float) -> str:
-    if seen.log_odds is None:
+def _counted(finding: FamilyFinding, weight: float) -> str:
+    if finding.log_odds is None:
         return "Not counted: there is too little for an answer."
-    side = "generated" if seen.log_odds > 0 else "camera"
-    colour = "var(--made)" if seen.log_odds > 0 else "var(--camera)"
-    wide = 12 * abs(seen.log_odds) / weight
+    side = "generated" if finding.log_odds > 0 else "camera"
+    colour = "var(--made)" if finding.log_odds > 0 else "var(--camera)"
+    wide = 12 * abs(finding.log_odds) / weight
     bar = f"<span class=part style='width:{wide:.1f}rem;background:{colour}'></span>"
-    return f"{bar} {abs(seen.log_odds):.2f} towards {side}"
+    return f"{bar} {abs(finding.log_odds):.2f} towards {side}"
 
 
 def _curve(values: Sequence[float] | NDArray[np.floating], name: str) -> str:
@@ -190,11 +223,11 @@ def _curve(values: Sequence[float] | NDArray[np.floating], name: str) -> str:
 
 
 def _eye(of: Examination) -> str:
-    found = tells(of.views[_window(of)])
+    hints = tells(of.views[_window(of)])
     items = "".join(
         f"<section class=family>{_figure(tell.picture, tell.where, tell.name)}"
         f"<div><h3>{tell.name}</h3><p>{tell.look}</p></div></section>"
-        for tell in found
+        for tell in hints
     )
     note = (
         "Every clip has a place where each of these would show most, camera clips too: "
@@ -203,11 +236,13 @@ def _eye(of: Examination) -> str:
     return f"<h2>The eye: what to look for yourself</h2><p>{note}</p>{items}"
 
 
-def _figure(pixels: Film, said: str, name: str) -> str:
-    done, data = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 82])
+def _figure(pixels: Film, caption: str, name: str) -> str:
+    done, data = cv2.imencode(
+        ".jpg", np.ascontiguousarray(pixels[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 82]
+    )
     assert done
     source = base64.b64encode(data.tobytes()).decode()
     return (
         f"<figure><img alt='{html.escape(name)}' src='data:image/jpeg;base64,{source}'>"
-        f"<figcaption>{html.escape(said)}</figcaption></figure>"
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )

@@ -1,7 +1,9 @@
-"""Traces of decoders: how neighbouring pixels depend on each other, what is too smooth, what an autoencoder gives back.
+"""Traces of decoders: how neighbouring pixels depend on each other, what is too smooth, what an
+autoencoder gives back.
 
-A latent decoder paints fine detail from few numbers. What it paints has no sensor noise under it, repeats the relations
-that its enlargements left between neighbours, and survives another autoencoder better than a photograph does.
+A latent decoder paints fine detail from few numbers. What it paints has no sensor noise under it,
+repeats the relations that its enlargements left between neighbours, and survives another
+autoencoder better than a photograph does.
 """
 
 import functools
@@ -36,8 +38,8 @@ class Networks:
 
 
 @functools.cache
-def bundled() -> Networks:
-    """Those that come with the package."""
+def bundled_networks() -> Networks:
+    """The networks that come with the package."""
     return Networks(read_forensic(), bundled_vae())
 
 
@@ -48,20 +50,22 @@ def bundled_vae() -> VAE:
 
 
 def evidence(view: View, networks: Networks | None = None) -> Evidence:
-    """Neighbours' relations (NPR: Tan et al., arXiv 2312.10461; SPAM: Pevny et al., IEEE TIFS 2010), smoothness,
-    noise by brightness, reconstruction by our own autoencoder (AEROBLADE, arXiv 2401.17879), and the forensic
-    network."""
-    networks = networks or bundled()
+    """Neighbours' relations (NPR: Tan et al., arXiv 2312.10461; SPAM: Pevny et al., IEEE TIFS
+    2010), smoothness, noise by brightness, reconstruction by our own autoencoder (AEROBLADE, arXiv
+    2401.17879), and the forensic network.
+    """
+    networks = networks or bundled_networks()
     logits = forensic_logits(view, networks.forensic)
-    found = finite(statistics(view) | reconstruction_error(view, networks.vae) | summary(logits))
+    values = finite(statistics(view) | reconstruction_error(view, networks.vae) | summary(logits))
     frames = np.argsort(-logits.mean((1, 2)))[:3] + 1
     return Evidence(
         family="latent",
         headline="network.mean",
-        measures=found,
+        measures=values,
         sentence=(
-            f"A network trained to tell camera detail from decoded detail finds {(logits.mean(0) > 0).mean():.0%} of "
-            f"the picture decoded; {found['smooth.flat']:.0%} of it is without any texture."
+            f"A network trained to tell camera detail from decoded detail finds "
+            f"{(logits.mean(0) > 0).mean():.0%} of "
+            f"the picture decoded; {values['smooth.flat']:.0%} of it is without any texture."
         ),
         frames=tuple(int(i) for i in frames),
         curve=logits.mean((1, 2)),
@@ -71,7 +75,9 @@ def evidence(view: View, networks: Networks | None = None) -> Evidence:
 
 
 def summary(logits: Array) -> Measures:
-    """Of the network's logits (T-2, h, w): their mean, the made-looking tenth of the places, the spread over time."""
+    """Mean of the network's logits (T-2, h, w), mean of the tenth of places most like generated
+    ones, spread over time.
+    """
     return {
         "network.mean": logits.mean(),
         "network.high": np.percentile(logits.mean(0), 90),
@@ -98,8 +104,11 @@ def _smoothness(view: View) -> Measures:
     noise = np.sqrt(np.maximum(np.stack([cv2.boxFilter(d * d, -1, AREA) for d in view.detail]), 0))
     parts = np.percentile(texture, (5, 25, 50, 75, 95))
     plain = texture <= np.percentile(texture, 30)
-    found = {f"smooth.texture_{p}": np.log(v + 0.1) for p, v in zip((5, 25, 50, 75, 95), parts, strict=True)}
-    return found | {
+    values = {
+        f"smooth.texture_{p}": np.log(v + 0.1)
+        for p, v in zip((5, 25, 50, 75, 95), parts, strict=True)
+    }
+    return values | {
         "smooth.flat": (texture < 1.5).mean(),
         "smooth.contrast": np.log((parts[4] + 0.1) / (parts[1] + 0.1)),
         "smooth.noise": np.log(noise[plain].mean() + 0.02),
@@ -111,35 +120,39 @@ def _smoothness(view: View) -> Measures:
 
 
 def _neighbours(view: View) -> Measures:
-    """How steps between neighbours follow each other, and what a block's pixels share with its corner."""
+    """How steps between neighbours follow each other, and what a block's pixels share with its
+    corner.
+    """
     across, down = np.diff(view.luma, axis=2), np.diff(view.luma, axis=1)
-    found: Measures = {}
+    values: Measures = {}
     for lag in (1, 2, 3, 4):
         along = (across[:, :, lag:] * across[:, :, :-lag]).mean() / ((across**2).mean() + 1e-3)
         upright = (down[:, lag:] * down[:, :-lag]).mean() / ((down**2).mean() + 1e-3)
-        found[f"steps.follow_{lag}"] = (along + upright) / 2
-    found["steps.zero"] = (np.abs(across) < 1).mean()
-    found["steps.peaked"] = np.log((np.abs(across).mean() + 0.01) / (across.std() + 0.1))
+        values[f"steps.follow_{lag}"] = (along + upright) / 2
+    values["steps.zero"] = (np.abs(across) < 1).mean()
+    values["steps.peaked"] = np.log((np.abs(across).mean() + 0.01) / (across.std() + 0.1))
     for side in (2, 4):
         corner = view.luma[:, ::side, ::side].repeat(side, axis=1).repeat(side, axis=2)
         height, width = view.luma.shape[1:]
         rest = np.abs(view.luma - corner[:, :height, :width]).mean()
-        found[f"npr.{side}"] = np.log(rest / (view.luma.std() + 1) + 1e-3)
-    return found
+        values[f"npr.{side}"] = np.log(rest / (view.luma.std() + 1) + 1e-3)
+    return values
 
 
 @torch.inference_mode()
 def reconstruction_error(view: View, vae: VAE) -> Measures:
-    """Error of our autoencoder on a tile of the file's own pixels, against the tile's detail: small for our own
-    films."""
+    """Error of our autoencoder on a tile of the file's own pixels, against the tile's detail: small
+    for our own films.
+    """
     film = view.native[: len(view.native) - (len(view.native) - 1) % 4]
     height, width = film.shape[1:3]
     if height < TILE or width < TILE or len(film) < 5:
         return {"again.error": 0.0, "again.fine": 0.0}
     y, x = (height - TILE) // 2 // 8 * 8, (width - TILE) // 2 // 8 * 8
     tile = to_tensor(film[None, :, y : y + TILE, x : x + TILE])
-    made = vae.decode(vae.encode(tile))  # float32: a measure must not depend on the processor
-    wrong = (made - tile)[0].mean(0).numpy()
+    # float32: a measure must not depend on the processor
+    reconstructed = vae.decode(vae.encode(tile))
+    wrong = (reconstructed - tile)[0].mean(0).numpy()
     real = tile[0].mean(0).numpy()
     fine = real - np.stack([cv2.GaussianBlur(frame, (0, 0), 1.0) for frame in real])
     return {

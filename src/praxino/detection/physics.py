@@ -1,9 +1,9 @@
 """Whether things move as mass and gravity want, and whether the light stays what it is.
 
-Two kinds of statement. Measures of momentum (how the camera and the points that it sees accelerate) are taken of every
-clip. Violations (a thing that leaps, gains height at a bounce, turns in mid-air, is gone; shadows, mirror images and
-lit sides that contradict each other) are claimed only where the geometry supports it: few things that stand out,
-before a background that can be held still.
+Two kinds of statement. Measures of momentum (how the camera and the points that it sees accelerate)
+are taken of every clip. Violations (a thing that leaps, gains height at a bounce, turns in mid-air,
+is gone; shadows, mirror images and lit sides that contradict each other) are claimed only where the
+geometry supports it: few things that stand out, before a background that can be held still.
 """
 
 import cv2
@@ -12,24 +12,31 @@ from numpy.typing import NDArray
 
 from praxino.detection.evidence import Evidence, Measures, finite
 from praxino.detection.lighting import contradictions, lights
-from praxino.detection.moving_objects import MovingObject, Violation, things, violations
+from praxino.detection.moving_objects import MovingObject, things
 from praxino.detection.view import View
+from praxino.detection.violations import Violation, violations
 
 Array = NDArray[np.floating]
 
 
 def evidence(view: View) -> Evidence:
-    """Momentum of camera and points; of single things flights that bend upwards, collisions that give height, leaps,
-    losses and turns, shadows and mirror images. What cannot be is told; it does not move the answer."""
+    """Momentum of camera and points; of single things flights that bend upwards, collisions that
+    give height, leaps, losses and turns, shadows and mirror images. What cannot be is told; it does
+    not move the answer.
+    """
     measured = measures(view)
-    found, clear = things(view)
-    wrong = impossible(view, found) if clear else []
+    objects, clear = things(view)
+    wrong = impossible(view, objects) if clear else []
     jolt = np.linalg.norm(np.diff(view.global_motion[:, 2], axis=0), axis=1)
-    told = (
-        f"{len(found)} thing{'s' if len(found) != 1 else ''} moved by {'themselves' if len(found) != 1 else 'itself'}"
+    lines = (
+        f"{len(objects)} thing{'s' if len(objects) != 1 else ''} moved by "
+        f"{'themselves' if len(objects) != 1 else 'itself'}"
     )
+    unclear = "Too much moves, or too little is fixed, to judge single things"
     judged = (
-        told + "; nothing impossible was seen" if not wrong else told + ": " + "; ".join(v.words for v in wrong[:3])
+        lines + "; nothing impossible was seen"
+        if not wrong
+        else lines + ": " + "; ".join(v.words for v in wrong[:3])
     )
     score = measured["momentum.jolts"]
     return Evidence(
@@ -37,10 +44,12 @@ def evidence(view: View) -> Evidence:
         headline="momentum.jolts",
         measures=measured,
         sentence=(
-            f"The camera's jolts are {np.exp(score):.2f} of its speed (hands shake, tripods stand still, generated "
-            f"cameras glide). {judged if clear else 'Too much moves, or too little is fixed, to judge single things'}."
+            f"The camera's jolts are {np.exp(score):.2f} of its speed (hands shake, tripods stand "
+            f"still, generated cameras glide). {judged if clear else unclear}."
         ),
-        frames=tuple(dict.fromkeys([v.frame for v in wrong] + [int(i) + 1 for i in np.argsort(-jolt)[:2]]))[:3],
+        frames=tuple(
+            dict.fromkeys([v.frame for v in wrong] + [int(i) + 1 for i in np.argsort(-jolt)[:2]])
+        )[:3],
         curve=jolt,
         curve_name="jolts of the camera, pixels a frame each frame",
         tracks=view.tracks.places,
@@ -48,9 +57,9 @@ def evidence(view: View) -> Evidence:
     )
 
 
-def impossible(view: View, found: list[MovingObject]) -> list[Violation]:
+def impossible(view: View, objects: list[MovingObject]) -> list[Violation]:
     """What in the ways and in the light of things before a camera that stands cannot be."""
-    return violations(found, view.fps) + contradictions(lights(view, found))
+    return violations(objects, view.fps) + contradictions(lights(view, objects))
 
 
 def measures(view: View) -> dict[str, float]:
@@ -64,15 +73,22 @@ def _momentum(view: View, tracks: Array) -> Measures:
     pull = np.linalg.norm(np.diff(velocity, axis=0), axis=-1)
     jerk = np.linalg.norm(np.diff(velocity, 2, axis=0), axis=-1)
     speed = np.linalg.norm(velocity, axis=-1)
-    pull, jerk, speed = (each[np.isfinite(each)] for each in (pull, jerk, speed))
+    pull, jerk, speed = (series[np.isfinite(series)] for series in (pull, jerk, speed))
     shift = view.global_motion[:, 2]
     jolts = np.linalg.norm(np.diff(shift, axis=0), axis=1).mean()
-    turns, shape = np.abs(np.diff(view.global_motion[:, :2], axis=0)).mean(), np.abs(view.global_motion[:, :2]).mean()
-    known = len(pull) > 0
-    found = {
-        "points.pull": np.log(pull.mean() + 0.02) if known else 0.0,
-        "points.pull_to_speed": np.log((pull.mean() + 0.02) / (speed.mean() + 0.05)) if known else 0.0,
-        "points.pull_peaks": np.log((np.percentile(pull, 95) + 0.02) / (np.median(pull) + 0.02)) if known else 0.0,
+    turns, shape = (
+        np.abs(np.diff(view.global_motion[:, :2], axis=0)).mean(),
+        np.abs(view.global_motion[:, :2]).mean(),
+    )
+    measured = len(pull) > 0
+    values = {
+        "points.pull": np.log(pull.mean() + 0.02) if measured else 0.0,
+        "points.pull_to_speed": np.log((pull.mean() + 0.02) / (speed.mean() + 0.05))
+        if measured
+        else 0.0,
+        "points.pull_peaks": np.log((np.percentile(pull, 95) + 0.02) / (np.median(pull) + 0.02))
+        if measured
+        else 0.0,
         "points.jerk": np.log((jerk.mean() + 0.02) / (pull.mean() + 0.02)) if len(jerk) else 0.0,
         "momentum.speed": np.log(np.linalg.norm(shift, axis=1).mean() + 0.02),
         "momentum.jolt": np.log(jolts + 0.01),
@@ -80,7 +96,7 @@ def _momentum(view: View, tracks: Array) -> Measures:
         "momentum.turn": np.log(turns + 0.01),
         "momentum.turns": np.log((turns + 0.02) / (shape + 0.05)),
     }
-    return found | _along(view)
+    return values | _along(view)
 
 
 def _along(view: View) -> Measures:
@@ -90,11 +106,18 @@ def _along(view: View) -> Measures:
     rows, columns = (np.mgrid[:side, :side] / side - 0.5).astype(np.float32)
     grid_y, grid_x = np.mgrid[:side, :side].astype(np.float32)
     for step, flow in enumerate(view.forward):
-        shared = np.stack([columns, rows, np.ones_like(rows)], -1) @ view.global_motion[step].astype(np.float32)
+        shared = np.stack([columns, rows, np.ones_like(rows)], -1) @ view.global_motion[
+            step
+        ].astype(np.float32)
         own.append(np.linalg.norm(flow - shared, axis=-1).mean())
         if step:
             came = view.backward[step - 1]
-            before = cv2.remap(view.forward[step - 1], grid_x + came[..., 0], grid_y + came[..., 1], cv2.INTER_LINEAR)
+            before = cv2.remap(
+                view.forward[step - 1],
+                grid_x + came[..., 0],
+                grid_y + came[..., 1],
+                cv2.INTER_LINEAR,
+            )
             pulls.append(np.linalg.norm(flow - before, axis=-1).mean())
     speed = view.speed.mean() + 0.05
     return {

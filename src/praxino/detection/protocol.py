@@ -1,8 +1,10 @@
-"""How a detector is judged: every comparison by a model that knows neither the source nor the generator compared.
+"""How a detector is judged: every comparison by a model that knows neither the source nor the
+generator compared.
 
-For each generator g and each source s of real clips, a model is fitted without both, and its answers for g's clips are
-compared with those for s's. A method that learned its collection instead of its subject fails here, and it shows in the
-real-against-real floor, where real sources are told from real sources by the same protocol.
+For each generator g and each source s of real clips, a model is fitted without both, and its
+answers for g's clips are compared with those for s's. A method that learned its collection instead
+of its subject fails here, and it shows in the real-against-real floor, where real sources are told
+from real sources by the same protocol.
 """
 
 import itertools
@@ -22,8 +24,8 @@ Fit = Callable[[Samples], Fusion]
 class ProtocolResult:
     """What the protocol found of one test set.
 
-    ``wins`` and ``pairs`` (generators, sources): comparisons won and made; ``logits`` (N,): each clip's mean answer
-    over all models that knew neither it nor what it was compared with.
+    ``wins`` and ``pairs`` (generators, sources): comparisons won and played; ``logits`` (N,): each
+    clip's mean answer over all models that knew neither it nor what it was compared with.
     """
 
     generators: tuple[str, ...]
@@ -31,7 +33,7 @@ class ProtocolResult:
     wins: Array
     pairs: Array
     logits: Array
-    made: Array
+    generated: Array
     groups: Groups
 
     @property
@@ -40,42 +42,49 @@ class ProtocolResult:
         return float(self.wins.sum() / self.pairs.sum())
 
     def interval(self, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
-        """95% of the area's bootstrap distribution; whole generators and sources are drawn, since clips of one are
-        alike."""
+        """95% of the area's bootstrap distribution; whole generators and sources are drawn, since
+        clips of one are alike.
+        """
         rng = np.random.default_rng(seed)
         rows, columns = self.wins.shape
-        found = []
+        resampled = []
         for _ in range(draws):
-            chosen = np.ix_(rng.integers(0, rows, rows), rng.integers(0, columns, columns))
-            found.append(self.wins[chosen].sum() / self.pairs[chosen].sum())
-        low, high = np.percentile(found, (2.5, 97.5))
+            cells = np.ix_(rng.integers(0, rows, rows), rng.integers(0, columns, columns))
+            resampled.append(self.wins[cells].sum() / self.pairs[cells].sum())
+        low, high = np.percentile(resampled, (2.5, 97.5))
         return float(low), float(high)
 
     def found_at(self, false: float) -> float:
         """Share of generated clips above the answer that a share ``false`` of real ones exceeds."""
-        threshold = np.quantile(self.logits[self.made == 0], 1 - false, method="higher")
-        return float((self.logits[self.made == 1] > threshold).mean())
+        threshold = np.quantile(self.logits[self.generated == 0], 1 - false, method="higher")
+        return float((self.logits[self.generated == 1] > threshold).mean())
 
     @property
     def brier(self) -> float:
-        """Mean squared error of the probabilities, both classes counted alike: 0.25 for knowing nothing."""
-        wrong = (sigmoid(self.logits) - self.made) ** 2
-        return float((wrong[self.made == 1].mean() + wrong[self.made == 0].mean()) / 2)
+        """Mean squared error of the probabilities, both classes counted alike: 0.25 for knowing
+        nothing.
+        """
+        wrong = (sigmoid(self.logits) - self.generated) ** 2
+        return float((wrong[self.generated == 1].mean() + wrong[self.generated == 0].mean()) / 2)
 
     @property
     def calibration_error(self) -> float:
-        """Expected calibration error over ten bins (Naeini et al., AAAI 2015), both classes counted alike."""
-        share = _even(self.made)
+        """Expected calibration error over ten bins (Naeini et al., AAAI 2015), both classes counted
+        alike.
+        """
+        share = _even(self.generated)
         chance = sigmoid(self.logits)
         bins = np.minimum((chance * 10).astype(int), 9)
-        gaps = [abs((share * (chance - self.made))[bins == b].sum()) for b in range(10)]
+        gaps = [abs((share * (chance - self.generated))[bins == b].sum()) for b in range(10)]
         return float(np.sum(gaps))
 
     def by_group(self) -> dict[str, float]:
         """Each generator's area against all sources, each source's against all generators."""
         rows = self.wins.sum(1) / self.pairs.sum(1)
         columns = self.wins.sum(0) / self.pairs.sum(0)
-        return dict(zip((*self.generators, *self.sources), map(float, (*rows, *columns)), strict=True))
+        return dict(
+            zip((*self.generators, *self.sources), map(float, (*rows, *columns)), strict=True)
+        )
 
     def table(self, edges: Sequence[float] = (0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)) -> tuple[Bin, ...]:
         """How many clips with answers in each range were generated."""
@@ -83,16 +92,24 @@ class ProtocolResult:
         rows = []
         for low, high in itertools.pairwise(edges):
             of = (chance >= low) & ((chance < high) | (high == 1))
-            rows.append(Bin(low=low, high=high, clips=int(of.sum()), generated=int(self.made[of].sum())))
+            rows.append(
+                Bin(
+                    low=low, high=high, clips=int(of.sum()), generated=int(self.generated[of].sum())
+                )
+            )
         return tuple(rows)
 
 
-def _even(made: Array) -> Array:
+def _even(generated: Array) -> Array:
     """(N,) weights that sum to one, half for each class."""
-    return np.where(made == 1, 0.5 / max((made == 1).sum(), 1), 0.5 / max((made == 0).sum(), 1))
+    return np.where(
+        generated == 1, 0.5 / max((generated == 1).sum(), 1), 0.5 / max((generated == 0).sum(), 1)
+    )
 
 
-def leave_out(train: Samples, tests: Sequence[Array], made: Array, groups: Groups, rule: Fit) -> list[ProtocolResult]:
+def leave_out(
+    train: Samples, tests: Sequence[Array], generated: Array, groups: Groups, rule: Fit
+) -> list[ProtocolResult]:
     """Judge a way of fitting on test sets that hold the same clips in different conditions.
 
     Parameters
@@ -101,20 +118,26 @@ def leave_out(train: Samples, tests: Sequence[Array], made: Array, groups: Group
         What models are fitted on: any number of rows for each clip, by group.
     tests : sequence of (N, D) arrays
         The clips' measures in each condition.
-    made, groups : (N,) arrays
+    generated, groups : (N,) arrays
         Of the tests' clips.
     rule : callable
         `Samples` to `Fusion`.
     """
-    generators = tuple(dict.fromkeys(groups[made == 1].tolist()))
-    sources = tuple(dict.fromkeys(groups[made == 0].tolist()))
-    wins, pairs = np.zeros((len(tests), len(generators), len(sources))), np.zeros((len(generators), len(sources)))
-    logits, count = np.zeros((len(tests), len(made))), np.zeros(len(made))
+    generators = tuple(dict.fromkeys(groups[generated == 1].tolist()))
+    sources = tuple(dict.fromkeys(groups[generated == 0].tolist()))
+    wins, pairs = (
+        np.zeros((len(tests), len(generators), len(sources))),
+        np.zeros((len(generators), len(sources))),
+    )
+    logits, count = np.zeros((len(tests), len(generated))), np.zeros(len(generated))
     for row, generator in enumerate(generators):
         for column, source in enumerate(sources):
-            fakes, reals = (made == 1) & (groups == generator), (made == 0) & (groups == source)
-            known = np.isin(train.groups, (generator, source))
-            model = rule(train[~known])
+            fakes, reals = (
+                (generated == 1) & (groups == generator),
+                (generated == 0) & (groups == source),
+            )
+            excluded = np.isin(train.groups, (generator, source))
+            model = rule(train[~excluded])
             pairs[row, column] = fakes.sum() * reals.sum()
             count += fakes | reals
             for index, measures in enumerate(tests):
@@ -124,23 +147,24 @@ def leave_out(train: Samples, tests: Sequence[Array], made: Array, groups: Group
                 ahead = (high[:, None] > low).sum() + 0.5 * (high[:, None] == low).sum()
                 wins[index, row, column] = ahead
     return [
-        ProtocolResult(generators, sources, each, pairs, mean / count, made, groups)
-        for each, mean in zip(wins, logits, strict=True)
+        ProtocolResult(generators, sources, win, pairs, mean / count, generated, groups)
+        for win, mean in zip(wins, logits, strict=True)
     ]
 
 
 def real_floor(measures: Array, groups: Groups, splits: int = 20, seed: int = 0) -> list[float]:
-    """Areas reached when half of the real sources, drawn at random, play the generators: about 0.5 for a fair
-    method."""
+    """Areas reached when half of the real sources, drawn at random, play the generators: about 0.5
+    for a fair method.
+    """
     rng = np.random.default_rng(seed)
     names = np.unique(groups)
-    found = []
+    floors = []
     for _ in range(splits):
         played = rng.permutation(names)[: len(names) // 2]
-        made = np.isin(groups, played).astype(np.float64)
-        samples = Samples(measures, made, groups)
-        found.append(leave_out(samples, [measures], made, groups, uncalibrated)[0].auc)
-    return found
+        generated = np.isin(groups, played).astype(np.float64)
+        samples = Samples(measures, generated, groups)
+        floors.append(leave_out(samples, [measures], generated, groups, uncalibrated)[0].auc)
+    return floors
 
 
 def uncalibrated(samples: Samples) -> Fusion:

@@ -1,7 +1,9 @@
-"""How a clip goes on from frame to frame: steps, their evenness and direction, what lasts and what is lost.
+"""How a clip goes on from frame to frame: steps, their evenness and direction, what lasts and what
+is lost.
 
-Generated clips move too straight: neighbouring changes point the same way and are alike in size. Cameras shake,
-exposures differ, and each frame has noise of its own over a pattern that belongs to the sensor.
+Generated clips move too straight: neighbouring changes point the same way and are alike in size.
+Cameras shake, exposures differ, and each frame has noise of its own over a pattern that belongs to
+the sensor.
 """
 
 from typing import Final
@@ -15,29 +17,30 @@ from praxino.detection.view import View, fetch
 
 Array = NDArray[np.floating]
 SCALES: Final = (224, 112, 56, 28, 14)
-LEAST: Final = 1e-9
+EPSILON: Final = 1e-9
 STILL: Final = 0.2
 """Pixels a frame below which a place does not move."""
 
 
 def evidence(view: View) -> Evidence:
-    """Trajectories in pixel, detail, block-DCT and random-feature spaces, optical flow, noise, and tracked points.
+    """Trajectories in pixel, detail, block-DCT and random-feature spaces, optical flow, noise, and
+    tracked points.
 
-    Sources: curvature of trajectories (ReStraV, arXiv 2507.00583), second-order differences (D3, arXiv 2508.00701),
-    fixed-pattern noise (Lukas et al., IEEE TIFS 2006).
+    Sources: curvature of trajectories (ReStraV, arXiv 2507.00583), second-order differences (D3,
+    arXiv 2508.00701), fixed-pattern noise (Lukas et al., IEEE TIFS 2006).
     """
-    found = measures(view)
+    values = measures(view)
     bends = _bends(_reduced(view.luma, 112))
     score = float(bends.mean()) if len(bends) else 0.0
     order = np.argsort(-bends)[:3] + 1
     return Evidence(
         family="temporal",
         headline="pixels112.bend",
-        measures=found,
+        measures=values,
         sentence=(
-            f"Each change of the picture turns from the one before by {_degrees(score):.0f} degrees on the mean "
-            f"(more: it flickers or shakes; less: it glides); {found['tracks.lasting']:.0%} of the points that were "
-            f"followed last to the end."
+            f"Successive frame changes differ in direction by {_degrees(score):.0f} degrees on "
+            f"average (higher: flicker or shake; lower: gliding motion); "
+            f"{values['tracks.lasting']:.0%} of the tracked points last to the end."
         ),
         frames=tuple(int(i) for i in order),
         curve=bends,
@@ -52,19 +55,21 @@ def _degrees(cosine: float) -> float:
 
 def measures(view: View) -> dict[str, float]:
     """All numbers of this family."""
-    found: Measures = {}
+    values: Measures = {}
     for name, points in _spaces(view).items():
-        found |= {f"{name}.{key}": value for key, value in trajectory(points).items()}
-    return finite(found | _motion(view) | _noise(view) | _lasting(view))
+        values |= {f"{name}.{key}": value for key, value in trajectory(points).items()}
+    return finite(values | _motion(view) | _noise(view) | _lasting(view))
 
 
 def trajectory(points: Array) -> Measures:
-    """Of a path (T, D): its step, the steps' unevenness, its roughness, and how it bends."""
+    """Step length of a path (T, D), the unevenness of its steps, its roughness, and how it
+    bends.
+    """
     steps = np.diff(points, axis=0)
-    length = np.linalg.norm(steps, axis=1) + LEAST
-    second = np.linalg.norm(np.diff(steps, axis=0), axis=1) + LEAST
+    length = np.linalg.norm(steps, axis=1) + EPSILON
+    second = np.linalg.norm(np.diff(steps, axis=0), axis=1) + EPSILON
     bends = _bends(points)
-    spread = np.linalg.norm(points - points.mean(0), axis=1).mean() + LEAST
+    spread = np.linalg.norm(points - points.mean(0), axis=1).mean() + EPSILON
     return {
         "step": np.log(length.mean() / spread),
         "unevenness": length.std() / length.mean(),
@@ -78,7 +83,7 @@ def trajectory(points: Array) -> Measures:
 def _bends(points: Array) -> Array:
     """(T-2,): cosine between each step and the one before."""
     steps = np.diff(points, axis=0)
-    length = np.linalg.norm(steps, axis=1) + LEAST
+    length = np.linalg.norm(steps, axis=1) + EPSILON
     return np.asarray((steps[1:] * steps[:-1]).sum(1) / (length[1:] * length[:-1]))
 
 
@@ -117,7 +122,9 @@ def blocks_dct(pictures: Array, side: int = 8) -> Array:
     basis[0] /= np.sqrt(2)
     count, height, width = pictures.shape
     blocks = pictures[:, : height // side * side, : width // side * side]
-    blocks = blocks.reshape(count, height // side, side, width // side, side).transpose(0, 1, 3, 2, 4)
+    blocks = blocks.reshape(count, height // side, side, width // side, side).transpose(
+        0, 1, 3, 2, 4
+    )
     return np.asarray(basis @ blocks @ basis.T)
 
 
@@ -133,8 +140,11 @@ KERNELS: Final = _kernels()
 
 
 def _random_features(frame: Array) -> Array:
-    found = [cv2.resize(np.abs(cv2.filter2D(frame, -1, k)), (14, 14), interpolation=cv2.INTER_AREA) for k in KERNELS]
-    return np.sqrt(np.stack(found)).ravel()
+    maps = [
+        cv2.resize(np.abs(cv2.filter2D(frame, -1, k)), (14, 14), interpolation=cv2.INTER_AREA)
+        for k in KERNELS
+    ]
+    return np.sqrt(np.stack(maps)).ravel()
 
 
 def _motion(view: View) -> Measures:
@@ -152,7 +162,9 @@ def _motion(view: View) -> Measures:
         fixed.append(correlation(view.detail[step].ravel(), view.detail[step + 1].ravel()))
     speeds = view.speed.mean((1, 2))
     error = np.mean(errors) + 0.1
-    turns = np.abs(np.diff(view.forward, axis=1)).mean() + np.abs(np.diff(view.forward, axis=2)).mean()
+    turns = (
+        np.abs(np.diff(view.forward, axis=1)).mean() + np.abs(np.diff(view.forward, axis=2)).mean()
+    )
     return {
         "flow.speed": np.log(speeds.mean() + 0.02),
         "flow.fastest": np.log(np.percentile(view.speed, 95) + 0.02),

@@ -1,8 +1,9 @@
 """The canonical view: what every clip is brought to before anything is measured.
 
-Rate, length, size and proportions differ between collections of real and of generated clips, and a detector that sees
-them learns the collection (VidAudit, arXiv 2606.31004). So it sees sixteen frames of a centred square at 6 to 8.5
-frames a second. What resizing would wipe out is looked for in a second square, cut out of the untouched frames.
+Rate, length, size and proportions differ between collections of real and of generated clips, and a
+detector that sees them learns the collection (VidAudit, arXiv 2606.31004). So it sees sixteen
+frames of a centred square at 6 to 8.5 frames a second. What resizing would wipe out is looked for
+in a second square, cut out of the untouched frames.
 """
 
 from collections.abc import Iterable, Iterator
@@ -39,8 +40,9 @@ def squared(frame: Film) -> Film:
 
 
 def centre(frame: Film, side: int = NATIVE) -> Film:
-    """The middle of (H, W, 3), at most ``side`` pixels a side, its corner on a multiple of 32: grids keep their
-    phase."""
+    """The middle of (H, W, 3), at most ``side`` pixels a side, its corner on a multiple of 32:
+    grids keep their phase.
+    """
     height, width = frame.shape[:2]
     tall, wide = min(side, height), min(side, width)
     y, x = (height - tall) // 64 * 32, (width - wide) // 64 * 32
@@ -49,8 +51,10 @@ def centre(frame: Film, side: int = NATIVE) -> Film:
 
 @dataclass(frozen=True, eq=False)
 class Tracks:
-    """Corners of the first frame, followed: ``places`` (T, N, 2), x and y in pixels, NaN from where one is lost on;
-    ``error``: how much their surroundings change from frame to frame, grey levels, median and mean over time."""
+    """Corners of the first frame, followed: ``places`` (T, N, 2), x and y in pixels, NaN from where
+    one is lost on; ``error``: how much their surroundings change from frame to frame, grey levels,
+    median and mean over time.
+    """
 
     places: Grey
     error: float
@@ -60,9 +64,9 @@ class Tracks:
 class View:
     """One window of a clip.
 
-    ``frames`` (T, 224, 224, 3) uint8, ``fps`` of these, ``native`` (N, h, w, 3) uint8: neighbouring frames of the
-    file, not resized; ``times`` (T,) seconds in the file. What families share is worked out once, when first asked
-    for.
+    ``frames`` (T, 224, 224, 3) uint8, ``fps`` of these, ``native`` (N, h, w, 3) uint8: neighbouring
+    frames of the file, not resized; ``times`` (T,) seconds in the file. What families share is
+    worked out once, when first asked for.
     """
 
     frames: Film
@@ -78,7 +82,9 @@ class View:
     @cached_property
     def own(self) -> Grey:
         """(N, h, w), 0 to 255: luma of the file's own pixels."""
-        return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in self.native]).astype(np.float32)
+        return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in self.native]).astype(
+            np.float32
+        )
 
     @cached_property
     def luma(self) -> Grey:
@@ -88,7 +94,9 @@ class View:
     @cached_property
     def colours(self) -> Grey:
         """(T, H, W, 3): luma and the two colour differences."""
-        return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2YCrCb) for frame in self.frames]).astype(np.float32)
+        return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2YCrCb) for frame in self.frames]).astype(
+            np.float32
+        )
 
     @cached_property
     def detail(self) -> Grey:
@@ -97,7 +105,9 @@ class View:
 
     @cached_property
     def forward(self) -> Grey:
-        """(T-1, H, W, 2): where each pixel goes in the next frame, x and y (DIS: Kroeger et al., arXiv 1603.03590)."""
+        """(T-1, H, W, 2): where each pixel goes in the next frame, x and y (DIS: Kroeger et al.,
+        arXiv 1603.03590).
+        """
         return self._flow(1)
 
     @cached_property
@@ -118,25 +128,33 @@ class View:
 
     @cached_property
     def global_motion(self) -> NDArray[np.float64]:
-        """(T-1, 3, 2): the affine map nearest to each flow: per unit of x, of y (from the middle, in sides), and
-        shift."""
+        """(T-1, 3, 2): the affine map nearest to each flow: per unit of x, of y (from the middle,
+        in sides), and shift.
+        """
         rows, columns = np.mgrid[:SIDE:6, :SIDE:6] / SIDE - 0.5
         places = np.stack([columns.ravel(), rows.ravel(), np.ones(rows.size)], axis=1)
-        return np.stack([np.linalg.lstsq(places, f[::6, ::6].reshape(-1, 2), rcond=None)[0] for f in self.forward])
+        return np.stack(
+            [
+                np.linalg.lstsq(places, f[::6, ::6].reshape(-1, 2), rcond=None)[0]
+                for f in self.forward
+            ]
+        )
 
     @cached_property
     def tracks(self) -> Tracks:
-        """At most 200 corners, followed forwards and, as a check, back (KLT: Shi and Tomasi, CVPR 1994)."""
-        found = cv2.goodFeaturesToTrack(self.bytes[0], 200, 0.01, 5)
-        if found is None:
+        """At most 200 corners, followed forwards and, as a check, back (KLT: Shi and Tomasi, CVPR
+        1994).
+        """
+        corners = cv2.goodFeaturesToTrack(self.bytes[0], 200, 0.01, 5)
+        if corners is None:
             return Tracks(np.zeros((len(self.bytes), 0, 2), np.float32), 0.0)
-        here = found.astype(np.float32)
+        here = corners.astype(np.float32)
         alive = np.ones(len(here), bool)
         path, errors = [here[:, 0]], []
         for before, after in zip(self.bytes[:-1], self.bytes[1:], strict=True):
-            there, seen, error = moved(before, after, here)
+            there, visible, error = moved(before, after, here)
             back, again, _ = moved(after, before, there)
-            alive &= seen & again & (np.linalg.norm((back - here)[:, 0], axis=1) < 0.7)
+            alive &= visible & again & (np.linalg.norm((back - here)[:, 0], axis=1) < 0.7)
             if alive.any():
                 errors.append(float(np.median(error[alive])))
             here = there
@@ -159,19 +177,27 @@ class View:
         return fetch(pictures[step + 1], self.forward[step])
 
 
-def moved(before: NDArray[np.uint8], after: NDArray[np.uint8], points: Grey) -> tuple[Grey, NDArray[np.bool_], Grey]:
-    """Where ``points`` (N, 1, 2) of one grey frame are in the next, whether they were found (N,), and the error (N,
-    1)."""
+def moved(
+    before: NDArray[np.uint8], after: NDArray[np.uint8], points: Grey
+) -> tuple[Grey, NDArray[np.bool_], Grey]:
+    """Where ``points`` (N, 1, 2) of one grey frame are in the next, whether they were found (N,),
+    and the error (N, 1).
+    """
     lucas_kanade: Any = cv2.calcOpticalFlowPyrLK  # its stub knows no None
-    there, found, error = lucas_kanade(before, after, points, None, winSize=(15, 15), maxLevel=3)
-    return there, found[:, 0] == 1, error
+    there, moved_points, error = lucas_kanade(
+        before, after, points, None, winSize=(15, 15), maxLevel=3
+    )
+    return there, moved_points[:, 0] == 1, error
 
 
 def fetch(picture: Grey, flow: Grey) -> Grey:
     """(H, W[, C]) sampled where ``flow`` (H, W, 2) points to."""
     rows, columns = np.mgrid[: flow.shape[0], : flow.shape[1]].astype(np.float32)
     across, down = columns + flow[..., 0], rows + flow[..., 1]
-    return np.asarray(cv2.remap(picture, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    return np.asarray(
+        cv2.remap(picture, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+        np.float32,
+    )
 
 
 SPAN: Final = 2.8
@@ -187,15 +213,17 @@ DECODE_BUDGET_PIXELS: Final = 5e9
 
 
 def starts(info: MediaInfo, most: int = 4) -> list[float]:
-    """Seconds at which a file's windows begin, evenly spread: one for every two seconds, at most ``most``."""
+    """Seconds at which a file's windows begin, evenly spread: one for every two seconds, at most
+    ``most``.
+    """
     length = FRAMES * stride(info.rate) / info.rate if info.rate else FRAMES / 8
     count = min(most, max(1, round(info.seconds / length)))
     return [float(start) for start in np.linspace(0, max(0.0, info.seconds - length), count)]
 
 
 def views(path: Path, info: MediaInfo, most: int = 4) -> Iterator[View]:
-    """The windows of a file that begin at `starts`; those without a frame, or too far from where the file can be jumped
-    into, are left out.
+    """The windows of a file that begin at `starts`; those without a frame, or too far from where
+    the file can be jumped into, are left out.
 
     Raises
     ------
@@ -204,19 +232,23 @@ def views(path: Path, info: MediaInfo, most: int = 4) -> Iterator[View]:
     """
     budget = DecodeBudget(DECODE_BUDGET_PIXELS)
     begins = starts(info, most)
-    found: Iterable[View | None] = (
+    candidates: Iterable[View | None] = (
         gathered(iter_frames(path, start, info, budget)) for start in begins if budget.left > 0
     )
     if info.codec == "picture":
-        found = _at_once(iter_frames(path, 0.0, info, budget), begins)
-    yield from (view for view in found if view is not None)
+        candidates = _at_once(iter_frames(path, 0.0, info, budget), begins)
+    yield from (view for view in candidates if view is not None)
 
 
 def _at_once(source: Iterable[VideoFrame], begins: list[float]) -> list[View | None]:
     """Windows that begin at such times, in one pass: Pillow goes from frame to frame."""
     windows = [_Window() for _ in begins]
     for shot in source:
-        open_ones = [w.take(shot) for w, start in zip(windows, begins, strict=True) if shot.seconds >= start - 1e-3]
+        open_ones = [
+            w.take(shot)
+            for w, start in zip(windows, begins, strict=True)
+            if shot.seconds >= start - 1e-3
+        ]
         if len(open_ones) == len(windows) and not any(open_ones):
             break
     return [window.view() for window in windows]
@@ -225,8 +257,8 @@ def _at_once(source: Iterable[VideoFrame], begins: list[float]) -> list[View | N
 def gathered(source: Iterable[VideoFrame]) -> View | None:
     """The view of the frames that come first; None if there is none.
 
-    Repeated frames (of a conversion to a higher rate) are left out unless little moves; irregular times are evened
-    out by taking the frame nearest to each tick.
+    Repeated frames (of a conversion to a higher rate) are left out unless little moves; irregular
+    times are evened out by taking the frame nearest to each tick.
     """
     window = _Window()
     for shot in source:
@@ -246,11 +278,16 @@ class _Window:
 
     def take(self, shot: VideoFrame) -> bool:
         """Take a frame in, unless the window is full."""
-        if self.times and (shot.seconds - self.times[0] > SPAN or len(self.times) == MAX_WINDOW_FRAMES):
+        if self.times and (
+            shot.seconds - self.times[0] > SPAN or len(self.times) == MAX_WINDOW_FRAMES
+        ):
             return False
         pixels = shot.pixels[::2] if shot.interlaced else shot.pixels  # one of the two fields
-        self.squares.append(squared(pixels[:, ::2] if shot.interlaced else pixels))  # in its proportions
-        self.thumbs.append(cv2.resize(self.squares[-1], (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32))
+        # in its proportions
+        self.squares.append(squared(pixels[:, ::2] if shot.interlaced else pixels))
+        self.thumbs.append(
+            cv2.resize(self.squares[-1], (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
+        )
         if len(self.native) <= FRAMES:
             self.native.append(centre(pixels))
         self.times.append(shot.seconds)
@@ -263,12 +300,16 @@ class _Window:
         native = [frame for frame in self.native if frame.shape == self.native[0].shape]
         kept = _distinct(np.stack(self.thumbs))
         clock = np.array(self.times)[kept]
-        chosen, fps = _ticks(clock)
-        return View(np.stack([self.squares[kept[i]] for i in chosen]), fps, np.stack(native), clock[chosen])
+        ticks, fps = _ticks(clock)
+        return View(
+            np.stack([self.squares[kept[i]] for i in ticks]), fps, np.stack(native), clock[ticks]
+        )
 
 
 def _distinct(thumbs: Grey) -> NDArray[np.intp]:
-    """Indices of the frames that do not repeat the one before, or of all, if repeats are no pattern of a conversion."""
+    """Indices of the frames that do not repeat the one before, or of all, if repeats are no pattern
+    of a conversion.
+    """
     change = np.abs(np.diff(thumbs, axis=0)).mean((1, 2, 3))
     new = np.concatenate([[True], change >= SAME])
     moving = change[change >= SAME]

@@ -11,5 +11,7 @@ DETECTOR: Final = BUNDLED / "detector"
 
 
 def read_forensic(folder: Path = DETECTOR) -> Forensic:
-    """The network that tells camera detail from decoded detail; raises `CheckpointError` for a damaged one."""
+    """The network that tells camera detail from decoded detail; raises `CheckpointError` for a
+    damaged one.
+    """
     return read_part(folder / "forensic", Forensic, ForensicConfig)

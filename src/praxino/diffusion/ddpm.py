@@ -1,7 +1,7 @@
 """The discrete chain of Ho et al. (arXiv 2006.11239).
 
-The learned variance is that of Nichol & Dhariwal (arXiv 2102.09672). Steps are numbered 1..T as in the papers;
-x_0 is data in [-1, 1]. Tensors of steps are long, of shape (B,).
+The learned variance is that of Nichol & Dhariwal (arXiv 2102.09672). Steps are numbered 1..T as in
+the papers; x_0 is data in [-1, 1]. Tensors of steps are long, of shape (B,).
 """
 
 import math
@@ -16,10 +16,14 @@ from praxino.diffusion.path import Tabulated
 from praxino.diffusion.sampling import State, standard_normal
 
 Model = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""(x_t, steps) -> (noise, fraction): fraction in [0, 1] places the log-variance between its two bounds."""
+"""(x_t, steps) -> (noise, fraction): fraction in [0, 1] places the log-variance between its two
+bounds.
+"""
 
 
-def linear_betas(steps: int = 1000, first: float = 1e-4, last: float = 0.02) -> Float[Tensor, " steps"]:
+def linear_betas(
+    steps: int = 1000, first: float = 1e-4, last: float = 0.02
+) -> Float[Tensor, " steps"]:
     """beta_1 to beta_T in equal steps (arXiv 2006.11239, section 4); float64."""
     return torch.linspace(first, last, steps, dtype=torch.float64)
 
@@ -41,7 +45,8 @@ class Chain:
         self.abar_before = torch.cat([self.abar.new_ones(1), self.abar[:-1]])
         variance = self.betas * (1 - self.abar_before) / (1 - self.abar)
         self.posterior_variance = variance
-        # At t = 1 the posterior variance is 0; the bound for log-interpolation takes the next one instead.
+        # At t = 1 the posterior variance is 0; the bound for log-interpolation takes the next one
+        # instead.
         self.log_variance_low = torch.cat([variance[1:2], variance[1:]]).log()
         self.log_variance_high = self.betas.log()
 
@@ -78,15 +83,23 @@ class Chain:
         return (x - (1 - abar).sqrt() * eps) / abar.sqrt()
 
     def log_variance(self, fraction: Tensor, steps: Int[Tensor, " batch"]) -> Tensor:
-        """arXiv 2102.09672, eq. 15: between the posterior variance (0) and beta (1), in the logarithm."""
+        """arXiv 2102.09672, eq. 15: between the posterior variance (0) and beta (1), in the
+        logarithm.
+        """
         low = self._at(self.log_variance_low, steps, fraction)
         high = self._at(self.log_variance_high, steps, fraction)
         return fraction * high + (1 - fraction) * low
 
     def bound(
-        self, model: Model, x0: Tensor, steps: Int[Tensor, " batch"], eps: Tensor, detach: bool = False
+        self,
+        model: Model,
+        x0: Tensor,
+        steps: Int[Tensor, " batch"],
+        eps: Tensor,
+        detach: bool = False,
     ) -> Tensor:
-        """The variational bound's term L_{t-1} in bits per dimension, (B,); L_0 where the step is 1.
+        """The variational bound's term L_{t-1} in bits per dimension, (B,); L_0 where the step is
+        1.
 
         ``detach`` stops gradients through the mean, as the hybrid loss wants.
         """
@@ -104,9 +117,16 @@ class Chain:
         return torch.where(first, decoder, kl).flatten(1).mean(1) / math.log(2)
 
     def hybrid_loss(
-        self, model: Model, x0: Tensor, steps: Int[Tensor, " batch"], eps: Tensor, weight: float = 0.001
+        self,
+        model: Model,
+        x0: Tensor,
+        steps: Int[Tensor, " batch"],
+        eps: Tensor,
+        weight: float = 0.001,
     ) -> Tensor:
-        """L_simple + ``weight`` T L_vlb, (B,) (arXiv 2102.09672, eq. 16): the bound teaches only the variance."""
+        """L_simple + ``weight`` T L_vlb, (B,) (arXiv 2102.09672, eq. 16): the bound teaches only
+        the variance.
+        """
         x = self.noised(x0, steps, eps)
         noise, fraction = model(x, steps)
         simple = (noise - eps).square().flatten(1).mean(1)
@@ -115,7 +135,9 @@ class Chain:
 
     @torch.no_grad()
     def bits_per_dim(self, model: Model, x0: Tensor, generator: torch.Generator) -> Tensor:
-        """The whole bound in bits per dimension, (B,): L_0 + ... + L_{T-1} + L_T, by one draw per step."""
+        """The whole bound in bits per dimension, (B,): L_0 + ... + L_{T-1} + L_T, by one draw per
+        step.
+        """
         total = x0.new_zeros(len(x0))
         for step in range(1, len(self) + 1):
             steps = torch.full((len(x0),), step, dtype=torch.long, device=x0.device)
@@ -140,22 +162,40 @@ class Chain:
             steps = torch.full((len(x),), step, dtype=torch.long, device=x.device)
             noise, fraction = model(x, steps)
             x0 = self.estimate_x0(x, steps, noise)
-            bounds = {"small": torch.zeros_like(fraction), "large": torch.ones_like(fraction), "learned": fraction}
+            bounds = {
+                "small": torch.zeros_like(fraction),
+                "large": torch.ones_like(fraction),
+                "learned": fraction,
+            }
             x = self.posterior_mean(x0, x, steps)
             if step > 1:
                 spread = (self.log_variance(bounds[variance], steps) / 2).exp()
                 x = x + spread * standard_normal(x, generator)
-            yield State(len(self) - step + 1, len(self), torch.tensor((step - 1) / len(self)), x, x0)
+            yield State(
+                len(self) - step + 1, len(self), torch.tensor((step - 1) / len(self)), x, x0
+            )
 
 
-def normal_kl(mean: Tensor, log_variance: Tensor, other: Tensor, other_log_variance: Tensor) -> Tensor:
+def normal_kl(
+    mean: Tensor, log_variance: Tensor, other: Tensor, other_log_variance: Tensor
+) -> Tensor:
     """KL(N(mean, .) || N(other, .)) in nats, elementwise."""
     ratio = (log_variance - other_log_variance).exp()
-    return 0.5 * (other_log_variance - log_variance + ratio + (mean - other) ** 2 * (-other_log_variance).exp() - 1)
+    return 0.5 * (
+        other_log_variance
+        - log_variance
+        + ratio
+        + (mean - other) ** 2 * (-other_log_variance).exp()
+        - 1
+    )
 
 
-def discretised_log_likelihood(x0: Tensor, mean: Tensor, log_std: Tensor, levels: int = 256) -> Tensor:
-    """log p(x0) of a Gaussian, integrated over the bin of each of ``levels`` values in [-1, 1] (eq. 13)."""
+def discretised_log_likelihood(
+    x0: Tensor, mean: Tensor, log_std: Tensor, levels: int = 256
+) -> Tensor:
+    """log p(x0) of a Gaussian, integrated over the bin of each of ``levels`` values in [-1, 1] (eq.
+    13).
+    """
     half = 1 / (levels - 1)
     inverse = (-log_std).exp()
     upper = torch.special.ndtr((x0 - mean + half) * inverse)

@@ -1,4 +1,6 @@
-"""Classifier-free guidance: two estimates of the data, with and without the sentence, drawn apart."""
+"""Classifier-free guidance: two estimates of the data, with and without the sentence, drawn
+apart.
+"""
 
 from collections.abc import Callable
 
@@ -18,8 +20,8 @@ def guided(
 ) -> Denoiser:
     """Ho & Salimans, arXiv 2207.12598: ``(1 + w) cond - w uncond`` with ``scale`` = 1 + w.
 
-    Estimates of x0 are combined; as every prediction type is affine in x0 at a given x, the result is the same as
-    combining outputs.
+    Estimates of x0 are combined; as every prediction type is affine in x0 at a given x, the result
+    is the same as combining outputs.
 
     Parameters
     ----------
@@ -30,7 +32,8 @@ def guided(
     interval : (float, float)
         Times outside [low, high] are not guided (Kynkäänniemi et al., arXiv 2404.07724).
     rescale : float
-        0 to 1: pull the spread of each guided sample back to the conditional one's (arXiv 2305.08891, eq. 15-16).
+        0 to 1: pull the spread of each guided sample back to the conditional one's (arXiv
+        2305.08891, eq. 15-16).
     both : callable, optional
         (x, t) -> the two estimates, conditional first, where evaluating them together is faster.
     """
@@ -43,7 +46,9 @@ def guided(
         mixed = uncond + scale * (cond - uncond)
         if rescale:
             axes = tuple(range(1, x.dim()))
-            ratio = cond.std(dim=axes, keepdim=True) / mixed.std(dim=axes, keepdim=True).clamp_min(1e-8)
+            ratio = cond.std(dim=axes, keepdim=True) / mixed.std(dim=axes, keepdim=True).clamp_min(
+                1e-8
+            )
             mixed = mixed * torch.lerp(torch.ones_like(ratio), ratio, rescale)
         return mixed
 

@@ -1,4 +1,6 @@
-"""What a network learns: prediction types and their conversions, loss weights, times to train at."""
+"""What a network learns: prediction types and their conversions, loss weights, times to train
+at.
+"""
 
 import math
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from praxino.diffusion.path import Path, shift
 Prediction = Literal["noise", "x0", "v", "velocity"]
 Weighting = Literal["uniform", "snr", "min-snr", "velocity"]
 LEAST_SIGMA: Final = 0.05
-"""Of the weighting "velocity": below it an error in x0 counts no more."""
+"""Sigma below which the weighting "velocity" counts an error in x0 no more."""
 Times = Literal["uniform", "logit-normal"]
 
 
@@ -26,8 +28,8 @@ def target(x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor, prediction: Pr
     alpha, sigma : Tensor
         The path's coefficients, of shapes that broadcast against the data's.
     prediction : str
-        "noise" is eps, "x0" the data, "v" alpha eps - sigma x0 (Salimans & Ho, arXiv 2202.00512), "velocity" eps - x0,
-        that of rectified flow.
+        "noise" is eps, "x0" the data, "v" alpha eps - sigma x0 (Salimans & Ho, arXiv 2202.00512),
+        "velocity" eps - x0, that of rectified flow.
     """
     match prediction:
         case "noise":
@@ -40,10 +42,14 @@ def target(x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor, prediction: Pr
             return eps - x0
 
 
-def estimate_x0(out: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor, prediction: Prediction) -> Tensor:
-    """The clean data that an output stands for, at ``x = alpha x0 + sigma eps``; arguments as in `target`.
+def estimate_x0(
+    out: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor, prediction: Prediction
+) -> Tensor:
+    """The clean data that an output stands for, at ``x = alpha x0 + sigma eps``; arguments as in
+    `target`.
 
-    Exact on any path, except that a noise prediction says nothing where alpha = 0 (the result is then not finite).
+    Exact on any path, except that a noise prediction says nothing where alpha = 0 (the result is
+    then not finite).
     """
     match prediction:
         case "noise":
@@ -56,7 +62,9 @@ def estimate_x0(out: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor, prediction
             return (x - sigma * out) / (alpha + sigma)
 
 
-def estimate_eps(out: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor, prediction: Prediction) -> Tensor:
+def estimate_eps(
+    out: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor, prediction: Prediction
+) -> Tensor:
     """The noise that an output stands for, the counterpart of `estimate_x0`.
 
     An x0 prediction says nothing about it where sigma = 0 (the result is then not finite).
@@ -72,13 +80,17 @@ def estimate_eps(out: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor, predictio
             return (x + alpha * out) / (alpha + sigma)
 
 
-def convert(out: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor, given: Prediction, wanted: Prediction) -> Tensor:
-    """Say in the type ``wanted`` what an output of type ``given`` says at ``x``; exact where both are defined."""
-    if given == wanted:
+def convert(
+    out: Tensor, x: Tensor, alpha: Tensor, sigma: Tensor, source: Prediction, to: Prediction
+) -> Tensor:
+    """Say in the type ``to`` what an output of type ``source`` says at ``x``; exact where both are
+    defined.
+    """
+    if source == to:
         return out
-    x0 = estimate_x0(out, x, alpha, sigma, given)
-    eps = estimate_eps(out, x, alpha, sigma, given)
-    return target(x0, eps, alpha, sigma, wanted)
+    x0 = estimate_x0(out, x, alpha, sigma, source)
+    eps = estimate_eps(out, x, alpha, sigma, source)
+    return target(x0, eps, alpha, sigma, to)
 
 
 def as_denoiser(
@@ -93,7 +105,8 @@ def as_denoiser(
     path : Path
         The one the network was trained on.
     prediction : str
-        What the network says. One that says the noise says nothing where alpha is 0: begin its grid below t = 1.
+        What the network says. One that says the noise says nothing where alpha is 0: begin its grid
+        below t = 1.
 
     Returns
     -------
@@ -109,16 +122,21 @@ def as_denoiser(
 
 
 def weight(
-    alpha: Tensor, sigma: Tensor, prediction: Prediction, weighting: Weighting = "uniform", gamma: float = 5.0
+    alpha: Tensor,
+    sigma: Tensor,
+    prediction: Prediction,
+    weighting: Weighting = "uniform",
+    gamma: float = 5.0,
 ) -> Tensor:
     """The factor on the squared error of an output.
 
     Parameters
     ----------
     weighting : str
-        "uniform": the output's own error counts by 1. "snr" and "min-snr" (Hang et al., arXiv 2303.09556): the error
-        in x0 counts by SNR = alpha^2 / sigma^2, or by min(SNR, gamma), whatever the network predicts. "velocity": the
-        error counts as the error in the velocity that it means (Li & He, "Back to basics", arXiv 2511.13720).
+        "uniform": the output's own error counts by 1. "snr" and "min-snr" (Hang et al., arXiv
+        2303.09556): the error in x0 counts by SNR = alpha^2 / sigma^2, or by min(SNR, gamma),
+        whatever the network predicts. "velocity": the error counts as the error in the velocity
+        that it means (Li & He, "Back to basics", arXiv 2511.13720).
     gamma : float
         Largest SNR that counts for "min-snr".
 
@@ -132,16 +150,16 @@ def weight(
     if weighting == "velocity":
         return _in_velocity(alpha, sigma, prediction) ** 2
     snr = alpha**2 / sigma.clamp_min(1e-4) ** 2
-    wanted = snr if weighting == "snr" else snr.clamp_max(gamma)
+    numerator = snr if weighting == "snr" else snr.clamp_max(gamma)
     match prediction:  # (d x0 / d out)^2
         case "noise":
-            return wanted / snr.clamp_min(1e-8)
+            return numerator / snr.clamp_min(1e-8)
         case "x0":
-            return wanted
+            return numerator
         case "v":
-            return wanted * (sigma / (alpha**2 + sigma**2)) ** 2
+            return numerator * (sigma / (alpha**2 + sigma**2)) ** 2
         case "velocity":
-            return wanted * (sigma / (alpha + sigma)) ** 2
+            return numerator * (sigma / (alpha + sigma)) ** 2
 
 
 def _in_velocity(alpha: Tensor, sigma: Tensor, prediction: Prediction) -> Tensor:
@@ -165,13 +183,14 @@ def draw_times(
     mean: float = 0.0,
     std: float = 1.0,
 ) -> Tensor:
-    """Times to train at, stratified: one in each of ``count`` equal slices of probability, so that every batch sees
-    the whole path.
+    """Times to train at, stratified: one in each of ``count`` equal slices of probability, so that
+    every batch sees the whole path.
 
     Parameters
     ----------
     times : str
-        "uniform", or "logit-normal": sigmoid(N(mean, std)) (Esser et al., arXiv 2403.03206, eq. 19).
+        "uniform", or "logit-normal": sigmoid(N(mean, std)) (Esser et al., arXiv 2403.03206, eq.
+        19).
     k : float
         `path.shift` applied to them.
 
@@ -193,6 +212,12 @@ QUARTILES: Final = 4
 
 
 def by_quartile(error: Tensor, t: Tensor) -> dict[str, float]:
-    """Mean of per-sample errors (B,) in each quarter of time, as ``loss/q1`` (clean) to ``loss/q4`` (noise)."""
+    """Mean of per-sample errors (B,) in each quarter of time, as ``loss/q1`` (clean) to ``loss/q4``
+    (noise).
+    """
     quarter = (t * QUARTILES).long().clamp(0, QUARTILES - 1)
-    return {f"loss/q{q + 1}": error[quarter == q].mean().item() for q in range(QUARTILES) if bool((quarter == q).any())}
+    return {
+        f"loss/q{q + 1}": error[quarter == q].mean().item()
+        for q in range(QUARTILES)
+        if bool((quarter == q).any())
+    }

@@ -1,6 +1,7 @@
 """Paths from data to noise: ``x_t = alpha(t) x0 + sigma(t) eps``, t = 0 data, t = 1 noise.
 
-A path is its two coefficients and their derivatives; everything else follows. Time is a float tensor of any shape.
+A path is its two coefficients and their derivatives; everything else follows. Time is a float
+tensor of any shape.
 """
 
 import math
@@ -71,7 +72,9 @@ class VPLinear(_VariancePreserving):
 
 
 class VPCosine(_VariancePreserving):
-    """Variance preserving, cosine (Nichol & Dhariwal, arXiv 2102.09672, eq. 17), with ``offset`` s = 0.008."""
+    """Variance preserving, cosine (Nichol & Dhariwal, arXiv 2102.09672, eq. 17), with ``offset`` s
+    = 0.008.
+    """
 
     def __init__(self, offset: float = 0.008) -> None:
         self.offset = offset
@@ -103,11 +106,17 @@ class Tabulated(_VariancePreserving):
 
 
 PathName = Literal["flow", "vp-linear", "vp-cosine"]
-PATHS: Final[dict[PathName, Callable[[], Path]]] = {"flow": Flow, "vp-linear": VPLinear, "vp-cosine": VPCosine}
+PATHS: Final[dict[PathName, Callable[[], Path]]] = {
+    "flow": Flow,
+    "vp-linear": VPLinear,
+    "vp-cosine": VPCosine,
+}
 
 
 def log_snr(path: Path, t: Tensor) -> Tensor:
-    """lambda = log(alpha / sigma), half the log signal-to-noise ratio (Lu et al., arXiv 2206.00927)."""
+    """lambda = log(alpha / sigma), half the log signal-to-noise ratio (Lu et al., arXiv
+    2206.00927).
+    """
     return path.alpha(t).clamp_min(TINY).log() - path.sigma(t).clamp_min(TINY).log()
 
 
@@ -119,27 +128,33 @@ def noised(path: Path, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
 
 
 def shift(t: Tensor, k: float) -> Tensor:
-    """Move time towards noise: ``k t / (1 + (k - 1) t)`` (Esser et al., arXiv 2403.03206, eq. 23)."""
+    """Move time towards noise: ``k t / (1 + (k - 1) t)`` (Esser et al., arXiv 2403.03206, eq.
+    23).
+    """
     return k * t / (1 + (k - 1) * t)
 
 
 def shift_for_tokens(tokens: int, frames: int) -> float:
-    """The shift for a clip: linear from 1 at 256 tokens a frame to 3 at 4096, times sqrt(latent frames).
+    """The shift for a clip: linear from 1 at 256 tokens a frame to 3 at 4096, times sqrt(latent
+    frames).
 
-    The rule of Open-Sora 2.0 (arXiv 2503.09642), as its training code has it; Esser et al. (arXiv 2403.03206, section
-    5.3.2) say why more positions need more noise.
+    The rule of Open-Sora 2.0 (arXiv 2503.09642), as its training code has it; Esser et al. (arXiv
+    2403.03206, section 5.3.2) say why more positions need more noise.
     """
     spatial = tokens / frames
     return max(1.0, 1 + 2 * (spatial - 256) / (4096 - 256)) * math.sqrt(frames)
 
 
-def grid(steps: int, k: float = 1.0, start: float = 1.0, last: float = 0.0) -> Float[Tensor, " times"]:
+def grid(
+    steps: int, k: float = 1.0, start: float = 1.0, last: float = 0.0
+) -> Float[Tensor, " times"]:
     """``steps + 1`` times from ``start`` down to 0, shifted by ``k``; float64.
 
     Parameters
     ----------
     last : float
-        Where the even grid ends before its final time is put to 0: 0.001 in the schedulers of the Wan family.
+        Where the even grid ends before its final time is put to 0: 0.001 in the schedulers of the
+        Wan family.
     """
     times = torch.linspace(start, last, steps + 1, dtype=torch.float64)
     times[-1] = 0.0

@@ -3,8 +3,9 @@
 All take the same four things, and the stochastic ones a generator too:
 
 denoiser : callable
-    (x, t) -> x0, the estimate of the data: ``x`` and x0 of one shape, ``t`` a scalar tensor. `objective.as_denoiser`
-    makes one from a network, so every sampler runs on every path and prediction type.
+    (x, t) -> x0, the estimate of the data: ``x`` and x0 of one shape, ``t`` a scalar tensor.
+    `objective.as_denoiser` makes one from a network, so every sampler runs on every path and
+    prediction type.
 x : Tensor (B, ...)
     The start: at t = 1, standard normal noise.
 times : Tensor (steps + 1,)
@@ -33,7 +34,9 @@ Sampler = Callable[..., Iterator["State"]]
 
 @dataclass(frozen=True)
 class State:
-    """After step ``step`` (from 1) of ``steps``: the sample ``x`` at time ``t`` and the latest estimate of the data."""
+    """After step ``step`` (from 1) of ``steps``: the sample ``x`` at time ``t`` and the latest
+    estimate of the data.
+    """
 
     step: int
     steps: int
@@ -50,19 +53,27 @@ def _pairs(times: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
 
 def standard_normal(x: Tensor, generator: torch.Generator) -> Tensor:
     """Noise of the shape, dtype and device of ``x``, drawn on the generator's device."""
-    return torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)
+    return torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype).to(
+        x.device
+    )
 
 
 def _spread(path: Path, t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-    """Variance of x_t given x_s, and of x_s given x_t and x0 (Kingma et al., arXiv 2107.00630, appendix A)."""
+    """Variance of x_t given x_s, and of x_s given x_t and x0 (Kingma et al., arXiv 2107.00630,
+    appendix A).
+    """
     forward = path.sigma(t) ** 2 - (path.alpha(t) / path.alpha(s)) ** 2 * path.sigma(s) ** 2
     return forward, forward * path.sigma(s) ** 2 / path.sigma(t) ** 2
 
 
-def ddpm(denoiser: Denoiser, x: Tensor, times: Tensor, path: Path, generator: torch.Generator) -> Iterator[State]:
-    """Ancestral sampling with the true posterior (Ho et al., arXiv 2006.11239, eq. 6-7), on any grid of times.
+def ddpm(
+    denoiser: Denoiser, x: Tensor, times: Tensor, path: Path, generator: torch.Generator
+) -> Iterator[State]:
+    """Ancestral sampling with the true posterior (Ho et al., arXiv 2006.11239, eq. 6-7), on any
+    grid of times.
 
-    Between neighbouring steps of the discrete chain it is that chain's reverse step with the smaller variance.
+    Between neighbouring steps of the discrete chain it is that chain's reverse step with the
+    smaller variance.
     """
     steps = len(times) - 1
     for step, t, s in _pairs(times):
@@ -77,7 +88,12 @@ def ddpm(denoiser: Denoiser, x: Tensor, times: Tensor, path: Path, generator: to
 
 
 def ddim(
-    denoiser: Denoiser, x: Tensor, times: Tensor, path: Path, generator: torch.Generator | None = None, eta: float = 0.0
+    denoiser: Denoiser,
+    x: Tensor,
+    times: Tensor,
+    path: Path,
+    generator: torch.Generator | None = None,
+    eta: float = 0.0,
 ) -> Iterator[State]:
     """DDIM (Song et al., arXiv 2010.02502, eq. 12 and 16).
 
@@ -94,7 +110,9 @@ def ddim(
         If ``eta`` is above 0 without a generator.
     """
     if eta and generator is None:
-        raise InputError(f"eta={eta}: needs a generator", "ddim(..., generator=torch.Generator().manual_seed(0))")
+        raise InputError(
+            f"eta={eta}: needs a generator", "ddim(..., generator=torch.Generator().manual_seed(0))"
+        )
     steps = len(times) - 1
     for step, t, s in _pairs(times):
         x0 = denoiser(x, t)
@@ -123,7 +141,9 @@ def invert(denoiser: Denoiser, x: Tensor, times: Tensor, path: Path) -> Iterator
         If ``times`` begin where there is no noise.
     """
     if path.sigma(times[0]) <= 0:
-        raise InputError(f"times begin at {float(times[0]):g}: must begin above 0", "torch.linspace(1e-3, 1, 51)")
+        raise InputError(
+            f"times begin at {float(times[0]):g}: must begin above 0", "torch.linspace(1e-3, 1, 51)"
+        )
     return ddim(denoiser, x, times, path)
 
 
@@ -135,7 +155,9 @@ def _drift(x: Tensor, x0: Tensor, t: Tensor, path: Path) -> Tensor:
 
 
 def euler(denoiser: Denoiser, x: Tensor, times: Tensor, path: Path) -> Iterator[State]:
-    """Euler's method on the probability-flow ODE: first order. On `Flow`, what flow-matching models usually run."""
+    """Euler's method on the probability-flow ODE: first order. On `Flow`, what flow-matching models
+    usually run.
+    """
     steps = len(times) - 1
     for step, t, s in _pairs(times):
         x0 = denoiser(x, t)
@@ -144,7 +166,8 @@ def euler(denoiser: Denoiser, x: Tensor, times: Tensor, path: Path) -> Iterator[
 
 
 def heun(denoiser: Denoiser, x: Tensor, times: Tensor, path: Path) -> Iterator[State]:
-    """Heun's method: second order, two evaluations a step (Karras et al., arXiv 2206.00364, alg. 1).
+    """Heun's method: second order, two evaluations a step (Karras et al., arXiv 2206.00364, alg.
+    1).
 
     The step into t = 0 is plain Euler.
     """
@@ -161,7 +184,9 @@ def heun(denoiser: Denoiser, x: Tensor, times: Tensor, path: Path) -> Iterator[S
 
 
 def _extrapolate(x0: Tensor, last: Tensor | None, ratio: Tensor | None) -> Tensor:
-    """The data estimate half a step ahead, from this and the last one; ``ratio`` is last over present step size."""
+    """The data estimate half a step ahead, from this and the last one; ``ratio`` is last over
+    present step size.
+    """
     if last is None or ratio is None:
         return x0
     return x0 + (x0 - last) / (2 * ratio.to(x0.dtype))
@@ -180,7 +205,9 @@ def dpmpp_2m(denoiser: Denoiser, x: Tensor, times: Tensor, path: Path) -> Iterat
         x0 = denoiser(x, t)
         ratio = (lam[step - 1] - lam[step - 2]) / h if step > 1 and path.sigma(s) > 0 else None
         ahead = _extrapolate(x0, last, ratio)
-        x = (path.sigma(s) / path.sigma(t)).to(x.dtype) * x - (path.alpha(s) * torch.expm1(-h)).to(x.dtype) * ahead
+        x = (path.sigma(s) / path.sigma(t)).to(x.dtype) * x - (path.alpha(s) * torch.expm1(-h)).to(
+            x.dtype
+        ) * ahead
         last = x0
         yield State(step, steps, s, x, x0)
 
@@ -188,7 +215,9 @@ def dpmpp_2m(denoiser: Denoiser, x: Tensor, times: Tensor, path: Path) -> Iterat
 def dpmpp_2m_sde(
     denoiser: Denoiser, x: Tensor, times: Tensor, path: Path, generator: torch.Generator
 ) -> Iterator[State]:
-    """SDE-DPM-Solver++ 2M (Lu et al., arXiv 2211.01095, section 5): the same with fresh noise at every step."""
+    """SDE-DPM-Solver++ 2M (Lu et al., arXiv 2211.01095, section 5): the same with fresh noise at
+    every step.
+    """
     steps = len(times) - 1
     lam = log_snr(path, times)
     last: Tensor | None = None
@@ -198,9 +227,9 @@ def dpmpp_2m_sde(
         ratio = (lam[step - 1] - lam[step - 2]) / h if step > 1 and path.sigma(s) > 0 else None
         ahead = _extrapolate(x0, last, ratio)
         fresh = -torch.expm1(-2 * h)  # the part of the variance that is drawn anew
-        x = (path.sigma(s) / path.sigma(t) * torch.exp(-h)).to(x.dtype) * x + (path.alpha(s) * fresh).to(
-            x.dtype
-        ) * ahead
+        x = (path.sigma(s) / path.sigma(t) * torch.exp(-h)).to(x.dtype) * x + (
+            path.alpha(s) * fresh
+        ).to(x.dtype) * ahead
         if path.sigma(s) > 0:
             x = x + (path.sigma(s) * fresh.sqrt()).to(x.dtype) * standard_normal(x, generator)
         last = x0
@@ -210,8 +239,8 @@ def dpmpp_2m_sde(
 def unipc(denoiser: Denoiser, x: Tensor, times: Tensor, path: Path) -> Iterator[State]:
     """UniPC-2 with B(h) = e^h - 1 (Zhao et al., arXiv 2302.04867, alg. 5-6), one evaluation a step.
 
-    The estimate made for the predicted point corrects it and then serves the next prediction; the step into t = 0
-    is of first order and not corrected.
+    The estimate made for the predicted point corrects it and then serves the next prediction; the
+    step into t = 0 is of first order and not corrected.
     """
     steps = len(times) - 1
     lam = log_snr(path, times)
@@ -223,7 +252,11 @@ def unipc(denoiser: Denoiser, x: Tensor, times: Tensor, path: Path) -> Iterator[
         ratio = (lam[step - 2] - lam[step - 1]) / h if last is not None and not final else None
         gain = (path.alpha(s) * torch.expm1(-h)).to(x.dtype)
         base = (path.sigma(s) / path.sigma(t)).to(x.dtype) * x - gain * x0
-        bend = (last - x0) / ratio.to(x.dtype) if last is not None and ratio is not None else torch.zeros_like(x0)
+        bend = (
+            (last - x0) / ratio.to(x.dtype)
+            if last is not None and ratio is not None
+            else torch.zeros_like(x0)
+        )
         x = base - gain * bend / 2
         estimate = x0
         if not final:
@@ -235,7 +268,9 @@ def unipc(denoiser: Denoiser, x: Tensor, times: Tensor, path: Path) -> Iterator[
 
 
 def _unipc_weights(h: Tensor, ratio: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The corrector's weights on the past and the present difference: two order conditions solved (eq. 9)."""
+    """The corrector's weights on the past and the present difference: two order conditions solved
+    (eq. 9).
+    """
     half = torch.full_like(h, 0.5)
     if ratio is None:
         return torch.zeros_like(h), half

@@ -1,6 +1,7 @@
 """Two folders of films, real and made: how far apart they are, and how each moves.
 
-Whatever cannot be read is named, skipped and counted; what a few films cannot tell is left out and said.
+Whatever cannot be read is named, skipped and counted; what a few films cannot tell is left out and
+said.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from praxino.evaluation.report import document, figure, noted
 from praxino.evaluation.suite import measures
 from praxino.log import logger
 from praxino.storage.files import write_text
-from praxino.storage.media import video
+from praxino.storage.media import frames, video
 from praxino.storage.media.formats import IMAGE_ENDINGS, VIDEO_ENDINGS
 from praxino.storage.weights import checkpoint
 
@@ -76,18 +77,19 @@ class Collection:
 def collect(
     folder: Path,
     extractor: Extractor,
-    seen: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
     keep: Path | None = None,
 ) -> Collection:
     """Read every film and picture below ``folder``, in the order of their names.
 
     Parameters
     ----------
-    seen : callable
+    progress : callable
         Told after each file how many are done, of how many.
     keep : Path, optional
-        A folder that receives what was measured of each film, and from which it is read back if neither the film nor
-        the network has changed since: a comparison that was stopped goes on where it was.
+        A folder that receives what was measured of each film, and from which it is read back if
+        neither the film nor the network has changed since: a comparison that was stopped goes on
+        where it was.
 
     Raises
     ------
@@ -96,102 +98,136 @@ def collect(
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder", "name a folder of films or pictures")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
+    paths = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file()
+    )
     if not paths:
-        raise InputError(f"{folder} holds no films or pictures", f"files ending in {' '.join(sorted(ENDINGS))}")
-    found = Collection(folder, extractor.called)
+        raise InputError(
+            f"{folder} holds no films or pictures", f"files ending in {' '.join(sorted(ENDINGS))}"
+        )
+    collection = Collection(folder, extractor.called)
     for done, path in enumerate(paths, 1):
         try:
-            found.films.append(_measured(path, extractor, keep))
+            collection.films.append(_measured(path, extractor, keep))
         except (MediaError, InputError, CheckpointError) as error:
-            if isinstance(error, CheckpointError) and not found.films:
+            if isinstance(error, CheckpointError) and not collection.films:
                 raise  # it is the network, not the film
             logger.warning("skipped %s: %s", path, error)
-            found.skipped.append(f"{path.relative_to(folder)}: {error}")
-        seen(done, len(paths))
-    if not found.films:
-        raise InputError(f"{folder}: none of {len(paths)} files can be used, such as {found.skipped[0]}")
-    return found
+            collection.skipped.append(f"{path.relative_to(folder)}: {error}")
+        progress(done, len(paths))
+    if not collection.films:
+        raise InputError(
+            f"{folder}: none of {len(paths)} files can be used, such as {collection.skipped[0]}"
+        )
+    return collection
 
 
 def _measured(path: Path, extractor: Extractor, keep: Path | None) -> Measured:
     if keep is None:
         return _measure(path, extractor)
     state = path.stat()
-    key = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {extractor.called} {extractor.weights} {measures()}"
+    key = (
+        f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {extractor.called} "
+        f"{extractor.weights} {measures()}"
+    )
     kept = keep / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
     if kept.exists():
-        return Measured(**{name: tensor.numpy() for name, tensor in checkpoint.load_tensors(kept).items()})
+        return Measured(
+            **{name: tensor.numpy() for name, tensor in checkpoint.load_tensors(kept).items()}
+        )
     film = _measure(path, extractor)
-    checkpoint.write_tensors(kept, {name: torch.from_numpy(part) for name, part in vars(film).items()})
+    checkpoint.write_tensors(
+        kept, {name: torch.from_numpy(part) for name, part in vars(film).items()}
+    )
     return film
 
 
 def _measure(path: Path, extractor: Extractor) -> Measured:
-    film = video.read(path)
+    film = frames.read_video(path)
     moves = asdict(motion(film.frames, film.fps)) if len(film.frames) >= 3 else {}
     shape = np.array(film.frames.shape[:3])
-    return Measured(extractor.rows(film.frames), np.array(list(moves.values())), shape, strip(film.frames))
+    return Measured(
+        extractor.rows(film.frames), np.array(list(moves.values())), shape, strip(film.frames)
+    )
 
 
 def compare(real: Collection, fake: Collection) -> dict[str, Any]:
     """All distances that so many films allow, as a tree of plain values, fit for JSON.
 
-    ``distances`` has for each measure the value of ``fake`` against ``real`` and, as the floor that no fakes can be
-    expected to go below, of one half of the real films against the other (at half the number of samples).
+    ``distances`` has for each measure the value of ``fake`` against ``real`` and, as the floor that
+    no fakes can be expected to go below, of one half of the real films against the other (at half
+    the number of samples).
 
     Raises
     ------
     InputError
         If a folder holds a single film: a distance between distributions needs several.
     """
-    for each in (real, fake):
-        if len(each.films) < 2:
-            raise InputError(f"{each.folder} holds one film that can be used", "a distance needs at least two")
+    for collection in (real, fake):
+        if len(collection.films) < 2:
+            raise InputError(
+                f"{collection.folder} holds one film that can be used",
+                "a distance needs at least two",
+            )
     halves = [real.features[start::2] for start in (0, 1)]
     floor = distances(*halves) if len(halves[1]) > 1 else {}
     between = distances(real.features, fake.features)
     return {
         "called": real.called,
         "dimensions": real.features[0].shape[1],
-        "sets": {name: _described(each) for name, each in (("real", real), ("fake", fake))},
-        "distances": {name: {"fake": value} | _given(floor, name) for name, value in between.items()},
+        "sets": {
+            name: _described(collection) for name, collection in (("real", real), ("fake", fake))
+        },
+        "distances": {
+            name: {"fake": value} | _caveat(floor, name) for name, value in between.items()
+        },
         "notes": list(_notes(real, fake)),
     }
 
 
-def _given(floor: dict[str, float], name: str) -> dict[str, float]:
+def _caveat(floor: dict[str, float], name: str) -> dict[str, float]:
     return {"real halves": floor[name]} if name in floor else {}
 
 
-def _described(each: Collection) -> dict[str, Any]:
-    frames, height, width = zip(*each.shapes, strict=True)
+def _described(collection: Collection) -> dict[str, Any]:
+    frames, height, width = zip(*collection.shapes, strict=True)
     return {
-        "folder": str(each.folder),
-        "films": len(each.films),
-        "rows": sum(map(len, each.features)),
-        "skipped": each.skipped,
+        "folder": str(collection.folder),
+        "films": len(collection.films),
+        "rows": sum(map(len, collection.features)),
+        "skipped": collection.skipped,
         "frames": [min(frames), max(frames)],
         "sizes": sorted({f"{w}x{h}" for w, h in zip(width, height, strict=True)}),
-        "motion": each.motion,
+        "motion": collection.motion,
     }
 
 
 def _notes(real: Collection, fake: Collection) -> Iterator[str]:
     films = min(len(real.films), len(fake.films))
     yield from caveats(films, real.features[0].shape[1])
-    if real.called == CALLED["reader"] and any(frames < 9 for frames, _, _ in real.shapes | fake.shapes):
-        yield "the reader knows films: of pictures, and of films of a few frames, its features say little"
+    if real.called == CALLED["reader"] and any(
+        frames < 9 for frames, _, _ in real.shapes | fake.shapes
+    ):
+        yield (
+            "the reader knows films: of pictures, and of films of a few frames, its features say "
+            "little"
+        )
     if len(real.shapes | fake.shapes) > 1:
-        yield "films of unequal sizes or lengths: each was resized to what the network sees, which shows in a distance"
-    for each in (real, fake):
-        if each.skipped:
-            yield f"{each.folder}: {len(each.skipped)} of {len(each.skipped) + len(each.films)} files skipped"
+        yield (
+            "films of unequal sizes or lengths: each was resized to what the network sees, which "
+            "shows in a distance"
+        )
+    for collection in (real, fake):
+        if collection.skipped:
+            yield (
+                f"{collection.folder}: {len(collection.skipped)} of "
+                f"{len(collection.skipped) + len(collection.films)} files skipped"
+            )
 
 
-def table(found: dict[str, Any]) -> str:
+def comparison_table(report: dict[str, Any]) -> str:
     """What `compare` found, as text."""
-    real, fake = found["sets"]["real"], found["sets"]["fake"]
+    real, fake = report["sets"]["real"], report["sets"]["fake"]
     lines = [f"{'':26}{'real':>14}{'fake':>14}"]
     for name in ("films", "rows"):
         lines.append(f"{name:26}{real[name]:>14}{fake[name]:>14}")
@@ -202,10 +238,13 @@ def table(found: dict[str, Any]) -> str:
         cells = (f"{s['motion'][name]:.4f}" if name in s["motion"] else "-" for s in (real, fake))
         lines.append(f"{name:26}" + "".join(f"{cell:>14}" for cell in cells))
     lines.append(f"\n{'distance to real':26}{'fake':>14}{'real halves':>14}")
-    for name, values in found["distances"].items():
+    for name, values in report["distances"].items():
         cells = (f"{values[s]:.4f}" if s in values else "-" for s in ("fake", "real halves"))
-        lines.append(f"{name.replace('frechet', found['called']):26}" + "".join(f"{cell:>14}" for cell in cells))
-    return "\n".join([*lines, *noted(found)])
+        lines.append(
+            f"{name.replace('frechet', report['called']):26}"
+            + "".join(f"{cell:>14}" for cell in cells)
+        )
+    return "\n".join([*lines, *noted(report)])
 
 
 def _range(ends: list[int]) -> str:
@@ -216,13 +255,20 @@ def _sizes(sizes: list[str]) -> str:
     return sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes"
 
 
-def write(folder: Path, found: dict[str, Any], real: Collection, fake: Collection) -> None:
-    """What `compare` found as ``index.html`` and ``scores.json``, with strips of the first eight films of each."""
+def write_comparison(
+    folder: Path, report: dict[str, Any], real: Collection, fake: Collection
+) -> None:
+    """What `compare` found as ``index.html`` and ``scores.json``, with strips of the first eight
+    films of each.
+    """
     parts = []
-    for name, each in (("real", real), ("fake", fake)):
-        for number, film in enumerate(each.films[:8]):
+    for name, collection in (("real", real), ("fake", fake)):
+        for number, film in enumerate(collection.films[:8]):
             path = f"strips/{name}-{number}.png"
             video.write_picture(folder / path, film.strip)
             parts.append(figure(path, name))
-    write_text(folder / "index.html", document(f"{fake.folder} against {real.folder}", table(found), parts))
-    write_text(folder / "scores.json", json.dumps(found, indent=1) + "\n")
+    write_text(
+        folder / "index.html",
+        document(f"{fake.folder} against {real.folder}", comparison_table(report), parts),
+    )
+    write_text(folder / "scores.json", json.dumps(report, indent=1) + "\n")

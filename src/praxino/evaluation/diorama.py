@@ -1,8 +1,9 @@
 """How well a film shows what a scene of the diorama says, and whether its physics hold.
 
-A film of a known scene is read by a `Reader`; its reading is held against the scene. Every measure is made so that true
-renderings, and their round trips through an autoencoder, can be scored as well: a figure has its ceiling beside it.
-Measures that a film gives no occasion for are left out, not zero.
+A film of a known scene is read by a `Reader`; its reading is held against the scene. Every measure
+is made so that true renderings, and their round trips through an autoencoder, can be scored as
+well: a figure has its ceiling beside it. Measures that a film gives no occasion for are left out,
+not zero.
 """
 
 from collections import defaultdict
@@ -40,10 +41,11 @@ def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
     Returns
     -------
     dict
-        Shares of what is right, from 0 to 1 (``kind``, ``colour``, ``motion``, ``binding``, ``count``, ``relation``,
-        ``word`` (read back whole, by a reader of words), ``place``, ``presence``, ``unheard pair``, ``bounce``,
-        ``shadow``, ...), and errors, 0 at best: ``gravity`` and ``momentum`` (relative), ``identity_drift`` (Lab units
-        / 100), ``popping`` (things that appear or vanish).
+        Shares of what is right, from 0 to 1 (``kind``, ``colour``, ``motion``, ``binding``,
+        ``count``, ``relation``, ``word`` (read back whole, by a reader of words), ``place``,
+        ``presence``, ``unheard pair``, ``bounce``, ``shadow``, ...), and errors, 0 at best:
+        ``gravity`` and ``momentum`` (relative), ``identity_drift`` (Lab units / 100), ``popping``
+        (things that appear or vanish).
 
     Raises
     ------
@@ -51,37 +53,48 @@ def scores(film: Film, scene: Scene, reading: Reading) -> dict[str, float]:
         If the film is not as long as the scene.
     """
     if len(film) != scene.frames:
-        raise InputError(f"a film of {len(film)} frames for a scene of {scene.frames}", "compose it with as many")
-    wanted = wanted_things(scene)
-    pairs = matched(wanted, reading.things[: len(wanted)])  # its most prominent things, not any that flicker past
-    found = {name: float(reading.scene[name] == value) for name, value in _said(scene).items()}
-    if wanted:
-        found |= named_scores(scene, wanted, pairs)
-        found["count"] = count_score(scene, len(reading.things))
+        raise InputError(
+            f"a film of {len(film)} frames for a scene of {scene.frames}", "compose it with as many"
+        )
+    required = wanted_things(scene)
+    # its most prominent things, not any that flicker past
+    pairs = matched(required, reading.things[: len(required)])
+    values = {name: float(reading.scene[name] == value) for name, value in _stated(scene).items()}
+    if required:
+        values |= named_scores(scene, required, pairs)
+        values["count"] = count_score(scene, len(reading.things))
     if words := [
         float(sighting is not None and sighting.word == thing.word)
-        for thing, sighting in zip(wanted, pairs, strict=True)
+        for thing, sighting in zip(required, pairs, strict=True)
         if thing.word is not None and reading.words
     ]:
-        found["word"] = float(np.mean(words))
-    if unheard := _unheard(scene, wanted, pairs, reading):
-        found["unheard pair"] = float(np.mean([shown for each in unheard.values() for shown in each]))
-        found |= {f"unheard {what}": float(np.mean(each)) for what, each in unheard.items()}
-    if (held := relation_score(scene, wanted, pairs)) is not None:
-        found["relation"] = held
-    found |= _physics(scene, wanted, pairs) | _shadow(film, scene, pairs)
-    seen = [sighting for sighting in pairs if sighting is not None]
-    if seen:
-        found["identity_drift"] = float(np.mean([identity_drift(film, sighting) for sighting in seen]))
-    found["popping"] = float(sum(popping(sighting, scene.aspect) for sighting in reading.things))
-    named = [found[name] for name in ATTRIBUTES if name in found]
-    return {"attributes": float(np.mean(named))} | found
+        values["word"] = float(np.mean(words))
+    if unheard := _unheard(scene, required, pairs, reading):
+        values["unheard pair"] = float(
+            np.mean([is_shown for present in unheard.values() for is_shown in present])
+        )
+        values |= {f"unheard {what}": float(np.mean(present)) for what, present in unheard.items()}
+    if (held := relation_score(scene, required, pairs)) is not None:
+        values["relation"] = held
+    values |= _physics(scene, required, pairs) | _shadow(film, scene, pairs)
+    sightings = [sighting for sighting in pairs if sighting is not None]
+    if sightings:
+        values["identity_drift"] = float(
+            np.mean([identity_drift(film, sighting) for sighting in sightings])
+        )
+    values["popping"] = float(sum(popping(sighting, scene.aspect) for sighting in reading.things))
+    named = [values[name] for name in ATTRIBUTES if name in values]
+    return {"attributes": float(np.mean(named))} | values
 
 
-def _said(scene: Scene) -> dict[str, str]:
+def _stated(scene: Scene) -> dict[str, str]:
     """What the caption says of the whole clip, where it says it."""
     unsaid = {"weather"} if scene.place == "room" else set()
-    return {name: value for name, value in scene.attributes.items() if name not in unsaid and value != "usual"}
+    return {
+        name: value
+        for name, value in scene.attributes.items()
+        if name not in unsaid and value != "usual"
+    }
 
 
 def wanted_things(scene: Scene) -> list[Thing]:
@@ -90,17 +103,19 @@ def wanted_things(scene: Scene) -> list[Thing]:
 
 
 def count_score(scene: Scene, things: int) -> float:
-    """Whether so many things are as many as the scene shows; what is at an edge may be read, and may not."""
+    """Whether so many things are as many as the scene shows; what is at an edge may be read, and
+    may not.
+    """
     at_most = sum(bool(scene.visible(thing).any()) for thing in scene.things)
     return float(len(wanted_things(scene)) <= things <= at_most)
 
 
-def matched(wanted: Sequence[Thing], things: Sequence[Sighting]) -> list[Sighting | None]:
+def matched(required: Sequence[Thing], things: Sequence[Sighting]) -> list[Sighting | None]:
     """For each wanted thing the sighting that is most like it, no sighting twice."""
-    best: list[Sighting | None] = [None] * len(wanted)
+    best: list[Sighting | None] = [None] * len(required)
     likeness = [
         (4 * (s.kind == t.kind) + 2 * (s.colour == t.colour) + (s.motion == t.motion), i, j)
-        for i, t in enumerate(wanted)
+        for i, t in enumerate(required)
         for j, s in enumerate(things)
     ]
     taken: set[int] = set()
@@ -111,54 +126,72 @@ def matched(wanted: Sequence[Thing], things: Sequence[Sighting]) -> list[Sightin
     return best
 
 
-def named_scores(scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | None]) -> dict[str, float]:
-    """Shares of the wanted things whose attributes are there; ``binding`` where two of them differ in colour;
-    ``presence``, the share of the frames that should show them in which they are seen."""
-    untold = scene.relation is not None and scene.relation.name == "pass behind"  # walking or running is not said then
+def named_scores(
+    scene: Scene, required: Sequence[Thing], pairs: Sequence[Sighting | None]
+) -> dict[str, float]:
+    """Shares of the wanted things whose attributes are there; ``binding`` where two of them differ
+    in colour; ``presence``, the share of the frames that should show them in which they are seen.
+    """
+    # walking or running is not said then
+    untold = scene.relation is not None and scene.relation.name == "pass behind"
     right = {
         name: [
-            float(s is not None and getattr(s, name) == getattr(t, name)) for t, s in zip(wanted, pairs, strict=True)
+            float(s is not None and getattr(s, name) == getattr(t, name))
+            for t, s in zip(required, pairs, strict=True)
         ]
         for name in (("kind", "colour") if untold else ("kind", "colour", "motion"))
     }
-    found = {name: float(np.mean(values)) for name, values in right.items()}
-    there = [_presence(scene, thing, sighting) for thing, sighting in zip(wanted, pairs, strict=True)]
-    found["presence"] = float(np.mean(there))
-    if len({thing.colour for thing in wanted}) > 1:
-        found["binding"] = float(all(k and c for k, c in zip(right["kind"], right["colour"], strict=True)))
-    return found
+    averages = {name: float(np.mean(values)) for name, values in right.items()}
+    there = [
+        _presence(scene, thing, sighting) for thing, sighting in zip(required, pairs, strict=True)
+    ]
+    averages["presence"] = float(np.mean(there))
+    if len({thing.colour for thing in required}) > 1:
+        averages["binding"] = float(
+            all(k and c for k, c in zip(right["kind"], right["colour"], strict=True))
+        )
+    return averages
 
 
 def _presence(scene: Scene, thing: Thing, sighting: Sighting | None) -> float:
-    """Share of the frames in which a thing should show in which something of its kind is read, always the same one."""
+    """Share of the frames in which a thing should show in which something of its kind is read,
+    always the same one.
+    """
     if sighting is None or sighting.kind != thing.kind:
         return 0.0
     return float(np.isfinite(sighting.track[scene.shows(thing), 0]).mean())
 
 
 def _unheard(
-    scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | None], reading: Reading
+    scene: Scene, required: Sequence[Thing], pairs: Sequence[Sighting | None], reading: Reading
 ) -> dict[str, list[bool]]:
-    """For each pair in the scene that training never shows (see `split`), by what it joins, whether it is there."""
-    shown: dict[str, list[bool]] = defaultdict(list)
-    for thing, sighting in zip(wanted, pairs, strict=True):
+    """For each pair in the scene that training never shows (see `split`), by what it joins, whether
+    it is there.
+    """
+    present: dict[str, list[bool]] = defaultdict(list)
+    for thing, sighting in zip(required, pairs, strict=True):
         alike = sighting if sighting is not None and sighting.kind == thing.kind else None
         if held_out(thing.kind, thing.colour):
-            shown["colour"].append(alike is not None and alike.colour == thing.colour)
+            present["colour"].append(alike is not None and alike.colour == thing.colour)
         if held_out(thing.kind, thing.motion):
-            shown["motion"].append(alike is not None and alike.motion == thing.motion)
+            present["motion"].append(alike is not None and alike.motion == thing.motion)
         if held_out(thing.kind, scene.place):
-            shown["place"].append(alike is not None and reading.scene["place"] == scene.place)
+            present["place"].append(alike is not None and reading.scene["place"] == scene.place)
     light = scene.light
     if light.colour and held_out(light.source, light.colour):
-        shown["colour"].append(reading.scene["light"] == light.colour)
-    return shown
+        present["colour"].append(reading.scene["light"] == light.colour)
+    return present
 
 
-def relation_score(scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | None]) -> float | None:
-    """Whether the relation of the first two things is to be seen; None where the scene has none, does not show both of
-    them, or has one that needs no more than the things."""
-    both = len(wanted) > 1 and all(a is b for a, b in zip(wanted[:2], scene.things[:2], strict=True))
+def relation_score(
+    scene: Scene, required: Sequence[Thing], pairs: Sequence[Sighting | None]
+) -> float | None:
+    """Whether the relation of the first two things is to be seen; None where the scene has none,
+    does not show both of them, or has one that needs no more than the things.
+    """
+    both = len(required) > 1 and all(
+        a is b for a, b in zip(required[:2], scene.things[:2], strict=True)
+    )
     if scene.relation is None or not both:
         return None
     first, second = pairs[0], pairs[1]
@@ -198,42 +231,57 @@ def _sides(apart: NDArray[np.floating]) -> set[float]:
 
 def _ends(values: NDArray[np.floating]) -> tuple[float, float]:
     """The first and the last that is seen, as medians of three."""
-    seen = values[np.isfinite(values)]
-    return float(np.median(seen[:3])), float(np.median(seen[-3:]))
+    visible = values[np.isfinite(values)]
+    return float(np.median(visible[:3])), float(np.median(visible[-3:]))
 
 
 def _go_alike(first: Sighting, second: Sighting) -> bool:
     """Whether both move, the way that they look."""
-    return first.heading == second.heading and all(_speed(each) * each.heading > 0 for each in (first, second))
+    return first.heading == second.heading and all(
+        _speed(sighting) * sighting.heading > 0 for sighting in (first, second)
+    )
 
 
 def _rests_on(upper: Sighting, lower: Sighting) -> bool:
     """Whether at the end one stands on the other."""
     both = upper.height + lower.height
-    (x, y), (other, below) = (tuple(_ends(each.track[:, axis])[1] for axis in (0, 1)) for each in (upper, lower))
+    (x, y), (other, below) = (
+        tuple(_ends(sighting.track[:, axis])[1] for axis in (0, 1)) for sighting in (upper, lower)
+    )
     return abs(x - other) < 0.25 * both and 0.25 * both < below - y < 0.75 * both
 
 
 def _speed(sighting: Sighting) -> float:
-    """Median sideways speed in picture heights a frame; 0 for what is never seen in two frames together."""
+    """Median sideways speed in picture heights a frame; 0 for what is never seen in two frames
+    together.
+    """
     steps = np.diff(sighting.track[:, 0])
     return float(np.nanmedian(steps)) if np.isfinite(steps).any() else 0.0
 
 
-def _physics(scene: Scene, wanted: Sequence[Thing], pairs: Sequence[Sighting | None]) -> dict[str, float]:
+def _physics(
+    scene: Scene, required: Sequence[Thing], pairs: Sequence[Sighting | None]
+) -> dict[str, float]:
     if scene.camera.motion.startswith("zoom"):
         return {}  # lengths change with the zoom
-    found: dict[str, list[float]] = {"gravity": [], "bounce": []}
-    for thing, sighting in zip(wanted, pairs, strict=True):
+    errors: dict[str, list[float]] = {"gravity": [], "bounce": []}
+    for thing, sighting in zip(required, pairs, strict=True):
         if sighting is None or thing.motion not in ("fall", "bounce", "throw"):
             continue
         if (g := gravity(sighting.track[:, 1], scene.fps)) is not None:
-            found["gravity"].append(abs(g / world.GRAVITY - 1))
+            errors["gravity"].append(abs(g / world.GRAVITY - 1))
         if thing.motion == "bounce" and (sane := bounce(sighting.track[:, 1])) is not None:
-            found["bounce"].append(sane)
-    means = {name: float(np.mean(values)) for name, values in found.items() if values}
-    if scene.relation and scene.relation.name == "collide" and len(pairs) == 2 and None not in pairs:
-        masses = [world.DENSITIES[thing.material or "rubber"] * thing.height**2 for thing in wanted]
+            errors["bounce"].append(sane)
+    means = {name: float(np.mean(values)) for name, values in errors.items() if values}
+    if (
+        scene.relation
+        and scene.relation.name == "collide"
+        and len(pairs) == 2
+        and None not in pairs
+    ):
+        masses = [
+            world.DENSITIES[thing.material or "rubber"] * thing.height**2 for thing in required
+        ]
         tracks = [sighting.track[:, 0] for sighting in pairs if sighting is not None]
         if (error := momentum(tracks, masses)) is not None:
             means["momentum"] = error
@@ -247,12 +295,14 @@ def _shadow(film: Film, scene: Scene, pairs: Sequence[Sighting | None]) -> dict[
         return {}
     standing = [s for s in pairs if s is not None and s.motion != "fly"]
     agree = [shadow_agrees(film, light, s, world.KINDS[s.kind].aspect) for s in standing]
-    told = [each for each in agree if each is not None]
-    return {"shadow": float(np.mean(told))} if told else {}
+    verdicts = [verdict for verdict in agree if verdict is not None]
+    return {"shadow": float(np.mean(verdicts))} if verdicts else {}
 
 
 def identity_drift(film: Film, sighting: Sighting) -> float:
-    """How far a thing's look strays from its usual one: mean distance of Lab colours, over 100, along its track."""
+    """How far a thing's look strays from its usual one: mean distance of Lab colours, over 100,
+    along its track.
+    """
     looks = []
     for frame, centre in enumerate(sighting.track):
         if np.isfinite(centre).all():
@@ -272,10 +322,12 @@ def _look(frame: NDArray[np.uint8], centre: NDArray[np.float32], height: float) 
 
 
 def popping(sighting: Sighting, aspect: float, margin: float = 0.12) -> int:
-    """How often a thing begins or ends within the picture: 0, 1 or 2. At an edge it only comes and goes."""
-    seen = np.flatnonzero(np.isfinite(sighting.track[:, 0]))
+    """How often a thing begins or ends within the picture: 0, 1 or 2. At an edge it only comes and
+    goes.
+    """
+    visible = np.flatnonzero(np.isfinite(sighting.track[:, 0]))
     count = 0
-    for frame, end in ((seen[0], 0), (seen[-1], len(sighting.track) - 1)):
+    for frame, end in ((visible[0], 0), (visible[-1], len(sighting.track) - 1)):
         x, y = sighting.track[frame]
         count += frame != end and margin < x < aspect - margin and margin < y < 1 - margin
     return int(count)

@@ -1,7 +1,7 @@
 """What sets of films are compared by: networks that turn a film into rows of numbers.
 
-The reader of the diorama comes with the package. Inception, I3D and CLIP are what published figures are made with;
-nothing is downloaded, a user who has their weights names the file.
+The reader of the diorama comes with the package. Inception, I3D and CLIP are what published figures
+are made with; nothing is downloaded, a user who has their weights names the file.
 """
 
 import hashlib
@@ -31,8 +31,10 @@ SEEN: Final = 64
 
 @dataclass(frozen=True)
 class Extractor:
-    """``rows`` takes a film (T, H, W, 3) to (N, D): N = T for networks that see pictures, 1 for those that see films.
-    ``called`` is the name that the Fréchet distance has on them, ``weights`` says which network it is."""
+    """``rows`` takes a film (T, H, W, 3) to (N, D): N = T for networks that see pictures, 1 for
+    those that see films. ``called`` is the name that the Fréchet distance has on them, ``weights``
+    says which network it is.
+    """
 
     called: str
     rows: Callable[[Film], NDArray[np.float64]]
@@ -45,14 +47,16 @@ def extractor(name: str, weights: Path | None = None) -> Extractor:
     Parameters
     ----------
     name : str
-        ``reader``: the bundled reader, on films of 64 rows; 256 numbers a film. ``inception``: pool3 of
-        Inception as used for FID (Heusel et al., arXiv 1706.08500), 2048 numbers a frame. ``i3d``: logits of I3D
-        trained on Kinetics-400 as used for FVD (Unterthiner et al., arXiv 1812.01717), 400 numbers a film of 10 frames
-        or more. ``clip``: the projected picture embedding (Kynkäänniemi et al., arXiv 2203.06026), one row a frame.
+        ``reader``: the bundled reader, on films of 64 rows; 256 numbers a film. ``inception``:
+        pool3 of Inception as used for FID (Heusel et al., arXiv 1706.08500), 2048 numbers a frame.
+        ``i3d``: logits of I3D trained on Kinetics-400 as used for FVD (Unterthiner et al., arXiv
+        1812.01717), 400 numbers a film of 10 frames or more. ``clip``: the projected picture
+        embedding (Kynkäänniemi et al., arXiv 2203.06026), one row a frame.
     weights : Path
-        For ``inception`` and ``i3d`` the TorchScript files that are in common use, ``inception-2015-12-05.pt`` and
-        ``i3d_torchscript.pt``; for ``clip`` a folder as ``transformers`` saves it; for ``reader`` a folder that
-        ``praxino train diorama-reader`` wrote, in place of the bundled one.
+        For ``inception`` and ``i3d`` the TorchScript files that are in common use,
+        ``inception-2015-12-05.pt`` and ``i3d_torchscript.pt``; for ``clip`` a folder as
+        ``transformers`` saves it; for ``reader`` a folder that ``praxino train diorama-reader``
+        wrote, in place of the bundled one.
 
     Raises
     ------
@@ -82,7 +86,9 @@ def _reader(weights: Path | None) -> Callable[[Film], NDArray[np.float64]]:
 
 
 def as_seen(film: Film) -> Film:
-    """(T, H, W, 3) with as many rows as the reader knows, in its proportions but for a width that the reader takes."""
+    """(T, H, W, 3) with as many rows as the reader knows, in its proportions but for a width that
+    the reader takes.
+    """
     return resized(film, SEEN, max(8, round(SEEN * film.shape[2] / film.shape[1] / 8) * 8))
 
 
@@ -92,7 +98,11 @@ def _inception(weights: Path | None) -> Callable[[Film], NDArray[np.float64]]:
 
     def rows(film: Film) -> NDArray[np.float64]:
         pictures = torch.from_numpy(film).permute(0, 3, 1, 2)  # (T, 3, H, W)
-        return _numbers(lambda: torch.cat([network(part, return_features=True) for part in pictures.split(BATCH)]))
+        return _numbers(
+            lambda: torch.cat(
+                [network(part, return_features=True) for part in pictures.split(BATCH)]
+            )
+        )
 
     return rows
 
@@ -103,7 +113,10 @@ def _i3d(weights: Path | None) -> Callable[[Film], NDArray[np.float64]]:
 
     def rows(film: Film) -> NDArray[np.float64]:
         if len(film) < 10:
-            raise InputError(f"{len(film)} frames: I3D needs at least 10", "longer films, or --features inception")
+            raise InputError(
+                f"{len(film)} frames: I3D needs at least 10",
+                "longer films, or --features inception",
+            )
         clip = torch.from_numpy(film).permute(3, 0, 1, 2)[None].float()  # (1, 3, T, H, W)
         return _numbers(lambda: network(clip, rescale=True, resize=True, return_features=True))
 
@@ -114,27 +127,37 @@ def _clip(weights: Path | None) -> Callable[[Film], NDArray[np.float64]]:
     try:
         from transformers import CLIPVisionModelWithProjection
     except ImportError:
-        raise InputError("clip needs the library transformers", 'pip install "praxino[hf]"') from None
+        raise InputError(
+            "clip needs the library transformers", 'pip install "praxino[hf]"'
+        ) from None
     read: Any = CLIPVisionModelWithProjection.from_pretrained
     try:
-        network, told = read(weights, local_files_only=True, output_loading_info=True)
-        problem = f"it lacks {sorted(told['missing_keys'])[0]}" if told["missing_keys"] else ""
+        network, loading = read(weights, local_files_only=True, output_loading_info=True)
+        problem = (
+            f"it lacks {sorted(loading['missing_keys'])[0]}" if loading["missing_keys"] else ""
+        )
     except Exception as error:  # whatever the library makes of a folder that is not CLIP's
         problem = str(error).splitlines()[0]
     if problem:  # the library would fill what is missing with random numbers
-        raise CheckpointError(f"{weights} holds no CLIP model ({problem})", f"clip takes {FILES['clip']}")
+        raise CheckpointError(
+            f"{weights} holds no CLIP model ({problem})", f"clip takes {FILES['clip']}"
+        )
     network.eval()
     side = int(network.config.image_size)
 
     def rows(film: Film) -> NDArray[np.float64]:
         pictures = _as_clip_sees(film, side)
-        return _numbers(lambda: torch.cat([network(part).image_embeds for part in pictures.split(BATCH)]))
+        return _numbers(
+            lambda: torch.cat([network(part).image_embeds for part in pictures.split(BATCH)])
+        )
 
     return rows
 
 
 def _as_clip_sees(film: Film, side: int) -> Tensor:
-    """(T, 3, side, side): the shorter side resized (bicubic), the middle cut out, CLIP's mean and deviation removed."""
+    """(T, 3, side, side): the shorter side resized (bicubic), the middle cut out, CLIP's mean and
+    deviation removed.
+    """
     height, width = film.shape[1:3]
     scale = side / min(height, width)
     tall, wide = max(side, round(height * scale)), max(side, round(width * scale))
@@ -150,20 +173,25 @@ def _script(path: Path | None, name: str) -> Any:
     assert path is not None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # TorchScript is out of fashion, and what these files are
+            # TorchScript is out of fashion, and what these files are
+            warnings.simplefilter("ignore")
             return torch.jit.load(path, map_location="cpu").eval()
     except (RuntimeError, ValueError, OSError):
-        raise CheckpointError(f"{path} is not a TorchScript file", f"{name} takes {FILES[name]}") from None
+        raise CheckpointError(
+            f"{path} is not a TorchScript file", f"{name} takes {FILES[name]}"
+        ) from None
 
 
 @torch.inference_mode()
 def _numbers(features: Callable[[], Tensor]) -> NDArray[np.float64]:
     try:
-        found = features()
+        numbers = features()
     except (RuntimeError, TypeError, AttributeError) as error:
         problem = str(error).strip().splitlines()[-1]
-        raise CheckpointError(f"the network does not take such films ({problem})", "is it the right file?") from None
-    return found.reshape(len(found), math.prod(found.shape[1:])).double().numpy()
+        raise CheckpointError(
+            f"the network does not take such films ({problem})", "is it the right file?"
+        ) from None
+    return numbers.reshape(len(numbers), math.prod(numbers.shape[1:])).double().numpy()
 
 
 EXTRACTORS: Final[dict[str, Callable[[Path | None], Callable[[Film], NDArray[np.float64]]]]] = {
@@ -172,7 +200,12 @@ EXTRACTORS: Final[dict[str, Callable[[Path | None], Callable[[Film], NDArray[np.
     "i3d": _i3d,
     "clip": _clip,
 }
-CALLED: Final = {"reader": "Fréchet, diorama-reader", "inception": "FID", "i3d": "FVD", "clip": "CLIP-FID"}
+CALLED: Final = {
+    "reader": "Fréchet, diorama-reader",
+    "inception": "FID",
+    "i3d": "FVD",
+    "clip": "CLIP-FID",
+}
 FILES: Final = {
     "reader": "a folder of praxino train diorama-reader",
     "inception": "inception-2015-12-05.pt, the TorchScript file",

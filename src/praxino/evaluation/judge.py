@@ -1,8 +1,10 @@
-"""One case of a suite becomes one row: a film of the model, and beside it what the measures say of better films.
+"""One case of a suite becomes one row: a film of the model, and beside it what the measures say of
+better films.
 
-The same scene is judged three times: as the model's film of its caption, as its true rendering sent through the model's
-autoencoder (what to expect at best), and as the true rendering itself (what reader and measures find fault with there
-is their own fault). Films of further seeds are judged alone: the other two would be the same again.
+The same scene is judged three times: as the model's film of its caption, as its true rendering sent
+through the model's autoencoder (what to expect at best), and as the true rendering itself (what
+reader and measures find fault with there is their own fault). Films of further seeds are judged
+alone: the other two would be the same again.
 """
 
 import time
@@ -72,16 +74,22 @@ class _Bench:
     best_of: int
 
     def row(self, case: Case) -> Row:
-        frames, height, width, fps = (getattr(self.config, name) for name in ("frames", "height", "width", "fps"))
+        frames, height, width, fps = (
+            getattr(self.config, name) for name in ("frames", "height", "width", "fps")
+        )
         scene = case.scene(frames, width / height, fps)
         prompt = case.prompt(scene)
         started = time.perf_counter()
-        made = self.make(prompt, case.seed, 1).frames
+        pixels = self.make(prompt, case.seed, 1).frames
         seconds = time.perf_counter() - started
         true = render(scene, height, width)
         row: Row = {"name": case.name, "part": case.part, "seed": case.seed, "prompt": prompt}
         row |= {"scores": {}, "strips": {}, "features": {}}
-        films = {"model": made} if case.seed else {"model": made, "autoencoder": self._through(true), "truth": true}
+        films = (
+            {"model": pixels}
+            if case.seed
+            else {"model": pixels, "autoencoder": self._through(true), "truth": true}
+        )
         if self.best_of > 1:
             films[f"best of {self.best_of}"] = self.make(prompt, case.seed, self.best_of).frames
         for source, film in films.items():

@@ -1,7 +1,8 @@
 """A suite: many scenes, a film of each, its scores.
 
-Rows are written as they come and read back when a suite is run again, so that it goes on where it stopped. How films
-are made is the caller's business: a suite asks for a judge, a callable from a case to its row, once in every process.
+Rows are written as they come and read back when a suite is run again, so that it goes on where it
+stopped. How films are made is the caller's business: a suite asks for a judge, a callable from a
+case to its row, once in every process.
 """
 
 import functools
@@ -29,9 +30,10 @@ from praxino.storage.files import write_text
 from praxino.storage.weights.checkpoint import CONFIG, read_config, write_config
 
 Row = dict[str, Any]
-"""``name``, ``part``, ``seed`` and ``prompt`` of the case; for each source of films ("model", "truth", ...) its
-``scores`` by name, and where it has them ``strips`` (paths of pictures beside the page) and ``features`` (numbers of
-the reader)."""
+"""``name``, ``part``, ``seed`` and ``prompt`` of the case; for each source of films ("model",
+"truth", ...) its ``scores`` by name, and where it has them ``strips`` (paths of pictures beside the
+page) and ``features`` (numbers of the reader).
+"""
 
 FALLING = ("fall", "bounce", "throw")
 
@@ -40,7 +42,8 @@ FALLING = ("fall", "bounce", "throw")
 class Case:
     """One film of a suite: of sample ``index`` of the world 0, from the noise of ``seed``.
 
-    Sample ``other`` is of the same sort: films must not be held against the very scenes that they were asked for.
+    Sample ``other`` is of the same sort: films must not be held against the very scenes that they
+    were asked for.
     """
 
     part: Split
@@ -54,10 +57,14 @@ class Case:
         return f"{self.part}-{self.index - UNSEEN}-{self.seed}"
 
     def scene(self, frames: int, aspect: float, fps: float, other: bool = False) -> Scene:
-        return compose(0, self.other if other else self.index, frames, aspect, fps, self.part, self.edition)
+        return compose(
+            0, self.other if other else self.index, frames, aspect, fps, self.part, self.edition
+        )
 
     def prompt(self, scene: Scene) -> str:
-        """A paragraph that says everything, in a wording that training did not use for this scene."""
+        """A paragraph that says everything, in a wording that training did not use for this
+        scene.
+        """
         return caption(scene, 1, self.index).paragraph
 
 
@@ -68,7 +75,9 @@ class SuiteManifest(Config):
     model: str = Field(description="digest of the model's weights")
     reader: str = Field(description="digest of the reader's weights")
     measures: str = Field(description="digest of the code that judged them")
-    second_reader: str = Field("", description="digest of the second reader's weights, if there is one")
+    second_reader: str = Field(
+        "", description="digest of the second reader's weights, if there is one"
+    )
     best_of: int = 1
 
 
@@ -87,11 +96,14 @@ def begin(folder: Path, judged: SuiteManifest) -> None:
     InputError
         If it holds rows of something else.
     """
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).exists()):
+    if folder.is_file() or (
+        folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).exists()
+    ):
         raise InputError(f"{folder} is not a folder of an evaluation", "-o names another")
     if (folder / CONFIG).exists() and read_config(folder, SuiteManifest) != judged:
         raise InputError(
-            f"{folder} holds an evaluation of other weights, another suite or other measures", "-o names another folder"
+            f"{folder} holds an evaluation of other weights, another suite or other measures",
+            "-o names another folder",
         )
     write_config(folder, judged)
 
@@ -148,7 +160,8 @@ SUITES: Final[dict[str, Suite]] = {
 
 
 def cases(suite: str, samples: int, seeds: int = 1) -> list[Case]:
-    """The first ``samples`` scenes of a suite, each with ``seeds`` seeds; never trained on, and always the same.
+    """The first ``samples`` scenes of a suite, each with ``seeds`` seeds; never trained on, and
+    always the same.
 
     A film of another seed has another scene of its sort to be held against, too.
 
@@ -164,27 +177,38 @@ def cases(suite: str, samples: int, seeds: int = 1) -> list[Case]:
     def fitting(parts: Sequence[Split], start: int) -> Iterator[tuple[Split, int]]:
         stream = ((parts[i % len(parts)], start + i) for i in itertools.count())
         return (
-            (part, index) for part, index in stream if drawn.fits(compose(0, index, part=part, edition=drawn.edition))
+            (part, index)
+            for part, index in stream
+            if drawn.fits(compose(0, index, part=part, edition=drawn.edition))
         )
 
-    found = []
-    chosen = list(itertools.islice(fitting(drawn.parts, drawn.start), samples))
+    chosen_cases = []
+    fitting_cases = list(itertools.islice(fitting(drawn.parts, drawn.start), samples))
     for seed in range(seeds):
         start = drawn.start + 1_000_000 + 1_010_000 * seed
         others = {part: fitting([part], start) for part in drawn.parts}
-        found.append([Case(part, index, next(others[part])[1], seed, drawn.edition) for part, index in chosen])
-    return [case for same in zip(*found, strict=True) for case in same]
+        chosen_cases.append(
+            [
+                Case(part, index, next(others[part])[1], seed, drawn.edition)
+                for part, index in fitting_cases
+            ]
+        )
+    return [case for same in zip(*chosen_cases, strict=True) for case in same]
 
 
 def run(
-    chosen: Sequence[Case], judge: Callable[[], Callable[[Case], Row]], folder: Path, processes: int = 1
+    selected: Sequence[Case],
+    judge: Callable[[], Callable[[Case], Row]],
+    folder: Path,
+    processes: int = 1,
 ) -> Iterator[Row]:
     """Judge every case that ``folder`` has no row of yet, yielding all rows as they come.
 
     Parameters
     ----------
     judge : callable
-        Called once in every process (with more than one it is pickled); returns what makes the row of a case.
+        Called once in every process (with more than one it is pickled); returns what makes the row
+        of a case.
     folder : Path
         Keeps ``rows.jsonl``.
     processes : int
@@ -192,8 +216,8 @@ def run(
     """
     path = folder / "rows.jsonl"
     done = {row["name"]: row for row in _rows(path)}
-    yield from (done[case.name] for case in chosen if case.name in done)
-    left = [case for case in chosen if case.name not in done]
+    yield from (done[case.name] for case in selected if case.name in done)
+    left = [case for case in selected if case.name not in done]
     folder.mkdir(parents=True, exist_ok=True)
     for row in _judged(left, judge, processes):
         with path.open("a") as file:
@@ -201,18 +225,24 @@ def run(
         yield row
 
 
-def _judged(left: Sequence[Case], judge: Callable[[], Callable[[Case], Row]], processes: int) -> Iterator[Row]:
+def _judged(
+    left: Sequence[Case], judge: Callable[[], Callable[[Case], Row]], processes: int
+) -> Iterator[Row]:
     if processes == 1 or len(left) < 2:
         yield from map(judge(), left)
         return
     threads = max(1, torch.get_num_threads() // processes)
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin, (judge, threads)) as pool:
+    with ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), _begin, (judge, threads)
+    ) as pool:
         waiting = [pool.submit(_judge_here, case) for case in left]
         try:
             for done in as_completed(waiting):
                 yield done.result()
         except BrokenProcessPool:
-            raise InputError("a process that made films was killed or could not begin", "fewer --processes") from None
+            raise InputError(
+                "a process that made films was killed or could not begin", "fewer --processes"
+            ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -245,5 +275,7 @@ def _rows(path: Path) -> Iterator[Row]:
         except ValueError:
             complete = False
         if not complete:
-            raise CheckpointError(f"line {number} of {path} is damaged", "delete that line to judge its film again")
+            raise CheckpointError(
+                f"line {number} of {path} is damaged", "delete that line to judge its film again"
+            )
         yield row

@@ -1,7 +1,7 @@
 """A prompt becomes a video.
 
-`loading` finds a model, `request` completes what is asked for, `pipeline` does it: `denoiser` (network, guidance,
-conditions), `conditioning` (given frames), `layout` (what is where), `offload` (weights on the device when they are
-needed). `plan` predicts memory and time, `preview` sketches, `noising` shows the forward process, `inversion` runs
-backwards.
+`loading` finds a model, `request` completes what is asked for, `pipeline` does it: `denoiser`
+(network, guidance, conditions), `conditioning` (given frames), `layout` (what is where), `offload`
+(weights on the device when they are needed). `plan` predicts memory and time, `preview` sketches,
+`noising` shows the forward process, `inversion` runs backwards.
 """

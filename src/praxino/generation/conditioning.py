@@ -1,4 +1,6 @@
-"""What a film is made from beside a sentence: given frames, as each kind of model wants to be told of them."""
+"""What a film is made from beside a sentence: given frames, as each kind of model wants to be told
+of them.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +15,6 @@ from torch import Tensor
 from praxino.data.pixels import to_tensor
 from praxino.models.vae import VAE
 from praxino.request import Request
-from praxino.storage.media.video import read
 from praxino.storage.weights.bundle import BundleConfig
 
 
@@ -27,7 +28,8 @@ class GivenImage:
         As the request and the film's record name it.
     pixels : (H, W, 3) uint8
     content : bytes
-        The file that it was read from: the film's signature states it. Empty for pixels that are no file.
+        The file that it was read from: the film's signature states it. Empty for pixels that are no
+        file.
     """
 
     name: str
@@ -37,7 +39,9 @@ class GivenImage:
     @classmethod
     def read(cls, path: Path, name: str = "") -> "GivenImage":
         """The first frame of a file; raises `MediaError` if it cannot be read."""
-        return cls(name or str(path), read(path, most=1).frames[0], path.read_bytes())
+        from praxino.storage.media.frames import read_video
+
+        return cls(name or str(path), read_video(path, most=1).frames[0], path.read_bytes())
 
     @property
     def size(self) -> tuple[int, int]:
@@ -64,7 +68,9 @@ class FrameCondition:
 
 
 def load_images(names: Iterable[str | None], images: Sequence[GivenImage] = ()) -> list[GivenImage]:
-    """The pictures of these names: those in ``images``, the others read from files; no name, no picture."""
+    """The pictures of these names: those in ``images``, the others read from files; no name, no
+    picture.
+    """
     by_name = {image.name: image for image in images}
     return [by_name.get(name) or GivenImage.read(Path(name)) for name in names if name]
 
@@ -72,14 +78,21 @@ def load_images(names: Iterable[str | None], images: Sequence[GivenImage] = ()) 
 def fitted(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """A picture at the film's size: scaled until it covers it, the middle cut out."""
     scale = max(height / picture.shape[0], width / picture.shape[1])
-    size = (max(width, round(picture.shape[1] * scale)), max(height, round(picture.shape[0] * scale)))
+    size = (
+        max(width, round(picture.shape[1] * scale)),
+        max(height, round(picture.shape[0] * scale)),
+    )
     large = np.array(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
     top, left = (large.shape[0] - height) // 2, (large.shape[1] - width) // 2
     return large[top : top + height, left : left + width]
 
 
 def encode_images(
-    config: BundleConfig, request: Request, images: Sequence[GivenImage], vae: VAE, device: torch.device
+    config: BundleConfig,
+    request: Request,
+    images: Sequence[GivenImage],
+    vae: VAE,
+    device: torch.device,
 ) -> FrameCondition:
     """A request's pictures, encoded.
 
@@ -97,7 +110,9 @@ def encode_images(
 
 
 def _channels(request: Request, clips: list[Tensor], vae: VAE) -> FrameCondition:
-    """Wan 2.1 (arXiv 2503.20314, section 5.1): four channels of mask, and the latents of gray film with the frames."""
+    """Wan 2.1 (arXiv 2503.20314, section 5.1): four channels of mask, and the latents of gray film
+    with the frames.
+    """
     film = torch.zeros(1, 3, request.frames, request.height, request.width, device=clips[0].device)
     ends = [0, request.frames - 1][: len(clips)]
     for place, clip in zip(ends, clips, strict=True):
@@ -106,7 +121,8 @@ def _channels(request: Request, clips: list[Tensor], vae: VAE) -> FrameCondition
     step = vae.config.compression.time
     kept = torch.zeros(request.frames)
     kept[ends] = 1
-    kept = torch.cat([kept[:1].repeat(step), kept[1:]]).view(-1, step).T  # (step, t): the first frame stands for all
+    # (step, t): the first frame stands for all
+    kept = torch.cat([kept[:1].repeat(step), kept[1:]]).view(-1, step).T
     mask = kept.to(latents).view(1, step, -1, 1, 1).expand(-1, -1, -1, *latents.shape[3:])
     return FrameCondition(channels=torch.cat([mask, latents], dim=1))
 

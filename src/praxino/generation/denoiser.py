@@ -1,4 +1,6 @@
-"""Networks as samplers want them: sentences known, given frames kept, one of two experts by the time."""
+"""Networks as samplers want them: sentences known, given frames kept, one of two experts by the
+time.
+"""
 
 import math
 from collections.abc import Iterator
@@ -12,7 +14,6 @@ from praxino.diffusion.guidance import guided
 from praxino.diffusion.objective import as_denoiser
 from praxino.diffusion.path import PATHS
 from praxino.diffusion.sampling import Denoiser
-from praxino.diffusion.step_cache import forecast
 from praxino.generation.conditioning import FrameCondition
 from praxino.generation.offload import Offloader, exact_and_fast
 from praxino.models.dit import Context, DiT
@@ -21,7 +22,9 @@ from praxino.request import Request
 from praxino.storage.weights.lazy import LazyModule, ModelParts
 
 BATCH_GUIDANCE_TOKENS = 4096
-"""Tokens of a film up to which both sentences are evaluated as one batch; beyond, that only costs memory."""
+"""Tokens of a film up to which both sentences are evaluated as one batch; beyond, that only costs
+memory.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,32 +45,49 @@ class Conditioning:
 
     text: Tensor
     tokens: Tensor | None = None
-    given: FrameCondition = field(default_factory=FrameCondition)
+    frames: FrameCondition = field(default_factory=FrameCondition)
     visiting: bool = False
     layout: Tensor | None = None
 
 
 def quantize_time(t: Tensor, ticks: int) -> Tensor:
-    """The time that a network is told: of those trained on whole numbers of 1 / ``ticks``, the one below."""
+    """The time that a network is told: of those trained on whole numbers of 1 / ``ticks``, the one
+    below.
+    """
     return (t.clamp(max=1 - 1e-6) * ticks).floor() / ticks if ticks else t
 
 
 @contextmanager
 def denoiser(
-    model: ModelParts, stages: Offloader, dtype: torch.dtype, conditions: Conditioning, request: Request
+    model: ModelParts,
+    stages: Offloader,
+    dtype: torch.dtype,
+    conditions: Conditioning,
+    request: Request,
 ) -> Iterator[Denoiser]:
     """(x, t) -> x0 of a guided film; its network is in memory while the block lasts."""
     with ExitStack() as stack:
         network = ConditionedDenoiser(model, stages, dtype, conditions, stack, request.cache)
         high, low = (
-            guided(network.first, network.second, scale, request.interval, request.rescale, network.both)
-            for scale in (request.guidance, request.guidance if request.guidance_low is None else request.guidance_low)
+            guided(
+                network.first,
+                network.second,
+                scale,
+                request.interval,
+                request.rescale,
+                network.both,
+            )
+            for scale in (
+                request.guidance,
+                request.guidance if request.guidance_low is None else request.guidance_low,
+            )
         )
         yield lambda x, t: (low if network.is_low(t) else high)(x, t)
 
 
 class ConditionedDenoiser:
-    """The network for a time, with what it has made of the sentences, which is the same at every step.
+    """The network for a time, with what it has made of the sentences, which is the same at every
+    step.
 
     Of two experts only one is in memory: times fall, so that they change places once a film.
 
@@ -86,7 +106,13 @@ class ConditionedDenoiser:
         stack: ExitStack,
         cache: float = 0.0,
     ) -> None:
-        self.model, self.stages, self.dtype, self.conditions, self.stack = model, stages, dtype, conditions, stack
+        self.model, self.stages, self.dtype, self.conditions, self.stack = (
+            model,
+            stages,
+            dtype,
+            conditions,
+            stack,
+        )
         self.cache = cache
         self._forecasts: dict[tuple[bool, int, int], Denoiser] = {}
         self._part: LazyModule[DiT] | None = None
@@ -95,7 +121,9 @@ class ConditionedDenoiser:
     def is_low(self, t: Tensor) -> bool:
         """Whether the second expert is asked at this time."""
         config = self.model.config
-        return self.model.low is not None and float(quantize_time(t, config.ticks)) < (config.boundary or 0.0)
+        return self.model.low is not None and float(quantize_time(t, config.ticks)) < (
+            config.boundary or 0.0
+        )
 
     def at(self, t: Tensor) -> tuple[DiT, Context]:
         part = self.model.low if self.is_low(t) else self.model.dit
@@ -103,11 +131,15 @@ class ConditionedDenoiser:
         if part is not self._part:
             self._loaded.clear()
             self.stack.close()
-            dit = self.stack.enter_context(self.stages.on(part, self.dtype, self.conditions.visiting))
+            dit = self.stack.enter_context(
+                self.stages.on(part, self.dtype, self.conditions.visiting)
+            )
             text, tokens = self.conditions.text, self.conditions.tokens
             with torch.inference_mode(), exact_and_fast(self.stages.device):
                 text, counts = merge_padding(text)
-                context = dit.context(text, None if tokens is None else tokens.expand(len(text), -1, -1), counts)
+                context = dit.context(
+                    text, None if tokens is None else tokens.expand(len(text), -1, -1), counts
+                )
             self._loaded.append((dit, context))
             self._part = part
         return self._loaded[0]
@@ -128,12 +160,14 @@ class ConditionedDenoiser:
 
     def _estimate(self, x: Tensor, t: Tensor, rows: slice) -> Tensor:
         """x0 of ``x`` (1, C, t, h, w) for each of the chosen sentences: (S, C, t, h, w)."""
-        given, config = self.conditions.given, self.model.config
-        estimate = as_denoiser(lambda x, t: self._predict(x, t, rows), PATHS[config.path](), config.prediction)
-        if given.clean is None or given.mask is None:
+        frames, config = self.conditions.frames, self.model.config
+        estimate = as_denoiser(
+            lambda x, t: self._predict(x, t, rows), PATHS[config.path](), config.prediction
+        )
+        if frames.clean is None or frames.mask is None:
             return estimate(x, t)
-        found = estimate(torch.lerp(x, given.clean, given.mask), t)
-        return torch.lerp(found, given.clean, given.mask)
+        estimated = estimate(torch.lerp(x, frames.clean, frames.mask), t)
+        return torch.lerp(estimated, frames.clean, frames.mask)
 
     def _predict(self, x: Tensor, t: Tensor, rows: slice) -> Tensor:
         """What the network says of ``x``, or a forecast of it."""
@@ -141,19 +175,21 @@ class ConditionedDenoiser:
             return self._evaluate(x, t, rows)
         which = (self.is_low(t), rows.start, rows.stop)
         if which not in self._forecasts:
+            from praxino.diffusion.step_cache import forecast
+
             self._forecasts[which] = forecast(lambda x, t: self._evaluate(x, t, rows), self.cache)
         return self._forecasts[which](x, t)
 
     def _evaluate(self, x: Tensor, t: Tensor, rows: slice) -> Tensor:
         """What the network says of ``x``, in float32."""
         dit, context = self.at(t)
-        given, count = self.conditions.given, len(range(2)[rows])
+        frames, count = self.conditions.frames, len(range(2)[rows])
         x = x.expand(count, -1, -1, -1, -1)
         times = quantize_time(t, self.model.config.ticks).to(x).expand(count, 1)
-        if given.mask is not None:
-            times = times * (1 - given.mask.view(1, -1))  # one for each latent frame
-        if given.channels is not None:
-            x = torch.cat([x, given.channels.expand(count, -1, -1, -1, -1)], dim=1)
+        if frames.mask is not None:
+            times = times * (1 - frames.mask.view(1, -1))  # one for each latent frame
+        if frames.channels is not None:
+            x = torch.cat([x, frames.channels.expand(count, -1, -1, -1, -1)], dim=1)
         with torch.inference_mode(), exact_and_fast(x.device):
             return dit(x, times, context.rows(rows), layout=self._layout(rows)).float()
 

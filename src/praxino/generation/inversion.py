@@ -23,7 +23,9 @@ START = 1e-3
 
 
 @torch.inference_mode()
-def inverted(pipeline: "Pipeline", video: Video, steps: int = 10) -> Float[Tensor, "1 channels frames height width"]:
+def inverted(
+    pipeline: "Pipeline", video: Video, steps: int = 10
+) -> Float[Tensor, "1 channels frames height width"]:
     """The noise of a film, by DDIM inversion without its sentence (arXiv 2105.05233, appendix F).
 
     Raises
@@ -32,8 +34,13 @@ def inverted(pipeline: "Pipeline", video: Video, steps: int = 10) -> Float[Tenso
         If the model makes no films of this size or length: it did not make this one as it is.
     """
     frames, height, width = video.frames.shape[:3]
-    request = pipeline.request("a cat", frames=frames, height=height, width=width, steps=steps, guidance=1.0)
-    with pipeline.stages.on(pipeline.model.vae, torch.float32) as vae, exact_and_fast(pipeline.device):
+    request = pipeline.request(
+        "a cat", frames=frames, height=height, width=width, steps=steps, guidance=1.0
+    )
+    with (
+        pipeline.stages.on(pipeline.model.vae, torch.float32) as vae,
+        exact_and_fast(pipeline.device),
+    ):
         latent = vae.encode(to_tensor(video.frames[None]).to(pipeline.device), chunk=1)
     conditions = Conditioning(pipeline.text(["", ""]))
     times = torch.linspace(START, 1, steps + 1, dtype=torch.float64)
@@ -43,5 +50,9 @@ def inverted(pipeline: "Pipeline", video: Video, steps: int = 10) -> Float[Tenso
 
 
 def noise_mark(pipeline: "Pipeline", video: Video) -> tuple[float, float]:
-    """Whether a film was made of noise that this installation marked: `provenance.noise.probability` of its noise."""
-    return match_probability(inverted(pipeline, video).float(), keys.installation().derived("noise"))
+    """Whether a film was made of noise that this installation marked:
+    `provenance.noise.probability` of its noise.
+    """
+    return match_probability(
+        inverted(pipeline, video).float(), keys.installation().derived("noise")
+    )

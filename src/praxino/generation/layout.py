@@ -1,4 +1,6 @@
-"""The layout of a film: drawn from its sentence where none is given, checked, and made into what a denoiser is told."""
+"""The layout of a film: drawn from its sentence where none is given, checked, and made into what a
+denoiser is told.
+"""
 
 from torch import Tensor
 
@@ -9,15 +11,19 @@ from praxino.shapes import LatentShape, VideoShape
 
 
 def require_known_words(layout: Layout, network: LayoutNet) -> None:
-    """Raise `InputError` if a layout has kinds, colours or motions that the network does not know."""
+    """Raise `InputError` if a layout has kinds, colours or motions that the network does not
+    know.
+    """
     as_tensors([layout], network.config)
 
 
-def draw(network: LayoutNet, sentence: str, seed: int, shape: VideoShape, temperature: float = 0.5) -> Layout:
+def draw(
+    network: LayoutNet, sentence: str, seed: int, shape: VideoShape, temperature: float = 0.5
+) -> Layout:
     """The layout of a sentence for a film of this shape.
 
-    Longer films than the network draws at once are continued from the last frame of what is there; shorter ones are the
-    beginning of a usual one.
+    Longer films than the network draws at once are continued from the last frame of what is there;
+    shorter ones are the beginning of a usual one.
     """
     aspect = shape.width / shape.height
     whole = network.draw(sentence, seed, temperature=temperature, aspect=aspect)
@@ -26,7 +32,9 @@ def draw(network: LayoutNet, sentence: str, seed: int, shape: VideoShape, temper
         whole = _joined(whole, more)
     if not whole.things:
         return whole.model_copy(update={"frames": shape.frames})
-    things = tuple(thing.model_copy(update={"boxes": thing.boxes[: shape.frames]}) for thing in whole.things)
+    things = tuple(
+        thing.model_copy(update={"boxes": thing.boxes[: shape.frames]}) for thing in whole.things
+    )
     return whole.model_copy(update={"frames": shape.frames, "things": things})
 
 
@@ -35,17 +43,30 @@ def _joined(first: Layout, second: Layout) -> Layout:
     things: list[LayoutThing] = []
     for before, after in zip(first.things, second.things, strict=True):
         things.append(before.model_copy(update={"boxes": before.boxes + after.boxes[1:]}))
-    return first.model_copy(update={"frames": first.frames + second.frames - 1, "things": tuple(things)})
+    return first.model_copy(
+        update={"frames": first.frames + second.frames - 1, "things": tuple(things)}
+    )
 
 
 def laid_out(request: Request, network: LayoutNet | None) -> Request:
-    """The request with a layout, drawn from its sentence and seed where the model draws layouts and none is given."""
+    """The request with a layout, drawn from its sentence and seed where the model draws layouts and
+    none is given.
+    """
     if network is None or request.layout is not None:
         return request
-    return request.model_copy(update={"layout": draw(network, request.prompt, request.seed, request.shape)})
+    return request.model_copy(
+        update={"layout": draw(network, request.prompt, request.seed, request.shape)}
+    )
 
 
 def channels(layout: Layout, network: LayoutNet, shape: LatentShape) -> Tensor:
     """(1, layout channels, t, h, w): what a denoiser is told of a layout."""
     things, there, boxes = as_tensors([layout], network.config)
-    return rasterize(things, there, boxes, network.config, (shape.frames, shape.height, shape.width), layout.aspect)
+    return rasterize(
+        things,
+        there,
+        boxes,
+        network.config,
+        (shape.frames, shape.height, shape.width),
+        layout.aspect,
+    )

@@ -12,7 +12,9 @@ from praxino.storage.weights.checkpoint import CONFIG
 from praxino.storage.weights.lazy import in_memory
 
 
-def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto", compiled: bool = False) -> "Pipeline":
+def load(
+    name: str | Path = "diorama", device: str = "auto", dtype: str = "auto", compiled: bool = False
+) -> "Pipeline":
     """Load a model: the name of a bundled one, or the path of a folder.
 
     Parameters
@@ -20,10 +22,12 @@ def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto"
     device : str
         "cpu", "cuda", "mps", or "auto": the fastest there is.
     dtype : str
-        "float32", "bfloat16", or "auto": bfloat16 where it is faster. "int8" and "fp8" are bfloat16 with the weights
-        of the denoiser and the text encoder in eight bits (`storage.weights.quantize`).
+        "float32", "bfloat16", or "auto": bfloat16 where it is faster. "int8" and "fp8" are bfloat16
+        with the weights of the denoiser and the text encoder in eight bits
+        (`storage.weights.quantize`).
     compiled : bool
-        Compile the denoiser: its first step takes longer, the others less (`offload.compile_blocks`).
+        Compile the denoiser: its first step takes longer, the others less
+        (`offload.compile_blocks`).
 
     Raises
     ------
@@ -33,17 +37,21 @@ def load(name: str | Path = "diorama", device: str = "auto", dtype: str = "auto"
         For an unknown device or dtype, or one this machine lacks.
     """
     folder = find_model(name)
-    chosen = choose_device(device)
+    target = choose_device(device)
     if not (folder / "dit").is_dir():
         from praxino.storage.wan import family
 
         if family.layout_of(folder):
-            return Pipeline(family.read(folder, str(name)), chosen, dtype, keep=False, compiled=compiled)
-    return Pipeline(in_memory(bundle.read(folder)), chosen, dtype, compiled=compiled)
+            return Pipeline(
+                family.read(folder, str(name)), target, dtype, keep=False, compiled=compiled
+            )
+    return Pipeline(in_memory(bundle.read(folder)), target, dtype, compiled=compiled)
 
 
 def find_model(name: str | Path) -> Path:
-    """The folder of a model by name, path, or the name of a repository, which is downloaded if it is not there yet."""
+    """The folder of a model by name, path, or the name of a repository, which is downloaded if it
+    is not there yet.
+    """
     if str(name) and str(name) == Path(name).name and (BUNDLED / name).is_dir():
         return BUNDLED / name  # even where a folder here has the same name: that one is ./NAME
     if str(name) and Path(name).is_dir():
@@ -54,7 +62,8 @@ def find_model(name: str | Path) -> Path:
         if hub.is_id(str(name)):
             return hub.fetch(str(name))
     raise CheckpointError(
-        f"no model {str(name)!r}", f"a folder, OWNER/NAME, or one of the bundled models: {', '.join(bundle.bundled())}"
+        f"no model {str(name)!r}",
+        f"a folder, OWNER/NAME, or one of the bundled models: {', '.join(bundle.bundled())}",
     )
 
 
@@ -66,13 +75,19 @@ def choose_device(name: str) -> torch.device:
     InputError
         If there is no such device, here or anywhere.
     """
-    have = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    have = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if name == "auto":
         return torch.device("cuda" if have["cuda"] else "mps" if have["mps"] else "cpu")
     if name not in have:
         raise UnknownNameError("device", name, [*have, "auto"])
     if not have[name]:
-        raise InputError(f"device {name!r} is not there", "praxino doctor says what this machine has")
+        raise InputError(
+            f"device {name!r} is not there", "praxino doctor says what this machine has"
+        )
     return torch.device(name)
 
 

@@ -12,21 +12,29 @@ from praxino.diffusion.ddpm import Chain, cosine_betas, linear_betas
 from praxino.errors import InputError, UnknownNameError
 from praxino.storage.media.video import Video
 
-SCHEDULES: Final[dict[str, Callable[[], torch.Tensor]]] = {"linear": linear_betas, "cosine": cosine_betas}
+SCHEDULES: Final[dict[str, Callable[[], torch.Tensor]]] = {
+    "linear": linear_betas,
+    "cosine": cosine_betas,
+}
 
 
 def noise_strip(
-    video: Video, steps: Sequence[int] = (0, 100, 500, 1000), schedule: str = "linear", seed: int = 0, height: int = 256
+    video: Video,
+    steps: Sequence[int] = (0, 100, 500, 1000),
+    schedule: str = "linear",
+    seed: int = 0,
+    height: int = 256,
 ) -> Video:
     """Side by side: the clip after each of ``steps`` steps of noise (0 is the clip itself).
 
     Parameters
     ----------
     steps : sequence of int
-        Each from 0 to 1000, in the chain of arXiv 2006.11239 (``schedule`` "linear") or arXiv 2102.09672 ("cosine").
+        Each from 0 to 1000, in the chain of arXiv 2006.11239 (``schedule`` "linear") or arXiv
+        2102.09672 ("cosine").
     height : int
-        Larger pictures are reduced to this many rows (and four times as many columns) first: noise is per pixel.
-        Films lose a last odd row or column, which they could not be written with.
+        Larger pictures are reduced to this many rows (and four times as many columns) first: noise
+        is per pixel. Films lose a last odd row or column, which they could not be written with.
 
     Returns
     -------
@@ -43,7 +51,10 @@ def noise_strip(
     eps = torch.randn(x0.shape, generator=generator)
     panels = [x0 if step == 0 else chain.noised(x0, torch.tensor([step]), eps) for step in steps]
     pixels = np.concatenate([to_pixels(panel)[0] for panel in panels], axis=2)
-    record = {"generator": "praxino", "noise": {"steps": list(steps), "schedule": schedule, "seed": seed}}
+    record = {
+        "generator": "praxino",
+        "noise": {"steps": list(steps), "schedule": schedule, "seed": seed},
+    }
     return Video(pixels, video.fps, record)
 
 
@@ -61,5 +72,9 @@ def _reduced(frames: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
 
 def contact_sheet(video: Video, rows: int = 4) -> Video:
     """A clip as one picture: ``rows`` of its frames, evenly spread, one below the other."""
-    chosen = np.linspace(0, len(video.frames) - 1, min(rows, len(video.frames))).round().astype(int)
-    return Video(np.concatenate([video.frames[i] for i in chosen], axis=0)[None], video.fps, video.record)
+    indices = (
+        np.linspace(0, len(video.frames) - 1, min(rows, len(video.frames))).round().astype(int)
+    )
+    return Video(
+        np.concatenate([video.frames[i] for i in indices], axis=0)[None], video.fps, video.record
+    )

@@ -1,4 +1,6 @@
-"""Networks enter the device for as long as a stage of the work lasts, and leave it with their memory."""
+"""Networks enter the device for as long as a stage of the work lasts, and leave it with their
+memory.
+"""
 
 import copy
 import ctypes
@@ -52,7 +54,9 @@ class Offloader:
 
     @contextmanager
     def on(self, part: LazyModule[M], dtype: torch.dtype, visiting: bool = False) -> Iterator[M]:
-        """The network of ``part``, on the device while the block lasts; ``visiting`` as in `visit`."""
+        """The network of ``part``, on the device while the block lasts; ``visiting`` as in
+        `visit`.
+        """
         network: Any = self._kept.get((id(part), dtype, visiting))
         if network is None:
             network = part.load(dtype)
@@ -62,7 +66,9 @@ class Offloader:
                 if visiting
                 else network.to(self.device)
             )
-            if self.compiled and not visiting and isinstance(network, DiT):  # products that move cannot be compiled
+            if (
+                self.compiled and not visiting and isinstance(network, DiT)
+            ):  # products that move cannot be compiled
                 compile_blocks(network)
         if self.keep:
             self._kept[id(part), dtype, visiting] = network
@@ -84,10 +90,16 @@ def stream_weights(network: nn.Module, device: torch.device) -> nn.Module:
         for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
             if tensor is not None and not (module in large and name == "weight"):
                 moved = tensor.to(device)
-                setattr(module, name, nn.Parameter(moved, False) if isinstance(tensor, nn.Parameter) else moved)
+                setattr(
+                    module,
+                    name,
+                    nn.Parameter(moved, False) if isinstance(tensor, nn.Parameter) else moved,
+                )
     for layer in large:
         stored = layer.weight.data
-        home = layer.weight = nn.Parameter(stored.pin_memory() if device.type == "cuda" else stored, False)
+        home = layer.weight = nn.Parameter(
+            stored.pin_memory() if device.type == "cuda" else stored, False
+        )
         layer.register_forward_pre_hook(functools.partial(_enter, device=device, home=home))
         layer.register_forward_hook(functools.partial(_leave, home=home))
     return network
@@ -102,8 +114,13 @@ def _leave(layer: nn.Module, _: Any, __: Any, home: nn.Parameter) -> None:
 
 
 def compile_blocks(dit: DiT) -> None:
-    """Let torch make one kernel of what stands between the products of each block; the first step then takes longer."""
-    warnings.filterwarnings("ignore", message="Torchinductor does not support code generation for complex")  # rotations
+    """Let torch make one kernel of what stands between the products of each block; the first step
+    then takes longer.
+    """
+    # rotations
+    warnings.filterwarnings(
+        "ignore", message="Torchinductor does not support code generation for complex"
+    )
     for block in dit.blocks:
         if block._compiled_call_impl is None:
             block.compile(dynamic=False)
@@ -112,23 +129,32 @@ def compile_blocks(dit: DiT) -> None:
 def check_compiler(device: torch.device) -> None:
     """Raise `InputError` where there is nothing to compile with."""
     if device.type == "cuda" and importlib.util.find_spec("triton") is None:
-        raise InputError("--compile needs the library triton", "leave it out; or pip install triton")
-    variable, names = ("CC", ("gcc", "clang")) if device.type == "cuda" else ("CXX", ("g++", "clang++"))
+        raise InputError(
+            "--compile needs the library triton", "leave it out; or pip install triton"
+        )
+    variable, names = (
+        ("CC", ("gcc", "clang")) if device.type == "cuda" else ("CXX", ("g++", "clang++"))
+    )
     own = shlex.split(os.environ.get(variable, ""))[:1]
     if not any(shutil.which(name) for name in (*own, *names)):
-        raise InputError(f"--compile needs a compiler ({' or '.join(names)})", f"leave it out; or install {names[0]}")
+        raise InputError(
+            f"--compile needs a compiler ({' or '.join(names)})",
+            f"leave it out; or install {names[0]}",
+        )
 
 
 def text_dtype(part: LazyModule[Any], dtype: torch.dtype) -> torch.dtype:
-    """The type of a text encoder's weights: never wider than they are stored, as widening them gains nothing."""
+    """The type of a text encoder's weights: never wider than they are stored, as widening them
+    gains nothing.
+    """
     return dtype if part.stored.itemsize > 2 else torch.bfloat16
 
 
 def return_large_buffers(size: int = 2**20) -> None:
     """Let glibc hand buffers of ``size`` bytes and more back to the system when they are freed.
 
-    By default it begins to keep buffers of up to 32 MiB once some were freed, and a film then takes up to half as much
-    memory again as is alive in it.
+    By default it begins to keep buffers of up to 32 MiB once some were freed, and a film then takes
+    up to half as much memory again as is alive in it.
     """
     if sys.platform == "linux":
         m_mmap_threshold = -3
@@ -137,7 +163,9 @@ def return_large_buffers(size: int = 2**20) -> None:
 
 
 def release_memory() -> None:
-    """Return what is not used any more to the device and to the system: allocators like to hold on to it."""
+    """Return what is not used any more to the device and to the system: allocators like to hold on
+    to it.
+    """
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -152,8 +180,8 @@ def release_memory() -> None:
 def exact_and_fast(device: torch.device) -> Iterator[None]:
     """The fastest float32 products that are exact.
 
-    On x86 without AMX, oneDNN's are as exact as the default ones and twice as fast; with it, or on other processors,
-    they may be bfloat16.
+    On x86 without AMX, oneDNN's are as exact as the default ones and twice as fast; with it, or on
+    other processors, they may be bfloat16.
     """
     before = torch.get_float32_matmul_precision()
     x86 = torch.backends.cpu.get_cpu_capability().startswith("AVX")
@@ -171,7 +199,8 @@ def decoded(vae: VAE, latent: Tensor, tile: int | None = None) -> Iterator[Tenso
     Parameters
     ----------
     tile : int, optional
-        Latent positions of a side of the squares it is decoded in: less memory, and not quite the same result.
+        Latent positions of a side of the squares it is decoded in: less memory, and not quite the
+        same result.
     """
     if tile is not None and min(latent.shape[3:]) > tile:
         return vae.stream_tiled(latent, tile=tile, overlap=overlap(tile))

@@ -22,9 +22,7 @@ from praxino.generation.offload import Offloader, decoded, exact_and_fast, text_
 from praxino.log import logger
 from praxino.models.precision import fastest
 from praxino.provenance import keys
-from praxino.provenance.c2pa.manifest import Ingredient
-from praxino.provenance.policy import STANDARD, Provenance
-from praxino.provenance.watermark import noise
+from praxino.provenance.policy import STANDARD, Ingredient, Provenance
 from praxino.request import GenerationSettings, ModelCard, ModelDefaults, Request, complete
 from praxino.storage.media.video import Video
 from praxino.storage.weights.lazy import ModelParts
@@ -36,8 +34,10 @@ if TYPE_CHECKING:
 
 EightBit = Literal["int8", "fp8"]
 
-NO_PLAN_BELOW_PIXELS = 1024 * 1024
-"""Pixels up to which a model that stays in memory needs no plan."""
+NO_PLAN_BELOW_PIXELS: Final = 1024 * 1024
+"""Pixels of a frame up to which a small model, or one that is in memory, needs no plan."""
+NO_PLAN_BELOW_PARAMETERS: Final = 50_000_000
+"""Parameters up to which a model is small."""
 DTYPES: Final[dict[str, tuple[torch.dtype, EightBit | None]]] = {
     "float32": (torch.float32, None),
     "bfloat16": (torch.bfloat16, None),
@@ -59,9 +59,11 @@ class Progress:
     video : Video, optional
         The finished film; only after the last step.
     preview : callable
-        () -> (frames, height, width, 3) uint8: the present estimate in pixels, marked as the film will be.
+        () -> (frames, height, width, 3) uint8: the present estimate in pixels, marked as the film
+        will be.
     finish : callable
-        () -> Video: the film as it is now, for a caller that wants no more steps; its record says where it stopped.
+        () -> Video: the film as it is now, for a caller that wants no more steps; its record says
+        where it stopped.
     """
 
     step: int
@@ -82,7 +84,12 @@ class Pipeline:
     """
 
     def __init__(
-        self, model: ModelParts, device: torch.device, dtype: str = "auto", keep: bool = True, compiled: bool = False
+        self,
+        model: ModelParts,
+        device: torch.device,
+        dtype: str = "auto",
+        keep: bool = True,
+        compiled: bool = False,
     ) -> None:
         if dtype not in (*DTYPES, "auto"):
             raise UnknownNameError("dtype", dtype, [*DTYPES, "auto"])
@@ -95,31 +102,37 @@ class Pipeline:
         self.stages = Offloader(device, keep, compiled)
         self._adapted: dict[tuple[str, ...], ModelParts] = {}
 
-    def generate(self, prompt: str, provenance: Provenance = STANDARD, **settings: Unpack[GenerationSettings]) -> Video:
+    def generate(
+        self, prompt: str, provenance: Provenance = STANDARD, **settings: Unpack[GenerationSettings]
+    ) -> Video:
         """Make a film from a sentence.
 
         Parameters
         ----------
         prompt : str
-            What to show. Words the model does not know are logged as a warning with known ones like them.
+            What to show. Words the model does not know are logged as a warning with known ones like
+            them.
         provenance : Provenance
-            How the film says that it was generated: by a mark in its pixels and a signature in its file.
+            How the film says that it was generated: by a mark in its pixels and a signature in its
+            file.
         **settings
-            ``negative`` (str), ``seed`` (0), ``steps``, ``guidance`` (1 is none), ``sampler``, ``frames`` (4k + 1),
-            ``height``, ``width`` (pixels) and ``fps``; what is not given is the model's own choice.
-            ``image`` and ``last`` are files whose first pictures the film begins and ends with; without a size, the
-            film then has the proportions of the first one. ``loras`` as in `adapted`. ``interval``, the times
-            (low, high) that are guided, and ``rescale`` as in `guided`; ``shift`` as in `path.shift`; ``guidance_low``
-            is that of the second of two experts. ``layout`` says what is where (`praxino.layout.Layout`); where none
-            is given, models that draw layouts draw one from the sentence and the seed. ``best_of`` films of seeds from
-            ``seed`` up are made, and the one is kept that shows its layout best. ``noise_mark`` gives the noise
-            signs that this installation can recognise (`provenance.noise`).
+            ``negative`` (str), ``seed`` (0), ``steps``, ``guidance`` (1 is none), ``sampler``,
+            ``frames`` (4k + 1), ``height``, ``width`` (pixels) and ``fps``; what is not given is
+            the model's own choice. ``image`` and ``last`` are files whose first pictures the film
+            begins and ends with; without a size, the film then has the proportions of the first
+            one. ``loras`` as in `adapted`. ``interval``, the times (low, high) that are guided, and
+            ``rescale`` as in `guided`; ``shift`` as in `path.shift`; ``guidance_low`` is that of
+            the second of two experts. ``layout`` says what is where (`praxino.layout.Layout`);
+            where none is given, models that draw layouts draw one from the sentence and the seed.
+            ``best_of`` films of seeds from ``seed`` up are made, and the one is kept that shows its
+            layout best. ``noise_mark`` gives the noise signs that this installation can recognise
+            (`provenance.noise`).
 
         Returns
         -------
         Video
-            With the record of all settings. Equal settings on one machine give equal frames (of the same month, which
-            the mark tells).
+            With the record of all settings. Equal settings on one machine give equal frames (of the
+            same month, which the mark tells).
 
         Raises
         ------
@@ -144,7 +157,9 @@ class Pipeline:
         return model_card(self.model)
 
     def request(self, prompt: str, **settings: Unpack[GenerationSettings]) -> Request:
-        """Check and complete a request without carrying it out; the notes of `complete` are logged."""
+        """Check and complete a request without carrying it out; the notes of `complete` are
+        logged.
+        """
         request, notes = self.complete(prompt, **settings)
         for note in notes:
             logger.warning("note: %s", note)
@@ -163,11 +178,15 @@ class Pipeline:
         Returns
         -------
         Request, list of str
-            And notes for whoever asked: a size that followed a picture, words that the model does not know.
+            And notes for whoever asked: a size that followed a picture, words that the model does
+            not know.
         """
         first = load_images([settings.get("image")] if self.card.pictures else [], images)
-        request, notes = complete(self.card, {"prompt": prompt, **settings}, first[0].size if first else None)
-        load_images([request.image, request.last], images)  # an unreadable one is better refused now than later
+        request, notes = complete(
+            self.card, {"prompt": prompt, **settings}, first[0].size if first else None
+        )
+        # an unreadable one is better refused now than later
+        load_images([request.image, request.last], images)
         self.adapted(request.loras)
         if request.layout is not None and self.model.layout is not None:
             from praxino.generation import layout
@@ -181,7 +200,9 @@ class Pipeline:
         return request, notes
 
     def plan(self, request: Request, speed: bool = True) -> "Plan":
-        """Memory and time that a film will take; nothing is loaded for it. Without ``speed``, times are not said."""
+        """Memory and time that a film will take; nothing is loaded for it. Without ``speed``, times
+        are not said.
+        """
         from praxino.generation.plan import plan
 
         return plan(self.adapted(request.loras), request, self.device, self.dtype, speed)
@@ -191,32 +212,45 @@ class Pipeline:
     ) -> Generator[Progress, None, None]:
         """Carry out a complete `Request`, with ``images`` as in `complete`.
 
-        What does not fit into memory, or cannot be marked and signed, is refused before the first step.
+        What does not fit into memory, or cannot be marked and signed, is refused before the first
+        step.
         """
         provenance.check()
-        small = self.stages.keep and request.height * request.width <= NO_PLAN_BELOW_PIXELS
-        plan = None if small else self.plan(request, speed=False).check()
+        plan = self.plan(request, speed=False).check() if self._needs_plan(request) else None
         tile, visiting = (plan.tile, plan.visiting) if plan else (None, frozenset[str]())
-        candidates = [self._laid_out(each) for each in request.candidates()]
+        candidates = [self._laid_out(one) for one in request.candidates()]
         text = self.text([request.prompt, request.negative], "text" in visiting)
         images = load_images([request.image, request.last], images)
         pictures = self.encode_pictures(images, request)
         steps, latents = len(candidates) * request.steps, []
         finish = functools.partial(self.film, provenance=provenance, tile=tile, images=images)
         for number, candidate in enumerate(candidates):
-            conditions = Conditioning(text, *pictures, "denoise" in visiting, self.layout(candidate))
+            conditions = Conditioning(
+                text, *pictures, "denoise" in visiting, self.layout(candidate)
+            )
             for state in self._sample(candidate, conditions):
                 step, x0 = number * request.steps + state.step, state.x0
                 if step < steps:
                     preview = functools.partial(self._marked_preview, x0, candidate, provenance)
                     yield Progress(
-                        step, steps, x0, None, preview, functools.partial(finish, x0, candidate, stopped=step)
+                        step,
+                        steps,
+                        x0,
+                        None,
+                        preview,
+                        functools.partial(finish, x0, candidate, stopped=step),
                     )
             latents.append(state.x)
         best = self._best(candidates, latents)
         more: dict[str, Any] = {"chosen_from": len(candidates)} if len(candidates) > 1 else {}
         video = finish(latents[best], candidates[best], **more)
         yield Progress(steps, steps, latents[best], video, lambda: video.frames, lambda: video)
+
+    def _needs_plan(self, request: Request) -> bool:
+        """Whether a film may be too large for the memory: tracing it takes seconds."""
+        if request.height * request.width > NO_PLAN_BELOW_PIXELS:
+            return True
+        return not self.stages.keep and self.model.parameters > NO_PLAN_BELOW_PARAMETERS
 
     def _laid_out(self, request: Request) -> Request:
         """The request with a layout, if the model draws layouts."""
@@ -233,8 +267,12 @@ class Pipeline:
         times = grid(request.steps, request.shift, last=self.model.config.last_time)
         extra = {"generator": generator} if request.sampler in STOCHASTIC else {}
         path = PATHS[self.model.config.path]()
-        with denoiser(self.adapted(request.loras), self.stages, self.dtype, conditions, request) as model:
-            for state in SAMPLERS[cast("SamplerName", request.sampler)](model, start, times, path, **extra):
+        with denoiser(
+            self.adapted(request.loras), self.stages, self.dtype, conditions, request
+        ) as model:
+            for state in SAMPLERS[cast("SamplerName", request.sampler)](
+                model, start, times, path, **extra
+            ):
                 _check_finite(state)
                 yield state
 
@@ -243,7 +281,7 @@ class Pipeline:
         """Which film shows its own layout best."""
         if len(candidates) == 1:
             return 0
-        rasters = [self.layout(each) for each in candidates]
+        rasters = [self.layout(candidate) for candidate in candidates]
         assert self.model.latent_reader is not None
         reader = self.model.latent_reader
         scores = [
@@ -262,9 +300,15 @@ class Pipeline:
         images: Sequence[GivenImage],
         **more: Any,
     ) -> Video:
-        """Decode and mark a film, to be signed when it is written; ``more`` goes into its record."""
+        """Decode and mark a film, to be signed when it is written; ``more`` goes into its
+        record.
+        """
         video = Video(self.decode(latent, tile), request.fps, self.record(request) | more)
-        ingredients = [Ingredient(PurePath(image.name).name, image.content) for image in images if image.content]
+        ingredients = [
+            Ingredient(PurePath(image.name).name, image.content)
+            for image in images
+            if image.content
+        ]
         return provenance.sign(provenance.mark(video), ingredients)
 
     def adapted(self, loras: tuple[str, ...]) -> ModelParts:
@@ -290,7 +334,9 @@ class Pipeline:
             return encoder.encode(sentences)
 
     @torch.inference_mode()
-    def encode_pictures(self, images: Sequence[GivenImage], request: Request) -> tuple[Tensor | None, FrameCondition]:
+    def encode_pictures(
+        self, images: Sequence[GivenImage], request: Request
+    ) -> tuple[Tensor | None, FrameCondition]:
         """What a model attends to of the given pictures, and how they go into the film."""
         if not images:
             return None, FrameCondition()
@@ -307,7 +353,9 @@ class Pipeline:
             return None
         from praxino.generation import layout
 
-        shape = request.shape.latent(self.model.vae.config.compression, self.model.vae.config.latent_channels)
+        shape = request.shape.latent(
+            self.model.vae.config.compression, self.model.vae.config.latent_channels
+        )
         return layout.channels(request.layout, self.model.layout, shape).to(self.device)
 
     def noise(self, request: Request, generator: torch.Generator) -> Tensor:
@@ -316,6 +364,8 @@ class Pipeline:
         shape = request.shape.latent(vae.compression, vae.latent_channels)
         drawn = torch.randn(shape.size(), generator=generator)
         if request.noise_mark:
+            from praxino.provenance.watermark import noise
+
             drawn = noise.watermark_noise(drawn, keys.installation().derived("noise"), request.seed)
         return drawn.to(self.device)
 
@@ -325,11 +375,17 @@ class Pipeline:
         with self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
             return np.concatenate([to_pixels(clip)[0] for clip in decoded(vae, latent, tile)])
 
-    def _marked_preview(self, latent: Tensor, request: Request, provenance: Provenance) -> NDArray[np.uint8]:
-        return provenance.mark(Video(self.preview(latent, request), 1.0, self.record(request))).frames
+    def _marked_preview(
+        self, latent: Tensor, request: Request, provenance: Provenance
+    ) -> NDArray[np.uint8]:
+        return provenance.mark(
+            Video(self.preview(latent, request), 1.0, self.record(request))
+        ).frames
 
     def preview(self, latent: Tensor, request: Request) -> NDArray[np.uint8]:
-        """A look at an unfinished film: by the tiny decoder, the whole one where it is quick, or `LatentToRGB`."""
+        """A look at an unfinished film: by the tiny decoder, the whole one where it is quick, or
+        `LatentToRGB`.
+        """
         if self.model.tiny_decoder is not None:
             with torch.inference_mode():
                 return to_pixels(self.model.tiny_decoder(latent.cpu().float()))[0]
@@ -359,7 +415,7 @@ class Pipeline:
 
 def model_card(model: ModelParts) -> ModelCard:
     """What requests are checked against, from the configs of a model."""
-    config, dit, each = model.config, model.dit.config, model.vae.config.compression
+    config, dit, compression = model.config, model.dit.config, model.vae.config.compression
     last: Literal["none", "optional", "required"] = "optional"
     if dit.image_places:
         last = "required"
@@ -368,8 +424,10 @@ def model_card(model: ModelParts) -> ModelCard:
     return ModelCard(
         id=config.name,
         digest=model.digest,
-        defaults=ModelDefaults(**{name: getattr(config, name) for name in ModelDefaults.model_fields}),
-        compression=(each.time, each.height, each.width),
+        defaults=ModelDefaults(
+            **{name: getattr(config, name) for name in ModelDefaults.model_fields}
+        ),
+        compression=(compression.time, compression.height, compression.width),
         patch=dit.patch,
         pictures=config.pictures != "none",
         needs_picture=config.pictures == "channels",
@@ -392,5 +450,11 @@ def _check_finite(state: State) -> None:
 
 
 def fast_dtype(device: torch.device, small: bool) -> str:
-    """bfloat16 where it is faster: on GPUs, and for large models on processors that multiply faster in it."""
-    return "bfloat16" if device.type == "cuda" or (not small and fastest() == "bfloat16") else "float32"
+    """bfloat16 where it is faster: on GPUs, and for large models on processors that multiply faster
+    in it.
+    """
+    return (
+        "bfloat16"
+        if device.type == "cuda" or (not small and fastest() == "bfloat16")
+        else "float32"
+    )

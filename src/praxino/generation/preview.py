@@ -1,7 +1,9 @@
-"""A film as it forms, without decoding it: a linear map from latents to colours, fitted to the autoencoder itself.
+"""A film as it forms, without decoding it: a linear map from latents to colours, fitted to the
+autoencoder itself.
 
-A latent channel of a picture is mostly a smoothed colour, so a matrix of latent channels by three, fitted on pictures
-of coloured squares and smooth shades, shows what a film will be like for next to nothing; detail it cannot show.
+A latent channel of a picture is mostly a smoothed colour, so a matrix of latent channels by three,
+fitted on pictures of coloured squares and smooth shades, shows what a film will be like for next to
+nothing; detail it cannot show.
 """
 
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from praxino.models.vae import VAE
 from praxino.shapes import VideoShape
 
 SQUARES_A_SIDE = (2, 3, 4, 6)
-"""Of the pictures that the map is fitted on."""
+"""Squares along a side of the pictures that the map is fitted on."""
 PICTURES_EACH = 6
 
 
@@ -35,7 +37,9 @@ class LatentToRGB:
         self, latent: Float[Tensor, "1 latent t h w"], shape: VideoShape
     ) -> UInt8[np.ndarray, "frames height width 3"]:
         """Frames of ``shape``, each latent frame shown as long as the frames that it stands for."""
-        colours = latent[0].float().movedim(0, -1) @ self.weight.to(latent.device) + self.bias.to(latent.device)
+        colours = latent[0].float().movedim(0, -1) @ self.weight.to(latent.device) + self.bias.to(
+            latent.device
+        )
         pixels = to_pixels(colours.movedim(-1, 0)[None])[0]  # (t, h, w, 3)
         index = np.linspace(0, len(pixels) - 1, shape.frames).round().astype(int)
         return resized(pixels, shape.height, shape.width)[index]
@@ -43,7 +47,9 @@ class LatentToRGB:
 
 @torch.inference_mode()
 def fit(vae: VAE, side: int = 64) -> LatentToRGB:
-    """Fit the map by least squares on pictures of ``side`` latent-aligned pixels, encoded one by one."""
+    """Fit the map by least squares on pictures of ``side`` latent-aligned pixels, encoded one by
+    one.
+    """
     unit = vae.config.compression.height
     side = max(side, 4 * unit)
     device = vae.quant.weight.device
@@ -68,4 +74,6 @@ def _pictures(side: int) -> Iterator[Tensor]:
             light = torch.rand(1, 1, count, count, generator=generator) * 2 - 1
             hue = torch.rand(1, 3, count, count, generator=generator) - 0.5
             small = (light + hue).clamp(-1, 1)
-            yield F.interpolate(small, size=(side, side), mode="bilinear" if number % 2 else "nearest")
+            yield F.interpolate(
+                small, size=(side, side), mode="bilinear" if number % 2 else "nearest"
+            )

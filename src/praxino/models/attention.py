@@ -1,4 +1,6 @@
-"""What attention in the transformer is made of: rotary positions in three dimensions, patterns of who sees whom."""
+"""What attention in the transformer is made of: rotary positions in three dimensions, patterns of
+who sees whom.
+"""
 
 from typing import Literal
 
@@ -14,7 +16,9 @@ Rotation = Tensor
 
 
 class RMSNorm(nn.Module):
-    """Root-mean-square normalisation over the last axis in float32, then a gain (arXiv 1910.07467)."""
+    """Root-mean-square normalisation over the last axis in float32, then a gain (arXiv
+    1910.07467).
+    """
 
     def __init__(self, width: int, eps: float) -> None:
         super().__init__()
@@ -24,7 +28,9 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.dtype == self.weight.dtype == torch.float32:
             return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
-        return F.rms_norm(x.float(), self.weight.shape, eps=self.eps).to(x.dtype) * self.weight.to(x.dtype)
+        return F.rms_norm(x.float(), self.weight.shape, eps=self.eps).to(x.dtype) * self.weight.to(
+            x.dtype
+        )
 
 
 def rope_frequencies(head: int, theta: float = 10000.0) -> tuple[Tensor, Tensor, Tensor]:
@@ -34,7 +40,9 @@ def rope_frequencies(head: int, theta: float = 10000.0) -> tuple[Tensor, Tensor,
     """
     space = 2 * (head // 6)
     sizes = (head - 2 * space, space, space)
-    time, height, width = (theta ** -(torch.arange(0, n, 2, dtype=torch.float64) / n) for n in sizes)
+    time, height, width = (
+        theta ** -(torch.arange(0, n, 2, dtype=torch.float64) / n) for n in sizes
+    )
     return time, height, width
 
 
@@ -45,15 +53,22 @@ def rotation(grid: Grid, head: int, device: torch.device) -> Rotation:
 
 
 def rotation_at(positions: Int[Tensor, "*batch tokens 3"], head: int) -> Rotation:
-    """The angles of tokens at any places (time, row, column), also negative ones: (..., tokens, 1, head / 2), CPU."""
+    """The angles of tokens at any places (time, row, column), also negative ones: (..., tokens, 1,
+    head / 2), CPU.
+    """
     positions = positions.cpu().double()  # few numbers, and not every device has float64
-    angles = [positions[..., axis, None] * frequency for axis, frequency in enumerate(rope_frequencies(head))]
+    angles = [
+        positions[..., axis, None] * frequency
+        for axis, frequency in enumerate(rope_frequencies(head))
+    ]
     table = torch.cat(angles, dim=-1).unsqueeze(-2)
     return torch.polar(torch.ones_like(table), table).to(torch.complex64)
 
 
 def rotate(x: Float[Tensor, "batch tokens heads head"], by: Rotation) -> Tensor:
-    """Turn neighbouring pairs of each head by the tokens' angles; as complex numbers that is one vectorised product."""
+    """Turn neighbouring pairs of each head by the tokens' angles; as complex numbers that is one
+    vectorised product.
+    """
     pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * by).flatten(-2).to(x.dtype)
 
@@ -65,16 +80,21 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     """
     q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
     if q.device.type == "cpu" and k.shape[2] <= 256 and q.shape[2] <= 1024:
-        # On CPUs the fused kernel is slow for short sequences: a training step of 80 tokens takes 0.88 against 0.58 s.
+        # On CPUs the fused kernel is slow for short sequences: a training step of 80 tokens takes
+        # 0.88 against 0.58 s.
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
         if mask is not None:
-            scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+            scores = (
+                scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+            )
         return (scores.float().softmax(-1).to(v.dtype) @ v).transpose(1, 2)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2)
 
 
 def causal_mask(grid: Grid, block: int, device: torch.device) -> Bool[Tensor, "tokens tokens"]:
-    """Who may be seen (True): tokens of the same block of ``block`` latent frames, or of an earlier one."""
+    """Who may be seen (True): tokens of the same block of ``block`` latent frames, or of an earlier
+    one.
+    """
     frame = torch.arange(grid[0], device=device).repeat_interleave(grid[1] * grid[2]) // block
     return frame[:, None] >= frame[None, :]
 

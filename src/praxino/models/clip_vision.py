@@ -1,4 +1,6 @@
-"""The picture encoder of Wan's older picture-to-video models: CLIP's, of ``transformers``, without its last layer."""
+"""The picture encoder of Wan's older picture-to-video models: CLIP's, of ``transformers``, without
+its last layer.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,18 +35,24 @@ class Vision(nn.Module):
     def encode(self, pictures: Sequence[NDArray[np.uint8]]) -> Float[Tensor, "1 tokens width"]:
         """The tokens of all pictures (H, W, 3), one after the other."""
         like = next(self.encoder.parameters())
-        seen = torch.stack([self._seen(picture) for picture in pictures]).to(like.device, like.dtype)
-        states = self.encoder(pixel_values=seen, output_hidden_states=True).hidden_states[-2]
+        pixels = torch.stack([self._preprocess(picture) for picture in pictures]).to(
+            like.device, like.dtype
+        )
+        states = self.encoder(pixel_values=pixels, output_hidden_states=True).hidden_states[-2]
         return states.flatten(0, 1).unsqueeze(0)
 
-    def _seen(self, picture: NDArray[np.uint8]) -> Tensor:
-        """(3, side, side): the shorter side resized, the middle cut out, mean and deviation removed."""
+    def _preprocess(self, picture: NDArray[np.uint8]) -> Tensor:
+        """(3, side, side): the shorter side resized, the middle cut out, mean and deviation
+        removed.
+        """
         height, width = picture.shape[:2]
         side = self.sight.side
         scale = side / min(height, width)
         size = (max(side, int(width * scale)), max(side, int(height * scale)))
         small = np.array(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
         top, left = (small.shape[0] - side) // 2, (small.shape[1] - side) // 2
-        square = torch.from_numpy(small[top : top + side, left : left + side]).permute(2, 0, 1) / 255
+        square = (
+            torch.from_numpy(small[top : top + side, left : left + side]).permute(2, 0, 1) / 255
+        )
         mean, std = (torch.tensor(part).view(3, 1, 1) for part in (self.sight.mean, self.sight.std))
         return (square - mean) / std

@@ -1,11 +1,12 @@
-"""The spacetime diffusion transformer, block for block that of Wan 2.1 (arXiv 2503.20314, section 4.2).
+"""The spacetime diffusion transformer, block for block that of Wan 2.1 (arXiv 2503.20314, 4.2).
 
-Two things go beyond it: time is given per token, so that any part of a clip may be clean while the rest is noise
-(diffusion forcing, arXiv 2407.01392), and the pattern of attention is a choice. With one time for the whole clip and
-full attention it is Wan.
+Two things go beyond it: time is given per token, so that any part of a clip may be clean while the
+rest is noise (diffusion forcing, arXiv 2407.01392), and the pattern of attention is a choice. With
+one time for the whole clip and full attention it is Wan.
 
-Legend: B batch, C channels, f h w latent frames, rows, columns in patches, N = f h w tokens, D width,
-G groups of neighbouring tokens that share a time (1: whole clip, f: frames, N: every token), L text tokens.
+Legend: B batch, C channels, f h w latent frames, rows, columns in patches, N = f h w tokens, D
+width, G groups of neighbouring tokens that share a time (1: whole clip, f: frames, N: every token),
+L text tokens.
 """
 
 import math
@@ -22,18 +23,27 @@ from torch import Tensor, nn
 from praxino.config import Config
 from praxino.errors import InputError
 from praxino.models import attention
-from praxino.models.attention import Grid, Pattern, RMSNorm, Rotation
-from praxino.models.embeddings import Embedding, ReferenceEmbedding, layer_norm, rescale_times, sinusoid
+from praxino.models.attention import Pattern, RMSNorm, Rotation
+from praxino.models.embeddings import (
+    Embedding,
+    ReferenceEmbedding,
+    gated,
+    layer_norm,
+    modulate,
+    rescale_times,
+    sinusoid,
+)
 from praxino.models.pictures import Pictures
+from praxino.models.tokens import TokenLayout, patchify, unpatchify
 from praxino.shapes import token_grid
 
 FLOAT32 = ("time_embedding", "time_projection", "modulation", "norm")
 """Parts of names whose weights stay float32 where the rest is bfloat16."""
-
-
 LAYOUT_GAIN = 8.0
-"""Of layout channels. They are few and small beside latents, their weights begin at 0 and grow by a fixed step of the
-optimizer: without a gain they stayed at a twentieth of the tokens' size through 400 steps."""
+"""Factor of layout channels. They are few and small beside latents, their weights begin at 0 and
+grow by a fixed step of the optimizer: without a gain they stayed at a twentieth of the tokens' size
+through 400 steps.
+"""
 SPAN_SHARE = 0.25
 """How much of a time's embedding says where the step ends, where it is told (AnyFlow's share)."""
 
@@ -43,19 +53,36 @@ class DiTConfig(Config):
 
     channels: int = Field(16, gt=0, description="latent channels in")
     out_channels: int = Field(16, gt=0)
-    patch: tuple[PositiveInt, PositiveInt, PositiveInt] = Field((1, 2, 2), strict=False, description="t, h, w")
+    patch: tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
+        (1, 2, 2), strict=False, description="t, h, w"
+    )
     width: int = Field(1536, gt=0)
     heads: int = Field(12, gt=0)
     layers: int = Field(30, gt=0)
     ffn: int = Field(8960, gt=0)
     text_width: int = Field(4096, gt=0)
     image_width: int = Field(0, ge=0, description="of reference tokens; 0: the model takes none")
-    image_places: int = Field(0, ge=0, description="reference tokens with a learned place each (first and last frame)")
+    image_places: int = Field(
+        0, ge=0, description="reference tokens with a learned place each (first and last frame)"
+    )
     time_features: int = Field(256, ge=4, multiple_of=2)
-    time_scale: float = Field(1000.0, gt=0, description="times are told as so many; smaller: smoother in time")
-    layout: int = Field(0, ge=0, description="channels of layouts (`models.layout.rasterize`); 0: the model takes none")
-    slots: int = Field(0, ge=0, le=16, description="entities whose pictures it may be given; 0: the model takes none")
-    spans: bool = Field(False, description="it may be told where a step ends, for samplers of few steps")
+    time_scale: float = Field(
+        1000.0, gt=0, description="times are told as so many; smaller: smoother in time"
+    )
+    layout: int = Field(
+        0,
+        ge=0,
+        description="channels of layouts (`models.layout.rasterize`); 0: the model takes none",
+    )
+    slots: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="entities whose pictures it may be given; 0: the model takes none",
+    )
+    spans: bool = Field(
+        False, description="it may be told where a step ends, for samplers of few steps"
+    )
     eps: float = Field(1e-6, gt=0)
     attention: Pattern = "full"
     block: int = Field(1, gt=0, description="latent frames per block of block-causal attention")
@@ -63,7 +90,10 @@ class DiTConfig(Config):
     @model_validator(mode="after")
     def _heads_divide(self) -> "DiTConfig":
         if self.width % self.heads or self.head % 2 or self.head < 6:
-            raise ValueError(f"width {self.width} must be heads x an even number of at least 6, not {self.heads} heads")
+            raise ValueError(
+                f"width {self.width} must be heads x an even number of at least 6, not "
+                f"{self.heads} heads"
+            )
         return self
 
     @property
@@ -71,34 +101,10 @@ class DiTConfig(Config):
         return self.width // self.heads
 
 
-def patchify(x: Tensor, patch: Grid) -> Tensor:
-    """(B, C, F, H, W) -> (B, N, C p q r), tokens in (f, h, w) order."""
-    p, q, r = patch
-    x = x.unflatten(4, (-1, r)).unflatten(3, (-1, q)).unflatten(2, (-1, p))  # (B, C, f, p, h, q, w, r)
-    return x.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4).flatten(1, 3)
-
-
-def unpatchify(tokens: Tensor, grid: Grid, patch: Grid) -> Tensor:
-    """(B, N, p q r C) -> (B, C, F, H, W); the channel is the last factor of a token."""
-    x = tokens.unflatten(2, (*patch, -1)).unflatten(1, grid)  # (B, f, h, w, p, q, r, C)
-    return x.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6).flatten(4, 5).flatten(2, 3)
-
-
-def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """(B, N, D) by (B, G, D): each group of N / G tokens has its own; float32 inside."""
-    groups = shift.shape[1]
-    return torch.addcmul(shift.unsqueeze(2), x.unflatten(1, (groups, -1)), 1 + scale.unsqueeze(2)).flatten(1, 2)
-
-
-def gated(x: Tensor, branch: Tensor, gate: Tensor) -> Tensor:
-    """x + gate * branch, groupwise, in float32."""
-    groups = gate.shape[1]
-    x_groups, branch_groups = (part.float().unflatten(1, (groups, -1)) for part in (x, branch))
-    return torch.addcmul(x_groups, branch_groups, gate.unsqueeze(2)).flatten(1, 2).to(x.dtype)
-
-
 class SelfAttention(nn.Module):
-    """Attention among a clip's tokens; queries and keys normalised over the full width before the heads part."""
+    """Attention among a clip's tokens; queries and keys normalised over the full width before the
+    heads part.
+    """
 
     def __init__(self, config: DiTConfig) -> None:
         super().__init__()
@@ -107,15 +113,19 @@ class SelfAttention(nn.Module):
         self.norm_q, self.norm_k = (RMSNorm(config.width, config.eps) for _ in range(2))
 
     def keys(self, x: Tensor, rotation: Rotation) -> "Memory":
-        k = attention.rotate(self.norm_k(self.k(x)).unflatten(2, (self.heads, -1)), rotation)  # (B, N, heads, head)
+        # (B, N, heads, head)
+        k = attention.rotate(self.norm_k(self.k(x)).unflatten(2, (self.heads, -1)), rotation)
         return k, self.v(x).unflatten(2, (self.heads, -1))
 
-    def forward(self, x: Tensor, places: "TokenLayout", layer: int, visual: "Memory | None" = None) -> Tensor:
+    def forward(
+        self, x: Tensor, places: "TokenLayout", layer: int, visual: "Memory | None" = None
+    ) -> Tensor:
         grid = places.grid
         q = attention.rotate(self.norm_q(self.q(x)).unflatten(2, (self.heads, -1)), places.rotation)
         k, v = self.keys(x, places.rotation)  # (B, N, heads, head)
         if visual is not None:
-            k, v = (torch.cat(pair, dim=1) for pair in zip((k, v), visual, strict=True))  # (B, N + R, heads, head)
+            # (B, N + R, heads, head)
+            k, v = (torch.cat(pair, dim=1) for pair in zip((k, v), visual, strict=True))
         if places.pattern == "factorised":  # space in even layers, time in odd ones
             split, join = (
                 (attention.temporal, attention.from_temporal)
@@ -134,7 +144,9 @@ Memory = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Context:
-    """What every block attends to beside the clip: it depends on neither noise nor time, so once a film is enough."""
+    """What every block attends to beside the clip: it depends on neither noise nor time, so once a
+    film is enough.
+    """
 
     layers: list[list[Memory]]
     bias: Tensor | None = None
@@ -145,10 +157,12 @@ class Context:
     """(B, 1, 1, R), added to their scores: -inf where there is no picture."""
 
     def rows(self, which: slice) -> "Context":
-        """That of some of the clips."""
+        """The context of some of the clips."""
         layers = [[(k[which], v[which]) for k, v in memories] for memories in self.layers]
         visual = None if self.visual is None else [(k[which], v[which]) for k, v in self.visual]
-        return Context(layers, self.bias, visual, None if self.visual_bias is None else self.visual_bias[which])
+        return Context(
+            layers, self.bias, visual, None if self.visual_bias is None else self.visual_bias[which]
+        )
 
 
 class CrossAttention(nn.Module):
@@ -162,16 +176,22 @@ class CrossAttention(nn.Module):
         self.reference = ReferenceKeys(config) if config.image_width else None
 
     def keys(self, text: Tensor, references: Tensor | None) -> list[Memory]:
-        """Keys and values of the text, and of the references if there are any: (B, L, heads, head) each."""
+        """Keys and values of the text, and of the references if there are any: (B, L, heads, head)
+        each.
+        """
         pairs = [(self.norm_k(self.k(text)), self.v(text))]
         if self.reference is not None and references is not None:
             pairs.append(self.reference(references))
-        return [(k.unflatten(2, (self.heads, -1)), v.unflatten(2, (self.heads, -1))) for k, v in pairs]
+        return [
+            (k.unflatten(2, (self.heads, -1)), v.unflatten(2, (self.heads, -1))) for k, v in pairs
+        ]
 
     def forward(self, x: Tensor, memories: list[Memory], bias: Tensor | None) -> Tensor:
         q = self.norm_q(self.q(x)).unflatten(2, (self.heads, -1))  # (B, N, heads, head)
         biases = [bias, *[None] * (len(memories) - 1)]
-        mixed, *more = (attention.attend(q, k, v, b) for (k, v), b in zip(memories, biases, strict=True))
+        mixed, *more = (
+            attention.attend(q, k, v, b) for (k, v), b in zip(memories, biases, strict=True)
+        )
         for other in more:
             mixed = mixed + other
         return self.out(mixed.flatten(2))  # (B, N, D)
@@ -206,7 +226,9 @@ class Block(nn.Module):
     def visual_keys(self, x: Tensor, time: Tensor, rotation: Rotation) -> Memory:
         """Keys and values of reference tokens, for clips to attend to."""
         shift, scale = (self.modulation.float() + time.float()).unbind(2)[:2]
-        return self.attention.keys(modulate(layer_norm(self.norm1, x), shift, scale).to(x.dtype), rotation)
+        return self.attention.keys(
+            modulate(layer_norm(self.norm1, x), shift, scale).to(x.dtype), rotation
+        )
 
     def forward(
         self,
@@ -218,37 +240,14 @@ class Block(nn.Module):
         layer: int,
         visual: Memory | None = None,
     ) -> Tensor:
-        shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation.float() + time.float()).unbind(2)  # (B, G, D)
+        shift1, scale1, gate1, shift2, scale2, gate2 = (
+            self.modulation.float() + time.float()
+        ).unbind(2)  # (B, G, D)
         h = modulate(layer_norm(self.norm1, x), shift1, scale1).to(x.dtype)
         x = gated(x, self.attention(h, places, layer, visual), gate1)
         x = x + self.cross(layer_norm(self.norm2, x).to(x.dtype), memories, bias)
         h = modulate(layer_norm(self.norm3, x), shift2, scale2).to(x.dtype)
         return gated(x, self.down(F.gelu(self.up(h), approximate="tanh")), gate2)  # (B, N, D)
-
-
-@dataclass(frozen=True)
-class TokenLayout:
-    """Which token stands where and sees what: ``mask`` as in `attention.attend`."""
-
-    grid: Grid
-    pattern: Pattern
-    rotation: Rotation
-    mask: Tensor | None
-
-    @classmethod
-    def of_clip(cls, config: DiTConfig, grid: Grid, device: torch.device, visual_bias: Tensor | None) -> "TokenLayout":
-        """For one size of clip, whose tokens see reference tokens, too, where those have a ``visual_bias``."""
-        causal = config.attention == "block-causal"
-        mask = attention.causal_mask(grid, config.block, device) if causal else None
-        if visual_bias is not None:
-            if config.attention == "factorised":
-                raise InputError("factorised attention takes no reference pictures", "attention full or block-causal")
-            own = visual_bias.new_zeros(1, 1, 1, math.prod(grid))
-            if mask is not None:
-                own = own.masked_fill(~mask, -torch.inf)
-            shape = (len(visual_bias), 1, own.shape[2], -1)
-            mask = torch.cat([own.expand(shape), visual_bias.expand(shape)], dim=3)  # (B, 1, N or 1, N + R)
-        return cls(grid, config.attention, attention.rotation(grid, config.head, device), mask)
 
 
 class DiT(nn.Module):
@@ -263,7 +262,9 @@ class DiT(nn.Module):
         self.time_projection = nn.Linear(width, 6 * width)
         self.text_embedding = Embedding(config.text_width, width, nn.GELU(approximate="tanh"))
         self.reference_embedding = (
-            ReferenceEmbedding(config.image_width, width, config.image_places) if config.image_width else None
+            ReferenceEmbedding(config.image_width, width, config.image_places)
+            if config.image_width
+            else None
         )
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width, config.eps, elementwise_affine=False)
@@ -272,9 +273,14 @@ class DiT(nn.Module):
         self._initialise()
         self.layout_embedding: nn.Linear | None = None
         if config.layout:
-            self.layout_embedding = nn.Linear(config.layout * math.prod(config.patch), width, bias=False)
-            nn.init.zeros_(self.layout_embedding.weight)  # a network without layouts can go on with them where it is
-        self.slot_embedding = nn.Parameter(0.02 * torch.randn(config.slots, width)) if config.slots else None
+            self.layout_embedding = nn.Linear(
+                config.layout * math.prod(config.patch), width, bias=False
+            )
+            # a network without layouts can go on with them where it is
+            nn.init.zeros_(self.layout_embedding.weight)
+        self.slot_embedding = (
+            nn.Parameter(0.02 * torch.randn(config.slots, width)) if config.slots else None
+        )
         self.span_embedding: Embedding | None = None
         if config.spans:
             self.span_embedding = Embedding(config.time_features, width, nn.SiLU())
@@ -292,10 +298,11 @@ class DiT(nn.Module):
         nn.init.zeros_(self.head.weight)
 
     def adapted(self, tensors: Mapping[str, Tensor], config: DiTConfig) -> dict[str, Tensor]:
-        """Weights for this network from those of a network of this kind, perhaps without layouts, slots or spans.
+        """Weights for this network from those of a network of this kind, perhaps without layouts,
+        slots or spans.
 
-        It then computes what that one does, to the bit where both have one ``time_scale`` and nearly where not; where a
-        step ends is embedded as where it begins.
+        It then computes what that one does, to the bit where both have one ``time_scale`` and
+        nearly where not; where a step ends is embedded as where it begins.
 
         Parameters
         ----------
@@ -309,7 +316,9 @@ class DiT(nn.Module):
                 first = rescale_times(*first, config.time_scale, self.config.time_scale)
                 tensors[f"{name}.0.weight"], tensors[f"{name}.0.bias"] = first
         parts = ("layout_embedding", "slot_embedding", "span_embedding")
-        missing = {name: tensor for name, tensor in self.state_dict().items() if name.startswith(parts)}
+        missing = {
+            name: tensor for name, tensor in self.state_dict().items() if name.startswith(parts)
+        }
         for name in missing:
             if name.startswith("span_embedding"):
                 missing[name] = tensors[name.replace("span_embedding", "time_embedding")]
@@ -323,12 +332,14 @@ class DiT(nn.Module):
         pictures: Pictures | None = None,
         names: Int[Tensor, "batch length"] | None = None,
     ) -> Context:
-        """The part of an evaluation that is the same at every step; other arguments and errors as in `forward`.
+        """The part of an evaluation that is the same at every step; other arguments and errors as
+        in `forward`.
 
         Parameters
         ----------
         counts : (L,), optional
-            How many equal tokens each token of the text stands for: its share of the attention is as large.
+            How many equal tokens each token of the text stands for: its share of the attention is
+            as large.
         pictures : Pictures, optional
             Of entities; only for a config with ``slots``.
         names : (B, L), optional
@@ -338,7 +349,9 @@ class DiT(nn.Module):
             raise InputError("this model takes no references", "only models with an image_width do")
         fixed = self.config.image_places
         if references is not None and fixed and references.shape[1] != fixed:
-            raise InputError(f"{references.shape[1]} reference tokens: must be {fixed}", "those of two pictures")
+            raise InputError(
+                f"{references.shape[1]} reference tokens: must be {fixed}", "those of two pictures"
+            )
         words = self.text_embedding(text.to(self.patch_embedding.weight.dtype))  # (B, L, D)
         if names is not None and self.slot_embedding is not None:
             words = words + F.pad(self.slot_embedding, (0, 0, 1, 0))[names].to(words.dtype)
@@ -347,31 +360,46 @@ class DiT(nn.Module):
         blocks = cast(list[Block], list(self.blocks))
         bias = None if counts is None else counts.log().to(words.dtype).view(1, 1, 1, -1)
         visual, visual_bias = self._look_at(pictures) if pictures is not None else (None, None)
-        return Context([block.cross.keys(words, references) for block in blocks], bias, visual, visual_bias)
+        return Context(
+            [block.cross.keys(words, references) for block in blocks], bias, visual, visual_bias
+        )
 
     def _look_at(self, pictures: Pictures) -> tuple[list[Memory], Tensor]:
         """Keys and values of reference pictures in every block, and the bias of their scores.
 
-        The pictures of an entity go through the blocks of the clip, seeing one another and the empty sentence: what
-        comes out depends on neither clip nor sentence, and can be kept. They stand before the clip in time and beside
-        it in space, where no token of a clip stands.
+        The pictures of an entity go through the blocks of the clip, seeing one another and the
+        empty sentence: what comes out depends on neither clip nor sentence, and can be kept. They
+        stand before the clip in time and beside it in space, where no token of a clip stands.
         """
         if self.slot_embedding is None:
             raise InputError("this model takes no reference pictures", "only models with slots do")
         if pictures.slot.numel() and int(pictures.slot.max()) >= self.config.slots:
-            raise InputError(f"slot {int(pictures.slot.max())}: there are {self.config.slots}", "fewer entities")
+            raise InputError(
+                f"slot {int(pictures.slot.max())}: there are {self.config.slots}", "fewer entities"
+            )
         dtype, (b, count) = self.patch_embedding.weight.dtype, pictures.slot.shape
-        x = self.patch_embedding(patchify(pictures.latents.flatten(0, 1).unsqueeze(2), self.config.patch).to(dtype))
-        x = x.unflatten(0, (b, count)) + self.slot_embedding[pictures.slot].unsqueeze(2).to(dtype)  # (B, P, n, D)
+        x = self.patch_embedding(
+            patchify(pictures.latents.flatten(0, 1).unsqueeze(2), self.config.patch).to(dtype)
+        )
+        # (B, P, n, D)
+        x = x.unflatten(0, (b, count)) + self.slot_embedding[pictures.slot].unsqueeze(2).to(dtype)
         _, h, w = token_grid((1, *pictures.latents.shape[3:]), self.config.patch)
         rows, columns = torch.meshgrid(torch.arange(h), w + torch.arange(w), indexing="ij")
-        beside = torch.stack([rows, columns], dim=-1).view(1, 1, h * w, 2).expand(b, count, -1, -1).to(x.device)
+        beside = (
+            torch.stack([rows, columns], dim=-1)
+            .view(1, 1, h * w, 2)
+            .expand(b, count, -1, -1)
+            .to(x.device)
+        )
         before = -(1 + pictures.index).view(b, count, 1, 1).expand(-1, -1, h * w, -1)
         places_3d = torch.cat([before, beside], dim=3).flatten(1, 2)
         rotation = attention.rotation_at(places_3d, self.config.head).to(x.device)
-        slot, there = (part.repeat_interleave(h * w, dim=1) for part in (pictures.slot, pictures.there))
+        slot, there = (
+            part.repeat_interleave(h * w, dim=1) for part in (pictures.slot, pictures.there)
+        )
         alike = (slot[:, None] == slot[:, :, None]) & there[:, None] & there[:, :, None]
-        alike = alike | torch.eye(alike.shape[1], dtype=torch.bool, device=x.device)  # no row of the softmax is empty
+        # no row of the softmax is empty
+        alike = alike | torch.eye(alike.shape[1], dtype=torch.bool, device=x.device)
         places = TokenLayout((count, h, w), "full", rotation, alike[:, None])
         x, visual = x.flatten(1, 2), []  # (B, P n, D)
         _, steps = self._time(x.new_full((b, 1), pictures.noise, dtype=torch.float32), None)
@@ -384,16 +412,31 @@ class DiT(nn.Module):
         return visual, bias[:, None, None]
 
     def _time(self, t: Tensor, end: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Embeddings (B, G, D) of times, and what they make of the blocks' modulation (B, G, 6, D); float32."""
+        """Embeddings (B, G, D) of times, and what they make of the blocks' modulation (B, G, 6, D);
+        float32.
+        """
         with torch.autocast(t.device.type, enabled=False):
             features = lambda t: sinusoid(t * self.config.time_scale, self.config.time_features)  # noqa: E731
             dtype = self.time_projection.weight.dtype
             time = self.time_embedding(features(t).to(dtype))
             if end is not None:
                 if self.span_embedding is None:
-                    raise InputError("this model is not told where a step ends", "only models with spans are")
+                    raise InputError(
+                        "this model is not told where a step ends", "only models with spans are"
+                    )
                 time = torch.lerp(time, self.span_embedding(features(end).to(dtype)), SPAN_SHARE)
             return time, self.time_projection(F.silu(time)).unflatten(2, (6, -1))
+
+    def _embed(self, x: Tensor, layout: Tensor | None) -> Tensor:
+        """(B, N, D) of latents and, where it is given, their layout."""
+        patch, dtype = self.config.patch, self.patch_embedding.weight.dtype
+        tokens = self.patch_embedding(patchify(x, patch).to(dtype))
+        if layout is None:
+            return tokens
+        if self.layout_embedding is None:
+            raise InputError("this model takes no layout", "only models with layout channels do")
+        channels = LAYOUT_GAIN * patchify(layout, patch).to(tokens.dtype)
+        return tokens + self.layout_embedding(channels)
 
     def forward(
         self,
@@ -409,39 +452,49 @@ class DiT(nn.Module):
         Parameters
         ----------
         t : (B, G)
-            Times in [0, 1], one for each of G equal runs of tokens in (f, h, w) order: G = 1 for a clip of one time,
-            f for a time per latent frame, N for a time per token.
+            Times in [0, 1], one for each of G equal runs of tokens in (f, h, w) order: G = 1 for a
+            clip of one time, f for a time per latent frame, N for a time per token.
         text : (B, L, text_width), or the `context` made of it
             Zeros where the sentence is shorter than L: they are attended to, as in Wan.
         references : (B, M, image_width), optional
             Tokens of pictures to attend to beside the text; only for a config with ``image_width``.
         layout : (B, layout, t, h, w), optional
-            Where things are, on the latent's places; all zeros are the same as none. Only for a config with ``layout``.
+            Where things are, on the latent's places; all zeros are the same as none. Only for a
+            config with ``layout``.
         end : (B, G), optional
-            The time at which a sampler's step will end, at most ``t``; only for a config with ``spans``.
+            The time at which a sampler's step will end, at most ``t``; only for a config with
+            ``spans``.
 
         Raises
         ------
         InputError
-            For references or a layout to a model that takes none, or a G that does not divide the number of tokens.
+            For references or a layout to a model that takes none, or a G that does not divide the
+            number of tokens.
         """
         context = text if isinstance(text, Context) else self.context(text, references)
         patch = self.config.patch
         grid = token_grid(x.shape[2:], patch)
         if math.prod(grid) % t.shape[1]:
             raise InputError(
-                f"{t.shape[1]} times for {math.prod(grid)} tokens", "1, one a latent frame, or one a token"
+                f"{t.shape[1]} times for {math.prod(grid)} tokens",
+                "1, one a latent frame, or one a token",
             )
-        places = TokenLayout.of_clip(self.config, grid, x.device, context.visual_bias)
-        tokens = self.patch_embedding(patchify(x, patch).to(self.patch_embedding.weight.dtype))  # (B, N, D)
-        if layout is not None:
-            if self.layout_embedding is None:
-                raise InputError("this model takes no layout", "only models with layout channels do")
-            tokens = tokens + self.layout_embedding(LAYOUT_GAIN * patchify(layout, patch).to(tokens.dtype))
+        places = TokenLayout.of_clip(
+            self.config.attention,
+            self.config.block,
+            self.config.head,
+            grid,
+            x.device,
+            context.visual_bias,
+        )
+        tokens = self._embed(x, layout)  # (B, N, D)
         time, steps = self._time(t, end)  # (B, G, D), (B, G, 6, D)
         visual: Sequence[Memory | None] = context.visual or [None] * len(self.blocks)
-        for layer, (block, memories, seen) in enumerate(zip(self.blocks, context.layers, visual, strict=True)):
-            tokens = block(tokens, steps, memories, context.bias, places, layer, seen)
+        for layer, (block, memories, visual_memory) in enumerate(
+            zip(self.blocks, context.layers, visual, strict=True)
+        ):
+            tokens = block(tokens, steps, memories, context.bias, places, layer, visual_memory)
         shift, scale = (self.modulation.float() + time.float().unsqueeze(2)).unbind(2)  # (B, G, D)
-        out = self.head(modulate(layer_norm(self.norm, tokens), shift, scale).to(tokens.dtype))  # (B, N, p q r C)
+        # (B, N, p q r C)
+        out = self.head(modulate(layer_norm(self.norm, tokens), shift, scale).to(tokens.dtype))
         return unpatchify(out, grid, patch)

@@ -11,29 +11,49 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 RIDGE: Final = 1e-3
-"""Of the fit of `rescale_times`, against features of 0.5 mean square."""
+"""Ridge of the fit of `rescale_times`, against features of 0.5 mean square."""
 
 
 def sinusoid(t: Tensor, features: int) -> Tensor:
-    """Cosines then sines of ``t`` (in thousandths) at ``features / 2`` frequencies; computed in float64."""
+    """Cosines then sines of ``t`` (in thousandths) at ``features / 2`` frequencies; computed in
+    float64.
+    """
     half = features // 2
     frequencies = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float64) / half)
-    angles = t.cpu().double()[..., None] * frequencies  # few numbers, and not every device has float64
+    # few numbers, and not every device has float64
+    angles = t.cpu().double()[..., None] * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=-1).float().to(t.device)
 
 
 def rescale_times(weight: Tensor, bias: Tensor, old: float, new: float) -> tuple[Tensor, Tensor]:
-    """The first layer of a time embedding, (D, F) and (D,), for features ``sinusoid(new * t)`` in place of ``old * t``.
+    """The first layer of a time embedding, (D, F) and (D,), for features ``sinusoid(new * t)`` in
+    place of ``old * t``.
 
-    Ridge regression over times from 0 to 1. Sinusoids of a thousand t turn faster than a trained network makes use of;
-    slower ones give nearly the same embedding, and one that can be differentiated by time.
+    Ridge regression over times from 0 to 1. Sinusoids of a thousand t turn faster than a trained
+    network makes use of; slower ones give nearly the same embedding, and one that can be
+    differentiated by time.
     """
     t, count = torch.linspace(0, 1, 8192), weight.shape[1]
-    told = sinusoid(old * t, count).double() @ weight.double().T + bias.double()
+    target = sinusoid(old * t, count).double() @ weight.double().T + bias.double()
     x = F.pad(sinusoid(new * t, count).double(), (0, 1), value=1.0)
     gram = x.T @ x / len(x) + RIDGE * torch.eye(count + 1, dtype=torch.float64)
-    fitted = torch.linalg.solve(gram, x.T @ told / len(x)).T  # (D, F + 1)
+    fitted = torch.linalg.solve(gram, x.T @ target / len(x)).T  # (D, F + 1)
     return fitted[:, :-1].to(weight.dtype), fitted[:, -1].to(bias.dtype)
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """(B, N, D) by (B, G, D): each group of N / G tokens has its own; float32 inside."""
+    groups = shift.shape[1]
+    return torch.addcmul(
+        shift.unsqueeze(2), x.unflatten(1, (groups, -1)), 1 + scale.unsqueeze(2)
+    ).flatten(1, 2)
+
+
+def gated(x: Tensor, branch: Tensor, gate: Tensor) -> Tensor:
+    """x + gate * branch, groupwise, in float32."""
+    groups = gate.shape[1]
+    x_groups, branch_groups = (part.float().unflatten(1, (groups, -1)) for part in (x, branch))
+    return torch.addcmul(x_groups, branch_groups, gate.unsqueeze(2)).flatten(1, 2).to(x.dtype)
 
 
 def layer_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:

@@ -1,9 +1,12 @@
-"""The layout network: from a sentence to a `Layout`, and from layouts to channels that a denoiser is told.
+"""The layout network: from a sentence to a `Layout`, and from layouts to channels that a denoiser
+is told.
 
-First a small decoder writes what there is, attribute after attribute (kind, colour, motion, heading, depth of each
-thing, things in the order of their kinds and colours); then flow matching draws where each thing is in every frame.
+First a small decoder writes what there is, attribute after attribute (kind, colour, motion,
+heading, depth of each thing, things in the order of their kinds and colours); then flow matching
+draws where each thing is in every frame.
 
-Legend: B batch, L text tokens, S things, A attribute tokens, F frames, D width, V attribute values, R numbers a thing.
+Legend: B batch, L text tokens, S things, A attribute tokens, F frames, D width, V attribute values,
+R numbers a thing.
 """
 
 import itertools
@@ -25,13 +28,13 @@ from praxino.models.embeddings import Embedding, sinusoid
 from praxino.models.text import TextConfig, TextEncoder
 
 ATTRIBUTES: Final = ("kind", "colour", "motion", "heading", "depth")
-"""Of a thing, in the order in which they are written."""
+"""Attributes of a thing, in the order in which they are written."""
 NUMBERS: Final = 3
-"""Of a thing in a frame: x and y of its centre, and the logarithm of its height."""
+"""Numbers of a thing in a frame: x and y of its centre, and the logarithm of its height."""
 LEAST_TEMPERATURE: Final = 1e-3
 """Below it the likeliest attribute is taken."""
 SMALLEST_SCALE: Final = 0.01
-"""Of the coordinates in which tracks are drawn, in picture heights: what varies less is drawn as if it varied so."""
+"""Smallest scale of the coordinates in which tracks are drawn, in picture heights."""
 
 
 class LayoutConfig(Config):
@@ -73,17 +76,23 @@ class LayoutConfig(Config):
 
     @property
     def channels(self) -> int:
-        """How many channels `rasterize` makes: kinds, colours, two of displacement, height, depth."""
+        """How many channels `rasterize` makes: kinds, colours, two of displacement, height,
+        depth.
+        """
         return len(self.kinds) + len(self.colours) + 4
 
     def numbers(self, attributes: Sequence[str]) -> list[int]:
-        """A thing's attributes as numbers among all values; raises `UnknownNameError` for one that is not known."""
-        found = []
-        for name, offset, values, value in zip(ATTRIBUTES, self.offsets, self.values, attributes, strict=True):
+        """A thing's attributes as numbers among all values; raises `UnknownNameError` for one that
+        is not known.
+        """
+        numbers = []
+        for name, offset, values, value in zip(
+            ATTRIBUTES, self.offsets, self.values, attributes, strict=True
+        ):
             if not value or value not in values:
-                raise UnknownNameError(name, value, [known for known in values if known])
-            found.append(offset + values.index(value))
-        return found
+                raise UnknownNameError(name, value, [value_ for value_ in values if value_])
+            numbers.append(offset + values.index(value))
+        return numbers
 
 
 class Layer(nn.Module):
@@ -94,12 +103,18 @@ class Layer(nn.Module):
         self.heads = heads
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.q, self.kv, self.cross = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
+        self.q, self.kv, self.cross = (
+            nn.Linear(width, width),
+            nn.Linear(width, 2 * width),
+            nn.Linear(width, width),
+        )
         self.up, self.down = nn.Linear(width, 3 * width), nn.Linear(3 * width, width)
 
     def forward(self, x: Tensor, text: Tensor, mask: Tensor | None, used: Tensor) -> Tensor:
         # (B, N, D), (B, L, D), who sees whom (., 1, N, N), words rather than padding (B, 1, 1, L)
-        q, k, v = (part.unflatten(2, (self.heads, -1)) for part in self.qkv(self.norm1(x)).chunk(3, dim=2))
+        q, k, v = (
+            part.unflatten(2, (self.heads, -1)) for part in self.qkv(self.norm1(x)).chunk(3, dim=2)
+        )
         x = x + self.out(attend(q, k, v, mask).flatten(2))
         q = self.q(self.norm2(x)).unflatten(2, (self.heads, -1))
         k, v = (part.unflatten(2, (self.heads, -1)) for part in self.kv(text).chunk(2, dim=2))
@@ -140,7 +155,8 @@ class LayoutNet(nn.Module):
     def fit_coordinates(self, tracks: Float[Tensor, "samples numbers"]) -> None:
         """Draw tracks in the principal axes of these (R numbers each), scaled to unit variance.
 
-        What hardly varies among real tracks, a jump from one frame to the next say, then begins as little noise.
+        What hardly varies among real tracks, a jump from one frame to the next say, then begins as
+        little noise.
         """
         with torch.no_grad():
             tracks = tracks.double()
@@ -150,7 +166,9 @@ class LayoutNet(nn.Module):
             self.scale.copy_(values.clamp_min(0).sqrt().clamp_min(SMALLEST_SCALE))
 
     def whiten(self, tracks: Tensor) -> Tensor:
-        """(..., R) picture heights to coordinates of about unit variance; float32 whatever the autocast."""
+        """(..., R) picture heights to coordinates of about unit variance; float32 whatever the
+        autocast.
+        """
         with torch.autocast(tracks.device.type, enabled=False):
             return (tracks.float() - self.mean) @ self.basis / self.scale
 
@@ -159,7 +177,9 @@ class LayoutNet(nn.Module):
         return coordinates * self.scale @ self.basis.T + self.mean
 
     def encode(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Text tokens (B, L', D), cut to the longest sentence, and which are words, as a mask (B, 1, 1, L')."""
+        """Text tokens (B, L', D), cut to the longest sentence, and which are words, as a mask (B,
+        1, 1, L').
+        """
         ids, used = (part.to(self.places.device) for part in self.text.tokenise(sentences))
         length = max(1, int(used.sum(1).max()))
         ids, used = ids[:, :length], used[:, :length]
@@ -169,13 +189,15 @@ class LayoutNet(nn.Module):
     def attribute_logits(
         self, text: Tensor, used: Tensor, written: Int[Tensor, "batch attributes"]
     ) -> Float[Tensor, "batch next values"]:
-        """Of the attribute after each one written so far, (B, A + 1, V); ``written`` are numbers among all values."""
+        """Logits of the attribute after each one in ``written`` (numbers among all values), (B, A +
+        1, V).
+        """
         begin = written.new_full((len(written), 1), self.values.num_embeddings - 1)
         x = self.values(torch.cat([begin, written], dim=1)) + self.places[: written.shape[1] + 1]
         n = x.shape[1]
-        seen = torch.ones(n, n, dtype=torch.bool, device=x.device).tril()[None, None]
+        mask = torch.ones(n, n, dtype=torch.bool, device=x.device).tril()[None, None]
         for layer in self.writer:
-            x = layer(x, text, seen, used)
+            x = layer(x, text, mask, used)
         return self.logits(self.written(x))
 
     def track_velocity(
@@ -186,7 +208,7 @@ class LayoutNet(nn.Module):
         there: Tensor,
         text: Tensor,
         used: Tensor,
-        known: Tensor,
+        first: Tensor,
         mask: Tensor,
     ) -> Float[Tensor, "batch slots numbers"]:
         """Velocity ``eps - x0`` of whitened tracks at time ``t``.
@@ -194,15 +216,17 @@ class LayoutNet(nn.Module):
         Parameters
         ----------
         things : (B, S, 5)
-            Numbers of each thing's attributes among all values; ``there`` (B, S) says which slots hold a thing.
-        known, mask : (B, S, R), (B, S, F)
+            Numbers of each thing's attributes among all values; ``there`` (B, S) says which slots
+            hold a thing.
+        first, mask : (B, S, R), (B, S, F)
             Tracks that are given (whitened), and in which frames they are: zeros elsewhere.
         """
-        x = self.tracks(torch.cat([noisy, known, mask], dim=2)) + self.attributes(things).sum(2)  # (B, S, D)
+        # (B, S, D)
+        x = self.tracks(torch.cat([noisy, first, mask], dim=2)) + self.attributes(things).sum(2)
         x = x + self.time(sinusoid(50 * t, 64))[:, None]
-        seen = (there | ~there.any(1, keepdim=True))[:, None, None]
+        mask_of_slots = (there | ~there.any(1, keepdim=True))[:, None, None]
         for layer in self.layers:
-            x = layer(x, text, seen, used)
+            x = layer(x, text, mask_of_slots, used)
         return self.velocity(self.norm(x))
 
     @torch.no_grad()
@@ -224,9 +248,11 @@ class LayoutNet(nn.Module):
         steps : int
             Euler steps of the tracks.
         temperature : float
-            Of what the sentence does not say; 0 takes the likeliest. Tracks are drawn at full variety.
+            Of what the sentence does not say; 0 takes the likeliest. Tracks are drawn at full
+            variety.
         aspect : float
-            Width over height of the picture; tracks are stretched from the square they were learned in.
+            Width over height of the picture; tracks are stretched from the square they were learned
+            in.
         history : Layout, optional
             The film so far: its things go on from its last frame, which becomes the first one here.
         """
@@ -237,73 +263,107 @@ class LayoutNet(nn.Module):
         else:
             rows = self._write(text, used, temperature, generator)
         if not rows:
-            return Layout(edition=self.config.edition, fps=self.config.fps, aspect=aspect, frames=self.config.frames)
-        known, mask = self._beginning(history, len(rows))
-        things = torch.tensor([rows], device=known.device)
-        there = torch.ones(1, len(rows), dtype=torch.bool, device=known.device)
-        x = torch.randn(1, len(rows), len(self.mean), generator=generator).to(known)  # drawn alike on every device
-        times = torch.linspace(1, 0, steps + 1).to(known)
+            return Layout(
+                edition=self.config.edition,
+                fps=self.config.fps,
+                aspect=aspect,
+                frames=self.config.frames,
+            )
+        first, mask = self._beginning(history, len(rows))
+        things = torch.tensor([rows], device=first.device)
+        there = torch.ones(1, len(rows), dtype=torch.bool, device=first.device)
+        # drawn alike on every device
+        x = torch.randn(1, len(rows), len(self.mean), generator=generator).to(first)
+        times = torch.linspace(1, 0, steps + 1).to(first)
         for t, after in itertools.pairwise(times):
-            v = self.track_velocity(x, t[None], things, there, text, used, known, mask)
+            v = self.track_velocity(x, t[None], things, there, text, used, first, mask)
             x = x + (after - t) * v
         return self._layout(rows, self.unwhiten(x)[0], aspect)
 
-    def _write(self, text: Tensor, used: Tensor, temperature: float, generator: torch.Generator) -> list[list[int]]:
+    def _write(
+        self, text: Tensor, used: Tensor, temperature: float, generator: torch.Generator
+    ) -> list[list[int]]:
         written: list[int] = []
         offsets, values = self.config.offsets, self.config.values
         for place in range(self.config.slots * len(ATTRIBUTES)):
             attribute = place % len(ATTRIBUTES)
             low = offsets[attribute]
             so_far = torch.tensor([written], dtype=torch.long, device=text.device)
-            logits = self.attribute_logits(text, used, so_far)[0, -1, low : low + len(values[attribute])].float().cpu()
+            logits = (
+                self.attribute_logits(text, used, so_far)[0, -1, low : low + len(values[attribute])]
+                .float()
+                .cpu()
+            )
             if temperature < LEAST_TEMPERATURE:
                 choice = int(logits.argmax())
             else:
-                choice = int(torch.multinomial((logits / temperature).softmax(0), 1, generator=generator))
+                choice = int(
+                    torch.multinomial((logits / temperature).softmax(0), 1, generator=generator)
+                )
             if attribute == 0 and choice == 0:
                 break
             written.append(low + choice)
         return [written[i : i + len(ATTRIBUTES)] for i in range(0, len(written), len(ATTRIBUTES))]
 
     def _beginning(self, history: Layout | None, slots: int) -> tuple[Tensor, Tensor]:
-        known, mask = self.mean.new_zeros(1, slots, len(self.mean)), self.mean.new_zeros(1, slots, self.config.frames)
+        first, mask = (
+            self.mean.new_zeros(1, slots, len(self.mean)),
+            self.mean.new_zeros(1, slots, self.config.frames),
+        )
         if history is not None:
             first = torch.tensor(
-                [[box.x / history.aspect, box.y, math.log(box.height)] for box in (t.boxes[-1] for t in history.things)]
-            ).to(known)
+                [
+                    [box.x / history.aspect, box.y, math.log(box.height)]
+                    for box in (t.boxes[-1] for t in history.things)
+                ]
+            ).to(first)
             tracks = first[None, :, None].expand(1, slots, self.config.frames, NUMBERS).flatten(2)
             mask[:, :, 0] = 1
-            known = self.whiten_known(tracks, mask)
-        return known, mask
+            first = self.whiten_known(tracks, mask)
+        return first, mask
 
     def whiten_known(self, tracks: Tensor, mask: Tensor) -> Tensor:
-        """Deviations from the mean track where ``mask`` says that they are known, scaled; zeros elsewhere."""
-        each = mask.unsqueeze(-1).expand(*mask.shape, NUMBERS).flatten(-2)
-        return (tracks - self.mean) * each / 0.3
+        """Deviations from the mean track where ``mask`` says that they are known, scaled; zeros
+        elsewhere.
+        """
+        elements = mask.unsqueeze(-1).expand(*mask.shape, NUMBERS).flatten(-2)
+        return (tracks - self.mean) * elements / 0.3
 
     def _layout(self, rows: list[list[int]], tracks: Tensor, aspect: float) -> Layout:
         things = []
-        for row, track in zip(rows, tracks.view(len(rows), self.config.frames, NUMBERS).tolist(), strict=True):
+        for row, track in zip(
+            rows, tracks.view(len(rows), self.config.frames, NUMBERS).tolist(), strict=True
+        ):
             kind, colour, motion, heading, depth = (
                 values[number - offset]
-                for number, offset, values in zip(row, self.config.offsets, self.config.values, strict=True)
+                for number, offset, values in zip(
+                    row, self.config.offsets, self.config.values, strict=True
+                )
             )
             ratio = self.config.aspects[self.config.kinds.index(kind)]
             boxes = [self._box(numbers, ratio, aspect) for numbers in track]
             things.append(
                 LayoutThing(
-                    kind=kind, colour=colour, motion=motion, heading=1 if heading == "1" else -1, depth=int(depth),
+                    kind=kind,
+                    colour=colour,
+                    motion=motion,
+                    heading=1 if heading == "1" else -1,
+                    depth=int(depth),
                     boxes=tuple(boxes),
                 )
-            )  # fmt: skip
+            )
         frames, fps = self.config.frames, self.config.fps
-        return Layout(edition=self.config.edition, fps=fps, aspect=aspect, frames=frames, things=tuple(things))
+        return Layout(
+            edition=self.config.edition, fps=fps, aspect=aspect, frames=frames, things=tuple(things)
+        )
 
     @staticmethod
     def _box(numbers: list[float], ratio: float, aspect: float) -> Box:
         x, y, height = numbers[0] * aspect, numbers[1], min(math.exp(min(numbers[2], 1.0)), 2.0)
         near = lambda value: round(min(max(value, -3.0), 4.0), 4)  # noqa: E731
-        return Box(near(x), near(y), round(max(height * ratio, 0.01), 4), round(max(height, 0.01), 4))
+        return Box(
+            near(x), near(y), round(max(height * ratio, 0.01), 4), round(max(height, 0.01), 4)
+        )
 
 
 def rasterize(
@@ -321,40 +381,54 @@ def rasterize(
     things, there : (B, S, 5), (B, S)
         Numbers of attributes among all values; which slots hold a thing.
     boxes : (B, S, F, 4)
-        x, y, width, height in picture heights; F = 4 (t - 1) + 1 frames, of which the first alone is a latent frame.
+        x, y, width, height in picture heights; F = 4 (t - 1) + 1 frames, of which the first alone
+        is a latent frame.
     grid : (t, h, w)
         Places of the latent.
 
     Returns
     -------
     Tensor
-        For each kind and each colour, how much of a place the boxes of such things cover, the largest over the place's
-        frames and things; the displacement (x, y) within the latent frame, the height, and 1 - depth / slots, of the
-        thing that counts most there (its cover times its nearness), each times its cover.
+        For each kind and each colour, how much of a place the boxes of such things cover, the
+        largest over the place's frames and things; the displacement (x, y) within the latent frame,
+        the height, and 1 - depth / slots, of the thing that counts most there (its cover times its
+        nearness), each times its cover.
     """
     t = grid[0]
     latent = cover_of(there, boxes, grid, aspect)
     if t == 1:
         moved, height = boxes[:, :, :1, :2] * 0, boxes[:, :, :1, 3]
     else:
-        later = boxes[:, :, 1:].unflatten(2, (t - 1, -1))  # (B, S, t - 1, 4, 4): each latent frame's own frames
+        # (B, S, t - 1, 4, 4): each latent frame's own frames
+        later = boxes[:, :, 1:].unflatten(2, (t - 1, -1))
         across = later[:, :, :, -1, :2] - later[:, :, :, 0, :2]
         moved = torch.cat([across.new_zeros(*across.shape[:2], 1, 2), across], dim=2)
         height = torch.cat([boxes[:, :, :1, 3], later[:, :, :, -1, 3]], dim=2)
-    kinds = F.one_hot((things[..., 0] - config.offsets[0] - 1).clamp_min(0), len(config.kinds)).to(latent)
-    colours = F.one_hot((things[..., 1] - config.offsets[1]).clamp_min(0), len(config.colours)).to(latent)
+    kinds = F.one_hot((things[..., 0] - config.offsets[0] - 1).clamp_min(0), len(config.kinds)).to(
+        latent
+    )
+    colours = F.one_hot((things[..., 1] - config.offsets[1]).clamp_min(0), len(config.colours)).to(
+        latent
+    )
     named = torch.cat([kinds, colours], dim=2)  # (B, S, K + C)
     planes = (latent[:, :, None] * named[..., None, None, None]).amax(1)  # (B, K + C, t, h, w)
-    nearness = 1 - (things[..., 4] - config.offsets[4]).clamp_min(0).to(latent) / config.slots  # (B, S)
+    # (B, S)
+    nearness = 1 - (things[..., 4] - config.offsets[4]).clamp_min(0).to(latent) / config.slots
     front = (latent * nearness[..., None, None, None]).argmax(1, keepdim=True)  # (B, 1, t, h, w)
-    numbers = torch.stack([moved[..., 0], moved[..., 1], height, nearness[..., None].expand_as(height)], 2)
+    numbers = torch.stack(
+        [moved[..., 0], moved[..., 1], height, nearness[..., None].expand_as(height)], 2
+    )
     spread = latent[:, :, None] * numbers[..., None, None]  # (B, S, 4, t, h, w)
-    chosen = spread.gather(1, front[:, :, None].expand(-1, -1, 4, -1, -1, -1))[:, 0]
-    return torch.cat([planes, chosen], dim=1)
+    nearest = spread.gather(1, front[:, :, None].expand(-1, -1, 4, -1, -1, -1))[:, 0]
+    return torch.cat([planes, nearest], dim=1)
 
 
-def cover_of(there: Tensor, boxes: Tensor, grid: tuple[int, int, int], aspect: float = 1.0) -> Tensor:
-    """How much of each place of a latent each thing covers, the most in the place's frames: (B, S, t, h, w)."""
+def cover_of(
+    there: Tensor, boxes: Tensor, grid: tuple[int, int, int], aspect: float = 1.0
+) -> Tensor:
+    """How much of each place of a latent each thing covers, the most in the place's frames: (B, S,
+    t, h, w).
+    """
     t, h, w = grid
     if t == 1:
         boxes = boxes[:, :, :1]
@@ -378,9 +452,12 @@ def _cover(boxes: Tensor, h: int, w: int, aspect: float) -> Tensor:
     return rows[..., :, None] * columns[..., None, :]
 
 
-def as_tensors(layouts: Sequence[Layout], config: LayoutConfig, slots: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Layouts as `rasterize` wants them: things (B, S, 5), there (B, S), boxes (B, S, F, 4); raises `InputError`
-    for words that the config does not know."""
+def as_tensors(
+    layouts: Sequence[Layout], config: LayoutConfig, slots: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Layouts as `rasterize` wants them: things (B, S, 5), there (B, S), boxes (B, S, F, 4); raises
+    `InputError` for words that the config does not know.
+    """
     slots = slots or max(1, max((len(layout.things) for layout in layouts), default=1))
     frames = layouts[0].frames
     things = torch.zeros(len(layouts), slots, len(ATTRIBUTES), dtype=torch.long)

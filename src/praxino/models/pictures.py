@@ -33,6 +33,8 @@ class Pictures:
     strength: float = 1.0
 
     def to(self, device: torch.device) -> "Pictures":
-        """The same on a device."""
-        moved = {name: getattr(self, name).to(device) for name in ("latents", "slot", "index", "there")}
+        """The pictures on a device."""
+        moved = {
+            name: getattr(self, name).to(device) for name in ("latents", "slot", "index", "there")
+        }
         return replace(self, **moved)

@@ -1,7 +1,8 @@
 """Which arithmetic is fastest here: float32 or bfloat16.
 
-A processor without instructions for bfloat16 computes it by conversion and takes up to five times as long as for
-float32. torch reports such instructions only through private functions, so one product is timed in both types.
+A processor without instructions for bfloat16 computes it by conversion and takes up to five times
+as long as for float32. torch reports such instructions only through private functions, so one
+product is timed in both types.
 """
 
 import functools
@@ -15,7 +16,9 @@ Compute = Literal["auto", "float32", "bfloat16"]
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 TIMED_SIZE: Final = 512
-"""Rows and columns of the matrices that are timed: 0.3 GFLOP a product, some 3 ms on two cores, 0.3 s at the worst."""
+"""Rows and columns of the matrices that are timed: 0.3 GFLOP a product, some 3 ms on two cores, 0.3
+s at the worst.
+"""
 MIN_SPEEDUP: Final = 1.3
 """bfloat16 must be this many times as fast: autocast converts tensors around every product."""
 
@@ -38,7 +41,9 @@ def resolve(compute: Compute, device: torch.device) -> Literal["float32", "bfloa
 
 
 def _seconds(device: torch.device, dtype: torch.dtype) -> float:
-    """Least time of three products of two square matrices: whatever else the machine does only makes them longer."""
+    """Least time of three products of two square matrices: whatever else the machine does only
+    makes them longer.
+    """
     x = torch.ones(TIMED_SIZE, TIMED_SIZE, dtype=dtype, device=device)
     seconds = []
     for _ in range(3):

@@ -1,11 +1,13 @@
-"""The reader: a small video network that says what is in a clip of the diorama, where, and what it does.
+"""The reader: a small video network that says what is in a clip of the diorama, where, and what it
+does.
 
-Per frame, a map of where each kind of thing has its centre (CenterNet: Zhou et al., arXiv 1904.07850), and at each
-centre its exact place, height, colour, motion and heading; for the clip, where and when it plays and what the camera
-does. Centres of neighbouring frames are linked into tracks. Its pooled features are what offline distances between
-sets of clips are measured in.
+Per frame, a map of where each kind of thing has its centre (CenterNet: Zhou et al., arXiv
+1904.07850), and at each centre its exact place, height, colour, motion and heading; for the clip,
+where and when it plays and what the camera does. Centres of neighbouring frames are linked into
+tracks. Its pooled features are what offline distances between sets of clips are measured in.
 
-Legend: B batch, T frames, H height, W width, h w a quarter of those, D width of the features, K kinds.
+Legend: B batch, T frames, H height, W width, h w a quarter of those, D width of the features, K
+kinds.
 """
 
 from collections.abc import Iterator
@@ -38,15 +40,21 @@ class ReaderConfig(Config):
     scene: dict[str, tuple[str, ...]] = Field(
         strict=False, description="attributes of the whole clip, and their values"
     )
-    letters: int = Field(0, ge=0, description="longest word that it reads on a thing; 0: it reads none")
-    width: int = Field(64, gt=0, description="channels at a quarter of the size; twice that at an eighth")
+    letters: int = Field(
+        0, ge=0, description="longest word that it reads on a thing; 0: it reads none"
+    )
+    width: int = Field(
+        64, gt=0, description="channels at a quarter of the size; twice that at an eighth"
+    )
     fine: int = Field(3, gt=0, description="blocks at a quarter of the size, before and after")
     coarse: int = Field(6, gt=0, description="blocks at an eighth")
 
 
 @dataclass(frozen=True)
 class Fields:
-    """Logits and numbers at every position: (B, ., T, h, w), and logits of the scene's attributes: (B, values)."""
+    """Logits and numbers at every position: (B, ., T, h, w), and logits of the scene's attributes:
+    (B, values).
+    """
 
     heat: Tensor
     """(B, K, T, h, w): a thing of this kind has its centre here."""
@@ -60,12 +68,16 @@ class Fields:
     """(B, 1, T, h, w): to the right where positive."""
     scene: dict[str, Tensor]
     letters: Tensor | None = None
-    """(B, letters x 27, T, h, w): a to z or nothing, for each place of the word that the thing here carries."""
+    """(B, letters x 27, T, h, w): a to z or nothing, for each place of the word that the thing here
+    carries.
+    """
 
     def cpu(self) -> "Fields":
         parts: dict[str, Any] = {part.name: getattr(self, part.name) for part in fields(self)}
         scene = {name: logits.cpu() for name, logits in parts.pop("scene").items()}
-        moved: dict[str, Any] = {name: part if part is None else part.cpu() for name, part in parts.items()}
+        moved: dict[str, Any] = {
+            name: part if part is None else part.cpu() for name, part in parts.items()
+        }
         return Fields(scene=scene, **moved)
 
 
@@ -78,7 +90,9 @@ class Sighting:
     motion: str
     heading: int
     track: NDArray[np.float32]
-    """(T, 2): the centre in pictures' heights, x and y from the top-left corner; NaN where it is not seen."""
+    """(T, 2): the centre in pictures' heights, x and y from the top-left corner; NaN where it is
+    not seen.
+    """
     height: float
     """In pictures' heights, the median over the frames."""
     confidence: float
@@ -89,7 +103,9 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Reading:
-    """A clip as read: its things, surest first, and the scene's attributes ("place", "time", ...)."""
+    """A clip as read: its things, surest first, and the scene's attributes ("place", "time",
+    ...).
+    """
 
     things: tuple[Sighting, ...]
     scene: dict[str, str]
@@ -129,15 +145,21 @@ class Reader(nn.Module):
         parts |= {"motion": len(config.motions), "heading": 1}
         if config.letters:
             parts["letters"] = config.letters * LETTERS
-        self.heads = nn.ModuleDict({name: nn.Conv3d(width, count, 1) for name, count in parts.items()})
+        self.heads = nn.ModuleDict(
+            {name: nn.Conv3d(width, count, 1) for name, count in parts.items()}
+        )
         nn.init.constant_(self.heads["heat"].bias, -4.0)  # type: ignore[arg-type]  # nearly everywhere is nothing
         self.pooled = nn.LayerNorm(4 * width)
-        self.scene = nn.ModuleDict({name: nn.Linear(4 * width, len(v)) for name, v in config.scene.items()})
+        self.scene = nn.ModuleDict(
+            {name: nn.Linear(4 * width, len(v)) for name, v in config.scene.items()}
+        )
 
     def _coarse(self, clip: Tensor) -> tuple[Tensor, Tensor]:
         if clip.shape[3] % (2 * STRIDE) or clip.shape[4] % (2 * STRIDE):
             height, width = clip.shape[3:]
-            raise ShapeError(f"{width}x{height}: must be multiples of {2 * STRIDE}", "resize to 64x64")
+            raise ShapeError(
+                f"{width}x{height}: must be multiples of {2 * STRIDE}", "resize to 64x64"
+            )
         x = F.pixel_unshuffle(clip.transpose(1, 2), STRIDE).transpose(1, 2)  # (B, 48, T, h, w)
         fine = self.before(self.stem(x))  # (B, D, T, h, w)
         return fine, self.coarse(self.down(fine))  # (B, 2D, T, h/2, w/2)
@@ -148,21 +170,27 @@ class Reader(nn.Module):
         spread = frames.var(dim=2, unbiased=False).add(1e-6).sqrt()
         return self.pooled(torch.cat([frames.mean(dim=2), spread], dim=1))
 
-    def features(self, clip: Float[Tensor, "batch 3 frames height width"]) -> Float[Tensor, "batch features"]:
+    def features(
+        self, clip: Float[Tensor, "batch 3 frames height width"]
+    ) -> Float[Tensor, "batch features"]:
         """(B, 4D): what distances between sets of clips are measured in."""
         return self._pool(self._coarse(clip)[1])
 
     def forward(self, clip: Float[Tensor, "batch 3 frames height width"]) -> Fields:
         fine, coarse = self._coarse(clip)
         pooled = self._pool(coarse)  # (B, 4D)
-        wide = F.interpolate(self.up(coarse), scale_factor=(1.0, 2.0, 2.0), mode="nearest")  # (B, D, T, h, w)
+        # (B, D, T, h, w)
+        wide = F.interpolate(self.up(coarse), scale_factor=(1.0, 2.0, 2.0), mode="nearest")
         x = F.gelu(self.norm(self.after(fine + wide)))
         maps: dict[str, Any] = {name: head(x).float() for name, head in self.heads.items()}
         return Fields(scene={name: head(pooled) for name, head in self.scene.items()}, **maps)
 
     @torch.inference_mode()
     def read(
-        self, clip: Float[Tensor, "batch 3 frames height width"], threshold: float = 0.3, most: int = 6
+        self,
+        clip: Float[Tensor, "batch 3 frames height width"],
+        threshold: float = 0.3,
+        most: int = 6,
     ) -> list[Reading]:
         """Say what is in each clip.
 
@@ -180,28 +208,36 @@ class Reader(nn.Module):
         ShapeError
             For other sizes.
         """
-        said = self(clip).cpu()
-        words = said.letters is not None
+        output = self(clip).cpu()
+        words = output.letters is not None
         return [
-            Reading(tuple(self._things(said, b, threshold, most)), self._scene(said, b), words)
+            Reading(tuple(self._things(output, b, threshold, most)), self._scene(output, b), words)
             for b in range(len(clip))
         ]
 
     def _scene(self, fields: Fields, b: int) -> dict[str, str]:
-        return {name: self.config.scene[name][int(logits[b].argmax())] for name, logits in fields.scene.items()}
+        return {
+            name: self.config.scene[name][int(logits[b].argmax())]
+            for name, logits in fields.scene.items()
+        }
 
     def _things(self, fields: Fields, b: int, threshold: float, most: int) -> Iterator[Sighting]:
-        tracks = _linked([_peaks(fields.heat[b, :, t], threshold, most) for t in range(fields.heat.shape[2])])
+        tracks = _linked(
+            [_peaks(fields.heat[b, :, t], threshold, most) for t in range(fields.heat.shape[2])]
+        )
         frames = fields.heat.shape[2]
-        said = []
+        things = []
         for track in tracks:
-            at = tuple(torch.tensor(index) for index in zip(*((p.frame, p.row, p.column) for p in track), strict=True))
+            at = tuple(
+                torch.tensor(index)
+                for index in zip(*((p.frame, p.row, p.column) for p in track), strict=True)
+            )
             pick = lambda name: getattr(fields, name)[b][(slice(None), *at)]  # noqa: B023, E731  (., P)
             centre = np.full((frames, 2), np.nan, np.float32)
             corner = torch.stack([at[2], at[1]])  # (2, P)
             where = (corner + pick("offset").clamp(0, 1)) / fields.heat.shape[3]
             centre[at[0].numpy()] = where.T.numpy()
-            said.append(
+            things.append(
                 Sighting(
                     kind=self.config.kinds[int(pick("heat").sigmoid().sum(1).argmax())],
                     colour=self.config.colours[int(pick("colour").softmax(0).sum(1).argmax())],
@@ -213,7 +249,9 @@ class Reader(nn.Module):
                     word="" if fields.letters is None else _word(pick("letters")),
                 )
             )
-        yield from sorted(said, key=lambda thing: -thing.confidence * np.isfinite(thing.track[:, 0]).sum())
+        yield from sorted(
+            things, key=lambda thing: -thing.confidence * np.isfinite(thing.track[:, 0]).sum()
+        )
 
 
 def letter_numbers(word: str | None, letters: int) -> list[int]:
@@ -242,8 +280,11 @@ def _peaks(heat: Tensor, threshold: float, most: int) -> list[_Peak]:
     best, kind = heat.sigmoid().max(dim=0)
     local = F.max_pool2d(best[None, None], 3, 1, 1)[0, 0]
     rows, columns = torch.nonzero((best == local) & (best > threshold), as_tuple=True)
-    found = [_Peak(0, int(r), int(c), int(kind[r, c]), float(best[r, c])) for r, c in zip(rows, columns, strict=True)]
-    return sorted(found, key=lambda peak: -peak.score)[:most]
+    peaks = [
+        _Peak(0, int(r), int(c), int(kind[r, c]), float(best[r, c]))
+        for r, c in zip(rows, columns, strict=True)
+    ]
+    return sorted(peaks, key=lambda peak: -peak.score)[:most]
 
 
 MAX_JUMP_POSITIONS = 4.0
@@ -253,7 +294,9 @@ MAX_HIDDEN_FRAMES = 8
 
 
 def _linked(frames: list[list[_Peak]]) -> list[list[_Peak]]:
-    """Tracks of peaks: each peak goes to the nearest track of its kind that still waits; short ones are dropped."""
+    """Tracks of peaks: each peak goes to the nearest track of its kind that still waits; short ones
+    are dropped.
+    """
     tracks: list[list[_Peak]] = []
     for frame, peaks in enumerate(frames):
         free = [track for track in tracks if frame - track[-1].frame <= MAX_HIDDEN_FRAMES]
@@ -274,7 +317,9 @@ def _linked(frames: list[list[_Peak]]) -> list[list[_Peak]]:
 
 
 def _gap(track: list[_Peak], peak: _Peak, frame: int) -> float:
-    """Positions between a peak and where the track would be by now; longer absences are allowed more."""
+    """Positions between a peak and where the track would be by now; longer absences are allowed
+    more.
+    """
     last = track[-1]
     wait = frame - last.frame
     row, column = float(last.row), float(last.column)

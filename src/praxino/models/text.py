@@ -1,4 +1,6 @@
-"""The small text encoder that is trained together with the bundled denoiser, and the interface larger ones share."""
+"""The small text encoder that is trained together with the bundled denoiser, and the interface
+larger ones share.
+"""
 
 import difflib
 import math
@@ -55,28 +57,37 @@ class TextConfig(Config):
 
 
 ENTITY_NAMES: Final = ("zza", "zzb", "zzc", "zzd")
-"""Words that name the entities whose pictures a denoiser is given, by slot; no sentence uses them otherwise."""
+"""Words that name the entities whose pictures a denoiser is given, by slot; no sentence uses them
+otherwise.
+"""
 
 
 def words(sentence: str, spelled: bool = False) -> list[str]:
     """Lower-case words; punctuation only parts them.
 
-    Where ``spelled``, text in quotation marks is read letter by letter: ``"no"`` becomes ``"n`` and ``"o``.
+    Where ``spelled``, text in quotation marks is read letter by letter: ``"no"`` becomes ``"n`` and
+    ``"o``.
     """
     pattern = r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+"
     if not spelled:
         return re.findall(pattern, sentence.lower())
     tokens: list[str] = []
     for number, part in enumerate(re.split(r'["“”]', sentence.lower())):
-        tokens += [f'"{letter}' for letter in re.findall(r"[a-z]", part)] if number % 2 else re.findall(pattern, part)
+        tokens += (
+            [f'"{letter}' for letter in re.findall(r"[a-z]", part)]
+            if number % 2
+            else re.findall(pattern, part)
+        )
     return tokens
 
 
 def merge_padding(text: Tensor, length: int = 0) -> tuple[Tensor, Tensor | None]:
-    """The zeros after all sentences as two tokens: the text (B, L', D), and how many each token stands for (L',).
+    """The zeros after all sentences as two tokens: the text (B, L', D), and how many each token
+    stands for (L',).
 
-    Denoisers attend to them, Wan to hundreds at a time; equal keys and values can be one with a larger share. It takes
-    two, as the logarithm of one count would be rounded in bfloat16: the second stands for what the first leaves.
+    Denoisers attend to them, Wan to hundreds at a time; equal keys and values can be one with a
+    larger share. It takes two, as the logarithm of one count would be rounded in bfloat16: the
+    second stands for what the first leaves.
 
     Parameters
     ----------
@@ -108,7 +119,9 @@ class Layer(nn.Module):
         self.down = nn.Linear(3 * config.width, config.width)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # (B, L, D), (B, 1, 1, L)
-        q, k, v = (part.unflatten(2, (self.heads, -1)) for part in self.qkv(self.norm1(x)).chunk(3, dim=2))
+        q, k, v = (
+            part.unflatten(2, (self.heads, -1)) for part in self.qkv(self.norm1(x)).chunk(3, dim=2)
+        )
         x = x + self.out(attend(q, k, v, mask).flatten(2))
         return x + self.down(F.gelu(self.up(self.norm2(x))))
 
@@ -130,25 +143,30 @@ class TextEncoder(nn.Module):
     def adapted(self, tensors: Mapping[str, Tensor], config: TextConfig) -> dict[str, Tensor]:
         """Weights of an encoder of another vocabulary or length, for this one.
 
-        Words and places that both know keep their vectors; the others keep those this encoder has now.
+        Words and places that both know keep their vectors; the others keep those this encoder has
+        now.
         """
         words, places = self.words.weight.detach().clone(), self.places.detach().clone()
         theirs = {word: i + 1 for i, word in enumerate(config.vocabulary)}
         both = [(self.ids[word], row) for word, row in theirs.items() if word in self.ids]
-        mine, known = (torch.tensor([0, *ids]) for ids in zip(*both, strict=True))
-        words[mine] = tensors["words.weight"][known].to(words.dtype)
+        mine, former = (torch.tensor([0, *ids]) for ids in zip(*both, strict=True))
+        words[mine] = tensors["words.weight"][former].to(words.dtype)
         length = min(len(places), len(tensors["places"]))
         places[:length] = tensors["places"][:length]
         return {**tensors, "words.weight": words, "places": places}
 
     def tokenise(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Word ids (B, L) and which of them are words rather than padding (B, L); unknown words are left out."""
+        """Word ids (B, L) and which of them are words rather than padding (B, L); unknown words are
+        left out.
+        """
         ids = torch.zeros(len(sentences), self.config.length, dtype=torch.long)
         used = torch.zeros(len(sentences), self.config.length, dtype=torch.bool)
         for i, sentence in enumerate(sentences):
-            known = [self.ids[word] for word in words(sentence, self.spells) if word in self.ids][: self.config.length]
-            ids[i, : len(known)] = torch.tensor(known, dtype=torch.long)
-            used[i, : len(known)] = True
+            tokens = [self.ids[word] for word in words(sentence, self.spells) if word in self.ids][
+                : self.config.length
+            ]
+            ids[i, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
+            used[i, : len(tokens)] = True
         return ids, used
 
     def unknown(self, sentence: str) -> dict[str, list[str]]:
@@ -161,7 +179,10 @@ class TextEncoder(nn.Module):
     def check(self, sentence: str) -> None:
         count = sum(word in self.ids for word in words(sentence, self.spells))
         if count > self.config.length:
-            raise InputError(f"the sentence has {count} known words: at most {self.config.length}", "say it shorter")
+            raise InputError(
+                f"the sentence has {count} known words: at most {self.config.length}",
+                "say it shorter",
+            )
 
     def encode(self, sentences: Sequence[str]) -> Float[Tensor, "batch length width"]:
         device = self.places.device
@@ -175,15 +196,21 @@ class TextEncoder(nn.Module):
         for slot, name in enumerate(ENTITY_NAMES):
             if name in self.ids:
                 slots[self.ids[name]] = slot + 1
-        return F.pad(slots[ids], (0, max(0, length - ids.shape[1])))[:, :length].to(self.places.device)
+        return F.pad(slots[ids], (0, max(0, length - ids.shape[1])))[:, :length].to(
+            self.places.device
+        )
 
     def encode_merged(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor | None]:
-        """`merge_padding` of `encode`, without computing what is merged: (B, L', width) and counts (L',)."""
+        """`merge_padding` of `encode`, without computing what is merged: (B, L', width) and counts
+        (L',).
+        """
         ids, used = (part.to(self.places.device) for part in self.tokenise(sentences))
         longest = int(used.sum(1).max())
         if self.config.length - longest <= 2:
             return self(ids, used), None
-        return merge_padding(self(ids[:, : max(1, longest)], used[:, : max(1, longest)]), self.config.length)
+        return merge_padding(
+            self(ids[:, : max(1, longest)], used[:, : max(1, longest)]), self.config.length
+        )
 
     def forward(self, ids: Tensor, used: Tensor) -> Tensor:  # (B, L), (B, L)
         x = self.words(ids) + self.places[: ids.shape[1]]

@@ -1,4 +1,6 @@
-"""Large pictures in squares: where these lie, and how what was made of them is put together again."""
+"""Large pictures in squares: where these lie, and how what was made of them is put together
+again.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -20,7 +22,8 @@ class Blend:
         for part in parts:
             rows, columns = slice(top, top + part.shape[3]), slice(left, left + part.shape[4])
             mask = torch.outer(
-                _ramp(rows, self.size[0], self.overlap, part), _ramp(columns, self.size[1], self.overlap, part)
+                _ramp(rows, self.size[0], self.overlap, part),
+                _ramp(columns, self.size[1], self.overlap, part),
             )
             if self.total is None or self.weights is None:
                 self.total = part.new_zeros(*part.shape[:2], self.frames, *self.size)
@@ -50,8 +53,9 @@ def _tiles(size: int, tile: int, overlap: int) -> list[int]:
 
 
 def _ramp(place: slice, size: int, overlap: int, like: Tensor) -> Tensor:
-    """Weights of a tile along one axis: where it meets a neighbour, nothing for a quarter of the overlap, where its
-    edge can be seen, then rising to one by the third quarter."""
+    """Weights of a tile along one axis: where it meets a neighbour, nothing for a quarter of the
+    overlap, where its edge can be seen, then rising to one by the third quarter.
+    """
     distance = torch.arange(place.stop - place.start, device=like.device, dtype=like.dtype)
     fade = ((distance - overlap // 4 + 1) / (overlap // 2 + 1)).clamp(0, 1)
     start = fade if place.start > 0 else torch.ones_like(fade)

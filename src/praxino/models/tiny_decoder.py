@@ -1,9 +1,12 @@
-"""A small decoder of latents, for previews: less than a tenth of the autoencoder's work, a little softer.
+"""A small decoder of latents, for previews: less than a tenth of the autoencoder's work, a little
+softer.
 
-In the manner of TAEHV (Boer Bohan, 2025): frames go through 2D convolutions; what joins them in time are blocks that
-also see the features of the frame before. It is causal, so that it can decode a film as its latent frames come.
+In the manner of TAEHV (Boer Bohan, 2025): frames go through 2D convolutions; what joins them in
+time are blocks that also see the features of the frame before. It is causal, so that it can decode
+a film as its latent frames come.
 
-Legend: B batch, C latent channels, t h w latent frames, rows and columns, T = 4 (t - 1) + 1 frames, D width.
+Legend: B batch, C latent channels, t h w latent frames, rows and columns, T = 4 (t - 1) + 1 frames,
+D width.
 """
 
 import torch
@@ -59,14 +62,19 @@ class TinyDecoder(nn.Module):
         self.memory4 = MemoryBlock(high)
         self.out = nn.Conv2d(high, 3 * 4, 3, padding=1)
 
-    def forward(self, latents: Float[Tensor, "batch channels t h w"]) -> Float[Tensor, "batch 3 frames height width"]:
-        """Clips of 4 (t - 1) + 1 frames and eight times the height and width, in [-1, 1] but for overshoot."""
+    def forward(
+        self, latents: Float[Tensor, "batch channels t h w"]
+    ) -> Float[Tensor, "batch 3 frames height width"]:
+        """Clips of 4 (t - 1) + 1 frames and eight times the height and width, in [-1, 1] but for
+        overshoot.
+        """
         b, _, t, _, _ = latents.shape
         x = 3 * torch.tanh(latents / 3).transpose(1, 2)  # (B, t, C, h, w)
         x = F.relu(self.stem(x.flatten(0, 1))).unflatten(0, (b, t))  # (B, t, D, h, w)
         x = self.memory2(self.memory1(x))
         x = F.relu(self.frames(x.flatten(0, 1))).unflatten(1, (4, -1))  # (B t, 4, D, h, w)
-        x = x.unflatten(0, (b, t)).flatten(1, 2)[:, 3:]  # (B, T, D, h, w): the first latent frame is one frame
+        # (B, T, D, h, w): the first latent frame is one frame
+        x = x.unflatten(0, (b, t)).flatten(1, 2)[:, 3:]
         x = self.memory3(self._double(x, self.up1))  # (B, T, D, 2h, 2w)
         x = self.memory4(self._double(x, self.up2))  # (B, T, D, 4h, 4w)
         x = F.pixel_shuffle(self.out(x.flatten(0, 1)), 2)  # (B T, 3, 8h, 8w)
@@ -74,6 +82,8 @@ class TinyDecoder(nn.Module):
 
     @staticmethod
     def _double(x: Tensor, convolution: nn.Conv2d) -> Tensor:
-        """Convolve, then repeat each position twice along rows and columns: what it would be the other way, cheaper."""
+        """Convolve, then repeat each position twice along rows and columns: what it would be the
+        other way, cheaper.
+        """
         y = F.relu(convolution(x.flatten(0, 1)))
         return F.interpolate(y, scale_factor=2.0, mode="nearest").unflatten(0, x.shape[:2])

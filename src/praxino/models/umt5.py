@@ -1,6 +1,8 @@
-"""UMT5, the text encoder of the Wan family: the network is that of ``transformers``, the manners are Wan's.
+"""UMT5, the text encoder of the Wan family: the network is that of ``transformers``, the manners
+are Wan's.
 
-A sentence is cleaned, cut into at most ``length`` tokens, encoded, and followed by zeros up to ``length``.
+A sentence is cleaned, cut into at most ``length`` tokens, encoded, and followed by zeros up to
+``length``.
 """
 
 import html
@@ -19,11 +21,15 @@ LENGTH = 512
 
 
 def cleaned(sentence: str) -> str:
-    """Broken encodings and HTML entities mended, every run of white space one space: as the models were trained."""
+    """Broken encodings and HTML entities mended, every run of white space one space: as the models
+    were trained.
+    """
     try:
         from ftfy import fix_text
     except ImportError:
-        raise InputError("this text encoder needs the library ftfy", 'pip install "praxino[hf]"') from None
+        raise InputError(
+            "this text encoder needs the library ftfy", 'pip install "praxino[hf]"'
+        ) from None
     return re.sub(r"\s+", " ", html.unescape(html.unescape(fix_text(sentence)))).strip()
 
 
@@ -42,15 +48,21 @@ class Tokeniser:
         """Raise `InputError` where the reference would silently cut the sentence."""
         count = len(self.pieces(cleaned(sentence)).input_ids)
         if count > self.length:
-            raise InputError(f"the sentence has {count} tokens: at most {self.length}", "say it shorter")
+            raise InputError(
+                f"the sentence has {count} tokens: at most {self.length}", "say it shorter"
+            )
 
     def tokenise(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Ids (B, L) and which of them are of the sentence (B, L), L that of the longest."""
-        found = self.pieces(
-            [cleaned(sentence) for sentence in sentences], padding=True, truncation=True, max_length=self.length,
-            return_attention_mask=True, return_tensors="pt",
-        )  # fmt: skip
-        return found.input_ids, found.attention_mask.bool()
+        pieces = self.pieces(
+            [cleaned(sentence) for sentence in sentences],
+            padding=True,
+            truncation=True,
+            max_length=self.length,
+            return_attention_mask=True,
+            return_tensors="pt",
+        )
+        return pieces.input_ids, pieces.attention_mask.bool()
 
 
 class UMT5(nn.Module):
@@ -58,13 +70,22 @@ class UMT5(nn.Module):
 
     def __init__(self, encoder: Any, tokeniser: Tokeniser) -> None:
         super().__init__()
-        encoder.encoder.embed_tokens = encoder.shared  # the word vectors once, not once by each of their names
+        # the word vectors once, not once by each of their names
+        encoder.encoder.embed_tokens = encoder.shared
         self.encoder = encoder
         self.tokeniser = tokeniser
 
     def encode(self, sentences: Sequence[str]) -> Float[Tensor, "batch length width"]:
-        """Zeros after a sentence's last token; only as many tokens are computed as the longest sentence has."""
-        ids, used = (part.to(next(self.encoder.parameters()).device) for part in self.tokeniser.tokenise(sentences))
-        states = self.encoder(input_ids=ids, attention_mask=used.long()).last_hidden_state * used[..., None]
+        """Zeros after a sentence's last token; only as many tokens are computed as the longest
+        sentence has.
+        """
+        ids, used = (
+            part.to(next(self.encoder.parameters()).device)
+            for part in self.tokeniser.tokenise(sentences)
+        )
+        states = (
+            self.encoder(input_ids=ids, attention_mask=used.long()).last_hidden_state
+            * used[..., None]
+        )
         rest = states.new_zeros(len(ids), self.tokeniser.length - ids.shape[1], states.shape[2])
         return torch.cat([states, rest], dim=1)  # (B, length, width)

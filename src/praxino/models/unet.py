@@ -1,9 +1,12 @@
-"""A U-Net over space and time that denoises pixels (Ho et al., arXiv 2204.03458): something to measure against.
+"""A U-Net over space and time that denoises pixels (Ho et al., arXiv 2204.03458): something to
+measure against.
 
-Convolutions in space, then in time, at every resolution; attention in space, in time and to the text at the coarsest.
-It is called as the `DiT` is, so every path, objective and sampler takes either.
+Convolutions in space, then in time, at every resolution; attention in space, in time and to the
+text at the coarsest. It is called as the `DiT` is, so every path, objective and sampler takes
+either.
 
-Legend: B batch, C channels, T frames, H W pixels, h w pixels at a resolution, D its width, L text tokens.
+Legend: B batch, C channels, T frames, H W pixels, h w pixels at a resolution, D its width, L text
+tokens.
 """
 
 import torch
@@ -23,8 +26,12 @@ class UNetConfig(Config):
 
     channels: int = Field(3, gt=0)
     patch: int = Field(2, gt=0, description="pixels a side that are folded into channels first")
-    widths: tuple[PositiveInt, ...] = Field((32, 96, 192), strict=False, min_length=2, description="fine to coarse")
-    blocks: int = Field(1, gt=0, description="residual blocks at each resolution, on the way down and again up")
+    widths: tuple[PositiveInt, ...] = Field(
+        (32, 96, 192), strict=False, min_length=2, description="fine to coarse"
+    )
+    blocks: int = Field(
+        1, gt=0, description="residual blocks at each resolution, on the way down and again up"
+    )
     heads: int = Field(4, gt=0)
     text_width: int = Field(192, gt=0)
     time_features: int = Field(128, ge=4, multiple_of=2)
@@ -32,7 +39,9 @@ class UNetConfig(Config):
     @model_validator(mode="after")
     def _groups_divide(self) -> "UNetConfig":
         if any(width % 8 for width in self.widths) or self.widths[-1] % self.heads:
-            raise ValueError(f"widths {self.widths} must be multiples of 8, the last one of {self.heads} heads")
+            raise ValueError(
+                f"widths {self.widths} must be multiples of 8, the last one of {self.heads} heads"
+            )
         return self
 
     @property
@@ -82,11 +91,15 @@ class Mixer(nn.Module):
         places = places + self._among(1, places.flatten(0, 1)).unflatten(0, (b, h * w))
         every = places.flatten(1, 2)  # (B, hw T, D)
         k, v = (self._heads(part) for part in self.kv(text).chunk(2, dim=2))
-        every = every + self.out[2](attend(self._heads(self.q(self.norms[2](every))), k, v).flatten(2))
+        every = every + self.out[2](
+            attend(self._heads(self.q(self.norms[2](every))), k, v).flatten(2)
+        )
         return every.unflatten(1, (h, w, t)).permute(0, 4, 3, 1, 2)
 
     def _among(self, which: int, x: Tensor) -> Tensor:  # (B', N, D)
-        q, k, v = (self._heads(part) for part in self.qkv[which](self.norms[which](x)).chunk(3, dim=2))
+        q, k, v = (
+            self._heads(part) for part in self.qkv[which](self.norms[which](x)).chunk(3, dim=2)
+        )
         return self.out[which](attend(q, k, v).flatten(2))
 
     def _heads(self, x: Tensor) -> Tensor:
@@ -125,15 +138,22 @@ class UNet(nn.Module):
         t: Float[Tensor, "batch 1"],
         text: Float[Tensor, "batch length features"],
     ) -> Float[Tensor, "batch channels frames height width"]:
-        """``t`` is one time a clip, 0 (data) to 1; raises `ShapeError` where height or width is no multiple of
-        ``config.stride``."""
+        """``t`` is one time a clip, 0 (data) to 1; raises `ShapeError` where height or width is no
+        multiple of ``config.stride``.
+        """
         height, width, stride = *x.shape[3:], self.config.stride
         if height % stride or width % stride:
-            raise ShapeError(f"{width}x{height}: must be multiples of {stride}", f"{stride * 4}x{stride * 4}")
+            raise ShapeError(
+                f"{width}x{height}: must be multiples of {stride}", f"{stride * 4}x{stride * 4}"
+            )
         words = text.abs().sum(2, keepdim=True) > 0
-        said = (text * words).sum(1) / words.sum(1).clamp_min(1)  # (B, text)
-        condition = self.time(sinusoid(1000 * t[:, 0], self.config.time_features)) + self.text(said)  # (B, E)
-        x = self.stem(F.pixel_unshuffle(x.transpose(1, 2), self.config.patch).transpose(1, 2))  # (B, D, T, h, w)
+        sentence = (text * words).sum(1) / words.sum(1).clamp_min(1)  # (B, text)
+        # (B, E)
+        condition = self.time(sinusoid(1000 * t[:, 0], self.config.time_features)) + self.text(
+            sentence
+        )
+        # (B, D, T, h, w)
+        x = self.stem(F.pixel_unshuffle(x.transpose(1, 2), self.config.patch).transpose(1, 2))
         kept = []
         for level, row in enumerate(self.down):
             x = F.avg_pool3d(x, (1, 2, 2)) if level else x
@@ -146,11 +166,14 @@ class UNet(nn.Module):
                 x = F.interpolate(x, scale_factor=(1.0, 2.0, 2.0), mode="nearest")
             x = _through(row, torch.cat([x, skip], dim=1), condition)
         out = self.head(F.silu(self.norm(x)))
-        return F.pixel_shuffle(out.transpose(1, 2), self.config.patch).transpose(1, 2)  # (B, C, T, H, W)
+        # (B, C, T, H, W)
+        return F.pixel_shuffle(out.transpose(1, 2), self.config.patch).transpose(1, 2)
 
 
 def _row(width_in: int, width: int, blocks: int, condition: int) -> nn.ModuleList:
-    return nn.ModuleList(Block(width_in if i == 0 else width, width, condition) for i in range(blocks))
+    return nn.ModuleList(
+        Block(width_in if i == 0 else width, width, condition) for i in range(blocks)
+    )
 
 
 def _through(row: nn.Module, x: Tensor, condition: Tensor) -> Tensor:

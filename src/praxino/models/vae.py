@@ -1,8 +1,9 @@
 """The causal 3D autoencoder, in the layout of Wan 2.1 (arXiv 2503.20314, section 4.1).
 
-4x in time, 8x8 in space: the first frame alone is a latent frame, then every four frames are one. No layer sees
-the future, so a film is encoded and decoded in chunks of any length with a `Memory` of the frames that each layer
-still needs; the result does not depend on the chunks. A whole clip is just one long first chunk.
+4x in time, 8x8 in space: the first frame alone is a latent frame, then every four frames are one.
+No layer sees the future, so a film is encoded and decoded in chunks of any length with a `Memory`
+of the frames that each layer still needs; the result does not depend on the chunks. A whole clip is
+just one long first chunk.
 
 Legend: B batch, C channels, T frames, H height, W width; lower case t, h, w are latent sizes.
 """
@@ -20,7 +21,14 @@ from torch import Tensor, nn
 
 from praxino.config import Config
 from praxino.models.causal import FRAMEWISE_FROM_PIXELS, CausalConv3d, Memory
-from praxino.models.tiling import Blend, corners
+from praxino.models.resample import (
+    AverageDown,
+    Downsample,
+    DuplicateUp,
+    Upsample,
+    as_clip,
+    as_frames,
+)
 from praxino.shapes import Compression, VideoShape
 
 
@@ -33,16 +41,22 @@ class VAEConfig(Config):
     decoder_width: int = Field(96, gt=0)
     multipliers: tuple[PositiveInt, ...] = Field((1, 2, 4, 4), strict=False, min_length=2)
     blocks: int = Field(2, gt=0, description="residual blocks per stage; the decoder has one more")
-    temporal: tuple[bool, ...] = Field((False, True, True), strict=False, description="stages that halve time")
+    temporal: tuple[bool, ...] = Field(
+        (False, True, True), strict=False, description="stages that halve time"
+    )
     patch: int = Field(1, gt=0, description="pixels folded into channels before the first layer")
-    residual: bool = Field(False, description="Wan 2.2: a parameter-free shortcut around each stage")
+    residual: bool = Field(
+        False, description="Wan 2.2: a parameter-free shortcut around each stage"
+    )
     mean: tuple[float, ...] = Field((), strict=False, description="of the latents, per channel")
     std: tuple[float, ...] = Field((), strict=False)
 
     @model_validator(mode="after")
     def _stages_agree(self) -> "VAEConfig":
         if len(self.temporal) != len(self.multipliers) - 1:
-            raise ValueError(f"temporal has {len(self.temporal)} stages: must be one less than multipliers")
+            raise ValueError(
+                f"temporal has {len(self.temporal)} stages: must be one less than multipliers"
+            )
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (0, self.latent_channels):
                 raise ValueError(f"{name} must have {self.latent_channels} numbers")
@@ -93,14 +107,6 @@ class ResidualBlock(nn.Module):
         return skip + x if torch.is_grad_enabled() else x.add_(skip)
 
 
-def _frames(x: Tensor) -> Tensor:
-    return x.transpose(1, 2).flatten(0, 1)  # (B, C, T, H, W) -> (B T, C, H, W)
-
-
-def _clip(x: Tensor, batch: int) -> Tensor:
-    return x.unflatten(0, (batch, -1)).transpose(1, 2)  # (B T, C, H, W) -> (B, C, T, H, W)
-
-
 class FrameAttention(nn.Module):
     """Single-head attention among the positions of each frame."""
 
@@ -111,81 +117,13 @@ class FrameAttention(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        frames = _frames(x)  # (B T, C, H, W)
-        q, k, v = self.qkv(self.norm(frames)).flatten(2).transpose(1, 2).unsqueeze(1).chunk(3, dim=-1)
+        frames = as_frames(x)  # (B T, C, H, W)
+        q, k, v = (
+            self.qkv(self.norm(frames)).flatten(2).transpose(1, 2).unsqueeze(1).chunk(3, dim=-1)
+        )
         mixed = F.scaled_dot_product_attention(q, k, v)  # (B T, 1, H W, C)
         mixed = mixed.squeeze(1).transpose(1, 2).unflatten(2, frames.shape[2:])
-        return x + _clip(self.out(mixed), x.shape[0])
-
-
-class Downsample(nn.Module):
-    """Halves height and width, and time where ``temporal``; the very first frame stays alone."""
-
-    def __init__(self, channels: int, temporal: bool) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, stride=2)
-        self.time = nn.Conv3d(channels, channels, (3, 1, 1), stride=(2, 1, 1)) if temporal else None
-
-    def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        memory.free_rooms()
-        x = _clip(self.conv(F.pad(_frames(x), (0, 1, 0, 1))), x.shape[0])  # (B, C, T, H/2, W/2)
-        if self.time is None:
-            return x
-        if not memory.begins(self):
-            return self.time(memory.extend(self.time, x, 1))  # (B, C, T/2, H/2, W/2)
-        memory.push(self.time, x[:, :, -1:].clone(), 1)
-        if x.shape[2] == 1:
-            return x
-        return torch.cat([x[:, :, :1], self.time(x)], dim=2)  # (B, C, 1 + (T-1)/2, H/2, W/2)
-
-
-class Upsample(nn.Module):
-    """Doubles height and width, and time where ``temporal``; the very first frame stays alone."""
-
-    def __init__(self, channels: int, outputs: int, temporal: bool) -> None:
-        super().__init__()
-        self.time = CausalConv3d(channels, 2 * channels, (3, 1, 1)) if temporal else None
-        self.conv = nn.Conv2d(channels, outputs, 3, padding=1)
-
-    def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        memory.free_rooms()
-        if self.time is not None:
-            if not memory.begins(self):
-                x = self._double(x, memory)
-            elif x.shape[2] > 1:
-                x = torch.cat([x[:, :, :1], self._double(x[:, :, 1:], memory)], dim=2)
-        return _clip(_doubled(_frames(x), self.conv), x.shape[0])  # (B, outputs, T', 2H, 2W)
-
-    def _double(self, x: Tensor, memory: Memory) -> Tensor:
-        """(B, C, T, H, W) -> (B, C, 2T, H, W)"""
-        assert self.time is not None
-        pair = self.time(x, memory).unflatten(1, (2, -1))  # (B, 2, C, T, H, W)
-        return pair.permute(0, 2, 3, 1, 4, 5).flatten(2, 3)
-
-
-def _doubled(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """``conv`` (3x3) of the picture with each pixel doubled: (B, C, H, W) -> (B, C', 2H, 2W).
-
-    Where nothing is to be learned, the large picture is never made: two of every three taps meet the same pixel, so
-    that each of the four kinds of result is a 2x2 convolution of the small one, with 16 products instead of 36.
-    """
-    if torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type):
-        return conv(F.interpolate(x, scale_factor=2.0, mode="nearest-exact"))
-    rows = _pairs_of_taps(conv.weight, 2)
-    x = F.pad(x, (1, 1, 1, 1))
-    height, width = x.shape[2] - 2, x.shape[3] - 2
-    out = x.new_empty(len(x), 2 * height, 2 * width, conv.out_channels).permute(0, 3, 1, 2)  # channels last
-    for i, row in enumerate(rows):
-        for j, weight in enumerate(_pairs_of_taps(row, 3)):
-            part = x[:, :, i : i + height + 1, j : j + width + 1].contiguous(memory_format=torch.channels_last)
-            out[:, :, i::2, j::2] = F.conv2d(part, weight, conv.bias)
-    return out
-
-
-def _pairs_of_taps(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Of three taps along an axis, the two that an even and an odd position of a doubled picture see."""
-    a, b, c = weight.unbind(axis)
-    return torch.stack([a, b + c], axis), torch.stack([a + b, c], axis)
+        return x + as_clip(self.out(mixed), x.shape[0])
 
 
 class Middle(nn.Module):
@@ -199,43 +137,16 @@ class Middle(nn.Module):
         return self.second(self.attention(self.first(x, memory), memory), memory)
 
 
-class AverageDown(nn.Module):
-    """Shortcut of a downsampling stage: folds time and space into channels and averages groups of them."""
-
-    def __init__(self, inputs: int, outputs: int, time: int, space: int) -> None:
-        super().__init__()
-        self.outputs, self.time, self.space = outputs, time, space
-        assert inputs * time * space**2 % outputs == 0
-
-    def forward(self, x: Tensor) -> Tensor:  # (B, C, T, H, W)
-        x = F.pad(x, (0, 0, 0, 0, -x.shape[2] % self.time, 0))  # the very first frame pairs with nothing
-        x = x.unflatten(4, (-1, self.space)).unflatten(3, (-1, self.space)).unflatten(2, (-1, self.time))
-        x = x.permute(0, 1, 3, 5, 7, 2, 4, 6).flatten(1, 4)  # (B, C dt dh dw, t, h, w)
-        return x.unflatten(1, (self.outputs, -1)).mean(2)
-
-
-class DuplicateUp(nn.Module):
-    """Shortcut of an upsampling stage: repeats channels and unfolds them into time and space."""
-
-    def __init__(self, inputs: int, outputs: int, time: int, space: int) -> None:
-        super().__init__()
-        self.outputs, self.time, self.space = outputs, time, space
-        self.repeats = outputs * time * space**2 // inputs
-        assert self.repeats * inputs == outputs * time * space**2
-
-    def forward(self, x: Tensor, first: bool) -> Tensor:  # (B, C, t, h, w)
-        x = x.repeat_interleave(self.repeats, dim=1)
-        x = x.unflatten(1, (self.outputs, self.time, self.space, self.space))  # (B, C', dt, dh, dw, t, h, w)
-        x = x.permute(0, 1, 5, 2, 6, 3, 7, 4).flatten(6, 7).flatten(4, 5).flatten(2, 3)
-        return x[:, :, self.time - 1 :] if first else x
-
-
 class DownStage(nn.Module):
     """Residual blocks, then a downsampling unless it is the last stage."""
 
-    def __init__(self, inputs: int, outputs: int, config: VAEConfig, down: bool, temporal: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, config: VAEConfig, down: bool, temporal: bool
+    ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(ResidualBlock(outputs if j else inputs, outputs) for j in range(config.blocks))
+        self.blocks = nn.ModuleList(
+            ResidualBlock(outputs if j else inputs, outputs) for j in range(config.blocks)
+        )
         self.down = Downsample(outputs, temporal) if down else None
         factors = (2 if temporal else 1, 2 if down else 1)
         self.shortcut = AverageDown(inputs, outputs, *factors) if config.residual else None
@@ -250,15 +161,25 @@ class DownStage(nn.Module):
 
 
 class UpStage(nn.Module):
-    """Residual blocks (one more than in the encoder), then an upsampling unless it is the last stage."""
+    """Residual blocks (one more than in the encoder), then an upsampling unless it is the last
+    stage.
+    """
 
-    def __init__(self, inputs: int, outputs: int, config: VAEConfig, up: bool, temporal: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, config: VAEConfig, up: bool, temporal: bool
+    ) -> None:
         super().__init__()
         count = config.blocks + 1
-        self.blocks = nn.ModuleList(ResidualBlock(outputs if j else inputs, outputs) for j in range(count))
+        self.blocks = nn.ModuleList(
+            ResidualBlock(outputs if j else inputs, outputs) for j in range(count)
+        )
         narrow = outputs if config.residual else outputs // 2  # Wan 2.1 halves the channels here
         self.up = Upsample(outputs, narrow, temporal) if up else None
-        self.shortcut = DuplicateUp(inputs, outputs, 2 if temporal else 1, 2) if up and config.residual else None
+        self.shortcut = (
+            DuplicateUp(inputs, outputs, 2 if temporal else 1, 2)
+            if up and config.residual
+            else None
+        )
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         first = memory.begins(self)
@@ -320,10 +241,13 @@ class Decoder(nn.Module):
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:  # (B, z, t, h, w)
         x = self.middle(self.stem(x, memory), memory)
-        return torch.cat(list(self._risen(x, 0, memory, memory.begins(self))), dim=2)  # (B, C p p, T, H/p, W/p)
+        # (B, C p p, T, H/p, W/p)
+        return torch.cat(list(self._risen(x, 0, memory, memory.begins(self))), dim=2)
 
     def _risen(self, x: Tensor, index: int, memory: Memory, first: bool) -> Iterator[Tensor]:
-        """Through the stages from ``index`` on, few frames at a time: a stage never holds more of what is large."""
+        """Through the stages from ``index`` on, few frames at a time: a stage never holds more of
+        what is large.
+        """
         if index == len(self.stages):
             yield self.head(x, memory, partial(_active, self.norm))
             return
@@ -333,7 +257,9 @@ class Decoder(nn.Module):
 
 
 def _portions(x: Tensor, first: bool) -> Sequence[Tensor]:
-    """A clip as frames that are taken at a time: an even number, two `LARGE` ones; the ``first`` comes alone."""
+    """A clip as frames that are taken at a time: an even number, two `LARGE` ones; the ``first``
+    comes alone.
+    """
     at_once = max(2, FRAMEWISE_FROM_PIXELS // math.prod(x.shape[3:]) // 2 * 2)
     if torch.is_grad_enabled() or x.shape[2] <= at_once:
         return [x]
@@ -369,7 +295,9 @@ class VAE(nn.Module):
         return latent * std + mean
 
     def posterior(
-        self, clip: Float[Tensor, "batch channels frames height width"], memory: Memory | None = None
+        self,
+        clip: Float[Tensor, "batch channels frames height width"],
+        memory: Memory | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (clamped to [-30, 20]) of the latents, not normalised."""
         x = fold(clip, self.config.patch)
@@ -389,7 +317,8 @@ class VAE(nn.Module):
         Parameters
         ----------
         chunk : int, optional
-            Encode this many latent frames at a time: memory is constant in the film's length and the result the same.
+            Encode this many latent frames at a time: memory is constant in the film's length and
+            the result the same.
         """
         VideoShape(*clip.shape[2:]).check(self.config.compression)
         memory, step = Memory(), self.config.compression.time
@@ -402,33 +331,42 @@ class VAE(nn.Module):
         """A clip in [-1, 1] from normalised latents; ``chunk`` as in `encode`."""
         return torch.cat(list(self.stream(latent, chunk)), dim=2)
 
-    def stream(self, latent: Float[Tensor, "batch latent t h w"], chunk: int | None = 1) -> Iterator[Tensor]:
+    def stream(
+        self, latent: Float[Tensor, "batch latent t h w"], chunk: int | None = 1
+    ) -> Iterator[Tensor]:
         """Decode chunk by chunk, yielding finished frames: (B, C, 1 or 4 * chunk, H, W) each."""
         memory = Memory()
         for part in _chunks(latent, chunk, 1):
             yield self.reconstruct(self.denormalise(part), memory).clamp(-1.0, 1.0)
 
     def stream_tiled(
-        self, latent: Float[Tensor, "batch latent t h w"], tile: int = 32, overlap: int = 8, chunk: int = 1
+        self,
+        latent: Float[Tensor, "batch latent t h w"],
+        tile: int = 32,
+        overlap: int = 8,
+        chunk: int = 1,
     ) -> Iterator[Tensor]:
-        """`stream` in squares of ``tile`` latent positions, cross-faded where they overlap: for pictures of any size.
+        """`stream` in squares of ``tile`` latent positions, cross-faded where they overlap: for
+        pictures of any size.
 
-        One square after the other is decoded to its end, so that only its own frames are remembered; the first frames
-        come when all are done.
+        One square after the other is decoded to its end, so that only its own frames are
+        remembered; the first frames come when all are done.
 
         Parameters
         ----------
         overlap : int
-            Latent positions that neighbours share, less than ``tile``. Attention sees one tile only, so the result
-            is not exactly that of `stream`.
+            Latent positions that neighbours share, less than ``tile``. Attention sees one tile
+            only, so the result is not exactly that of `stream`.
         """
+        from praxino.models.tiling import Blend, corners
+
         compression = self.config.compression
         unit, frames = compression.height, VideoShape.of_latent(latent.shape[2], compression)
-        made = Blend(frames, (latent.shape[3] * unit, latent.shape[4] * unit), overlap * unit)
+        blend = Blend(frames, (latent.shape[3] * unit, latent.shape[4] * unit), overlap * unit)
         for top, left in corners(latent.shape[3:], tile, overlap):
             square = latent[..., top : top + tile, left : left + tile]
-            made.add(self.stream(square, chunk), top * unit, left * unit)
-        film = made.result()
+            blend.add(self.stream(square, chunk), top * unit, left * unit)
+        film = blend.result()
         yield from _chunks(film, chunk, compression.time)
 
     def encode_tiled(
@@ -439,16 +377,25 @@ class VAE(nn.Module):
         chunk: int = 1,
     ) -> Float[Tensor, "batch latent t h w"]:
         """`encode` in squares, the counterpart of `stream_tiled`."""
+        from praxino.models.tiling import Blend, corners
+
         compression = self.config.compression
-        shape = VideoShape(*clip.shape[2:]).check(compression).latent(compression, self.config.latent_channels)
+        shape = (
+            VideoShape(*clip.shape[2:])
+            .check(compression)
+            .latent(compression, self.config.latent_channels)
+        )
         unit, size = compression.height, (shape.height, shape.width)
-        made = Blend(shape.frames, size, overlap)
+        blend = Blend(shape.frames, size, overlap)
         for top, left in corners(size, tile, overlap):
-            rows, columns = slice(top * unit, (top + tile) * unit), slice(left * unit, (left + tile) * unit)
+            rows, columns = (
+                slice(top * unit, (top + tile) * unit),
+                slice(left * unit, (left + tile) * unit),
+            )
             memory = Memory()
             parts = _chunks(clip[..., rows, columns], chunk, compression.time)
-            made.add((self.posterior(part, memory)[0] for part in parts), top, left)
-        return self.normalise(made.result())
+            blend.add((self.posterior(part, memory)[0] for part in parts), top, left)
+        return self.normalise(blend.result())
 
 
 def _chunks(x: Tensor, latent_frames: int | None, step: int) -> list[Tensor]:

@@ -1,7 +1,9 @@
-"""What is secret on this machine, and what its owner has chosen: one folder, made when first needed.
+"""What is secret on this machine, and what its owner has chosen: one folder, made when first
+needed.
 
-``key`` says who made a mark (never written into a file as it is), ``credentials.pem`` signs (see `credentials`),
-``provenance.toml`` is written by hand, if at all. Machines that share one key get it by ``PRAXINO_KEY``.
+``key`` says who made a mark (never written into a file as it is), ``credentials.pem`` signs (see
+`credentials`), ``provenance.toml`` is written by hand, if at all. Machines that share one key get
+it by ``PRAXINO_KEY``.
 """
 
 import functools
@@ -41,9 +43,11 @@ class ProvenanceConfig(Config):
     Attributes
     ----------
     private : bool
-        Marks are made with the key of this installation: nobody else can find, copy or remove them by their pattern.
+        Marks are made with the key of this installation: nobody else can find, copy or remove them
+        by their pattern.
     chain, key : str
-        PEM files of a certificate chain, the signer's first, and its private key, to sign with instead of our own.
+        PEM files of a certificate chain, the signer's first, and its private key, to sign with
+        instead of our own.
     algorithm : str
         Of that key, as C2PA calls it.
     time_stamp : str
@@ -85,21 +89,29 @@ def installation() -> InstallationKey:
     InputError
         If either cannot be a key.
     """
-    given = os.environ.get(VARIABLE)
-    if given is not None:
-        if len(given) < SHORTEST:
-            raise InputError(f"{VARIABLE} has {len(given)} characters: at least {SHORTEST}", "openssl rand -hex 32")
-        return InstallationKey(hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest())
+    value = os.environ.get(VARIABLE)
+    if value is not None:
+        if len(value) < SHORTEST:
+            raise InputError(
+                f"{VARIABLE} has {len(value)} characters: at least {SHORTEST}",
+                "openssl rand -hex 32",
+            )
+        return InstallationKey(hashlib.sha256(value.encode("utf-8", "surrogateescape")).digest())
     path = folder() / "key"
     try:
         if not path.exists():
             write_secret(path, secrets.token_hex(32).encode() + b"\n")
         text = path.read_text(errors="replace")
     except OSError as error:
-        _say_once(f"note: {path}: {error.strerror}: marks will not say whose they are (hint: set {VARIABLE})")
+        _say_once(
+            f"note: {path}: {error.strerror}: marks will not say whose they are (hint: set "
+            f"{VARIABLE})"
+        )
         return _for_now()
     if len(text.strip()) < SHORTEST:
-        raise InputError(f"{path} holds no key", f"delete it, and a new one is made; or set {VARIABLE}")
+        raise InputError(
+            f"{path} holds no key", f"delete it, and a new one is made; or set {VARIABLE}"
+        )
     if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
         _say_once(f"note: {path} can be read by others (hint: chmod 600 {path})")
     return InstallationKey(hashlib.sha256(text.strip().encode()).digest())
@@ -137,7 +149,7 @@ def settings() -> ProvenanceConfig:
 
 @functools.cache
 def _for_now() -> InstallationKey:
-    """Of a machine that keeps nothing: it lasts as long as the process."""
+    """The key of a machine that keeps no files: it lasts as long as the process."""
     return InstallationKey(secrets.token_bytes(32))
 
 

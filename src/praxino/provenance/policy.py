@@ -1,20 +1,31 @@
-"""What is done to every film before it leaves: marked in its pixels, signed in its file, unless asked otherwise."""
+"""What is done to every film before it leaves: marked in its pixels, signed in its file, unless
+asked otherwise.
+"""
 
 import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from praxino.provenance import keys
-from praxino.provenance.c2pa import manifest
-from praxino.provenance.c2pa.manifest import Ingredient, Relation
-from praxino.provenance.watermark import issued, payload
 from praxino.storage.media.video import Video
 
 logger = logging.getLogger("praxino.provenance")
+
+
+Relation = Literal["inputTo", "parentOf"]
+"""What C2PA calls a file that another was made from, and one that another is a changed copy of."""
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A file that went into another one, as it was then."""
+
+    name: str
+    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -36,8 +47,12 @@ class Provenance:
     credential_prompt: bool = False
 
     def check(self, *targets: Path) -> None:
-        """Raise `InputError` for what would stop `mark` or `sign`, perhaps to write ``targets``: before the work."""
+        """Raise `InputError` for what would stop `mark` or `sign`, perhaps to write ``targets``:
+        before the work.
+        """
         if self.watermark:
+            from praxino.provenance.watermark import payload
+
             keys.settings()
             payload.payload("", "", keys.installation())
         if self.credentials:
@@ -48,9 +63,12 @@ class Provenance:
                 sidecar.check_beside(target)
 
     def mark(self, video: Video) -> Video:
-        """The film with the mark of its model and this installation; its record says which, or False."""
+        """The film with the mark of its model and this installation; its record says which, or
+        False.
+        """
         if not self.watermark:
             return dataclasses.replace(video, record=video.record | {"watermark": False})
+        from praxino.provenance.watermark import issued, payload
         from praxino.provenance.watermark.embed import has_room, mark
 
         height, width = video.frames.shape[1:3]
@@ -58,13 +76,18 @@ class Provenance:
             logger.warning("note: no watermark: %dx%d has no room for one", width, height)
             return dataclasses.replace(video, record=video.record | {"watermark": False})
         own = keys.mark_keys()["private" if keys.settings().private else "public"]
-        said = payload.payload(str(video.record["model"]), str(video.record["digest"]), keys.installation())
-        issued.record_issued(said.message)
-        frames = mark(video.frames, said.message, own)
-        return dataclasses.replace(video, frames=frames, record=video.record | {"watermark": f"{said.message:012x}"})
+        marked = payload.payload(
+            str(video.record["model"]), str(video.record["digest"]), keys.installation()
+        )
+        issued.record_issued(marked.message)
+        frames = mark(video.frames, marked.message, own)
+        return dataclasses.replace(
+            video, frames=frames, record=video.record | {"watermark": f"{marked.message:012x}"}
+        )
 
     def sign(self, video: Video, ingredients: Sequence[Ingredient] = ()) -> Video:
-        """The film, to be signed whenever it is written; its record says whether. What was opted out of is logged.
+        """The film, to be signed whenever it is written; its record says whether. What was opted
+        out of is logged.
 
         Parameters
         ----------
@@ -72,12 +95,20 @@ class Provenance:
             Files that the film was made from: the pictures that it begins and ends with.
         """
         if not self.watermark:
-            logger.warning("note: no watermark, as asked: the pixels will not say that they were generated")
+            logger.warning(
+                "note: no watermark, as asked: the pixels will not say that they were generated"
+            )
+        from praxino.provenance.c2pa import manifest
+
         stated = functools.partial(manifest.generated, prompt=self.credential_prompt)
         return self._finished(video, stated, ingredients, "inputTo")
 
     def changed(self, video: Video, source: Path, what: str) -> Video:
-        """A film or picture that no model made, to be signed as changed from ``source``; it gets no mark."""
+        """A film or picture that no model made, to be signed as changed from ``source``; it gets no
+        mark.
+        """
+        from praxino.provenance.c2pa import manifest
+
         ingredients = [Ingredient(source.name, source.read_bytes())] if self.credentials else []
         return self._finished(video, lambda _: manifest.changed(what), ingredients, "parentOf")
 

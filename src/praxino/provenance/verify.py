@@ -1,4 +1,6 @@
-"""Is it signed, is it marked, and do the two agree? What anybody can conclude from a file, and no more."""
+"""Is it signed, is it marked, and do the two agree? What anybody can conclude from a file, and no
+more.
+"""
 
 from pathlib import Path
 from typing import Final, Literal
@@ -18,12 +20,22 @@ SOUND: Final = ("valid", "trusted")
 
 Outcome = Literal["signed", "nothing", "unreadable", "tampered", "marked"]
 
-CODES: Final[dict[Outcome, int]] = {"signed": 0, "nothing": 1, "unreadable": 2, "tampered": 3, "marked": 4}
+CODES: Final[dict[Outcome, int]] = {
+    "signed": 0,
+    "nothing": 1,
+    "unreadable": 2,
+    "tampered": 3,
+    "marked": 4,
+}
 """Exit codes; those of one file."""
 CLEAR: Final = 0.8
-"""Share of the received bits that agree with a message, from which on one that was not signed is a contradiction."""
+"""Share of the received bits that agree with a message, from which on one that was not signed is a
+contradiction.
+"""
 CAMERA: Final = ("digitalCapture", "computationalCapture")
-"""Sources (IPTC) that a mark of a generated film speaks against, unless they are of a screen that showed it."""
+"""Sources (IPTC) that a mark of a generated film speaks against, unless they are of a screen that
+showed it.
+"""
 KNOWN: Final = "signingCredential.untrusted"
 """A problem that is told in other words."""
 
@@ -34,10 +46,12 @@ class Verdict(Config):
     Attributes
     ----------
     outcome : str
-        "signed": as it was when somebody signed it; "marked": a mark, and no statements that hold it; "nothing";
-        "tampered": changed after it was signed, or with another mark than the one that was signed; "unreadable".
+        "signed": as it was when somebody signed it; "marked": a mark, and no statements that hold
+        it; "nothing"; "tampered": changed after it was signed, or with another mark than the one
+        that was signed; "unreadable".
     agree : bool or None
-        Whether the mark in the pixels is the one that the statements name; None where there is nothing to compare.
+        Whether the mark in the pixels is the one that the statements name; None where there is
+        nothing to compare.
     problem : str
         Why it, or its pixels, could not be read.
     """
@@ -55,73 +69,111 @@ class Verdict(Config):
 
     @property
     def sentences(self) -> list[str]:
-        """The same in words, what matters most first."""
+        """The verdict in sentences, what matters most first."""
         return [line for line in (self._signature(), self._watermark(), self._agreement()) if line]
 
     def _signature(self) -> str:
-        told = self.credentials
+        credentials = self.credentials
         if self.outcome == "unreadable":
             return f"unreadable: {self.problem}"
-        if told.elsewhere:
-            return f"signature: none in the file, which names {told.elsewhere} for it: nobody is asked there"
+        if credentials.elsewhere:
+            return (
+                f"signature: none in the file, which names {credentials.elsewhere} for it: nobody "
+                f"is asked there"
+            )
         beside = printable(Path(self.path).with_suffix(SIDECAR_ENDING).name)
-        if told.state == "none" and needs_beside(Path(self.path)):
-            return f"signature: none; {beside} beside the file would hold it, and is not there or about another file"
-        if told.state == "none":
+        if credentials.state == "none" and needs_beside(Path(self.path)):
+            return (
+                f"signature: none; {beside} beside the file would hold it, and is not there or "
+                f"about another file"
+            )
+        if credentials.state == "none":
             return "signature: none; if there was one, it was lost when the file was written anew"
-        if told.state == "tampered":
-            why = f" ({', '.join(told.problems)})" if told.problems else ""
-            if told.beside:
-                return f"signature: TAMPERED: the file is not what {beside} beside it is about{why}: is that its own?"
+        if credentials.state == "tampered":
+            why = f" ({', '.join(credentials.problems)})" if credentials.problems else ""
+            if credentials.beside:
+                return (
+                    f"signature: TAMPERED: the file is not what {beside} beside it is about{why}: "
+                    f"is that its own?"
+                )
             return f"signature: TAMPERED: the file is not what was signed{why}"
-        whom = {True: "this installation", False: told.by or "somebody unnamed"}[told.own]
-        known = "" if told.state == "trusted" else ", whom this machine does not know: the name may be made up"
-        made = {"trainedAlgorithmicMedia": "made by a model"}.get(told.source, told.source or "origin not stated")
-        agent = f", software {told.agent}" if told.agent else ""
-        model = f", model {told.model}" if told.model else ""
-        date = f", {told.made} by the maker's clock" if told.made else ""
-        near = f" (statements in {beside})" if told.beside else ""
-        limits = [problem for problem in told.problems if problem != KNOWN]
+        whom = {True: "this installation", False: credentials.by or "somebody unnamed"}[
+            credentials.own
+        ]
+        caveat = (
+            ""
+            if credentials.state == "trusted"
+            else ", whom this machine does not know: the name may be made up"
+        )
+        origin = {"trainedAlgorithmicMedia": "made by a model"}.get(
+            credentials.source, credentials.source or "origin not stated"
+        )
+        agent = f", software {credentials.agent}" if credentials.agent else ""
+        model = f", model {credentials.model}" if credentials.model else ""
+        date = f", {credentials.made} by the maker's clock" if credentials.made else ""
+        near = f" (statements in {beside})" if credentials.beside else ""
+        limits = [problem for problem in credentials.problems if problem != KNOWN]
         but = f"; but {', '.join(limits)}" if limits else ""
-        into = f", from {', '.join(told.ingredients)}" if told.ingredients else ""
-        return f"signature: valid, by {whom}{known}; {made}{agent}{model}{into}{date}{near}{but}"
+        into = f", from {', '.join(credentials.ingredients)}" if credentials.ingredients else ""
+        return f"signature: valid, by {whom}{caveat}; {origin}{agent}{model}{into}{date}{near}{but}"
 
     def _watermark(self) -> str:
         mark = self.mark
         if self.problem or not mark.looked:
-            return f"watermark: not looked for: {self.problem or 'frames of this size have no room for one'}"
+            return (
+                f"watermark: not looked for: "
+                f"{self.problem or 'frames of this size have no room for one'}"
+            )
         if not mark.found:
             return "watermark: none found"
         chance = f"false-positive probability about {mark.probability:.0e}"
         if not mark.message:
             return f"watermark: found ({chance}); its message is lost"
-        whose = ", by this installation" if mark.own else ""
+        owner = ", by this installation" if mark.own else ""
         how = "its message is worn, and resembles" if mark.recognised else "message"
-        said = f"made in {mark.month} by a model {mark.model}{whose}" if mark.month else "of another version"
-        return f"watermark: found ({chance}); {how} {mark.message}: {said}{_moved(mark)}"
+        statement = (
+            f"made in {mark.month} by a model {mark.model}{owner}"
+            if mark.month
+            else "of another version"
+        )
+        return f"watermark: found ({chance}); {how} {mark.message}: {statement}{_moved(mark)}"
 
     def _agreement(self) -> str:
-        told, mark = self.credentials, self.mark
+        credentials, mark = self.credentials, self.mark
         if self.agree:
-            return "the signature names the mark that is in the pixels"
+            return "signature and watermark agree"
         if self.agree is False:
             return "TAMPERED: the signature names another mark than the one in the pixels"
-        if told.state not in SOUND or self.problem:
+        if credentials.state not in SOUND or self.problem:
             return ""
-        if told.source in CAMERA and mark.found:
-            return f"CONTRADICTION: signed as {told.source}, marked as generated: a picture of a screen, at best"
-        if told.mark and not mark.found:
-            return f"the signature names a mark, {told.mark}, that the pixels do not show"
-        if told.mark and mark.message and told.mark != mark.message:
-            return f"the signature names the mark {told.mark}; the one in the pixels is too faint to compare"
-        return "" if told.mark or not mark.found else "the signature does not name the mark that is in the pixels"
+        if credentials.source in CAMERA and mark.found:
+            return (
+                f"CONTRADICTION: signed as {credentials.source}, marked as generated: a picture "
+                f"of a screen, at best"
+            )
+        if credentials.mark and not mark.found:
+            return f"the signature names a mark, {credentials.mark}, that the pixels do not show"
+        if credentials.mark and mark.message and credentials.mark != mark.message:
+            return (
+                f"the signature names the mark {credentials.mark}; the one in the pixels is too "
+                f"faint to compare"
+            )
+        return (
+            ""
+            if credentials.mark or not mark.found
+            else "the signature does not name the mark that is in the pixels"
+        )
 
 
 def _moved(mark: Mark) -> str:
     changes = [
         *(["mirrored"] if mark.flipped else []),
         *([f"turned by {mark.turn:.0f} degrees"] if abs(mark.turn) > 1.5 else []),
-        *([f"cut or framed ({mark.scale:.2f} times its scale)"] if abs(mark.scale - 1) > 0.02 else []),
+        *(
+            [f"cut or framed ({mark.scale:.2f} times its scale)"]
+            if abs(mark.scale - 1) > 0.02
+            else []
+        ),
         *([f"only in {mark.seconds}"] if mark.seconds else []),
     ]
     return f"; since then {', '.join(changes)}" if changes else ""
@@ -138,7 +190,7 @@ def verify(path: str | Path) -> Verdict:
     source = Path(path)
     require_file(source)
     try:
-        told = read.read(source)
+        credentials = read.read(source)
     except MediaError:
         raise
     except OSError as error:
@@ -149,31 +201,42 @@ def verify(path: str | Path) -> Verdict:
     try:
         mark = scan.mark_of(source)
     except MediaError as error:
-        if told.state == "none":
+        if credentials.state == "none":
             raise
         mark, problem = Mark(), str(error)
-    agree = _agree(told, mark)
+    agree = _agree(credentials, mark)
     return Verdict(
-        path=str(path), outcome=_outcome(told, mark, agree), credentials=told, mark=mark, agree=agree, problem=problem
+        path=str(path),
+        outcome=_outcome(credentials, mark, agree),
+        credentials=credentials,
+        mark=mark,
+        agree=agree,
+        problem=problem,
     )
 
 
-def _agree(told: Credentials, mark: Mark) -> bool | None:
-    if not told.mark or not mark.message:
+def _agree(credentials: Credentials, mark: Mark) -> bool | None:
+    if not credentials.mark or not mark.message:
         return None
-    if told.mark == mark.message:
+    if credentials.mark == mark.message:
         return True
     return False if mark.agreement >= CLEAR else None  # fainter ones are now and then read wrongly
 
 
-def _outcome(told: Credentials, mark: Mark, agree: bool | None) -> Outcome:
-    if told.state == "tampered" or agree is False:
+def _outcome(credentials: Credentials, mark: Mark, agree: bool | None) -> Outcome:
+    if credentials.state == "tampered" or agree is False:
         return "tampered"
-    if told.state in SOUND:
+    if credentials.state in SOUND:
         return "signed"
     return "marked" if mark.found else "nothing"
 
 
 def unreadable(path: Path, problem: str) -> Verdict:
     """The verdict on a file among others that cannot be read."""
-    return Verdict(path=str(path), outcome="unreadable", credentials=Credentials(), mark=Mark(), problem=problem)
+    return Verdict(
+        path=str(path),
+        outcome="unreadable",
+        credentials=Credentials(),
+        mark=Mark(),
+        problem=problem,
+    )

@@ -38,7 +38,10 @@ def add_key(database: Database, name: str, quota: Quota) -> tuple[ApiKey, str]:
         raise InputError(f"key name {name[:40]!r}: must be 1 to 128 characters on a line", "anna")
     text = PREFIX + secrets.token_urlsafe(32)
     key = ApiKey(id=f"key_{secrets.token_hex(8)}", name=name, quota=quota, created=time.time())
-    values = key.model_dump(exclude={"quota"}) | {"limits": quota.model_dump(), "hash": hash_key(text)}
+    values = key.model_dump(exclude={"quota"}) | {
+        "limits": quota.model_dump(),
+        "hash": hash_key(text),
+    }
     with database.write() as connection:
         connection.execute(keys.insert().values(**values))
     return key, text
@@ -47,7 +50,9 @@ def add_key(database: Database, name: str, quota: Quota) -> tuple[ApiKey, str]:
 def claim_unowned(database: Database, key: ApiKey) -> int:
     """Give a key all jobs that were submitted before there were keys; returns their number."""
     with database.write() as connection:
-        return connection.execute(jobs.update().where(jobs.c.owner == "").values(owner=key.id)).rowcount
+        return connection.execute(
+            jobs.update().where(jobs.c.owner == "").values(owner=key.id)
+        ).rowcount
 
 
 def hash_key(text: str) -> str:
@@ -83,4 +88,10 @@ def revoke_key(database: Database, id_: str) -> ApiKey:
 
 
 def _key(row: Any) -> ApiKey:
-    return ApiKey(id=row.id, name=row.name, quota=Quota(**row.limits), created=row.created, revoked=row.revoked)
+    return ApiKey(
+        id=row.id,
+        name=row.name,
+        quota=Quota(**row.limits),
+        created=row.created,
+        revoked=row.revoked,
+    )

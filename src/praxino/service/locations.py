@@ -1,4 +1,6 @@
-"""Where jobs and films are: in one folder of this machine, or in a database and a storage that machines share."""
+"""Where jobs and films are: in one folder of this machine, or in a database and a storage that
+machines share.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,9 @@ from praxino.storage.objects import Objects, redact
 
 JOBS_VARIABLE: Final = "PRAXINO_JOBS"
 STORAGE_VARIABLE: Final = "PRAXINO_STORAGE"
-"""Environment variables with both addresses: their passwords must not appear in a list of processes."""
+"""Environment variables with both addresses: their passwords must not appear in a list of
+processes.
+"""
 
 
 @dataclass(frozen=True)
@@ -25,14 +29,21 @@ class Locations:
 
     @classmethod
     def of(cls, data: Path | None, jobs: str | None, storage: str | None) -> "Locations":
-        """From flags: addresses as they are, the rest in the folder ``data``, or in this user's data folder."""
+        """From flags: addresses as they are, the rest in the folder ``data``, or in this user's
+        data folder.
+        """
         if jobs and schema.address(jobs).get_backend_name() != "sqlite" and not storage:
-            raise InputError("jobs that others share, and no --storage", "a folder that all reach, or s3://...")
+            raise InputError(
+                "jobs that others share, and no --storage", "a folder that all reach, or s3://..."
+            )
         if storage and storage.startswith("memory:"):
             raise InputError("storage in memory: films would be forgotten", "a folder, or s3://...")
         folder = (data or platformdirs.user_data_path("praxino") / "studio").absolute()
         url = storage or str(folder / "films")
-        return cls(jobs or f"sqlite:///{folder / 'jobs.sqlite'}", url if "://" in url else str(Path(url).absolute()))
+        return cls(
+            jobs or f"sqlite:///{folder / 'jobs.sqlite'}",
+            url if "://" in url else str(Path(url).absolute()),
+        )
 
     def open(self, lease: float = LEASE) -> tuple[Store, Objects]:
         """The store of jobs and the storage of films.
@@ -47,6 +58,7 @@ class Locations:
         store = Store(self.jobs, lease)
         if store.storage(own := objects.token()) != own:
             raise InputError(
-                f"storage {redact(self.storage)} is another studio's", "the one that these jobs began with"
+                f"storage {redact(self.storage)} is another studio's",
+                "the one that these jobs began with",
             )
         return store, objects

@@ -1,4 +1,5 @@
-"""``praxino serve``: the web application in this process, and workers in others that are kept alive.
+"""``praxino serve``: the web application in this process, and workers in others that are kept
+alive.
 
 ``praxino worker`` runs one worker, on this machine or another.
 """
@@ -52,7 +53,9 @@ class WorkerConfig:
 
 
 def name_models(models: Sequence[str]) -> dict[str, str]:
-    """Each model by the name that clients use: bundled ones and OWNER/NAME as they are, a folder by its own name."""
+    """Each model by the name that clients use: bundled ones and OWNER/NAME as they are, a folder by
+    its own name.
+    """
     named: dict[str, str] = {}
     for model in models:
         path = Path(model)
@@ -82,8 +85,8 @@ def worker(places: Locations, work: WorkerConfig, with_parent: bool = False) -> 
         logger.error("%s", error)
         sys.exit(EXIT_TEMPFAIL)  # they were there when the server began, and will be again
     working = Worker(store, objects, work.models, work.device, work.dtype, work.keeping, work.kinds)  # type: ignore[arg-type]
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: working.leave())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: working.leave())
     if with_parent:
         threading.Thread(target=_leave_with_parent, args=(working,), daemon=True).start()
     logger.info("worker %s: %s", working.id, ", ".join(work.models) or ", ".join(work.kinds))
@@ -97,7 +100,12 @@ def _leave_with_parent(working: "Worker") -> None:
 
 
 def serve(
-    state: "AppState", port: int, places: Locations, work: WorkerConfig, workers: int, quiet: bool = False
+    state: "AppState",
+    port: int,
+    places: Locations,
+    work: WorkerConfig,
+    workers: int,
+    quiet: bool = False,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
@@ -122,9 +130,10 @@ def serve(
         limit_concurrency=2000,
         backlog=512,
     )
-    shown = f"[{state.host}]" if ":" in state.host else state.host
-    logger.info("the studio: http://%s:%d%s", shown, listening.getsockname()[1], _audience(state))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end: workers are waited for
+    host = f"[{state.host}]" if ":" in state.host else state.host
+    logger.info("the studio: http://%s:%d%s", host, listening.getsockname()[1], _audience(state))
+    # uvicorn raises it again at its end: workers are waited for
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _workers(places, work, workers, quiet) as ended, listening:
         try:
             uvicorn.Server(config).run(sockets=[listening])
@@ -140,7 +149,8 @@ def _audience(state: "AppState") -> str:
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # Sockets that know their protocol send small answers at once: asyncio asks for that only then.
+        # Sockets that know their protocol send small answers at once: asyncio asks for that only
+        # then.
         listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
@@ -148,17 +158,23 @@ def _listen(host: str, port: int) -> socket.socket:
         return listening
     except OSError as error:
         hint = "another --port" if port else "another --host"
-        raise InputError(f"cannot listen at {host} port {port}: {error.strerror or error}", hint) from None
+        raise InputError(
+            f"cannot listen at {host} port {port}: {error.strerror or error}", hint
+        ) from None
 
 
 @contextmanager
 def _workers(places: Locations, work: WorkerConfig, count: int, quiet: bool) -> Iterator[list[int]]:
-    """So many workers while the block lasts, each in its process, started again when it dies; how they died."""
+    """So many workers while the block lasts, each in its process, started again when it dies; how
+    they died.
+    """
     ended: list[int] = []
     done = threading.Event()
     threads = [
         threading.Thread(
-            target=_keep_alive, args=(_command(work, quiet), places, done, ended), name=f"praxino-worker-{number}"
+            target=_keep_alive,
+            args=(_command(work, quiet), places, done, ended),
+            name=f"praxino-worker-{number}",
         )
         for number in range(count)
     ]
@@ -178,11 +194,21 @@ def _command(work: WorkerConfig, quiet: bool) -> list[str]:
     kinds = [part for kind in work.kinds for part in ("--kind", kind)]
     keeping = ["--keep-days", f"{work.keeping.days}", "--keep-bytes", f"{work.keeping.bytes}"]
     keeping += ["--lease", f"{work.lease}"]
-    how = ["--device", work.device, "--dtype", work.dtype, *keeping, "--with-parent", *(["--quiet"] if quiet else [])]
+    how = [
+        "--device",
+        work.device,
+        "--dtype",
+        work.dtype,
+        *keeping,
+        "--with-parent",
+        *(["--quiet"] if quiet else []),
+    ]
     return [sys.executable, "-m", "praxino", "worker", *models, *kinds, *how]
 
 
-def _keep_alive(command: list[str], places: Locations, done: threading.Event, ended: list[int]) -> None:
+def _keep_alive(
+    command: list[str], places: Locations, done: threading.Event, ended: list[int]
+) -> None:
     """One worker, until ``done``, or until it ends with an error that would come again."""
     environment = os.environ | {JOBS_VARIABLE: places.jobs, STORAGE_VARIABLE: places.storage}
     pause = 1.0
@@ -199,7 +225,9 @@ def _keep_alive(command: list[str], places: Locations, done: threading.Event, en
             os.kill(os.getpid(), signal.SIGTERM)  # it said why, and would say it again
             return
         pause = 1.0 if time.monotonic() - begun > 60 else min(MAX_RESTART_SECONDS, 2 * pause)
-        logger.warning("a worker ended (exit code %s): another one starts in %.0f s", process.returncode, pause)
+        logger.warning(
+            "a worker ended (exit code %s): another one starts in %.0f s", process.returncode, pause
+        )
         done.wait(pause)
 
 
@@ -208,6 +236,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     try:
         process.wait(SHUTDOWN_SECONDS)
     except subprocess.TimeoutExpired:
-        logger.warning("a worker does not end: it is killed, and its job begun again when a server runs")
+        logger.warning(
+            "a worker does not end: it is killed, and its job begun again when a server runs"
+        )
         process.kill()
         process.wait()

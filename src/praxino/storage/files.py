@@ -1,4 +1,6 @@
-"""Files and folders that appear whole or not at all, and what is wrong with those that cannot be read or written."""
+"""Files and folders that appear whole or not at all, and what is wrong with those that cannot be
+read or written.
+"""
 
 import errno
 import os
@@ -19,20 +21,30 @@ def require_file(path: Path) -> None:
     if path.is_dir():
         raise MediaError(f"{path} is a folder", "name one file in it")
     if not path.is_file():
-        raise MediaError(f"{path} is no regular file", "what comes through a pipe or a device: save it first")
+        raise MediaError(
+            f"{path} is no regular file", "what comes through a pipe or a device: save it first"
+        )
     if not path.stat().st_size:
         raise MediaError(f"{path} is empty", "was it copied whole?")
 
 
 def require_writable(path: Path) -> None:
-    """Raise `MediaError` if ``path`` clearly cannot be written: before minutes of work, not after them."""
+    """Raise `MediaError` if ``path`` clearly cannot be written: before minutes of work, not after
+    them.
+    """
     folder = path.parent
     if folder.is_file():
-        raise MediaError(f"cannot write {path}: {folder} is a file, not a folder", "choose another name with -o")
+        raise MediaError(
+            f"cannot write {path}: {folder} is a file, not a folder", "choose another name with -o"
+        )
     if not folder.is_dir():
-        raise MediaError(f"cannot write {path}: folder {folder} does not exist", f"mkdir -p {folder}")
+        raise MediaError(
+            f"cannot write {path}: folder {folder} does not exist", f"mkdir -p {folder}"
+        )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise MediaError(f"cannot write {path}: no permission in {folder}", "choose another folder with -o")
+        raise MediaError(
+            f"cannot write {path}: no permission in {folder}", "choose another folder with -o"
+        )
     try:
         is_folder = path.is_dir()
     except OSError as error:
@@ -63,7 +75,8 @@ def files_in(folder: Path, endings: frozenset[str], what: str) -> list[Path]:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path``, renamed to it when the block succeeds and deleted when it fails.
+    """A temporary name beside ``path``, renamed to it when the block succeeds and deleted when it
+    fails.
 
     Raises
     ------
@@ -97,13 +110,19 @@ def _umask() -> int:
 
 def _cannot_write(path: Path, error: OSError) -> MediaError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    hint = "free some space, or choose another folder with -o" if full else "choose another name with -o"
+    hint = (
+        "free some space, or choose another folder with -o"
+        if full
+        else "choose another name with -o"
+    )
     return MediaError(f"cannot write {path}: {error.strerror or error}", hint)
 
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """A fresh folder to write into, which takes the place of ``folder`` when the block ends without error."""
+    """A fresh folder to write into, which takes the place of ``folder`` when the block ends without
+    error.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -132,7 +151,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write a file that only its owner reads, unless another process was first; makes its folder."""
+    """Write a file that only its owner reads, unless another process was first; makes its
+    folder.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,6 @@
-"""Files by name, in a local folder or wherever `fsspec` reaches: S3 and its like, other clouds, memory."""
+"""Files by name, in a local folder or wherever `fsspec` reaches: S3 and its like, other clouds,
+memory.
+"""
 
 import errno
 import os
@@ -56,7 +58,9 @@ class Objects:
         try:
             self._fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
-            raise InputError(f"storage {redact(url)}: {error}", "a folder; for s3://, pip install s3fs") from None
+            raise InputError(
+                f"storage {redact(url)}: {error}", "a folder; for s3://, pip install s3fs"
+            ) from None
         self._root = str(root).rstrip("/")
         self._local = "file" in self._protocols()
 
@@ -70,7 +74,9 @@ class Objects:
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
-        """Errors that are no `OSError`, as clouds' libraries have them, as one: a `ConnectionError`."""
+        """Errors that are no `OSError`, as clouds' libraries have them, as one: a
+        `ConnectionError`.
+        """
         try:
             yield
         except (OSError, PraxinoError, AssertionError):
@@ -89,11 +95,11 @@ class Objects:
 
     def token(self) -> str:
         """What tells this place from others: made when first asked for."""
-        if not (found := b"".join(self.read("studio.id"))):
+        if not (stored := b"".join(self.read("studio.id"))):
             self.write("studio.id", secrets.token_hex(16).encode())
             time.sleep(SETTLED)  # another may be at it: the last one counts
-            found = b"".join(self.read("studio.id"))
-        return found.decode(errors="replace")
+            stored = b"".join(self.read("studio.id"))
+        return stored.decode(errors="replace")
 
     def put(self, name: str, source: Path) -> int:
         """Copy a local file in, whole or not at all; its length in bytes.
@@ -118,13 +124,15 @@ class Objects:
             raise
 
     def write(self, name: str, content: bytes) -> None:
-        """The same of a small file's content."""
+        """Store a small file's content under a new name."""
         with self._whole(name) as fresh:
             self._fs.pipe_file(fresh, content)
 
     @contextmanager
     def _whole(self, name: str) -> Iterator[str]:
-        """Where to write a file: elsewhere shows nothing until all is there, and in a folder this renames it then."""
+        """Where to write a file: elsewhere shows nothing until all is there, and in a folder this
+        renames it then.
+        """
         target = self._path(name)
         fresh = f"{target}.{secrets.token_hex(4)}" if self._local else target
         if self._local:
@@ -167,7 +175,9 @@ class Objects:
             yield file
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """The bytes from ``start`` on, before ``end``, a piece at a time; ends early where the file is deleted."""
+        """The bytes from ``start`` on, before ``end``, a piece at a time; ends early where the file
+        is deleted.
+        """
         try:
             with self.open(name) as file:
                 file.seek(start)
@@ -186,10 +196,14 @@ class Objects:
         """The folders at the top."""
         try:
             with self._reached():
-                found = self._fs.ls(self._root, detail=True)
+                entries = self._fs.ls(self._root, detail=True)
         except FileNotFoundError:
             return []
-        return [str(each["name"]).rstrip("/").rpartition("/")[2] for each in found if each["type"] == "directory"]
+        return [
+            str(entry["name"]).rstrip("/").rpartition("/")[2]
+            for entry in entries
+            if entry["type"] == "directory"
+        ]
 
     def remove(self, name: str) -> None:
         """Delete a file, or a folder with all that is in it; nothing happens if it is not there."""
@@ -208,7 +222,9 @@ def _settle(path: str) -> None:
 
 def redact(address: str) -> str:
     """An address without the password that may be in it."""
-    return re.sub(r"(password=)[^&\s]*", r"\1***", re.sub(r"([^/:@]*):(?!//).*@", r"\1:***@", address))
+    return re.sub(
+        r"(password=)[^&\s]*", r"\1***", re.sub(r"([^/:@]*):(?!//).*@", r"\1:***@", address)
+    )
 
 
 def is_full(error: BaseException) -> bool:

@@ -1,7 +1,7 @@
 """The autoencoder stage: pixels, their gradients at several scales, and KL.
 
-Cheap by crops in space, right on every frame by mixed lengths in time: most steps see small squares of clips of
-1 to 17 frames, the last ones whole clips.
+Cheap by crops in space, right on every frame by mixed lengths in time: most steps see small squares
+of clips of 1 to 17 frames, the last ones whole clips.
 """
 
 import functools
@@ -27,15 +27,16 @@ from praxino.storage.weights import checkpoint
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 
 HALF_SIZE_WEIGHT: Final = 0.25
-"""Of the loss at half size, which has a quarter of the pixels."""
+"""Weight of the loss at half size, which has a quarter of the pixels."""
 
 
 HELD_OUT_CLIPS: Final = 64
-"""That the statistics of latents are measured on, and that samples show."""
+"""Clips on which the statistics of latents are measured, and which samples show."""
 
 
 class Bucket(NamedTuple):
-    """Batches of ``clips`` different clips, ``crops`` from each, of ``frames`` frames and ``size`` pixels a side.
+    """Batches of ``clips`` different clips, ``crops`` from each, of ``frames`` frames and ``size``
+    pixels a side.
 
     The clips are drawn ``drawn`` pixels high and wide; 0: as large as the config says.
     """
@@ -57,7 +58,9 @@ class AutoencoderConfig(Config):
     frames: int = Field(17, gt=0)
     size: int = Field(64, gt=0)
     buckets: tuple[Bucket, ...] = Field(strict=False, min_length=1, description="taken in turn")
-    last: tuple[Bucket, ...] = Field((), strict=False, description="taken in turn from step `whole_from` on")
+    last: tuple[Bucket, ...] = Field(
+        (), strict=False, description="taken in turn from step `whole_from` on"
+    )
     whole_from: int = Field(0, ge=0)
     decoder_only: bool = Field(
         False, description="leave the encoder as it is: denoisers trained on its latents still fit"
@@ -65,7 +68,10 @@ class AutoencoderConfig(Config):
     gradients: float = Field(1.0, ge=0, description="weight of the gradient difference loss")
     kl: float = Field(2e-3, ge=0, description="weight of KL in nats per latent number")
     equivariance: float = Field(
-        0.0, ge=0, le=1, description="part of the batches whose latents must also decode at half size"
+        0.0,
+        ge=0,
+        le=1,
+        description="part of the batches whose latents must also decode at half size",
     )
 
     @model_validator(mode="after")
@@ -77,7 +83,8 @@ class AutoencoderConfig(Config):
                 and bucket.clips * bucket.crops > 0
             ):
                 raise ValueError(
-                    f"bucket {tuple(bucket)} does not fit clips of {self.frames} frames, {self.size} pixels"
+                    f"bucket {tuple(bucket)} does not fit clips of {self.frames} frames, "
+                    f"{self.size} pixels"
                 )
             VideoShape(bucket.frames, bucket.size, bucket.size).check(self.vae.compression)
         return self
@@ -86,19 +93,24 @@ class AutoencoderConfig(Config):
 class Autoencoder:
     """A `Stage` that trains a `VAE` on the diorama."""
 
-    def __init__(self, config: AutoencoderConfig, sources: Sources = NOTHING, workplace: Workplace = HERE) -> None:
+    def __init__(
+        self, config: AutoencoderConfig, sources: Sources = NOTHING, workplace: Workplace = HERE
+    ) -> None:
         self.config, init = config, sources.init
         self.device = torch.device(workplace.device)
         torch.manual_seed(config.seed)
         self.module = VAE(config.vae)
-        self.known = checkpoint.read_config(init / "vae", VAEConfig) if init else None
+        self.trained = checkpoint.read_config(init / "vae", VAEConfig) if init else None
         if init:
             checkpoint.load_weights(self.module, init / "vae")
         else:
             _begin_near_identity(self.module)
         if config.decoder_only:
             if init is None:
-                raise InputError("stage.decoder_only: there is no encoder to leave as it is", "--init FOLDER names one")
+                raise InputError(
+                    "stage.decoder_only: there is no encoder to leave as it is",
+                    "--init FOLDER names one",
+                )
             self.module.encoder.requires_grad_(False)
             self.module.quant.requires_grad_(False)
         _channels_last(self.module)
@@ -118,7 +130,9 @@ class Autoencoder:
         return to_tensor(np.stack(crops)).to(self.device)
 
     def _clip(self, index: int, drawn: int = 0) -> NDArray[np.uint8]:
-        scene = compose(self.config.seed, index, frames=self.config.frames, edition=self.config.edition)
+        scene = compose(
+            self.config.seed, index, frames=self.config.frames, edition=self.config.edition
+        )
         side = drawn or self.config.size
         return render(scene, side, side)
 
@@ -132,13 +146,24 @@ class Autoencoder:
         mean, logvar = mean.float(), logvar.float()
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         latent = mean + (0.5 * logvar).exp() * noise
-        made = self.module.reconstruct(latent).float()
-        pixels, gradients = (made - batch).abs().mean(), gradient_difference(made, batch)
+        reconstructed = self.module.reconstruct(latent).float()
+        pixels, gradients = (
+            (reconstructed - batch).abs().mean(),
+            gradient_difference(reconstructed, batch),
+        )
         kl = 0.5 * (mean**2 + logvar.exp() - 1.0 - logvar).mean()
-        psnr = -10 * torch.log10(((made - batch) / 2).square().mean() + 1e-8)
+        psnr = -10 * torch.log10(((reconstructed - batch) / 2).square().mean() + 1e-8)
         total = pixels + self.config.gradients * gradients + self.config.kl * kl
-        parts = {"pixels": pixels, "gradients": gradients, "kl": kl, f"psnr/{batch.shape[2]}f{batch.shape[3]}": psnr}
-        if float(torch.rand((), generator=generator, device=generator.device)) < self.config.equivariance:
+        parts = {
+            "pixels": pixels,
+            "gradients": gradients,
+            "kl": kl,
+            f"psnr/{batch.shape[2]}f{batch.shape[3]}": psnr,
+        }
+        if (
+            float(torch.rand((), generator=generator, device=generator.device))
+            < self.config.equivariance
+        ):
             parts["half size"] = self._half_size(latent, batch)
             total = total + HALF_SIZE_WEIGHT * parts["half size"]
         return total, {name: value.item() for name, value in parts.items()}
@@ -146,25 +171,32 @@ class Autoencoder:
     def _half_size(self, latent: Tensor, batch: Tensor) -> Tensor:
         """How far the latents, averaged over 2x2 places, decode from the clip at half size.
 
-        Scale equivariance (Kouzelis et al., arXiv 2502.09509, eq. 3; Skorokhodov et al., arXiv 2502.14831): latents
-        whose averages mean something are smoother, and a denoiser learns them faster.
+        Scale equivariance (Kouzelis et al., arXiv 2502.09509, eq. 3; Skorokhodov et al., arXiv
+        2502.14831): latents whose averages mean something are smoother, and a denoiser learns them
+        faster.
         """
         small = F.avg_pool3d(batch, (1, 2, 2))
-        made = self.module.reconstruct(F.avg_pool3d(latent, (1, 2, 2))).float()
-        return (made - small).abs().mean() + self.config.gradients * gradient_difference(made, small, scales=2)
+        reconstructed = self.module.reconstruct(F.avg_pool3d(latent, (1, 2, 2))).float()
+        return (reconstructed - small).abs().mean() + self.config.gradients * gradient_difference(
+            reconstructed, small, scales=2
+        )
 
     @torch.no_grad()
     def samples(self) -> NDArray[np.uint8]:
         """Held-out clips above their reconstructions."""
         rows = []
         for clip in self._unseen[:6]:
-            made = self.module.decode(self.module.encode(to_tensor(clip[None]).to(self.device)))
-            rows += [strip(clip), strip(to_pixels(made.float())[0])]
+            reconstructed = self.module.decode(
+                self.module.encode(to_tensor(clip[None]).to(self.device))
+            )
+            rows += [strip(clip), strip(to_pixels(reconstructed.float())[0])]
         return np.concatenate(rows, axis=0)
 
     def save(self, folder: Path) -> None:
-        """Writes ``vae/``, with the statistics of its latents, measured now unless the encoder is an old one."""
-        kept = self.known if self.config.decoder_only else None
+        """Writes ``vae/``, with the statistics of its latents, measured now unless the encoder is
+        an old one.
+        """
+        kept = self.trained if self.config.decoder_only else None
         mean, std = (kept.mean, kept.std) if kept else self._statistics()
         config = self.config.vae.model_copy(update={"mean": mean, "std": std})
         checkpoint.save(folder / "vae", config, self.module.state_dict())
@@ -178,17 +210,21 @@ class Autoencoder:
         return rounded(flat.mean(1)), rounded(flat.std(1))
 
 
-def gradient_difference(made: Tensor, true: Tensor, scales: int = 3) -> Tensor:
-    """L1 between the differences of neighbours along width, height and time, at full, half and quarter size.
+def gradient_difference(reconstructed: Tensor, true: Tensor, scales: int = 3) -> Tensor:
+    """L1 between the differences of neighbours along width, height and time, at full, half and
+    quarter size.
 
-    The gradient difference loss of Mathieu et al. (arXiv 1511.05440, eq. 6), here in time too and over scales: it keeps
-    edges and motion sharp where plain L1 prefers blur.
+    The gradient difference loss of Mathieu et al. (arXiv 1511.05440, eq. 6), here in time too and
+    over scales: it keeps edges and motion sharp where plain L1 prefers blur.
     """
-    total = made.new_zeros(())
+    total = reconstructed.new_zeros(())
     for scale in range(scales):
         if scale:
-            made, true = F.avg_pool3d(made, (1, 2, 2)), F.avg_pool3d(true, (1, 2, 2))
-        error = made - true
+            reconstructed, true = (
+                F.avg_pool3d(reconstructed, (1, 2, 2)),
+                F.avg_pool3d(true, (1, 2, 2)),
+            )
+        error = reconstructed - true
         for axis in (2, 3, 4):
             if error.shape[axis] > 1:
                 total = total + error.diff(dim=axis).abs().mean()
@@ -197,13 +233,16 @@ def gradient_difference(made: Tensor, true: Tensor, scales: int = 3) -> Tensor:
 
 def _crop(clip: NDArray[np.uint8], bucket: Bucket, rng: np.random.Generator) -> NDArray[np.uint8]:
     t, y, x = (
-        int(rng.integers(have - want + 1)) for have, want in zip(clip.shape, bucket[:2] + bucket[1:2], strict=False)
+        int(rng.integers(have - want + 1))
+        for have, want in zip(clip.shape, bucket[:2] + bucket[1:2], strict=False)
     )
     return clip[t : t + bucket.frames, y : y + bucket.size, x : x + bucket.size]
 
 
 def _begin_near_identity(vae: VAE) -> None:
-    """Begin near the identity: residual branches silent, latents hardly noisy. The first steps then teach much."""
+    """Begin near the identity: residual branches silent, latents hardly noisy. The first steps then
+    teach much.
+    """
     with torch.no_grad():
         for module in vae.modules():
             if isinstance(module, ResidualBlock):

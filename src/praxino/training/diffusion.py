@@ -1,7 +1,9 @@
-"""The diffusion stage: a denoiser and its text encoder learn the diorama's latents, pictures and films together.
+"""The diffusion stage: a denoiser and its text encoder learn the diorama's latents, pictures and
+films together.
 
-In part of the steps some tokens of each clip stay clean (time 0) and do not count in the loss: whole latent frames, or
-all but a box. One model so learns to begin from a picture, to go on, to join and to fill in.
+In part of the steps some tokens of each clip stay clean (time 0) and do not count in the loss:
+whole latent frames, or all but a box. One model so learns to begin from a picture, to go on, to
+join and to fill in.
 """
 
 import math
@@ -29,6 +31,7 @@ from praxino.models.dit import DiT, DiTConfig
 from praxino.models.layout import LayoutConfig, cover_of, rasterize
 from praxino.models.pictures import Pictures
 from praxino.models.text import ENTITY_NAMES, TextConfig, TextEncoder
+from praxino.models.vae import VAEConfig
 from praxino.rng import Stream, generator
 from praxino.shapes import VideoShape, token_grid
 from praxino.storage.weights import bundle, checkpoint
@@ -38,7 +41,15 @@ from praxino.training.grounding import GroundingConfig, GroundingHead
 from praxino.training.layout import true_layouts, window_boxes, world_layout
 from praxino.training.references import ReferenceConfig, draw_pictures
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
-from praxino.training.tasks import Given, TaskMix, WindowConfig, corrupt, draw_given, draw_windows, nothing
+from praxino.training.tasks import (
+    TaskCondition,
+    TaskMix,
+    WindowConfig,
+    corrupt,
+    draw_task,
+    draw_windows,
+    no_task,
+)
 
 
 class DiffusionConfig(Config):
@@ -50,27 +61,47 @@ class DiffusionConfig(Config):
     text: TextConfig
     seed: int = Field(0, ge=0, lt=2**32)
     edition: Edition = Field(2, description="of the diorama")
-    clips: int = Field(24576, gt=0, description="different clips to learn from; in each stretch others")
+    clips: int = Field(
+        24576, gt=0, description="different clips to learn from; in each stretch others"
+    )
     stretch: int = Field(0, ge=0, description="batches of a stretch; 0: all of them are one")
-    single: float = Field(1.0, gt=0, le=1, description="part of the scenes with fewer than two things that is taken")
-    batch: int = Field(64, gt=0, description="clips a step; a step of pictures takes four times as many")
+    single: float = Field(
+        1.0, gt=0, le=1, description="part of the scenes with fewer than two things that is taken"
+    )
+    batch: int = Field(
+        64, gt=0, description="clips a step; a step of pictures takes four times as many"
+    )
     cuda_batch: int = Field(512, gt=0, description="the same where a GPU trains")
     pictures: int = Field(5, ge=0, description="every how many steps is one of pictures; 0: never")
     drop: float = Field(0.1, ge=0, le=1, description="part of the sentences left out, for guidance")
     tags: float = Field(0.15, ge=0, le=1, description="part of lists of tags among the captions")
-    paragraphs: float = Field(0.25, ge=0, le=1, description="part of paragraphs; the rest are sentences")
+    paragraphs: float = Field(
+        0.25, ge=0, le=1, description="part of paragraphs; the rest are sentences"
+    )
     tasks: TaskMix = TaskMix()
     windows: WindowConfig = WindowConfig()
     references: ReferenceConfig = ReferenceConfig()
-    layout: LayoutConfig | None = Field(None, description="of the layouts that it is told; none: it is told none")
-    drop_layout: float = Field(0.3, ge=0, le=1, description="part of the clips whose layout is left out")
-    drop_thing: float = Field(0.1, ge=0, le=1, description="part of the things that are left out of a layout")
-    jitter: float = Field(0.023, ge=0, description="largest displacement of a box, in picture heights")
+    layout: LayoutConfig | None = Field(
+        None, description="of the layouts that it is told; none: it is told none"
+    )
+    drop_layout: float = Field(
+        0.3, ge=0, le=1, description="part of the clips whose layout is left out"
+    )
+    drop_thing: float = Field(
+        0.1, ge=0, le=1, description="part of the things that are left out of a layout"
+    )
+    jitter: float = Field(
+        0.023, ge=0, description="largest displacement of a box, in picture heights"
+    )
 
     times: Times = "logit-normal"
-    shift: float | None = Field(1.5, gt=0, description="of the times trained at; none: by the number of tokens")
+    shift: float | None = Field(
+        1.5, gt=0, description="of the times trained at; none: by the number of tokens"
+    )
     weighting: Weighting = "uniform"
-    thing_weight: float = Field(0.0, ge=0, description="how much more an error counts where a thing is")
+    thing_weight: float = Field(
+        0.0, ge=0, description="how much more an error counts where a thing is"
+    )
     grounding: GroundingConfig = GroundingConfig()
 
     @model_validator(mode="after")
@@ -89,9 +120,9 @@ class Batch:
     Attributes
     ----------
     latents : (B, C, t, h, w)
-    shown : (B, C, t, h, w)
+    inputs : (B, C, t, h, w)
         What stands in the given places: the latents, or a history with noise on it.
-    given : Given
+    task : TaskCondition
         Which places are given, and the times that they are told.
     layout : (B, C', t, h, w), optional
     pictures : Pictures, optional
@@ -105,9 +136,9 @@ class Batch:
     """
 
     latents: Float[Tensor, "batch channels t h w"]
-    shown: Float[Tensor, "batch channels t h w"]
+    inputs: Float[Tensor, "batch channels t h w"]
     sentences: list[str]
-    given: Given
+    task: TaskCondition
     layout: Float[Tensor, "batch layout t h w"] | None
     pictures: Pictures | None
     weight: Float[Tensor, "batch 1 t h w"]
@@ -115,12 +146,20 @@ class Batch:
     truth: Float[Tensor, "batch layout t h w"] | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        """The same on a device."""
-        given = Given(self.given.clean.to(device), self.given.groups, self.given.times.to(device))
-        layout, truth = (None if part is None else part.to(device) for part in (self.layout, self.truth))
+        """The batch on a device."""
+        task = TaskCondition(
+            self.task.clean.to(device), self.task.groups, self.task.times.to(device)
+        )
+        layout, truth = (
+            None if part is None else part.to(device) for part in (self.layout, self.truth)
+        )
         pictures = None if self.pictures is None else self.pictures.to(device)
-        latents, shown, weight = (part.to(device) for part in (self.latents, self.shown, self.weight))
-        return Batch(latents, shown, self.sentences, given, layout, pictures, weight, self.grounding, truth)
+        latents, inputs, weight = (
+            part.to(device) for part in (self.latents, self.inputs, self.weight)
+        )
+        return Batch(
+            latents, inputs, self.sentences, task, layout, pictures, weight, self.grounding, truth
+        )
 
 
 @dataclass(frozen=True)
@@ -129,14 +168,14 @@ class LayoutChannels:
 
     Attributes
     ----------
-    told : (B, C', t, h, w), optional
+    channels : (B, C', t, h, w), optional
         With boxes moved a little, some things and some whole layouts left out.
     true : (B, C', t, h, w), optional
     cover : (B, S, t, h, w)
         How much of each place each thing covers.
     """
 
-    told: Tensor | None
+    channels: Tensor | None
     true: Tensor | None
     cover: Tensor
 
@@ -144,41 +183,35 @@ class LayoutChannels:
 class Diffusion:
     """A `Stage` that trains a `DiT` and a `TextEncoder` on latents of a finished `VAE`."""
 
-    def __init__(self, config: DiffusionConfig, sources: Sources = NOTHING, workplace: Workplace = HERE) -> None:
+    def __init__(
+        self, config: DiffusionConfig, sources: Sources = NOTHING, workplace: Workplace = HERE
+    ) -> None:
         self.config, init, self._film = config, sources.init, workplace.film
         self.encoder = LatentEncoder(sources, workplace)
         self.vae, self.device = self.encoder.vae, self.encoder.device
         self.path = PATHS[config.bundle.path]()
-        if problem := bundle.mismatch(self.vae.config, config.dit, config.text.width):
-            raise InputError(problem, "a run's networks must fit the autoencoder that it is given")
+        _require_fitting(config, self.vae.config)
         size = config.bundle
-        VideoShape(size.frames, size.height, size.width).check(self.vae.config.compression, config.dit.patch)
-        if config.references.share and not 2 <= config.dit.slots <= len(ENTITY_NAMES):
-            raise InputError("stage.references.share: the denoiser has no slots for pictures", "stage.dit.slots=4")
-        if config.dit.layout != (config.layout.channels if config.layout else 0):
-            raise InputError(
-                f"dit.layout {config.dit.layout}: not the channels of stage.layout", "leave both as they are"
-            )
-        if config.grounding.weight and not (config.layout and config.grounding.layer <= config.dit.layers):
-            raise InputError(
-                "stage.grounding.weight: the head reads layouts after one of the denoiser's blocks",
-                "a run with stage.layout, and a stage.grounding.layer that there is",
-            )
         torch.manual_seed(config.seed)
         self.dit, self.text = DiT(config.dit), TextEncoder(config.text)
         if init:
-            known = checkpoint.read_config(init / "dit", DiTConfig)
-            weights = self.dit.adapted(checkpoint.read_tensors(init / "dit"), known)
-            checkpoint.load_strict(self.dit, weights, str(init / "dit"))
-            words = checkpoint.read_tensors(init / "text")
-            words = self.text.adapted(words, checkpoint.read_config(init / "text", TextConfig))
-            checkpoint.load_strict(self.text, words, str(init / "text"))
+            self._load(init)
         self.module = nn.ModuleDict({"dit": self.dit, "text": self.text})
         self.head: GroundingHead | None = None
         if config.grounding.weight:
-            self.head = self.module["grounding"] = GroundingHead(config.grounding, self.dit, config.dit.layout)
+            self.head = self.module["grounding"] = GroundingHead(
+                config.grounding, self.dit, config.dit.layout
+            )
         self.module.to(self.device)
-        self.world = World(config.seed, size.frames, size.height, size.width, size.fps, config.edition, config.single)
+        self.world = World(
+            config.seed,
+            size.frames,
+            size.height,
+            size.width,
+            size.fps,
+            config.edition,
+            config.single,
+        )
         self.long_world = replace(self.world, frames=config.windows.frames)
         self._stretch: tuple[int, Tensor] = (-1, torch.empty(0))
         self._portraits: tuple[int, Tensor] = (-1, torch.empty(0))
@@ -187,25 +220,40 @@ class Diffusion:
         if config.windows.share:
             self._long = self.encoder.latents(self.long_world, config.windows.clips)
 
+    def _load(self, init: Path) -> None:
+        """Begin with the weights of a model folder."""
+        trained = checkpoint.read_config(init / "dit", DiTConfig)
+        weights = self.dit.adapted(checkpoint.read_tensors(init / "dit"), trained)
+        checkpoint.load_strict(self.dit, weights, str(init / "dit"))
+        words = checkpoint.read_tensors(init / "text")
+        words = self.text.adapted(words, checkpoint.read_config(init / "text", TextConfig))
+        checkpoint.load_strict(self.text, words, str(init / "text"))
+
     def _latents(self, stretch: int) -> Tensor:
-        """Of the clips of a stretch; those of one are in memory."""
+        """Latents of the clips of a stretch; those of one stretch are in memory."""
         if self._stretch[0] != stretch:
             count = self.config.clips
-            made = self.encoder.latents(self.world, count, stretch * count)
-            self._stretch = stretch, made
+            latents = self.encoder.latents(self.world, count, stretch * count)
+            self._stretch = stretch, latents
         return self._stretch[1]
 
     def _pictures(
-        self, stretch: int, chosen: NDArray[np.int64], scenes: list[Scene], rng: np.random.Generator
+        self,
+        stretch: int,
+        indices: NDArray[np.int64],
+        scenes: list[Scene],
+        rng: np.random.Generator,
     ) -> tuple[Pictures | None, list[Scene]]:
-        """Pictures of individuals in part of the steps, and the scenes with these called by name."""
+        """Pictures of individuals in part of the steps, and the scenes with these called by
+        name.
+        """
         if rng.random() >= self.config.references.share:
             return None, scenes
         if self._portraits[0] != stretch:
             first = stretch * self.config.clips
-            made = self.encoder.pictures(self.world, self.config.clips, first)
-            self._portraits = stretch, made
-        latents = self._portraits[1][torch.from_numpy(chosen)]
+            pictures = self.encoder.pictures(self.world, self.config.clips, first)
+            self._portraits = stretch, pictures
+        latents = self._portraits[1][torch.from_numpy(indices)]
         return draw_pictures(self.config.references, scenes, latents, self.config.dit.slots, rng)
 
     def batch(self, number: int) -> Batch:
@@ -217,47 +265,64 @@ class Diffusion:
         count = config.batch * (4 if still else 1)
         start = number * config.batch * 4
         stretch = number // config.stretch if config.stretch else 0
-        chosen = shuffled_indices(config.seed, config.clips, start, count)
-        latents = self._latents(stretch)[torch.from_numpy(chosen)].float()
-        scenes = [self.world.scene(stretch * config.clips + int(clip)) for clip in chosen]
-        pictures, scenes = self._pictures(stretch, chosen, scenes, rng)
+        indices = shuffled_indices(config.seed, config.clips, start, count)
+        latents = self._latents(stretch)[torch.from_numpy(indices)].float()
+        scenes = [self.world.scene(stretch * config.clips + int(clip)) for clip in indices]
+        pictures, scenes = self._pictures(stretch, indices, scenes, rng)
         sentences = [draw_caption(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
         if still:
             latents = latents[:, :, :1]
         layout = self._layout(scenes, sentences, latents.shape, rng)
-        given = draw_given(config.tasks, latents.shape, config.dit.patch, layout.cover, rng)
+        task = draw_task(config.tasks, latents.shape, config.dit.patch, layout.cover, rng)
         weight, grounding = self._weight(scenes, layout.cover), config.grounding.weight_at(number)
-        return Batch(latents, latents, sentences, given, layout.told, pictures, weight, grounding, layout.true).to(
-            self.device
-        )
+        return Batch(
+            latents,
+            latents,
+            sentences,
+            task,
+            layout.channels,
+            pictures,
+            weight,
+            grounding,
+            layout.true,
+        ).to(self.device)
 
     def _window_batch(self, number: int, rng: np.random.Generator) -> Batch:
         """Windows of long clips: history is given, told to be clean though it seldom is."""
         config, start = self.config, number * self.config.batch * 4
         assert self._long is not None
-        chosen = shuffled_indices(config.seed, config.windows.clips, start, config.batch)
+        indices = shuffled_indices(config.seed, config.windows.clips, start, config.batch)
         places = draw_windows(self._long.shape[2], config.batch, rng)
-        rows = [self._long[clip][:, place] for clip, place in zip(chosen.tolist(), places.tolist(), strict=True)]
+        rows = [
+            self._long[clip][:, place]
+            for clip, place in zip(indices.tolist(), places.tolist(), strict=True)
+        ]
         latents = torch.stack(rows).float()
-        scenes = [self.long_world.scene(int(clip)) for clip in chosen]
+        scenes = [self.long_world.scene(int(clip)) for clip in indices]
         sentences = [draw_caption(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
         layout = self._layout(scenes, sentences, latents.shape, rng, places)
-        given = nothing(latents.shape)
-        given.clean[:, :, :3] = True
-        shown = torch.cat([corrupt(latents[:, :, :3], config.windows, rng), latents[:, :, 3:]], dim=2)
-        given, weight = replace(given, groups="frames"), self._weight(scenes, layout.cover)
-        grounding = config.grounding.weight_at(number)
-        return Batch(latents, shown, sentences, given, layout.told, None, weight, grounding, layout.true).to(
-            self.device
+        task = no_task(latents.shape)
+        task.clean[:, :, :3] = True
+        inputs = torch.cat(
+            [corrupt(latents[:, :, :3], config.windows, rng), latents[:, :, 3:]], dim=2
         )
+        task, weight = replace(task, groups="frames"), self._weight(scenes, layout.cover)
+        grounding = config.grounding.weight_at(number)
+        return Batch(
+            latents, inputs, sentences, task, layout.channels, None, weight, grounding, layout.true
+        ).to(self.device)
 
     def _weight(self, scenes: list[Scene], cover: Tensor) -> Tensor:
-        """(B, 1, t, h, w): 1 on average, more where things are, and most on individuals whose pictures are given."""
+        """(B, 1, t, h, w): 1 on average, more where things are, and most on individuals whose
+        pictures are given.
+        """
         named = torch.zeros(cover.shape[:2])
         for row, scene in zip(named, scenes, strict=True):
             for number, thing in enumerate(shown_things(scene)):
                 row[number] = thing.name is not None
-        extra = self.config.thing_weight + self.config.references.weight * named[:, :, None, None, None]
+        extra = (
+            self.config.thing_weight + self.config.references.weight * named[:, :, None, None, None]
+        )
         weight = 1 + (extra * cover).amax(1, keepdim=True)
         return weight / weight.mean(dim=(1, 2, 3, 4), keepdim=True)
 
@@ -269,43 +334,53 @@ class Diffusion:
         rng: np.random.Generator,
         places: NDArray[np.int64] | None = None,
     ) -> LayoutChannels:
-        """The layouts of a batch; whole ones are left out mostly where the sentence is left out, too.
+        """The layouts of a batch; whole ones are left out mostly where the sentence is left out,
+        too.
 
         ``places`` are the latent frames of windows.
         """
         config, count, (t, h, w) = self.config, len(scenes), tuple(size[2:])
-        known = config.layout or world_layout()
-        things, there, boxes = true_layouts(scenes, known)
+        layout = config.layout or world_layout()
+        things, there, boxes = true_layouts(scenes, layout)
         if places is not None:
             boxes = window_boxes(boxes, places)
         aspect = config.bundle.width / config.bundle.height
         cover = cover_of(there, boxes, (t, h, w), aspect)
         if config.layout is None:
             return LayoutChannels(None, None, cover)
-        true = rasterize(things, there, boxes, known, (t, h, w), aspect) if self.head else None
+        true = rasterize(things, there, boxes, layout, (t, h, w), aspect) if self.head else None
         silent = np.array([not sentence for sentence in sentences])
         left_out = rng.random(count) < np.where(silent, 0.7, config.drop_layout)
-        there = there & torch.from_numpy((rng.random(there.shape) >= config.drop_thing) & ~left_out[:, None])
+        there = there & torch.from_numpy(
+            (rng.random(there.shape) >= config.drop_thing) & ~left_out[:, None]
+        )
         moved = rng.uniform(-config.jitter, config.jitter, (*there.shape, 1, 2)).astype(np.float32)
         boxes = boxes.clone()
         boxes[..., :2] += torch.from_numpy(moved)
-        return LayoutChannels(rasterize(things, there, boxes, known, (t, h, w), aspect), true, cover)
+        return LayoutChannels(
+            rasterize(things, there, boxes, layout, (t, h, w), aspect), true, cover
+        )
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        x0, given, prediction = batch.latents, batch.given, self.config.bundle.prediction
+        x0, task, prediction = batch.latents, batch.task, self.config.bundle.prediction
         t = draw_times(len(x0), generator, self.config.times, self._shift(x0))
         eps = torch.randn(x0.shape, generator=generator, device=x0.device)
-        times = torch.where(given.clean, given.times.view(-1, 1, 1, 1, 1), t.view(-1, 1, 1, 1, 1))  # (B, 1, t, h, w)
+        # (B, 1, t, h, w)
+        times = torch.where(task.clean, task.times.view(-1, 1, 1, 1, 1), t.view(-1, 1, 1, 1, 1))
         alpha, sigma = self.path.alpha(times), self.path.sigma(times)
         text, counts = self.text.encode_merged(batch.sentences)
-        names = self.text.name_slots(batch.sentences, text.shape[1]) if self.config.dit.slots else None
+        names = (
+            self.text.name_slots(batch.sentences, text.shape[1]) if self.config.dit.slots else None
+        )
         context = self.dit.context(text, counts=counts, pictures=batch.pictures, names=names)
-        x = alpha * torch.where(given.clean, batch.shown, x0) + sigma * eps
-        out = self.dit(x, self._times(times, given.groups), context, layout=batch.layout).float()
+        x = alpha * torch.where(task.clean, batch.inputs, x0) + sigma * eps
+        out = self.dit(x, self._times(times, task.groups), context, layout=batch.layout).float()
         error = (out - target(x0, eps, alpha, sigma, prediction)).square()
-        noisy = (~given.clean).float()
+        noisy = (~task.clean).float()
         factor = weight(alpha, sigma, prediction, self.config.weighting) * noisy * batch.weight
-        per_clip = (factor * error).mean(dim=(1, 2, 3, 4)) / (noisy * batch.weight).mean(dim=(1, 2, 3, 4))
+        per_clip = (factor * error).mean(dim=(1, 2, 3, 4)) / (noisy * batch.weight).mean(
+            dim=(1, 2, 3, 4)
+        )
         metrics = by_quartile(per_clip.detach(), t)
         if batch.latents.shape[2] == 1:
             metrics = {"loss/pictures": per_clip.mean().item()}
@@ -321,11 +396,15 @@ class Diffusion:
         grid = token_grid(latents.shape[2:], self.config.dit.patch)
         return shift_for_tokens(math.prod(grid), grid[0])
 
-    def _times(self, each: Tensor, groups: str) -> Tensor:
+    def _times(self, times: Tensor, groups: str) -> Tensor:
         """The DiT's times (B, G) from a time per latent position."""
         p, q, r = self.config.dit.patch
-        tokens = each[:, 0, ::p, ::q, ::r]  # (B, f, h, w)
-        return {"clip": tokens[:, :1, 0, 0], "frames": tokens[:, :, 0, 0], "tokens": tokens.flatten(1)}[groups]
+        tokens = times[:, 0, ::p, ::q, ::r]  # (B, f, h, w)
+        return {
+            "clip": tokens[:, :1, 0, 0],
+            "frames": tokens[:, :, 0, 0],
+            "tokens": tokens.flatten(1),
+        }[groups]
 
     def samples(self) -> NDArray[np.uint8]:
         """Films of the sentences that everybody tries first, one a row."""
@@ -338,12 +417,41 @@ class Diffusion:
         bundle.write(folder, self.config.bundle, vae=self.vae, dit=self.dit, text=self.text)
 
 
-def draw_caption(config: DiffusionConfig, scene: Scene, wording: int, rng: np.random.Generator) -> str:
-    """A scene as a training step is told it: tags, a sentence, a paragraph or nothing, in the config's shares."""
+def draw_caption(
+    config: DiffusionConfig, scene: Scene, wording: int, rng: np.random.Generator
+) -> str:
+    """A scene as a training step is told it: tags, a sentence, a paragraph or nothing, in the
+    config's shares.
+    """
     if rng.random() < config.drop:
         return ""
-    said = caption(scene, config.seed, wording)
+    texts = caption(scene, config.seed, wording)
     way = rng.random()
     if way < config.tags:
-        return said.tags
-    return said.paragraph if way < config.tags + config.paragraphs else said.sentence
+        return texts.tags
+    return texts.paragraph if way < config.tags + config.paragraphs else texts.sentence
+
+
+def _require_fitting(config: DiffusionConfig, vae: VAEConfig) -> None:
+    """Raise `InputError` if a run's networks do not fit one another, or its films not these."""
+    if problem := bundle.mismatch(vae, config.dit, config.text.width):
+        raise InputError(problem, "a run's networks must fit the autoencoder that it is given")
+    size = config.bundle
+    VideoShape(size.frames, size.height, size.width).check(vae.compression, config.dit.patch)
+    if config.references.share and not 2 <= config.dit.slots <= len(ENTITY_NAMES):
+        raise InputError(
+            "stage.references.share: the denoiser has no slots for pictures",
+            "stage.dit.slots=4",
+        )
+    if config.dit.layout != (config.layout.channels if config.layout else 0):
+        raise InputError(
+            f"dit.layout {config.dit.layout}: not the channels of stage.layout",
+            "leave both as they are",
+        )
+    if config.grounding.weight and not (
+        config.layout and config.grounding.layer <= config.dit.layers
+    ):
+        raise InputError(
+            "stage.grounding.weight: the head reads layouts after one of the denoiser's blocks",
+            "a run with stage.layout, and a stage.grounding.layer that there is",
+        )

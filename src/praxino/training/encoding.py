@@ -1,4 +1,6 @@
-"""Latents that stages learn from: those of a finished autoencoder, encoded in the run's arithmetic and kept."""
+"""Latents that stages learn from: those of a finished autoencoder, encoded in the run's arithmetic
+and kept.
+"""
 
 from pathlib import Path
 
@@ -23,7 +25,9 @@ class LatentEncoder:
 
     @torch.no_grad()
     def encode(self, clips: Tensor) -> Tensor:
-        """(B, 3, T, H, W) in [-1, 1] to normalised latents (B, C, t, h, w), float32, on the run's device."""
+        """(B, 3, T, H, W) in [-1, 1] to normalised latents (B, C, t, h, w), float32, on the run's
+        device.
+        """
         clips = clips.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.compute == "bfloat16"):
             return self.vae.encode(clips).float()

@@ -1,7 +1,8 @@
-"""The forensic stage: real clips against themselves through autoencoders that are trained beside the detector.
+"""The forensic stage: real clips against themselves through autoencoders that are trained beside
+the detector.
 
-The autoencoders begin as strangers and get better, so that the network meets their traces at every quality. Both
-members of a pair then go the same way: made smaller, compressed, cut.
+The autoencoders begin as strangers and get better, so that the network meets their traces at every
+quality. Both members of a pair then go the same way: made smaller, compressed, cut.
 """
 
 from collections.abc import Sequence
@@ -37,15 +38,24 @@ class ForensicStageConfig(Config):
     forensic: ForensicConfig = ForensicConfig()
     seed: int = Field(0, ge=0, lt=2**32)
     frames: int = Field(6, ge=4, multiple_of=2)
-    side: int = Field(192, ge=96, multiple_of=8, description="pixels of the square that goes through an autoencoder")
+    side: int = Field(
+        192,
+        ge=96,
+        multiple_of=8,
+        description="pixels of the square that goes through an autoencoder",
+    )
     crop: int = Field(64, ge=32, description="pixels of what the network sees of it")
     pairs: int = Field(4, gt=0, description="clips a step")
     crops: int = Field(4, gt=0, description="squares of each, in both members of a pair")
     warm: int = Field(600, ge=0, description="steps for the autoencoders alone")
     smallest: float = Field(0.45, gt=0, le=1, description="least scale at which a pair is seen")
     crf: tuple[int, int] = Field((16, 30), strict=False, description="range of its compression")
-    swapped: float = Field(0.8, ge=0, le=1, description="part of the pairs that differ in fine wavelet bands only")
-    resampled: float = Field(0.2, ge=0, le=1, description="part of the pairs that are made by resizing alone")
+    swapped: float = Field(
+        0.8, ge=0, le=1, description="part of the pairs that differ in fine wavelet bands only"
+    )
+    resampled: float = Field(
+        0.2, ge=0, le=1, description="part of the pairs that are made by resizing alone"
+    )
 
 
 @dataclass(frozen=True)
@@ -88,8 +98,12 @@ class ForensicStage:
         self.share = share / share.sum()
 
     @classmethod
-    def of_footage(cls, config: ForensicStageConfig, sources: Sources, workplace: Workplace) -> "ForensicStage":
-        """The stage of a folder of real clips; raises `InputError` if none is named, or it holds none."""
+    def of_footage(
+        cls, config: ForensicStageConfig, sources: Sources, workplace: Workplace
+    ) -> "ForensicStage":
+        """The stage of a folder of real clips; raises `InputError` if none is named, or it holds
+        none.
+        """
         if sources.footage is None:
             raise InputError("the detector learns from real clips", "--footage FOLDER names them")
         films, names = real_clips.read(sources.footage, config.frames)
@@ -101,7 +115,10 @@ class ForensicStage:
         real = np.stack([self._cut(rng) for _ in range(config.pairs)])
         at = rng.integers(0, config.side - config.crop + 1, (config.pairs, 2))
         small = np.stack(
-            [each[:, y : y + config.crop, x : x + config.crop] for each, (y, x) in zip(real, at, strict=True)]
+            [
+                clip[:, y : y + config.crop, x : x + config.crop]
+                for clip, (y, x) in zip(real, at, strict=True)
+            ]
         )
         return Clips(real, to_tensor(small).to(self.device), rng, number < config.warm)
 
@@ -124,50 +141,58 @@ class ForensicStage:
         pixels = (again - batch.small).abs().mean()
         edges = sum((again.diff(dim=d) - batch.small.diff(dim=d)).abs().mean() for d in (3, 4))
         loss = pixels + 0.5 * edges
-        told = {"pixels": pixels.item()}
+        metrics = {"pixels": pixels.item()}
         if batch.warm:
-            return loss, told
-        seen, made = self._pairs(batch)
-        logits = self.module["forensic"](seen).mean(dim=(1, 2, 3))
-        distinction = F.binary_cross_entropy_with_logits(logits, made * 0.9 + 0.05)
-        right = ((logits > 0).float() == made).float().mean()
-        return loss + distinction, told | {"pair": distinction.item(), "right": right.item()}
+            return loss, metrics
+        real, generated = self._pairs(batch)
+        logits = self.module["forensic"](real).mean(dim=(1, 2, 3))
+        distinction = F.binary_cross_entropy_with_logits(logits, generated * 0.9 + 0.05)
+        right = ((logits > 0).float() == generated).float().mean()
+        return loss + distinction, metrics | {"pair": distinction.item(), "right": right.item()}
 
     @torch.no_grad()
     def _pairs(self, batch: Clips) -> tuple[Tensor, Tensor]:
         """What the network sees, (N, 3, T, crop, crop), and whether it was made, (N,)."""
         films, labels = [], []
         for real in batch.real:
-            made = self._made(real, batch.rng)
+            generated = self._round_trip(real, batch.rng)
             way = _Way(self.config, batch.rng)
-            for film, label in ((real, 0.0), (made, 1.0)):
+            for film, label in ((real, 0.0), (generated, 1.0)):
                 films.append(way(film))
                 labels += [label] * self.config.crops
-        return to_tensor(np.concatenate(films)).to(self.device), torch.tensor(labels, device=self.device)
+        return to_tensor(np.concatenate(films)).to(self.device), torch.tensor(
+            labels, device=self.device
+        )
 
-    def _made(self, real: Film, rng: np.random.Generator) -> Film:
+    def _round_trip(self, real: Film, rng: np.random.Generator) -> Film:
         if rng.random() < self.config.resampled:
-            small = resized(real, *(int(side * rng.uniform(0.35, 0.75)) for side in real.shape[1:3]))
+            small = resized(
+                real, *(int(side * rng.uniform(0.35, 0.75)) for side in real.shape[1:3])
+            )
             return resized(small, *real.shape[1:3])
         trips: Any = self.module["trips"]
         trip = trips[int(rng.integers(len(trips)))]
         clip = to_tensor(real[None]).to(self.device)
-        made = to_pixels(trip(clip).float())[0]
+        decoded = to_pixels(trip(clip).float())[0]
         if rng.random() < self.config.swapped:
-            made = details_of(made, real, int(rng.integers(1, 4)))
-        return made
+            decoded = details_of(decoded, real, int(rng.integers(1, 4)))
+        return decoded
 
     @torch.no_grad()
     def samples(self) -> Film:
-        """Real squares, what the autoencoders made of them, and the differences, eight times as strong."""
+        """Real squares, what the autoencoders made of them, and the differences, eight times as
+        strong.
+        """
         rng = np.random.default_rng(self.config.seed)
         rows = []
         trips: Any = self.module["trips"]
         for trip in trips:
             real = self._cut(rng)
-            made = to_pixels(trip(to_tensor(real[None]).to(self.device)).float())[0]
-            apart = ((made.astype(np.int16) - real) * 8 + 128).clip(0, 255).astype(np.uint8)
-            rows.append(np.concatenate([strip(each, 1) for each in (real, made, apart)], axis=1))
+            generated = to_pixels(trip(to_tensor(real[None]).to(self.device)).float())[0]
+            apart = ((generated.astype(np.int16) - real) * 8 + 128).clip(0, 255).astype(np.uint8)
+            rows.append(
+                np.concatenate([strip(film, 1) for film in (real, generated, apart)], axis=1)
+            )
         return np.concatenate(rows)
 
     def save(self, folder: Path) -> None:
@@ -176,19 +201,23 @@ class ForensicStage:
 
 
 class _Way:
-    """The same fate for both members of a pair."""
+    """What happens to both members of a pair on their way."""
 
     def __init__(self, config: ForensicStageConfig, rng: np.random.Generator) -> None:
         least = max(config.crop + 8, round(config.side * config.smallest))
         self.side = int(rng.integers(least, config.side + 1)) // 2 * 2
         self.crf = int(rng.integers(config.crf[0], config.crf[1] + 1))
-        self.rule = int(rng.choice([cv2.INTER_AREA, cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
+        self.rule = int(
+            rng.choice([cv2.INTER_AREA, cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC])
+        )
         self.at = rng.integers(0, self.side - config.crop + 1, (config.crops, 2))
         self.crop = config.crop
 
     def __call__(self, film: Film) -> Film:
         if film.shape[1] != self.side:
             size = (self.side, self.side)
-            film = np.stack([cv2.resize(frame, size, interpolation=self.rule) for frame in film]).astype(np.uint8)
+            film = np.stack(
+                [cv2.resize(frame, size, interpolation=self.rule) for frame in film]
+            ).astype(np.uint8)
         film = compressed(even(film), self.crf)
         return np.stack([film[:, y : y + self.crop, x : x + self.crop] for y, x in self.at])

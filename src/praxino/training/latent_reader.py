@@ -1,4 +1,6 @@
-"""The latent reader's stage: latents of the diorama with a little noise, and the layouts of their scenes."""
+"""The latent reader's stage: latents of the diorama with a little noise, and the layouts of their
+scenes.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +39,9 @@ class LatentReaderStageConfig(Config):
     clips: int = Field(8192, gt=0, description="different clips to learn from")
     size: int = Field(64, gt=0, description="pixels a side")
     batch: int = Field(64, gt=0)
-    noise: float = Field(0.3, ge=0, lt=1, description="latest time of the noise on the latents, on the flow's path")
+    noise: float = Field(
+        0.3, ge=0, lt=1, description="latest time of the noise on the latents, on the flow's path"
+    )
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,10 @@ class LatentReaderStage:
     """A `Stage` that trains a `LatentReader`."""
 
     def __init__(
-        self, config: LatentReaderStageConfig, sources: Sources = NOTHING, workplace: Workplace = HERE
+        self,
+        config: LatentReaderStageConfig,
+        sources: Sources = NOTHING,
+        workplace: Workplace = HERE,
     ) -> None:
         self.config, self.encoder = config, LatentEncoder(sources, workplace)
         self.device, channels = self.encoder.device, self.encoder.vae.config.latent_channels
@@ -67,45 +74,71 @@ class LatentReaderStage:
             checkpoint.load_weights(self.module, sources.init / "latent_reader")
         self.module.to(self.device)
         self.world = World(
-            config.seed, config.layout.frames, config.size, config.size, config.layout.fps, config.edition
+            config.seed,
+            config.layout.frames,
+            config.size,
+            config.size,
+            config.layout.fps,
+            config.edition,
         )
         self._latents = self.encoder.latents(self.world, config.clips)
 
     def batch(self, number: int) -> LatentReaderBatch:
-        chosen = shuffled_indices(self.config.seed, self.config.clips, number * self.config.batch, self.config.batch)
-        latents = self._latents[torch.from_numpy(chosen)].float()
+        indices = shuffled_indices(
+            self.config.seed, self.config.clips, number * self.config.batch, self.config.batch
+        )
+        latents = self._latents[torch.from_numpy(indices)].float()
         rng = generator(Stream.LATENT_READER_BATCH, self.config.seed, number)
-        t = torch.from_numpy(rng.random((len(latents), 1, 1, 1, 1), dtype=np.float32)) * self.config.noise
+        t = (
+            torch.from_numpy(rng.random((len(latents), 1, 1, 1, 1), dtype=np.float32))
+            * self.config.noise
+        )
         noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32))
         noisy = torch.lerp(latents, noise, t)
-        return LatentReaderBatch(noisy.to(self.device), self._covers(chosen, latents.shape).to(self.device))
+        return LatentReaderBatch(
+            noisy.to(self.device), self._covers(indices, latents.shape).to(self.device)
+        )
 
     def _covers(self, clips: NDArray[np.int64], size: torch.Size) -> Tensor:
-        things, there, boxes = true_layouts([self.world.scene(int(clip)) for clip in clips], self.config.layout)
+        things, there, boxes = true_layouts(
+            [self.world.scene(int(clip)) for clip in clips], self.config.layout
+        )
         raster = rasterize(things, there, boxes, self.config.layout, (size[2], size[3], size[4]))
         return raster[:, : self.config.reader.covers]
 
-    def loss(self, batch: LatentReaderBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        self, batch: LatentReaderBatch, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
         logits = self.module(batch.latents).float()
-        loss = F.binary_cross_entropy_with_logits(logits, batch.covers, reduction="none").sum(1).mean()
+        loss = (
+            F.binary_cross_entropy_with_logits(logits, batch.covers, reduction="none").sum(1).mean()
+        )
         kinds = len(self.config.layout.kinds)
         metrics = {}
         for name, part in (("kind", slice(0, kinds)), ("colour", slice(kinds, None))):
-            covers, said = batch.covers[:, part], logits[:, part]
+            covers, predicted = batch.covers[:, part], logits[:, part]
             most, which = covers.max(1)
             there = most > 0.5
             if bool(there.any()):
-                metrics[f"right/{name}"] = (said.argmax(1) == which)[there].float().mean().item()
+                metrics[f"right/{name}"] = (
+                    (predicted.argmax(1) == which)[there].float().mean().item()
+                )
         return loss, metrics
 
     @torch.no_grad()
     def samples(self) -> NDArray[np.uint8]:
-        """Of clips never trained on, for each latent frame where things are (above) and are read (below), in grey."""
+        """Clips never trained on: for each latent frame, in grey, where things are (above) and are
+        read (below).
+        """
         kinds, clips = len(self.config.layout.kinds), np.arange(UNSEEN, UNSEEN + 6)
-        latents = torch.cat([self.encoder.encode(self.world.clips(int(clip), int(clip) + 1)) for clip in clips])
+        latents = torch.cat(
+            [self.encoder.encode(self.world.clips(int(clip), int(clip) + 1)) for clip in clips]
+        )
         covers = self._covers(clips, latents.shape)[:, :kinds].amax(1)
-        said = self.module(latents)[:, :kinds].sigmoid().amax(1).cpu()
-        rows = [torch.cat(list(part), dim=1) for pair in zip(covers, said, strict=True) for part in pair]
+        read = self.module(latents)[:, :kinds].sigmoid().amax(1).cpu()
+        rows = [
+            torch.cat(list(part), dim=1) for pair in zip(covers, read, strict=True) for part in pair
+        ]
         grey = (torch.cat(rows) * 255).clamp(0, 255).byte().numpy()
         large = cv2.resize(grey, None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST)
         return np.repeat(large[..., None], 3, axis=2)

@@ -1,12 +1,13 @@
 """The training loop, the same for every stage: batches, loss, step, average, log, checkpoint.
 
-Everything random in step ``n`` comes from ``(seed, n, m)``, m being the micro-batch. So a run that is killed and
-resumed goes on bit for bit as if nothing had happened. The loop is a generator: the command line draws a bar from it,
-tests count steps.
+Everything random in step ``n`` comes from ``(seed, n, m)``, m being the micro-batch. So a run that
+is killed and resumed goes on bit for bit as if nothing had happened. The loop is a generator: the
+command line draws a bar from it, tests count steps.
 
-A run at a constant rate is a *trunk*: it can be made longer at any time. A *cooldown* branches from one of its
-checkpoints, in a folder of its own, and lets the rate fall to 0 (Hu et al., arXiv 2404.06395, section 4; Haegele et
-al., arXiv 2405.18392). The trunk goes on as if there were no branch.
+A run at a constant rate is a *trunk*: it can be made longer at any time. A *cooldown* branches from
+one of its checkpoints, in a folder of its own, and lets the rate fall to 0 (Hu et al., arXiv
+2404.06395, section 4; Haegele et al., arXiv 2405.18392). The trunk goes on as if there were no
+branch.
 """
 
 import contextlib
@@ -40,7 +41,9 @@ class LoopConfig(Config):
     """How long a run is, what it computes in, and how often it looks up from its work."""
 
     steps: int = Field(gt=0)
-    cooldown_from: int | None = Field(None, ge=0, description="step from which on the rate falls linearly to 0")
+    cooldown_from: int | None = Field(
+        None, ge=0, description="step from which on the rate falls linearly to 0"
+    )
     seed: int = Field(0, ge=0, lt=2**32)
     micro_batches: int = Field(1, gt=0, description="batches a step, whose gradients are averaged")
     compute: Compute = Field("auto", description="type of products; masters stay float32")
@@ -48,7 +51,9 @@ class LoopConfig(Config):
     save_every: int = Field(500, gt=0, description="steps between checkpoints")
     save_minutes: float = Field(5.0, gt=0, description="a checkpoint at least so often")
     keep: int = Field(2, gt=0, description="newest checkpoints that stay on disk")
-    snapshot_every: int = Field(0, ge=0, description="checkpoints of multiples of so many steps stay; 0: none")
+    snapshot_every: int = Field(
+        0, ge=0, description="checkpoints of multiples of so many steps stay; 0: none"
+    )
     sample_every: int = Field(1000, ge=0, description="steps between samples; 0: never")
 
     @model_validator(mode="after")
@@ -66,7 +71,9 @@ class TrainingStage(Protocol):
     def module(self) -> nn.Module: ...
 
     def batch(self, number: int) -> Any:
-        """The data of micro-batch ``number`` (step x micro-batches + m): a pure function of config and number."""
+        """The data of micro-batch ``number`` (step x micro-batches + m): a pure function of config
+        and number.
+        """
 
     def loss(self, batch: Any, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """The loss and what should be logged beside it."""
@@ -102,14 +109,15 @@ def train(
     Parameters
     ----------
     folder : Path
-        Receives ``log.jsonl``, ``tensorboard/``, ``samples/`` (made with averaged weights), ``step-N/`` (model and
-        training state) and ``final/``.
+        Receives ``log.jsonl``, ``tensorboard/``, ``samples/`` (made with averaged weights),
+        ``step-N/`` (model and training state) and ``final/``.
     resume : bool
         Go on from the newest complete checkpoint in ``folder``, if there is one.
     branch : Path, optional
         Checkpoint of another run to begin from, where ``folder`` has none yet.
     stopped : callable
-        Asked after each step; once it says yes, a checkpoint is written and the run ends there, to be resumed later.
+        Asked after each step; once it says yes, a checkpoint is written and the run ends there, to
+        be resumed later.
 
     Raises
     ------
@@ -136,10 +144,7 @@ def train(
 
             done, last = step + 1, step + 1 == config.steps
             journal.add(metrics, lr, time.perf_counter() - started)
-            if done % config.log_every == 0 or last:
-                journal.write(done)
-            if config.sample_every and (done % config.sample_every == 0 or last):
-                journal.picture(done, _averaged(ema, stage.samples))
+            _log(journal, done, config, lambda: _averaged(ema, stage.samples))
             halt = stopped()
             if halt or last or _is_due(done, saved_at, config):
                 _save(folder, done, stage, rule, ema, config)
@@ -150,8 +155,21 @@ def train(
     _averaged(ema, lambda: _export(stage, folder / "final"))
 
 
+def _log(
+    journal: RunLog, done: int, config: LoopConfig, samples: Callable[[], NDArray[np.uint8]]
+) -> None:
+    """Write metrics and samples where it is their turn, and at the end."""
+    last = done == config.steps
+    if done % config.log_every == 0 or last:
+        journal.write(done)
+    if config.sample_every and (done % config.sample_every == 0 or last):
+        journal.picture(done, samples())
+
+
 def _ahead(batch: Callable[[int], Any], first: int, end: int) -> Generator[Any, None, None]:
-    """``batch(first)`` to ``batch(end - 1)``, each made by a thread while the one before it is used."""
+    """``batch(first)`` to ``batch(end - 1)``, each made by a thread while the one before it is
+    used.
+    """
     with ThreadPoolExecutor(1, "batches") as pool:
         waiting = pool.submit(batch, first) if first < end else None
         for number in range(first, end):
@@ -164,12 +182,16 @@ def _ahead(batch: Callable[[int], Any], first: int, end: int) -> Generator[Any, 
 def _gradients(
     stage: TrainingStage, batches: Iterator[Any], config: LoopConfig, step: int, dtype: torch.dtype
 ) -> dict[str, float]:
-    """Add up the gradients of a step's micro-batches; the metrics, each averaged over those that have it."""
+    """Add up the gradients of a step's micro-batches; the metrics, each averaged over those that
+    have it.
+    """
     device = next(stage.module.parameters()).device
     sums: dict[str, list[float]] = {}
     for number in range(step * config.micro_batches, (step + 1) * config.micro_batches):
         batch = next(batches)
-        generator = torch.Generator(device).manual_seed(rng.torch_seed(rng.Stream.LOSS, config.seed, number))
+        generator = torch.Generator(device).manual_seed(
+            rng.torch_seed(rng.Stream.LOSS, config.seed, number)
+        )
         with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
             loss, metrics = stage.loss(batch, generator)
         (loss / config.micro_batches).backward()
@@ -179,9 +201,15 @@ def _gradients(
 
 
 def _descend(
-    stage: TrainingStage, rule: torch.optim.Optimizer, step: int, loss: float, optimizer: OptimizerConfig
+    stage: TrainingStage,
+    rule: torch.optim.Optimizer,
+    step: int,
+    loss: float,
+    optimizer: OptimizerConfig,
 ) -> float:
-    """Move the weights by the gradients, clipped; the norm that they had. Raises where loss or norm is not finite."""
+    """Move the weights by the gradients, clipped; the norm that they had. Raises where loss or norm
+    is not finite.
+    """
     norm = float(nn.utils.clip_grad_norm_(stage.module.parameters(), optimizer.clip))
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise TrainingError(
@@ -222,7 +250,12 @@ def _moments(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
 
 
 def _save(
-    folder: Path, step: int, stage: TrainingStage, rule: torch.optim.Optimizer, ema: EMA, config: LoopConfig
+    folder: Path,
+    step: int,
+    stage: TrainingStage,
+    rule: torch.optim.Optimizer,
+    ema: EMA,
+    config: LoopConfig,
 ) -> None:
     with files.atomic_folder(folder / f"step-{step:07d}") as fresh:
         _averaged(ema, lambda: stage.save(fresh))

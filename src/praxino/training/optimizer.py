@@ -1,4 +1,6 @@
-"""Muon and AdamW on float32 masters, the learning-rate schedule, and the moving average of the weights."""
+"""Muon and AdamW on float32 masters, the learning-rate schedule, and the moving average of the
+weights.
+"""
 
 import math
 from collections.abc import Sequence
@@ -15,13 +17,16 @@ class OptimizerConfig(Config):
     """How weights follow gradients."""
 
     lr: float = Field(1e-3, gt=0, description="peak learning rate")
-    matrices: Literal["adamw", "muon"] = Field("muon", description="what moves matrices and kernels")
+    matrices: Literal["adamw", "muon"] = Field(
+        "muon", description="what moves matrices and kernels"
+    )
     betas: tuple[float, float] = Field((0.9, 0.99), strict=False)
     eps: float = Field(1e-10, gt=0)
     weight_decay: float = Field(0.01, ge=0, description="on matrices and kernels only")
     warmup: int = Field(100, ge=0, description="steps of linear increase")
     decay: Literal["none", "linear", "cosine"] = Field(
-        "linear", description="of the rate over the whole run; none: a trunk, which can be made longer"
+        "linear",
+        description="of the rate over the whole run; none: a trunk, which can be made longer",
     )
     clip: float = Field(1.0, gt=0, description="largest norm of the whole gradient")
     ema: float = Field(0.999, ge=0, lt=1, description="decay of the moving average per step")
@@ -35,23 +40,37 @@ class OptimizerConfig(Config):
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose matrices are orthogonalised before each step (Jordan et al., 2024); vectors follow AdamW.
+    """Momentum whose matrices are orthogonalised before each step (Jordan et al., 2024); vectors
+    follow AdamW.
 
-    Kernels are taken as (out, in * positions) matrices. The step's root mean square is matched to AdamW's (Liu et
-    al., arXiv 2502.16982, eq. 4), so that both share one learning rate. ``group["matrix"]`` says which rule holds;
-    ``dtype`` is what the orthogonalisation computes in.
+    Kernels are taken as (out, in * positions) matrices. The step's root mean square is matched to
+    AdamW's (Liu et al., arXiv 2502.16982, eq. 4), so that both share one learning rate.
+    ``group["matrix"]`` says which rule holds; ``dtype`` is what the orthogonalisation computes in.
     """
 
     def __init__(
-        self, groups: list[dict[str, Any]], config: OptimizerConfig, dtype: torch.dtype = torch.bfloat16
+        self,
+        groups: list[dict[str, Any]],
+        config: OptimizerConfig,
+        dtype: torch.dtype = torch.bfloat16,
     ) -> None:
         self.dtype = dtype
-        defaults = {"lr": config.lr, "betas": config.betas, "eps": config.eps, "momentum": 0.95, "matrix": False}
+        defaults = {
+            "lr": config.lr,
+            "betas": config.betas,
+            "eps": config.eps,
+            "momentum": 0.95,
+            "matrix": False,
+        }
         super().__init__(groups, {**defaults, "weight_decay": config.weight_decay})
         for group in self.param_groups:
             for p in group["params"]:
                 second = torch.zeros_like(p[:0] if group["matrix"] else p)
-                self.state[p] = {"first": torch.zeros_like(p), "second": second, "step": torch.tensor(0.0)}
+                self.state[p] = {
+                    "first": torch.zeros_like(p),
+                    "second": second,
+                    "step": torch.tensor(0.0),
+                }
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -60,7 +79,9 @@ class Muon(torch.optim.Optimizer):
             for p in moved:
                 self.state[p]["step"] += 1
                 p.mul_(1 - group["lr"] * group["weight_decay"])
-            updates = self._orthogonal(moved, group) if group["matrix"] else self._adam(moved, group)
+            updates = (
+                self._orthogonal(moved, group) if group["matrix"] else self._adam(moved, group)
+            )
             for p, update in zip(moved, updates, strict=True):
                 p.sub_(update, alpha=group["lr"])
 
@@ -95,8 +116,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrices: Tensor, dtype: torch.dtype = torch.bfloat16, steps: int = 5) -> Tensor:
-    """About U V^T of each matrix's singular value decomposition (..., n, m), by a quintic Newton-Schulz iteration
-    computed in ``dtype``; singular values end between 0.7 and 1.2."""
+    """About U V^T of each matrix's singular value decomposition (..., n, m), by a quintic
+    Newton-Schulz iteration computed in ``dtype``; singular values end between 0.7 and 1.2.
+    """
     a, b, c = 3.4445, -4.7750, 2.0315
     wide = matrices.shape[-2] <= matrices.shape[-1]
     x = (matrices if wide else matrices.mT).to(dtype)
@@ -110,10 +132,11 @@ def orthogonalised(matrices: Tensor, dtype: torch.dtype = torch.bfloat16, steps:
 def make_optimizer(
     module: nn.Module, config: OptimizerConfig, dtype: torch.dtype = torch.bfloat16
 ) -> torch.optim.Optimizer:
-    """`Muon` (computing in ``dtype``) or AdamW (Loshchilov & Hutter, arXiv 1711.05101) by ``config.matrices``.
+    """`Muon` (computing in ``dtype``) or AdamW (Loshchilov & Hutter, arXiv 1711.05101) by
+    ``config.matrices``.
 
-    Only weights of linear layers and convolutions count as matrices. All else (gains, biases, modulations, tables)
-    follows AdamW without decay.
+    Only weights of linear layers and convolutions count as matrices. All else (gains, biases,
+    modulations, tables) follows AdamW without decay.
     """
     layers = (nn.Linear, nn.Conv2d, nn.Conv3d)
     weights = {id(m.weight) for m in module.modules() if isinstance(m, layers)}
@@ -124,7 +147,12 @@ def make_optimizer(
     if config.matrices == "muon":
         return Muon([groups[0] | {"matrix": True}, groups[1]], config, dtype)
     adamw = torch.optim.AdamW(
-        groups, lr=config.lr, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay, fused=True
+        groups,
+        lr=config.lr,
+        betas=config.betas,
+        eps=config.eps,
+        weight_decay=config.weight_decay,
+        fused=True,
     )
     for p in trained:  # so that a resumed run has tensors to load into
         zero = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
@@ -132,8 +160,11 @@ def make_optimizer(
     return adamw
 
 
-def learning_rate(step: int, steps: int, config: OptimizerConfig, cooldown_from: int | None = None) -> float:
-    """The rate of step ``step`` (from 0) in a run of ``steps``: linear warm-up, then the decay of the config.
+def learning_rate(
+    step: int, steps: int, config: OptimizerConfig, cooldown_from: int | None = None
+) -> float:
+    """The rate of step ``step`` (from 0) in a run of ``steps``: linear warm-up, then the decay of
+    the config.
 
     From step ``cooldown_from`` on, it falls linearly instead, to reach 0 after the last step.
     """
@@ -141,12 +172,18 @@ def learning_rate(step: int, steps: int, config: OptimizerConfig, cooldown_from:
     if cooldown_from is not None:
         return config.lr * warm * min(1.0, (steps - step) / (steps - cooldown_from))
     progress = min(1.0, max(0, step - config.warmup) / max(1, steps - config.warmup))
-    decayed = {"none": 1.0, "linear": 1.0 - progress, "cosine": 0.5 * (1 + math.cos(math.pi * progress))}[config.decay]
+    decayed = {
+        "none": 1.0,
+        "linear": 1.0 - progress,
+        "cosine": 0.5 * (1 + math.cos(math.pi * progress)),
+    }[config.decay]
     return config.lr * warm * decayed
 
 
 class EMA:
-    """An exponential moving average of parameters; young averages follow faster: ``min(decay, (1+n)/(10+n))``."""
+    """An exponential moving average of parameters; young averages follow faster: ``min(decay,
+    (1+n)/(10+n))``.
+    """
 
     def __init__(self, parameters: Sequence[Tensor], decay: float) -> None:
         self.decay = decay

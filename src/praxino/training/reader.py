@@ -23,7 +23,7 @@ from praxino.storage.weights import bundle, checkpoint
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 
 NO_LETTER_WEIGHT: Final = 0.1
-"""Of the places of a word that hold no letter, which are most of them, in the loss."""
+"""Weight in the loss of the places of a word that hold no letter, which are most of them."""
 
 
 class ReaderStageConfig(Config):
@@ -39,14 +39,20 @@ class ReaderStageConfig(Config):
     every_pair: float = Field(
         0.5, ge=0, le=1, description="part of the clips that may hold any pair, held-out ones too"
     )
-    round_trips: float = Field(0.125, ge=0, le=1, description="part of every batch that goes through the autoencoder")
-    noise: float = Field(0.25, ge=0, description="largest standard deviation of added noise, of a range of 2")
+    round_trips: float = Field(
+        0.125, ge=0, le=1, description="part of every batch that goes through the autoencoder"
+    )
+    noise: float = Field(
+        0.25, ge=0, description="largest standard deviation of added noise, of a range of 2"
+    )
     blur: float = Field(1.2, ge=0, description="largest standard deviation of blur, pixels")
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What a batch's `Fields` should be; ``centres`` (P, 4) are batch, frame, row, column of each visible centre."""
+    """What a batch's `Fields` should be; ``centres`` (P, 4) are batch, frame, row, column of each
+    visible centre.
+    """
 
     clips: Tensor
     heat: Tensor
@@ -65,7 +71,9 @@ class Truth:
 class ReaderStage:
     """A `Stage` that trains a `Reader`."""
 
-    def __init__(self, config: ReaderStageConfig, sources: Sources = NOTHING, workplace: Workplace = HERE) -> None:
+    def __init__(
+        self, config: ReaderStageConfig, sources: Sources = NOTHING, workplace: Workplace = HERE
+    ) -> None:
         self.config, init = config, sources.init
         self.device = torch.device(workplace.device)
         torch.manual_seed(config.seed)
@@ -79,7 +87,15 @@ class ReaderStage:
         config = self.config
         rng = generator(Stream.READER_BATCH, config.seed, number)
         scenes = [
-            compose(config.seed, number * config.batch + i, config.frames, 1.0, 8.0, self._part(rng), config.edition)
+            compose(
+                config.seed,
+                number * config.batch + i,
+                config.frames,
+                1.0,
+                8.0,
+                self._part(rng),
+                config.edition,
+            )
             for i in range(config.batch)
         ]
         clips = np.stack([render(scene, config.size, config.size) for scene in scenes])
@@ -96,7 +112,9 @@ class ReaderStage:
     def loss(self, batch: Truth, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         fields = self.module(batch.clips)
         terms = losses(fields, batch)
-        return torch.stack(list(terms.values())).sum(), {name: value.item() for name, value in terms.items()}
+        return torch.stack(list(terms.values())).sum(), {
+            name: value.item() for name, value in terms.items()
+        }
 
     @torch.no_grad()
     def samples(self) -> NDArray[np.uint8]:
@@ -112,14 +130,21 @@ class ReaderStage:
         return np.concatenate([strip(clip) for clip in clips])
 
     def _unseen(self, count: int) -> list[Scene]:
-        return [compose(self.config.seed, UNSEEN + i, self.config.frames, part="all") for i in range(count)]
+        return [
+            compose(self.config.seed, UNSEEN + i, self.config.frames, part="all")
+            for i in range(count)
+        ]
 
     def save(self, folder: Path) -> None:
         checkpoint.save(folder / "reader", self.config.reader, self.module.state_dict())
 
 
-def _spoiled(clip: NDArray[np.uint8], rng: np.random.Generator, noise: float, blur: float) -> NDArray[np.uint8]:
-    """Half of the clips stay clean; the others get blur, noise, or other brightness and contrast."""
+def _spoiled(
+    clip: NDArray[np.uint8], rng: np.random.Generator, noise: float, blur: float
+) -> NDArray[np.uint8]:
+    """Half of the clips stay clean; the others get blur, noise, or other brightness and
+    contrast.
+    """
     way = rng.random()
     if way < 0.5:
         return clip
@@ -143,10 +168,10 @@ def truth(scenes: list[Scene], config: ReaderConfig, clips: Tensor) -> Truth:
     rows = []
     for i, scene in enumerate(scenes):
         for thing in scene.things:
-            seen = scene.camera.seen(thing.position) * h  # (T, 2) in positions
+            points = scene.camera.project(thing.position) * h  # (T, 2) in positions
             covered = scene.hidden(thing)
             for frame in range(t):
-                x, y = seen[frame]
+                x, y = points[frame]
                 if not (0 <= x < w and 0 <= y < h):
                     continue
                 row, column = int(y), int(x)
@@ -158,21 +183,45 @@ def truth(scenes: list[Scene], config: ReaderConfig, clips: Tensor) -> Truth:
                 _splat(map_, y - 0.5, x - 0.5)
                 map_[row, column] = 1.0
                 rows.append(
-                    (i, frame, row, column, x - column, y - row, np.log(thing.height * scene.camera.zoom[frame]),
-                     config.colours.index(thing.colour), config.motions.index(thing.motion), thing.heading > 0,
-                     *letter_numbers(thing.word, config.letters))
-                )  # fmt: skip
-    table = torch.tensor(rows, dtype=torch.float32, device=clips.device).reshape(-1, 10 + config.letters)
-    said = [scene.attributes for scene in scenes]
-    labels = {
-        name: torch.tensor([values.index(each[name]) for each in said], device=clips.device)
+                    (
+                        i,
+                        frame,
+                        row,
+                        column,
+                        x - column,
+                        y - row,
+                        np.log(thing.height * scene.camera.zoom[frame]),
+                        config.colours.index(thing.colour),
+                        config.motions.index(thing.motion),
+                        thing.heading > 0,
+                        *letter_numbers(thing.word, config.letters),
+                    )
+                )
+    table = torch.tensor(rows, dtype=torch.float32, device=clips.device).reshape(
+        -1, 10 + config.letters
+    )
+    return Truth(
+        clips,
+        torch.from_numpy(heat).to(clips.device),
+        torch.from_numpy(ignore).to(clips.device),
+        table[:, :4].long(),
+        table[:, 4:6],
+        table[:, 6:7],
+        table[:, 7].long(),
+        table[:, 8].long(),
+        table[:, 9:10],
+        _labels(scenes, config, clips.device),
+        table[:, 10:].long(),
+    )
+
+
+def _labels(scenes: list[Scene], config: ReaderConfig, device: torch.device) -> dict[str, Tensor]:
+    """The attributes of scenes as numbers of their values, (B,) each."""
+    attributes = [scene.attributes for scene in scenes]
+    return {
+        name: torch.tensor([values.index(of[name]) for of in attributes], device=device)
         for name, values in config.scene.items()
     }
-    return Truth(
-        clips, torch.from_numpy(heat).to(clips.device), torch.from_numpy(ignore).to(clips.device),
-        table[:, :4].long(), table[:, 4:6], table[:, 6:7], table[:, 7].long(), table[:, 8].long(), table[:, 9:10],
-        labels, table[:, 10:].long(),
-    )  # fmt: skip
 
 
 def _splat(map_: NDArray[np.float32], row: float, column: float, sigma: float = 0.7) -> None:
@@ -182,17 +231,19 @@ def _splat(map_: NDArray[np.float32], row: float, column: float, sigma: float = 
 
 
 def losses(fields: Fields, batch: Truth) -> dict[str, Tensor]:
-    """Focal loss on the map of centres (Zhou et al., arXiv 1904.07850, eq. 1); the rest where centres are."""
+    """Focal loss on the map of centres (Zhou et al., arXiv 1904.07850, eq. 1); the rest where
+    centres are.
+    """
     p = fields.heat.sigmoid().clamp(1e-4, 1 - 1e-4)
     hit = (batch.heat == 1).float()
     free = (~batch.ignore).float().maximum(hit)  # the centre of what hides another still counts
-    found = hit * (1 - p) ** 2 * p.log()
+    positive = hit * (1 - p) ** 2 * p.log()
     quiet = (1 - hit) * (1 - batch.heat) ** 4 * p**2 * (1 - p).log()
     count = max(1, len(batch.centres))
     b, t, r, c = batch.centres.unbind(1)
     at = lambda field: field[b, :, t, r, c]  # noqa: E731  (P, .)
     terms = {
-        "heat": -((found + quiet) * free).sum() / count,
+        "heat": -((positive + quiet) * free).sum() / count,
         "offset": F.l1_loss(at(fields.offset), batch.offset),
         "height": F.l1_loss(at(fields.height), batch.height),
         "colour": F.cross_entropy(at(fields.colour), batch.colour),
@@ -203,8 +254,12 @@ def losses(fields: Fields, batch: Truth) -> dict[str, Tensor]:
         logits = at(fields.letters).unflatten(1, (-1, LETTERS))  # (P, letters, 27)
         weights = logits.new_ones(LETTERS)
         weights[-1] = NO_LETTER_WEIGHT
-        terms["letters"] = F.cross_entropy(logits.flatten(0, 1), batch.letters.flatten(), weight=weights)
+        terms["letters"] = F.cross_entropy(
+            logits.flatten(0, 1), batch.letters.flatten(), weight=weights
+        )
     if not len(batch.centres):
-        terms = {name: value if name == "heat" else value.new_zeros(()) for name, value in terms.items()}
+        terms = {
+            name: value if name == "heat" else value.new_zeros(()) for name, value in terms.items()
+        }
     scene = {name: F.cross_entropy(fields.scene[name], batch.scene[name]) for name in batch.scene}
     return terms | scene

@@ -1,4 +1,6 @@
-"""Pictures of individuals in training: which a clip is given, in which slots, and how its sentence calls them."""
+"""Pictures of individuals in training: which a clip is given, in which slots, and how its sentence
+calls them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,15 +21,27 @@ class ReferenceConfig(Config):
     """How often pictures are given, and of what."""
 
     share: float = Field(0.0, ge=0, le=1, description="part of the steps with pictures")
-    left_out: float = Field(0.1, ge=0, le=1, description="part of the clips of such steps without them")
-    strange: float = Field(0.12, ge=0, le=1, description="part of the clips without individuals that get another's")
-    noisy: float = Field(0.3, ge=0, le=1, description="part of the steps whose pictures are a little noisy")
+    left_out: float = Field(
+        0.1, ge=0, le=1, description="part of the clips of such steps without them"
+    )
+    strange: float = Field(
+        0.12, ge=0, le=1, description="part of the clips without individuals that get another's"
+    )
+    noisy: float = Field(
+        0.3, ge=0, le=1, description="part of the steps whose pictures are a little noisy"
+    )
     most_noise: float = Field(0.1, ge=0, lt=1, description="time of the noisiest, which is told")
-    weight: float = Field(2.0, ge=0, description="how much more an error counts on an individual that is given")
+    weight: float = Field(
+        2.0, ge=0, description="how much more an error counts on an individual that is given"
+    )
 
 
 def draw_pictures(
-    config: ReferenceConfig, scenes: Sequence[Scene], latents: Tensor, slots: int, rng: np.random.Generator
+    config: ReferenceConfig,
+    scenes: Sequence[Scene],
+    latents: Tensor,
+    slots: int,
+    rng: np.random.Generator,
 ) -> tuple[Pictures, list[Scene]]:
     """Pictures for a batch.
 
@@ -53,17 +67,27 @@ def draw_pictures(
         strange = not things and bool(with_some) and rng.random() < config.strange
         if strange:
             source[i] = with_some[int(rng.integers(len(with_some)))]
-            shown = individuals_of(scenes[source[i]])[:1]
+            individuals = individuals_of(scenes[source[i]])[:1]
         else:
-            shown = things if rng.random() >= config.left_out else []
-        chosen = rng.permutation(slots)[: len(shown)]
-        if shown:
+            individuals = things if rng.random() >= config.left_out else []
+        slots_of = rng.permutation(slots)[: len(individuals)]
+        if individuals:
             entities = np.array(pictured_entities(len(individuals_of(scenes[source[i]]))))
-            for entity, own in enumerate(chosen.tolist()):
+            for entity, own in enumerate(slots_of.tolist()):
                 places = rng.permutation(np.flatnonzero(entities == entity))
                 places = places[: int(rng.integers(1, len(places) + 1))]
-                slot[i, places], index[i, places], there[i, places] = own, np.arange(len(places)), True
-        names = {} if strange else {id(t): ENTITY_NAMES[s] for t, s in zip(shown, chosen.tolist(), strict=True)}
+                slot[i, places], index[i, places], there[i, places] = (
+                    own,
+                    np.arange(len(places)),
+                    True,
+                )
+        names = (
+            {}
+            if strange
+            else {
+                id(t): ENTITY_NAMES[s] for t, s in zip(individuals, slots_of.tolist(), strict=True)
+            }
+        )
         called = tuple(replace(thing, name=names.get(id(thing))) for thing in scene.things)
         named.append(replace(scene, things=called))
     noise = float(rng.uniform(0, config.most_noise)) if rng.random() < config.noisy else 0.0

@@ -14,7 +14,9 @@ from praxino.storage.media.video import write_picture
 
 
 class RunLog:
-    """Collects metrics of steps and writes their means; a resumed run's lines after ``first`` are cut off first."""
+    """Collects metrics of steps and writes their means; a resumed run's lines after ``first`` are
+    cut off first.
+    """
 
     def __init__(self, folder: Path, first: int = 0) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -32,7 +34,10 @@ class RunLog:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._file.close()
         self._board.close()
@@ -46,7 +51,9 @@ class RunLog:
         means = {name: sum(values) / len(values) for name, values in self._sums.items()}
         self._sums.clear()
         rounded = {name: float(f"{value:.6g}") for name, value in means.items()}
-        self._file.write(json.dumps({"step": step, "time": round(time.time(), 1), **rounded}) + "\n")
+        self._file.write(
+            json.dumps({"step": step, "time": round(time.time(), 1), **rounded}) + "\n"
+        )
         self._file.flush()
         for name, value in means.items():
             self._board.add_scalar(name, value, step)

@@ -1,4 +1,6 @@
-"""What a run's folder remembers of how it was started: ``config.json``, enough to resume the run or to do it again."""
+"""What a run's folder remembers of how it was started: ``config.json``, enough to resume the run or
+to do it again.
+"""
 
 import json
 from pathlib import Path
@@ -17,10 +19,14 @@ from praxino.training.sources import Sources
 from praxino.training.stages import StageConfig
 
 FORMAT: Final = 2
-"""Of ``config.json``. 1 had no number and no digest of the encoder, ``loop.bf16`` instead of ``loop.compute``, and
-shared random streams: such a run goes on with its weights and settings, but not with the batches it would have had."""
+"""Format of ``config.json``. 1 had no number and no digest of the encoder, ``loop.bf16`` instead of
+``loop.compute``, and shared random streams: such a run goes on with its weights and settings, but
+not with the batches it would have had.
+"""
 COOLDOWN_SHARE: Final = 0.18
-"""Part of a branch's steps, counted from the trunk's first, in which the rate falls, where no length is given."""
+"""Part of a branch's steps, counted from the trunk's first, in which the rate falls, where no
+length is given.
+"""
 
 
 class TrainConfig(Config):
@@ -38,9 +44,15 @@ class RunConfig(Config):
     recipe: str
     train: TrainConfig
     sources: Sources
-    branch: Path | None = Field(None, strict=False, description="checkpoint of the trunk that it began from")
-    world: str | None = Field(None, description="edition of the diorama and how it is drawn; none: another's clips")
-    encoder: str | None = Field(None, description="digest of the encoder whose latents it learns; none: it uses none")
+    branch: Path | None = Field(
+        None, strict=False, description="checkpoint of the trunk that it began from"
+    )
+    world: str | None = Field(
+        None, description="edition of the diorama and how it is drawn; none: another's clips"
+    )
+    encoder: str | None = Field(
+        None, description="digest of the encoder whose latents it learns; none: it uses none"
+    )
 
 
 def write(folder: Path, run: RunConfig) -> None:
@@ -66,11 +78,15 @@ def read(folder: Path) -> RunConfig:
         raise CheckpointError(f"{path} is damaged", "copy it again") from None
     number = tree.get("format", 1)
     if number not in (1, FORMAT):
-        raise CheckpointError(f"{path} is of format {number}: known are 1 and {FORMAT}", "a newer praxino reads it")
+        raise CheckpointError(
+            f"{path} is of format {number}: known are 1 and {FORMAT}", "a newer praxino reads it"
+        )
     try:
         return RunConfig.model_validate_json(json.dumps(_upgraded(tree) if number == 1 else tree))
     except (ValidationError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is of no run, or damaged ({str(error).splitlines()[0]})", "-o RUN") from None
+        raise CheckpointError(
+            f"{path} is of no run, or damaged ({str(error).splitlines()[0]})", "-o RUN"
+        ) from None
 
 
 def _upgraded(tree: dict[str, Any]) -> dict[str, Any]:
@@ -102,43 +118,52 @@ def resumed(folder: Path, run: RunConfig, changed: bool, until: int | None = Non
     Raises
     ------
     InputError
-        If they are not the same; if the folder holds a run of another recipe, or something else; if ``until`` is not
-        ahead.
+        If they are not the same; if the folder holds a run of another recipe, or something else; if
+        ``until`` is not ahead.
     """
     if not (folder / checkpoint.CONFIG).exists():
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder} holds no run to resume", "-o names the folder of a run")
         return run if until in (None, run.train.loop.steps) else extended(run, until)
-    known = read(folder)
-    if known.recipe != run.recipe:
+    before = read(folder)
+    if before.recipe != run.recipe:
         raise InputError(
-            f"{folder} holds a run of {known.recipe}, not of {run.recipe}", f"praxino train {known.recipe} --resume"
+            f"{folder} holds a run of {before.recipe}, not of {run.recipe}",
+            f"praxino train {before.recipe} --resume",
         )
-    same = {"loop": run.train.loop.model_copy(update={"compute": known.train.loop.compute})}
+    same = {"loop": run.train.loop.model_copy(update={"compute": before.train.loop.compute})}
     if until is not None:
-        same["loop"] = same["loop"].model_copy(update={"steps": known.train.loop.steps})
-    given = for_device(run, "cuda").train if _batches_differ(known, run) else run.train
-    given = given.model_copy(update=same)
-    if changed and (known.train, known.sources, known.branch) != (given, run.sources, run.branch):
-        raise InputError(f"{folder} was started with other settings", "--resume alone goes on with those")
-    if until is None or until == known.train.loop.steps:
-        return known
+        same["loop"] = same["loop"].model_copy(update={"steps": before.train.loop.steps})
+    config = for_device(run, "cuda").train if _batches_differ(before, run) else run.train
+    config = config.model_copy(update=same)
+    if changed and (before.train, before.sources, before.branch) != (
+        config,
+        run.sources,
+        run.branch,
+    ):
+        raise InputError(
+            f"{folder} was started with other settings", "--resume alone goes on with those"
+        )
+    if until is None or until == before.train.loop.steps:
+        return before
     done = max((step for step, _ in checkpoints(folder)), default=0)
     if until <= done:
         raise InputError(f"--until {until}: the run is at step {done} already", f"more than {done}")
-    return extended(known, until)
+    return extended(before, until)
 
 
-def _batches_differ(known: RunConfig, run: RunConfig) -> bool:
+def _batches_differ(before: RunConfig, run: RunConfig) -> bool:
     """Whether the known run began on a GPU and the other one is written as for a processor."""
-    one, other = known.train.stage, run.train.stage
+    one, other = before.train.stage, run.train.stage
     if not isinstance(one, DiffusionConfig) or not isinstance(other, DiffusionConfig):
         return False
     return one.batch != other.batch and one.batch == other.cuda_batch
 
 
 def extended(run: RunConfig, until: int) -> RunConfig:
-    """The same run up to step ``until``; only a run whose rate does not depend on its length can have another."""
+    """This run up to step ``until``; only a run whose rate does not depend on its length can have
+    another.
+    """
     if run.train.optimizer.decay != "none" or run.train.loop.cooldown_from is not None:
         raise InputError(
             f"--until {until}: the rate of this run falls until step {run.train.loop.steps}",
@@ -155,7 +180,8 @@ def cooldown(trunk: Path, until: int | None = None) -> RunConfig:
     trunk : Path
         ``RUN/step-N``.
     until : int, optional
-        Its last step, counted from the trunk's first; `COOLDOWN_SHARE` of all steps are the cooldown where not given.
+        Its last step, counted from the trunk's first; `COOLDOWN_SHARE` of all steps are the
+        cooldown where not given.
 
     Raises
     ------
@@ -167,15 +193,21 @@ def cooldown(trunk: Path, until: int | None = None) -> RunConfig:
         raise InputError(f"{trunk} is no checkpoint of a run", "--cooldown RUN/step-N")
     run, step = read(trunk.parent), steps[trunk.name]
     if run.train.optimizer.decay != "none" or run.train.loop.cooldown_from is not None:
-        raise InputError(f"{trunk.parent} is no trunk: its rate falls already", "one with optimizer.decay=none")
+        raise InputError(
+            f"{trunk.parent} is no trunk: its rate falls already", "one with optimizer.decay=none"
+        )
     until = max(step + 1, round(step / (1 - COOLDOWN_SHARE))) if until is None else until
     if until <= step:
         raise InputError(f"--until {until}: the branch begins at step {step}", f"more than {step}")
-    return _with_loop(run, steps=until, cooldown_from=step).model_copy(update={"branch": trunk.resolve()})
+    return _with_loop(run, steps=until, cooldown_from=step).model_copy(
+        update={"branch": trunk.resolve()}
+    )
 
 
 def for_device(run: RunConfig, device: str) -> RunConfig:
-    """The run as it begins on a device: a GPU takes larger batches, where the stage says of how many."""
+    """The run as it begins on a device: a GPU takes larger batches, where the stage says of how
+    many.
+    """
     stage = run.train.stage
     if device != "cuda" or not isinstance(stage, DiffusionConfig):
         return run
@@ -184,7 +216,8 @@ def for_device(run: RunConfig, device: str) -> RunConfig:
 
 
 def begun(run: RunConfig, encoder: str | None, world: str | None, compute: Compute) -> RunConfig:
-    """The run as it begins or goes on, here: with its encoder, its world and its arithmetic written down.
+    """The run as it begins or goes on, here: with its encoder, its world and its arithmetic written
+    down.
 
     Raises
     ------
@@ -195,7 +228,8 @@ def begun(run: RunConfig, encoder: str | None, world: str | None, compute: Compu
         raise InputError(f"the run is of world {run.world}, this is {world}", "begin a new run")
     if run.encoder not in (None, encoder):
         raise InputError(
-            f"the run learns latents of encoder {run.encoder}, not of {encoder}", "give it the autoencoder it had"
+            f"the run learns latents of encoder {run.encoder}, not of {encoder}",
+            "give it the autoencoder it had",
         )
     return _with_loop(run, compute=compute).model_copy(update={"encoder": encoder, "world": world})
 

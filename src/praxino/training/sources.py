@@ -19,7 +19,9 @@ FilmMaker = Callable[[Bundle, str], NDArray[np.uint8]]
 class Sources(Config):
     """Folders that a run takes weights or clips from."""
 
-    vae: Path | None = Field(None, strict=False, description="model whose autoencoder to use; none: the bundled one")
+    vae: Path | None = Field(
+        None, strict=False, description="model whose autoencoder to use; none: the bundled one"
+    )
     init: Path | None = Field(None, strict=False, description="model whose weights to begin from")
     footage: Path | None = Field(None, strict=False, description="real clips")
 

@@ -48,7 +48,9 @@ USES: Final[dict[str, frozenset[str]]] = {
 """By ``kind``: the fields of `Sources` that a stage reads."""
 
 
-def build(config: StageConfig, sources: Sources = NOTHING, workplace: Workplace = HERE) -> TrainingStage:
+def build(
+    config: StageConfig, sources: Sources = NOTHING, workplace: Workplace = HERE
+) -> TrainingStage:
     """The stage that a config describes.
 
     Raises
@@ -62,12 +64,20 @@ def build(config: StageConfig, sources: Sources = NOTHING, workplace: Workplace 
 
 
 def world(config: StageConfig) -> str | None:
-    """The edition of the diorama that a stage learns and how this code draws it; None for a stage of real clips."""
-    return None if isinstance(config, ForensicStageConfig) else f"{config.edition} {drawing(config.edition)}"
+    """The edition of the diorama that a stage learns and how this code draws it; None for a stage
+    of real clips.
+    """
+    return (
+        None
+        if isinstance(config, ForensicStageConfig)
+        else f"{config.edition} {drawing(config.edition)}"
+    )
 
 
 def encoder(config: StageConfig, sources: Sources = NOTHING) -> str | None:
-    """The digest of the encoder whose latents a stage learns, or None for a stage that uses no autoencoder."""
+    """The digest of the encoder whose latents a stage learns, or None for a stage that uses no
+    autoencoder.
+    """
     if "vae" not in USES[config.kind]:
         return None
     return bundle.encoder_digest(bundle.read_vae(sources.autoencoder))

@@ -39,35 +39,53 @@ class TinyDecoderStageConfig(Config):
 class TinyDecoderStage:
     """A `Stage` that trains a `TinyDecoder`."""
 
-    def __init__(self, config: TinyDecoderStageConfig, sources: Sources = NOTHING, workplace: Workplace = HERE) -> None:
+    def __init__(
+        self,
+        config: TinyDecoderStageConfig,
+        sources: Sources = NOTHING,
+        workplace: Workplace = HERE,
+    ) -> None:
         self.config, self.encoder = config, LatentEncoder(sources, workplace)
         vae = self.encoder.vae.config
-        if (vae.latent_channels, vae.compression) != (config.decoder.channels, config.decoder.compression):
+        if (vae.latent_channels, vae.compression) != (
+            config.decoder.channels,
+            config.decoder.compression,
+        ):
             raise InputError(
                 f"the autoencoder makes {vae.latent_channels} channels of {vae.compression}",
-                f"a tiny decoder is of {config.decoder.channels} channels of {config.decoder.compression}",
+                f"a tiny decoder is of {config.decoder.channels} channels of "
+                f"{config.decoder.compression}",
             )
         torch.manual_seed(config.seed)
         self.module = TinyDecoder(config.decoder)
         if sources.init:
             checkpoint.load_weights(self.module, sources.init / "tiny_decoder")
         self.module.to(self.encoder.device)
-        self.world = World(config.seed, config.frames, config.size, config.size, edition=config.edition)
+        self.world = World(
+            config.seed, config.frames, config.size, config.size, edition=config.edition
+        )
         self._latents = self.encoder.latents(self.world, config.clips)
 
     def batch(self, number: int) -> tuple[Tensor, Tensor]:
         """Latents (B, C, t, h, w) and clips (B, 3, T, H, W) in [-1, 1]."""
-        chosen = shuffled_indices(self.config.seed, self.config.clips, number * self.config.batch, self.config.batch)
-        pixels = np.concatenate([self.world.pixels(int(clip), int(clip) + 1) for clip in chosen])
-        latents = self._latents[torch.from_numpy(chosen)].float()
+        indices = shuffled_indices(
+            self.config.seed, self.config.clips, number * self.config.batch, self.config.batch
+        )
+        pixels = np.concatenate([self.world.pixels(int(clip), int(clip) + 1) for clip in indices])
+        latents = self._latents[torch.from_numpy(indices)].float()
         return latents.to(self.encoder.device), to_tensor(pixels).to(self.encoder.device)
 
-    def loss(self, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        self, batch: tuple[Tensor, Tensor], generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
         latents, clips = batch
-        made = self.module(latents).float()
-        pixels, gradients = (made - clips).abs().mean(), gradient_difference(made, clips)
-        psnr = -10 * torch.log10(((made - clips) / 2).square().mean() + 1e-8)
-        return pixels + self.config.gradients * gradients, {"pixels": pixels.item(), "psnr": psnr.item()}
+        decoded = self.module(latents).float()
+        pixels, gradients = (decoded - clips).abs().mean(), gradient_difference(decoded, clips)
+        psnr = -10 * torch.log10(((decoded - clips) / 2).square().mean() + 1e-8)
+        return pixels + self.config.gradients * gradients, {
+            "pixels": pixels.item(),
+            "psnr": psnr.item(),
+        }
 
     @torch.no_grad()
     def samples(self) -> NDArray[np.uint8]:
@@ -76,8 +94,8 @@ class TinyDecoderStage:
         for clip in range(UNSEEN, UNSEEN + 4):
             true = self.world.pixels(clip, clip + 1)
             latents = self.encoder.encode(to_tensor(true))
-            made = (self.encoder.vae.decode(latents).float(), self.module(latents).float())
-            rows += [strip(true[0]), *(strip(to_pixels(each)[0]) for each in made)]
+            decoded = (self.encoder.vae.decode(latents).float(), self.module(latents).float())
+            rows += [strip(true[0]), *(strip(to_pixels(film)[0]) for film in decoded)]
         return np.concatenate(rows)
 
     def save(self, folder: Path) -> None:

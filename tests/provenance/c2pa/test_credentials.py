@@ -1,4 +1,6 @@
-"""Keys, signers and signed statements: made when needed, kept from others, and broken by one byte."""
+"""Keys, signers and signed statements: made when needed, kept from others, and broken by one
+byte.
+"""
 
 import datetime
 import http.server
@@ -16,8 +18,7 @@ from PIL import Image
 from praxino.errors import InputError
 from praxino.provenance import keys
 from praxino.provenance.c2pa import container, identity, manifest, read, sign
-from praxino.provenance.c2pa.manifest import Ingredient
-from praxino.provenance.policy import Provenance
+from praxino.provenance.policy import Ingredient, Provenance
 from praxino.provenance.verify import verify
 from praxino.provenance.watermark import payload
 from praxino.storage.media.video import Video
@@ -82,7 +83,12 @@ def test_without_a_place_to_keep_them_films_are_signed_all_the_same(tmp_path, mo
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("private = 3", "private"), ("privat = true", "privat"), ("= [", "TOML"), ('chain = "a.pem"', "without its key")],
+    [
+        ("private = 3", "private"),
+        ("privat = true", "privat"),
+        ("= [", "TOML"),
+        ('chain = "a.pem"', "without its key"),
+    ],
 )
 def test_mistakes_in_settings_are_named(config, tmp_path, text, said):
     config.mkdir()
@@ -156,7 +162,11 @@ def test_every_format_is_signed_and_breaks_by_one_byte(config, tmp_path, ending)
     said = read.read(target)
     assert said.state == "trusted"
     assert said.own
-    assert (said.source, said.model, said.agent.split()[0]) == ("trainedAlgorithmicMedia", "tiny", "Praxino")
+    assert (said.source, said.model, said.agent.split()[0]) == (
+        "trainedAlgorithmicMedia",
+        "tiny",
+        "Praxino",
+    )
     assert said.beside == (ending == "webm")
     assert said.prompt == ""
     assert len(said.prompt_hash) == 64
@@ -254,7 +264,9 @@ def test_whom_our_authority_vouches_for_besides_is_not_us(config, tmp_path, monk
     other = tmp_path / "other"
     monkeypatch.setenv(keys.FOLDER, str(other))
     theirs = x509.load_pem_x509_certificates(identity.identity().chain)[0]
-    (other / "chain.pem").write_bytes(theirs.public_bytes(Encoding.PEM) + authority.public_bytes(Encoding.PEM))
+    (other / "chain.pem").write_bytes(
+        theirs.public_bytes(Encoding.PEM) + authority.public_bytes(Encoding.PEM)
+    )
     (other / "provenance.toml").write_text('chain = "chain.pem"\nkey = "none"')
     assert leaf.serial_number != theirs.serial_number
     said = read.read(tmp_path / "a.mp4")
@@ -308,7 +320,9 @@ def test_junk_among_the_trusted_is_named(config, tmp_path):
 
 def test_what_went_in_is_stated_as_it_was_then(config, tmp_path):
     Image.fromarray(film().frames[0]).save(tmp_path / "first.png")
-    made = Provenance().sign(Video(film().frames, 8.0, RECORD), [ingredient(tmp_path / "first.png")])
+    made = Provenance().sign(
+        Video(film().frames, 8.0, RECORD), [ingredient(tmp_path / "first.png")]
+    )
     (tmp_path / "first.png").unlink()
     made.save(tmp_path / "a.mp4")
     assert read.read(tmp_path / "a.mp4").ingredients == ("first.png",)
@@ -381,7 +395,9 @@ def test_nothing_is_fetched(config, tmp_path, asked):
 
 
 def test_a_message_tells_model_month_and_maker(monkeypatch):
-    monkeypatch.setenv(payload.DATE, str(int(datetime.datetime(2027, 3, 5, tzinfo=datetime.UTC).timestamp())))
+    monkeypatch.setenv(
+        payload.DATE, str(int(datetime.datetime(2027, 3, 5, tzinfo=datetime.UTC).timestamp()))
+    )
     key, other = keys.InstallationKey(b"a" * 32), keys.InstallationKey(b"b" * 32)
     own = payload.payload("diorama", "abc", key)
     assert payload.read(own.message) == own
@@ -390,6 +406,8 @@ def test_a_message_tells_model_month_and_maker(monkeypatch):
     assert own.maker == payload.maker(key, own.model, own.month)
     assert own.maker != payload.maker(other, own.model, own.month)
     assert own.model == payload.of_model("diorama", "abc") != payload.of_model("diorama", "abd")
-    monkeypatch.setenv(payload.DATE, str(int(datetime.datetime(2027, 4, 5, tzinfo=datetime.UTC).timestamp())))
+    monkeypatch.setenv(
+        payload.DATE, str(int(datetime.datetime(2027, 4, 5, tzinfo=datetime.UTC).timestamp()))
+    )
     assert payload.payload("diorama", "abc", key).maker != own.maker
     assert payload.read(0) is None

@@ -20,7 +20,8 @@ def test_a_fifth_of_the_bits_may_be_wrong():
     right = 0
     for _ in range(20):
         message = int(rng.integers(0, 2**BITS))
-        received = 1.0 - 2.0 * encoded(message) + rng.normal(0, 1.0, CODED)  # 16% of the signs are wrong
+        # 16% of the signs are wrong
+        received = 1.0 - 2.0 * encoded(message) + rng.normal(0, 1.0, CODED)
         right += decoded(received) == message
     assert right == 20
 

@@ -37,7 +37,9 @@ def test_each_message_is_kept_once(config):
 
 def test_what_is_no_message_is_left_out(config):
     config.mkdir()
-    (config / issued.FILE).write_bytes(b"\xff\xfe\n-00000000001\n00000000000A\n000000000003\n" + b"0" * 10**6)
+    (config / issued.FILE).write_bytes(
+        b"\xff\xfe\n-00000000001\n00000000000A\n000000000003\n" + b"0" * 10**6
+    )
     assert issued.issued_messages() == (3,)
 
 
@@ -62,17 +64,18 @@ def test_a_worn_message_is_recognised_and_no_other_is():
     assert issued.match_issued(soft, [*others, MESSAGE]) == MESSAGE
 
 
-def test_makers_of_the_same_model_and_month_are_no_more_often_taken_for_us_than_is_said():
+@pytest.mark.parametrize("count", [20, pytest.param(120, marks=pytest.mark.slow)])
+def test_makers_of_the_same_model_and_month_are_no_more_often_taken_for_us_than_is_said(count):
     """They share more than half of the message, and the code makes neighbours of some."""
     rng = np.random.default_rng(0)
-    makers = rng.integers(0, 2 ** WIDTHS["maker"], (120, 2))
+    makers = rng.integers(0, 2 ** WIDTHS["maker"], (count, 2))
     prefix = MESSAGE >> WIDTHS["maker"] << WIDTHS["maker"]
     right, wrong = 0, 0
     for theirs, ours in (prefix | makers).tolist():
         soft = 1.0 - 2.0 * encoded(theirs) + rng.normal(0, 2.5, CODED)
         right += issued.match_issued(soft, [theirs]) == theirs
         wrong += issued.match_issued(soft, [ours]) is not None
-    assert right > 90
+    assert right > 0.75 * count
     assert wrong == 0
 
 
@@ -81,7 +84,11 @@ def test_it_is_said_so(config, tmp_path, monkeypatch):
     marked = Provenance(credentials=False).mark(film)
     write(tmp_path / "a.mp4", h264(resized(marked.frames, 240, 320), 24, crf="24").decoded())
     said = verify(tmp_path / "a.mp4")
-    assert (said.mark.message, said.mark.recognised, said.mark.own) == (marked.record["watermark"], True, True)
+    assert (said.mark.message, said.mark.recognised, said.mark.own) == (
+        marked.record["watermark"],
+        True,
+        True,
+    )
     assert "worn, and resembles" in said.sentences[1]
     monkeypatch.setenv(keys.FOLDER, str(tmp_path / "other"))
     said = verify(tmp_path / "a.mp4")

@@ -1,4 +1,6 @@
-"""The mark in the noise: exactly Gaussian, found by who has the key, through the model that made the film."""
+"""The mark in the noise: exactly Gaussian, found by who has the key, through the model that made
+the film.
+"""
 
 import numpy as np
 import pytest
@@ -27,9 +29,14 @@ def test_sizes_are_the_seeds_and_signs_the_keys():
 
 
 def test_it_is_exactly_gaussian():
-    """Kolmogorov and Smirnov's distance, moments, and no dependence between places, over many seeds and keys."""
+    """Kolmogorov and Smirnov's distance, moments, and no dependence between places, over many seeds
+    and keys.
+    """
     films = torch.stack(
-        [watermark_noise(drawn(seed), str(seed % 7).encode(), seed).flatten() for seed in range(400)]
+        [
+            watermark_noise(drawn(seed), str(seed % 7).encode(), seed).flatten()
+            for seed in range(400)
+        ]
     ).double()
     values = films.flatten().sort().values
     cdf = torch.special.ndtr(values)
@@ -56,7 +63,9 @@ def test_the_key_finds_it_and_no_other():
 
 def test_it_is_read_from_a_film_and_after_compression():
     model = praxino.load(device="cpu")
-    film = model.generate("a golden dog plays fetch with a red ball in a sunlit park", seed=5, noise_mark=True)
+    film = model.generate(
+        "a golden dog plays fetch with a red ball in a sunlit park", seed=5, noise_mark=True
+    )
     assert film.record["noise_mark"] is True
     assert noise_mark(model, film)[0] < 1e-6
     assert noise_mark(model, Video(h264(film.frames, crf="20").decoded(), 8.0))[0] < 1e-6

@@ -1,4 +1,6 @@
-"""The mark in the pixels: not seen, found after what happens to films, and never where there is none."""
+"""The mark in the pixels: not seen, found after what happens to films, and never where there is
+none.
+"""
 
 import itertools
 
@@ -45,7 +47,9 @@ def psnr(film, other):
     return 10 * np.log10(255**2 / np.mean((film.astype(float) - other) ** 2))
 
 
-@pytest.mark.parametrize(("frames", "height", "width"), [(17, 64, 64), (5, 96, 64), (1, 128, 160), (2, 480, 852)])
+@pytest.mark.parametrize(
+    ("frames", "height", "width"), [(17, 64, 64), (5, 96, 64), (1, 128, 160), (2, 480, 852)]
+)
 def test_it_is_not_seen_and_read_at_every_size(frames, height, width):
     film = textured(frames, height, width, seed=1)
     marked = mark(film, MESSAGE, KEY)
@@ -61,7 +65,10 @@ def test_similarity_is_that_of_the_library():
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     one, two = textured(2, 96, 96, seed=1)
-    light = [torch.from_numpy(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY)).float()[None, None] for f in (one, two)]
+    light = [
+        torch.from_numpy(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY)).float()[None, None]
+        for f in (one, two)
+    ]
     theirs = float(structural_similarity_index_measure(*light, data_range=255.0))
     assert similarity(one, two) == pytest.approx(theirs, abs=0.01)  # they leave out the borders
 
@@ -74,13 +81,17 @@ ATTACKS = {
     "none": lambda film: film,
     "one frame": lambda film: film[3:4],
     "crf 23": lambda film: h264(film, 24, crf="23").decoded(),
-    "vp9": lambda film: encode(film, 24, "libvpx-vp9", {"crf": "32", "b": "0", "cpu-used": "8"}).decoded(),
+    "vp9": lambda film: encode(
+        film, 24, "libvpx-vp9", {"crf": "32", "b": "0", "cpu-used": "8"}
+    ).decoded(),
     "half": lambda film: resized(film, 240, 320),
     "twice": lambda film: resized(film, 960, 1280),
     "stretched": lambda film: resized(film, 480, 480),
     "dropped": lambda film: film[::2],
     "darker": lambda film: (film * 0.6).astype(np.uint8),
-    "noise": lambda film: (film + np.random.default_rng(0).normal(0, 6, film.shape)).clip(0, 255).astype(np.uint8),
+    "noise": lambda film: (
+        (film + np.random.default_rng(0).normal(0, 6, film.shape)).clip(0, 255).astype(np.uint8)
+    ),
 }
 MOVED = {
     "cut to half its area": lambda film: film[:, 100:440, 60:512],

@@ -12,41 +12,72 @@ from praxino.service.api import files
 from praxino.service.api.errors import ApiError
 from praxino.service.queue.jobs import JobResult
 from praxino.storage.media.formats import mime_type
-from praxino.storage.media.video import read
+from praxino.storage.media.frames import read_video
 from support.client import DOT, VIDEO, ended, order, refused
 
 
 def test_it_needs_no_torch():
-    code = "import sys, praxino.service.api.app; print(sorted({'torch', 'cv2', 'av'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+    code = (
+        "import sys, praxino.service.api.app; print(sorted({'torch', 'cv2', 'av'} & "
+        "set(sys.modules)))"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+        == "[]\n"
+    )
 
 
 def test_a_film_from_order_to_deletion(running, tmp_path):
     client = running.client
     film = order(client, seconds="1", seed=7, num_inference_steps=3, size="32x32").json()
-    assert (film["object"], film["status"], film["seconds"], film["size"]) == ("video", "queued", "1", "32x32")
+    assert (film["object"], film["status"], film["seconds"], film["size"]) == (
+        "video",
+        "queued",
+        "1",
+        "32x32",
+    )
     film = ended(client, film["id"])
-    assert (film["status"], film["progress"], film["has_content"], film["num_frames"]) == ("completed", 100, True, 9)
+    assert (film["status"], film["progress"], film["has_content"], film["num_frames"]) == (
+        "completed",
+        100,
+        True,
+        9,
+    )
     assert film["created_at"] <= film["completed_at"] < film["expires_at"]
     answer = client.get(f"/v1/videos/{film['id']}/content")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "video/mp4")
     (tmp_path / "film.mp4").write_bytes(answer.content)
-    assert read(tmp_path / "film.mp4").frames.shape == (9, 32, 32, 3)
+    assert read_video(tmp_path / "film.mp4").frames.shape == (9, 32, 32, 3)
     assert verify(tmp_path / "film.mp4").outcome == "signed"
     for variant in ("thumbnail", "spritesheet"):
         answer = client.get(f"/v1/videos/{film['id']}/content?variant={variant}")
-        assert (answer.headers["content-type"], mime_type(answer.content)) == ("image/png", "image/png")
-    other = client.post(f"/v1/videos/{film['id']}/remix", json={"prompt": "a dog", "seed": 8}).json()
+        assert (answer.headers["content-type"], mime_type(answer.content)) == (
+            "image/png",
+            "image/png",
+        )
+    other = client.post(
+        f"/v1/videos/{film['id']}/remix", json={"prompt": "a dog", "seed": 8}
+    ).json()
     assert (other["seed"], other["num_inference_steps"]) == (8, 3)
     remix = client.post(f"/v1/videos/{film['id']}/remix", json={"prompt": "a dog"}).json()
-    assert (remix["remixed_from_video_id"], remix["seed"], remix["prompt"]) == (film["id"], 7, "a dog")
+    assert (remix["remixed_from_video_id"], remix["seed"], remix["prompt"]) == (
+        film["id"],
+        7,
+        "a dog",
+    )
     assert ended(client, remix["id"])["status"] == "completed"
     assert client.delete(f"/v1/videos/{film['id']}").json() == {
         "id": film["id"],
         "object": "video.deleted",
         "deleted": True,
     }
-    for method, path in (("GET", ""), ("GET", "/content"), ("GET", "/events"), ("DELETE", ""), ("POST", "/cancel")):
+    for method, path in (
+        ("GET", ""),
+        ("GET", "/content"),
+        ("GET", "/events"),
+        ("DELETE", ""),
+        ("POST", "/cancel"),
+    ):
         refused(client.request(method, f"/v1/videos/{film['id']}{path}"), 404)
     assert not (tmp_path / "films" / film["id"]).exists()
 
@@ -69,7 +100,9 @@ def test_a_form_of_strings_with_a_picture(running, tmp_path):
     film = ended(running.client, film["id"])
     assert film["status"] == "completed", film["error"]
     assert film["settings"] == {"sampler": "euler"}
-    (tmp_path / "film.mp4").write_bytes(running.client.get(f"/v1/videos/{film['id']}/content").content)
+    (tmp_path / "film.mp4").write_bytes(
+        running.client.get(f"/v1/videos/{film['id']}/content").content
+    )
     assert verify(tmp_path / "film.mp4").credentials.ingredients == ("input.png",)
     given = running.client.get(f"/v1/videos/{film['id']}/content?variant=input_reference")
     assert (given.headers["content-type"], given.content) == ("image/png", DOT)
@@ -84,11 +117,13 @@ def test_pictures_are_answered_when_they_are_made(running):
     answer = running.client.post(
         "/v1/images/generations", json={"prompt": "a sun", "n": 2, "seed": 1, "quality": "auto"}
     ).json()
-    assert [mime_type(base64.b64decode(each["b64_json"])) for each in answer["data"]] == ["image/png"] * 2
+    assert [mime_type(base64.b64decode(each["b64_json"])) for each in answer["data"]] == [
+        "image/png"
+    ] * 2
     assert answer["data"][0] != answer["data"][1]
-    url = running.client.post("/v1/images/generations", json={"prompt": "a sun", "response_format": "url"}).json()[
-        "data"
-    ][0]
+    url = running.client.post(
+        "/v1/images/generations", json={"prompt": "a sun", "response_format": "url"}
+    ).json()["data"][0]
     picture = running.client.get(url["url"])
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
     assert running.client.delete(url["url"]).json()["deleted"]
@@ -105,17 +140,26 @@ def test_events_until_the_end(running):
     told = [block.split("\n") for block in text.strip().split("\n\n")]
     names = [lines[0].removeprefix("event: ") for lines in told]
     assert (names[0], names[-1]) == ("progress", "done")
-    progress = [json.loads(lines[1].removeprefix("data: ")) for lines in told if lines[0] == "event: progress"]
+    progress = [
+        json.loads(lines[1].removeprefix("data: "))
+        for lines in told
+        if lines[0] == "event: progress"
+    ]
     assert [each["progress"] for each in progress] == sorted(each["progress"] for each in progress)
     assert json.loads(told[-1][1].removeprefix("data: "))["status"] == "completed"
 
 
+@pytest.mark.slow
 def test_files_are_looked_at_and_the_evidence_runs_nothing(running):
     client = running.client
     film = ended(client, order(client, seconds="1").json()["id"])
     content = client.get(f"/v1/videos/{film['id']}/content").content
     said = client.post("/v1/verify?wait=60", files={"file": ("a/b\\c<script>.mp4", content)}).json()
-    assert (said["status"], said["report"]["outcome"], said["file"]) == ("completed", "signed", "c<script>.mp4")
+    assert (said["status"], said["report"]["outcome"], said["file"]) == (
+        "completed",
+        "signed",
+        "c<script>.mp4",
+    )
     found = client.post("/v1/detect?wait=60", files={"file": ("<b>.mp4", content)}).json()
     assert found["report"]["verdict"] == "inconclusive"
     page = client.get(found["page"])
@@ -131,7 +175,9 @@ def test_files_are_looked_at_and_the_evidence_runs_nothing(running):
 
 def test_films_in_a_cloud(in_a_cloud, tmp_path):
     client = in_a_cloud.client
-    answer = client.post("/v1/videos", data={"prompt": "a cat"}, files={"input_reference": ("a.png", DOT)})
+    answer = client.post(
+        "/v1/videos", data={"prompt": "a cat"}, files={"input_reference": ("a.png", DOT)}
+    )
     film = ended(client, answer.json()["id"])
     again = client.post(f"/v1/videos/{film['id']}/remix", json={"prompt": "a dog"})
     assert ended(client, again.json()["id"])["input_reference"]
@@ -146,7 +192,8 @@ def test_films_in_a_cloud(in_a_cloud, tmp_path):
 
 def test_words_that_the_model_does_not_know_are_named(running):
     film = ended(
-        running.client, order(running.client, prompt="a zanzibar over the sea", num_inference_steps=1).json()["id"]
+        running.client,
+        order(running.client, prompt="a zanzibar over the sea", num_inference_steps=1).json()["id"],
     )
     assert film["notes"] == ["the model does not know 'zanzibar'"]
 
@@ -192,7 +239,12 @@ def test_before_any_worker_has_come_up(studio_of):
 
 def test_models_health_and_metrics(client):
     [model] = client.get("/v1/models").json()["data"]
-    assert (model["id"], model["object"], model["ready"], model["defaults"]["frames"]) == ("tiny", "model", True, 17)
+    assert (model["id"], model["object"], model["ready"], model["defaults"]["frames"]) == (
+        "tiny",
+        "model",
+        True,
+        17,
+    )
     assert client.get("/v1/models/tiny").json() == model
     refused(client.get("/v1/models/none/such"), 404)
     order(client)
@@ -234,7 +286,10 @@ def test_parts_of_files(asked, size, found):
     if found == 416:
         with pytest.raises(ApiError) as error:
             files.parse_range(asked, size)
-        assert (error.value.status, error.value.headers["Content-Range"]) == (416, f"bytes */{size}")
+        assert (error.value.status, error.value.headers["Content-Range"]) == (
+            416,
+            f"bytes */{size}",
+        )
     else:
         assert files.parse_range(asked, size) == found
 
@@ -254,12 +309,23 @@ def test_parts_of_a_film(running):
     assert running.client.get(address, headers={"If-None-Match": '"x"'}).status_code == 200
     other = running.client.get(f"{address}?variant=thumbnail").headers["etag"]
     for held, status in ((tag, 206), (other, 200), ("Sun, 22 Nov 2026 00:00:00 GMT", 200)):
-        assert running.client.get(address, headers={"Range": "bytes=5-24", "If-Range": held}).status_code == status
+        assert (
+            running.client.get(
+                address, headers={"Range": "bytes=5-24", "If-Range": held}
+            ).status_code
+            == status
+        )
     length = running.client.head(address)
-    assert (length.status_code, length.content, length.headers["content-length"]) == (200, b"", str(len(whole)))
+    assert (length.status_code, length.content, length.headers["content-length"]) == (
+        200,
+        b"",
+        str(len(whole)),
+    )
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/v1/videos", "/v1/models/tiny", "/v1/videos/{id}/events"])
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/v1/videos", "/v1/models/tiny", "/v1/videos/{id}/events"]
+)
 def test_head_is_as_get_without_a_body(idle, path):
     address = path.format(id=order(idle.client).json()["id"])
     assert idle.client.head(address).status_code == 200

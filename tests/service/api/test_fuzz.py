@@ -1,4 +1,6 @@
-"""Thousands of requests that the document allows or forbids: all are answered as it says, and none breaks anything."""
+"""Thousands of requests that the document allows or forbids: all are answered as it says, and none
+breaks anything.
+"""
 
 import re
 import subprocess
@@ -21,13 +23,28 @@ def test_schemathesis_finds_nothing(tmp_path, tiny_model):
     may = Quota(per_minute=0, priority=1)
     _, key = api_keys.add_key(Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}"), "fuzz", may)
     (tmp_path / "tiny").symlink_to(tiny_model)
-    with served(tmp_path, "--model", str(tmp_path / "tiny"), "--max-size-factor", "1", "--workers", "2") as server:
+    with served(
+        tmp_path, "--model", str(tmp_path / "tiny"), "--max-size-factor", "1", "--workers", "2"
+    ) as server:
         server.ready()
         command = [Path(sys.executable).with_name("schemathesis"), "--config-file", CONFIG, "run"]
-        options = ["--checks", "all", "--max-examples", "70", "--workers", "2", "--seed", "7", "--no-color"]
+        options = [
+            "--checks",
+            "all",
+            "--max-examples",
+            "70",
+            "--workers",
+            "2",
+            "--seed",
+            "7",
+            "--no-color",
+        ]
         who = ["--header", f"Authorization: Bearer {key}"]
         run = subprocess.run(
-            [*command, *options, *who, f"{server.url}/openapi.json"], capture_output=True, text=True, cwd=tmp_path
+            [*command, *options, *who, f"{server.url}/openapi.json"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
         )
         assert server.process.poll() is None
     assert run.returncode == 0, run.stdout[-20_000:]

@@ -1,4 +1,6 @@
-"""The page in a real browser, on a real server with the bundled model: what a maker does, and what may go wrong."""
+"""The page in a real browser, on a real server with the bundled model: what a maker does, and what
+may go wrong.
+"""
 
 import json
 import re
@@ -13,7 +15,8 @@ from support.studio import browser, served
 pytestmark = pytest.mark.system
 
 PROMPT = "a red ball bounces on the grass"
-PIXELS = """(canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data])
+PIXELS = """(canvas =>
+[...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data])
 (document.querySelector('#forward'))"""
 NAMELESS = """[...document.querySelectorAll('button, input, select, textarea, a, img')]
 .filter(e => e.tagName === 'IMG' ? !e.hasAttribute('alt')
@@ -53,14 +56,21 @@ def _chromium():
 
 @pytest.fixture(name="page")
 def _page(chromium, server):
-    """A page of its own; at the end, nothing was said on the console, and nothing asked of other hosts."""
+    """A page of its own; at the end, nothing was said on the console, and nothing asked of other
+    hosts.
+    """
     page = chromium.new_page(viewport={"width": 1200, "height": 900})
     page.set_default_timeout(60_000)
     wrong: list[str] = []
     page.allowed = []
     page.on("console", lambda said: said.type in ("error", "warning") and wrong.append(said.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda asked: asked.url.startswith((server.url, "data:", "blob:")) or wrong.append(asked.url))
+    page.on(
+        "request",
+        lambda asked: (
+            asked.url.startswith((server.url, "data:", "blob:")) or wrong.append(asked.url)
+        ),
+    )
     page.goto(server.url)
     page.wait_for_selector("#seconds option", state="attached")
     yield page
@@ -69,7 +79,9 @@ def _page(chromium, server):
 
 
 def until(page, true, seconds=60):
-    """Until a script says so; Playwright's own way evaluates text in the page, which its policy forbids."""
+    """Until a script says so; Playwright's own way evaluates text in the page, which its policy
+    forbids.
+    """
     end = time.monotonic() + seconds
     while not page.evaluate(true):
         assert time.monotonic() < end, true
@@ -84,7 +96,10 @@ def make(page, prompt=PROMPT, steps=4):
 
 
 def made(page, prompt=PROMPT):
-    shown = "document.querySelector('#stage[data-state=made]') && document.querySelector('#caption').textContent"
+    shown = (
+        "document.querySelector('#stage[data-state=made]') && "
+        "document.querySelector('#caption').textContent"
+    )
     until(page, f"({shown}) === {json.dumps(prompt)}")
     until(page, "document.querySelector('#film').readyState >= 2")
 
@@ -107,7 +122,9 @@ def test_a_film_forms_plays_and_is_downloaded(page, tmp_path):
         "[document.querySelector('#film').videoWidth, document.querySelector('#film').videoHeight]"
     ) == [64, 64]
     assert page.evaluate("document.querySelector('#film').paused") is False
-    assert re.search(r"diorama, 64x64, 17 frames, 60 steps, guidance 3, seed \d+", page.inner_text("#facts"))
+    assert re.search(
+        r"diorama, 64x64, 17 frames, 60 steps, guidance 3, seed \d+", page.inner_text("#facts")
+    )
     with page.expect_download() as download:
         page.click("#download")
     assert download.value.suggested_filename == "a-red-ball-bounces-on-the-grass.mp4"
@@ -154,15 +171,27 @@ def test_settings_come_back_and_two_are_compared(page):
     seed = re.search(r"seed (\d+)", page.inner_text("#facts"))[1]
     page.fill("#prompt", "something else")
     page.click("#reuse")
-    values = {name: page.input_value(f"#{name}") for name in ("prompt", "steps", "seed", "size", "seconds")}
-    assert values == {"prompt": "a blue car drives", "steps": "3", "seed": seed, "size": "64x64", "seconds": "2"}
+    values = {
+        name: page.input_value(f"#{name}")
+        for name in ("prompt", "steps", "seed", "size", "seconds")
+    }
+    assert values == {
+        "prompt": "a blue car drives",
+        "steps": "3",
+        "seed": seed,
+        "size": "64x64",
+        "seconds": "2",
+    }
     make(page, "a red car drives", steps=3)
     made(page, "a red car drives")
     for place in (1, 2):
         page.check(f"#strip li:nth-child({place}) input", force=True)
     page.click("#compare")
     assert page.locator("#pair video").count() == 2
-    assert page.locator("#pair dd.other").all_inner_texts() == ["a red car drives", "a blue car drives"]
+    assert page.locator("#pair dd.other").all_inner_texts() == [
+        "a red car drives",
+        "a blue car drives",
+    ]
     page.keyboard.press("Escape")
     page.wait_for_selector("#pair", state="hidden")
 
@@ -179,7 +208,9 @@ def test_settings_without_a_field_are_kept_and_said(page, server):
     page.click("#strip button:has-text('an odd film')")
     made(page, "an odd film")
     page.click("#reuse")
-    assert page.inner_text("#kept") == "Kept from that film: frames a second 4, shift 2, rescale 0.5."
+    assert (
+        page.inner_text("#kept") == "Kept from that film: frames a second 4, shift 2, rescale 0.5."
+    )
     page.fill("#prompt", "another odd film")
     page.click("#go")
     made(page, "another odd film")
@@ -265,8 +296,14 @@ def test_films_off_the_stage_are_kept_up_to_date(page):
                                  body: '{"prompt": "a black horse"}' })"""
     )
     page.click("#strip li:last-child button")
-    until(page, "document.querySelector('#strip li:first-child .said').textContent === 'a black horse'")
-    going_on = "[...document.querySelectorAll('#strip .badge')].some(each => /waiting|forming/.test(each.textContent))"
+    until(
+        page,
+        "document.querySelector('#strip li:first-child .said').textContent === 'a black horse'",
+    )
+    going_on = (
+        "[...document.querySelectorAll('#strip .badge')].some(each => "
+        "/waiting|forming/.test(each.textContent))"
+    )
     until(page, f"!{going_on}")
 
 

@@ -1,4 +1,6 @@
-"""What the API refuses, and how: bad orders, bad files, strangers, full disks; nothing leaks, nothing is lost."""
+"""What the API refuses, and how: bad orders, bad files, strangers, full disks; nothing leaks,
+nothing is lost.
+"""
 
 import asyncio
 import json
@@ -56,7 +58,11 @@ from support.client import DOT, VIDEO, WORKER, order, refused
             "hint: data:image/png",
         ),
         ({"priority": "now"}, "priority", "'low'"),
-        ({"input_reference": {"image_url": "data:image/png;base64,AAA"}}, "input_reference.image_url", "padding"),
+        (
+            {"input_reference": {"image_url": "data:image/png;base64,AAA"}},
+            "input_reference.image_url",
+            "padding",
+        ),
     ],
 )
 def test_orders_that_cannot_be(client, body, param, said):
@@ -67,10 +73,23 @@ def test_orders_that_cannot_be(client, body, param, said):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", '{"prompt": NaN}', "[" * 100_000, '"a cat"', b"\xff\xfe{", '{"a": 1e999}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"prompt": NaN}',
+        "[" * 100_000,
+        '"a cat"',
+        b"\xff\xfe{",
+        '{"a": 1e999}',
+    ],
 )
 def test_bodies_that_are_none(client, text):
-    refused(client.post("/v1/videos", content=text, headers={"Content-Type": "application/json"}), 400)
+    refused(
+        client.post("/v1/videos", content=text, headers={"Content-Type": "application/json"}), 400
+    )
 
 
 def test_forms_that_are_none(client):
@@ -83,23 +102,46 @@ def test_forms_that_are_none(client):
     refused(send(b"prompt=a", "application/x-www-form-urlencoded"), 415)
     twice = [("prompt", (None, "a cat")), ("prompt", (None, "a dog"))]
     refused(client.post("/v1/videos", files=twice), 400, "invalid_form", "twice")
-    refused(client.post("/v1/videos", files=[("prompt", ("x.png", DOT))]), 400, "invalid_form", "must not be a file")
     refused(
-        client.post("/v1/videos", files=[("prompt", (None, "x")), ("input_reference", (None, "x"))]),
+        client.post("/v1/videos", files=[("prompt", ("x.png", DOT))]),
+        400,
+        "invalid_form",
+        "must not be a file",
+    )
+    refused(
+        client.post(
+            "/v1/videos", files=[("prompt", (None, "x")), ("input_reference", (None, "x"))]
+        ),
         400,
         said="must be a file",
     )
     refused(
-        client.post("/v1/videos", files=[("prompt", (None, "x")), ("extra_params", (None, "{"))]), 400, "invalid_json"
+        client.post("/v1/videos", files=[("prompt", (None, "x")), ("extra_params", (None, "{"))]),
+        400,
+        "invalid_json",
     )
-    refused(client.post("/v1/videos", files=[("prompt", (None, "x")), ("seed", (None, "seven"))]), 400, param="seed")
-    refused(client.post("/v1/detect", data={"priority": "low"}, files={"other": ("a", b"b")}), 400, "invalid_form")
+    refused(
+        client.post("/v1/videos", files=[("prompt", (None, "x")), ("seed", (None, "seven"))]),
+        400,
+        param="seed",
+    )
+    refused(
+        client.post("/v1/detect", data={"priority": "low"}, files={"other": ("a", b"b")}),
+        400,
+        "invalid_form",
+    )
     refused(client.post("/v1/detect", files={"priority": (None, "low")}), 400, "missing_file")
 
 
 @pytest.mark.parametrize(
     ("content", "status"),
-    [(b"", 400), (b"MZ" + bytes(90), 415), (b"<svg xmlns='x'/>", 415), (b"%PDF-1.7", 415), (b"#EXTM3U\n", 415)],
+    [
+        (b"", 400),
+        (b"MZ" + bytes(90), 415),
+        (b"<svg xmlns='x'/>", 415),
+        (b"%PDF-1.7", 415),
+        (b"#EXTM3U\n", 415),
+    ],
 )
 def test_uploads_are_what_is_in_them(client, content, status):
     for path in ("/v1/detect", "/v1/verify"):
@@ -107,17 +149,29 @@ def test_uploads_are_what_is_in_them(client, content, status):
     picture = {"input_reference": ("a.png", content, "image/png")}
     refused(client.post("/v1/videos", data={"prompt": "a cat"}, files=picture), status)
     gif = {"input_reference": ("a.png", b"GIF89a" + bytes(90), "image/png")}
-    refused(client.post("/v1/videos", data={"prompt": "a cat"}, files=gif), 415, said="PNG, JPEG or WebP")
+    refused(
+        client.post("/v1/videos", data={"prompt": "a cat"}, files=gif),
+        415,
+        said="PNG, JPEG or WebP",
+    )
 
 
 def test_pictures_are_whole_and_not_too_large(client):
     def send(content):
-        return client.post("/v1/videos", data={"prompt": "a cat"}, files={"input_reference": ("a.png", content)})
+        return client.post(
+            "/v1/videos", data={"prompt": "a cat"}, files={"input_reference": ("a.png", content)}
+        )
 
     refused(send(DOT[:20]), 400, said="cannot be read")
     refused(send(b"\xff\xd8\xff" + bytes(90)), 400, said="cannot be read")
     header = b"IHDR" + (60_000).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
-    bomb = DOT[:8] + (13).to_bytes(4, "big") + header + zlib.crc32(header).to_bytes(4, "big") + DOT[33:]
+    bomb = (
+        DOT[:8]
+        + (13).to_bytes(4, "big")
+        + header
+        + zlib.crc32(header).to_bytes(4, "big")
+        + DOT[33:]
+    )
     refused(send(bomb), 400, said="at most 37,748,736 pixels")
     assert send(DOT).status_code == 200
 
@@ -129,7 +183,11 @@ def test_what_is_too_large(studio_of):
     refused(studio.client.post("/v1/verify", files=big), 413, "too_large")
     pieces = (b"x" * 500_000 for _ in range(20))  # without a length said beforehand
     refused(
-        studio.client.post("/v1/videos", content=pieces, headers={"Content-Type": "application/json"}), 413, "too_large"
+        studio.client.post(
+            "/v1/videos", content=pieces, headers={"Content-Type": "application/json"}
+        ),
+        413,
+        "too_large",
     )
     refused(studio.client.post("/v1/session", json={"key": "x" * 100_000}), 413, "too_large")
     assert order(studio.client).status_code == 200
@@ -167,7 +225,9 @@ def test_keys(studio_of):
     studio = studio_of()
     studio.store.announce("w", WORKER)
     may = Quota(per_minute=2, priority=0)
-    (_, anna), (_, bert) = (api_keys.add_key(studio.store.database, name, may) for name in ("anna", "bert"))
+    (_, anna), (_, bert) = (
+        api_keys.add_key(studio.store.database, name, may) for name in ("anna", "bert")
+    )
     client = studio.client
     for headers in (
         {},
@@ -187,10 +247,18 @@ def test_keys(studio_of):
     film = client.post("/v1/videos", json={"prompt": "a cat"}, headers=as_anna).json()["id"]
     assert client.get(f"/v1/videos/{film}", headers=as_anna).status_code == 200
     assert client.get("/v1/videos", headers=as_bert).json()["data"] == []
-    for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", ""), ("POST", "/cancel"), ("GET", "/events")):
+    for method, path in (
+        ("GET", ""),
+        ("GET", "/content"),
+        ("DELETE", ""),
+        ("POST", "/cancel"),
+        ("GET", "/events"),
+    ):
         refused(client.request(method, f"/v1/videos/{film}{path}", headers=as_bert), 404)
     high = {"prompt": "a cat", "priority": "high"}
-    refused(client.post("/v1/videos", json=high, headers=as_bert), 403, "not_allowed", param="priority")
+    refused(
+        client.post("/v1/videos", json=high, headers=as_bert), 403, "not_allowed", param="priority"
+    )
     client.post("/v1/videos", json={"prompt": "a cat"}, headers=as_anna)
     answer = client.post("/v1/videos", json={"prompt": "a cat"}, headers=as_anna)
     refused(answer, 429, "rate_limit_exceeded", "more than 2 a minute")
@@ -200,7 +268,13 @@ def test_keys(studio_of):
         pytest.fail("it was read")
         yield b""
 
-    for path in ("/v1/videos", f"/v1/videos/{film}/remix", "/v1/images/generations", "/v1/detect", "/v1/verify"):
+    for path in (
+        "/v1/videos",
+        f"/v1/videos/{film}/remix",
+        "/v1/images/generations",
+        "/v1/detect",
+        "/v1/verify",
+    ):
         refused(client.post(path, content=never(), headers=as_anna), 429)
 
 
@@ -230,9 +304,20 @@ def test_a_revoked_key_is_none_soon(studio_of, monkeypatch):
 
 
 def test_without_keys_pages_of_others_and_other_names_are_refused(client):
-    for host in ("evil.example", "evil.example:8400", "", "127.0.0.1.evil.example", "[::1", "0.0.0.0"):
+    for host in (
+        "evil.example",
+        "evil.example:8400",
+        "",
+        "127.0.0.1.evil.example",
+        "[::1",
+        "0.0.0.0",
+    ):
         refused(client.get("/v1/videos", headers={"Host": host}), 403, "wrong_host")
-    for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):  # behind a proxy, this machine may be anybody
+    for name in (
+        "X-Forwarded-For",
+        "Forwarded",
+        "X-Real-IP",
+    ):  # behind a proxy, this machine may be anybody
         refused(client.get("/v1/videos", headers={name: "203.0.113.7"}), 403, "wrong_host")
     for headers in (
         {"Origin": "http://evil.example"},
@@ -240,11 +325,18 @@ def test_without_keys_pages_of_others_and_other_names_are_refused(client):
         {"Origin": "http://localhost:1"},
         {"Sec-Fetch-Site": "cross-site"},
     ):
-        refused(client.post("/v1/videos", json={"prompt": "a cat"}, headers=headers), 403, "wrong_origin")
+        refused(
+            client.post("/v1/videos", json={"prompt": "a cat"}, headers=headers),
+            403,
+            "wrong_origin",
+        )
     for headers in ({}, {"Origin": "http://localhost"}, {"Sec-Fetch-Site": "same-origin"}):
-        assert client.post("/v1/videos", json={"prompt": "a cat"}, headers=headers).status_code == 200
+        assert (
+            client.post("/v1/videos", json={"prompt": "a cat"}, headers=headers).status_code == 200
+        )
     assert (
-        "access-control-allow-origin" not in client.get("/v1/videos", headers={"Origin": "http://evil.example"}).headers
+        "access-control-allow-origin"
+        not in client.get("/v1/videos", headers={"Origin": "http://evil.example"}).headers
     )
 
 
@@ -265,7 +357,15 @@ def test_other_sites_can_be_let_in(studio_of):
 
 
 def test_every_answer_is_dressed(client):
-    for path in ("/", "/studio.js", "/v1/videos", "/nothing", "/healthz", "/metrics", "/openapi.json"):
+    for path in (
+        "/",
+        "/studio.js",
+        "/v1/videos",
+        "/nothing",
+        "/healthz",
+        "/metrics",
+        "/openapi.json",
+    ):
         headers = client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
@@ -292,7 +392,9 @@ def test_what_is_away_is_said_to_be_away(idle, monkeypatch):
     monkeypatch.setattr(idle.objects._fs, "info", away)
     monkeypatch.setattr(idle.objects._fs, "rm", away)
     for method, path in (("GET", "/content"), ("DELETE", "")):
-        error = refused(idle.client.request(method, f"/v1/videos/{job.id}{path}"), 503, "unavailable")
+        error = refused(
+            idle.client.request(method, f"/v1/videos/{job.id}{path}"), 503, "unavailable"
+        )
         assert "secret" not in error["message"]
     assert idle.client.get(f"/v1/videos/{job.id}").status_code == 200
 
@@ -313,10 +415,16 @@ def test_it_lives_while_the_database_is_away(idle, monkeypatch):
 def test_who_leaves_while_it_is_sent_is_no_error_of_ours(idle, caplog):
     async def leave():
         scope = {
-            "type": "http", "method": "POST", "path": "/v1/videos", "query_string": b"", "http_version": "1.1",
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/videos",
+            "query_string": b"",
+            "http_version": "1.1",
             "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
-        }  # fmt: skip
-        sent = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+        }
+        sent = iter(
+            [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+        )
 
         async def receive():
             return next(sent)
@@ -337,7 +445,9 @@ def test_places_of_pictures_are_taken_all_or_none(idle):
     who = {"Authorization": f"Bearer {key}"}
 
     def ask(n):
-        return idle.client.post("/v1/images/generations", json={"prompt": "a sun", "n": n}, headers=who)
+        return idle.client.post(
+            "/v1/images/generations", json={"prompt": "a sun", "n": n}, headers=who
+        )
 
     refused(ask(4), 400, param="n", said="no more than 3 at once")
     assert idle.store.counts() == {}
@@ -345,7 +455,9 @@ def test_places_of_pictures_are_taken_all_or_none(idle):
     refused(ask(3), 429, said="3 at a time")
     assert idle.store.counts() == {("video", "queued"): 1}
     for _ in range(2):  # what was refused cost nothing
-        assert idle.client.post("/v1/videos", json={"prompt": "a cat"}, headers=who).status_code == 200
+        assert (
+            idle.client.post("/v1/videos", json={"prompt": "a cat"}, headers=who).status_code == 200
+        )
 
 
 def test_a_default_that_nobody_has_is_not_replaced(studio_of):
@@ -380,7 +492,9 @@ def test_a_full_disk_refuses_and_loses_nothing(idle, room_for, monkeypatch, tmp_
             upload_stream(name, file)
 
     monkeypatch.setattr(idle.objects, "upload_stream", full)
-    answer = idle.client.post("/v1/videos", data={"prompt": "a cat"}, files={"input_reference": ("a.png", DOT)})
+    answer = idle.client.post(
+        "/v1/videos", data={"prompt": "a cat"}, files={"input_reference": ("a.png", DOT)}
+    )
     refused(answer, 507, "storage_full")
     refused(idle.client.post("/v1/verify", files={"file": ("a.png", DOT)}), 507, "storage_full")
     monkeypatch.setattr(idle.objects, "upload_stream", upload_stream)
@@ -394,7 +508,9 @@ def test_a_full_database_refuses_and_loses_nothing(idle):
     engine = idle.store.database._engine
 
     def full(connection, _):
-        connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
+        connection.execute(
+            f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}"
+        )
 
     sa.event.listen(engine, "connect", full)
     engine.dispose()

@@ -1,4 +1,6 @@
-"""The bot against a Discord of our own: real client code, gateway and REST included, and not a byte beyond loopback."""
+"""The bot against a Discord of our own: real client code, gateway and REST included, and not a byte
+beyond loopback.
+"""
 
 import asyncio
 import contextlib
@@ -13,7 +15,7 @@ from praxino.provenance.verify import verify
 from praxino.service.discord import bot as bots
 from praxino.service.discord.replies import Place
 from praxino.service.queue.quotas import Quota
-from praxino.storage.media.video import read
+from praxino.storage.media.frames import read_video
 from support.client import DOT
 from support.discord_server import Discord
 
@@ -77,7 +79,7 @@ def test_a_film_is_posted_marked_and_signed(scene, running, tmp_path):
         (tmp_path / "film.mp4").write_bytes(server.files["film.mp4"])
 
     scene(act)
-    assert read(tmp_path / "film.mp4").frames.shape[0] == 9
+    assert read_video(tmp_path / "film.mp4").frames.shape[0] == 9
     said = verify(tmp_path / "film.mp4")
     assert (said.outcome, said.credentials.own) == ("signed", True)
     [[job], _] = running.store.page("discord_7", ("video",), None, 5)
@@ -101,7 +103,9 @@ def _slow(running, monkeypatch):
     submit = running.store.submit
 
     def slowly(job, *rest):
-        return submit(job.model_copy(update={"order": job.request.model_copy(update={"steps": 1000})}), *rest)
+        return submit(
+            job.model_copy(update={"order": job.request.model_copy(update={"steps": 1000})}), *rest
+        )
 
     monkeypatch.setattr(running.store, "submit", slowly)
 
@@ -128,6 +132,7 @@ def test_progress_and_a_button_that_stops(scene, slow):
     scene(act)
 
 
+@pytest.mark.slow
 def test_another_bot_goes_on_and_its_button_works(scene, slow, running):
     async def begin(server):
         server.token = await server.command("film", prompt="a cat")
@@ -150,7 +155,10 @@ def test_another_bot_goes_on_and_its_button_works(scene, slow, running):
     scene(begin, go_on, nothing_is_left)
 
 
-def test_what_was_made_while_no_bot_ran_is_posted_where_it_was_asked_for(scene, slow, running, monkeypatch):
+@pytest.mark.slow
+def test_what_was_made_while_no_bot_ran_is_posted_where_it_was_asked_for(
+    scene, slow, running, monkeypatch
+):
     """In the channel, since the answer is too old to be edited."""
 
     async def begin(server):
@@ -173,19 +181,25 @@ def test_what_was_made_while_no_bot_ran_is_posted_where_it_was_asked_for(scene, 
     scene(begin, post)
 
 
+@pytest.mark.slow
 def test_a_check_that_was_interrupted_says_so(scene, running, monkeypatch):
     monkeypatch.setattr(running.store, "claim", lambda *_: None)  # nobody has time for it
 
     async def begin(server):
         server.token = await server.command("check", files={"file": DOT})
-        await server.until(lambda: "looking at" in server.messages.get(server.token, {}).get("content", ""))
+        await server.until(
+            lambda: "looking at" in server.messages.get(server.token, {}).get("content", "")
+        )
 
     async def go_on(server):
-        await server.until(lambda: "please ask once more" in server.messages[server.token]["content"])
+        await server.until(
+            lambda: "please ask once more" in server.messages[server.token]["content"]
+        )
 
     scene(begin, go_on)
 
 
+@pytest.mark.slow
 def test_a_file_is_checked(scene, running, tmp_path):
     made = running.client.post("/v1/videos", json={"prompt": "a cat"}).json()
     while running.client.get(f"/v1/videos/{made['id']}").json()["status"] != "completed":
@@ -203,10 +217,13 @@ def test_a_file_is_checked(scene, running, tmp_path):
     scene(act)
 
 
+@pytest.mark.slow
 def test_what_one_look_found_is_said_where_the_other_is_refused(scene, running):
     async def act(server):
         token = await server.command("check", files={"file": DOT})
-        await server.until(lambda: "more than 1 a day" in server.messages.get(token, {}).get("content", ""))
+        await server.until(
+            lambda: "more than 1 a day" in server.messages.get(token, {}).get("content", "")
+        )
         assert "**nothing**" in server.messages[token]["content"]
         [[job], _] = running.store.page("discord_7", ("verify",), None, 5)
         await server.until(lambda: Place.kept(running.objects, job) is None)
@@ -240,7 +257,9 @@ def test_what_goes_wrong_inside_stays_there(scene, running, monkeypatch):
 
     async def act(server):
         token = await server.command("film", prompt="a cat")
-        await server.until(lambda: "Something went wrong" in server.messages.get(token, {}).get("content", ""))
+        await server.until(
+            lambda: "Something went wrong" in server.messages.get(token, {}).get("content", "")
+        )
         assert "secret" not in server.messages[token]["content"]
 
     scene(act)

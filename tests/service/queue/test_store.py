@@ -29,7 +29,12 @@ def test_a_job_goes_through_its_life(store, job):
     given_in = store.submit(job(order=complete(CARD, {"prompt": "a cat", "seed": 2**40})[0]))
     assert (given_in.status, given_in.number > 0, store.position(given_in)) == ("queued", True, 0)
     mine = claim(store)
-    assert (mine.id, mine.status, mine.attempts, mine.request.seed) == (given_in.id, "in_progress", 1, 2**40)
+    assert (mine.id, mine.status, mine.attempts, mine.request.seed) == (
+        given_in.id,
+        "in_progress",
+        1,
+        2**40,
+    )
     assert claim(store) is None
     heard = store.beat(mine, 5, 20, 1.5)
     assert (heard.stop, heard.watched) == (False, False)
@@ -65,7 +70,9 @@ def test_many_workers_never_share_a_job(store, job):
     had: list[list[Job]] = [[] for _ in range(4)]
 
     def work(number):
-        while (mine := claim(store, f"w{number}")) is not None or store.counts().get(("video", "queued")):
+        while (mine := claim(store, f"w{number}")) is not None or store.counts().get(
+            ("video", "queued")
+        ):
             if mine is not None:
                 had[number].append(mine)
                 store.beat(mine)
@@ -214,7 +221,9 @@ def test_pages_are_whole_in_both_directions(store, job):
             page, more = store.page("a", ("video",), after, 3, ascending)
             found += page
             after = page[-1]
-        assert [one.id for one in found] == [one.id for one in (every if ascending else every[::-1])]
+        assert [one.id for one in found] == [
+            one.id for one in (every if ascending else every[::-1])
+        ]
 
 
 def test_previews_and_who_watches(store, job):
@@ -296,7 +305,9 @@ def test_workers_come_and_go(store):
 def test_what_a_worker_of_another_release_announces_is_left_out(store):
     with store.database.write() as connection:
         about = {"models": [{"id": "old"}], "kinds": ["video"]}
-        connection.execute(schema.workers.insert().values(id="old", about=about, seen=store.database.now()))
+        connection.execute(
+            schema.workers.insert().values(id="old", about=about, seen=store.database.now())
+        )
     assert store.workers() == []
 
 
@@ -330,10 +341,13 @@ def test_keys_are_known_by_their_hashes_alone(store, url):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("nonsense", "no address"), ("mysql://host/name", "SQLite or PostgreSQL"), ("sqlite://", "forgotten"),
-        ("postgresql://u:secret@127.0.0.1:1/none", "refused"), ("sqlite:////proc/none/jobs.sqlite", "cannot make"),
+        ("nonsense", "no address"),
+        ("mysql://host/name", "SQLite or PostgreSQL"),
+        ("sqlite://", "forgotten"),
+        ("postgresql://u:secret@127.0.0.1:1/none", "refused"),
+        ("sqlite:////proc/none/jobs.sqlite", "cannot make"),
     ],
-)  # fmt: skip
+)
 def test_addresses_that_cannot_be_used(url, said):
     with pytest.raises(InputError, match=said) as error:
         Store(url)

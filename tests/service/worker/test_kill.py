@@ -1,4 +1,5 @@
-"""Two servers, three workers and PostgreSQL: killed at random while two hundred films are made, they lose none.
+"""Two servers, three workers and PostgreSQL: killed at random while two hundred films are made,
+they lose none.
 
 The films are of the recipe ``smoke``, trained first.
 """
@@ -41,7 +42,16 @@ class Fleet:
     def start(self, name):
         serve = ["serve", "--workers", "0", "--port", str(self.ports.get(name, 0))]
         verb = serve if name.startswith("server") else ["worker"]
-        command = [sys.executable, "-m", "praxino", *verb, "--model", str(self.model), "--lease", "3"]
+        command = [
+            sys.executable,
+            "-m",
+            "praxino",
+            *verb,
+            "--model",
+            str(self.model),
+            "--lease",
+            "3",
+        ]
         log = self.folder / f"{name}-{len(self.logs)}.log"
         self.logs.append(log)
         with log.open("w") as said:
@@ -75,7 +85,16 @@ def ask(url, body=None):
 
 @pytest.fixture(name="smoke")
 def _smoke(tmp_path):
-    command = [sys.executable, "-m", "praxino", "train", "smoke", "--quiet", "-o", str(tmp_path / "run")]
+    command = [
+        sys.executable,
+        "-m",
+        "praxino",
+        "train",
+        "smoke",
+        "--quiet",
+        "-o",
+        str(tmp_path / "run"),
+    ]
     subprocess.run(command, check=True)
     return (tmp_path / "run" / "final").rename(tmp_path / "smoke")
 
@@ -105,7 +124,8 @@ def test_nothing_is_lost_and_nothing_done_twice(tmp_path, smoke, server):
             port = fleet.ports[dice.choice(names[:2])]
             try:
                 return ask(
-                    f"http://127.0.0.1:{port}/v1/videos", {"prompt": f"cat {number}", "num_inference_steps": 100}
+                    f"http://127.0.0.1:{port}/v1/videos",
+                    {"prompt": f"cat {number}", "num_inference_steps": 100},
                 )["id"]
             except OSError:
                 time.sleep(0.2)
@@ -127,7 +147,9 @@ def test_nothing_is_lost_and_nothing_done_twice(tmp_path, smoke, server):
     films = {job.id: job for job in store.page(None, ("video",), None, 10_000)[0]}
     store.database.close()
     assert len(set(ids)) == FILMS
-    assert set(ids) <= set(films)  # none was lost; one whose answer was killed on its way may be there beside
+    assert set(ids) <= set(
+        films
+    )  # none was lost; one whose answer was killed on its way may be there beside
     assert collections.Counter(job.status for job in films.values()) == {"completed": len(films)}
     ends = collections.Counter(re.findall(r"(video_\w+): completed", fleet.said()))
     assert set(ends.values()) == {1}  # a worker may be killed between the end and saying so

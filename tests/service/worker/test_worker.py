@@ -1,4 +1,6 @@
-"""What a worker makes of jobs: films with their pictures, partial ones, failures; and what its death leaves behind."""
+"""What a worker makes of jobs: films with their pictures, partial ones, failures; and what its
+death leaves behind.
+"""
 
 import json
 import os
@@ -26,11 +28,25 @@ from praxino.service.queue.store import Store
 from praxino.service.supervisor import EXIT_TEMPFAIL
 from praxino.service.worker import execute
 from praxino.service.worker.heartbeat import Heartbeat
-from praxino.service.worker.worker import SCRATCH_PREFIX, _remove_scratch_of_the_dead, _scratch, to_failure
-from praxino.storage.media.video import Video, read
+from praxino.service.worker.worker import (
+    SCRATCH_PREFIX,
+    _remove_scratch_of_the_dead,
+    _scratch,
+    to_failure,
+)
+from praxino.storage.media.frames import read_video
+from praxino.storage.media.video import Video
 from praxino.storage.objects import Objects
 
-ORDER = {"prompt": "a red ball bounces", "negative": "", "seed": 5, "steps": 4, "frames": 5, "height": 32, "width": 32}
+ORDER = {
+    "prompt": "a red ball bounces",
+    "negative": "",
+    "seed": 5,
+    "steps": 4,
+    "frames": 5,
+    "height": 32,
+    "width": 32,
+}
 REST = {"guidance": 2.0, "sampler": "unipc", "fps": 8.0, "shift": 1.0}
 
 
@@ -71,7 +87,7 @@ def test_a_film_is_what_the_library_makes_marked_and_signed(studio, tiny_model, 
     settings = {name: value for name, value in (ORDER | REST).items() if name != "prompt"}
     same = praxino.load(tiny_model, device="cpu").generate(ORDER["prompt"], **settings)
     same.save(tmp_path / "same.mp4")
-    assert np.array_equal(read(film).frames, read(tmp_path / "same.mp4").frames)
+    assert np.array_equal(read_video(film).frames, read_video(tmp_path / "same.mp4").frames)
     for name in ("content", "thumbnail", "spritesheet"):
         said = verify(fetched(studio, done, name, tmp_path))
         assert (said.outcome, said.credentials.own, said.credentials.source) == (
@@ -79,13 +95,18 @@ def test_a_film_is_what_the_library_makes_marked_and_signed(studio, tiny_model, 
             True,
             "trainedAlgorithmicMedia",
         )
-    assert read(fetched(studio, done, "spritesheet", tmp_path)).frames.shape == (1, 64, 128, 3)
-    assert read(film).record["seed"] == 5
+    assert read_video(fetched(studio, done, "spritesheet", tmp_path)).frames.shape == (
+        1,
+        64,
+        128,
+        3,
+    )
+    assert read_video(film).record["seed"] == 5
 
 
 def test_a_picture(studio, tmp_path):
     done = do(studio, ask(studio, "image", order={"frames": 1}))
-    assert read(fetched(studio, done, "content", tmp_path)).frames.shape == (1, 32, 32, 3)
+    assert read_video(fetched(studio, done, "content", tmp_path)).frames.shape == (1, 32, 32, 3)
     assert list(done.result.files) == ["content"]
 
 
@@ -95,7 +116,7 @@ def test_a_given_picture_is_stated_by_its_name_and_no_path_gets_out(studio, tmp_
     assert done.status == "completed", done.error
     film = fetched(studio, done, "content", tmp_path)
     assert verify(film).credentials.ingredients == ("input.png",)
-    record = json.dumps(read(film).record) + done.result.model_dump_json()
+    record = json.dumps(read_video(film).record) + done.result.model_dump_json()
     assert '"image": "input.png"' in record
     assert "/" not in record.replace("image/", "").replace("\\/", "") or str(tmp_path) not in record
     assert "praxino-" not in record
@@ -115,7 +136,7 @@ def test_stopped_on_the_way_the_film_is_kept(studio, tmp_path, monkeypatch):
     monkeypatch.setattr(studio.store, "beat", beating)
     done = do(studio, job)
     assert (done.status, done.result.stopped, done.result.steps) == ("cancelled", True, 2)
-    film = read(fetched(studio, done, "content", tmp_path))
+    film = read_video(fetched(studio, done, "content", tmp_path))
     assert (film.frames.shape, film.record["stopped"]) == ((5, 32, 32, 3), 2)
     assert verify(fetched(studio, done, "content", tmp_path)).outcome == "signed"
 
@@ -124,7 +145,9 @@ def test_stopped_before_the_first_step_there_is_nothing_to_keep(studio, monkeypa
     job = ask(studio)
     claimed = studio.store.claim(studio.worker.id, ["tiny"], studio.worker.kinds)
     studio.store.cancel(job)
-    monkeypatch.setattr(Heartbeat, "step", lambda *_: (_ for _ in ()).throw(execute.Stopped(keep=False)))
+    monkeypatch.setattr(
+        Heartbeat, "step", lambda *_: (_ for _ in ()).throw(execute.Stopped(keep=False))
+    )
     studio.worker.do(claimed)
     done = studio.store.get(job.id)
     assert (done.status, done.result) == ("cancelled", JobResult())
@@ -135,7 +158,9 @@ def test_who_leaves_hands_the_job_back(studio, monkeypatch):
     monkeypatch.setattr("praxino.service.worker.heartbeat.REPORT_SECONDS", 0.0)
     beat = studio.store.beat
     monkeypatch.setattr(
-        studio.store, "beat", lambda one, *rest: (rest and rest[0] == 3 and studio.worker.leave(), beat(one, *rest))[1]
+        studio.store,
+        "beat",
+        lambda one, *rest: (rest and rest[0] == 3 and studio.worker.leave(), beat(one, *rest))[1],
     )
     done = do(studio, job)
     assert (done.status, done.attempts, done.step, done.worker) == ("queued", 0, 0, "")
@@ -150,11 +175,13 @@ def test_a_job_deleted_meanwhile_leaves_nothing(studio, monkeypatch, tmp_path):
     job = ask(studio, order={"steps": 30})
     beat = studio.store.beat
     monkeypatch.setattr(
-        studio.store, "beat",
+        studio.store,
+        "beat",
         lambda one, *rest: (
-            rest and rest[0] == 2 and delete_job(studio.store, studio.objects, job), beat(one, *rest)
+            rest and rest[0] == 2 and delete_job(studio.store, studio.objects, job),
+            beat(one, *rest),
         )[1],
-    )  # fmt: skip
+    )
     assert do(studio, job) is None
     assert not [path for path in (tmp_path / "films").rglob("*") if path.is_file()]
 
@@ -185,6 +212,7 @@ def test_previews_are_made_for_who_looks(studio, monkeypatch):
     assert [step for step, _ in shown] == sorted({step for step, _ in shown})
 
 
+@pytest.mark.slow
 def test_files_are_looked_at(studio, tmp_path):
     made = do(studio, ask(studio))
     film = fetched(studio, made, "content", tmp_path).rename(tmp_path / "input.mp4")
@@ -198,6 +226,7 @@ def test_files_are_looked_at(studio, tmp_path):
     assert str(tmp_path) not in page
 
 
+@pytest.mark.slow
 def test_a_file_that_is_none_is_said_to_be_none(studio, tmp_path):
     (tmp_path / "input.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(300))
     done = do(studio, ask(studio, "detect", tmp_path / "input.mp4", name="odd.mp4"))
@@ -352,7 +381,10 @@ def test_a_long_step_is_no_death(studio, monkeypatch):
     others = []
     thread = threading.Thread(
         target=lambda: [
-            (time.sleep(0.1), others.append(studio.store.claim("thief", ["tiny"], studio.worker.kinds)))
+            (
+                time.sleep(0.1),
+                others.append(studio.store.claim("thief", ["tiny"], studio.worker.kinds)),
+            )
             for _ in range(12)
         ]
     )
@@ -391,31 +423,67 @@ def test_films_of_another_place_are_not_these_jobs(tmp_path):
         assert "secret" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_server_whose_workers_cannot_begin_ends_with_their_error(tmp_path):
-    command = [sys.executable, "-m", "praxino", "serve", "--port", "0", "--data", str(tmp_path), "--model", "nosuch"]
+    command = [
+        sys.executable,
+        "-m",
+        "praxino",
+        "serve",
+        "--port",
+        "0",
+        "--data",
+        str(tmp_path),
+        "--model",
+        "nosuch",
+    ]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 2
     assert "no model 'nosuch'" in run.stderr
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.slow
 def test_workers_of_a_server_try_again_where_its_places_are_away(tmp_path):
     jobs = "postgresql://praxino:secret@127.0.0.1:1/none"
-    command = [sys.executable, "-m", "praxino", "worker", "--jobs", jobs, "--storage", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "praxino",
+        "worker",
+        "--jobs",
+        jobs,
+        "--storage",
+        str(tmp_path),
+    ]
     run = subprocess.run([*command, "--with-parent"], capture_output=True, text=True, input="")
     assert run.returncode == EXIT_TEMPFAIL
     assert "secret" not in run.stderr
     assert subprocess.run(command, capture_output=True, text=True).returncode == 2
 
 
+@pytest.mark.slow
 def test_a_stop_of_the_whole_group_hands_a_check_back(tmp_path):
     """As service managers do: the process that reads the file is told, too."""
     jobs, films = f"sqlite:///{tmp_path / 'jobs.sqlite'}", str(tmp_path / "films")
     store = Store(jobs)
     studio = SimpleNamespace(store=store, objects=Objects(films))
-    Video(np.random.default_rng(0).integers(0, 256, (48, 240, 320, 3), np.uint8), 24.0).save(tmp_path / "input.mp4")
+    Video(np.random.default_rng(0).integers(0, 256, (48, 240, 320, 3), np.uint8), 24.0).save(
+        tmp_path / "input.mp4"
+    )
     job = ask(studio, "detect", tmp_path / "input.mp4", name="a.mp4")
-    command = [sys.executable, "-m", "praxino", "worker", "--kind", "detect", "--jobs", jobs, "--storage", films]
+    command = [
+        sys.executable,
+        "-m",
+        "praxino",
+        "worker",
+        "--kind",
+        "detect",
+        "--jobs",
+        jobs,
+        "--storage",
+        films,
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while store.get(job.id).status == "queued":
         time.sleep(0.05)
@@ -428,6 +496,7 @@ def test_a_stop_of_the_whole_group_hands_a_check_back(tmp_path):
     store.database.close()
 
 
+@pytest.mark.slow
 def test_a_worker_process_ends_when_told_and_hands_its_job_back(tiny_model, tmp_path):
     jobs, films = f"sqlite:///{tmp_path / 'jobs.sqlite'}", str(tmp_path / "films")
     store = Store(jobs)
@@ -436,8 +505,21 @@ def test_a_worker_process_ends_when_told_and_hands_its_job_back(tiny_model, tmp_
     folder.symlink_to(tiny_model)
 
     job = ask(SimpleNamespace(store=store, objects=objects), order={"steps": 1000})
-    command = [sys.executable, "-m", "praxino", "worker", "--model", str(folder), "--jobs", jobs, "--storage", films]
-    process = subprocess.Popen([*command, "--with-parent"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "praxino",
+        "worker",
+        "--model",
+        str(folder),
+        "--jobs",
+        jobs,
+        "--storage",
+        films,
+    ]
+    process = subprocess.Popen(
+        [*command, "--with-parent"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     while store.get(job.id).step < 3:
         assert process.poll() is None
         time.sleep(0.05)

@@ -8,7 +8,14 @@ import pytest
 from PIL import Image
 
 from praxino.errors import MediaError
-from praxino.storage.media.frames import PILLOW_COST, DecodeBudget, MediaInfo, iter_frames, probe, stride
+from praxino.storage.media.frames import (
+    PILLOW_COST,
+    DecodeBudget,
+    MediaInfo,
+    iter_frames,
+    probe,
+    stride,
+)
 from support.footage import sound, textured, write
 
 
@@ -44,18 +51,23 @@ def test_work_ends_a_film_and_a_picture(tmp_path):
     assert len(list(iter_frames(path, budget=DecodeBudget(96 * 128 * 5)))) == 5
     first, *others = (Image.fromarray(frame) for frame in textured(16, 32, 48))
     first.save(tmp_path / "a.gif", save_all=True, append_images=others, duration=120)
-    assert len(list(iter_frames(tmp_path / "a.gif", budget=DecodeBudget(PILLOW_COST * 32 * 48 * 4.5)))) == 5
+    assert (
+        len(list(iter_frames(tmp_path / "a.gif", budget=DecodeBudget(PILLOW_COST * 32 * 48 * 4.5))))
+        == 5
+    )
 
 
 @pytest.mark.parametrize(
-    ("fps", "every"), [(6, 1), (8, 1), (8.5, 1), (12, 2), (16, 2), (24, 3), (25, 3), (30, 4), (60, 8), (0, 1)]
+    ("fps", "every"),
+    [(6, 1), (8, 1), (8.5, 1), (12, 2), (16, 2), (24, 3), (25, 3), (30, 4), (60, 8), (0, 1)],
 )
 def test_stride(fps, every):
     assert stride(fps) == every
 
 
 @pytest.mark.parametrize(
-    ("codec", "ending"), [("libx264", ".mkv"), ("libvpx-vp9", ".webm"), ("libx265", ".mov"), ("ffv1", ".avi")]
+    ("codec", "ending"),
+    [("libx264", ".mkv"), ("libvpx-vp9", ".webm"), ("libx265", ".mov"), ("ffv1", ".avi")],
 )
 def test_codecs_and_containers(tmp_path, codec, ending):
     path = write(tmp_path / f"a{ending}", textured(8), codec=codec)
@@ -65,7 +77,9 @@ def test_codecs_and_containers(tmp_path, codec, ending):
 def test_odd_sizes_and_ten_bits_and_high_dynamic_range(tmp_path):
     odd = write(tmp_path / "odd.avi", textured(6)[:, :95, :127], codec="ffv1", pix_fmt="yuv444p")
     assert next(iter(iter_frames(odd))).pixels.shape == (95, 127, 3)
-    bright = write(tmp_path / "hdr.mov", textured(6), codec="libx265", pix_fmt="yuv420p10le", trc=16)
+    bright = write(
+        tmp_path / "hdr.mov", textured(6), codec="libx265", pix_fmt="yuv420p10le", trc=16
+    )
     assert probe(bright).oddities == ("high dynamic range (PQ)",)
     assert len(list(iter_frames(bright))) == 6
 
@@ -108,11 +122,17 @@ def test_what_cannot_be_read_is_one_error(tmp_path):
     sound(tmp_path / "a.m4a")
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("a film, honestly")
-    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
+    (tmp_path / "list.m3u8").write_text(
+        "#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"
+    )
     for name, said in {
-        "a.m4a": "only sound", "empty.mp4": "is empty", "text.mp4": "cannot read", "list.m3u8": "cannot read",
-        "no.mp4": "no such file", ".": "folder",
-    }.items():  # fmt: skip
+        "a.m4a": "only sound",
+        "empty.mp4": "is empty",
+        "text.mp4": "cannot read",
+        "list.m3u8": "cannot read",
+        "no.mp4": "no such file",
+        ".": "folder",
+    }.items():
         with pytest.raises(MediaError, match=said):
             list(iter_frames(tmp_path / name))
 
@@ -120,7 +140,9 @@ def test_what_cannot_be_read_is_one_error(tmp_path):
 def test_a_playlist_opens_no_other_film(tmp_path):
     write(tmp_path / "other.mp4", textured(6))
     (tmp_path / "cat.mp4").write_text("ffconcat version 1.0\nfile other.mp4\n")
-    (tmp_path / "hls.mp4").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.mp4\n#EXT-X-ENDLIST\n")
+    (tmp_path / "hls.mp4").write_text(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.mp4\n#EXT-X-ENDLIST\n"
+    )
     for name in ("cat.mp4", "hls.mp4"):
         with pytest.raises(MediaError, match="cannot read"):
             list(iter_frames(tmp_path / name))

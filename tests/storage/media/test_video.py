@@ -8,8 +8,9 @@ from PIL import Image
 
 from praxino.errors import InputError, MediaError
 from praxino.storage.files import atomic_file
-from praxino.storage.media import video
-from praxino.storage.media.video import Video, read
+from praxino.storage.media import frames
+from praxino.storage.media.frames import read_video
+from praxino.storage.media.video import Video
 
 RECORD = {"prompt": "ein Hund, «chien», 犬", "seed": 7, "guidance": 4.0}
 
@@ -19,7 +20,12 @@ def film(frames: int = 9, size: int = 48) -> Video:
     pixels = np.zeros((frames, size, size, 3))
     for i in range(frames):
         pixels[i] = np.stack(
-            [ramp[:, None] + 0 * ramp, ramp[None] + 0 * ramp[:, None], np.full((size, size), 20 * i)], -1
+            [
+                ramp[:, None] + 0 * ramp,
+                ramp[None] + 0 * ramp[:, None],
+                np.full((size, size), 20 * i),
+            ],
+            -1,
         )
     return Video(pixels.astype(np.uint8), 8.0, RECORD)
 
@@ -27,7 +33,7 @@ def film(frames: int = 9, size: int = 48) -> Video:
 @pytest.mark.parametrize("ending", [".mp4", ".webm", ".gif"])
 def test_films_there_and_back(tmp_path, ending):
     path = film().save(tmp_path / f"film{ending}")
-    again = read(path)
+    again = read_video(path)
     assert again.record == RECORD
     assert again.fps == pytest.approx(8.0, rel=0.01)
     assert again.frames.shape == film().frames.shape
@@ -35,7 +41,7 @@ def test_films_there_and_back(tmp_path, ending):
 
 
 def test_pictures_there_and_back(tmp_path):
-    again = read(film(1).save(tmp_path / "one.png"))
+    again = read_video(film(1).save(tmp_path / "one.png"))
     assert np.array_equal(again.frames, film(1).frames)
     assert again.record == RECORD
 
@@ -52,10 +58,15 @@ def test_colours_do_not_shift(tmp_path):
 
     flat = Video(np.tile(np.array([200, 60, 30], np.uint8), (3, 32, 32, 1)), 8.0)
     path = flat.save(tmp_path / "flat.mp4")
-    assert np.abs(read(path).frames[1].astype(int) - [200, 60, 30]).max() <= 3
+    assert np.abs(read_video(path).frames[1].astype(int) - [200, 60, 30]).max() <= 3
     with av.open(str(path)) as container:
         codec = container.streams.video[0].codec_context
-        assert (codec.color_range, codec.colorspace, codec.color_primaries, codec.color_trc) == (1, 1, 1, 1)
+        assert (codec.color_range, codec.colorspace, codec.color_primaries, codec.color_trc) == (
+            1,
+            1,
+            1,
+            1,
+        )
 
 
 def test_nothing_is_left_of_a_failed_file(tmp_path):
@@ -97,19 +108,19 @@ def test_files_that_hold_no_picture_are_refused(tmp_path, content):
     path = tmp_path / "film.mp4"
     path.write_bytes(content)
     with pytest.raises(MediaError, match=r"cannot read|is empty"):
-        read(path)
+        read_video(path)
 
 
 def test_a_cut_off_film_is_refused(tmp_path):
     path = film().save(tmp_path / "film.mp4")
     path.write_bytes(path.read_bytes()[:600])
     with pytest.raises(MediaError, match="cannot read"):
-        read(path)
+        read_video(path)
 
 
 def test_a_still_gif_keeps_its_frames(tmp_path):
     still = Video(np.full((9, 8, 8, 3), 80, np.uint8), 8.0, {"fps": 8.0})
-    again = read(still.save(tmp_path / "still.gif"))
+    again = read_video(still.save(tmp_path / "still.gif"))
     assert again.frames.shape == still.frames.shape
     assert again.fps == 8.0
 
@@ -119,38 +130,44 @@ def test_pictures_are_read_upright_and_in_eight_bits(tmp_path):
     exif = turned.getexif()
     exif[274] = 6  # a quarter turn
     turned.save(tmp_path / "turned.jpg", exif=exif)
-    assert read(tmp_path / "turned.jpg").frames.shape == (1, 20, 10, 3)
+    assert read_video(tmp_path / "turned.jpg").frames.shape == (1, 20, 10, 3)
     Image.fromarray(np.full((4, 4), 257 * 100, np.uint16)).save(tmp_path / "deep.png")
-    assert (read(tmp_path / "deep.png").frames == 100).all()
+    assert (read_video(tmp_path / "deep.png").frames == 100).all()
 
 
 def test_a_film_that_does_not_fit_is_refused_before_it_is_read(tmp_path, monkeypatch):
     path = Video(np.zeros((9, 16, 16, 3), np.uint8), 8.0).save(tmp_path / "film.mp4")
-    monkeypatch.setattr(video, "MAX_FRAMES_BYTES", 1000)
+    monkeypatch.setattr(frames, "MAX_FRAMES_BYTES", 1000)
     with pytest.raises(MediaError, match="too long: 9 frames of 16x16"):
-        read(path)
+        read_video(path)
 
 
 @pytest.mark.parametrize("ending", ["mp4", "webm", "gif", "png"])
 def test_damage_anywhere_is_one_clear_error_or_none(tmp_path, ending):
-    """Bytes changed at random places: a file is read, or named as damaged; nothing else is raised."""
-    frames = np.random.default_rng(0).integers(0, 256, (1 if ending == "png" else 5, 16, 16, 3), np.uint8)
+    """Bytes changed at random places: a file is read, or named as damaged; nothing else is
+    raised.
+    """
+    frames = np.random.default_rng(0).integers(
+        0, 256, (1 if ending == "png" else 5, 16, 16, 3), np.uint8
+    )
     data = bytearray(Video(frames, 8.0).save(tmp_path / f"good.{ending}").read_bytes())
     rng, bad = np.random.default_rng(1), tmp_path / f"bad.{ending}"
     for _ in range(150):
         spoiled = bytearray(data)
         for place in rng.integers(0, len(data), 4):
             spoiled[place] = int(rng.integers(256))
-        bad.write_bytes(spoiled[: int(rng.integers(1, len(data) + 1))] if rng.random() < 0.3 else spoiled)
+        bad.write_bytes(
+            spoiled[: int(rng.integers(1, len(data) + 1))] if rng.random() < 0.3 else spoiled
+        )
         with suppress(MediaError):
-            read(bad)
+            read_video(bad)
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".gif", ".png"])
 def test_only_the_first_frames_where_no_more_are_wanted(tmp_path, ending, monkeypatch):
     path = film(1 if ending == ".png" else 9).save(tmp_path / f"x{ending}")
-    monkeypatch.setattr(video, "MAX_FRAMES_BYTES", 48 * 48 * 3)  # the whole film would be too long
-    assert read(path, most=1).frames.shape == (1, 48, 48, 3)
+    monkeypatch.setattr(frames, "MAX_FRAMES_BYTES", 48 * 48 * 3)  # the whole film would be too long
+    assert read_video(path, most=1).frames.shape == (1, 48, 48, 3)
     if ending != ".png":
         with pytest.raises(MediaError, match="too long"):
-            read(path)
+            read_video(path)

@@ -1,4 +1,6 @@
-"""Wan folders: both layouts hold the same model, sizes are those published, and what is wrong is one line."""
+"""Wan folders: both layouts hold the same model, sizes are those published, and what is wrong is
+one line.
+"""
 
 import json
 import pickle
@@ -34,7 +36,11 @@ def _in_original_layout(source, target):
     """The model of a folder of diffusers as its makers first published it."""
     model = family.read(source, "x")
     target.mkdir()
-    dits = {"": model.dit} if model.low is None else {"high_noise_model": model.dit, "low_noise_model": model.low}
+    dits = (
+        {"": model.dit}
+        if model.low is None
+        else {"high_noise_model": model.dit, "low_noise_model": model.low}
+    )
     kind = {"clean": "ti2v", "channels": "i2v", "none": "t2v"}[model.config.pictures]
     for place, part in dits.items():
         network = part.load(torch.float32)
@@ -45,9 +51,17 @@ def _in_original_layout(source, target):
         )
         c = network.config
         config = {
-            "model_type": kind, "dim": c.width, "ffn_dim": c.ffn, "freq_dim": c.time_features, "in_dim": c.channels,
-            "out_dim": c.out_channels, "num_heads": c.heads, "num_layers": c.layers, "eps": c.eps, "text_len": 512,
-        }  # fmt: skip
+            "model_type": kind,
+            "dim": c.width,
+            "ffn_dim": c.ffn,
+            "freq_dim": c.time_features,
+            "in_dim": c.channels,
+            "out_dim": c.out_channels,
+            "num_heads": c.heads,
+            "num_layers": c.layers,
+            "eps": c.eps,
+            "text_len": 512,
+        }
         (target / place / "config.json").write_text(json.dumps(config))
     vae = model.vae.load(torch.float32)
     torch.save(to_foreign(vae, "original"), target / "Wan2.1_VAE.pth")
@@ -77,7 +91,8 @@ def _in_original_layout(source, target):
 @pytest.mark.parametrize("kind", ["t2v", "t2v-a14b"])
 def test_the_original_layout_makes_the_same_film(saved, tmp_path, kind):
     folder = _in_original_layout(saved[kind], tmp_path / kind)
-    # the file of the autoencoder does not hold its latents' statistics, and 4 channels are not published
+    # the file of the autoencoder does not hold its latents' statistics, and 4 channels are not
+    # published
     statistics = VAEConfig(latent_channels=4, width=4, decoder_width=4)
     first, second = (family.read(place, "x") for place in (saved[kind], folder))
     assert second.dit.config == first.dit.config
@@ -98,7 +113,11 @@ def test_original_names_are_those_the_reference_knows():
     for model, convert in (
         (VAE(VAEConfig(width=4, decoder_width=8, blocks=2)), utils.convert_wan_vae_to_diffusers),
         (
-            DiT(DiTConfig(channels=4, width=48, heads=2, layers=2, ffn=64, text_width=16, image_width=8)),
+            DiT(
+                DiTConfig(
+                    channels=4, width=48, heads=2, layers=2, ffn=64, text_width=16, image_width=8
+                )
+            ),
             utils.convert_wan_transformer_to_diffusers,
         ),
     ):
@@ -111,7 +130,18 @@ def test_original_names_are_those_the_reference_knows():
 @pytest.mark.parametrize(
     "model",
     [
-        DiT(DiTConfig(channels=4, width=48, heads=2, layers=2, ffn=64, text_width=16, image_width=8, image_places=6)),
+        DiT(
+            DiTConfig(
+                channels=4,
+                width=48,
+                heads=2,
+                layers=2,
+                ffn=64,
+                text_width=16,
+                image_width=8,
+                image_places=6,
+            )
+        ),
         VAE(VAEConfig(width=4, decoder_width=8)),
         VAE(VAEConfig(width=4, decoder_width=8, residual=True, patch=2)),
     ],
@@ -135,8 +165,28 @@ def test_text_encoder_names_do_not_collide():
     [
         ({}, 1418.9968),
         ({"width": 5120, "heads": 40, "layers": 40, "ffn": 13824}, 14288.491584),
-        ({"width": 5120, "heads": 40, "layers": 40, "ffn": 13824, "channels": 36, "image_width": 1280}, 16394.878784),
-        ({"width": 3072, "heads": 24, "layers": 30, "ffn": 14336, "channels": 48, "out_channels": 48}, 4999.787712),
+        (
+            {
+                "width": 5120,
+                "heads": 40,
+                "layers": 40,
+                "ffn": 13824,
+                "channels": 36,
+                "image_width": 1280,
+            },
+            16394.878784,
+        ),
+        (
+            {
+                "width": 3072,
+                "heads": 24,
+                "layers": 30,
+                "ffn": 14336,
+                "channels": 48,
+                "out_channels": 48,
+            },
+            4999.787712,
+        ),
     ],
     ids=["1.3B", "14B", "I2V-14B", "TI2V-5B"],
 )
@@ -151,7 +201,11 @@ def test_what_each_member_wants(saved):
     assert wants["t2v"].pictures == "none"
     assert {wants[kind].pictures for kind in ("i2v", "flf2v", "i2v-a14b")} == {"channels"}
     assert (wants["ti2v"].pictures, wants["ti2v"].fps, wants["ti2v"].frames) == ("clean", 24.0, 121)
-    assert (wants["t2v-a14b"].guidance, wants["t2v-a14b"].guidance_low, wants["t2v-a14b"].steps) == (4.0, 3.0, 40)
+    assert (
+        wants["t2v-a14b"].guidance,
+        wants["t2v-a14b"].guidance_low,
+        wants["t2v-a14b"].steps,
+    ) == (4.0, 3.0, 40)
     assert wants["t2v-a14b"].boundary == 0.9  # that of the folder, not the published one
     assert all(want.shift == 3.0 and want.negative == family.NEGATIVE for want in wants.values())
 
@@ -168,13 +222,18 @@ def _shards(folder, count=2):
         save_file({name: tensors[name] for name in part}, folder / file)
         places |= dict.fromkeys(part, file)
     whole.unlink()
-    (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": places})
+    )
     return sorted(set(places.values()))
 
 
 def test_shards_are_one_network(saved, t2v):
     _shards(t2v / "transformer")
-    mine, theirs = (family.read(folder, "x").dit.load(torch.float32).state_dict() for folder in (t2v, saved["t2v"]))
+    mine, theirs = (
+        family.read(folder, "x").dit.load(torch.float32).state_dict()
+        for folder in (t2v, saved["t2v"])
+    )
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
 
 
@@ -191,40 +250,55 @@ def _other_tensors(path, change):
 SPOILED = {
     "no transformer": (lambda f: shutil.rmtree(f / "transformer"), "transformer is not there"),
     "truncated": (
-        lambda f: _truncate(f / "transformer" / "diffusion_pytorch_model.safetensors"), "safetensors is damaged"
+        lambda f: _truncate(f / "transformer" / "diffusion_pytorch_model.safetensors"),
+        "safetensors is damaged",
     ),
     "another architecture": (
-        lambda f: (f / "transformer" / "config.json").write_text('{"_class_name": "LTXVideoTransformer3DModel"}'),
+        lambda f: (f / "transformer" / "config.json").write_text(
+            '{"_class_name": "LTXVideoTransformer3DModel"}'
+        ),
         "is of a LTXVideoTransformer3DModel",
     ),
     "another pipeline": (
-        lambda f: (f / "model_index.json").write_text('{"_class_name": "LTXPipeline"}'), "holds a LTXPipeline"
+        lambda f: (f / "model_index.json").write_text('{"_class_name": "LTXPipeline"}'),
+        "holds a LTXPipeline",
     ),
     "a missing tensor": (
         lambda f: _other_tensors(
-            f / "transformer" / "diffusion_pytorch_model.safetensors", lambda t: t.pop("proj_out.bias")
+            f / "transformer" / "diffusion_pytorch_model.safetensors",
+            lambda t: t.pop("proj_out.bias"),
         ),
         "1 tensors do not fit: missing proj_out.bias",
     ),
     "no tokenizer": (lambda f: shutil.rmtree(f / "tokenizer"), "tokenizer holds no tokenizer"),
-    "a broken tokenizer": (lambda f: (f / "tokenizer" / "tokenizer.json").write_text("{"), "holds no tokenizer"),
+    "a broken tokenizer": (
+        lambda f: (f / "tokenizer" / "tokenizer.json").write_text("{"),
+        "holds no tokenizer",
+    ),
     "no scheduler": (lambda f: shutil.rmtree(f / "scheduler"), "scheduler_config.json is missing"),
     "a config that lacks something": (
-        lambda f: (f / "vae" / "config.json").write_text('{"_class_name": "AutoencoderKLWan"}'), "is no config of"
+        lambda f: (f / "vae" / "config.json").write_text('{"_class_name": "AutoencoderKLWan"}'),
+        "is no config of",
     ),
     "no JSON": (lambda f: (f / "model_index.json").write_text("[1"), "model_index.json is damaged"),
     "a missing shard": (
-        lambda f: (f / "transformer" / _shards(f / "transformer")[1]).unlink(), "lacks 1 of 2 shards"
+        lambda f: (f / "transformer" / _shards(f / "transformer")[1]).unlink(),
+        "lacks 1 of 2 shards",
     ),
     "a shard of another network": (
-        lambda f: save_file({"x": torch.zeros(2)}, f / "transformer" / _shards(f / "transformer")[1]),
+        lambda f: save_file(
+            {"x": torch.zeros(2)}, f / "transformer" / _shards(f / "transformer")[1]
+        ),
         "mixes shards of different networks",
     ),
     "shards without an index": (
-        lambda f: [_shards(f / "transformer"), next((f / "transformer").glob("*.index.json")).unlink()],
+        lambda f: [
+            _shards(f / "transformer"),
+            next((f / "transformer").glob("*.index.json")).unlink(),
+        ],
         "2 shards without their index",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", SPOILED)

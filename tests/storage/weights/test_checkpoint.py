@@ -62,7 +62,10 @@ def test_a_folder_that_was_being_replaced_comes_back(tmp_path):
 
 
 def test_training_state_on_a_full_disk_is_one_clear_error(tmp_path, room_for):
-    with room_for(5000), pytest.raises(CheckpointError, match=r"cannot write .*state: .* hint: free some space"):
+    with (
+        room_for(5000),
+        pytest.raises(CheckpointError, match=r"cannot write .*state: .* hint: free some space"),
+    ):
         checkpoint.save_state(tmp_path / "state", {"weights": torch.zeros(10_000)})
 
 
@@ -102,7 +105,8 @@ def test_tensors_that_do_not_fit_are_named_and_counted():
     tensors["extra"] = tensors.pop("places")
     tensors["norm.weight"] = torch.zeros(3)
     with pytest.raises(
-        CheckpointError, match=r"3 tensors, missing places; norm.weight is \(3,\), not \(8,\); unknown extra"
+        CheckpointError,
+        match=r"3 tensors, missing places; norm.weight is \(3,\), not \(8,\); unknown extra",
     ):
         checkpoint.load_strict(model, tensors, "here")
 

@@ -25,7 +25,9 @@ FILES = {
 
 
 class Hub(BaseHTTPRequestHandler):
-    """As much of the protocol as a download needs; ``broken`` closes the connection in the middle of large files."""
+    """As much of the protocol as a download needs; ``broken`` closes the connection in the middle
+    of large files.
+    """
 
     broken = False
     asked: list[tuple[str, str]]
@@ -44,7 +46,9 @@ class Hub(BaseHTTPRequestHandler):
         self.asked.append((self.command, path))
         if path.startswith("/api/models/owner/name/tree"):
             sha = lambda data: hashlib.sha1(data).hexdigest()  # noqa: E731
-            files = [{"type": "file", "path": n, "size": len(d), "oid": sha(d)} for n, d in FILES.items()]
+            files = [
+                {"type": "file", "path": n, "size": len(d), "oid": sha(d)} for n, d in FILES.items()
+            ]
             return self._send(json.dumps(files).encode(), "application/json")
         if path.startswith("/api/models/owner/name"):
             card = {"id": "owner/name", "sha": COMMIT, "cardData": {"license": "apache-2.0"}}
@@ -87,7 +91,8 @@ def _server(tmp_path, monkeypatch):
     for name, value in (("ENDPOINT", address), ("HF_HUB_CACHE", str(tmp_path / "cache"))):
         monkeypatch.setattr(constants, name, value)
     monkeypatch.setattr(
-        "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
+        "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+        address + "/{repo_id}/resolve/{revision}/{filename}",
     )
     monkeypatch.setattr("huggingface_hub.hf_api.ENDPOINT", address, raising=False)
     monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", address)
@@ -99,13 +104,16 @@ def _server(tmp_path, monkeypatch):
 def test_size_and_licence_are_said_before_the_download(server, caplog):
     folder = hub.fetch("owner/name")
     assert "downloading 1 MiB, licence apache-2.0" in caplog.text
-    assert {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} == FILES.keys() - {"assets/film.mp4"}
+    assert {
+        str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()
+    } == FILES.keys() - {"assets/film.mp4"}
     caplog.clear()
     assert hub.fetch("owner/name") == folder
     assert caplog.text == ""  # nothing is downloaded twice, nothing is said
 
 
-def test_an_interrupted_download_goes_on(server, tmp_path):
+def test_an_interrupted_download_goes_on(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
     server.broken = True
     with pytest.raises(CheckpointError, match="cannot be downloaded"):
         hub.fetch("owner/name")
@@ -134,16 +142,26 @@ def test_a_disk_too_small(server, monkeypatch):
 
 
 def test_repositories_that_are_not_there_or_not_for_all(server):
-    with pytest.raises(CheckpointError, match=r"no repository 'owner/nothing'|neither a folder nor"):
+    with pytest.raises(
+        CheckpointError, match=r"no repository 'owner/nothing'|neither a folder nor"
+    ):
         hub.fetch("owner/nothing")
     with pytest.raises(CheckpointError, match=r"given only to those who ask|neither a folder nor"):
         hub.fetch("gated/name")
 
 
 @pytest.mark.parametrize(
-    ("name", "can"), [("a/b", True), ("Wan-AI/Wan2.1-T2V-1.3B", True), ("a", False), ("a/b/c", False), ("../x", False),
-                      ("/a/b", False), ("./a", False)],
-)  # fmt: skip
+    ("name", "can"),
+    [
+        ("a/b", True),
+        ("Wan-AI/Wan2.1-T2V-1.3B", True),
+        ("a", False),
+        ("a/b/c", False),
+        ("../x", False),
+        ("/a/b", False),
+        ("./a", False),
+    ],
+)
 def test_names_of_repositories(name, can):
     assert hub.is_id(name) is can
     assert not Path(name).is_dir()
@@ -152,5 +170,7 @@ def test_names_of_repositories(name, can):
 def test_a_process_that_loaded_nothing_else_says_what_is_wrong(tmp_path):
     script = "from praxino.storage.weights import hub; hub.fetch('owner/nothing')"
     own = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    run = subprocess.run([sys.executable, "-c", script], env=os.environ | own, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | own, capture_output=True, text=True
+    )
     assert "praxino.errors.CheckpointError: owner/nothing" in run.stderr, run.stderr

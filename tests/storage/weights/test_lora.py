@@ -14,7 +14,15 @@ from praxino.storage.weights import lora
 from praxino.storage.weights.lazy import LoadedModule
 
 CONFIG = DiTConfig(
-    channels=4, out_channels=4, width=48, heads=2, layers=2, ffn=64, text_width=16, time_features=32, image_width=8
+    channels=4,
+    out_channels=4,
+    width=48,
+    heads=2,
+    layers=2,
+    ffn=64,
+    text_width=16,
+    time_features=32,
+    image_width=8,
 )
 RANK, ALPHA = 3, 6.0
 
@@ -43,7 +51,10 @@ def _file(tmp_path, network, pairs, dialect):
         theirs = names[f"{module}.weight"].removesuffix(".weight")
         match dialect:
             case "diffusers":
-                tensors |= {f"transformer.{theirs}.lora_A.weight": down, f"transformer.{theirs}.lora_B.weight": up}
+                tensors |= {
+                    f"transformer.{theirs}.lora_A.weight": down,
+                    f"transformer.{theirs}.lora_B.weight": up,
+                }
                 metadata = {"lora_adapter_metadata": json.dumps({"transformer.lora_alpha": ALPHA})}
             case "ComfyUI":
                 stem = f"diffusion_model.{theirs}"
@@ -62,12 +73,14 @@ def _file(tmp_path, network, pairs, dialect):
 
 
 def _changes(found):
-    return {name: sum(found.changes(name)) for name in found.pairs.keys() | found.differences.keys()}
+    return {
+        name: sum(found.changes(name)) for name in found.pairs.keys() | found.differences.keys()
+    }
 
 
 @pytest.mark.parametrize("dialect", ["diffusers", "ComfyUI", "kohya", "DiffSynth"])
 def test_every_dialect_means_the_same_change(tmp_path, network, pairs, dialect):
-    found = lora.read(_file(tmp_path, network, pairs, dialect), network)
+    found = lora.read_lora(_file(tmp_path, network, pairs, dialect), network)
     assert (found.dialect, found.rank) == (dialect, RANK)
     changes = _changes(found)
     assert changes.keys() == {f"{module}.weight" for module in pairs}
@@ -87,7 +100,7 @@ def test_names_are_those_that_the_reference_makes_of_them(tmp_path, pairs, netwo
 
     theirs = convert(load_file(_file(tmp_path, network, pairs, dialect)))
     names = foreign_names(network)
-    ours = _changes(lora.read(_file(tmp_path, network, pairs, dialect), network))
+    ours = _changes(lora.read_lora(_file(tmp_path, network, pairs, dialect), network))
     for own, change in ours.items():
         stem = "transformer." + names[own].removesuffix(".weight")
         if ".add_" in stem:
@@ -100,11 +113,15 @@ def test_names_are_those_that_the_reference_makes_of_them(tmp_path, pairs, netwo
 def test_folded_in_scaled_and_gone_again(tmp_path, network, pairs):
     part = LoadedModule(network)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    found = lora.read(_file(tmp_path, network, pairs, "ComfyUI"), network)
+    found = lora.read_lora(_file(tmp_path, network, pairs, "ComfyUI"), network)
     changed = lora.Adapted(part, ((found, 0.5), (found, 0.25))).load(torch.float32).state_dict()
     for name, tensor in before.items():
         down, up = pairs.get(name.removesuffix(".weight"), (torch.zeros(1, 1), torch.zeros(1, 1)))
-        expected = tensor + 0.75 * (ALPHA / RANK) * up @ down if name.removesuffix(".weight") in pairs else tensor
+        expected = (
+            tensor + 0.75 * (ALPHA / RANK) * up @ down
+            if name.removesuffix(".weight") in pairs
+            else tensor
+        )
         torch.testing.assert_close(changed[name], expected)
         assert torch.equal(network.state_dict()[name], tensor)  # the one without it is untouched
     low = lora.Adapted(part, ((found, 1.0),)).load(torch.bfloat16).state_dict()
@@ -120,7 +137,7 @@ def test_differences_of_whole_tensors(tmp_path, network):
         "diffusion_model.blocks.1.self_attn.q.diff_b": torch.full((48,), 2.0),
     }
     save_file(tensors, tmp_path / "x.safetensors")
-    found = _changes(lora.read(tmp_path / "x.safetensors", network))
+    found = _changes(lora.read_lora(tmp_path / "x.safetensors", network))
     assert {name: float(change.mean()) for name, change in found.items()} == {
         "blocks.0.norm2.weight": 0.5,
         "blocks.0.up.bias": 0.25,
@@ -134,18 +151,28 @@ def test_mistakes_are_named(tmp_path, network, pairs):
     down, up = pairs["blocks.0.attention.q"]
     strange = {f"diffusion_model.blocks.{n}.mlp.lora_A.weight": down.clone() for n in range(12)}
     for tensors, said in (
-        ({f"{stem}.lora_A.weight": down, f"{stem}.lora_B.weight": up, **strange}, "12 of its names are unknown"),
-        ({f"{stem}.lora_A.weight": down}, "1 of its names lack one of their halves: blocks.0.attention.q"),
         (
-            {f"{stem}.lora_A.weight": torch.zeros(3, 96), f"{stem}.lora_B.weight": torch.zeros(96, 3)},
-            r"is for another model: blocks.0.attention.q.weight is \(48, 48\) here, \(96, 96\) there",
+            {f"{stem}.lora_A.weight": down, f"{stem}.lora_B.weight": up, **strange},
+            "12 of its names are unknown",
+        ),
+        (
+            {f"{stem}.lora_A.weight": down},
+            "1 of its names lack one of their halves: blocks.0.attention.q",
+        ),
+        (
+            {
+                f"{stem}.lora_A.weight": torch.zeros(3, 96),
+                f"{stem}.lora_B.weight": torch.zeros(96, 3),
+            },
+            r"is for another model: blocks.0.attention.q.weight is "
+            r"\(48, 48\) here, \(96, 96\) there",
         ),
     ):
         save_file(tensors, tmp_path / "bad.safetensors")
         with pytest.raises(CheckpointError, match=said):
-            lora.read(tmp_path / "bad.safetensors", network)
+            lora.read_lora(tmp_path / "bad.safetensors", network)
     with pytest.raises(CheckpointError, match="not there"):
-        lora.read(tmp_path / "none.safetensors", network)
+        lora.read_lora(tmp_path / "none.safetensors", network)
 
 
 @pytest.mark.parametrize(
@@ -182,14 +209,22 @@ def _trained(folder, part, alpha, seed):
 
 @pytest.mark.parametrize("kind", ["t2v", "i2v", "t2v-a14b"])
 def test_parity_with_peft(tmp_path, wan_folder, kind):
-    """What PEFT trains and the reference's pipeline saves changes our networks as it changes theirs."""
+    """What PEFT trains and the reference's pipeline saves changes our networks as it changes
+    theirs.
+    """
     peft = pytest.importorskip("peft")
     from diffusers import WanPipeline
 
-    experts = {"high": "transformer", "low": "transformer_2"} if kind == "t2v-a14b" else {"": "transformer"}
+    experts = (
+        {"high": "transformer", "low": "transformer_2"}
+        if kind == "t2v-a14b"
+        else {"": "transformer"}
+    )
     trained, wanted = [], []
     for number, (expert, part) in enumerate(experts.items()):
-        trained.append(theirs := _trained(wan_folder(kind), part, alpha=12 - 6 * number, seed=number))
+        trained.append(
+            theirs := _trained(wan_folder(kind), part, alpha=12 - 6 * number, seed=number)
+        )
         WanPipeline.save_lora_weights(
             tmp_path / part, peft.get_peft_model_state_dict(theirs),
             transformer_lora_adapter_metadata=theirs.peft_config["default"].to_dict(),

@@ -8,6 +8,7 @@ import torch
 
 import praxino
 from praxino.errors import InputError
+from praxino.generation import plan as planner
 from praxino.models.dit import DiT, DiTConfig
 from praxino.storage.weights.lazy import LoadedModule, PatchedModule, block_linears
 from praxino.storage.weights.quantize import Quantised
@@ -56,7 +57,9 @@ def test_changes_are_folded_in_before_weights_are_rounded(part):
                 layer.weight.mul_(3)
 
     inputs = torch.randn(1, 16, 3, 8, 8), torch.full((1, 1), 0.5), torch.randn(1, 8, 32)
-    plain, changed = (Quantised(base, "int8").load(torch.bfloat16) for base in (part, Tripled(part)))
+    plain, changed = (
+        Quantised(base, "int8").load(torch.bfloat16) for base in (part, Tripled(part))
+    )
     assert not torch.equal(plain(*inputs), changed(*inputs))
 
 
@@ -64,14 +67,19 @@ def test_the_plan_of_rounded_weights_is_smaller(wan_folder):
     plans = []
     for dtype in ("bfloat16", "int8"):
         ours = praxino.load(wan_folder("t2v"), device="cpu", dtype=dtype)
-        plans.append(ours.plan(ours.request("a cat", frames=5, height=64, width=64), speed=False))
-    for stage in (0, 1):
-        assert plans[1].stages[stage].weights < plans[0].stages[stage].weights
-    assert plans[1].stages[2] == plans[0].stages[2]
+        request, model = ours.request("a cat", frames=5, height=64, width=64), ours.adapted(())
+        denoise = planner._denoise(model, request, ours.dtype, {})
+        plans.append((planner._text(model, ours.dtype, {}), denoise))
+    for wide, rounded in zip(*plans, strict=True):
+        assert rounded.weights < wide.weights
 
 
 def test_without_the_library_it_is_said_before_anything_is_loaded(wan_folder, monkeypatch):
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torchao" else real(name))
-    with pytest.raises(InputError, match=r"int8 needs the library torchao. hint: pip install \"praxino\[quant\]\""):
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "torchao" else real(name)
+    )
+    with pytest.raises(
+        InputError, match=r"int8 needs the library torchao. hint: pip install \"praxino\[quant\]\""
+    ):
         praxino.load(wan_folder(tiny_wan.KINDS[0]), device="cpu", dtype="int8").request("a cat")

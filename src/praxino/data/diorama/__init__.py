@@ -1,8 +1,10 @@
-"""The diorama: a procedural world, a pure function of ``(seed, index)``, with captions and ground truth.
+"""The diorama: a procedural world, a pure function of ``(seed, index)``, with captions and ground
+truth.
 
-`world` holds kinds, colours, places and gravity, `split` what training never sees. `compose` draws a `scene` with
-`casting`, `families`, `relations` and `physics`; `caption` puts it into words of `phrases`; `render` draws it on a
-`canvas` with `places`, `sprites` and `letters`. `masks`, `layouts` and `references` come from the same drawing.
+`world` holds kinds, colours, places and gravity, `split` what training never sees. `compose` draws
+a `scene` with `casting`, `families`, `relations` and `physics`; `caption` puts it into words of
+`phrases`; `render` draws it on a `canvas` with `places`, `sprites` and `letters`. `masks`,
+`layouts` and `references` come from the same drawing.
 """
 
 from praxino.data.diorama.caption import caption
@@ -50,11 +52,13 @@ def sample(
     seed, index : int
         Non-negative; together they name one scene. The scene does not depend on the size.
     frames, height, width : int
-        Any positive values; the clip is ``(frames, height, width, 3)``, uint8 RGB. One frame is a picture.
+        Any positive values; the clip is ``(frames, height, width, 3)``, uint8 RGB. One frame is a
+        picture.
     fps : float
         Frames per second of the world's clock, > 0.
     part : str
-        "train", or "held-out" and "rare" combinations that never occur there, or "all"; see `split`.
+        "train", or "held-out" and "rare" combinations that never occur there, or "all"; see
+        `split`.
     edition : int
         1 or 2, see `compose`.
     """

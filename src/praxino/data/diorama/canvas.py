@@ -1,4 +1,6 @@
-"""A picture to draw on in world units (frame heights), supersampled and then reduced by area averaging."""
+"""A picture to draw on in world units (frame heights), supersampled and then reduced by area
+averaging.
+"""
 
 import math
 
@@ -19,7 +21,9 @@ class Canvas:
     ``pixels`` is (rows, columns, 3) uint8, or (rows, columns) for a mask.
     """
 
-    def __init__(self, pixels: NDArray[np.uint8], scale: float, left: float = 0.0, top: float = 0.0) -> None:
+    def __init__(
+        self, pixels: NDArray[np.uint8], scale: float, left: float = 0.0, top: float = 0.0
+    ) -> None:
         self.pixels = pixels
         self.scale = scale
         self.left = left
@@ -44,22 +48,38 @@ class Canvas:
         return max(1, round(value * self.scale * (1 << _SHIFT)))
 
     def disc(self, centre: Point, radius: float, colour: Colour) -> None:
-        cv2.circle(self.pixels, self._pixel(*centre), self._length(radius), colour, -1, cv2.LINE_8, _SHIFT)
+        cv2.circle(
+            self.pixels, self._pixel(*centre), self._length(radius), colour, -1, cv2.LINE_8, _SHIFT
+        )
 
-    def ellipse(self, centre: Point, axes: Point, colour: Colour, angle: float = 0.0, arc: Point = (0, 360)) -> None:
+    def ellipse(
+        self, centre: Point, axes: Point, colour: Colour, angle: float = 0.0, arc: Point = (0, 360)
+    ) -> None:
         """Half ``axes``; ``angle`` and ``arc`` in degrees, clockwise."""
         size = (self._length(axes[0]), self._length(axes[1]))
-        cv2.ellipse(self.pixels, self._pixel(*centre), size, angle, *arc, colour, -1, cv2.LINE_8, _SHIFT)
+        cv2.ellipse(
+            self.pixels, self._pixel(*centre), size, angle, *arc, colour, -1, cv2.LINE_8, _SHIFT
+        )
 
     def polygon(self, points: list[Point], colour: Colour) -> None:
-        cv2.fillPoly(self.pixels, [np.array([self._pixel(*p) for p in points])], colour, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(
+            self.pixels, [np.array([self._pixel(*p) for p in points])], colour, cv2.LINE_8, _SHIFT
+        )
 
     def box(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
         self.polygon([(left, top), (right, top), (right, bottom), (left, bottom)], colour)
 
     def line(self, start: Point, end: Point, width: float, colour: Colour) -> None:
         thickness = max(1, round(width * self.scale))
-        cv2.line(self.pixels, self._pixel(*start), self._pixel(*end), colour, thickness, cv2.LINE_8, _SHIFT)
+        cv2.line(
+            self.pixels,
+            self._pixel(*start),
+            self._pixel(*end),
+            colour,
+            thickness,
+            cv2.LINE_8,
+            _SHIFT,
+        )
 
     def gradient(self, above: Colour, below: Colour, start: float, end: float) -> None:
         """The full width from y = ``start`` to ``end``, from one colour to the other."""
@@ -70,12 +90,16 @@ class Canvas:
 
 
 class Stencil(Canvas):
-    """A canvas that takes no colours: what is drawn becomes 255. ``pixels`` is (rows, columns) uint8."""
+    """A canvas that takes no colours: what is drawn becomes 255. ``pixels`` is (rows, columns)
+    uint8.
+    """
 
     def disc(self, centre: Point, radius: float, colour: Colour) -> None:
         super().disc(centre, radius, WHITE)
 
-    def ellipse(self, centre: Point, axes: Point, colour: Colour, angle: float = 0.0, arc: Point = (0, 360)) -> None:
+    def ellipse(
+        self, centre: Point, axes: Point, colour: Colour, angle: float = 0.0, arc: Point = (0, 360)
+    ) -> None:
         super().ellipse(centre, axes, WHITE, angle, arc)
 
     def polygon(self, points: list[Point], colour: Colour) -> None:
@@ -86,7 +110,9 @@ class Stencil(Canvas):
 
 
 def oversampling(height: int) -> int:
-    """How many times larger to draw: enough that edges are smooth, less where the picture is large itself."""
+    """How many times larger to draw: enough that edges are smooth, less where the picture is large
+    itself.
+    """
     return max(2, math.ceil(256 / height))
 
 

@@ -14,7 +14,7 @@ from praxino.rng import Stream, generator
 NAME_AND_NOUN: Final = 0.7
 """Part of the mentions of a thing with a name that say its kind, too."""
 NAME_ALONE: Final = 0.15
-"""And of those that say nothing else; the rest say everything."""
+"""Part of those mentions that say nothing but the name; the rest say everything."""
 
 
 def caption(scene: Scene, seed: int, index: int) -> Captions:
@@ -31,11 +31,13 @@ def _article(phrase: str) -> str:
     return f"an {phrase}" if phrase[0] in "aeiou" else f"a {phrase}"
 
 
-def _name(thing: Thing, rng: Generator, plain: float = 0.0, full: bool = False, size: str = "") -> str:
+def _name(
+    thing: Thing, rng: Generator, plain: float = 0.0, full: bool = False, size: str = ""
+) -> str:
     """ "a red ball", "a person in red"; with probability ``plain`` without the colour.
 
-    ``full`` adds material and markings: "a red steel ball", "a brown dog with white spots". What has a name is called
-    by it: "zza the dog", "zza", or "zza a brown dog with white spots".
+    ``full`` adds material and markings: "a red steel ball", "a brown dog with white spots". What
+    has a name is called by it: "zza the dog", "zza", or "zza a brown dog with white spots".
     """
     if thing.name:
         way = rng.random()
@@ -60,18 +62,24 @@ def _name(thing: Thing, rng: Generator, plain: float = 0.0, full: bool = False, 
     if full:
         after += _marking(thing)
     if thing.word:
-        after += f' that says "{thing.word}"' if thing.kind == "sign" else f' with the word "{thing.word}"'
+        after += (
+            f' that says "{thing.word}"'
+            if thing.kind == "sign"
+            else f' with the word "{thing.word}"'
+        )
     return _article(" ".join([*before, noun])) + after
 
 
 def _material(thing: Thing, full: bool) -> list[str]:
     """["steel"], always said; the others only in ``full``."""
-    said = thing.material and (full or thing.material == "steel")
-    return [phrases.MATERIALS[str(thing.material)]] if said else []
+    named = thing.material and (full or thing.material == "steel")
+    return [phrases.MATERIALS[str(thing.material)]] if named else []
 
 
 def _marking(thing: Thing) -> str:
-    """ " with white spots", " with a black patch", " with two white stripes and a red hat", or ""."""
+    """ " with white spots", " with a black patch", " with two white stripes and a red hat", or
+    "".
+    """
     marking = thing.marking
     if not marking:
         return ""
@@ -80,8 +88,14 @@ def _marking(thing: Thing) -> str:
         pattern = f"{marking.colour} {phrases.PATTERNS[marking.pattern]}"
         return f" with {pattern if pattern.endswith('s') else _article(pattern)}"
     marks = f"{marking.colour} {phrases.PATTERN[marking.pattern]}"
-    marks = _article(marks) if len(own.places) == 1 else f"{phrases.NUMBERS[len(own.places)][0]} {marks}s"
-    return f" with {marks}" + (f" and {_article(f'{own.worn_colour} {own.worn}')}" if own.worn else "")
+    marks = (
+        _article(marks)
+        if len(own.places) == 1
+        else f"{phrases.NUMBERS[len(own.places)][0]} {marks}s"
+    )
+    return f" with {marks}" + (
+        f" and {_article(f'{own.worn_colour} {own.worn}')}" if own.worn else ""
+    )
 
 
 def _group_name(things: Sequence[Thing], rng: Generator, full: bool = False) -> str:
@@ -97,27 +111,43 @@ def _group_name(things: Sequence[Thing], rng: Generator, full: bool = False) -> 
 
 
 def _verb(thing: Thing, rng: Generator, participle: bool) -> str:
-    pairs = phrases.RESTING.get(thing.kind, phrases.VERBS["still"]) if thing.motion == "still" else None
+    pairs = (
+        phrases.RESTING.get(thing.kind, phrases.VERBS["still"]) if thing.motion == "still" else None
+    )
     pairs = pairs or phrases.VERBS[thing.motion]
     return pairs[int(rng.integers(len(pairs)))][participle]
 
 
 def _course(scene: Scene, thing: Thing, rng: Generator, often: float) -> str:
-    """Where a moving thing comes from or goes to; entries and exits are what is seen of the truth."""
-    if thing.motion not in ("walk", "run", "drive", "roll", "slide", "fly", "sail", "jump", "throw"):
+    """Where a moving thing comes from or goes to; entries and exits are what is seen of the
+    truth.
+    """
+    if thing.motion not in (
+        "walk",
+        "run",
+        "drive",
+        "roll",
+        "slide",
+        "fly",
+        "sail",
+        "jump",
+        "throw",
+    ):
         return ""
     came, went = ("left", "right") if thing.heading > 0 else ("right", "left")
-    seen = scene.visible(thing)
+    visible = scene.visible(thing)
     if rng.random() >= often:
         return ""
-    if not seen[0] and seen.any():
+    if not visible[0] and visible.any():
         return f" in from the {came}"
-    if seen[0] and not seen[-1]:
+    if visible[0] and not visible[-1]:
         return f" out to the {went}"
     return f" to the {went}"
 
 
-def _action(scene: Scene, rng: Generator, plain: float = 0.0, full: bool = False, course: float = 0.3) -> str:
+def _action(
+    scene: Scene, rng: Generator, plain: float = 0.0, full: bool = False, course: float = 0.3
+) -> str:
     """What the things do: "a red ball bounces and a blue box stands"."""
     participle = rng.random() < 0.4
     if scene.relation:
@@ -144,7 +174,10 @@ def _relation(scene: Scene, rng: Generator, participle: bool, full: bool, course
         verb = _verb(lead, rng, True).replace("its", "their")
         return f"{_group_name(things, rng, full)} {be}{verb}{_course(scene, lead, rng, course)}"
     if name == "bigger than" and (full or rng.random() < 0.6):
-        big, small = (_name(t, rng, 0.0, full, _one(rng, s)) for t, s in zip(things, phrases.SIZES, strict=True))
+        big, small = (
+            _name(t, rng, 0.0, full, _one(rng, s))
+            for t, s in zip(things, phrases.SIZES, strict=True)
+        )
         verb = _verb(things[0], rng, True)
         return f"{big} and {small}" + (f" {verb}" if full or rng.random() < 0.5 else "")
     forms = [pair for pair in phrases.RELATIONS[name] if not (full and phrases.VAGUE in pair[0])]
@@ -159,7 +192,12 @@ def _place(scene: Scene, rng: Generator) -> str:
         return f"{'over' if above else 'on'} a {scene.tint} sea"
     if scene.place == "sea" and above:
         return _one(rng, phrases.OVER_SEA)
-    if scene.place == "grass" and scene.time == "day" and scene.weather == "clear" and rng.random() < 0.3:
+    if (
+        scene.place == "grass"
+        and scene.time == "day"
+        and scene.weather == "clear"
+        and rng.random() < 0.3
+    ):
         return "in a sunlit park"
     moving = all(thing.motion in ("walk", "run", "drive", "roll", "sail") for thing in scene.things)
     if moving and rng.random() < 0.3:
@@ -174,7 +212,11 @@ def _bare(scene: Scene, rng: Generator) -> str:
 def _star(scene: Scene, rng: Generator) -> str:
     """ "a purple sun" where the sun or moon has a colour of its own, else ""."""
     colour = scene.light.colour
-    return _article(f"{_one(rng, phrases.COLOUR_WORDS[colour])} {scene.light.source}") if colour else ""
+    return (
+        _article(f"{_one(rng, phrases.COLOUR_WORDS[colour])} {scene.light.source}")
+        if colour
+        else ""
+    )
 
 
 def _time(scene: Scene, rng: Generator) -> str:
@@ -216,7 +258,8 @@ def _heavens(scene: Scene, rng: Generator) -> list[str]:
     if scene.weather in ("rain", "snow"):
         return [f"{scene.weather} falls from {phrases.OVERCAST[scene.time]}"]
     star = _star(scene, rng) or f"the {scene.light.source}"
-    low = " low" if scene.time == "sunset" and scene.place != "city" else ""  # there it must stand above the roofs
+    # there it must stand above the roofs
+    low = " low" if scene.time == "sunset" and scene.place != "city" else ""
     light = f"{star} shines{low} in the sky"
     return [light, "white clouds drift across the sky"] if scene.weather == "clouds" else [light]
 
@@ -226,8 +269,17 @@ def _tags(scene: Scene, rng: Generator) -> str:
     tags = [re.sub("^an? ", "", _name(thing, rng)) for thing in scene.things]
     if scene.relation and scene.relation.name == "group":
         tags = [_group_name(scene.things, rng)]
-    if scene.relation and scene.relation.name in ("race", "chase", "fetch", "collide", "stack", "topple"):
-        tags.append({"stack": "stacked", "topple": "toppling"}.get(scene.relation.name, scene.relation.name))
+    if scene.relation and scene.relation.name in (
+        "race",
+        "chase",
+        "fetch",
+        "collide",
+        "stack",
+        "topple",
+    ):
+        tags.append(
+            {"stack": "stacked", "topple": "toppling"}.get(scene.relation.name, scene.relation.name)
+        )
     elif len(scene.things) == 1:
         tags.append(_verb(scene.things[0], rng, participle=True))
     tags += [f"{scene.tint} sea" if scene.tint else scene.place, scene.time]

@@ -1,4 +1,6 @@
-"""Who is on stage and what each does by itself: kinds, colours, motions and tracks drawn from one generator."""
+"""Who is on stage and what each does by itself: kinds, colours, motions and tracks drawn from one
+generator.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -37,7 +39,9 @@ class Requirement:
 
 @dataclass(frozen=True)
 class CastingContext:
-    """What casting needs to know: the dice, the place, the clock, the camera's speed, whether any pair may occur."""
+    """What casting needs to know: the dice, the place, the clock, the camera's speed, whether any
+    pair may occur.
+    """
 
     rng: Generator
     place: str
@@ -52,10 +56,18 @@ class CastingContext:
     def kinds(self, among: Iterable[str] | None = None) -> dict[str, float]:
         """Kinds that live here, with how often; of ``among`` if given."""
         here = world.INHABITANTS[self.place]
-        return {k: w for k, w in here.items() if (among is None or k in among) and self.allowed(k, self.place)}
+        return {
+            k: w
+            for k, w in here.items()
+            if (among is None or k in among) and self.allowed(k, self.place)
+        }
 
     def colour(self, kind: str, other_than: Iterable[str] = ()) -> str:
-        free = [c for c in world.KINDS[kind].colours if c not in set(other_than) and self.allowed(kind, c)]
+        free = [
+            c
+            for c in world.KINDS[kind].colours
+            if c not in set(other_than) and self.allowed(kind, c)
+        ]
         return str(self.rng.choice(free))
 
     def motion(self, kind: str) -> str:
@@ -74,7 +86,9 @@ class CastingContext:
         return int(np.sign(self.pan)) or int(self.rng.choice([-1, 1]))
 
     def span(self, near: float, far: float, heading: int) -> float:
-        """An x between ``near`` and ``far`` (parts of the view's width), counted from where one comes from."""
+        """An x between ``near`` and ``far`` (parts of the view's width), counted from where one
+        comes from.
+        """
         part = float(self.rng.uniform(near, far))
         return self.aspect * (part if heading > 0 else 1 - part)
 
@@ -109,8 +123,56 @@ def thing(
 
 
 def material_of(stage: CastingContext, kind: str) -> str | None:
-    known = world.KINDS[kind].materials
-    return str(stage.rng.choice(known, p=[0.7, 0.3])) if known else None
+    materials = world.KINDS[kind].materials
+    return str(stage.rng.choice(materials, p=[0.7, 0.3])) if materials else None
+
+
+def _track(
+    stage: CastingContext,
+    motion: str,
+    spot: float,
+    start: float,
+    rest: float,
+    heading: int,
+    restitution: float,
+) -> Track:
+    """The centre of a thing over time: at ``spot`` if it stays, from ``start`` if it goes."""
+    match motion:
+        case "still":
+            return physics.steady((spot, rest), (0.0, 0.0), stage.times)
+        case _ if motion in SLOW:
+            return physics.steady((start, rest), (stage.speed(0.2, 0.3, heading), 0.0), stage.times)
+        case _ if motion in FAST:
+            return physics.steady(
+                (start, rest), (stage.speed(0.36, 0.5, heading), 0.0), stage.times
+            )
+        case "fly":
+            level, lift = (
+                float(stage.rng.uniform(0.18, 0.42)),
+                float(stage.rng.uniform(-0.04, 0.04)),
+            )
+            return physics.steady(
+                (start, level), (stage.speed(0.28, 0.42, heading), lift), stage.times
+            )
+        case "bounce" | "fall":
+            drop = (spot, float(stage.rng.uniform(0.12, 0.26)))
+            return physics.bouncing(
+                drop,
+                (heading * float(stage.rng.uniform(0, 0.06)), 0.0),
+                rest,
+                restitution,
+                stage.times,
+            )
+        case "throw":
+            launch = (stage.speed(0.28, 0.42, heading), -float(stage.rng.uniform(0.75, 1.0)))
+            return physics.bouncing((start, rest - 0.08), launch, rest, restitution, stage.times)
+        case "jump":
+            leap = float(stage.rng.uniform(0.5, 0.65))
+            return physics.hopping(
+                (start, rest), stage.speed(0.3, 0.45, heading), leap, 0.18, stage.times
+            )
+        case _:
+            raise AssertionError(motion)
 
 
 SLOW = {"walk", "slide", "sail"}
@@ -140,9 +202,10 @@ def perform(
     factor : float
         On its usual size.
     heading, entrance, material : optional
-        Drawn if not given: +1 or -1; "present" from the beginning, or "enters", or "leaves"; one of its kind's.
+        Drawn if not given: +1 or -1; "present" from the beginning, or "enters", or "leaves"; one of
+        its kind's.
     """
-    rng, times = stage.rng, stage.times
+    rng = stage.rng
     heading = heading or stage.heading()
     height = stage.size(kind, factor)
     material = material or material_of(stage, kind)
@@ -150,49 +213,37 @@ def perform(
     rest = lane - height / 2
     spot = stage.standing(stage.aspect * (where + float(rng.uniform(-0.08, 0.08))))
     entrance = (
-        entrance or ("present" if stage.pan else None) or pick(rng, {"present": 0.72, "enters": 0.16, "leaves": 0.12})
+        entrance
+        or ("present" if stage.pan else None)
+        or pick(rng, {"present": 0.72, "enters": 0.16, "leaves": 0.12})
     )
-    near, far = {"present": (0.08, 0.32), "enters": (-0.25, -0.12), "leaves": (0.58, 0.72)}[entrance]
+    near, far = {"present": (0.08, 0.32), "enters": (-0.25, -0.12), "leaves": (0.58, 0.72)}[
+        entrance
+    ]
     start = stage.span(near, far, heading)
-    match motion:
-        case "still":
-            track = physics.steady((spot, rest), (0.0, 0.0), times)
-        case _ if motion in SLOW:
-            track = physics.steady((start, rest), (stage.speed(0.2, 0.3, heading), 0.0), times)
-        case _ if motion in FAST:
-            track = physics.steady((start, rest), (stage.speed(0.36, 0.5, heading), 0.0), times)
-        case "fly":
-            level, lift = float(rng.uniform(0.18, 0.42)), float(rng.uniform(-0.04, 0.04))
-            track = physics.steady((start, level), (stage.speed(0.28, 0.42, heading), lift), times)
-        case "bounce" | "fall":
-            drop = (spot, float(rng.uniform(0.12, 0.26)))
-            track = physics.bouncing(drop, (heading * float(rng.uniform(0, 0.06)), 0.0), rest, restitution, times)
-        case "throw":
-            launch = (stage.speed(0.28, 0.42, heading), -float(rng.uniform(0.75, 1.0)))
-            track = physics.bouncing((start, rest - 0.08), launch, rest, restitution, times)
-        case "jump":
-            leap = float(rng.uniform(0.5, 0.65))
-            track = physics.hopping((start, rest), stage.speed(0.3, 0.45, heading), leap, 0.18, times)
-        case _:
-            raise AssertionError(motion)
+    track = _track(stage, motion, spot, start, rest, heading, restitution)
     return thing(stage, kind, colour, motion, heading, height, lane, track, material)
 
 
-def cast_alone(stage: CastingContext, count: int, wanted: Requirement | None) -> tuple[Thing, ...]:
-    """``count`` things that have nothing to do with one another, no two alike; the wanted one first."""
+def cast_alone(
+    stage: CastingContext, count: int, required: Requirement | None
+) -> tuple[Thing, ...]:
+    """``count`` things that have nothing to do with one another, no two alike; the wanted one
+    first.
+    """
     rng = stage.rng
     lanes = np.sort(rng.permutation(world.LANES[stage.place])[:count])
     slots = rng.permutation(count)
     things: list[Thing] = []
     taken: set[tuple[str, str]] = set()
     for place, (lane, slot) in enumerate(zip(lanes, slots, strict=True)):
-        asked = wanted if wanted and place == 0 and wanted.kind in world.KINDS else None
+        requirement = required if required and place == 0 and required.kind in world.KINDS else None
         while True:
-            kind = asked.kind if asked else pick(rng, stage.kinds())
-            colour = (asked.colour if asked else None) or stage.colour(kind)
+            kind = requirement.kind if requirement else pick(rng, stage.kinds())
+            colour = (requirement.colour if requirement else None) or stage.colour(kind)
             if (kind, colour) not in taken:
                 break
         taken.add((kind, colour))
-        motion = (asked.motion if asked else None) or stage.motion(kind)
+        motion = (requirement.motion if requirement else None) or stage.motion(kind)
         things.append(perform(stage, kind, colour, motion, float(lane), (slot + 0.5) / count))
     return tuple(things)

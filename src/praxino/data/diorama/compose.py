@@ -1,4 +1,6 @@
-"""Scenes from numbers: ``compose(seed, index)`` draws a place, a light, a camera, and things that move."""
+"""Scenes from numbers: ``compose(seed, index)`` draws a place, a light, a camera, and things that
+move.
+"""
 
 import copy
 from dataclasses import replace
@@ -45,16 +47,18 @@ def compose(
     aspect : float
         Width over height of the view.
     part : str
-        "train" scenes hold no held-out pair (`split`), "held-out" and "rare" ones hold one each, "all" draws freely.
+        "train" scenes hold no held-out pair (`split`), "held-out" and "rare" ones hold one each,
+        "all" draws freely.
     edition : int
-        1: the world of the suites. 2: the same places and things, and beside them individuals with marks of their own,
-        individuals that fill most of the picture, things with words, and scenes that repeat (`families`); in clips
-        longer than a usual one, things come later, too.
+        1: the world of the suites. 2: the same places and things, and beside them individuals with
+        marks of their own, individuals that fill most of the picture, things with words, and scenes
+        that repeat (`families`); in clips longer than a usual one, things come later, too.
 
     Raises
     ------
     InputError
-        For a negative seed or index, no frames, an aspect or rate that is not above 0, or an unknown part.
+        For a negative seed or index, no frames, an aspect or rate that is not above 0, or an
+        unknown part.
     """
     _check(seed, index, frames, aspect, fps, part)
     if edition == 2:
@@ -63,14 +67,14 @@ def compose(
 
 
 def _usual(rng: Generator, times: Array, aspect: float, fps: float, part: Split) -> Scene:
-    wanted = _wanted(rng, part)
-    place = _place(rng, wanted)
-    time = _time(rng, wanted)
-    weather = _weather(rng, place, wanted)
+    required = _requirement(rng, part)
+    place = _place(rng, required)
+    time = _time(rng, required)
+    weather = _weather(rng, place, required)
     motion = pick(rng, world.CAMERAS)
     pan = {"pan left": -PAN_SPEED, "pan right": PAN_SPEED}.get(motion, 0.0)
     stage = CastingContext(rng, place, times, aspect, pan, part == "all")
-    relation, things = _cast(stage, motion, wanted)
+    relation, things = _cast(stage, motion, required)
     if motion == "follow" and not _can_follow(place, relation, things):
         motion = "still"
     tinted = place == "sea" and rng.random() < 0.15
@@ -81,7 +85,7 @@ def _usual(rng: Generator, times: Array, aspect: float, fps: float, part: Split)
         tint=str(rng.choice(world.SEA_COLOURS)) if tinted else None,
         relation=relation,
         things=things,
-        light=_light(rng, place, time, weather, aspect, wanted, part),
+        light=_light(rng, place, time, weather, aspect, required, part),
         camera=_camera(motion, times, aspect, things),
         fps=fps,
         aspect=aspect,
@@ -106,7 +110,9 @@ def _second(seed: int, index: int, frames: int, aspect: float, fps: float, part:
     return replace(scene, things=families.with_individuals(rng, scene, part == "all"))
 
 
-def _of_family(rng: Generator, family: str, times: Array, aspect: float, fps: float, all_pairs: bool) -> Scene:
+def _of_family(
+    rng: Generator, family: str, times: Array, aspect: float, fps: float, all_pairs: bool
+) -> Scene:
     place = pick(rng, families.PLACES[family])
     time = pick(rng, world.TIMES)
     cyclic = family == "cyclic"
@@ -134,11 +140,14 @@ def _check(seed: int, index: int, frames: int, aspect: float, fps: float, part: 
     if part not in get_args(Split):
         raise UnknownNameError("part", part, get_args(Split))
     if min(seed, index) < 0 or frames < 1 or not min(aspect, fps) > 0:
-        given = f"seed={seed}, index={index}, frames={frames}, aspect={aspect}, fps={fps}"
-        raise InputError(f"no scene has {given}", "seed and index from 0, frames from 1, aspect and fps above 0")
+        arguments = f"seed={seed}, index={index}, frames={frames}, aspect={aspect}, fps={fps}"
+        raise InputError(
+            f"no scene has {arguments}",
+            "seed and index from 0, frames from 1, aspect and fps above 0",
+        )
 
 
-def _wanted(rng: Generator, part: Split) -> Requirement | None:
+def _requirement(rng: Generator, part: Split) -> Requirement | None:
     if part in ("train", "all"):
         return None
     options = split.pairs()
@@ -147,37 +156,39 @@ def _wanted(rng: Generator, part: Split) -> Requirement | None:
     return Requirement(kind, **{"colour" if what == "rare" else what: value})
 
 
-def _place(rng: Generator, wanted: Requirement | None) -> str:
+def _place(rng: Generator, required: Requirement | None) -> str:
     weights = dict(world.PLACES)
-    if wanted and wanted.place:
-        return wanted.place
-    if wanted and wanted.kind in world.KINDS:
-        weights = {p: w for p, w in weights.items() if wanted.kind in world.INHABITANTS[p]}
-        weights = {p: w for p, w in weights.items() if not held_out(wanted.kind, p)}
-    if wanted and wanted.kind in ("sun", "moon"):
+    if required and required.place:
+        return required.place
+    if required and required.kind in world.KINDS:
+        weights = {p: w for p, w in weights.items() if required.kind in world.INHABITANTS[p]}
+        weights = {p: w for p, w in weights.items() if not held_out(required.kind, p)}
+    if required and required.kind in ("sun", "moon"):
         del weights["room"]
     return pick(rng, weights)
 
 
-def _time(rng: Generator, wanted: Requirement | None) -> str:
+def _time(rng: Generator, required: Requirement | None) -> str:
     weights = dict(world.TIMES)
-    if wanted and wanted.kind in ("sun", "moon"):
-        weights = {t: w for t, w in weights.items() if (t == "night") == (wanted.kind == "moon")}
+    if required and required.kind in ("sun", "moon"):
+        weights = {t: w for t, w in weights.items() if (t == "night") == (required.kind == "moon")}
     return pick(rng, weights)
 
 
-def _weather(rng: Generator, place: str, wanted: Requirement | None) -> str:
+def _weather(rng: Generator, place: str, required: Requirement | None) -> str:
     weather = pick(rng, world.WEATHERS)
-    if place == "room" or (wanted and wanted.kind in ("sun", "moon")):
+    if place == "room" or (required and required.kind in ("sun", "moon")):
         return "clear"
     return weather
 
 
-def _cast(stage: CastingContext, camera: str, wanted: Requirement | None) -> tuple[Relation | None, tuple[Thing, ...]]:
-    star = wanted is not None and wanted.kind not in world.KINDS
+def _cast(
+    stage: CastingContext, camera: str, required: Requirement | None
+) -> tuple[Relation | None, tuple[Thing, ...]]:
+    star = required is not None and required.kind not in world.KINDS
     empty = 0.25 if star else 0.16 if stage.place in ("sea", "city", "road") else 0.04
     weights = {"0": empty, "1": 0.42, "2": 0.14, "3": 0.04, "together": 0.36}
-    if wanted and not star:
+    if required and not star:
         weights = {"1": 0.6, "2": 0.3, "3": 0.1}
     if camera == "follow":
         weights = {"1": 1.0}
@@ -187,12 +198,14 @@ def _cast(stage: CastingContext, camera: str, wanted: Requirement | None) -> tup
         if things:
             return relation, things
         many = "1"
-    return None, cast_alone(stage, int(many), wanted)
+    return None, cast_alone(stage, int(many), required)
 
 
 def _can_follow(place: str, relation: Relation | None, things: tuple[Thing, ...]) -> bool:
     lone = len(things) == 1 and relation is None and place != "room"
-    return lone and float(np.abs(things[0].velocity[:, 0]).max()) > 0.15 and things[0].motion != "jump"
+    return (
+        lone and float(np.abs(things[0].velocity[:, 0]).max()) > 0.15 and things[0].motion != "jump"
+    )
 
 
 def _camera(motion: str, times: Array, aspect: float, things: tuple[Thing, ...]) -> Camera:
@@ -200,7 +213,12 @@ def _camera(motion: str, times: Array, aspect: float, things: tuple[Thing, ...])
     ramp = np.clip(times / ZOOM_TIME, 0.0, 1.0)
     match motion:
         case "pan left" | "pan right":
-            return Camera(motion, (PAN_SPEED if motion == "pan right" else -PAN_SPEED) * times, still, still + 1)
+            return Camera(
+                motion,
+                (PAN_SPEED if motion == "pan right" else -PAN_SPEED) * times,
+                still,
+                still + 1,
+            )
         case "follow":  # the thing stays in the middle of the view
             return Camera(motion, things[0].position[:, 0] - aspect / 2, still, still + 1)
         case "zoom in" | "zoom out":
@@ -211,17 +229,24 @@ def _camera(motion: str, times: Array, aspect: float, things: tuple[Thing, ...])
 
 
 def _light(
-    rng: Generator, place: str, time: str, weather: str, aspect: float, wanted: Requirement | None, part: Split
+    rng: Generator,
+    place: str,
+    time: str,
+    weather: str,
+    aspect: float,
+    required: Requirement | None,
+    part: Split,
 ) -> Light:
     horizon = world.HORIZON[place]
     x = float(rng.uniform(0.15, 0.85) * aspect)
     heights = {"day": (0.12, 0.24), "sunset": (0.34, 0.46), "night": (0.12, 0.26)}
-    y = float(rng.uniform(*((0.12, 0.2) if place == "city" else heights[time])))  # no roof hides more than half of it
+    # no roof hides more than half of it
+    y = float(rng.uniform(*((0.12, 0.2) if place == "city" else heights[time])))
     source = "moon" if time == "night" else "sun"
     colours = [c for c in world.SUN_COLOURS if part == "all" or not held_out(source, c)]
     colour = str(rng.choice(colours)) if rng.random() < 0.18 else None
-    if wanted and wanted.kind == source:
-        colour = wanted.colour
+    if required and required.kind == source:
+        colour = required.colour
     slope = float(np.clip(0.45 * (aspect / 2 - x) / max(horizon - y, 0.12), -1.2, 1.2))
     if place == "room":
         return Light("window", None, x, 0.27, slope)

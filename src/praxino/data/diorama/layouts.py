@@ -14,16 +14,18 @@ MOTIONS = tuple(dict.fromkeys(motion for kind in world.KINDS.values() for motion
 
 
 def shown_things(scene: Scene) -> list[Thing]:
-    """The things that are seen at all, in the order of layouts: by kind, colour, and where they are at first."""
+    """The things that are seen at all, in the order of layouts: by kind, colour, and where they are
+    at first.
+    """
     kinds, colours = list(world.KINDS), list(world.COLOURS)
-    seen = [thing for thing in scene.things if scene.visible(thing).any()]
+    visible = [thing for thing in scene.things if scene.visible(thing).any()]
     key = lambda one: (kinds.index(one.kind), colours.index(one.colour), float(one.position[0, 0]))  # noqa: E731
-    return sorted(seen, key=key)
+    return sorted(visible, key=key)
 
 
 def boxes(scene: Scene, thing: Thing) -> Array:
     """(frames, 4): x and y of the centre, width and height of the outline, in picture heights."""
-    return np.concatenate([scene.camera.seen(thing.position), scene.size(thing)], axis=1)
+    return np.concatenate([scene.camera.project(thing.position), scene.size(thing)], axis=1)
 
 
 def depths(things: list[Thing]) -> list[int]:
@@ -37,13 +39,24 @@ def layout_of(scene: Scene, edition: Edition = 2) -> Layout:
     things = shown_things(scene)
     parts = []
     for thing, depth in zip(things, depths(things), strict=True):
-        places = tuple(Box(*(round(float(value), 4) for value in row)) for row in boxes(scene, thing))
+        places = tuple(
+            Box(*(round(float(value), 4) for value in row)) for row in boxes(scene, thing)
+        )
         heading: Literal[-1, 1] = 1 if thing.heading > 0 else -1
         parts.append(
             LayoutThing(
-                kind=thing.kind, colour=thing.colour, motion=thing.motion, heading=heading, depth=depth, boxes=places
+                kind=thing.kind,
+                colour=thing.colour,
+                motion=thing.motion,
+                heading=heading,
+                depth=depth,
+                boxes=places,
             )
         )
     return Layout(
-        edition=edition, fps=scene.fps, aspect=round(scene.aspect, 6), frames=scene.frames, things=tuple(parts)
+        edition=edition,
+        fps=scene.fps,
+        aspect=round(scene.aspect, 6),
+        frames=scene.frames,
+        things=tuple(parts),
     )

@@ -1,4 +1,6 @@
-"""Tables of words and phrases that captions are made of. A phrase that stands twice is said twice as often."""
+"""Tables of words and phrases that captions are made of. A phrase that stands twice is said twice
+as often.
+"""
 
 import re
 from collections.abc import Iterable
@@ -36,7 +38,9 @@ NOUNS: Final[dict[str, Phrases]] = {
     "house": ("house", "house", "cottage"),
     "sign": ("sign", "sign", "board"),
 }
-PLURALS: Final[dict[str, Phrases]] = {kind: tuple(f"{noun}s" for noun in nouns) for kind, nouns in NOUNS.items()} | {
+PLURALS: Final[dict[str, Phrases]] = {
+    kind: tuple(f"{noun}s" for noun in nouns) for kind, nouns in NOUNS.items()
+} | {
     "box": ("boxes", "boxes", "crates"),
     "person": ("people", "people", "persons"),
     "horse": ("horses", "horses", "ponies"),
@@ -54,9 +58,17 @@ VERBS: Final[dict[str, Verbs]] = {
     "jump": (("jumps", "jumping"), ("hops", "hopping"), ("leaps", "leaping")),
     "drive": (("drives", "driving"), ("drives by", "driving by"), ("speeds", "speeding")),
     "roll": (("rolls", "rolling"), ("is rolling", "rolling")),
-    "bounce": (("bounces", "bouncing"), ("falls and bounces", "falling and bouncing"), ("drops", "dropping")),
+    "bounce": (
+        ("bounces", "bouncing"),
+        ("falls and bounces", "falling and bouncing"),
+        ("drops", "dropping"),
+    ),
     "throw": (("is thrown", "thrown"), ("flies and bounces", "bouncing along")),
-    "fall": (("falls", "falling"), ("falls to the ground", "falling to the ground"), ("drops", "dropping")),
+    "fall": (
+        ("falls", "falling"),
+        ("falls to the ground", "falling to the ground"),
+        ("drops", "dropping"),
+    ),
     "slide": (("slides", "sliding"), ("is sliding", "sliding")),
     "fly": (("flies", "flying"), ("is flying", "flapping its wings")),
     "sail": (("sails", "sailing"), ("drifts", "drifting")),
@@ -96,16 +108,32 @@ TIMES: Final[dict[str, Phrases]] = {
     "sunset": ("at sunset", "at dusk", "in the evening", "during sunset"),
     "night": ("at night", "by night", "in the dark", "under the moon"),
 }
-DULL_TIMES: Final[dict[str, Phrases]] = TIMES | {"day": ("by day", "on a gray day"), "night": ("at night", "by night")}
+DULL_TIMES: Final[dict[str, Phrases]] = TIMES | {
+    "day": ("by day", "on a gray day"),
+    "night": ("at night", "by night"),
+}
 WEATHERS: Final[dict[str, Phrases]] = {
-    "clouds": ("under drifting clouds", "with clouds in the sky", "under clouds", "as clouds drift by"),
+    "clouds": (
+        "under drifting clouds",
+        "with clouds in the sky",
+        "under clouds",
+        "as clouds drift by",
+    ),
     "rain": ("in the rain", "in heavy rain", "while it rains", "as rain falls"),
     "snow": ("in the snow", "in falling snow", "while it snows", "as snow falls"),
 }
-OVERCAST: Final[dict[str, str]] = {"day": "a gray sky", "sunset": "the evening sky", "night": "the dark sky"}
+OVERCAST: Final[dict[str, str]] = {
+    "day": "a gray sky",
+    "sunset": "the evening sky",
+    "night": "the dark sky",
+}
 CAMERAS: Final[dict[str, Phrases]] = {
     "pan left": ("the camera pans left", "the camera moves left", "the camera pans to the left"),
-    "pan right": ("the camera pans right", "the camera moves right", "the camera pans to the right"),
+    "pan right": (
+        "the camera pans right",
+        "the camera moves right",
+        "the camera pans to the right",
+    ),
     "zoom in": ("the camera zooms in", "the camera moves closer"),
     "zoom out": ("the camera zooms out", "the camera moves back"),
     "follow": ("the camera follows it", "followed by the camera", "tracking shot"),
@@ -164,16 +192,28 @@ VAGUE: Final = "next to"
 """Does not say on which side; paragraphs, which say everything, do without."""
 SIZES: Final = ("big", "large"), ("small", "little")
 MATERIALS: Final[dict[str, str]] = {"rubber": "rubber", "steel": "steel", "wooden": "wooden"}
-PATTERNS: Final[dict[str, str]] = {"spots": "spots", "stripes": "stripes", "patch": "patch", "belt": "belt"}
-PATTERN: Final[dict[str, str]] = {"spots": "spot", "stripes": "stripe", "patch": "patch", "belt": "belt"}
-"""One of a pattern's marks."""
+PATTERNS: Final[dict[str, str]] = {
+    "spots": "spots",
+    "stripes": "stripes",
+    "patch": "patch",
+    "belt": "belt",
+}
+PATTERN: Final[dict[str, str]] = {
+    "spots": "spot",
+    "stripes": "stripe",
+    "patch": "patch",
+    "belt": "belt",
+}
+"""A word for one mark of a pattern."""
 LETTERS: Final = tuple(f'"{letter}' for letter in "abcdefghijklmnopqrstuvwxyz")
 """What a word in quotation marks is read as: its letters, one by one."""
 
 # What the grammar itself writes.
 _GRAMMAR: Final = (
-    "a an the and with while to from left right in out it is are of by sunlit park shirt enters leaves drives",
-    "sun moon sky over under above shines low light falls through window comes stars rain snow gray",
+    "a an the and with while to from left right in out it is are of by sunlit park shirt enters "
+    "leaves drives",
+    "sun moon sky over under above shines low light falls through window comes stars rain snow "
+    "gray",
     "clouds drift across sea still day sunset night grass road city room their",
     "race chase fetch collide stacked toppling",
     "hat collar word that says",
@@ -181,9 +221,13 @@ _GRAMMAR: Final = (
 
 
 def vocabulary() -> tuple[str, ...]:
-    """Every word that a caption can contain, and the letters of those in quotation marks, sorted."""
-    known = {word for phrase in _phrases() for word in re.findall(r"[a-z]+", phrase.lower())} - {"c"}
-    return tuple(sorted({*known, *LETTERS, *ENTITY_NAMES}))
+    """Every word that a caption can contain, and the letters of those in quotation marks,
+    sorted.
+    """
+    words = {word for phrase in _phrases() for word in re.findall(r"[a-z]+", phrase.lower())} - {
+        "c"
+    }
+    return tuple(sorted({*words, *LETTERS, *ENTITY_NAMES}))
 
 
 def _phrases() -> Iterable[str]:
@@ -198,4 +242,6 @@ def _phrases() -> Iterable[str]:
     for verbs in (VERBS, RESTING, RELATIONS):
         for pairs in verbs.values():
             for pair in pairs:
-                yield from (form.replace("{a}", "").replace("{b}", "").replace("{c}", "") for form in pair)
+                yield from (
+                    form.replace("{a}", "").replace("{b}", "").replace("{c}", "") for form in pair
+                )

@@ -1,7 +1,7 @@
 """How things move: closed-form tracks under gravity, restitution and momentum.
 
-Each function returns ``(position, velocity)``, both ``(frames, 2)``: the centre in frame heights (y down)
-and its exact time derivative per second, at the times asked for.
+Each function returns ``(position, velocity)``, both ``(frames, 2)``: the centre in frame heights (y
+down) and its exact time derivative per second, at the times asked for.
 """
 
 import math
@@ -26,14 +26,16 @@ def steady(start: tuple[float, float], velocity: tuple[float, float], times: Arr
 
 
 def bobbing(track: Track, times: Array, height: float = 0.012, rate: float = 0.7) -> Track:
-    """The same on waves: up and down by ``height``, ``rate`` times a second."""
+    """A track on waves: up and down by ``height``, ``rate`` times a second."""
     phase = 2 * math.pi * rate * times + 1
     rise = np.stack([np.zeros_like(times), height * np.sin(phase)], axis=1)
     speed = np.stack([np.zeros_like(times), 2 * math.pi * rate * height * np.cos(phase)], axis=1)
     return track[0] + rise, track[1] + speed
 
 
-def then(moment: float, before: Callable[[Array], Track], after: Callable[[Array], Track], times: Array) -> Track:
+def then(
+    moment: float, before: Callable[[Array], Track], after: Callable[[Array], Track], times: Array
+) -> Track:
     """One motion until ``moment``, another from then on; the second counts its time from there."""
     early = times < moment
     parts = before(times[early]), after(times[~early] - moment)
@@ -43,14 +45,20 @@ def then(moment: float, before: Callable[[Array], Track], after: Callable[[Array
 def after_impact(
     velocities: tuple[float, float], masses: tuple[float, float], restitution: float
 ) -> tuple[float, float]:
-    """Speeds of two bodies after they meet on a line: momentum is kept, the closing speed times ``restitution``."""
+    """Speeds of two bodies after they meet on a line: momentum is kept, the closing speed times
+    ``restitution``.
+    """
     (u, v), (m, n) = velocities, masses
     mean = (m * u + n * v) / (m + n)
     return mean - restitution * n * (u - v) / (m + n), mean + restitution * m * (u - v) / (m + n)
 
 
 def bouncing(
-    start: tuple[float, float], velocity: tuple[float, float], floor: float, restitution: float, times: Array
+    start: tuple[float, float],
+    velocity: tuple[float, float],
+    floor: float,
+    restitution: float,
+    times: Array,
 ) -> Track:
     """Free flight under gravity with impacts on ``floor`` (the lowest y that the centre can have).
 
@@ -81,9 +89,11 @@ def collision(
     restitution: float,
     times: Array,
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Two bodies on a line that approach, touch when ``reach`` apart, and part: momentum is conserved.
+    """Two bodies on a line that approach, touch when ``reach`` apart, and part: momentum is
+    conserved.
 
-    Returns ``(x, vx)`` of both, each ``(frames,)``. ``restitution`` is the ratio of the closing speeds.
+    Returns ``(x, vx)`` of both, each ``(frames,)``. ``restitution`` is the ratio of the closing
+    speeds.
     """
     (a, b), (u, v) = starts, velocities
     closing = u - v
@@ -97,14 +107,21 @@ def collision(
     return line(a, u, after_a), line(b, v, after_b)
 
 
-def hopping(start: tuple[float, float], speed: float, leap: float, pause: float, times: Array) -> Track:
-    """Jumps of take-off speed ``leap`` (up) one after another, standing ``pause`` seconds between them."""
+def hopping(
+    start: tuple[float, float], speed: float, leap: float, pause: float, times: Array
+) -> Track:
+    """Jumps of take-off speed ``leap`` (up) one after another, standing ``pause`` seconds between
+    them.
+    """
     flight = 2 * leap / GRAVITY
     jumps, tau = np.divmod(times, flight + pause)
     tau = np.clip(tau - pause, 0.0, flight)
     airborne = (tau > 0) & (tau < flight)
     position = np.stack(
-        [start[0] + speed * (jumps * flight + tau), start[1] - leap * tau + GRAVITY * tau**2 / 2], axis=1
+        [start[0] + speed * (jumps * flight + tau), start[1] - leap * tau + GRAVITY * tau**2 / 2],
+        axis=1,
     )
-    velocity = np.stack([np.where(airborne, speed, 0.0), np.where(airborne, GRAVITY * tau - leap, 0.0)], axis=1)
+    velocity = np.stack(
+        [np.where(airborne, speed, 0.0), np.where(airborne, GRAVITY * tau - leap, 0.0)], axis=1
+    )
     return position, velocity

@@ -1,7 +1,7 @@
 """Backgrounds: sky, ground, road, sea, skyline and room, painted on any view of the world.
 
-Scenery is drawn in cells one frame height wide, each from a generator of its own: what stands at a place does not
-depend on what else is in view.
+Scenery is drawn in cells one frame height wide, each from a generator of its own: what stands at a
+place does not depend on what else is in view.
 """
 
 import math
@@ -16,7 +16,11 @@ from praxino.data.diorama.canvas import Canvas, Colour, blend, lit
 from praxino.data.diorama.scene import Scene
 
 WALLS = ((206, 186, 160), (170, 190, 200), (190, 178, 206), (198, 200, 170))
-SUN: dict[str, Colour] = {"day": (255, 240, 130), "sunset": (255, 110, 50), "night": (236, 238, 222)}
+SUN: dict[str, Colour] = {
+    "day": (255, 240, 130),
+    "sunset": (255, 110, 50),
+    "night": (236, 238, 222),
+}
 SNOW: Colour = (236, 240, 248)
 
 
@@ -28,7 +32,9 @@ def backdrop(scene: Scene, canvas: Canvas) -> None:
         return
     if scene.time == "night" and scene.weather in ("clear", "clouds"):
         for left, rng in _cells(scene, canvas, "stars"):
-            for x, y in zip(rng.uniform(left, left + 1, 9), rng.uniform(0.02, 0.45, 9), strict=True):
+            for x, y in zip(
+                rng.uniform(left, left + 1, 9), rng.uniform(0.02, 0.45, 9), strict=True
+            ):
                 canvas.disc((x, y), 0.007, (210, 214, 235))
     if scene.light.source != "overcast":
         _sun(scene, canvas)
@@ -39,7 +45,10 @@ def _cells(scene: Scene, canvas: Canvas, layer: str) -> Iterator[tuple[float, Ge
     """The left edge of each cell that may be seen, and the generator of what stands in it."""
     stream = {"stars": 1, "hills": 2, "tufts": 3, "buildings": 4}[layer] << 32
     for cell in range(math.floor(canvas.left - 0.5), math.ceil(canvas.right + 0.5)):
-        yield float(cell), np.random.Generator(np.random.Philox(key=[scene.detail, stream + (cell & 0xFFFFFFFF)]))
+        yield (
+            float(cell),
+            np.random.Generator(np.random.Philox(key=[scene.detail, stream + (cell & 0xFFFFFFFF)])),
+        )
 
 
 def sky(scene: Scene) -> tuple[Colour, Colour]:
@@ -69,7 +78,8 @@ def _grass(scene: Scene, canvas: Canvas) -> None:
     horizon = world.HORIZON[scene.place]
     snowy = 0.75 if scene.weather == "snow" else 0.0
     hill, far, near, tuft = (
-        lit(blend(c, SNOW, snowy), tint) for c in ((88, 138, 84), (150, 196, 96), (96, 156, 66), (82, 140, 60))
+        lit(blend(c, SNOW, snowy), tint)
+        for c in ((88, 138, 84), (150, 196, 96), (96, 156, 66), (82, 140, 60))
     )
     for left, rng in _cells(scene, canvas, "hills"):
         for x in (left, left + 0.5):
@@ -77,7 +87,9 @@ def _grass(scene: Scene, canvas: Canvas) -> None:
             canvas.ellipse(centre, (0.38, float(rng.uniform(0.1, 0.18))), hill)
     canvas.gradient(far, near, horizon, 1.0)
     for left, rng in _cells(scene, canvas, "tufts"):
-        for x, y in zip(rng.uniform(left, left + 1, 16), rng.uniform(horizon + 0.04, 0.98, 16), strict=True):
+        for x, y in zip(
+            rng.uniform(left, left + 1, 16), rng.uniform(horizon + 0.04, 0.98, 16), strict=True
+        ):
             canvas.line((x, y), (x + 0.012, y - 0.03), 0.01, tuft)
 
 
@@ -119,7 +131,11 @@ def _building(scene: Scene, canvas: Canvas, x: float, width: float, rng: Generat
     canvas.box(x, top, x + width, horizon, wall)
     for wx in np.arange(x + 0.025, x + width - 0.03, 0.05):
         for wy in np.arange(top + 0.03, horizon - 0.06, 0.07):
-            lamp = (255, 222, 120) if scene.time == "night" and rng.random() < 0.6 else blend(wall, (30, 40, 60), 0.45)
+            lamp = (
+                (255, 222, 120)
+                if scene.time == "night" and rng.random() < 0.6
+                else blend(wall, (30, 40, 60), 0.45)
+            )
             canvas.box(wx, wy, wx + 0.026, wy + 0.035, lamp)
 
 
@@ -148,15 +164,24 @@ def _room(scene: Scene, canvas: Canvas) -> None:
     canvas.box(x - 0.145, y - 0.145, x + 0.145, y + 0.145, blend(*world.SKY[scene.time], 0.7))
     if scene.time == "night":
         canvas.disc((x + 0.06, y - 0.06), 0.03, SUN["night"])
-    for bar in ((x - 0.008, y - 0.15, x + 0.008, y + 0.15), (x - 0.15, y - 0.008, x + 0.15, y + 0.008)):
+    for bar in (
+        (x - 0.008, y - 0.15, x + 0.008, y + 0.15),
+        (x - 0.15, y - 0.008, x + 0.15, y + 0.008),
+    ):
         canvas.box(*bar, lit((240, 236, 228), tint, gain))
     edge = x + 0.4 if x < scene.aspect / 2 else x - 0.4
     canvas.box(edge - 0.09, 0.2, edge + 0.09, 0.38, lit((112, 74, 46), tint, gain))
-    canvas.box(edge - 0.07, 0.22, edge + 0.07, 0.36, lit(WALLS[int(rng.integers(len(WALLS)))], tint, gain * 0.8))
+    canvas.box(
+        edge - 0.07,
+        0.22,
+        edge + 0.07,
+        0.36,
+        lit(WALLS[int(rng.integers(len(WALLS)))], tint, gain * 0.8),
+    )
 
 
 def shaded(pixels: NDArray[np.uint8], time: str) -> NDArray[np.uint8]:
-    """The same surface in shadow: darker, and less so where the light is weak anyway."""
+    """A surface in shadow: darker, and less so where the light is weak anyway."""
     strength = {"day": 0.58, "sunset": 0.58, "night": 0.66}[time]
     table = (np.arange(256) * strength).astype(np.uint8)
     return np.take(table, pixels)

@@ -30,7 +30,9 @@ def individual(seed: int, index: int) -> Thing:
             return one
 
 
-def references(seed: int, index: int, count: int = 4, size: int = 64) -> tuple[Thing, NDArray[np.uint8]]:
+def references(
+    seed: int, index: int, count: int = 4, size: int = 64
+) -> tuple[Thing, NDArray[np.uint8]]:
     """An individual and ``count`` pictures of it, (count, size, size, 3) uint8 RGB.
 
     Alone on a plain ground, filling most of the picture, in other poses and facing either way.
@@ -45,7 +47,8 @@ def plain_pictures(
 ) -> NDArray[np.uint8]:
     """``count`` pictures of a thing on a plain ground, (count, size, size, 3) uint8 RGB.
 
-    In other poses, facing left and right in turn; ``extent`` is the larger of its height and width, of the picture's.
+    In other poses, facing left and right in turn; ``extent`` is the larger of its height and width,
+    of the picture's.
     """
     factor = oversampling(size)
     pictures = np.empty((count, size, size, 3), np.uint8)
@@ -53,9 +56,17 @@ def plain_pictures(
     for i in range(count):
         pixels = np.full((size * factor, size * factor, 3), PLAIN, np.uint8)
         motion = ("still", "walk", "run")[i % 3]
-        posed = replace(one, motion=motion, height=height, ground=0.5 + height / 2, heading=1 if i % 2 == 0 else -1)
+        posed = replace(
+            one,
+            motion=motion,
+            height=height,
+            ground=0.5 + height / 2,
+            heading=1 if i % 2 == 0 else -1,
+        )
         travel = float(rng.uniform(0, 2)) * height
-        DRAW[one.kind](Canvas(pixels, float(size * factor)), pose_of(posed, (0.5, 0.5), travel, clock=travel))
+        DRAW[one.kind](
+            Canvas(pixels, float(size * factor)), pose_of(posed, (0.5, 0.5), travel, clock=travel)
+        )
         pictures[i] = reduce(pixels, size, size)
     return pictures
 
@@ -64,24 +75,32 @@ CLUTTER: Final = 0.25
 """Part of the varied pictures that show a place behind the thing, not a plain ground."""
 
 
-def varied_pictures(one: Thing, rng: Generator, count: int = 4, size: int = 64) -> NDArray[np.uint8]:
+def varied_pictures(
+    one: Thing, rng: Generator, count: int = 4, size: int = 64
+) -> NDArray[np.uint8]:
     """``count`` pictures of a thing, (count, size, size, 3) uint8 RGB, as people would give them.
 
-    In other poses, facing either way, smaller or larger, not always in the middle, a little brighter or darker, some
-    before a place.
+    In other poses, facing either way, smaller or larger, not always in the middle, a little
+    brighter or darker, some before a place.
     """
     factor = oversampling(size)
     pictures = np.empty((count, size, size, 3), np.uint8)
     usual = 0.8 / max(1.0, world.KINDS[one.kind].aspect)
-    motions = [motion for motion in world.KINDS[one.kind].motions if motion in ("still", "walk", "run")] or ["still"]
+    motions = [
+        motion for motion in world.KINDS[one.kind].motions if motion in ("still", "walk", "run")
+    ] or ["still"]
     for i in range(count):
         height = usual * float(rng.uniform(0.7, 1.1))
         place = (0.5 + float(rng.uniform(-0.08, 0.08)), 0.5 + float(rng.uniform(-0.06, 0.06)))
-        canvas = Canvas(np.full((size * factor, size * factor, 3), PLAIN, np.uint8), float(size * factor))
+        canvas = Canvas(
+            np.full((size * factor, size * factor, 3), PLAIN, np.uint8), float(size * factor)
+        )
         if rng.random() < CLUTTER:
             backdrop(compose(int(rng.integers(2**31)), 0, frames=1), canvas)
         motion, heading = str(rng.choice(motions)), int(rng.choice([-1, 1]))
-        posed = replace(one, motion=motion, height=height, ground=place[1] + height / 2, heading=heading)
+        posed = replace(
+            one, motion=motion, height=height, ground=place[1] + height / 2, heading=heading
+        )
         travel = float(rng.uniform(0, 2)) * height
         light = float(rng.uniform(0.92, 1.08))
         DRAW[one.kind](canvas, pose_of(posed, place, travel, travel, (light, light, light)))

@@ -16,21 +16,45 @@ Cast = tuple[Thing, ...]
 # How often, where; the first thing is always the one that the caption names first.
 WHERE: Final[dict[str, dict[str, float]]] = {
     "grass": {
-        "fetch": 3, "chase": 2, "collide": 2, "stack": 1, "topple": 1.5, "pass behind": 2, "left of": 2,
-        "bigger than": 2, "group": 2,
+        "fetch": 3,
+        "chase": 2,
+        "collide": 2,
+        "stack": 1,
+        "topple": 1.5,
+        "pass behind": 2,
+        "left of": 2,
+        "bigger than": 2,
+        "group": 2,
     },
     "road": {"race": 6, "chase": 1, "pass behind": 1, "left of": 1, "bigger than": 1, "group": 1},
-    "city": {"race": 4, "chase": 1, "collide": 1, "fetch": 1, "left of": 1, "bigger than": 1, "group": 1},
+    "city": {
+        "race": 4,
+        "chase": 1,
+        "collide": 1,
+        "fetch": 1,
+        "left of": 1,
+        "bigger than": 1,
+        "group": 1,
+    },
     "room": {
-        "chase": 2, "collide": 2, "fetch": 2, "stack": 2, "topple": 2, "pass behind": 1, "left of": 2,
-        "bigger than": 2, "group": 2,
+        "chase": 2,
+        "collide": 2,
+        "fetch": 2,
+        "stack": 2,
+        "topple": 2,
+        "pass behind": 1,
+        "left of": 2,
+        "bigger than": 2,
+        "group": 2,
     },
     "sea": {"race": 1, "left of": 1, "bigger than": 1.5, "group": 2.5},
-}  # fmt: skip
+}
 
 
 def cast_together(stage: CastingContext) -> tuple[Relation | None, Cast]:
-    """Two or three things in a relation; (None, ()) where the place has nobody for the one that was drawn."""
+    """Two or three things in a relation; (None, ()) where the place has nobody for the one that was
+    drawn.
+    """
     name = pick(stage.rng, WHERE[stage.place])
     cast = MAKERS[name](stage)
     if not cast:
@@ -44,7 +68,14 @@ def _two_colours(stage: CastingContext, one: str, two: str) -> tuple[str, str]:
 
 
 def _runner(
-    stage: CastingContext, kind: str, colour: str, motion: str, heading: int, lane: float, x: float, v: float
+    stage: CastingContext,
+    kind: str,
+    colour: str,
+    motion: str,
+    heading: int,
+    lane: float,
+    x: float,
+    v: float,
 ) -> Thing:
     height = stage.size(kind)
     track = physics.steady((x, lane - height / 2), (v, 0.0), stage.times)
@@ -60,7 +91,9 @@ def _race(stage: CastingContext) -> Cast:
     faster = float(stage.rng.uniform(0.8, 1.3))
     return (
         _runner(stage, kind, one, motion, heading, near, stage.span(0.12, 0.32, heading), pace),
-        _runner(stage, kind, two, motion, heading, far, stage.span(0.12, 0.32, heading), pace * faster),
+        _runner(
+            stage, kind, two, motion, heading, far, stage.span(0.12, 0.32, heading), pace * faster
+        ),
     )
 
 
@@ -101,7 +134,7 @@ def _mass(material: str, height: float) -> float:
 
 
 def _restitution(one: str, other: str) -> float:
-    """Of an impact of two things: between what each keeps of its speed on hard ground, the geometric mean."""
+    """Restitution of an impact of two kinds: the geometric mean of theirs on hard ground."""
     return (world.MATERIALS[one] * world.MATERIALS[other]) ** 0.5
 
 
@@ -117,7 +150,10 @@ def _collide(stage: CastingContext) -> Cast:
     colours = _two_colours(stage, "ball", "ball")
     sizes = (stage.size("ball"), stage.size("ball"))
     materials = [str(rng.choice(["rubber", "steel"])) for _ in range(2)]
-    starts = (stage.aspect * float(rng.uniform(0.12, 0.2)), stage.aspect * float(rng.uniform(0.75, 0.88)))
+    starts = (
+        stage.aspect * float(rng.uniform(0.12, 0.2)),
+        stage.aspect * float(rng.uniform(0.75, 0.88)),
+    )
     speeds = (float(rng.uniform(0.32, 0.46)), -float(rng.choice([0.0, 0.3])))
     masses = (_mass(materials[0], sizes[0]), _mass(materials[1], sizes[1]))
     kept = _restitution(*materials)
@@ -130,7 +166,13 @@ def _collide(stage: CastingContext) -> Cast:
 
 
 def _box(
-    stage: CastingContext, colour: str, motion: str, height: float, lane: float, track: Track, material: str
+    stage: CastingContext,
+    colour: str,
+    motion: str,
+    height: float,
+    lane: float,
+    track: Track,
+    material: str,
 ) -> Thing:
     return thing(stage, "box", colour, motion, 1, height, lane, track, material)
 
@@ -156,7 +198,9 @@ def _stack(stage: CastingContext) -> Cast:
 
 
 def _topple(stage: CastingContext) -> Cast:
-    """A ball flies into the upper of two boxes and knocks it off; momentum is kept at the impact."""
+    """A ball flies into the upper of two boxes and knocks it off; momentum is kept at the
+    impact.
+    """
     if len(stage.kinds(("box", "ball"))) < 2:
         return ()
     rng, lane, times = stage.rng, world.LANES[stage.place][1], stage.times
@@ -171,7 +215,9 @@ def _topple(stage: CastingContext) -> Cast:
     # Thrown so that it meets the box at its middle, having risen and fallen by as much.
     launch = -world.GRAVITY * moment / 2
     masses = (_mass("rubber", ball_size), _mass("wooden", size))
-    ball_after, box_after = physics.after_impact((speed, 0.0), masses, _restitution("rubber", "wooden"))
+    ball_after, box_after = physics.after_impact(
+        (speed, 0.0), masses, _restitution("rubber", "wooden")
+    )
 
     def knocked(t: physics.Array) -> Track:
         slide = size / 2 / abs(box_after)  # until its centre has left the box below
@@ -179,7 +225,9 @@ def _topple(stage: CastingContext) -> Cast:
         return physics.then(
             slide,
             lambda s: physics.steady((middle, shelf), (box_after, 0.0), s),
-            lambda s: physics.bouncing((edge, shelf), (box_after, 0.0), rest, world.MATERIALS["wooden"], s),
+            lambda s: physics.bouncing(
+                (edge, shelf), (box_after, 0.0), rest, world.MATERIALS["wooden"], s
+            ),
             t,
         )
 
@@ -187,10 +235,14 @@ def _topple(stage: CastingContext) -> Cast:
     ball_track = physics.then(
         moment,
         lambda t: physics.bouncing((begin, shelf), (speed, launch), floor, 0.0, t),
-        lambda t: physics.bouncing((contact, shelf), (ball_after, -launch), floor, world.MATERIALS["rubber"], t),
+        lambda t: physics.bouncing(
+            (contact, shelf), (ball_after, -launch), floor, world.MATERIALS["rubber"], t
+        ),
         times,
     )
-    box_track = physics.then(moment, lambda t: physics.steady((middle, shelf), (0.0, 0.0), t), knocked, times)
+    box_track = physics.then(
+        moment, lambda t: physics.steady((middle, shelf), (0.0, 0.0), t), knocked, times
+    )
     lower = physics.steady((middle, rest), (0.0, 0.0), times)
     colours = [stage.colour("ball")]
     colours += [stage.colour("box", other_than=colours)]
@@ -203,8 +255,14 @@ def _topple(stage: CastingContext) -> Cast:
 
 
 def _pass_behind(stage: CastingContext) -> Cast:
-    """Something goes behind a thing that stands, is gone for a moment, and comes out again the same."""
-    movers = {"grass": ("cat", "dog", "ball"), "road": ("dog", "ball"), "room": ("cat", "dog", "ball")}[stage.place]
+    """Something goes behind a thing that stands, is gone for a moment, and comes out again the
+    same.
+    """
+    movers = {
+        "grass": ("cat", "dog", "ball"),
+        "road": ("dog", "ball"),
+        "room": ("cat", "dog", "ball"),
+    }[stage.place]
     screens = {"grass": ("house", "tree"), "road": ("house", "tree"), "room": ("box",)}[stage.place]
     kinds, hiders = list(stage.kinds(movers)), list(stage.kinds(screens))
     choices = [(k, m) for k in kinds for m in ("walk", "run", "roll") if stage.moves(k, m)]
@@ -219,9 +277,16 @@ def _pass_behind(stage: CastingContext) -> Cast:
     speed = stage.speed(0.36, 0.44, heading)
     start = (stage.span(0.06, 0.14, heading), far - size / 2)
     mover = thing(
-        stage, kind, one, motion, heading, size, far, physics.steady(start, (speed, 0.0), stage.times),
+        stage,
+        kind,
+        one,
+        motion,
+        heading,
+        size,
+        far,
+        physics.steady(start, (speed, 0.0), stage.times),
         "rubber" if kind == "ball" else None,
-    )  # fmt: skip
+    )
     tall = stage.size(hider, 1.5 if hider == "box" else 1.15)
     place = (stage.standing(stage.span(0.48, 0.56, 1)), near - tall / 2)
     rest = physics.steady(place, (0.0, 0.0), stage.times)
@@ -266,7 +331,18 @@ def _group(stage: CastingContext) -> Cast:
     heading, factor = stage.heading(), 0.7 if count == 3 else 0.85
     material = material_of(stage, kind)
     alike = [
-        perform(stage, kind, colour, motion, float(lane), (i + 0.5) / count, factor, heading, "present", material)
+        perform(
+            stage,
+            kind,
+            colour,
+            motion,
+            float(lane),
+            (i + 0.5) / count,
+            factor,
+            heading,
+            "present",
+            material,
+        )
         for i, lane in enumerate(lanes)
     ]
     members = [replace(one, marking=alike[0].marking) for one in alike]
@@ -277,7 +353,11 @@ def _group(stage: CastingContext) -> Cast:
 
 def _following(lead: Thing, one: Thing, step: float) -> Thing:
     """``one`` at the pace of ``lead``, ``step`` aside; birds fly above one another."""
-    y = one.position[:, 1] if one.motion != "fly" else lead.position[:, 1] * 0.5 + 0.04 + abs(step) / 3
+    y = (
+        one.position[:, 1]
+        if one.motion != "fly"
+        else lead.position[:, 1] * 0.5 + 0.04 + abs(step) / 3
+    )
     vy = one.velocity[:, 1] if one.motion != "fly" else lead.velocity[:, 1] * 0.5
     position = np.stack([lead.position[:, 0] + step, y], axis=1)
     return replace(one, position=position, velocity=np.stack([lead.velocity[:, 0], vy], axis=1))

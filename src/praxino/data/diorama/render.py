@@ -1,4 +1,6 @@
-"""A scene becomes a clip: backdrop, clouds and waves, shadows, things from far to near, reflections, rain and snow."""
+"""A scene becomes a clip: backdrop, clouds and waves, shadows, things from far to near,
+reflections, rain and snow.
+"""
 
 import math
 from typing import Final
@@ -18,8 +20,8 @@ Pixels = NDArray[np.uint8]
 def render(scene: Scene, height: int, width: int) -> Pixels:
     """Draw every frame: ``(frames, height, width, 3)`` uint8 RGB, antialiased.
 
-    ``width / height`` should be the aspect the scene was composed for; else the view is cut or extended
-    at its right edge.
+    ``width / height`` should be the aspect the scene was composed for; else the view is cut or
+    extended at its right edge.
     """
     factor = oversampling(height)
     tall, wide = height * factor, width * factor
@@ -43,24 +45,33 @@ def render(scene: Scene, height: int, width: int) -> Pixels:
 
 
 class _Views:
-    """The painted backdrop of every frame, and the same in shadow: painted once for a camera that does not zoom."""
+    """The painted backdrop of every frame, and the same in shadow: painted once for a camera that
+    does not zoom.
+    """
 
     def __init__(self, scene: Scene, tall: int, wide: int) -> None:
         self.scene, self.tall, self.wide = scene, tall, wide
-        self.left = math.floor(float(scene.camera.left.min()) * tall) / tall  # on the grid of pixels
+        # on the grid of pixels
+        self.left = math.floor(float(scene.camera.left.min()) * tall) / tall
         self.zooms = bool((scene.camera.zoom != 1).any())
         if not self.zooms:
             span = math.ceil((float(scene.camera.left.max()) - self.left) * tall) + wide
             self.world, self.shade = self._painted(span, float(tall), self.left, 0.0)
 
-    def _painted(self, columns: int, scale: float, left: float, top: float) -> tuple[Pixels, Pixels]:
+    def _painted(
+        self, columns: int, scale: float, left: float, top: float
+    ) -> tuple[Pixels, Pixels]:
         pixels = np.empty((self.tall, columns, 3), np.uint8)
         places.backdrop(self.scene, Canvas(pixels, scale, left, top))
         return pixels, places.shaded(pixels, self.scene.time)
 
     def frame(self, frame: int) -> tuple[Canvas, Pixels]:
         camera = self.scene.camera
-        left, top, scale = float(camera.left[frame]), float(camera.top[frame]), float(self.tall * camera.zoom[frame])
+        left, top, scale = (
+            float(camera.left[frame]),
+            float(camera.top[frame]),
+            float(self.tall * camera.zoom[frame]),
+        )
         if self.zooms:
             pixels, shade = self._painted(self.wide, scale, left, top)
             return Canvas(pixels, scale, left, top), shade
@@ -103,7 +114,11 @@ def _sky_and_sea(scene: Scene, canvas: Canvas, clock: float) -> None:
     for i in range(count):
         x = (i + float(rng.uniform(0.2, 0.8))) / count * scene.aspect + wind * clock
         y, size = float(rng.uniform(0.08, 0.24)), float(rng.uniform(0.8, 1.2))
-        for dx, dy, rx, ry in ((-0.08, 0.01, 0.08, 0.04), (0.08, 0.01, 0.09, 0.042), (0.0, -0.02, 0.1, 0.055)):
+        for dx, dy, rx, ry in (
+            (-0.08, 0.01, 0.08, 0.04),
+            (0.08, 0.01, 0.09, 0.042),
+            (0.0, -0.02, 0.1, 0.055),
+        ):
             canvas.ellipse((x + dx * size, y + dy * size), (rx * size, ry * size), base)
     if scene.place == "sea":
         _waves(scene, canvas, clock, rng)
@@ -117,7 +132,9 @@ def _waves(scene: Scene, canvas: Canvas, clock: float, rng: np.random.Generator)
         y = horizon + depth * (1 - horizon)
         x = float(rng.uniform(-0.2, 0.35)) + 0.1 * clock * (0.4 + depth)
         crest = blend(blend(far, near, depth), (255, 255, 255), 0.22)
-        for step in range(math.floor((canvas.left - x) / 0.55) - 1, math.ceil((canvas.right - x) / 0.55) + 1):
+        for step in range(
+            math.floor((canvas.left - x) / 0.55) - 1, math.ceil((canvas.right - x) / 0.55) + 1
+        ):
             start = x + 0.55 * step
             canvas.line((start, y), (start + 0.08 + 0.12 * depth, y), 0.006 + 0.008 * depth, crest)
     if scene.light.source == "overcast":
@@ -127,10 +144,14 @@ def _waves(scene: Scene, canvas: Canvas, clock: float, rng: np.random.Generator)
         half = 0.05 + 0.05 * depth + 0.025 * math.sin(2 * math.pi * (0.9 * clock + 0.37 * i))
         y = horizon + depth * (1 - horizon)
         x = scene.light.x + 0.015 * math.sin(2 * math.pi * (0.6 * clock + 0.61 * i))
-        canvas.line((x - half, y), (x + half, y), 0.012, blend(blend(far, near, depth), glitter, 0.7))
+        canvas.line(
+            (x - half, y), (x + half, y), 0.012, blend(blend(far, near, depth), glitter, 0.7)
+        )
 
 
-REFLECTED: Final = 0.4  # of what stands above the water is seen in it, squeezed to 60% of its height
+REFLECTED: Final = (
+    0.4  # of what stands above the water is seen in it, squeezed to 60% of its height
+)
 
 
 def _reflection(scene: Scene, canvas: Canvas, thing: Thing, frame: int) -> None:
@@ -150,17 +171,23 @@ def _reflection(scene: Scene, canvas: Canvas, thing: Thing, frame: int) -> None:
 
 
 def _falling(scene: Scene, canvas: Canvas, clock: float) -> None:
-    """Rain or snow between the camera and the scene: it falls within the view, whatever the camera does."""
+    """Rain or snow between the camera and the scene: it falls within the view, whatever the camera
+    does.
+    """
     rng = np.random.Generator(np.random.Philox(key=[scene.detail, 2]))
     rain = scene.weather == "rain"
     count, speed = (36, 2.2) if rain else (36, 0.35)
     pane = Canvas(canvas.pixels, float(canvas.pixels.shape[0]))
     places_x, places_y = rng.uniform(-0.1, pane.right + 0.1, count), rng.uniform(0, 1.1, count)
     phases, near = rng.uniform(0, 1, count), rng.uniform(0.7, 1.3, count)
-    colour = lit((206, 214, 228) if rain else (250, 252, 255), blend((1, 1, 1), world.TINT[scene.time], 0.5))
+    colour = lit(
+        (206, 214, 228) if rain else (250, 252, 255), blend((1, 1, 1), world.TINT[scene.time], 0.5)
+    )
     for x, y, phase, size in zip(places_x, places_y, phases, near, strict=True):
         y = (y + speed * size * clock) % 1.1 - 0.05
         if rain:
             pane.line((x, y), (x - 0.012 * size, y + 0.075 * size), 0.011, colour)
         else:
-            pane.disc((x + 0.03 * math.sin(2 * math.pi * (phase + 0.5 * clock)), y), 0.016 * size, colour)
+            pane.disc(
+                (x + 0.03 * math.sin(2 * math.pi * (phase + 0.5 * clock)), y), 0.016 * size, colour
+            )

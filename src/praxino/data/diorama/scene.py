@@ -1,7 +1,8 @@
 """The ground truth of one sample: things with their tracks, the light, the weather, the camera.
 
-Lengths are in frame heights, x to the right and y *down* from the top-left corner of the unmoved view;
-time is in seconds. Tracks are in world coordinates; `Camera.seen` turns them into the picture's.
+Lengths are in frame heights, x to the right and y *down* from the top-left corner of the unmoved
+view; time is in seconds. Tracks are in world coordinates; `Camera.project` turns them into the
+picture's.
 """
 
 import math
@@ -19,15 +20,18 @@ class Marking:
 
     pattern: str  # "spots", "stripes", "patch", "belt"
     colour: str
-    individual: "Individual | None" = None  # with marks of its own; None: as everybody wears this pattern
+    individual: "Individual | None" = (
+        None  # with marks of its own; None: as everybody wears this pattern
+    )
 
 
 @dataclass(frozen=True)
 class Individual:
     """The marks of one individual.
 
-    ``places`` are the centres of its marks in half axes of the body, forward and up; ``scale`` their size against the
-    usual one; ``worn`` is "collar", "hat" or None, and ``worn_colour`` its colour.
+    ``places`` are the centres of its marks in half axes of the body, forward and up; ``scale``
+    their size against the usual one; ``worn`` is "collar", "hat" or None, and ``worn_colour`` its
+    colour.
     """
 
     seed: int
@@ -41,9 +45,9 @@ class Individual:
 class Thing:
     """One thing and where it is in every frame.
 
-    ``position`` (frames, 2) is the centre, ``velocity`` (frames, 2) its derivative per second; ``height`` and
-    ``width`` are the outline's; ``ground`` is the y on which it stands, or above which it flies; ``heading`` is
-    +1 to the right, -1 to the left.
+    ``position`` (frames, 2) is the centre, ``velocity`` (frames, 2) its derivative per second;
+    ``height`` and ``width`` are the outline's; ``ground`` is the y on which it stands, or above
+    which it flies; ``heading`` is +1 to the right, -1 to the left.
     """
 
     kind: str
@@ -76,8 +80,9 @@ class Light:
 class Camera:
     """What part of the world is seen, frame by frame.
 
-    ``motion`` is "still", "pan left", "pan right", "zoom in", "zoom out" or "follow"; ``left`` and ``top`` (frames,)
-    are the view's corner in the world, ``zoom`` (frames,) how many times larger than life it shows things.
+    ``motion`` is "still", "pan left", "pan right", "zoom in", "zoom out" or "follow"; ``left`` and
+    ``top`` (frames,) are the view's corner in the world, ``zoom`` (frames,) how many times larger
+    than life it shows things.
     """
 
     motion: str
@@ -85,16 +90,19 @@ class Camera:
     top: Array
     zoom: Array
 
-    def seen(self, position: Array) -> Array:
-        """World coordinates (frames, 2) as the picture's: x from its left edge, y from its top, in its heights."""
+    def project(self, position: Array) -> Array:
+        """World coordinates (frames, 2) as the picture's: x from its left edge, y from its top, in
+        its heights.
+        """
         corner = np.stack([self.left, self.top], axis=1)
         return (position - corner) * self.zoom[:, None]
 
 
 @dataclass(frozen=True)
 class Relation:
-    """What the first two things do together, or how they stand: "race", "fetch", "chase", "collide", "stack", "topple",
-    "pass behind", "left of", "bigger than" or "group"."""
+    """What the first two things do together, or how they stand: "race", "fetch", "chase",
+    "collide", "stack", "topple", "pass behind", "left of", "bigger than" or "group".
+    """
 
     name: str
     count: int = 2
@@ -122,19 +130,25 @@ class Scene:
         return len(self.camera.left)
 
     def clock(self, frame: int) -> float:
-        """Seconds, for what sways, beats and drifts by itself; in a cyclic scene it swings to and fro."""
+        """Seconds, for what sways, beats and drifts by itself; in a cyclic scene it swings to and
+        fro.
+        """
         seconds = frame / self.fps
         if self.period is None:
             return seconds
         return self.period / (2 * math.pi) * math.sin(2 * math.pi * seconds / self.period)
 
     def size(self, thing: Thing) -> Array:
-        """(frames, 2): width and height of a thing's outline in the picture's heights, frame by frame."""
+        """(frames, 2): width and height of a thing's outline in the picture's heights, frame by
+        frame.
+        """
         return self.camera.zoom[:, None] * np.array([[thing.width, thing.height]])
 
     def visible(self, thing: Thing) -> NDArray[np.bool_]:
-        """(frames,): whether any of the thing's outline is within the view; occlusion is not counted."""
-        x, y = self.camera.seen(thing.position).T
+        """(frames,): whether any of the thing's outline is within the view; occlusion is not
+        counted.
+        """
+        x, y = self.camera.project(thing.position).T
         width, height = self.size(thing).T / 2
         return (x + width > 0) & (x - width < self.aspect) & (y + height > 0) & (y - height < 1)
 
@@ -149,12 +163,14 @@ class Scene:
 
     def shows(self, thing: Thing) -> NDArray[np.bool_]:
         """(frames,): whether the thing's centre is within the view and not `hidden`."""
-        x, y = self.camera.seen(thing.position).T
+        x, y = self.camera.project(thing.position).T
         return (x >= 0) & (x < self.aspect) & (y >= 0) & (y < 1) & ~self.hidden(thing)
 
     @property
     def attributes(self) -> dict[str, str]:
-        """What is true of the whole clip, by name; "usual" for a sea or a light that is not tinted."""
+        """What is true of the whole clip, by name; "usual" for a sea or a light that is not
+        tinted.
+        """
         return {
             "place": self.place,
             "time": self.time,
@@ -167,7 +183,9 @@ class Scene:
 
 @dataclass(frozen=True)
 class Captions:
-    """The same scene in three lengths: a list of tags, a sentence, and a paragraph that names everything visible."""
+    """A scene in three lengths: a list of tags, a sentence, and a paragraph that names everything
+    visible.
+    """
 
     tags: str
     sentence: str

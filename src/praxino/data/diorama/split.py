@@ -1,8 +1,8 @@
-"""Which combinations training never sees: chosen by a hash, so that the choice is fixed; but for the commonest pairs,
-which are never put aside, nobody picked it.
+"""Which combinations training never sees: chosen by a hash, so that the choice is fixed; but for
+the commonest pairs, which are never put aside, nobody picked it.
 
-Compositional scores ask for exactly these. Every colour, motion and place of a held-out pair still occurs in training,
-and so does its kind, only never the two together.
+Compositional scores ask for exactly these. Every colour, motion and place of a held-out pair still
+occurs in training, and so does its kind, only never the two together.
 """
 
 import hashlib
@@ -19,19 +19,40 @@ PART: Final = 0.1
 """How many of the pairs that may be held out are, and of individuals and words."""
 
 RARE: Final = frozenset(
-    {("sun", "purple"), ("sun", "green"), ("moon", "purple"), ("cat", "green"), ("horse", "blue"), ("tree", "white")}
+    {
+        ("sun", "purple"),
+        ("sun", "green"),
+        ("moon", "purple"),
+        ("cat", "green"),
+        ("horse", "blue"),
+        ("tree", "white"),
+    }
 )
 """(thing, colour) that nobody expects: held out by name, scored by themselves."""
 
 # Sentences that everybody tries first; a model that has not seen these would only puzzle them.
 _NEVER_HELD: Final = frozenset(
     {
-        ("ball", "red"), ("ball", "blue"), ("car", "red"), ("car", "blue"), ("dog", "yellow"), ("dog", "brown"),
-        ("ball", "bounce"), ("car", "drive"), ("cat", "walk"), ("dog", "run"), ("person", "walk"), ("boat", "sail"),
+        ("ball", "red"),
+        ("ball", "blue"),
+        ("car", "red"),
+        ("car", "blue"),
+        ("dog", "yellow"),
+        ("dog", "brown"),
+        ("ball", "bounce"),
+        ("car", "drive"),
+        ("cat", "walk"),
+        ("dog", "run"),
+        ("person", "walk"),
+        ("boat", "sail"),
         ("bird", "fly"),
-        ("cat", "room"), ("dog", "grass"), ("boat", "sea"), ("car", "city"), ("car", "road"),
+        ("cat", "room"),
+        ("dog", "grass"),
+        ("boat", "sea"),
+        ("car", "city"),
+        ("car", "road"),
     }
-)  # fmt: skip
+)
 
 
 def held_out(kind: str, value: str) -> bool:
@@ -50,13 +71,18 @@ def put_aside(name: str) -> bool:
 
 
 def _only_choice(kind: str, value: str) -> bool:
-    known = world.KINDS.get(kind)
-    return known is not None and known.motions == (value,)
+    traits = world.KINDS.get(kind)
+    return traits is not None and traits.motions == (value,)
 
 
 def pairs() -> dict[str, list[tuple[str, str]]]:
     """Every held-out pair by what it joins: "colour", "motion", "place", and the "rare" ones."""
-    found: dict[str, list[tuple[str, str]]] = {"colour": [], "motion": [], "place": [], "rare": sorted(RARE)}
+    held: dict[str, list[tuple[str, str]]] = {
+        "colour": [],
+        "motion": [],
+        "place": [],
+        "rare": sorted(RARE),
+    }
     for name, kind in world.KINDS.items():
         if name in world.SECOND_EDITION_KINDS:
             continue  # the pairs that suites ask for stay the same
@@ -66,7 +92,11 @@ def pairs() -> dict[str, list[tuple[str, str]]]:
             "place": tuple(place for place, here in world.INHABITANTS.items() if name in here),
         }
         for what, options in values.items():
-            found[what] += [(name, v) for v in options if held_out(name, v) and (name, v) not in RARE]
+            held[what] += [
+                (name, v) for v in options if held_out(name, v) and (name, v) not in RARE
+            ]
     for star in ("sun", "moon"):
-        found["colour"] += [(star, c) for c in world.SUN_COLOURS if held_out(star, c) and (star, c) not in RARE]
-    return found
+        held["colour"] += [
+            (star, c) for c in world.SUN_COLOURS if held_out(star, c) and (star, c) not in RARE
+        ]
+    return held

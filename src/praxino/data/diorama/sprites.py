@@ -1,4 +1,6 @@
-"""How each kind of thing is drawn: flat shapes with a lit and a shaded side, legs that step in order."""
+"""How each kind of thing is drawn: flat shapes with a lit and a shaded side, legs that step in
+order.
+"""
 
 import math
 from collections.abc import Callable
@@ -17,8 +19,8 @@ DARK: Final = (30.0, 28.0, 36.0)
 class Pose:
     """One thing in one frame, as its drawing needs it.
 
-    ``x, y`` is the centre, ``height`` the outline's; ``travel`` the way covered along the ground so far,
-    ``clock`` the time in seconds, ``airborne`` whether the feet are off the ground.
+    ``x, y`` is the centre, ``height`` the outline's; ``travel`` the way covered along the ground so
+    far, ``clock`` the time in seconds, ``airborne`` whether the feet are off the ground.
     """
 
     x: float
@@ -31,7 +33,12 @@ class Pose:
     airborne: bool
     colour: Colour
     glow: Colour  # windows and lamps, unaffected by the light outside
-    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)  # the light on colours that are not the thing's own
+    # the light on colours that are not the thing's own
+    tint: tuple[float, float, float] = (
+        1.0,
+        1.0,
+        1.0,
+    )
     material: str | None = None
     pattern: str | None = None
     second: Colour = (0.0, 0.0, 0.0)  # of the pattern
@@ -89,13 +96,21 @@ _PLACES: Final[dict[str, tuple[Point, ...]]] = {
     "patch": ((-0.45, 0.1),),
     "belt": ((0.1, 0.0),),
 }
-"""Of marks that are nobody's own, in half axes of the body."""
+"""Centres of marks that are no individual's own, in half axes of the body."""
 
 
-def _marked(canvas: Canvas, p: Pose, centre: tuple[float, float], axes: tuple[float, float]) -> None:
-    """An individual's pattern on its body, an ellipse of half ``axes`` about ``centre`` (in the thing's own frame)."""
+def _marked(
+    canvas: Canvas, p: Pose, centre: tuple[float, float], axes: tuple[float, float]
+) -> None:
+    """An individual's pattern on its body, an ellipse of half ``axes`` about ``centre`` (in the
+    thing's own frame).
+    """
     (u, v), (a, b) = centre, axes
-    places, scale = (p.individual.places, p.individual.scale) if p.individual else (_PLACES.get(str(p.pattern), ()), 1)
+    places, scale = (
+        (p.individual.places, p.individual.scale)
+        if p.individual
+        else (_PLACES.get(str(p.pattern), ()), 1)
+    )
     if p.individual is None and p.pattern == "belt" and b > a:
         places = ((0.0, -0.3),)
     for du, dv in places:
@@ -105,23 +120,36 @@ def _marked(canvas: Canvas, p: Pose, centre: tuple[float, float], axes: tuple[fl
                 canvas.disc(p.at(x, y), 0.3 * scale * min(a, b) * p.height, p.second)
             case "stripes":
                 reach = 0.85 * b * math.sqrt(1 - du * du)
-                canvas.line(p.at(x, v - reach), p.at(x, v + reach), 0.22 * scale * a * p.height, p.second)
+                canvas.line(
+                    p.at(x, v - reach), p.at(x, v + reach), 0.22 * scale * a * p.height, p.second
+                )
             case "patch":
                 axes = (0.42 * scale * a * p.height, 0.7 * scale * b * p.height)
                 canvas.ellipse(p.at(x, y), axes, p.second)
             case "belt" if b > a:  # who stands upright wears it around the waist
                 y = v - dv * b
-                canvas.line(p.at(u - 0.9 * a, y), p.at(u + 0.9 * a, y), 0.3 * scale * b * p.height, p.second)
+                canvas.line(
+                    p.at(u - 0.9 * a, y), p.at(u + 0.9 * a, y), 0.3 * scale * b * p.height, p.second
+                )
             case "belt":
-                canvas.line(p.at(x, v - 0.9 * b), p.at(x, v + 0.9 * b), 0.5 * scale * a * p.height, p.second)
+                canvas.line(
+                    p.at(x, v - 0.9 * b), p.at(x, v + 0.9 * b), 0.5 * scale * a * p.height, p.second
+                )
 
 
 def _worn(canvas: Canvas, p: Pose, head: Point, radius: float, neck: tuple[Point, Point]) -> None:
-    """An individual's hat on a ``head`` of this ``radius``, or its collar across the ``neck`` (in its own frame)."""
+    """An individual's hat on a ``head`` of this ``radius``, or its collar across the ``neck`` (in
+    its own frame).
+    """
     match p.individual.worn if p.individual else None:
         case "hat":
             (u, v), brim = head, head[1] + 0.7 * radius
-            canvas.line(p.at(u - 1.15 * radius, brim), p.at(u + 1.15 * radius, brim), 0.3 * radius * p.height, p.worn)
+            canvas.line(
+                p.at(u - 1.15 * radius, brim),
+                p.at(u + 1.15 * radius, brim),
+                0.3 * radius * p.height,
+                p.worn,
+            )
             crown = [(-0.7, 0.7), (-0.6, 1.7), (0.6, 1.7), (0.7, 0.7)]
             canvas.polygon([p.at(u + x * radius, v + y * radius) for x, y in crown], p.worn)
         case "collar":
@@ -146,9 +174,15 @@ def ball(canvas: Canvas, p: Pose) -> None:
 
 
 def box(canvas: Canvas, p: Pose) -> None:
-    canvas.polygon([p.at(-0.5, -0.5), p.at(0.5, -0.5), p.at(0.5, 0.5), p.at(-0.5, 0.5)], p.dark(0.35))
-    canvas.polygon([p.at(-0.5, -0.5), p.at(0.32, -0.5), p.at(0.32, 0.34), p.at(-0.5, 0.34)], p.colour)
-    canvas.polygon([p.at(-0.5, 0.34), p.at(0.32, 0.34), p.at(0.5, 0.5), p.at(-0.32, 0.5)], p.light(0.4))
+    canvas.polygon(
+        [p.at(-0.5, -0.5), p.at(0.5, -0.5), p.at(0.5, 0.5), p.at(-0.5, 0.5)], p.dark(0.35)
+    )
+    canvas.polygon(
+        [p.at(-0.5, -0.5), p.at(0.32, -0.5), p.at(0.32, 0.34), p.at(-0.5, 0.34)], p.colour
+    )
+    canvas.polygon(
+        [p.at(-0.5, 0.34), p.at(0.32, 0.34), p.at(0.5, 0.5), p.at(-0.32, 0.5)], p.light(0.4)
+    )
     if p.material == "steel":
         for u, v in ((-0.42, -0.42), (0.24, -0.42), (-0.42, 0.26), (0.24, 0.26)):
             canvas.disc(p.at(u, v), 0.05 * p.height, p.light(0.7))
@@ -160,7 +194,9 @@ def box(canvas: Canvas, p: Pose) -> None:
 
 
 def _lettered(canvas: Canvas, p: Pose, across: Point, up: Point) -> None:
-    """Its word, as large as fits between the two edges of each axis (in its own frame); never mirrored."""
+    """Its word, as large as fits between the two edges of each axis (in its own frame); never
+    mirrored.
+    """
     if p.word:
         left, right = sorted((p.at(across[0], 0)[0], p.at(across[1], 0)[0]))
         top, bottom = p.at(0, up[1])[1], p.at(0, up[0])[1]
@@ -170,17 +206,30 @@ def _lettered(canvas: Canvas, p: Pose, across: Point, up: Point) -> None:
 
 def sign(canvas: Canvas, p: Pose) -> None:
     """A board on a post."""
-    canvas.polygon([p.at(-0.05, -0.5), p.at(-0.05, 0.0), p.at(0.05, 0.0), p.at(0.05, -0.5)], (104.0, 78.0, 54.0))
-    canvas.polygon([p.at(-0.75, -0.2), p.at(-0.75, 0.5), p.at(0.75, 0.5), p.at(0.75, -0.2)], p.dark(0.4))
-    canvas.polygon([p.at(-0.7, -0.15), p.at(-0.7, 0.45), p.at(0.7, 0.45), p.at(0.7, -0.15)], p.colour)
+    canvas.polygon(
+        [p.at(-0.05, -0.5), p.at(-0.05, 0.0), p.at(0.05, 0.0), p.at(0.05, -0.5)],
+        (104.0, 78.0, 54.0),
+    )
+    canvas.polygon(
+        [p.at(-0.75, -0.2), p.at(-0.75, 0.5), p.at(0.75, 0.5), p.at(0.75, -0.2)], p.dark(0.4)
+    )
+    canvas.polygon(
+        [p.at(-0.7, -0.15), p.at(-0.7, 0.45), p.at(0.7, 0.45), p.at(0.7, -0.15)], p.colour
+    )
     _lettered(canvas, p, (-0.64, 0.64), (-0.05, 0.37))
 
 
 def car(canvas: Canvas, p: Pose) -> None:
-    canvas.polygon([p.at(-0.62, 0.05), p.at(-0.38, 0.5), p.at(0.3, 0.5), p.at(0.6, 0.05)], p.dark(0.15))
-    canvas.polygon([p.at(-0.48, 0.08), p.at(-0.32, 0.4), p.at(-0.06, 0.4), p.at(-0.06, 0.08)], p.glow)
+    canvas.polygon(
+        [p.at(-0.62, 0.05), p.at(-0.38, 0.5), p.at(0.3, 0.5), p.at(0.6, 0.05)], p.dark(0.15)
+    )
+    canvas.polygon(
+        [p.at(-0.48, 0.08), p.at(-0.32, 0.4), p.at(-0.06, 0.4), p.at(-0.06, 0.08)], p.glow
+    )
     canvas.polygon([p.at(0.02, 0.08), p.at(0.02, 0.4), p.at(0.25, 0.4), p.at(0.46, 0.08)], p.glow)
-    canvas.polygon([p.at(-1, -0.3), p.at(-0.96, 0.06), p.at(0.7, 0.1), p.at(1, -0.06), p.at(1, -0.3)], p.colour)
+    canvas.polygon(
+        [p.at(-1, -0.3), p.at(-0.96, 0.06), p.at(0.7, 0.1), p.at(1, -0.06), p.at(1, -0.3)], p.colour
+    )
     canvas.polygon([p.at(-1, -0.3), p.at(-1, -0.18), p.at(1, -0.18), p.at(1, -0.3)], p.dark(0.3))
     canvas.disc(p.at(0.92, -0.06), 0.07 * p.height, (255.0, 244.0, 190.0))
     turn = p.travel / (0.22 * p.height)
@@ -203,12 +252,17 @@ def _legs(canvas: Canvas, p: Pose, hips: tuple[float, float], length: float, wid
     stride = (1.5 if running else 0.9) * p.height
     phases = _GAIT["run" if running else "walk"]
     cycle = p.heading * p.travel / stride
-    for leg, (u, far) in enumerate([(hips[0], True), (hips[1], True), (hips[0], False), (hips[1], False)]):
+    for leg, (u, far) in enumerate(
+        [(hips[0], True), (hips[1], True), (hips[0], False), (hips[1], False)]
+    ):
         angle = 2 * math.pi * (cycle - phases[leg])
         if p.airborne:
             swing, lift = (-0.26 if u < 0 else 0.26), 0.1
         elif p.motion in ("walk", "run"):
-            swing, lift = (0.24 if running else 0.16) * math.cos(angle), 0.1 * max(0.0, -math.sin(angle))
+            swing, lift = (
+                (0.24 if running else 0.16) * math.cos(angle),
+                0.1 * max(0.0, -math.sin(angle)),
+            )
         else:
             swing, lift = (0.04 if far else -0.03), 0.0
         colour = p.dark(0.45) if far else p.dark(0.12)
@@ -234,15 +288,25 @@ def cat(canvas: Canvas, p: Pose) -> None:
 
 def dog(canvas: Canvas, p: Pose) -> None:
     wag = 0.1 * math.sin(2 * math.pi * 2.5 * p.clock)
-    canvas.line(p.at(-0.45, 0.08), p.at(-0.66 + wag * 0.4, 0.34 + wag), 0.1 * p.height, p.dark(0.15))
+    canvas.line(
+        p.at(-0.45, 0.08), p.at(-0.66 + wag * 0.4, 0.34 + wag), 0.1 * p.height, p.dark(0.15)
+    )
     _legs(canvas, p, (-0.38, 0.24), 0.46, 0.13)
-    canvas.polygon([p.at(-0.5, -0.12), p.at(-0.5, 0.16), p.at(0.34, 0.2), p.at(0.36, -0.12)], p.colour)
+    canvas.polygon(
+        [p.at(-0.5, -0.12), p.at(-0.5, 0.16), p.at(0.34, 0.2), p.at(0.36, -0.12)], p.colour
+    )
     _marked(canvas, p, (-0.1, 0.02), (0.38, 0.14))
-    canvas.polygon([p.at(0.14, 0.02), p.at(0.24, 0.42), p.at(0.48, 0.34), p.at(0.38, 0.0)], p.colour)
+    canvas.polygon(
+        [p.at(0.14, 0.02), p.at(0.24, 0.42), p.at(0.48, 0.34), p.at(0.38, 0.0)], p.colour
+    )
     canvas.ellipse(p.at(0.4, 0.34), (0.21 * p.height, 0.17 * p.height), p.colour)
-    canvas.polygon([p.at(0.44, 0.42), p.at(0.76, 0.32), p.at(0.76, 0.2), p.at(0.44, 0.2)], p.light(0.25))
+    canvas.polygon(
+        [p.at(0.44, 0.42), p.at(0.76, 0.32), p.at(0.76, 0.2), p.at(0.44, 0.2)], p.light(0.25)
+    )
     canvas.disc(p.at(0.75, 0.3), 0.06 * p.height, DARK)
-    canvas.ellipse(p.at(0.28, 0.28), (0.09 * p.height, 0.19 * p.height), p.dark(0.4), angle=12 * p.heading)
+    canvas.ellipse(
+        p.at(0.28, 0.28), (0.09 * p.height, 0.19 * p.height), p.dark(0.4), angle=12 * p.heading
+    )
     canvas.disc(p.at(0.47, 0.4), 0.05 * p.height, DARK)
     _worn(canvas, p, (0.4, 0.34), 0.2, ((0.17, 0.16), (0.44, 0.06)))
 
@@ -255,7 +319,10 @@ def horse(canvas: Canvas, p: Pose) -> None:
     _marked(canvas, p, (-0.08, 0.06), (0.43, 0.18))
     canvas.polygon([p.at(0.1, 0.1), p.at(0.34, 0.5), p.at(0.5, 0.42), p.at(0.34, 0.0)], p.colour)
     canvas.line(p.at(0.1, 0.2), p.at(0.32, 0.5), 0.09 * p.height, p.dark(0.5))
-    canvas.polygon([p.at(0.32, 0.5), p.at(0.44, 0.5), p.at(0.68, 0.24), p.at(0.6, 0.16), p.at(0.36, 0.3)], p.colour)
+    canvas.polygon(
+        [p.at(0.32, 0.5), p.at(0.44, 0.5), p.at(0.68, 0.24), p.at(0.6, 0.16), p.at(0.36, 0.3)],
+        p.colour,
+    )
     canvas.polygon([p.at(0.34, 0.48), p.at(0.38, 0.6), p.at(0.44, 0.48)], p.dark(0.2))
     canvas.disc(p.at(0.46, 0.4), 0.035 * p.height, DARK)
     _worn(canvas, p, (0.42, 0.42), 0.14, ((0.12, 0.26), (0.38, 0.12)))
@@ -263,7 +330,9 @@ def horse(canvas: Canvas, p: Pose) -> None:
 
 def person(canvas: Canvas, p: Pose) -> None:
     """The colour is the shirt's; legs swing opposite to each other and to the arms."""
-    skin, trousers, hair = (lit(colour, p.tint) for colour in ((224, 172, 134), (62, 66, 92), (84, 56, 38)))
+    skin, trousers, hair = (
+        lit(colour, p.tint) for colour in ((224, 172, 134), (62, 66, 92), (84, 56, 38))
+    )
     running = p.motion == "run"
     stride = (1.1 if running else 0.75) * p.height
     swing = (0.2 if running else 0.13) * math.sin(2 * math.pi * p.heading * p.travel / stride)
@@ -274,7 +343,9 @@ def person(canvas: Canvas, p: Pose) -> None:
     for side, colour in ((-1, blend(trousers, DARK, 0.4)), (1, trousers)):
         canvas.line(p.at(0.0, -0.08), p.at(side * swing, -0.47), 0.09 * p.height, colour)
     canvas.line(p.at(0.0, 0.2), p.at(swing, -0.06), 0.06 * p.height, p.dark(0.4))
-    canvas.polygon([p.at(-0.11, 0.24), p.at(0.11, 0.24), p.at(0.1, -0.12), p.at(-0.1, -0.12)], p.colour)
+    canvas.polygon(
+        [p.at(-0.11, 0.24), p.at(0.11, 0.24), p.at(0.1, -0.12), p.at(-0.1, -0.12)], p.colour
+    )
     _marked(canvas, p, (0.0, 0.06), (0.1, 0.17))
     canvas.line(p.at(0.0, 0.2), p.at(-swing, -0.06), 0.06 * p.height, p.dark(0.2))
     canvas.disc(p.at(0.02, 0.37), 0.12 * p.height, skin)
@@ -288,13 +359,22 @@ def flower(canvas: Canvas, p: Pose) -> None:
     green = lit((58, 140, 60), p.tint)
     head = p.at(sway, 0.24)
     canvas.line(p.at(0.0, -0.5), head, 0.07 * p.height, green)
-    canvas.ellipse(p.at(0.13, -0.26), (0.15 * p.height, 0.06 * p.height), green, angle=-30 * p.heading)
-    canvas.ellipse(p.at(-0.13, -0.2), (0.15 * p.height, 0.06 * p.height), green, angle=30 * p.heading)
+    canvas.ellipse(
+        p.at(0.13, -0.26), (0.15 * p.height, 0.06 * p.height), green, angle=-30 * p.heading
+    )
+    canvas.ellipse(
+        p.at(-0.13, -0.2), (0.15 * p.height, 0.06 * p.height), green, angle=30 * p.heading
+    )
     for petal in range(6):
         angle = math.pi * petal / 3
-        centre = (head[0] + 0.15 * p.height * math.cos(angle), head[1] + 0.15 * p.height * math.sin(angle))
+        centre = (
+            head[0] + 0.15 * p.height * math.cos(angle),
+            head[1] + 0.15 * p.height * math.sin(angle),
+        )
         canvas.disc(centre, 0.105 * p.height, p.colour)
-    canvas.disc(head, 0.09 * p.height, lit((244, 190, 40), p.tint) if p.colour[2] > 60 else p.dark(0.6))
+    canvas.disc(
+        head, 0.09 * p.height, lit((244, 190, 40), p.tint) if p.colour[2] > 60 else p.dark(0.6)
+    )
 
 
 def bird(canvas: Canvas, p: Pose) -> None:
@@ -304,7 +384,9 @@ def bird(canvas: Canvas, p: Pose) -> None:
     canvas.disc(p.at(0.5, 0.12), 0.2 * p.height, p.colour)
     canvas.polygon([p.at(0.64, 0.18), p.at(0.92, 0.08), p.at(0.64, 0.02)], (246.0, 170.0, 40.0))
     canvas.disc(p.at(0.56, 0.18), 0.06 * p.height, DARK)
-    canvas.polygon([p.at(-0.26, 0.06), p.at(0.24, 0.06), p.at(-0.2, 0.06 + 0.62 * beat)], p.dark(0.28))
+    canvas.polygon(
+        [p.at(-0.26, 0.06), p.at(0.24, 0.06), p.at(-0.2, 0.06 + 0.62 * beat)], p.dark(0.28)
+    )
 
 
 def boat(canvas: Canvas, p: Pose) -> None:
@@ -325,7 +407,10 @@ def boat(canvas: Canvas, p: Pose) -> None:
 
 def tree(canvas: Canvas, p: Pose) -> None:
     sway = 0.012 * math.sin(2 * math.pi * 0.5 * p.clock)
-    canvas.polygon([p.at(-0.07, -0.5), p.at(-0.04, 0.1), p.at(0.04, 0.1), p.at(0.07, -0.5)], (104.0, 72.0, 44.0))
+    canvas.polygon(
+        [p.at(-0.07, -0.5), p.at(-0.04, 0.1), p.at(0.04, 0.1), p.at(0.07, -0.5)],
+        (104.0, 72.0, 44.0),
+    )
     for u, v, r, tone in (
         (0.0, 0.0, 0.3, 0.3),
         (-0.17, 0.08, 0.2, 0.12),
@@ -336,11 +421,17 @@ def tree(canvas: Canvas, p: Pose) -> None:
 
 
 def house(canvas: Canvas, p: Pose) -> None:
-    canvas.polygon([p.at(-0.46, -0.5), p.at(-0.46, 0.12), p.at(0.46, 0.12), p.at(0.46, -0.5)], p.colour)
+    canvas.polygon(
+        [p.at(-0.46, -0.5), p.at(-0.46, 0.12), p.at(0.46, 0.12), p.at(0.46, -0.5)], p.colour
+    )
     canvas.polygon([p.at(-0.56, 0.1), p.at(0.0, 0.5), p.at(0.56, 0.1)], p.dark(0.5))
-    canvas.polygon([p.at(-0.1, -0.5), p.at(-0.1, -0.12), p.at(0.12, -0.12), p.at(0.12, -0.5)], p.dark(0.6))
+    canvas.polygon(
+        [p.at(-0.1, -0.5), p.at(-0.1, -0.12), p.at(0.12, -0.12), p.at(0.12, -0.5)], p.dark(0.6)
+    )
     for u in (-0.38, 0.2):
-        canvas.polygon([p.at(u, -0.22), p.at(u, 0.0), p.at(u + 0.18, 0.0), p.at(u + 0.18, -0.22)], p.glow)
+        canvas.polygon(
+            [p.at(u, -0.22), p.at(u, 0.0), p.at(u + 0.18, 0.0), p.at(u + 0.18, -0.22)], p.glow
+        )
 
 
 DRAW: Final[dict[str, Callable[[Canvas, Pose], None]]] = {

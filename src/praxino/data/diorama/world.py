@@ -1,4 +1,5 @@
-"""What the world consists of: kinds, colours, places, light and weather, and which of them go together.
+"""What the world consists of: kinds, colours, places, light and weather, and which of them go
+together.
 
 Lengths are in frame heights, speeds in frame heights per second.
 """
@@ -22,7 +23,9 @@ COLOURS: Final[dict[str, RGB]] = {
 
 
 class Kind(NamedTuple):
-    """``heights`` (least, most) and ``aspect`` (width over height) of the outline; what it does, made of what."""
+    """``heights`` (least, most) and ``aspect`` (width over height) of the outline; what it does,
+    made of what.
+    """
 
     heights: tuple[float, float]
     aspect: float
@@ -34,7 +37,9 @@ class Kind(NamedTuple):
 LEAVES: Final = ("green", "orange", "red", "pink", "white")
 
 KINDS: Final[dict[str, Kind]] = {
-    "ball": Kind((0.20, 0.28), 1.0, ("bounce", "roll", "throw", "still"), materials=("rubber", "steel")),
+    "ball": Kind(
+        (0.20, 0.28), 1.0, ("bounce", "roll", "throw", "still"), materials=("rubber", "steel")
+    ),
     "box": Kind((0.22, 0.30), 1.0, ("fall", "slide", "still"), materials=("wooden", "steel")),
     "car": Kind((0.24, 0.29), 2.0, ("drive", "still")),
     "person": Kind((0.42, 0.52), 0.42, ("walk", "run", "jump", "still")),
@@ -44,7 +49,12 @@ KINDS: Final[dict[str, Kind]] = {
     "bird": Kind((0.20, 0.26), 1.6, ("fly",)),
     "boat": Kind((0.38, 0.48), 0.95, ("sail", "still")),
     "tree": Kind((0.46, 0.58), 0.75, ("still",), LEAVES),
-    "flower": Kind((0.26, 0.34), 0.6, ("still",), ("red", "orange", "yellow", "blue", "purple", "pink", "white")),
+    "flower": Kind(
+        (0.26, 0.34),
+        0.6,
+        ("still",),
+        ("red", "orange", "yellow", "blue", "purple", "pink", "white"),
+    ),
     "house": Kind((0.36, 0.44), 1.1, ("still",)),
     "sign": Kind((0.46, 0.58), 1.5, ("still",)),
 }
@@ -63,22 +73,57 @@ EAGERNESS: Final[dict[str, float]] = {"drive": 3, "bounce": 2, "walk": 2, "sail"
 # What is found where, with how often.
 INHABITANTS: Final[dict[str, dict[str, float]]] = {
     "grass": {
-        "ball": 4, "box": 2, "person": 3, "cat": 2, "dog": 3, "horse": 2, "bird": 2, "tree": 2, "flower": 2, "house": 2,
+        "ball": 4,
+        "box": 2,
+        "person": 3,
+        "cat": 2,
+        "dog": 3,
+        "horse": 2,
+        "bird": 2,
+        "tree": 2,
+        "flower": 2,
+        "house": 2,
     },
-    "road": {"car": 6, "ball": 1.5, "person": 1.5, "dog": 1, "horse": 1.5, "bird": 1, "tree": 1, "house": 1},
+    "road": {
+        "car": 6,
+        "ball": 1.5,
+        "person": 1.5,
+        "dog": 1,
+        "horse": 1.5,
+        "bird": 1,
+        "tree": 1,
+        "house": 1,
+    },
     "city": {"car": 4, "ball": 2, "box": 1, "person": 3, "cat": 1.5, "dog": 1.5, "bird": 1.5},
     "room": {"ball": 4, "box": 3, "cat": 4, "dog": 3, "person": 3, "flower": 1.5},
     "sea": {"boat": 6, "bird": 3},
-}  # fmt: skip
-PLACES: Final[dict[str, float]] = {"grass": 0.26, "road": 0.14, "city": 0.18, "room": 0.20, "sea": 0.22}
+}
+PLACES: Final[dict[str, float]] = {
+    "grass": 0.26,
+    "road": 0.14,
+    "city": 0.18,
+    "room": 0.20,
+    "sea": 0.22,
+}
 TIMES: Final[dict[str, float]] = {"day": 0.5, "sunset": 0.25, "night": 0.25}
 WEATHERS: Final[dict[str, float]] = {"clear": 0.5, "clouds": 0.28, "rain": 0.11, "snow": 0.11}
 CAMERAS: Final[dict[str, float]] = {
-    "still": 0.70, "pan left": 0.06, "pan right": 0.06, "zoom in": 0.05, "zoom out": 0.05, "follow": 0.08,
-}  # fmt: skip
+    "still": 0.70,
+    "pan left": 0.06,
+    "pan right": 0.06,
+    "zoom in": 0.05,
+    "zoom out": 0.05,
+    "follow": 0.08,
+}
 
 # Where the ground (or water) begins, and the lanes that things stand on, far to near.
-HORIZON: Final[dict[str, float]] = {"grass": 0.60, "road": 0.60, "city": 0.66, "room": 0.66, "sea": 0.56}
+HORIZON: Final[dict[str, float]] = {
+    "grass": 0.60,
+    "road": 0.60,
+    "city": 0.66,
+    "room": 0.66,
+    "sea": 0.56,
+}
 LANES: Final[dict[str, tuple[float, float, float]]] = {
     "grass": (0.74, 0.82, 0.91),
     "road": (0.76, 0.84, 0.92),

@@ -1,7 +1,8 @@
-"""Who signs on this machine: a chain of certificates of our own, made when first needed, or the one its owner chose.
+"""Who signs on this machine: a chain of certificates of our own, made when first needed, or the one
+its owner chose.
 
-Ours proves that films come from the same installation, and to whoever was given ``authority.pem``, from which one.
-Nobody else knows it: public verifiers call it untrusted, which is not invalid.
+Ours proves that films come from the same installation, and to whoever was given ``authority.pem``,
+from which one. Nobody else knows it: public verifiers call it untrusted, which is not invalid.
 """
 
 import contextlib
@@ -48,23 +49,28 @@ def identity() -> Identity:
     InputError
         If a file named there cannot be read.
     """
-    chosen = keys.settings()
-    if bool(chosen.chain) != bool(chosen.key):
-        raise InputError("provenance.toml names a chain without its key, or a key without its chain", "name both")
-    if chosen.algorithm != "es256" and not chosen.chain:
+    settings = keys.settings()
+    if bool(settings.chain) != bool(settings.key):
         raise InputError(
-            f"provenance.toml names the algorithm {chosen.algorithm} without a chain", "name chain and key"
+            "provenance.toml names a chain without its key, or a key without its chain", "name both"
         )
-    if chosen.chain:
-        return Identity(named(chosen.chain), named(chosen.key), chosen.algorithm, chosen.time_stamp)
-    own = _kept() or _made()
-    return Identity(own[0], own[1], "es256", chosen.time_stamp)
+    if settings.algorithm != "es256" and not settings.chain:
+        raise InputError(
+            f"provenance.toml names the algorithm {settings.algorithm} without a chain",
+            "name chain and key",
+        )
+    if settings.chain:
+        return Identity(
+            named(settings.chain), named(settings.key), settings.algorithm, settings.time_stamp
+        )
+    own = _kept() or _make_identity()
+    return Identity(own[0], own[1], "es256", settings.time_stamp)
 
 
 @dataclass(frozen=True)
 class TrustAnchors:
-    """Who is believed: ``authorities`` (PEM, perhaps none), and whether that makes a signer ourselves, if it has the
-    ``serial`` number, unless that is empty.
+    """Who is believed: ``authorities`` (PEM, perhaps none), and whether that makes a signer
+    ourselves, if it has the ``serial`` number, unless that is empty.
     """
 
     authorities: bytes
@@ -84,7 +90,7 @@ def installation_anchors() -> TrustAnchors:
 
 
 def configured_anchors() -> TrustAnchors:
-    """Those who vouch for the signer that ``provenance.toml`` names; they vouch for others, too."""
+    """Authorities of the signer that ``provenance.toml`` names; they vouch for others, too."""
     path = keys.settings().chain
     if not path:
         return TrustAnchors(b"", own=True)
@@ -94,17 +100,19 @@ def configured_anchors() -> TrustAnchors:
 
 def trusted_anchors() -> TrustAnchors:
     """The authorities that ``provenance.toml`` trusts."""
-    found = [certificate for path in keys.settings().trust for certificate in _certificates(path)]
-    return TrustAnchors(b"".join(map(_pem, found)), own=False)
+    anchors = [certificate for path in keys.settings().trust for certificate in _certificates(path)]
+    return TrustAnchors(b"".join(map(_pem, anchors)), own=False)
 
 
 def _certificates(path: str) -> list[x509.Certificate]:
-    """Those of a file that ``provenance.toml`` names."""
+    """The certificates in a file that ``provenance.toml`` names."""
     text = named(path)
     try:
         return x509.load_pem_x509_certificates(text)
     except ValueError as error:
-        raise InputError(f"provenance.toml names {path}: {error}", "a PEM file of certificates") from None
+        raise InputError(
+            f"provenance.toml names {path}: {error}", "a PEM file of certificates"
+        ) from None
 
 
 def named(path: str) -> bytes:
@@ -113,7 +121,9 @@ def named(path: str) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise InputError(f"provenance.toml names {file}: {error.strerror}", "is the path right?") from None
+        raise InputError(
+            f"provenance.toml names {file}: {error.strerror}", "is the path right?"
+        ) from None
 
 
 def _kept() -> tuple[bytes, bytes] | None:
@@ -125,18 +135,23 @@ def _kept() -> tuple[bytes, bytes] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: {error}", "delete it, and a new one is made; or sign with your own chain") from None
+        raise InputError(
+            f"{path}: {error}", "delete it, and a new one is made; or sign with your own chain"
+        ) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise InputError(f"{path}: no key on an elliptic curve", "delete it, and a new one is made")
     if chain[0].not_valid_after_utc < datetime.now(UTC):
-        logger.warning("note: the signing key of this installation is over %d years old: a new one is made", YEARS)
+        logger.warning(
+            "note: the signing key of this installation is over %d years old: a new one is made",
+            YEARS,
+        )
         with contextlib.suppress(OSError):
             path.unlink()
         return None
     return b"".join(map(_pem, chain)), _private(key)
 
 
-def _made() -> tuple[bytes, bytes]:
+def _make_identity() -> tuple[bytes, bytes]:
     """A chain that is kept, or where nothing can be, one for as long as the process lasts."""
     folder = keys.folder()
     chain, private, authority = _fresh()
@@ -154,7 +169,10 @@ def _made() -> tuple[bytes, bytes]:
 def _fresh() -> tuple[bytes, bytes, bytes]:
     """A new authority, whose key is forgotten at once, and the one key that it vouches for."""
     name = f"Praxino installation {keys.installation().derived('name').hex()[:8]}"
-    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    authority_key, key = (
+        ec.generate_private_key(ec.SECP256R1()),
+        ec.generate_private_key(ec.SECP256R1()),
+    )
     authority = _certificate(f"{name}, authority", authority_key, None, authority_key)
     leaf = _certificate(name, key, authority, authority_key)
     return _pem(leaf) + _pem(authority), _private(key), _pem(authority)
@@ -162,16 +180,29 @@ def _fresh() -> tuple[bytes, bytes, bytes]:
 
 @functools.cache
 def _for_now(folder: str, problem: str) -> tuple[bytes, bytes]:
-    logger.warning("note: %s: %s: films are signed by a key that is not kept (hint: %s)", folder, problem, keys.FOLDER)
+    logger.warning(
+        "note: %s: %s: films are signed by a key that is not kept (hint: %s)",
+        folder,
+        problem,
+        keys.FOLDER,
+    )
     return _fresh()[:2]
 
 
 def _certificate(
-    name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Certificate | None, by: ec.EllipticCurvePrivateKey
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: x509.Certificate | None,
+    by: ec.EllipticCurvePrivateKey,
 ) -> x509.Certificate:
-    """As C2PA wants them (specification 2.2, 14.5): an authority without an ``issuer``, otherwise a signer."""
+    """A certificate as C2PA requires it (specification 2.2, 14.5): of an authority without an
+    ``issuer``, else of a signer.
+    """
     subject = x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "self-made")]
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "self-made"),
+        ]
     )
     now, top = datetime.now(UTC), issuer is None
     builder = (
@@ -183,12 +214,19 @@ def _certificate(
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=366 * YEARS))
         .add_extension(x509.BasicConstraints(top, None), critical=True)
-        .add_extension(x509.KeyUsage(not top, False, False, False, False, top, top, False, False), critical=True)
+        .add_extension(
+            x509.KeyUsage(not top, False, False, False, False, top, top, False, False),
+            critical=True,
+        )
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False
+        )
     )
     if not top:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+        builder = builder.add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False
+        )
     return builder.sign(by, hashes.SHA256())
 
 

@@ -1,13 +1,13 @@
-"""What is stated of a file, as C2PA lays it out: written for our own, read of anybody's, as plain values.
+"""What is stated of a file, as C2PA lays it out: written for our own, read of anybody's, as plain
+values.
 
 Statements of others are not trusted: whatever is odd in them is left out.
 """
 
 import hashlib
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 ALGORITHM: Final = "org.praxino.mark.1"
 """The soft binding: the mark in the pixels."""
@@ -25,19 +25,11 @@ SIGNER: Final = ("signingCredential.", "timeStamp.")
 MAX_STATEMENT_CHARS: Final = 2000
 """Characters of what is stated that are told: those of a sentence."""
 
-Relation = Literal["inputTo", "parentOf"]
-
-
-@dataclass(frozen=True)
-class Ingredient:
-    """A file that went into another one, as it was then."""
-
-    name: str
-    content: bytes = field(repr=False)
-
 
 def generated(record: dict[str, Any], prompt: bool) -> dict[str, Any]:
-    """The statements of a film with this record (`Pipeline.record`); ``prompt``: its sentence, too."""
+    """The statements of a film with this record (`Pipeline.record`); ``prompt``: its sentence,
+    too.
+    """
     sentence = str(record.get("prompt", ""))
     own = {
         "model": record.get("model", ""),
@@ -46,34 +38,53 @@ def generated(record: dict[str, Any], prompt: bool) -> dict[str, Any]:
         **({"prompt": sentence} if prompt else {}),
         "watermark": record.get("watermark") or "none",
     }
-    assertions = [_action("c2pa.created", digitalSourceType=GENERATED), {"label": LABEL, "data": own}]
+    assertions = [
+        _action("c2pa.created", digitalSourceType=GENERATED),
+        {"label": LABEL, "data": own},
+    ]
     if record.get("watermark"):
         blocks = [{"scope": {}, "value": record["watermark"]}]
-        assertions.append({"label": "c2pa.soft-binding", "data": {"alg": ALGORITHM, "blocks": blocks}})
+        assertions.append(
+            {"label": "c2pa.soft-binding", "data": {"alg": ALGORITHM, "blocks": blocks}}
+        )
     return {"claim_generator_info": [_agent()], "assertions": assertions}
 
 
 def changed(what: str) -> dict[str, Any]:
-    """The statements of a film or picture that was not generated, but changed: of its only ingredient."""
+    """The statements of a film or picture that was not generated, but changed: of its only
+    ingredient.
+    """
     opened, edited = (
         _action("c2pa.opened", parameters={"ingredientIds": [PARENT]}),
         _action("c2pa.edited", description=what),
     )
     both = {"actions": opened["data"]["actions"] + edited["data"]["actions"]}
-    return {"claim_generator_info": [_agent()], "assertions": [{"label": opened["label"], "data": both}]}
+    return {
+        "claim_generator_info": [_agent()],
+        "assertions": [{"label": opened["label"], "data": both}],
+    }
 
 
 def stated(manifest: Any) -> dict[str, Any]:
-    """Fields of `Credentials`, the ``format`` that is stated and the signer's ``serial``, from a manifest as C2PA's
-    reader tells it.
+    """Fields of `Credentials`, the ``format`` that is stated and the signer's ``serial``, from a
+    manifest as C2PA's reader tells it.
     """
-    data = {str(of(each, "label")).split("__")[0]: of(each, "data") for each in listed(of(manifest, "assertions"))}
+    data = {
+        str(of(assertion, "label")).split("__")[0]: of(assertion, "data")
+        for assertion in listed(of(manifest, "assertions"))
+    }
     actions = listed(of(data.get("c2pa.actions.v2") or data.get("c2pa.actions"), "actions"))
-    action = next((each for each in actions if of(each, "digitalSourceType")), first(actions))
-    own, binding, signed = data.get(LABEL), data.get("c2pa.soft-binding"), of(manifest, "signature_info")
+    action = next(
+        (assertion for assertion in actions if of(assertion, "digitalSourceType")), first(actions)
+    )
+    own, binding, signed = (
+        data.get(LABEL),
+        data.get("c2pa.soft-binding"),
+        of(manifest, "signature_info"),
+    )
     block = first(of(binding, "blocks")) if of(binding, "alg") == ALGORITHM else None
     agents = [of(action, "softwareAgent"), *listed(of(manifest, "claim_generator_info"))]
-    agent = next((each for each in agents if of(each, "name")), None)
+    agent = next((assertion for assertion in agents if of(assertion, "name")), None)
     texts = {
         "by": of(signed, "common_name") or of(signed, "issuer"),
         "agent": " ".join(str(of(agent, name) or "") for name in ("name", "version")).strip(),
@@ -90,11 +101,13 @@ def stated(manifest: Any) -> dict[str, Any]:
     return {name: printable(text) for name, text in texts.items()} | {"ingredients": ingredients}
 
 
-def _ingredient(told: Any) -> str:
+def _ingredient(statement: Any) -> str:
     """Its name, and whether it was no longer what somebody had signed when it went in."""
-    failures = listed(of(of(of(told, "validation_results"), "activeManifest"), "failure"))
-    changed = any(not str(of(each, "code")).startswith(SIGNER) for each in failures)
-    return (printable(of(told, "title")) or "unnamed") + (" (tampered with before)" if changed else "")
+    failures = listed(of(of(of(statement, "validation_results"), "activeManifest"), "failure"))
+    changed = any(not str(of(failure, "code")).startswith(SIGNER) for failure in failures)
+    return (printable(of(statement, "title")) or "unnamed") + (
+        " (tampered with before)" if changed else ""
+    )
 
 
 def of(data: Any, name: str) -> Any:
@@ -102,7 +115,9 @@ def of(data: Any, name: str) -> Any:
 
 
 def printable(text: Any) -> str:
-    """What a file says or is called, without what would move a terminal's cursor, fake another line or is no text."""
+    """What a file says or is called, without what would move a terminal's cursor, fake another line
+    or is no text.
+    """
     return "".join(c if c.isprintable() else "?" for c in str(text or ""))[:MAX_STATEMENT_CHARS]
 
 

@@ -30,15 +30,16 @@ class Credentials(Config):
     Attributes
     ----------
     state : str
-        "none"; "trusted" or "valid" if the file is as it was signed, by a signer trusted here or another one;
-        "tampered" if it is not.
+        "none"; "trusted" or "valid" if the file is as it was signed, by a signer trusted here or
+        another one; "tampered" if it is not.
     own : bool
         Whether this installation signed it.
     by : str
         The signer, as its certificate calls it.
     agent, source, model, prompt_hash, prompt, mark : str
-        What made it, how (IPTC digital source type), with which model, from which sentence (SHA-256, or itself if it
-        was to be said), and the message of the mark that was put into its pixels; empty where not stated.
+        What made it, how (IPTC digital source type), with which model, from which sentence
+        (SHA-256, or itself if it was to be said), and the message of the mark that was put into its
+        pixels; empty where not stated.
     made : str
         When, by the clock of whoever made it.
     ingredients : tuple of str
@@ -80,52 +81,73 @@ def read(path: Path) -> Credentials:
     with path.open("rb") as file:
         mime, size = mime_type(file.read(HEAD_BYTES)), path.stat().st_size
         if mime.startswith("image/") and size > MAX_PICTURE_BYTES:
-            raise MediaError(f"{path}: {size:,} bytes are too many for a picture", "reduce it first")
-        found = _read(mime, file, None, False)
+            raise MediaError(
+                f"{path}: {size:,} bytes are too many for a picture", "reduce it first"
+            )
+        credentials = _read(mime, file, None, False)
     beside = path.with_suffix(SIDECAR_ENDING)
-    if found.state == "none" and beside != path and beside.is_file() and beside.stat().st_size <= MAX_SIDECAR_BYTES:
+    if (
+        credentials.state == "none"
+        and beside != path
+        and beside.is_file()
+        and beside.stat().st_size <= MAX_SIDECAR_BYTES
+    ):
         with path.open("rb") as file:
             near = _read(mime, file, beside.read_bytes(), True)
-        return near if near.state != "none" else found
-    return found
+        return near if near.state != "none" else credentials
+    return credentials
 
 
 def _read(mime: str, file: BinaryIO, manifest: bytes | None, beside: bool) -> Credentials:
-    """With those trusted who vouch for us, then those trusted here, so that it is known whose the signature is."""
-    told: dict[str, Any] = {}
+    """With those trusted who vouch for us, then those trusted here, so that it is known whose the
+    signature is.
+    """
+    statements: dict[str, Any] = {}
     own = False
-    for whose in (identity.installation_anchors(), identity.configured_anchors(), identity.trusted_anchors()):
-        if told and not whose.authorities:
+    for anchors in (
+        identity.installation_anchors(),
+        identity.configured_anchors(),
+        identity.trusted_anchors(),
+    ):
+        if statements and not anchors.authorities:
             continue
         file.seek(0)
-        now = parse(mime, file, manifest, whose.authorities)
-        own = whose.own and whose.serial in ("", now.get("serial"))
-        if not told or own or not whose.own:
-            told = now
-        if told.get("state") != "valid":
+        now = parse(mime, file, manifest, anchors.authorities)
+        own = anchors.own and anchors.serial in ("", now.get("serial"))
+        if not statements or own or not anchors.own:
+            statements = now
+        if statements.get("state") != "valid":
             break
-    if not told or (beside and told.get("format", "") not in (mime, "")):
+    if not statements or (beside and statements.get("format", "") not in (mime, "")):
         return Credentials()
-    told = {name: value for name, value in told.items() if name in Credentials.model_fields}
-    return Credentials(**told, own=told["state"] == "trusted" and own, beside=beside)
+    statements = {
+        name: value for name, value in statements.items() if name in Credentials.model_fields
+    }
+    return Credentials(**statements, own=statements["state"] == "trusted" and own, beside=beside)
 
 
-def parse(mime: str, file: BinaryIO, manifest: bytes | None, authorities: bytes = b"") -> dict[str, Any]:
+def parse(
+    mime: str, file: BinaryIO, manifest: bytes | None, authorities: bytes = b""
+) -> dict[str, Any]:
     """Fields of `Credentials`, ``format`` and ``serial``; nothing if there are no statements."""
     settings = context(authorities)
     try:
         with c2pa.Reader(mime, file, manifest, settings) as reader:
-            state, told = reader.get_validation_state(), json.loads(reader.json())
+            state, statements = reader.get_validation_state(), json.loads(reader.json())
     except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.NotSupported):
         return {}
     except (c2pa.C2paError, ValueError) as error:
         if str(error).startswith(REMOTE_MANIFEST_PREFIX):
             return {"state": "none", "elsewhere": printable(str(error).rpartition(" ")[2])}
-        seen = manifest is not None or holds_statements(file)  # files are damaged that nobody ever signed, too
-        return {"state": "tampered", "problems": (one_line(error),)} if seen else {}
-    problems = tuple(str(of(status, "code")) for status in listed(of(told, "validation_status")))
+        # files are damaged that nobody ever signed, too
+        present = manifest is not None or holds_statements(file)
+        return {"state": "tampered", "problems": (one_line(error),)} if present else {}
+    problems = tuple(
+        str(of(status, "code")) for status in listed(of(statements, "validation_status"))
+    )
     states: dict[str | None, State] = {"Trusted": "trusted", "Valid": "valid"}
-    active = of(of(told, "manifests"), str(of(told, "active_manifest")))
-    whole = all(problem.startswith(SIGNER) for problem in problems)  # expired, say: the file is still what was signed
+    active = of(of(statements, "manifests"), str(of(statements, "active_manifest")))
+    # expired, say: the file is still what was signed
+    whole = all(problem.startswith(SIGNER) for problem in problems)
     other: State = "valid" if problems and whole else "tampered"
     return {"state": states.get(state, other), "problems": problems, **stated(active)}

@@ -8,10 +8,14 @@ from praxino.storage.files import atomic_file
 
 
 def check_beside(target: Path) -> None:
-    """Raise `InputError` if ``target`` needs a file beside it, and there is one about another file."""
+    """Raise `InputError` if ``target`` needs a file beside it, and there is one about another
+    file.
+    """
     beside = target.with_suffix(SIDECAR_ENDING)
     if needs_beside(target) and beside.exists() and not is_ours(beside):
-        raise InputError(f"{beside} is there, and not about {target.name}", "delete it, or another name with -o")
+        raise InputError(
+            f"{beside} is there, and not about {target.name}", "delete it, or another name with -o"
+        )
 
 
 def delete_outdated(target: Path) -> None:

@@ -1,7 +1,8 @@
-"""Signed statements in the file itself, as C2PA lays them out: what made it, by which model, from what.
+"""Signed statements in the file itself, as C2PA lays them out: what made it, by which model, from
+what.
 
-A film changed by one byte afterwards no longer fits its signature. A film written anew loses the statements; the mark
-in its pixels, which they name as their soft binding, remains.
+A film changed by one byte afterwards no longer fits its signature. A film written anew loses the
+statements; the mark in its pixels, which they name as their soft binding, remains.
 """
 
 import io
@@ -17,9 +18,10 @@ from PIL import Image
 from praxino.errors import InputError
 from praxino.provenance.c2pa import identity
 from praxino.provenance.c2pa.container import context, one_line
-from praxino.provenance.c2pa.manifest import FORMAT, PARENT, Ingredient, Relation, generated, printable
+from praxino.provenance.c2pa.manifest import FORMAT, PARENT, generated, printable
 from praxino.provenance.c2pa.read import SIDECAR_ENDING
 from praxino.provenance.c2pa.sidecar import check_beside, delete_outdated, write
+from praxino.provenance.policy import Ingredient, Relation
 from praxino.storage.media.formats import HEAD_BYTES, UNKNOWN_MIME, mime_type
 
 logger = logging.getLogger("praxino.provenance")
@@ -35,9 +37,11 @@ def sign(
     ingredients: Sequence[Ingredient],
     relation: Relation = "inputTo",
 ) -> Callable[[], None] | None:
-    """Put signed statements into a file, or beside ``target`` where its format has no room for them.
+    """Put signed statements into a file, or beside ``target`` where its format has no room for
+    them.
 
-    What is returned then writes those, to be called when the file has its name; the old ones are gone until then.
+    What is returned then writes those, to be called when the file has its name; the old ones are
+    gone until then.
 
     Parameters
     ----------
@@ -62,53 +66,80 @@ def sign(
     embedded = mime in c2pa.Builder.get_supported_mime_types()
     if not embedded:
         check_beside(target)
-    told = {"label": FORMAT, "data": {"format": mime}}  # so that a file of the same name in another is not meant
-    statements = {**statements, "title": printable(target.name), "assertions": [*statements["assertions"], told]}
-    manifest = _signed(fresh, mime, statements, [(each, relation, mime_type(each.content)) for each in ingredients])
+    # so that a file of the same name in another is not meant
+    format_assertion = {
+        "label": FORMAT,
+        "data": {"format": mime},
+    }
+    statements = {
+        **statements,
+        "title": printable(target.name),
+        "assertions": [*statements["assertions"], format_assertion],
+    }
+    manifest = _signed(
+        fresh,
+        mime,
+        statements,
+        [(ingredient, relation, mime_type(ingredient.content)) for ingredient in ingredients],
+    )
     delete_outdated(target)
     return None if embedded else lambda: write(manifest, target.with_suffix(SIDECAR_ENDING))
 
 
-def _signed(fresh: Path, mime: str, statements: dict[str, Any], given: Given) -> bytes:
-    """The signed statements; where an ingredient, or what it states itself, is damaged, it is so many bytes, and where
-    nobody gives a time stamp, there is none.
+def _signed(fresh: Path, mime: str, statements: dict[str, Any], inputs: Given) -> bytes:
+    """The signed statements; where an ingredient, or what it states itself, is damaged, it is so
+    many bytes, and where nobody gives a time stamp, there is none.
     """
     own = identity.identity()
-    plain = [(each, relation, UNKNOWN_MIME) for each, relation, _ in given]
-    ways = [(given, own), *([(plain, own)] if given else []), *([(plain, own.unstamped())] if own.time_stamp else [])]
-    for which, who in ways:
+    plain = [(ingredient, relation, UNKNOWN_MIME) for ingredient, relation, _ in inputs]
+    ways = [
+        (inputs, own),
+        *([(plain, own)] if inputs else []),
+        *([(plain, own.unstamped())] if own.time_stamp else []),
+    ]
+    for which, signer in ways:
         try:
-            manifest = _manifest(fresh, mime, statements, which, who)
+            manifest = _manifest(fresh, mime, statements, which, signer)
         except c2pa.C2paError as error:
             problem = one_line(error)
             continue
-        if who.time_stamp != own.time_stamp:
+        if signer.time_stamp != own.time_stamp:
             logger.warning("note: %s gives no time stamp: %s", own.time_stamp, problem)
         return manifest
     raise _cannot_sign(problem)
 
 
-def _manifest(fresh: Path, mime: str, statements: dict[str, Any], given: Given, who: identity.Identity) -> bytes:
-    """The signed statements, which are in the file then, if its format has room; ingredients come with their types."""
-    known = c2pa.Builder.get_supported_mime_types()
+def _manifest(
+    fresh: Path, mime: str, statements: dict[str, Any], inputs: Given, signer: identity.Identity
+) -> bytes:
+    """The signed statements, which are in the file then, if its format has room; ingredients come
+    with their types.
+    """
+    supported = c2pa.Builder.get_supported_mime_types()
     with c2pa.Builder(statements, context()) as builder:
-        for each, relation, kind in given:
+        for ingredient, relation, kind in inputs:
             name = {"instance_id": PARENT} if relation == "parentOf" else {}
-            told = {"title": printable(each.name), "relationship": relation, **name}
-            builder.add_ingredient(told, kind if kind in known else UNKNOWN_MIME, io.BytesIO(each.content))
-        if mime not in known:
+            statement = {"title": printable(ingredient.name), "relationship": relation, **name}
+            builder.add_ingredient(
+                statement,
+                kind if kind in supported else UNKNOWN_MIME,
+                io.BytesIO(ingredient.content),
+            )
+        if mime not in supported:
             builder.set_no_embed()
         with fresh.open("rb") as source, tempfile.TemporaryFile(dir=fresh.parent) as signed:
-            manifest = builder.sign(_signer(who), mime, source, signed)
-            if mime in known:
+            manifest = builder.sign(_signer(signer), mime, source, signed)
+            if mime in supported:
                 _copied(signed, fresh)
     return bytes(manifest)
 
 
 def check() -> None:
-    """Raise `InputError` unless the chain and key that are chosen here can sign: before the work, not after it.
+    """Raise `InputError` unless the chain and key that are chosen here can sign: before the work,
+    not after it.
 
-    They are tried on a picture of one pixel, without a time stamp: who gives those may be there when they are needed.
+    They are tried on a picture of one pixel, without a time stamp: who gives those may be there
+    when they are needed.
     """
     pixel = io.BytesIO()
     Image.new("RGB", (1, 1)).save(pixel, "PNG")
@@ -125,7 +156,9 @@ def _cannot_sign(problem: str) -> InputError:
 
 def _signer(own: identity.Identity) -> c2pa.Signer:
     stamps = own.time_stamp.encode() if own.time_stamp else None
-    info = c2pa.C2paSignerInfo(alg=own.algorithm.encode(), sign_cert=own.chain, private_key=own.key, ta_url=stamps)
+    info = c2pa.C2paSignerInfo(
+        alg=own.algorithm.encode(), sign_cert=own.chain, private_key=own.key, ta_url=stamps
+    )
     return c2pa.Signer.from_info(info)
 
 

@@ -1,8 +1,8 @@
 """The mark read back, without the film as it was: where it is, how sure that is, and what it says.
 
-How sure: the waves' phases come from the key by chance. For any given picture that was made without it, how much of it
-lies along those phases by chance is known, whatever the picture (`chance`); times the number of places where the mark
-is looked for, that is the false-positive probability.
+How sure: the waves' phases come from the key by chance. For any given picture that was made without
+it, how much of it lies along those phases by chance is known, whatever the picture (`chance`);
+times the number of places where the mark is looked for, that is the false-positive probability.
 """
 
 import dataclasses
@@ -16,7 +16,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.provenance.watermark.carriers import FINDING, MIN_TILE_PIXELS, TILES, Carriers, Numbers, Waves, carriers
+from praxino.provenance.watermark.carriers import (
+    FINDING,
+    MIN_TILE_PIXELS,
+    TILES,
+    Carriers,
+    Numbers,
+    Waves,
+    carriers,
+)
 from praxino.provenance.watermark.channel_code import decoded, encoded
 from praxino.provenance.watermark.embed import SIDE, Field, Film, has_room, luma, working_size
 
@@ -31,11 +39,15 @@ MAX_WAVE_MAGNITUDE: Final = 2.0
 LIKELY_STRENGTH: Final = 3.0
 """Strength, at one place, that one unmarked part in a hundred reaches at most."""
 MAX_SADDLEPOINT_TILT: Final = 60.0
-"""Tilt of the distribution at which `chance` stops: nearer to what is possible at all, it makes no difference."""
+"""Tilt of the distribution at which `chance` stops: nearer to what is possible at all, it makes no
+difference.
+"""
 MAX_TURN_RADIANS: Final = math.radians(8)
 """How far a film may be turned, besides by quarters."""
 MAX_EDGE_PHASE_RADIANS: Final = 0.8
-"""Radians by which a middling wave may be off at the frame's edge, at most, beside the nearest place tried."""
+"""Radians by which a middling wave may be off at the frame's edge, at most, beside the nearest
+place tried.
+"""
 MIDDLE_WAVE_CYCLES: Final = 8.0
 """Cycles a tile of such a wave."""
 MAX_ASPECT_SEARCHED: Final = 4
@@ -54,13 +66,15 @@ class MarkDetection:
     probability : float
         How often a film without the mark looks like this, all places tried taken together.
     strength : float
-        How far along the phases it lies, in standard deviations of what chance does; some 12 in a film as it was made.
+        How far along the phases it lies, in standard deviations of what chance does; some 12 in a
+        film as it was made.
     message : int or None
         Its 48 bits; None where they are lost.
     agreement : float
         Share of the code's bits that agree with the message, 0 without one.
     scale : float
-        Of the film, against how it was made: above 1 where it was cut and then shown as large as before.
+        Of the film, against how it was made: above 1 where it was cut and then shown as large as
+        before.
     turn : float
         Degrees.
     flipped : bool
@@ -88,7 +102,9 @@ class MarkDetection:
 
 
 def residual(frame: Film) -> Field:
-    """What is left of a frame (H, W, 3) when its edges and areas are taken off; even in strength, at working size."""
+    """What is left of a frame (H, W, 3) when its edges and areas are taken off; even in strength,
+    at working size.
+    """
     light = luma(frame, *working_size(*frame.shape[:2]))
     fine = light - cv2.bilateralFilter(light, 5, 10, 3)
     return np.asarray(np.clip(fine / (cv2.blur(np.abs(fine), (9, 9)) + 1), -2, 2), np.float32)
@@ -100,7 +116,9 @@ def pooled(residuals: Sequence[Field]) -> Field:
 
 
 def find(spectrum: "Spectrum", key: bytes) -> MarkDetection:
-    """Look for the mark of a key in a pooled residual's spectrum: `SEARCHES` one after another, until one has it."""
+    """Look for the mark of a key in a pooled residual's spectrum: `SEARCHES` one after another,
+    until one has it.
+    """
     own, best = carriers(key), MarkDetection(1.0, 0.0)
     if not has_room(*spectrum.shape):
         return best
@@ -114,28 +132,43 @@ def find(spectrum: "Spectrum", key: bytes) -> MarkDetection:
     return best
 
 
-def still_there(spectrum: "Spectrum", key: bytes, found: MarkDetection) -> bool:
-    """Whether a mark that was found is likely in the same film's other part with this spectrum, too."""
-    own, place = carriers(key), np.array(found.place[:4]).reshape(2, 2)
-    return float(_strengths(spectrum, own, place[None], np.array(found.place[4:])[None])[0]) > LIKELY_STRENGTH
+def still_there(spectrum: "Spectrum", key: bytes, detection: MarkDetection) -> bool:
+    """Whether a mark that was found is likely in the same film's other part with this spectrum,
+    too.
+    """
+    own, place = carriers(key), np.array(detection.place[:4]).reshape(2, 2)
+    return (
+        float(_strengths(spectrum, own, place[None], np.array(detection.place[4:])[None])[0])
+        > LIKELY_STRENGTH
+    )
 
 
 def received(spectrum: "Spectrum", own: Carriers, where: tuple[float, ...]) -> NDArray[np.float64]:
     """(CODED,): the soft bits at a `Found.place`."""
     place, shift = np.array(where[:4]).reshape(2, 2), np.array(where[4:])
-    values = _even(spectrum.at(own.telling, place[None])) * np.exp(-2j * np.pi * (own.telling @ shift))
+    values = _even(spectrum.at(own.telling, place[None])) * np.exp(
+        -2j * np.pi * (own.telling @ shift)
+    )
     return own.soft(values[0])
 
 
 class Spectrum:
-    """That of a field (H, W) about its middle, each part of it brought to the same power."""
+    """The spectrum of a field (H, W) about its middle, each part of it brought to the same
+    power.
+    """
 
     def __init__(self, field: Field) -> None:
         height, width = field.shape
-        rows, columns = (1 << math.ceil(math.log2(size * SPECTRUM_OVERSAMPLING)) for size in (height, width))
+        rows, columns = (
+            1 << math.ceil(math.log2(size * SPECTRUM_OVERSAMPLING)) for size in (height, width)
+        )
         down, across = np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None]
         middle = np.exp(1j * np.pi * down * (height - 1)), np.exp(1j * np.pi * across * (width - 1))
-        waves = np.fft.rfft2(field, (rows, columns)) * middle[0].astype(np.complex64) * middle[1].astype(np.complex64)
+        waves = (
+            np.fft.rfft2(field, (rows, columns))
+            * middle[0].astype(np.complex64)
+            * middle[1].astype(np.complex64)
+        )
         power = np.fft.fftshift(np.abs(waves) ** 2, axes=0).astype(np.float32)
         around = (max(3, round(columns / 40) | 1), max(3, round(rows / 40) | 1))
         power = np.fft.ifftshift(cv2.blur(power, around, borderType=cv2.BORDER_REFLECT), axes=0)
@@ -144,22 +177,31 @@ class Spectrum:
         self.shape = (height, width)
 
     def at(self, waves: Waves, places: Places) -> Numbers:
-        """(N, F): the waves (F, 2) as they are at each of the places, from the four values around."""
+        """(N, F): the waves (F, 2) as they are at each of the places, from the four values
+        around.
+        """
         frequencies = np.einsum("nij,fj->nfi", places, waves)
         mirrored = frequencies[..., 1] < 0
         frequencies = np.where(mirrored[..., None], -frequencies, frequencies)
-        down, across = frequencies[..., 0] % 1.0 * self.rows, np.minimum(frequencies[..., 1], 0.5) * self.columns
+        down, across = (
+            frequencies[..., 0] % 1.0 * self.rows,
+            np.minimum(frequencies[..., 1], 0.5) * self.columns,
+        )
         top, left = np.floor(down).astype(int), np.floor(across).astype(int)
         low, near = np.float32(down - top), np.float32(across - left)
         bottom, right = (top + 1) % self.rows, np.minimum(left + 1, self.columns // 2)
         top = top % self.rows
         value = (1 - low) * ((1 - near) * self.values[top, left] + near * self.values[top, right])
-        value = value + low * ((1 - near) * self.values[bottom, left] + near * self.values[bottom, right])
+        value = value + low * (
+            (1 - near) * self.values[bottom, left] + near * self.values[bottom, right]
+        )
         return np.where(mirrored, value.conj(), value)
 
 
 def _even(values: Numbers) -> Numbers:
-    """(N, F) with the loudest brought down, and so that along the right phases their sum is `Found.strength`."""
+    """(N, F) with the loudest brought down, and so that along the right phases their sum is
+    `Found.strength`.
+    """
     size = np.abs(values)
     bound = MAX_WAVE_MAGNITUDE * np.median(size, axis=-1, keepdims=True)
     values = values * np.minimum(1.0, bound / np.maximum(size, 1e-12))
@@ -168,7 +210,9 @@ def _even(values: Numbers) -> Numbers:
 
 
 class _Candidate(NamedTuple):
-    """The likeliest of the places that one search tried; its probability counts those places, and no other search."""
+    """The likeliest of the places that one search tried; its probability counts those places, and
+    no other search.
+    """
 
     probability: float
     strength: float
@@ -197,18 +241,23 @@ def _centred(spectrum: Spectrum, own: Carriers) -> _Candidate:
 @functools.lru_cache(8)
 def _places_centred(shape: tuple[int, int]) -> Places:
     rows, columns = shape
-    ratios = np.exp(np.arange(0, 1, _step(min(shape) / TILES, shape)))  # of what it was, wide or high
+    # of what it was, wide or high
+    ratios = np.exp(np.arange(0, 1, _step(min(shape) / TILES, shape)))
     high, wide = rows / TILES, columns / TILES
     sizes = [*((high, wide / r) for r in ratios), *((high / r, wide) for r in ratios)]
     stretched = [_place(down, across, 0.0, False) for down, across in sizes]
-    return np.stack(stretched + [_place(side, side, 0.0, f) for side in _sides(shape) for f in (False, True)])
+    return np.stack(
+        stretched + [_place(side, side, 0.0, f) for side in _sides(shape) for f in (False, True)]
+    )
 
 
 def _still(spectrum: Spectrum, own: Carriers, places: Places) -> _Candidate:
     strengths = _strengths(spectrum, own, places, np.zeros((len(places), 2)))
     best = int(strengths.argmax())
     likely = chance(_even(spectrum.at(own.finding, places[best][None]))[0], float(strengths[best]))
-    return _Candidate(min(1.0, likely * len(places)), float(strengths[best]), places[best], np.zeros(2))
+    return _Candidate(
+        min(1.0, likely * len(places)), float(strengths[best]), places[best], np.zeros(2)
+    )
 
 
 def _anywhere(spectrum: Spectrum, own: Carriers) -> _Candidate:
@@ -216,21 +265,24 @@ def _anywhere(spectrum: Spectrum, own: Carriers) -> _Candidate:
     places = _places_anywhere(spectrum.shape)
     best: tuple[float, int, NDArray[np.float64]] = (-1.0, 0, np.zeros(2))
     down, across = own.finding.T
-    weights = own.finding_phases * np.where(down == 0, 2.0, 1.0)  # the half of the waves that the transform wants
+    # the half of the waves that the transform wants
+    weights = own.finding_phases * np.where(down == 0, 2.0, 1.0)
     for start in range(0, len(places), 512):
         values = _even(spectrum.at(own.finding, places[start : start + 512])).conj() * weights
         table = np.zeros((len(values), SHIFTS_PER_SIDE, SHIFTS_PER_SIDE // 2 + 1), np.complex64)
         table[:, across % SHIFTS_PER_SIDE, down] = values
-        strengths = np.fft.irfft2(table, (SHIFTS_PER_SIDE, SHIFTS_PER_SIDE)).reshape(len(values), -1) * (
-            SHIFTS_PER_SIDE**2 / 2
-        )
+        strengths = np.fft.irfft2(table, (SHIFTS_PER_SIDE, SHIFTS_PER_SIDE)).reshape(
+            len(values), -1
+        ) * (SHIFTS_PER_SIDE**2 / 2)
         which = int(strengths.max(1).argmax())
         where = int(strengths[which].argmax())
         if strengths[which, where] > best[0]:
             shift = np.array(divmod(where, SHIFTS_PER_SIDE))[::-1] / SHIFTS_PER_SIDE
             best = (float(strengths[which, where]), start + which, shift)
     likely = chance(_even(spectrum.at(own.finding, places[best[1]][None]))[0], best[0])
-    return _Candidate(min(1.0, likely * len(places) * SHIFTS_PER_SIDE**2), best[0], places[best[1]], best[2])
+    return _Candidate(
+        min(1.0, likely * len(places) * SHIFTS_PER_SIDE**2), best[0], places[best[1]], best[2]
+    )
 
 
 @dataclass(frozen=True)
@@ -274,14 +326,17 @@ def _places_anywhere(shape: tuple[int, int]) -> Places:
     return np.stack(places)
 
 
-def _strengths(spectrum: Spectrum, own: Carriers, places: Places, shifts: NDArray[np.float64]) -> NDArray[np.float64]:
+def _strengths(
+    spectrum: Spectrum, own: Carriers, places: Places, shifts: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """(N,): at places (N, 2, 2), a tile beginning shifts (N, 2) of its side off."""
     turned = np.exp(-2j * np.pi * (shifts @ own.finding.T)) * own.finding_phases.conj()
     return np.asarray((_even(spectrum.at(own.finding, places)) * turned).sum(-1).real)
 
 
 def chance(values: Numbers, strength: float) -> float:
-    """How likely values (F,) of these sizes sum up to ``strength`` along phases that are drawn evenly, by chance.
+    """How likely values (F,) of these sizes sum up to ``strength`` along phases that are drawn
+    evenly, by chance.
 
     The saddlepoint approximation of Lugannani and Rice (1980), which is good far out in the tail.
     """
@@ -305,7 +360,9 @@ def chance(values: Numbers, strength: float) -> float:
 
 
 def _place(down: float, across: float, angle: float, flipped: bool) -> NDArray[np.float64]:
-    """Of tiles (down, across) samples large, turned by ``angle`` radians, perhaps mirrored."""
+    """Matrix that places tiles of (down, across) samples, turned by ``angle`` radians, perhaps
+    mirrored.
+    """
     turned = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     return turned @ np.diag([1 / down, (-1 if flipped else 1) / across])
 
@@ -326,7 +383,7 @@ def _step(side: float, shape: tuple[int, int]) -> float:
 
 
 def _sides(shape: tuple[int, int]) -> list[float]:
-    """Of tiles, in samples: from half of the usual to a small film's, enlarged."""
+    """Sides of tiles to try, in samples: from half of the usual to a small film's, enlarged."""
     usual = min(shape) / TILES
     side, most = max(usual / 2, 2 * FINDING), max(4.2 * usual, 1.1 * MIN_TILE_PIXELS)
     sides: list[float] = []
@@ -337,7 +394,9 @@ def _sides(shape: tuple[int, int]) -> list[float]:
 
 
 def _to_detection(spectrum: Spectrum, own: Carriers, hit: _Candidate, exact: bool) -> MarkDetection:
-    """What is said at a place, or a little beside it: the other way round where films lie between those tried."""
+    """What is said at a place, or a little beside it: the other way round where films lie between
+    those tried.
+    """
     looks = [(hit.place, hit.shift), _closer(spectrum, own, hit.place, hit.shift)]
     message = None
     for place, shift in looks if exact else looks[::-1]:
@@ -351,7 +410,14 @@ def _to_detection(spectrum: Spectrum, own: Carriers, hit: _Candidate, exact: boo
     flipped = bool(np.linalg.det(place) < 0)
     turn = math.degrees(math.atan2(place[1, 0], place[0, 0]))
     return MarkDetection(
-        hit.probability, hit.strength, message, agreement, side / _usual(spectrum.shape), turn, flipped, where
+        hit.probability,
+        hit.strength,
+        message,
+        agreement,
+        side / _usual(spectrum.shape),
+        turn,
+        flipped,
+        where,
     )
 
 
@@ -368,8 +434,14 @@ def _closer(
     ]
     now, step = float(_strengths(spectrum, own, place[None], shift[None])[0]), 0.004
     for _ in range(24):
-        tried = [(place + way * change @ place, shift + way * by) for change, by in moves for way in (step, -step)]
-        strengths = _strengths(spectrum, own, np.stack([p for p, _ in tried]), np.stack([s for _, s in tried]))
+        tried = [
+            (place + way * change @ place, shift + way * by)
+            for change, by in moves
+            for way in (step, -step)
+        ]
+        strengths = _strengths(
+            spectrum, own, np.stack([p for p, _ in tried]), np.stack([s for _, s in tried])
+        )
         best = int(strengths.argmax())
         if strengths[best] > now:
             now, (place, shift) = float(strengths[best]), tried[best]

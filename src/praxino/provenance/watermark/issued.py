@@ -1,7 +1,9 @@
-"""The messages of this installation's own marks, one for each model and month: few enough to be recognised by.
+"""The messages of this installation's own marks, one for each model and month: few enough to be
+recognised by.
 
-A message that is too worn to be read still resembles itself more than others. How likely that is by chance is known:
-what a message says of its maker are 22 bits of a secret key, so any of the 2^22 makers might as well have been us.
+A message that is too worn to be read still resembles itself more than others. How likely that is by
+chance is known: what a message says of its maker are 22 bits of a secret key, so any of the 2^22
+makers might as well have been us.
 """
 
 import functools
@@ -41,17 +43,27 @@ def record_issued(message: int) -> None:
 def issued_messages() -> tuple[int, ...]:
     """All messages, each once; lines that hold none are left out."""
     try:
-        lines = (keys.folder() / FILE).read_text(encoding="ascii", errors="replace").splitlines()[:MAX_ISSUED_LINES]
+        lines = (
+            (keys.folder() / FILE)
+            .read_text(encoding="ascii", errors="replace")
+            .splitlines()[:MAX_ISSUED_LINES]
+        )
     except OSError:
         return ()
     hexadecimal = set("0123456789abcdef")
-    return tuple(dict.fromkeys(int(line, 16) for line in lines if len(line) == 12 and hexadecimal.issuperset(line)))
+    return tuple(
+        dict.fromkeys(
+            int(line, 16) for line in lines if len(line) == 12 and hexadecimal.issuperset(line)
+        )
+    )
 
 
 def match_issued(soft: NDArray[np.float64], messages: Sequence[int]) -> int | None:
-    """That of the messages which a coded one as received (CODED,) resembles most, if chance would hardly have it so.
+    """The message that a received code word (CODED,) resembles most, if chance would hardly have it
+    so.
 
-    By chance: so many of all makers of the same model and month resemble it as much, times the number of messages.
+    By chance: so many of all makers of the same model and month resemble it as much, times the
+    number of messages.
     """
     signs = [1.0 - 2.0 * encoded(message) for message in messages]
     best = max(range(len(messages)), key=lambda index: float(soft @ signs[index]), default=None)
@@ -65,7 +77,9 @@ def match_issued(soft: NDArray[np.float64], messages: Sequence[int]) -> int | No
 
 @functools.cache
 def _others(first: int, count: int) -> NDArray[np.float32]:
-    """(2^count, CODED): -1 where another maker, whose bits from ``first`` on differ, has another bit, otherwise 1."""
+    """(2^count, CODED): -1 where another maker, whose bits from ``first`` on differ, has another
+    bit, otherwise 1.
+    """
     changes = np.stack([encoded(1 << first + bit) ^ encoded(0) for bit in range(count)])
     which = np.arange(2**count)[:, None] >> np.arange(count) & 1
     return np.asarray(1 - 2 * (which @ changes.astype(np.int64) % 2), np.float32)

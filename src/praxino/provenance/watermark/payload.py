@@ -1,4 +1,6 @@
-"""What the 48 bits of a mark say: how they are laid out, which model, which month, whose installation."""
+"""What the 48 bits of a mark say: how they are laid out, which model, which month, whose
+installation.
+"""
 
 import datetime
 import hashlib
@@ -11,13 +13,14 @@ from praxino.errors import InputError
 from praxino.provenance.keys import InstallationKey
 
 VERSION: Final = 1
-"""Of this layout."""
+"""Version of this layout of a payload."""
 FIRST: Final = 2026
 """The year whose January is month 0."""
 WIDTHS: Final = {"version": 3, "model": 13, "month": 10, "maker": 22}
 """Bits of each part, the first part highest."""
 DATE: Final = "SOURCE_DATE_EPOCH"
-"""Environment variable that stands for the clock where the same bytes are wanted in another month."""
+"""Environment variable that stands for the clock where the same bytes are wanted in another month.
+"""
 
 
 class Payload(Config):
@@ -30,7 +33,8 @@ class Payload(Config):
     month : int
         Since January 2026, by the clock of the machine that made it.
     maker : int
-        22 bits that its maker can recognise (`maker`) and nobody else can connect with another model or month.
+        22 bits that its maker can recognise (`maker`) and nobody else can connect with another
+        model or month.
     """
 
     version: int
@@ -40,7 +44,7 @@ class Payload(Config):
 
     @property
     def message(self) -> int:
-        """As 48 bits."""
+        """The payload as 48 bits."""
         value = 0
         for name, width in WIDTHS.items():
             value = value << width | getattr(self, name)
@@ -53,7 +57,9 @@ class Payload(Config):
 
 
 def payload(name: str, digest: str, key: InstallationKey) -> Payload:
-    """That of a film made now by a model of this name with these weights, on the installation of this key."""
+    """The payload for a video generated now, with this model, by the installation that owns
+    ``key``.
+    """
     model, month = of_model(name, digest), _month()
     return Payload(version=VERSION, model=model, month=month, maker=maker(key, model, month))
 
@@ -82,9 +88,11 @@ def _bits(digest: bytes, part: str) -> int:
 
 
 def _month() -> int:
-    given = os.environ.get(DATE)
+    text = os.environ.get(DATE)
     try:
-        now = datetime.datetime.fromtimestamp(time.time() if given is None else int(given), datetime.UTC)
+        now = datetime.datetime.fromtimestamp(
+            time.time() if text is None else int(text), datetime.UTC
+        )
     except (ValueError, OverflowError, OSError):
-        raise InputError(f"{DATE}={given!r}: must be seconds since 1970", "date +%s") from None
+        raise InputError(f"{DATE}={text!r}: must be seconds since 1970", "date +%s") from None
     return max(0, (now.year - FIRST) * 12 + now.month - 1) % (1 << WIDTHS["month"])

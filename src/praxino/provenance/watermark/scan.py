@@ -15,7 +15,15 @@ from praxino.provenance import keys
 from praxino.provenance.watermark import issued, payload
 from praxino.provenance.watermark.carriers import carriers
 from praxino.provenance.watermark.channel_code import encoded
-from praxino.provenance.watermark.detect import MarkDetection, Spectrum, find, pooled, received, residual, still_there
+from praxino.provenance.watermark.detect import (
+    MarkDetection,
+    Spectrum,
+    find,
+    pooled,
+    received,
+    residual,
+    still_there,
+)
 from praxino.provenance.watermark.embed import Field, has_room
 from praxino.storage.media.frames import DecodeBudget, iter_frames, probe
 
@@ -28,9 +36,12 @@ FRAMES: Final = 24
 DECODE_BUDGET_PIXELS: Final = 4e9
 """Pixels that are decoded, at most: some 2,000 frames of 1920x1080."""
 KEY_SHARES: Final = {"public": 0.8, "private": 0.2}
-"""Of the false-positive probability: how much of it may come from the search with each key."""
+"""Shares of the false-positive probability: how much of it may come from the search with each key.
+"""
 SCAN_SHARES: Final = {"all windows together": 0.8, "each alone": 0.2}
-"""Of a key's part: how much may come from all windows taken together, and from each by itself."""
+"""Shares of a key's part: how much may come from all windows taken together, and from each by
+itself.
+"""
 assert sum(KEY_SHARES.values()) == sum(SCAN_SHARES.values()) == 1
 
 
@@ -42,7 +53,8 @@ class Mark(Config):
     looked : bool
         Whether it was looked for: frames that are tiny or thin have no room for one.
     probability : float
-        How often an unmarked file would be taken for a marked one as clearly as this (`detect.chance`).
+        How often an unmarked file would be taken for a marked one as clearly as this
+        (`detect.chance`).
     key : str
         "public": anybody can read it, and could copy it; "private": of this installation alone.
     message : str
@@ -50,7 +62,8 @@ class Mark(Config):
     agreement : float
         Share of the received bits that agree with the message.
     recognised : bool
-        Whether it was too worn to be read, and only compared with the messages of this installation.
+        Whether it was too worn to be read, and only compared with the messages of this
+        installation.
     version, model, month : str
         What the message says: layout, model (a hash), year and month of making.
     own : bool or None
@@ -104,50 +117,61 @@ def mark_of(path: Path) -> Mark:
     if not parts:
         return Mark(looked=False)
     whole, ways = together(parts), keys.mark_keys()
-    best, whose = MarkDetection(1.0, 0.0), ""
+    best, key_name = MarkDetection(1.0, 0.0), ""
     for name, key in ways.items():
-        found = in_any(parts, whole, key).among(1 / KEY_SHARES[name])
-        if found.probability < best.probability:
-            best, whose = found, name
+        detection = in_any(parts, whole, key).among(1 / KEY_SHARES[name])
+        if detection.probability < best.probability:
+            best, key_name = detection, name
         if best.sure and best.message is not None:
             break
     if not best.sure:
         return Mark(probability=best.probability)
     if best.message is not None:
-        return _to_mark(best, whose, parts, ways[whose])
-    soft = received(whole.spectrum, carriers(ways[whose]), best.place)
+        return _to_mark(best, key_name, parts, ways[key_name])
+    soft = received(whole.spectrum, carriers(ways[key_name]), best.place)
     like = issued.match_issued(soft, issued.issued_messages())
     if like is not None:
-        best = dataclasses.replace(best, message=like, agreement=float(np.mean((soft < 0) == encoded(like))))
-    return _to_mark(best, whose, parts, ways[whose], recognised=like is not None)
+        best = dataclasses.replace(
+            best, message=like, agreement=float(np.mean((soft < 0) == encoded(like)))
+        )
+    return _to_mark(best, key_name, parts, ways[key_name], recognised=like is not None)
 
 
 def windows(path: Path) -> list[Window]:
-    """The parts of a film that are looked at, evenly spread; whole if it is short, one for a picture, none if no mark
-    has room in it.
+    """The parts of a film that are looked at, evenly spread; whole if it is short, one for a
+    picture, none if no mark has room in it.
     """
-    known, work = probe(path), DecodeBudget(DECODE_BUDGET_PIXELS)
-    if not has_room(known.height, known.width):
+    info, work = probe(path), DecodeBudget(DECODE_BUDGET_PIXELS)
+    if not has_room(info.height, info.width):
         return []
-    count = max(1, min(WINDOWS, math.ceil(known.seconds / WINDOW_SECONDS)))
-    length = min(known.seconds / count, WINDOW_SECONDS) or math.inf
-    step = max(1, math.ceil(length * known.rate / FRAMES)) if known.rate and math.isfinite(length) else 1
-    starts = [index * (known.seconds - length) / (count - 1) for index in range(count)] if count > 1 else [0.0]
-    found: list[Window] = []
+    count = max(1, min(WINDOWS, math.ceil(info.seconds / WINDOW_SECONDS)))
+    length = min(info.seconds / count, WINDOW_SECONDS) or math.inf
+    step = (
+        max(1, math.ceil(length * info.rate / FRAMES)) if info.rate and math.isfinite(length) else 1
+    )
+    starts = (
+        [index * (info.seconds - length) / (count - 1) for index in range(count)]
+        if count > 1
+        else [0.0]
+    )
+    parts: list[Window] = []
     for start in starts:
         times, residuals = list[float](), list[Field]()
-        for number, shot in enumerate(iter_frames(path, start, known, work)):
+        for number, shot in enumerate(iter_frames(path, start, info, work)):
             if shot.seconds > start + length or len(times) == 4 * FRAMES:
                 break
             if number % step == 0 and has_room(*shot.pixels.shape[:2]):
                 times.append(shot.seconds)
                 residuals.append(residual(shot.pixels))
-        alike = [each for each in residuals if each.shape == residuals[0].shape]  # some change their size on the way
+        # some change their size on the way
+        alike = [part_ for part_ in residuals if part_.shape == residuals[0].shape]
         if alike:
-            found.append(Window(start, times[-1], pooled(alike), len(alike)))
-    if not found:
-        raise MediaError(f"cannot read {path}: none of its frames can be decoded", "is it complete?")
-    return found
+            parts.append(Window(start, times[-1], pooled(alike), len(alike)))
+    if not parts:
+        raise MediaError(
+            f"cannot read {path}: none of its frames can be decoded", "is it complete?"
+        )
+    return parts
 
 
 def together(parts: list[Window]) -> Window:
@@ -161,38 +185,52 @@ def together(parts: list[Window]) -> Window:
 
 
 def in_any(parts: list[Window], whole: Window, key: bytes) -> MarkDetection:
-    """The likeliest mark of a key, in all windows together (``whole``) or in one alone; every try counted."""
-    best = find(whole.spectrum, key).among(1 if len(parts) == 1 else 1 / SCAN_SHARES["all windows together"])
+    """The likeliest mark of a key, in all windows together (``whole``) or in one alone; every try
+    counted.
+    """
+    best = find(whole.spectrum, key).among(
+        1 if len(parts) == 1 else 1 / SCAN_SHARES["all windows together"]
+    )
     if best.sure or len(parts) == 1:
         return best
     for part in parts:
-        found = find(part.spectrum, key).among(len(parts) / SCAN_SHARES["each alone"])
-        best = found if found.probability < best.probability else best
+        detection = find(part.spectrum, key).among(len(parts) / SCAN_SHARES["each alone"])
+        best = detection if detection.probability < best.probability else best
         if best.sure and best.message is not None:
             break
     return best
 
 
-def _to_mark(found: MarkDetection, whose: str, parts: list[Window], key: bytes, recognised: bool = False) -> Mark:
-    there = [part for part in parts if still_there(part.spectrum, key, found)]
-    spans = "" if len(there) in (0, len(parts)) else ", ".join(f"{p.start:.1f} to {p.end:.1f} s" for p in there)
-    said = None if found.message is None else payload.read(found.message)
+def _to_mark(
+    detection: MarkDetection,
+    key_name: str,
+    parts: list[Window],
+    key: bytes,
+    recognised: bool = False,
+) -> Mark:
+    there = [part for part in parts if still_there(part.spectrum, key, detection)]
+    spans = (
+        ""
+        if len(there) in (0, len(parts))
+        else ", ".join(f"{p.start:.1f} to {p.end:.1f} s" for p in there)
+    )
+    content = None if detection.message is None else payload.read(detection.message)
     own = None
-    if said is not None:
-        own = payload.maker(keys.installation(), said.model, said.month) == said.maker
+    if content is not None:
+        own = payload.maker(keys.installation(), content.model, content.month) == content.maker
     return Mark(
         found=True,
-        probability=found.probability,
-        key=whose,
-        message="" if found.message is None else f"{found.message:012x}",
-        agreement=found.agreement,
+        probability=detection.probability,
+        key=key_name,
+        message="" if detection.message is None else f"{detection.message:012x}",
+        agreement=detection.agreement,
         recognised=recognised,
-        version=str(said.version) if said else "",
-        model=f"{said.model:04x}" if said else "",
-        month=said.date if said else "",
+        version=str(content.version) if content else "",
+        model=f"{content.model:04x}" if content else "",
+        month=content.date if content else "",
         own=own,
-        scale=found.scale,
-        turn=found.turn,
-        flipped=found.flipped,
+        scale=detection.scale,
+        turn=detection.turn,
+        flipped=detection.flipped,
         seconds=spans,
     )

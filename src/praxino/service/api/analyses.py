@@ -1,4 +1,6 @@
-"""Files to look at: was this generated (detect), and what do its signature and mark say (verify)?"""
+"""Files to look at: was this generated (detect), and what do its signature and mark say
+(verify)?
+"""
 
 from typing import Annotated, Final, Literal
 
@@ -16,22 +18,38 @@ from praxino.service.queue.retention import delete_job
 router = APIRouter(prefix="/v1", tags=["checks"])
 
 EVIDENCE_POLICY: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; form-action 'none'; sandbox"
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; "
+    "form-action 'none'; sandbox"
 )
-"""Content-Security-Policy of a page of evidence: it shows the pictures inside it, and loads nothing."""
+"""Content-Security-Policy of a page of evidence: it shows the pictures inside it, and loads
+nothing.
+"""
 DetectionId = Annotated[str, Path(examples=["detect_00000000000000000000000000000000"])]
 VerificationId = Annotated[str, Path(examples=["verify_00000000000000000000000000000000"])]
-Wait = Annotated[int, Query(ge=0, le=60, description="seconds to wait for the answer before saying how far it is")]
+Wait = Annotated[
+    int,
+    Query(ge=0, le=60, description="seconds to wait for the answer before saying how far it is"),
+]
 
 
-@router.post("/detect", openapi_extra=sent(form="FileForm"), responses=errors(408, 413, 415, 429, 507))
-async def detect(request: Request, state: StateDep, caller: CallerDep, wait: Wait = 0) -> schemas.AnalysisResource:
-    """Was this film generated? One calibrated probability, or why there is none, and the evidence."""
+@router.post(
+    "/detect", openapi_extra=sent(form="FileForm"), responses=errors(408, 413, 415, 429, 507)
+)
+async def detect(
+    request: Request, state: StateDep, caller: CallerDep, wait: Wait = 0
+) -> schemas.AnalysisResource:
+    """Was this film generated? One calibrated probability, or why there is none, and the
+    evidence.
+    """
     return await _submit(request, state, caller, "detect", wait)
 
 
-@router.post("/verify", openapi_extra=sent(form="FileForm"), responses=errors(408, 413, 415, 429, 507))
-async def verify(request: Request, state: StateDep, caller: CallerDep, wait: Wait = 0) -> schemas.AnalysisResource:
+@router.post(
+    "/verify", openapi_extra=sent(form="FileForm"), responses=errors(408, 413, 415, 429, 507)
+)
+async def verify(
+    request: Request, state: StateDep, caller: CallerDep, wait: Wait = 0
+) -> schemas.AnalysisResource:
     """Who signed this film or picture, whether it was changed since, and which mark it carries."""
     return await _submit(request, state, caller, "verify", wait)
 
@@ -42,8 +60,13 @@ async def _submit(
     await jobs.require_quota(state, caller)
     async with uploads.form(request, "file") as (values, file):
         body = uploads.validate(schemas.FileForm, {**values, "file": ""}, strict=False)
-        order, priority = AnalysisRequest(name=file.name), conversion.to_priority(body.priority, caller)
-        job = await run_in_threadpool(jobs.submit, state, caller, kind, order, file, priority=priority)
+        order, priority = (
+            AnalysisRequest(name=file.name),
+            conversion.to_priority(body.priority, caller),
+        )
+        job = await run_in_threadpool(
+            jobs.submit, state, caller, kind, order, file, priority=priority
+        )
     return await _wait_for(state, job, wait)
 
 
@@ -52,11 +75,18 @@ async def _wait_for(state: AppState, job: Job, wait: int) -> schemas.AnalysisRes
     latest = await jobs.wait_for(state, job, wait)
     if latest is None:
         raise ApiError(404, "it was deleted meanwhile", "not_found")
-    return schemas.to_analysis_resource(latest, await run_in_threadpool(state.store.position, latest))
+    return schemas.to_analysis_resource(
+        latest, await run_in_threadpool(state.store.position, latest)
+    )
 
 
 @router.get("/detect/{id}", responses=errors(404))
-async def detection(id: DetectionId, state: StateDep, caller: CallerDep, wait: Wait = 0) -> schemas.AnalysisResource:  # noqa: A002
+async def detection(
+    id: DetectionId,  # noqa: A002
+    state: StateDep,
+    caller: CallerDep,
+    wait: Wait = 0,
+) -> schemas.AnalysisResource:
     """A detection, as far as it is."""
     return await _wait_for(state, await jobs.fetch_async(state, caller, id, "detect"), wait)
 
@@ -95,10 +125,19 @@ def _delete(state: AppState, job: Job) -> schemas.Deleted:
     response_class=Response,
     responses=files_of("The page", "text/html") | errors(404, 409, 416),
 )
-async def evidence(id: DetectionId, request: Request, state: StateDep, caller: CallerDep) -> Response:  # noqa: A002
+async def evidence(
+    id: DetectionId,  # noqa: A002
+    request: Request,
+    state: StateDep,
+    caller: CallerDep,
+) -> Response:
     """The evidence of a detection, drawn on the frames: one page without scripts or requests."""
     job = await jobs.fetch_async(state, caller, id, "detect")
     if "page" not in job.result.files:
-        raise ApiError(404 if job.ended else 409, f"{job.id} is {job.status}: there is no page", "not_ready")
+        raise ApiError(
+            404 if job.ended else 409, f"{job.id} is {job.status}: there is no page", "not_ready"
+        )
     headers = {"Content-Security-Policy": EVIDENCE_POLICY, "X-Frame-Options": "SAMEORIGIN"}
-    return await files.send(request, state.objects, job.file(job.result.files["page"]), job.id, **headers)
+    return await files.send(
+        request, state.objects, job.file(job.result.files["page"]), job.id, **headers
+    )

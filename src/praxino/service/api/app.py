@@ -1,4 +1,6 @@
-"""The web application: routes, the layers around them, and the OpenAPI document. It needs no torch."""
+"""The web application: routes, the layers around them, and the OpenAPI document. It needs no
+torch.
+"""
 
 from typing import Any, Final
 
@@ -14,7 +16,8 @@ from praxino.service.api.metrics import Metrics
 from praxino.service.api.middleware import Guard, Head
 
 ABOUT: Final = (
-    "Films and pictures out of noise from a sentence, and the question whether a film was generated. The shape is that "
+    "Films and pictures out of noise from a sentence, and the question whether a film was "
+    "generated. The shape is that "
     "of the OpenAI videos API; fields for steps, guidance and seed have the names of vLLM-Omni."
 )
 BODIES: Final[tuple[type[BaseModel], ...]] = (
@@ -28,9 +31,15 @@ KEYLESS_PATHS: Final = ("/healthz", "/readyz", "/v1/session")
 def create(state: AppState) -> ASGIApp:
     """The ASGI application; run it with any ASGI server."""
     app = FastAPI(
-        title="Praxino", version=praxino.__version__, description=ABOUT, docs_url=None, redoc_url=None,
-        openapi_url="/openapi.json", redirect_slashes=False, separate_input_output_schemas=False,
-    )  # fmt: skip
+        title="Praxino",
+        version=praxino.__version__,
+        description=ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
     app.state.praxino = state
     errors.install(app)
     for router in (videos.router, images.router, analyses.router, system.router):

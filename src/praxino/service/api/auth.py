@@ -1,4 +1,6 @@
-"""Who calls: a key in a header, or in a cookie for the page; anybody where the server is open to its machine alone."""
+"""Who calls: a key in a header, or in a cookie for the page; anybody where the server is open to
+its machine alone.
+"""
 
 import math
 import time
@@ -74,12 +76,18 @@ class AppState:
     def require_keys(self) -> None:
         """Raise `InputError` if the server would be open to others than this machine."""
         if self.host not in LOOPBACK and not api_keys.all_keys(self.store.database):
-            raise InputError(f"host={self.host}: anybody who reaches it could use it", "praxino keys add NAME")
+            raise InputError(
+                f"host={self.host}: anybody who reaches it could use it", "praxino keys add NAME"
+            )
 
     def find_caller(self, text: str) -> Caller | None:
-        """The owner of a key, None for an unknown one; the database is asked again after `KEY_CACHE_SECONDS`."""
+        """The owner of a key, None for an unknown one; the database is asked again after
+        `KEY_CACHE_SECONDS`.
+        """
         now = time.monotonic()
-        since, caller = self._callers.get(hashed := api_keys.hash_key(text), (-KEY_CACHE_SECONDS, None))
+        since, caller = self._callers.get(
+            hashed := api_keys.hash_key(text), (-KEY_CACHE_SECONDS, None)
+        )
         if now - since >= KEY_CACHE_SECONDS:
             key = api_keys.find_key(self.store.database, text)
             caller = Caller(key.id, key.quota) if key else None
@@ -96,7 +104,9 @@ async def app_state(request: Request) -> AppState:
 
 
 def cookie_name(request: Request) -> str:
-    """Name of the cookie with a key: browsers share cookies between the ports of a host, which may be two servers."""
+    """Name of the cookie with a key: browsers share cookies between the ports of a host, which may
+    be two servers.
+    """
     port = request.headers.get("host", "").rpartition(":")[2]
     return f"praxino_key_{port}" if port.isdecimal() else "praxino_key"
 
@@ -107,10 +117,16 @@ async def require_caller(request: Request) -> Caller:
     if await state.is_open_async():
         return LOCAL_CALLER
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    text = text.strip() if scheme.lower() == "bearer" else request.cookies.get(cookie_name(request), "")
+    text = (
+        text.strip()
+        if scheme.lower() == "bearer"
+        else request.cookies.get(cookie_name(request), "")
+    )
     caller = await run_in_threadpool(state.find_caller, text) if text else None
     if caller is None:
-        message = "that key is not known" if text else "a key is needed: Authorization: Bearer px-..."
+        message = (
+            "that key is not known" if text else "a key is needed: Authorization: Bearer px-..."
+        )
         raise ApiError(401, message, "invalid_api_key", WWW_Authenticate="Bearer")
     return caller
 

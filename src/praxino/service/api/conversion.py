@@ -6,7 +6,13 @@ from typing import Any, Final
 from praxino.errors import InputError
 from praxino.request import MAX_RANDOM_SEED, ModelCard, Request, complete, frames_of, merge
 from praxino.service.api.errors import ApiError
-from praxino.service.api.schemas import PARAMETERS, GenerationBody, ImageCreate, RemixCreate, VideoCreate
+from praxino.service.api.schemas import (
+    PARAMETERS,
+    GenerationBody,
+    ImageCreate,
+    RemixCreate,
+    VideoCreate,
+)
 from praxino.service.queue.jobs import PRIORITIES, Priority
 from praxino.service.queue.quotas import Caller, require_size
 
@@ -31,22 +37,34 @@ def to_request(body: VideoCreate, card: ModelCard, picture: str, max_size_factor
     if body.seconds is not None:
         frames = frames_of(float(body.seconds), body.fps or card.defaults.fps, card)
         if body.num_frames not in (None, frames):
-            problem = f"num_frames={body.num_frames}, but seconds={body.seconds} are {frames} frames"
+            problem = (
+                f"num_frames={body.num_frames}, but seconds={body.seconds} are {frames} frames"
+            )
             raise InputError(problem, "", "frames")
         settings["frames"] = frames
     return _checked(settings | {"image": picture or None}, card, max_size_factor)
 
 
-def to_image_request(body: ImageCreate, card: ModelCard, number: int, max_size_factor: int) -> Request:
-    """The request of the image of that number among the ``n`` of a body; errors as in `to_request`."""
+def to_image_request(
+    body: ImageCreate, card: ModelCard, number: int, max_size_factor: int
+) -> Request:
+    """The request of the image of that number among the ``n`` of a body; errors as in
+    `to_request`.
+    """
     settings = _settings(body) | {"frames": 1}
     settings["seed"] = (settings["seed"] + number) % MAX_JSON_SEED
     return _checked(settings, card, max_size_factor)
 
 
 def to_remix(before: Request, body: RemixCreate, card: ModelCard, max_size_factor: int) -> Request:
-    """An earlier request with another prompt, and other noise if the body has a seed; errors as in `to_request`."""
-    return _checked(merge(before.model_dump(), {"prompt": body.prompt, "seed": body.seed}), card, max_size_factor)
+    """An earlier request with another prompt, and other noise if the body has a seed; errors as in
+    `to_request`.
+    """
+    return _checked(
+        merge(before.model_dump(), {"prompt": body.prompt, "seed": body.seed}),
+        card,
+        max_size_factor,
+    )
 
 
 def to_priority(name: Priority, caller: Caller) -> int:
@@ -56,13 +74,19 @@ def to_priority(name: Priority, caller: Caller) -> int:
         return number
     if name == "normal":  # the body's default: callers of low priority need not send it
         return caller.quota.priority
-    raise ApiError(403, f"priority {name!r} is not allowed with this key", "not_allowed", "priority")
+    raise ApiError(
+        403, f"priority {name!r} is not allowed with this key", "not_allowed", "priority"
+    )
 
 
 def _settings(body: GenerationBody) -> dict[str, Any]:
-    """Fields of `Request` from those of a body; what the body leaves open is None, but for the seed."""
+    """Fields of `Request` from those of a body; what the body leaves open is None, but for the
+    seed.
+    """
     settings = {name: getattr(body, parameter, None) for name, parameter in PARAMETERS.items()}
-    settings = {name: value for name, value in settings.items() if name not in ("image", "width", "height")}
+    settings = {
+        name: value for name, value in settings.items() if name not in ("image", "width", "height")
+    }
     if body.size is not None:
         settings["width"], settings["height"] = map(int, body.size.split("x"))
     if settings["seed"] is None:

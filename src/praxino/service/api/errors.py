@@ -11,7 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from praxino.errors import InputError, JobError, LimitError, NoWorkerError, PraxinoError, UnknownNameError
+from praxino.errors import (
+    InputError,
+    JobError,
+    LimitError,
+    NoWorkerError,
+    PraxinoError,
+    UnknownNameError,
+)
 from praxino.service.api.schemas import parameter_of
 from praxino.storage.objects import is_full
 
@@ -48,7 +55,9 @@ class ApiError(PraxinoError):
         Further headers, with underscores for hyphens.
     """
 
-    def __init__(self, status: int, message: str, code: str, param: str | None = None, **headers: str) -> None:
+    def __init__(
+        self, status: int, message: str, code: str, param: str | None = None, **headers: str
+    ) -> None:
         super().__init__(message)
         self.status, self.message, self.code, self.param = status, message, code, param
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -62,7 +71,9 @@ TYPES: Final = {
     409: "conflict_error",
     429: "rate_limit_error",
 }
-"""What the field ``type`` says of a status; others are ``invalid_request_error`` below 500, ``server_error`` above."""
+"""What the field ``type`` says of a status; others are ``invalid_request_error`` below 500,
+``server_error`` above.
+"""
 PLACES: Final = ("query", "path", "body", "header", "constrained-str", "float")
 """Parts of where a validator found something that a client never wrote."""
 HINTS: Final = {
@@ -99,7 +110,10 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def files(text: str, *media: str) -> dict[str, Any]:
     """The success of a route that answers with something of one of these types."""
-    return {"description": text, "content": {kind: {"schema": {"type": "string"}} for kind in media}}
+    return {
+        "description": text,
+        "content": {kind: {"schema": {"type": "string"}} for kind in media},
+    }
 
 
 def files_of(text: str, *media: str) -> dict[int | str, dict[str, Any]]:
@@ -112,7 +126,9 @@ def files_of(text: str, *media: str) -> dict[int | str, dict[str, Any]]:
 
 
 EVENTS: Final = {
-    "description": "Server-sent events: progress, preview, done or deleted, each with JSON as its data",
+    "description": (
+        "Server-sent events: progress, preview, done or deleted, each with JSON as its data"
+    ),
     "content": {
         "text/event-stream": {
             "schema": {
@@ -126,13 +142,21 @@ EVENTS: Final = {
 
 
 def sent(json: str | None = None, form: str | None = None) -> dict[str, Any]:
-    """The ``openapi_extra`` of a route that reads its body itself: schemas, as JSON, a form, or either."""
+    """The ``openapi_extra`` of a route that reads its body itself: schemas, as JSON, a form, or
+    either.
+    """
     kinds = {"application/json": json, "multipart/form-data": form}
-    content = {kind: {"schema": {"$ref": f"#/components/schemas/{name}"}} for kind, name in kinds.items() if name}
+    content = {
+        kind: {"schema": {"$ref": f"#/components/schemas/{name}"}}
+        for kind, name in kinds.items()
+        if name
+    }
     return {"requestBody": {"required": True, "content": content}}
 
 
-def problem(status: int, message: str, code: str, param: str | None = None, **headers: str) -> JSONResponse:
+def problem(
+    status: int, message: str, code: str, param: str | None = None, **headers: str
+) -> JSONResponse:
     """An error response."""
     kind = TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     body = ErrorBody(error=Problem(message=message, type=kind, param=param, code=code))
@@ -175,8 +199,14 @@ def install(app: FastAPI) -> None:
     def _foreseen(_: Request, error: PraxinoError) -> Response:
         match error:
             case LimitError() | NoWorkerError():
-                status, code = (429, "rate_limit_exceeded") if isinstance(error, LimitError) else (503, "no_worker")
-                return problem(status, str(error), code, **{"Retry-After": str(max(1, error.retry_after))})
+                status, code = (
+                    (429, "rate_limit_exceeded")
+                    if isinstance(error, LimitError)
+                    else (503, "no_worker")
+                )
+                return problem(
+                    status, str(error), code, **{"Retry-After": str(max(1, error.retry_after))}
+                )
             case JobError():
                 return problem(409, str(error), "conflict")
             case UnknownNameError() if error.setting == "model":
@@ -187,7 +217,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     def _left(_: Request, __: ClientDisconnect) -> Response:
-        return problem(400, "the client left", "client_left")  # nobody reads it, and it is no error of ours
+        # nobody reads it, and it is no error of ours
+        return problem(400, "the client left", "client_left")
 
     for kind in (SQLAlchemyError, OSError, Exception):
         app.add_exception_handler(kind, lambda _, error: unforeseen(error))
@@ -199,8 +230,8 @@ def _allowed(app: FastAPI, request: Request) -> set[str]:
     fitting = [
         (path.count("{"), {method.upper() for method in methods})
         for path, methods in app.openapi()["paths"].items()
-        if len(known := path.split("/")) == len(parts)
-        and all(a == b or a.startswith("{") for a, b in zip(known, parts, strict=True))
+        if len(pattern := path.split("/")) == len(parts)
+        and all(a == b or a.startswith("{") for a, b in zip(pattern, parts, strict=True))
     ]
     methods = min(fitting, key=lambda entry: entry[0], default=(0, {"GET"}))[1]
     return methods | {"HEAD"} if "GET" in methods else methods
@@ -211,11 +242,20 @@ def unforeseen(error: Exception) -> Response:
     full = is_full(error) or "database or disk is full" in str(error)
     if full:
         logger.error("there is no room left: %s", error)
-        return problem(507, "there is no room left on the server: nothing was begun", "storage_full")
+        return problem(
+            507, "there is no room left on the server: nothing was begun", "storage_full"
+        )
     if isinstance(error, ConnectionError | TimeoutError):
         logger.error("%s", error)
-        return problem(503, "the files cannot be reached: try again soon", "unavailable", **{"Retry-After": "5"})
+        return problem(
+            503,
+            "the files cannot be reached: try again soon",
+            "unavailable",
+            **{"Retry-After": "5"},
+        )
     logger.error("%s", error, exc_info=error)
     if isinstance(error, DBAPIError):
-        return problem(503, "the jobs cannot be reached: try again soon", "unavailable", **{"Retry-After": "5"})
+        return problem(
+            503, "the jobs cannot be reached: try again soon", "unavailable", **{"Retry-After": "5"}
+        )
     return problem(500, "something went wrong here: the server's log says what", "internal_error")

@@ -44,12 +44,16 @@ async def stream(state: AppState, job: Job, previews: bool) -> AsyncIterator[str
         if previews and (newer := await run_in_threadpool(state.store.preview, latest, step)):
             step, picture = newer
             data = base64.b64encode(picture).decode()
-            yield to_event("preview", {"id": job.id, "step": step, "image": f"data:image/webp;base64,{data}"})
+            yield to_event(
+                "preview", {"id": job.id, "step": step, "image": f"data:image/webp;base64,{data}"}
+            )
             last_sent = now
         if now - last_sent > KEEP_ALIVE_SECONDS:
             yield ": still here\n\n"
             last_sent = now
-        await asyncio.sleep(EVENT_POLL_SECONDS if latest.status == "in_progress" else 3 * EVENT_POLL_SECONDS)
+        await asyncio.sleep(
+            EVENT_POLL_SECONDS if latest.status == "in_progress" else 3 * EVENT_POLL_SECONDS
+        )
 
 
 def _read(state: AppState, job: Job) -> tuple[Job | None, int | None]:
@@ -72,7 +76,11 @@ def to_progress(job: Job, position: int | None) -> dict[str, Any]:
 
 def to_resource(job: Job) -> dict[str, Any]:
     """A job as its resource."""
-    resource = schemas.to_analysis_resource(job) if job.kind in ANALYSES else schemas.to_video_resource(job)
+    resource = (
+        schemas.to_analysis_resource(job)
+        if job.kind in ANALYSES
+        else schemas.to_video_resource(job)
+    )
     return resource.model_dump(mode="json")
 
 

@@ -12,10 +12,14 @@ from praxino.service.api.middleware import is_head
 from praxino.storage.media.formats import FORMATS
 from praxino.storage.objects import Objects
 
-MEDIA_TYPES: Final = {"html": "text/html; charset=utf-8"} | {known.ending: known.mime for known in FORMATS}
+MEDIA_TYPES: Final = {"html": "text/html; charset=utf-8"} | {
+    format_.ending: format_.mime for format_ in FORMATS
+}
 
 
-async def send(request: Request, objects: Objects, name: str, title: str, **headers: str) -> Response:
+async def send(
+    request: Request, objects: Objects, name: str, title: str, **headers: str
+) -> Response:
     """A stored file, the range of it that the request names, or 304 where the client has it.
 
     Parameters
@@ -26,11 +30,13 @@ async def send(request: Request, objects: Objects, name: str, title: str, **head
     size = await run_in_threadpool(objects.size, name)
     if size is None:
         raise ApiError(404, "the file is gone", "not_found")
-    tag = f'"{name.replace("/", "-")}-{size:x}"'  # a storage name is never written twice: name and size are enough
+    # A storage name is never written twice: name and size are enough.
+    tag = f'"{name.replace("/", "-")}-{size:x}"'
     common = {"ETag": tag, "Cache-Control": "private, max-age=60", **headers}
     if matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=common)
-    whole = is_head(request) or request.headers.get("if-range", tag) != tag  # ranges are for GET alone
+    # ranges are for GET alone
+    whole = is_head(request) or request.headers.get("if-range", tag) != tag
     part = None if whole else parse_range(request.headers.get("range"), size)
     start, end = part or (0, size)
     ending = name.rpartition(".")[2]
@@ -52,7 +58,8 @@ def matches(header: str | None, tag: str) -> bool:
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """First byte of a ``Range``, and the one after its last; None for no range, several, or one that is malformed.
+    """First byte of a ``Range``, and the one after its last; None for no range, several, or one
+    that is malformed.
 
     Raises
     ------
@@ -68,5 +75,7 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
     start = int(first) if first else max(0, size - int(last))
     end = min(size, int(last) + 1) if first and last else size
     if start >= end:
-        raise ApiError(416, f"the file has {size} bytes", "no_such_part", Content_Range=f"bytes */{size}")
+        raise ApiError(
+            416, f"the file has {size} bytes", "no_such_part", Content_Range=f"bytes */{size}"
+        )
     return start, end

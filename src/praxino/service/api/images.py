@@ -51,9 +51,13 @@ async def generate(request: Request, state: StateDep, caller: CallerDep) -> sche
 def _submit(state: AppState, caller: Caller, body: schemas.ImageCreate) -> list[Job]:
     card = find_card(state.store, body.model, state.default)
     if (most := caller.quota.max_at_once) is not None and body.n > most:
-        raise ApiError(400, f"n={body.n}: no more than {most} at once are allowed", "invalid_value", "n")
+        raise ApiError(
+            400, f"n={body.n}: no more than {most} at once are allowed", "invalid_value", "n"
+        )
     if card.needs_picture:
-        raise InputError(f"{card.id} begins with a picture, and makes films", "name another model", "model")
+        raise InputError(
+            f"{card.id} begins with a picture, and makes films", "name another model", "model"
+        )
     priority = conversion.to_priority(body.priority, caller)
     images = [
         Job(
@@ -89,7 +93,11 @@ async def _wait_for(state: AppState, request: Request, job: Job) -> Job:
             raise ApiError(400 if code == "invalid_request" else 503, message, code)
         if await request.is_disconnected():
             raise JobError("the client left", "")
-    raise ApiError(504, f"no image within {IMAGE_WAIT_SECONDS:.0f} s: submit videos and poll them instead", "timeout")
+    raise ApiError(
+        504,
+        f"no image within {IMAGE_WAIT_SECONDS:.0f} s: submit videos and poll them instead",
+        "timeout",
+    )
 
 
 def image_payload(state: AppState, job: Job, server: str) -> schemas.Image:

@@ -38,7 +38,9 @@ def submit(
 
 
 async def require_quota(state: AppState, caller: Caller) -> None:
-    """Raise `LimitError` if the caller's quota is used up already: the body need not be read then."""
+    """Raise `LimitError` if the caller's quota is used up already: the body need not be read
+    then.
+    """
     if caller.quota.max_at_once is not None:
         await run_in_threadpool(state.store.require_quota, caller.owner, caller.quota)
 

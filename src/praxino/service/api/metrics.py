@@ -12,7 +12,9 @@ METHODS: Final = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
 class Metrics:
-    """Counts requests, around the app; what the jobs are is asked of the database when somebody looks."""
+    """Counts requests, around the app; what the jobs are is asked of the database when somebody
+    looks.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -20,10 +22,17 @@ class Metrics:
         labels = ("method", "route", "status")
         self.requests = Counter("praxino_requests", "Requests.", labels, registry=self.registry)
         self.seconds = Histogram(
-            "praxino_request_seconds", "Until the answer began.", ("method", "route"), registry=self.registry
+            "praxino_request_seconds",
+            "Until the answer began.",
+            ("method", "route"),
+            registry=self.registry,
         )
-        self.jobs = Gauge("praxino_jobs", "Jobs by kind and state.", ("kind", "status"), registry=self.registry)
-        self.waiting = Gauge("praxino_queue_seconds", "That the oldest job has waited.", registry=self.registry)
+        self.jobs = Gauge(
+            "praxino_jobs", "Jobs by kind and state.", ("kind", "status"), registry=self.registry
+        )
+        self.waiting = Gauge(
+            "praxino_queue_seconds", "That the oldest job has waited.", registry=self.registry
+        )
         self.workers = Gauge("praxino_workers", "Workers that live.", registry=self.registry)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,7 +44,8 @@ class Metrics:
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "other")  # never the path itself: clients choose those
+                # never the path itself: clients choose those
+                route = getattr(scope.get("route"), "path", "other")
                 method = scope["method"] if scope["method"] in METHODS else "other"
                 self.requests.labels(method, route, str(message["status"])).inc()
                 self.seconds.labels(method, route).observe(time.perf_counter() - begun)

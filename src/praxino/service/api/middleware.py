@@ -1,4 +1,6 @@
-"""ASGI layers around the app: `Guard` checks every request and answer, `Head` answers HEAD as GET."""
+"""ASGI layers around the app: `Guard` checks every request and answer, `Head` answers HEAD as
+GET.
+"""
 
 import asyncio
 import time
@@ -24,10 +26,13 @@ FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "
 """What proxies add: whoever is behind one may be anybody."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 PAGE_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "connect-src 'self'; frame-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "media-src 'self' blob:; "
+    "connect-src 'self'; frame-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors "
+    "'none'"
 )
-"""Content-Security-Policy of our page: it loads nothing from other sites and runs no inline script."""
+"""Content-Security-Policy of our page: it loads nothing from other sites and runs no inline script.
+"""
 HEADERS: Final = {
     "Content-Security-Policy": PAGE_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -52,14 +57,24 @@ class Guard:
     origins : sequence of str
         Origins of other sites whose pages may use the API from a browser; none by default.
     is_open : callable
-        Says whether no keys are required: only names of this machine are answered to then, or any page on the web
-        could reach the server through the browser of whoever runs it (DNS rebinding).
+        Says whether no keys are required: only names of this machine are answered to then, or any
+        page on the web could reach the server through the browser of whoever runs it (DNS
+        rebinding).
     """
 
     def __init__(
-        self, app: ASGIApp, max_upload_bytes: int, origins: Sequence[str], is_open: Callable[[], Awaitable[bool]]
+        self,
+        app: ASGIApp,
+        max_upload_bytes: int,
+        origins: Sequence[str],
+        is_open: Callable[[], Awaitable[bool]],
     ) -> None:
-        self.app, self.max_upload_bytes, self.origins, self.is_open = app, max_upload_bytes, tuple(origins), is_open
+        self.app, self.max_upload_bytes, self.origins, self.is_open = (
+            app,
+            max_upload_bytes,
+            tuple(origins),
+            is_open,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,7 +98,9 @@ class Guard:
                 await problem(*refusal)(scope, receive, answer)
         except ApiError as error:
             if not started:
-                await problem(error.status, error.message, error.code, Connection="close")(scope, receive, answer)
+                await problem(error.status, error.message, error.code, Connection="close")(
+                    scope, receive, answer
+                )
         except Exception as error:
             if not started:
                 await unforeseen(error)(scope, receive, answer)
@@ -94,14 +111,22 @@ class Guard:
         if request.get("origin") in self.origins:
             answer["Cross-Origin-Resource-Policy"] = "cross-origin"
 
-    def _refusal(self, scope: Scope, headers: Headers, is_open: bool) -> tuple[int, str, str] | None:
+    def _refusal(
+        self, scope: Scope, headers: Headers, is_open: bool
+    ) -> tuple[int, str, str] | None:
         """Why a request is not even looked at: status, message and code."""
         host = _name(f"//{headers.get('host', '')}")
         if is_open and (host not in LOOPBACK or any(name in headers for name in FORWARDED)):
-            return 403, "without keys, only this machine itself is answered to: praxino keys add NAME", "wrong_host"
+            return (
+                403,
+                "without keys, only this machine itself is answered to: praxino keys add NAME",
+                "wrong_host",
+            )
         origin = headers.get("origin")
         foreign = (
-            origin is not None and origin not in self.origins and _address(origin) != headers.get("host", "").lower()
+            origin is not None
+            and origin not in self.origins
+            and _address(origin) != headers.get("host", "").lower()
         )
         if scope["method"] not in ("GET", "HEAD", "OPTIONS") and (
             foreign or (origin is None and headers.get("sec-fetch-site") == "cross-site")
@@ -147,7 +172,9 @@ class Guard:
 
 
 class Head:
-    """Answers HEAD as GET without its body (RFC 9110, section 9.3.2), for routes that know nothing of HEAD."""
+    """Answers HEAD as GET without its body (RFC 9110, section 9.3.2), for routes that know nothing
+    of HEAD.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -158,7 +185,9 @@ class Head:
             return
 
         async def send_without_body(message: Message) -> None:
-            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+            await send(
+                {**message, "body": b""} if message["type"] == "http.response.body" else message
+            )
 
         await self.app({**scope, "method": "GET", HEAD_FLAG: True}, receive, send_without_body)
 

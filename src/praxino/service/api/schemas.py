@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from praxino.request import ModelCard, Request
 from praxino.service.queue.jobs import PRIORITY_NAMES, Failure, Job, Priority, Status
 
-Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
+Sentence = Annotated[
+    str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")
+]
 Short = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
 Size = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")]
 Seconds = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,3})?$")]
@@ -24,7 +26,9 @@ EXAMPLE: dict[str, JsonValue] = {
 
 
 class Body(BaseModel):
-    """The parent of all that clients send: unknown fields are errors, since silence about them would mislead."""
+    """The parent of all that clients send: unknown fields are errors, since silence about them
+    would mislead.
+    """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -32,14 +36,16 @@ class Body(BaseModel):
 class Picture(Body):
     """A picture inside a JSON body."""
 
-    image_url: Annotated[str, StringConstraints(pattern=r"^data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/=]+$")]
+    image_url: Annotated[
+        str, StringConstraints(pattern=r"^data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/=]+$")
+    ]
 
 
 def setting(name: str, **more: Any) -> Any:
     """An optional field of a body with the range and description of that field of `Request`."""
-    known = Request.model_fields[name]
-    field = Field(None, description=known.description, **more)
-    field.metadata = [*known.metadata, *field.metadata]
+    original = Request.model_fields[name]
+    field = Field(None, description=original.description, **more)
+    field.metadata = [*original.metadata, *field.metadata]
     return field
 
 
@@ -89,7 +95,9 @@ class GenerationBody(Body):
     guidance_scale: float | None = setting("guidance")
     guidance_scale_2: float | None = setting("guidance_low")
     flow_shift: float | None = setting("shift", ge=0.01)
-    seed: int | None = Field(None, ge=0, lt=2**53, description="drawn at random where it is not given")
+    seed: int | None = Field(
+        None, ge=0, lt=2**53, description="drawn at random where it is not given"
+    )
     negative_prompt: Short | None = None
     priority: Priority = "normal"
     user: str | None = Field(None, max_length=256, description="accepted, ignored")
@@ -118,22 +126,30 @@ def without_null(schema: dict[str, Any]) -> None:
             field |= kind if kind != {"type": "null"} else {}
         if field.get("default", "") is None:
             del field["default"]
-    schema["examples"] = [{name: value for name, value in EXAMPLE.items() if name in schema["properties"]}]
+    schema["examples"] = [
+        {name: value for name, value in EXAMPLE.items() if name in schema["properties"]}
+    ]
 
 
 class VideoForm(VideoCreate):
-    """`VideoCreate` as a form: every value a string, the picture a file, ``extra_params`` as JSON."""
+    """`VideoCreate` as a form: every value a string, the picture a file, ``extra_params`` as
+    JSON.
+    """
 
     model_config = ConfigDict(json_schema_extra=without_null)
 
-    input_reference: Annotated[str, Field(json_schema_extra={"format": "binary", "minLength": 1})] | None = None  # type: ignore[assignment]
+    input_reference: (
+        Annotated[str, Field(json_schema_extra={"format": "binary", "minLength": 1})] | None
+    ) = None  # type: ignore[assignment]
     extra_params: Annotated[str, Field(max_length=2000)] | None = None  # type: ignore[assignment]
 
 
 class RemixCreate(Body):
     """Another sentence for a film, or other noise; all else as it was."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "the same dog in the snow"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"prompt": "the same dog in the snow"}]}
+    )
 
     prompt: Sentence
     seed: int | None = Field(None, ge=0, lt=2**53, description="other noise")
@@ -148,11 +164,15 @@ class RemixForm(RemixCreate):
 class ImageCreate(GenerationBody):
     """A request for images, which is answered when they are made."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "a purple sun over a green sea"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"prompt": "a purple sun over a green sea"}]}
+    )
 
     n: int = Field(1, ge=1, le=10)
     response_format: Literal["b64_json", "url"] = "b64_json"
-    quality: Literal["auto", "standard"] | None = Field(None, description="as the model makes it: there is one")
+    quality: Literal["auto", "standard"] | None = Field(
+        None, description="as the model makes it: there is one"
+    )
     output_format: Literal["png"] | None = None
     background: Literal["auto", "opaque"] | None = None
 
@@ -200,14 +220,22 @@ class VideoResource(BaseModel):
     guidance_scale_2: float | None = None
     flow_shift: float
     negative_prompt: str = ""
-    input_reference: bool = Field(False, description="whether it begins with a picture that was given")
+    input_reference: bool = Field(
+        False, description="whether it begins with a picture that was given"
+    )
     priority: Priority = "normal"
     step: int = 0
     eta_seconds: float | None = None
-    queue_position: int | None = Field(None, description="jobs that may be begun before it; not in lists")
+    queue_position: int | None = Field(
+        None, description="jobs that may be begun before it; not in lists"
+    )
     has_content: bool = False
-    notes: list[str] = Field(default_factory=list, description="words that the model does not know, and the like")
-    settings: dict[str, Any] = Field(default_factory=dict, description="of its order, as extra_params take them")
+    notes: list[str] = Field(
+        default_factory=list, description="words that the model does not know, and the like"
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="of its order, as extra_params take them"
+    )
 
 
 class VideoList(BaseModel):
@@ -243,7 +271,9 @@ class Images(BaseModel):
 
 
 class AnalysisResource(BaseModel):
-    """A look at a file, as far as it is: ``report`` is what `praxino detect --json` or `verify --json` print."""
+    """A look at a file, as far as it is: ``report`` is what `praxino detect --json` or `verify
+    --json` print.
+    """
 
     id: str
     object: Literal["detect", "verify"]
@@ -267,7 +297,9 @@ class ModelResource(BaseModel):
     ready: bool = Field(description="whether a worker that has it lives")
     digest: str
     defaults: dict[str, Any]
-    compression: list[int] = Field(description="frames, rows and columns that become one latent position")
+    compression: list[int] = Field(
+        description="frames, rows and columns that become one latent position"
+    )
     patch: list[int]
     pictures: bool = Field(description="whether a film can begin with a picture")
     samplers: list[str]
@@ -294,7 +326,7 @@ def _timestamp(seconds: float | None) -> int | None:
 def to_video_resource(job: Job, position: int | None = None) -> VideoResource:
     """What a client may see of a job for a film."""
     request = job.request
-    chosen = request.model_dump(include={*Extra.model_fields}, exclude_defaults=True)
+    extra = request.model_dump(include={*Extra.model_fields}, exclude_defaults=True)
     return VideoResource(
         id=job.id,
         model=job.model,
@@ -323,7 +355,10 @@ def to_video_resource(job: Job, position: int | None = None) -> VideoResource:
         queue_position=position,
         notes=list(job.result.notes),
         has_content="content" in job.result.files,
-        settings={name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()},
+        settings={
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in extra.items()
+        },
     )
 
 

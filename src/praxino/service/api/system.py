@@ -21,7 +21,8 @@ PAGE: Final = {
     "studio.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     **dict.fromkeys(
-        ("studio.js", "api.js", "make.js", "strip.js", "check.js", "noise.js"), "text/javascript; charset=utf-8"
+        ("studio.js", "api.js", "make.js", "strip.js", "check.js", "noise.js"),
+        "text/javascript; charset=utf-8",
     ),
 }
 """The files of the page: nothing else is ever served from there."""
@@ -31,7 +32,9 @@ PAGE: Final = {
 def models(state: StateDep, caller: CallerDep) -> schemas.ModelList:
     """The models that workers serve, the default one first, then those that are ready."""
     served = sorted(served_models(state.store), key=lambda entry: entry[1].id != state.default)
-    return schemas.ModelList(data=[schemas.to_model_resource(card, ready) for ready, card in served])
+    return schemas.ModelList(
+        data=[schemas.to_model_resource(card, ready) for ready, card in served]
+    )
 
 
 @router.get("/v1/models/{id:path}", tags=["models"], responses=errors(404))
@@ -49,12 +52,19 @@ def healthz() -> schemas.Health:
     return schemas.Health(status="ok")
 
 
-@router.get("/readyz", tags=["operations"], responses={503: {"model": schemas.Health, "description": "Not now"}})
+@router.get(
+    "/readyz",
+    tags=["operations"],
+    responses={503: {"model": schemas.Health, "description": "Not now"}},
+)
 def readyz(state: StateDep) -> Any:
     """Whether films can be ordered: the jobs can be reached, and a worker with a model lives."""
     if any(alive and worker.models for alive, worker in state.store.workers()):
         return schemas.Health(status="ok")
-    return JSONResponse(schemas.Health(status="unavailable", detail="no worker with a model lives").model_dump(), 503)
+    return JSONResponse(
+        schemas.Health(status="unavailable", detail="no worker with a model lives").model_dump(),
+        503,
+    )
 
 
 @router.get(
@@ -76,14 +86,26 @@ def metrics(request: Request, state: StateDep, caller: CallerDep) -> Response:
     openapi_extra={"security": [], **sent("SessionCreate")},
 )
 async def sign_in(request: Request, state: StateDep) -> Response:
-    """Let the page use a key, which it cannot read again: films are shown by elements that send no headers."""
+    """Let the page use a key, which it cannot read again: films are shown by elements that send no
+    headers.
+    """
     body = await uploads.json_body(request, schemas.SessionCreate)
-    if not await state.is_open_async() and await run_in_threadpool(state.find_caller, body.key) is None:
-        raise ApiError(401, "that key is not known", "invalid_api_key", "key", WWW_Authenticate="Bearer")
+    if (
+        not await state.is_open_async()
+        and await run_in_threadpool(state.find_caller, body.key) is None
+    ):
+        raise ApiError(
+            401, "that key is not known", "invalid_api_key", "key", WWW_Authenticate="Bearer"
+        )
     answer = Response(status_code=204)
     secure = request.url.scheme == "https"
     answer.set_cookie(
-        cookie_name(request), body.key, max_age=30 * 86_400, httponly=True, samesite="strict", secure=secure
+        cookie_name(request),
+        body.key,
+        max_age=30 * 86_400,
+        httponly=True,
+        samesite="strict",
+        secure=secure,
     )
     return answer
 
@@ -108,4 +130,6 @@ def web(name: str = "index.html") -> Response:
     """The page."""
     if name not in PAGE:
         raise ApiError(404, "there is no such page", "not_found")
-    return Response((WEB / name).read_bytes(), media_type=PAGE[name], headers={"Cache-Control": "no-cache"})
+    return Response(
+        (WEB / name).read_bytes(), media_type=PAGE[name], headers={"Cache-Control": "no-cache"}
+    )

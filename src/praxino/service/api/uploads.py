@@ -1,4 +1,6 @@
-"""What clients send, read with care: bodies as JSON or as a form, files by what is in them and not by their names."""
+"""What clients send, read with care: bodies as JSON or as a form, files by what is in them and not
+by their names.
+"""
 
 import base64
 import binascii
@@ -36,11 +38,15 @@ def require_picture(file: InputFile, param: str) -> None:
 
 
 def require_media(file: InputFile, param: str) -> InputFile:
-    """The file, if it is a film or a picture; raises `ApiError` 400 for an empty one, 415 for anything else."""
+    """The file, if it is a film or a picture; raises `ApiError` 400 for an empty one, 415 for
+    anything else.
+    """
     if not file.size:
         raise ApiError(400, f"{param} is empty", "empty_file", param)
     if not file.ending:
-        raise ApiError(415, f"{param} is neither a film nor a picture", "unsupported_media_type", param)
+        raise ApiError(
+            415, f"{param} is neither a film nor a picture", "unsupported_media_type", param
+        )
     return file
 
 
@@ -51,13 +57,22 @@ async def json_body(request: Request, kind: type[B]) -> B:
 
 
 @asynccontextmanager
-async def json_or_form(request: Request, kind: type[B], file: str = "") -> AsyncIterator[tuple[B, InputFile | None]]:
-    """A body of either kind, and the file that came with it under that name, or inside as ``data:`` address."""
+async def json_or_form(
+    request: Request, kind: type[B], file: str = ""
+) -> AsyncIterator[tuple[B, InputFile | None]]:
+    """A body of either kind, and the file that came with it under that name, or inside as ``data:``
+    address.
+    """
     media = _only(request, "application/json", "multipart/form-data")
     if media == "application/json":
         body = await _json(request, kind)
         inside = getattr(body, file) if file else None
-        yield body, await run_in_threadpool(_from_data_url, inside.image_url) if inside is not None else None
+        yield (
+            body,
+            await run_in_threadpool(_from_data_url, inside.image_url)
+            if inside is not None
+            else None,
+        )
         return
     async with _form(request, file) as (values, brought):
         if "extra_params" in values:
@@ -86,7 +101,11 @@ def validate(kind: type[B], values: Any, strict: bool) -> B:
 def _only(request: Request, *kinds: str) -> str:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media not in kinds:
-        raise ApiError(415, f"content type {media[:64]!r}: must be {' or '.join(kinds)}", "unsupported_media_type")
+        raise ApiError(
+            415,
+            f"content type {media[:64]!r}: must be {' or '.join(kinds)}",
+            "unsupported_media_type",
+        )
     return media
 
 
@@ -104,7 +123,9 @@ def _parsed(text: bytes, param: str | None) -> Any:
         return json.loads(text, parse_constant=refuse, parse_float=_number)
     except (ValueError, RecursionError) as error:
         problem = f"no JSON: {error}" if len(str(error)) < MAX_PROBLEM_CHARS else "no JSON"
-        raise ApiError(400, f"{param}: {problem}" if param else problem, "invalid_json", param) from None
+        raise ApiError(
+            400, f"{param}: {problem}" if param else problem, "invalid_json", param
+        ) from None
 
 
 def _number(text: str) -> float | int:
@@ -114,7 +135,9 @@ def _number(text: str) -> float | int:
 
 
 @asynccontextmanager
-async def _form(request: Request, file: str) -> AsyncIterator[tuple[dict[str, str], InputFile | None]]:
+async def _form(
+    request: Request, file: str
+) -> AsyncIterator[tuple[dict[str, str], InputFile | None]]:
     try:
         sent = await request.form(max_files=1, max_fields=64, max_part_size=MAX_FORM_VALUE_BYTES)
     except HTTPException as error:
@@ -137,7 +160,9 @@ def _sorted(sent: FormData, file: str) -> tuple[dict[str, str], InputFile | None
             raise ApiError(400, f"{shown_name!r} is there twice", "invalid_form", shown_name)
         if isinstance(value, UploadFile):
             if name != file:
-                raise ApiError(400, f"{shown_name!r} must not be a file", "invalid_form", shown_name)
+                raise ApiError(
+                    400, f"{shown_name!r} must not be a file", "invalid_form", shown_name
+                )
             if value.size or value.filename:  # a page sends an empty one where none was chosen
                 brought = require_media(InputFile.of(value.file, value.filename or ""), file)
         elif name == file:
@@ -151,5 +176,7 @@ def _from_data_url(address: str) -> InputFile:
     try:
         content = base64.b64decode(address.partition(",")[2], validate=True)
     except binascii.Error as error:
-        raise ApiError(400, f"image_url: {error}", "invalid_value", "input_reference.image_url") from None
+        raise ApiError(
+            400, f"image_url: {error}", "invalid_value", "input_reference.image_url"
+        ) from None
     return require_media(InputFile.of(io.BytesIO(content)), "input_reference")

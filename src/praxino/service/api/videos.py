@@ -27,11 +27,18 @@ MEDIA_TYPES: Final = ("video/mp4", "image/png", "image/jpeg", "image/webp")
 MAX_TITLE_CHARS: Final = 60
 
 
-@router.post("", openapi_extra=sent("VideoCreate", "VideoForm"), responses=errors(404, 408, 413, 415, 429, 507))
+@router.post(
+    "",
+    openapi_extra=sent("VideoCreate", "VideoForm"),
+    responses=errors(404, 408, 413, 415, 429, 507),
+)
 async def create(request: Request, state: StateDep, caller: CallerDep) -> schemas.VideoResource:
     """Submit a film. It waits in the queue until a worker is free."""
     await jobs.require_quota(state, caller)
-    async with uploads.json_or_form(request, schemas.VideoCreate, "input_reference") as (body, picture):
+    async with uploads.json_or_form(request, schemas.VideoCreate, "input_reference") as (
+        body,
+        picture,
+    ):
         return await run_in_threadpool(_create, state, caller, body, picture)
 
 
@@ -72,7 +79,9 @@ def retrieve(id: Id, state: StateDep, caller: CallerDep) -> schemas.VideoResourc
 
 
 @router.get(
-    "/{id}/content", responses=files_of("The file", *MEDIA_TYPES) | errors(404, 409, 416), response_class=Response
+    "/{id}/content",
+    responses=files_of("The file", *MEDIA_TYPES) | errors(404, 409, 416),
+    response_class=Response,
 )
 async def content(
     id: Id,  # noqa: A002
@@ -81,13 +90,17 @@ async def content(
     caller: CallerDep,
     variant: Literal["video", "thumbnail", "spritesheet", "input_reference"] = "video",
 ) -> Response:
-    """The film, its poster, or some of its frames in one picture, marked and signed; or the picture it began with."""
+    """The film, its poster, or some of its frames in one picture, marked and signed; or the picture
+    it began with.
+    """
     job = await jobs.fetch_async(state, caller, id, "video")
     if variant == "input_reference":
         if not job.input:
             raise ApiError(404, f"{job.id} began without a picture", "no_content")
         return await files.send(request, state.objects, f"{job.id}/{job.input}", "picture")
-    return await files.send(request, state.objects, _storage_name(job, VARIANTS[variant]), _title(job))
+    return await files.send(
+        request, state.objects, _storage_name(job, VARIANTS[variant]), _title(job)
+    )
 
 
 def _title(job: Job) -> str:
@@ -125,18 +138,29 @@ def cancel(id: Id, state: StateDep, caller: CallerDep) -> schemas.VideoResource:
     responses=errors(404, 408, 413, 415, 429, 507),
     openapi_extra=sent("RemixCreate", "RemixForm"),
 )
-async def remix(id: Id, request: Request, state: StateDep, caller: CallerDep) -> schemas.VideoResource:  # noqa: A002
-    """The same film from another prompt: same noise, same settings, same first picture."""
+async def remix(
+    id: Id,  # noqa: A002
+    request: Request,
+    state: StateDep,
+    caller: CallerDep,
+) -> schemas.VideoResource:
+    """Make a film again from another prompt: same noise, same settings, same first picture."""
     before = await jobs.fetch_async(state, caller, id, "video")
     await jobs.require_quota(state, caller)
     async with uploads.json_or_form(request, schemas.RemixCreate) as (body, _):
         return await run_in_threadpool(_remix, state, caller, before, body)
 
 
-def _remix(state: AppState, caller: Caller, before: Job, body: schemas.RemixCreate) -> schemas.VideoResource:
+def _remix(
+    state: AppState, caller: Caller, before: Job, body: schemas.RemixCreate
+) -> schemas.VideoResource:
     card = find_card(state.store, before.model, None)
     order = conversion.to_remix(before.request, body, card, state.max_size_factor)
-    about = {"model": before.model, "remixed_from": before.id, "priority": min(before.priority, caller.quota.priority)}
+    about = {
+        "model": before.model,
+        "remixed_from": before.id,
+        "priority": min(before.priority, caller.quota.priority),
+    }
     with _first_picture(state, before) as picture:
         job = jobs.submit(state, caller, "video", order, picture, **about)
     return schemas.to_video_resource(job, state.store.position(job))
@@ -156,9 +180,7 @@ def _first_picture(state: AppState, job: Job) -> Iterator[InputFile | None]:
 
 
 @router.get(
-    "/{id}/events",
-    response_class=StreamingResponse,
-    responses={200: EVENTS, **errors(404)},
+    "/{id}/events", response_class=StreamingResponse, responses={200: EVENTS, **errors(404)}
 )
 async def watch(
     id: Id,  # noqa: A002
@@ -170,4 +192,6 @@ async def watch(
     """Progress, time left and previews as server-sent events, until the film ends."""
     job = await jobs.fetch_async(state, caller, id, "video")
     stream = iter(()) if is_head(request) else events.stream(state, job, previews)
-    return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return StreamingResponse(
+        stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )

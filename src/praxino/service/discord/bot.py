@@ -1,4 +1,6 @@
-"""A Discord bot: /imagine, /film and /check, through the same jobs as the API, with the same marks and signatures."""
+"""A Discord bot: /imagine, /film and /check, through the same jobs as the API, with the same marks
+and signatures.
+"""
 
 import asyncio
 import contextlib
@@ -17,9 +19,23 @@ from sqlalchemy.exc import SQLAlchemyError
 from praxino.errors import InputError, JobError, PraxinoError
 from praxino.request import MAX_RANDOM_SEED, complete, frames_of
 from praxino.service.discord.replies import Place, Reply
-from praxino.service.queue.jobs import ANALYSES, MADE, PRIORITIES, AnalysisRequest, Job, Kind, new_id
+from praxino.service.queue.jobs import (
+    ANALYSES,
+    MADE,
+    PRIORITIES,
+    AnalysisRequest,
+    Job,
+    Kind,
+    new_id,
+)
 from praxino.service.queue.models import find_card
-from praxino.service.queue.quotas import MAX_SIZE_FACTOR, MAX_UPLOAD_BYTES, Caller, Quota, require_size
+from praxino.service.queue.quotas import (
+    MAX_SIZE_FACTOR,
+    MAX_UPLOAD_BYTES,
+    Caller,
+    Quota,
+    require_size,
+)
 from praxino.service.queue.schema import first_line
 from praxino.service.queue.store import Store
 from praxino.service.queue.submission import InputFile, require_picture, submit
@@ -54,9 +70,13 @@ class Bot(discord.Client):
         The model that makes the films; by default the first that is served.
     """
 
-    def __init__(self, store: Store, objects: Objects, quota: Quota, model: str | None = None) -> None:
+    def __init__(
+        self, store: Store, objects: Objects, quota: Quota, model: str | None = None
+    ) -> None:
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # it does not speak
-        super().__init__(intents=discord.Intents(guilds=True), allowed_mentions=discord.AllowedMentions.none())
+        super().__init__(
+            intents=discord.Intents(guilds=True), allowed_mentions=discord.AllowedMentions.none()
+        )
         self.store, self.objects, self.quota, self.model = store, objects, quota, model
         self.tree = app_commands.CommandTree(self)
         self.tree.error(_refused)
@@ -114,7 +134,9 @@ async def _resume(bot: Bot, job: Job, reply: Reply) -> None:
             return
         async with reply.place.kept_for(bot.objects, job):
             name = discord.utils.escape_markdown(job.filename)
-            await reply.end(f"**{name}**: the bot was started again meanwhile: please ask once more", {})
+            await reply.end(
+                f"**{name}**: the bot was started again meanwhile: please ask once more", {}
+            )
     except Exception:
         logger.exception("the answer to %s cannot be ended", job.id)
 
@@ -122,7 +144,9 @@ async def _resume(bot: Bot, job: Job, reply: Reply) -> None:
 @app_commands.command(name="imagine", description="A picture out of noise from a sentence")
 @app_commands.describe(prompt="What is to be seen", seed="The same seed makes the same picture")
 async def _imagine(
-    interaction: Interaction, prompt: app_commands.Range[str, 1, 1000], seed: app_commands.Range[int, 0] | None = None
+    interaction: Interaction,
+    prompt: app_commands.Range[str, 1, 1000],
+    seed: app_commands.Range[int, 0] | None = None,
 ) -> None:
     await _make(interaction, "image", {"prompt": prompt, "seed": seed, "frames": 1}, None, None)
 
@@ -144,7 +168,9 @@ async def _film(
     await _make(interaction, "video", {"prompt": prompt, "seed": seed}, seconds, picture)
 
 
-@app_commands.command(name="check", description="Was this film generated, and what does it say of itself?")
+@app_commands.command(
+    name="check", description="Was this film generated, and what does it say of itself?"
+)
 @app_commands.describe(file="A film or a picture")
 async def _check(interaction: Interaction, file: discord.Attachment) -> None:
     bot, reply = interaction.client, await Reply.begin(interaction)
@@ -152,7 +178,9 @@ async def _check(interaction: Interaction, file: discord.Attachment) -> None:
     await asyncio.to_thread(bot.store.require_quota, caller.owner, caller.quota)
     upload = await _download(file)
     if not upload.ending:
-        raise InputError("file is neither a film nor a picture", "MP4, WebM, MKV, GIF, PNG, JPEG or WebP")
+        raise InputError(
+            "file is neither a film nor a picture", "MP4, WebM, MKV, GIF, PNG, JPEG or WebP"
+        )
     name, order = discord.utils.escape_markdown(upload.name), AnalysisRequest(name=upload.name)
     lines, files = [f"**{name}**"], {}
     first: Job | None = None
@@ -160,7 +188,9 @@ async def _check(interaction: Interaction, file: discord.Attachment) -> None:
         for kind in ANALYSES:  # one after the other: the caller may have one place in the queue
             try:
                 job = Job(id=new_id(kind), kind=kind, owner=caller.owner, order=order)
-                job = await asyncio.to_thread(submit, bot.store, bot.objects, job, caller.quota, upload)
+                job = await asyncio.to_thread(
+                    submit, bot.store, bot.objects, job, caller.quota, upload
+                )
                 if first is None:
                     first = job
                     await kept.enter_async_context(reply.place.kept_for(bot.objects, first))
@@ -203,7 +233,12 @@ async def _finish(bot: Bot, reply: Reply, job: Job) -> None:
 
 
 def _submit(
-    bot: Bot, caller: Caller, kind: Kind, settings: dict[str, Any], seconds: int | None, upload: InputFile | None
+    bot: Bot,
+    caller: Caller,
+    kind: Kind,
+    settings: dict[str, Any],
+    seconds: int | None,
+    upload: InputFile | None,
 ) -> Job:
     card = find_card(bot.store, None, bot.model)
     if settings["seed"] is None:
@@ -225,7 +260,9 @@ def _submit(
     return submit(bot.store, bot.objects, job, caller.quota, upload)
 
 
-async def _wait_for(bot: Bot, reply: Reply, job: Job, title: str, view: discord.ui.View | None) -> Job | None:
+async def _wait_for(
+    bot: Bot, reply: Reply, job: Job, title: str, view: discord.ui.View | None
+) -> Job | None:
     """Show the progress of a job until it ends; None if it was deleted."""
     posted = ""
     while True:
@@ -242,7 +279,9 @@ async def _wait_for(bot: Bot, reply: Reply, job: Job, title: str, view: discord.
         if text != posted:
             await reply.progress(text, view)
             posted = text
-        await asyncio.sleep(PROGRESS_POLL_SECONDS if time.time() < reply.place.until else END_POLL_SECONDS)
+        await asyncio.sleep(
+            PROGRESS_POLL_SECONDS if time.time() < reply.place.until else END_POLL_SECONDS
+        )
 
 
 def bar(job: Job, position: int | None) -> str:
@@ -260,10 +299,14 @@ async def _post(bot: Bot, reply: Reply, job: Job | None, quote: str) -> None:
     if job is None:
         content = f"{quote}\nIt was deleted."
     elif "content" not in job.result.files:
-        content = f"{quote}\n{job.error.message if job.error else 'It was stopped before there was anything to see.'}"
+        nothing = "It was stopped before there was anything to see."
+        content = f"{quote}\n{job.error.message if job.error else nothing}"
     else:
         note = f"stopped at step {job.step} of {job.steps}, " if job.status == "cancelled" else ""
-        content = f"{quote}\n-# {note}{job.model}, seed {job.request.seed}; marked and signed as generated"
+        content = (
+            f"{quote}\n-# {note}{job.model}, seed {job.request.seed}; marked and signed as "
+            f"generated"
+        )
         try:
             files[FILENAMES[job.kind]] = await _read(bot, job, "content", reply.place.room)
         except InputError as error:
@@ -276,14 +319,18 @@ async def _read(bot: Bot, job: Job, variant: str, max_bytes: int) -> bytes:
     name = job.file(job.result.files[variant])
     size = await asyncio.to_thread(bot.objects.size, name) or 0
     if size > max_bytes:
-        raise InputError(f"it has {size / 2**20:.0f} MiB: Discord takes {max_bytes / 2**20:.0f}", "a shorter one")
+        raise InputError(
+            f"it has {size / 2**20:.0f} MiB: Discord takes {max_bytes / 2**20:.0f}", "a shorter one"
+        )
     return await asyncio.to_thread(lambda: b"".join(bot.objects.read(name)))
 
 
 async def _download(attachment: discord.Attachment) -> InputFile:
     """A file that somebody attached."""
     if attachment.size > MAX_UPLOAD_BYTES:
-        raise InputError(f"{attachment.filename}: longer than {MAX_UPLOAD_BYTES // 2**20} MiB", "cut it first")
+        raise InputError(
+            f"{attachment.filename}: longer than {MAX_UPLOAD_BYTES // 2**20} MiB", "cut it first"
+        )
     upload = InputFile.of(io.BytesIO(await attachment.read()), attachment.filename)
     if not upload.size:
         raise InputError(f"{attachment.filename} is empty", "attach another file")
@@ -297,7 +344,9 @@ def to_text(job: Job) -> str:
     report = job.result.report or {}
     if job.kind == "verify":
         return f"**{report['outcome']}**\n" + "\n".join(f"- {line}" for line in report["sentences"])
-    probability = "" if report["probability"] is None else f" ({report['probability']:.0%} generated)"
+    probability = (
+        "" if report["probability"] is None else f" ({report['probability']:.0%} generated)"
+    )
     reasons = f": {'; '.join(report['reasons'])}" if report["reasons"] else ""
     return f"**{report['verdict']}**{probability}{reasons}"
 
@@ -308,14 +357,21 @@ def _quote(text: str) -> str:
     return line if len(line) <= MAX_QUOTE_CHARS else f"{line[:MAX_QUOTE_CHARS]}…"
 
 
-class Stop(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"stop:(?P<job>\w+):(?P<user>[0-9]+)"):
-    """A button that stops a film; it is its maker's alone, and works for every bot that runs when it is pressed."""
+class Stop(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=r"stop:(?P<job>\w+):(?P<user>[0-9]+)",
+):
+    """A button that stops a film; it is its maker's alone, and works for every bot that runs when
+    it is pressed.
+    """
 
     def __init__(self, job: str, user: int) -> None:
         self.job, self.user = job, user
         style = discord.ButtonStyle.secondary
         super().__init__(
-            discord.ui.Button(label="Stop, and keep what there is", style=style, custom_id=f"stop:{job}:{user}")
+            discord.ui.Button(
+                label="Stop, and keep what there is", style=style, custom_id=f"stop:{job}:{user}"
+            )
         )
 
     @classmethod
@@ -359,7 +415,9 @@ async def _refused(interaction: Interaction, error: app_commands.AppCommandError
 
 
 def run(store: Store, objects: Objects, quota: Quota, token: str, model: str | None = None) -> None:
-    """Serve Discord until Ctrl-C; raises `InputError` if Discord does not know the token. See `Bot`."""
+    """Serve Discord until Ctrl-C; raises `InputError` if Discord does not know the token. See
+    `Bot`.
+    """
 
     async def serve() -> None:
         async with Bot(store, objects, quota, model) as bot:
@@ -370,4 +428,6 @@ def run(store: Store, objects: Objects, quota: Quota, token: str, model: str | N
     except (aiohttp.ClientError, TimeoutError) as error:
         raise InputError(f"Discord cannot be reached: {error}", "is there a network?") from None
     except discord.LoginFailure:
-        raise InputError("Discord does not know this token", "PRAXINO_DISCORD_TOKEN, of the bot's page there") from None
+        raise InputError(
+            "Discord does not know this token", "PRAXINO_DISCORD_TOKEN, of the bot's page there"
+        ) from None

@@ -1,6 +1,8 @@
-"""Where the bot answers: a message that Discord lets it edit for a quarter of an hour, and its channel after that.
+"""Where the bot answers: a message that Discord lets it edit for a quarter of an hour, and its
+channel after that.
 
-What must outlive the bot lies beside the files of the job, so that one that starts again ends what another began.
+What must outlive the bot lies beside the files of the job, so that one that starts again ends what
+another began.
 """
 
 import asyncio
@@ -31,7 +33,9 @@ ROOM: Final = 10 * 2**20
 
 
 class Place(Config):
-    """What Discord must be told to edit an answer, or to write below it; ``room`` is the bytes that a file may have."""
+    """What Discord must be told to edit an answer, or to write below it; ``room`` is the bytes that
+    a file may have.
+    """
 
     application: int
     token: str
@@ -43,8 +47,8 @@ class Place(Config):
 
     @contextlib.asynccontextmanager
     async def kept_for(self, objects: Objects, job: Job) -> AsyncIterator[None]:
-        """Kept beside a job's files until the block ends, or fails; if the bot leaves meanwhile, or Discord cannot be
-        reached, the next one finds it.
+        """Kept beside a job's files until the block ends, or fails; if the bot leaves meanwhile, or
+        Discord cannot be reached, the next one finds it.
         """
         await _quietly(objects.write, _name(job), self.model_dump_json().encode())
         try:
@@ -104,10 +108,14 @@ class Reply:
         """Say how far it is, as long as that can be said."""
         if time.time() < self.place.until:
             with contextlib.suppress(discord.HTTPException, aiohttp.ClientError):  # one edit less
-                await self._webhook.edit_message(self.place.message, content=content[:LENGTH], view=view)
+                await self._webhook.edit_message(
+                    self.place.message, content=content[:LENGTH], view=view
+                )
 
     async def end(self, content: str, files: Mapping[str, bytes]) -> None:
-        """Say what came of it; in the channel where the answer is too old to be edited, or was deleted."""
+        """Say what came of it; in the channel where the answer is too old to be edited, or was
+        deleted.
+        """
         try:
             await self._webhook.edit_message(
                 self.place.message, content=content[:LENGTH], attachments=_files(files), view=None
@@ -116,9 +124,11 @@ class Reply:
             if error.status not in (401, 404) or self.place.channel is None:
                 raise
             channel = self.client.get_partial_messageable(self.place.channel)
-            who = discord.AllowedMentions(everyone=False, roles=False, users=[discord.Object(self.place.user)])
+            mentions = discord.AllowedMentions(
+                everyone=False, roles=False, users=[discord.Object(self.place.user)]
+            )
             text = f"<@{self.place.user}>\n{content}"[:LENGTH]
-            await channel.send(text, files=_files(files), allowed_mentions=who)
+            await channel.send(text, files=_files(files), allowed_mentions=mentions)
 
 
 def _files(files: Mapping[str, bytes]) -> list[discord.File]:

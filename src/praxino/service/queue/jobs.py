@@ -61,7 +61,8 @@ class JobResult(Config):
     Attributes
     ----------
     files : dict
-        File names by what they are: "content", "thumbnail", "spritesheet" of a film, "page" of a detection.
+        File names by what they are: "content", "thumbnail", "spritesheet" of a film, "page" of a
+        detection.
     stopped : bool
         The film was stopped before its last step, and kept as it was then.
     steps : int
@@ -69,7 +70,8 @@ class JobResult(Config):
     notes : tuple of str
         What the caller should know: words that the model does not know, and the like.
     report : dict, optional
-        What a detection or a verification found, as `praxino detect --json` and `verify --json` print it.
+        What a detection or a verification found, as `praxino detect --json` and `verify --json`
+        print it.
     """
 
     files: dict[str, str] = Field(default_factory=dict)
@@ -80,7 +82,9 @@ class JobResult(Config):
 
 
 class WorkerInfo(Config):
-    """What a worker announces of itself: the kinds of jobs that it takes, and the models that it has."""
+    """What a worker announces of itself: the kinds of jobs that it takes, and the models that it
+    has.
+    """
 
     id: str = ""
     host: str = ""
@@ -89,7 +93,9 @@ class WorkerInfo(Config):
 
     def takes(self, job: "Job") -> bool:
         """Whether it can do a job."""
-        return job.kind in self.kinds and (not job.model or any(card.id == job.model for card in self.models))
+        return job.kind in self.kinds and (
+            not job.model or any(card.id == job.model for card in self.models)
+        )
 
 
 class Job(Config):

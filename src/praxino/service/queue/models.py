@@ -6,7 +6,9 @@ from praxino.service.queue.store import Store
 
 
 def served_models(store: Store) -> list[tuple[bool, ModelCard]]:
-    """Each model of the last day's workers once, with whether a living worker has it; those come first."""
+    """Each model of the last day's workers once, with whether a living worker has it; those come
+    first.
+    """
     by_id: dict[str, tuple[bool, ModelCard]] = {}
     for alive, worker in store.workers():
         for card in worker.models:
@@ -35,5 +37,7 @@ def find_card(store: Store, name: str | None, default: str | None) -> ModelCard:
     if default is None:
         return next(iter(by_id.values()))
     if default not in by_id:
-        raise NoWorkerError(f"no worker has the model {default!r}: ask for another by its name, {', '.join(by_id)}")
+        raise NoWorkerError(
+            f"no worker has the model {default!r}: ask for another by its name, {', '.join(by_id)}"
+        )
     return by_id[default]

@@ -22,7 +22,9 @@ MIN_LARGEST_PIXELS: Final = 17 * 256 * 256
 
 
 class Quota(Config):
-    """What one owner may submit; 0 is any number. ``priority`` is the highest one that they may use."""
+    """What one owner may submit; 0 is any number. ``priority`` is the highest one that they may
+    use.
+    """
 
     per_minute: int = Field(60, ge=0)
     per_day: int = Field(0, ge=0)
@@ -32,7 +34,10 @@ class Quota(Config):
     @property
     def max_at_once(self) -> int | None:
         """How many jobs may be submitted in one request; None for any number."""
-        return min((limit for limit in (self.per_minute, self.per_day, self.at_a_time) if limit), default=None)
+        return min(
+            (limit for limit in (self.per_minute, self.per_day, self.at_a_time) if limit),
+            default=None,
+        )
 
 
 @dataclass(frozen=True)
@@ -49,17 +54,25 @@ def require_size(request: Request, card: ModelCard, max_size_factor: int) -> Non
     most = max(MIN_LARGEST_PIXELS, max_size_factor * usual.frames * usual.height * usual.width)
     if request.frames * request.height * request.width > most:
         fits = most // (request.height * request.width)
-        hint = f"at this size no more than {fits} frames" if fits > 1 else f"{usual.width}x{usual.height}"
+        hint = (
+            f"at this size no more than {fits} frames"
+            if fits > 1
+            else f"{usual.width}x{usual.height}"
+        )
         raise InputError(
-            f"{request.frames} frames of {request.width}x{request.height}: too much for here", hint, "width"
+            f"{request.frames} frames of {request.width}x{request.height}: too much for here",
+            hint,
+            "width",
         )
 
 
-def charge(database: Database, connection: sa.Connection, owner: str, quota: Quota, count: int = 1) -> None:
+def charge(
+    database: Database, connection: sa.Connection, owner: str, quota: Quota, count: int = 1
+) -> None:
     """Count ``count`` more jobs of an owner; raises `LimitError` where they are too many.
 
-    The counters are rows of their own: deleting jobs gives nothing back. Counting locks them, so that two servers
-    cannot both give away the last place.
+    The counters are rows of their own: deleting jobs gives nothing back. Counting locks them, so
+    that two servers cannot both give away the last place.
     """
     now, counts = _now(database, connection), {}
     for period in (MINUTE, DAY):
@@ -70,7 +83,9 @@ def charge(database: Database, connection: sa.Connection, owner: str, quota: Quo
         ).returning(usage.c.count)
         counts[period] = connection.execute(more).scalar_one()
         if counts[period] == count:
-            connection.execute(usage.delete().where(usage.c.period == period, usage.c.since < since - period))
+            connection.execute(
+                usage.delete().where(usage.c.period == period, usage.c.since < since - period)
+            )
     _require(connection, owner, quota, now, counts, count)
 
 
@@ -78,7 +93,11 @@ def require_quota(database: Database, connection: sa.Connection, owner: str, quo
     """Raise `LimitError` if one more job is too many for an owner; nothing is counted."""
     now, counts = _now(database, connection), {}
     for period in (MINUTE, DAY):
-        where = (usage.c.owner == owner, usage.c.period == period, usage.c.since == now // period * period)
+        where = (
+            usage.c.owner == owner,
+            usage.c.period == period,
+            usage.c.since == now // period * period,
+        )
         counts[period] = 1 + (connection.scalar(sa.select(usage.c.count).where(*where)) or 0)
     _require(connection, owner, quota, now, counts, 1)
 
@@ -88,14 +107,25 @@ def _now(database: Database, connection: sa.Connection) -> int:
 
 
 def _require(
-    connection: sa.Connection, owner: str, quota: Quota, now: int, counts: Mapping[int, int], new: int
+    connection: sa.Connection,
+    owner: str,
+    quota: Quota,
+    now: int,
+    counts: Mapping[int, int],
+    new: int,
 ) -> None:
     """Raise `LimitError` if ``new`` jobs, which the counts of each period include, are too many."""
     for period, most, name in ((MINUTE, quota.per_minute, "minute"), (DAY, quota.per_day, "day")):
         if most and counts[period] > most:
-            raise LimitError(f"no more than {most} a {name} are allowed", "wait", period - now % period)
+            raise LimitError(
+                f"no more than {most} a {name} are allowed", "wait", period - now % period
+            )
     if quota.at_a_time:
         open_ = jobs.c.status.in_(["queued", "in_progress"])
         query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.owner == owner, open_)
         if int(connection.scalar(query) or 0) + new > quota.at_a_time:
-            raise LimitError(f"no more than {quota.at_a_time} at a time are allowed", "wait until one has ended", 5)
+            raise LimitError(
+                f"no more than {quota.at_a_time} at a time are allowed",
+                "wait until one has ended",
+                5,
+            )

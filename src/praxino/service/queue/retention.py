@@ -1,4 +1,6 @@
-"""How long films are kept: jobs whose time is over go, and the oldest where all together take too much room."""
+"""How long films are kept: jobs whose time is over go, and the oldest where all together take too
+much room.
+"""
 
 import logging
 from typing import Final
@@ -23,7 +25,7 @@ class RetentionPolicy(Config):
 
     @property
     def seconds(self) -> float | None:
-        """That a job is kept after its end, None for ever."""
+        """Seconds that a job is kept after its end, None for ever."""
         return 86_400 * self.days or None
 
 
@@ -32,10 +34,10 @@ def sweep(store: Store, objects: Objects, keeping: RetentionPolicy) -> int:
     for job in store.uncleared():
         delete_input(store, objects, job)
     count = 0
-    while found := store.to_sweep(keeping.seconds, keeping.bytes or None):
-        for job in found:
+    while expired := store.to_sweep(keeping.seconds, keeping.bytes or None):
+        for job in expired:
             delete_job(store, objects, job)
-        count += len(found)
+        count += len(expired)
     if count:
         logger.info("%d old jobs were deleted", count)
     return count
@@ -49,12 +51,14 @@ def delete_input(store: Store, objects: Objects, job: Job) -> None:
 
 
 def orphans(store: Store, objects: Objects, before: frozenset[str]) -> frozenset[str]:
-    """Delete files of no job, which killed programs leave, if they were so ``before``, too; what else is so now.
+    """Delete files of no job, which killed programs leave, if they were so ``before``, too; what
+    else is so now.
 
-    Asked for an hour apart, that lets alone what is being handed in: files are there before their job.
+    Asked for an hour apart, that lets alone what is being handed in: files are there before their
+    job.
     """
     folders = [name for name in objects.folders() if ID.fullmatch(name)]
-    strange = frozenset(folders) - store.known(folders)
+    strange = frozenset(folders) - store.existing(folders)
     for name in strange & before:
         objects.remove(name)
     return strange - before
@@ -63,8 +67,9 @@ def orphans(store: Store, objects: Objects, before: frozenset[str]) -> frozenset
 def delete_job(store: Store, objects: Objects, job: Job) -> bool:
     """Delete a job with its files; False if another was first.
 
-    Files of one that has ended go first: whatever happens in between, the record still says what to delete. A worker
-    that is at it finds out that the record is gone, and deletes what it still writes.
+    Files of one that has ended go first: whatever happens in between, the record still says what to
+    delete. A worker that is at it finds out that the record is gone, and deletes what it still
+    writes.
     """
     if job.ended:
         objects.remove(job.id)

@@ -1,4 +1,6 @@
-"""The tables, and how SQLite and PostgreSQL are spoken to: the only file that knows which of the two it is."""
+"""The tables, and how SQLite and PostgreSQL are spoken to: the only file that knows which of the
+two it is.
+"""
 
 import threading
 import time
@@ -14,7 +16,7 @@ from praxino.errors import InputError
 from praxino.storage.objects import redact
 
 VERSION: Final = 1
-"""Of these tables; a newer edition may have others."""
+"""Version of these tables; a newer release may have others."""
 SQLITE_BUSY_SECONDS: Final = 30
 """Seconds that a statement waits for others that write to the same file."""
 
@@ -42,7 +44,9 @@ jobs = sa.Table(
     sa.Column("eta", sa.Float),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("worker", sa.String(64), nullable=False),
-    sa.Column("lease", sa.Float),  # until when the worker has it; not beating that long is being dead
+    sa.Column(
+        "lease", sa.Float
+    ),  # until when the worker has it; not beating that long is being dead
     sa.Column("stop", sa.Boolean, nullable=False),
     sa.Column("watched", sa.Float),  # until when somebody looks at it being made
     sa.Column("result", sa.JSON, nullable=False),
@@ -115,19 +119,25 @@ class Database:
         try:
             self._make_tables()
         except sa.exc.DBAPIError as error:
-            shown = parsed.render_as_string(hide_password=True)
-            raise InputError(f"jobs {shown}: {first_line(error)}", "is it there, and yours to write?") from None
+            redacted = parsed.render_as_string(hide_password=True)
+            raise InputError(
+                f"jobs {redacted}: {first_line(error)}", "is it there, and yours to write?"
+            ) from None
 
     def _make_tables(self) -> None:
         with self.write() as connection:
             if not self.sqlite:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(VERSION)))  # one process makes them
+                # one process makes them
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(VERSION)))
             metadata.create_all(connection)
-            found = connection.scalar(sa.select(schema.c.version))
-            if found is None:
+            version = connection.scalar(sa.select(schema.c.version))
+            if version is None:
                 connection.execute(schema.insert().values(version=VERSION, storage=""))
-            elif found != VERSION:
-                raise InputError(f"jobs of version {found}: this edition keeps version {VERSION}", "another database")
+            elif version != VERSION:
+                raise InputError(
+                    f"jobs of version {version}: this edition keeps version {VERSION}",
+                    "another database",
+                )
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -138,13 +148,22 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that is carried out whole at the end of the block, or not at all."""
-        turn = self._writing if self.sqlite else nullcontext()  # SQLite's own waiting is neither fair nor quick
-        with turn, self._engine.connect().execution_options(praxino_write=True) as connection, connection.begin():
+        # SQLite's own waiting is neither fair nor quick
+        turn = self._writing if self.sqlite else nullcontext()
+        with (
+            turn,
+            self._engine.connect().execution_options(praxino_write=True) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     def now(self) -> Any:
         """The time, as the database has it: machines that share one need not agree on theirs."""
-        return sa.literal(time.time()) if self.sqlite else sa.extract("epoch", sa.func.clock_timestamp())
+        return (
+            sa.literal(time.time())
+            if self.sqlite
+            else sa.extract("epoch", sa.func.clock_timestamp())
+        )
 
     def insert(self, table: sa.Table) -> Any:
         """An INSERT that can say what happens to a row that is there already."""
@@ -160,10 +179,14 @@ def address(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
-        raise InputError(f"jobs {redact(url)}: no address of a database", "sqlite:///jobs.sqlite") from None
+        raise InputError(
+            f"jobs {redact(url)}: no address of a database", "sqlite:///jobs.sqlite"
+        ) from None
     kind = parsed.get_backend_name()
     if kind not in ("sqlite", "postgresql"):
-        raise InputError(f"jobs {kind}: jobs are kept in SQLite or PostgreSQL", "postgresql://USER@HOST/NAME")
+        raise InputError(
+            f"jobs {kind}: jobs are kept in SQLite or PostgreSQL", "postgresql://USER@HOST/NAME"
+        )
     return parsed
 
 
@@ -174,12 +197,18 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"jobs: cannot make {folder}: {error.strerror}", "is it yours to write?") from None
-    engine = sa.create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS}, pool_size=8, max_overflow=24)
+        raise InputError(
+            f"jobs: cannot make {folder}: {error.strerror}", "is it yours to write?"
+        ) from None
+    engine = sa.create_engine(
+        url, connect_args={"timeout": SQLITE_BUSY_SECONDS}, pool_size=8, max_overflow=24
+    )
 
     @sa.event.listens_for(engine, "connect")
     def _settings(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # transactions begin where `_begin` says, not where the driver likes
+        connection.isolation_level = (
+            None  # transactions begin where `_begin` says, not where the driver likes
+        )
         connection.execute("PRAGMA journal_mode = WAL")  # who reads does not wait for who writes
         connection.execute("PRAGMA synchronous = FULL")  # what was answered survives a power cut
 
@@ -194,10 +223,15 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 def _postgresql(url: sa.URL) -> sa.Engine:
     try:
         return sa.create_engine(
-            url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=8, max_overflow=24
+            url.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            pool_size=8,
+            max_overflow=24,
         )
     except ImportError:
-        raise InputError("PostgreSQL needs the library psycopg", 'pip install "praxino[serve]"') from None
+        raise InputError(
+            "PostgreSQL needs the library psycopg", 'pip install "praxino[serve]"'
+        ) from None
 
 
 def first_line(error: Exception) -> str:

@@ -29,7 +29,8 @@ class InputFile:
     Attributes
     ----------
     ending : str
-        What it is, by its first bytes: "mp4", "png" and the like; "" for nothing that Praxino reads.
+        What it is, by its first bytes: "mp4", "png" and the like; "" for nothing that Praxino
+        reads.
     name : str
         What its sender calls it; never used as a path.
     """
@@ -44,8 +45,8 @@ class InputFile:
         """A file as it was sent, with a printable name."""
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
-        known = recognise(file.read(HEAD_BYTES))
-        ending = known.ending if known else ""
+        format_ = recognise(file.read(HEAD_BYTES))
+        ending = format_.ending if format_ else ""
         return cls(file, size, ending, safe_filename(name) or f"file.{ending}")
 
     @property
@@ -57,10 +58,12 @@ class InputFile:
 def safe_filename(name: str) -> str:
     """The last part of a sender's file name without control characters, at most 128 characters."""
     last = PurePosixPath(name.replace("\\", "/")).name
-    return "".join(letter for letter in last if not unicodedata.category(letter).startswith("C"))[:128].strip()
+    return "".join(letter for letter in last if not unicodedata.category(letter).startswith("C"))[
+        :128
+    ].strip()
 
 
-def require_picture(given: InputFile) -> None:
+def require_picture(upload: InputFile) -> None:
     """Raise unless a file is a picture that a film can begin with; only its head is read.
 
     Raises
@@ -70,12 +73,13 @@ def require_picture(given: InputFile) -> None:
     InputError
         If its head cannot be read, or tells of more than `MAX_PICTURE_PIXELS`.
     """
-    if given.ending not in PICTURE_ENDINGS:
+    if upload.ending not in PICTURE_ENDINGS:
         raise MediaError("must be a PNG, JPEG or WebP")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures, which are refused below
-            with Image.open(cast("Any", given.file), formats=("PNG", "JPEG", "WEBP")) as picture:
+            # Pillow warns of large pictures, which are refused below
+            warnings.simplefilter("ignore")
+            with Image.open(cast("Any", upload.file), formats=("PNG", "JPEG", "WEBP")) as picture:
                 pixels = picture.width * picture.height
     except Image.DecompressionBombError:
         pixels = MAX_PICTURE_PIXELS + 1
@@ -85,7 +89,9 @@ def require_picture(given: InputFile) -> None:
         raise InputError(f"is too large: at most {MAX_PICTURE_PIXELS:,} pixels")
 
 
-def submit(store: Store, objects: Objects, job: Job, quota: Quota, file: InputFile | None = None) -> Job:
+def submit(
+    store: Store, objects: Objects, job: Job, quota: Quota, file: InputFile | None = None
+) -> Job:
     """Store a job's file, then the job: whichever worker claims it finds the file there.
 
     Raises

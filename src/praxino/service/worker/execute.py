@@ -1,4 +1,6 @@
-"""Carry out a job: make a film or an image, or look at a file. The files of the result end up in a folder."""
+"""Carry out a job: make a film or an image, or look at a file. The files of the result end up in a
+folder.
+"""
 
 import dataclasses
 import io
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 Frames = NDArray[np.uint8]
 
 PREVIEW_TIME_SHARE: Final = 0.2
-"""Of a film's time that its previews may take."""
+"""Part of a film's time that its previews may take."""
 PREVIEW_PIXELS: Final = 256
 """Longer side of previews, at most."""
 MAX_PREVIEW_FRAMES: Final = 17
@@ -32,7 +34,7 @@ POSTER_PIXELS: Final = 512
 MAX_SHEET_FRAMES: Final = 12
 SHEET_COLUMNS: Final = 4
 ANALYSIS_CPU_SECONDS: Final = 300
-"""Of all cores together that looking at one file may take."""
+"""Processor seconds, all cores together, that the analysis of one file may take."""
 
 
 class Stopped(Exception):  # noqa: N818 (it is no error)
@@ -49,11 +51,14 @@ OnPreview = Callable[[int, bytes], None]
 """Called with a step and its preview as WebP."""
 
 
-def make(job: Job, pipeline: "Pipeline", folder: Path, on_step: OnStep, on_preview: OnPreview) -> JobResult:
-    """Make a film or an image; its files are written into ``folder``, where the picture that it begins with lies.
+def make(
+    job: Job, pipeline: "Pipeline", folder: Path, on_step: OnStep, on_preview: OnPreview
+) -> JobResult:
+    """Make a film or an image; its files are written into ``folder``, where the picture that it
+    begins with lies.
 
-    Stopped on the way, the film is kept as it is then; before the first step there is nothing to keep, and `Stopped`
-    is raised.
+    Stopped on the way, the film is kept as it is then; before the first step there is nothing to
+    keep, and `Stopped` is raised.
     """
     from praxino.generation.conditioning import GivenImage
     from praxino.provenance.policy import STANDARD
@@ -64,21 +69,34 @@ def make(job: Job, pipeline: "Pipeline", folder: Path, on_step: OnStep, on_previ
     if job.kind == "image":
         files = {"content": "image.png"}
     else:
-        files = {"content": "film.mp4", "thumbnail": "thumbnail.png", "spritesheet": "spritesheet.png"}
+        files = {
+            "content": "film.mp4",
+            "thumbnail": "thumbnail.png",
+            "spritesheet": "spritesheet.png",
+        }
         middle = video.frames[len(video.frames) // 2]
         _still(video, small(middle[None], POSTER_PIXELS)[0]).save(folder / files["thumbnail"])
         tiles = _still(video, sheet(video.frames, POSTER_PIXELS // 2))
-        STANDARD.mark(tiles).save(folder / files["spritesheet"])  # many frames are one picture: it has its own mark
+        # many frames are one picture: it has its own mark
+        STANDARD.mark(tiles).save(folder / files["spritesheet"])
     video.save(folder / files["content"])
     return JobResult(files=files, stopped=stopped, steps=steps, notes=tuple(notes))
 
 
-def _run(states: Iterator["Progress"], on_step: OnStep, on_preview: OnPreview) -> tuple[Video, int, bool]:
-    """The film at the end, or where it was stopped; how many steps it took; and whether it was stopped."""
+def _run(
+    states: Iterator["Progress"], on_step: OnStep, on_preview: OnPreview
+) -> tuple[Video, int, bool]:
+    """The film at the end, or where it was stopped; how many steps it took; and whether it was
+    stopped.
+    """
     state, begun, spent = None, time.monotonic(), 0.0
     try:
         for state in states:
-            if on_step(state) and state.video is None and spent <= PREVIEW_TIME_SHARE * (time.monotonic() - begun):
+            if (
+                on_step(state)
+                and state.video is None
+                and spent <= PREVIEW_TIME_SHARE * (time.monotonic() - begun)
+            ):
                 before = time.monotonic()
                 on_preview(state.step, animated(state.preview()))
                 spent += time.monotonic() - before
@@ -104,11 +122,15 @@ def small(frames: Frames, side: int) -> Frames:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     if scale == 1.0:
         return frames
-    return np.stack([np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX)) for frame in frames])
+    return np.stack(
+        [np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX)) for frame in frames]
+    )
 
 
 def sheet(frames: Frames, side: int) -> Frames:
-    """A sprite sheet: up to 12 frames, evenly spread, `small`, in rows of four, (rows H, 4 W, 3)."""
+    """A sprite sheet: up to 12 frames, evenly spread, `small`, in rows of four, (rows H, 4 W,
+    3).
+    """
     count = min(MAX_SHEET_FRAMES, len(frames))
     tiles = list(small(frames[np.linspace(0, len(frames) - 1, count).round().astype(int)], side))
     across = min(SHEET_COLUMNS, count)
@@ -122,7 +144,9 @@ def animated(frames: Frames) -> bytes:
     frames = small(frames[:: max(1, len(frames) // MAX_PREVIEW_FRAMES)], PREVIEW_PIXELS)
     first, *rest = (Image.fromarray(frame) for frame in frames)
     file = io.BytesIO()
-    first.save(file, "WEBP", save_all=True, append_images=rest, duration=125, loop=0, quality=70, method=0)
+    first.save(
+        file, "WEBP", save_all=True, append_images=rest, duration=125, loop=0, quality=70, method=0
+    )
     return file.getvalue()
 
 
@@ -134,7 +158,10 @@ def analyse(job: Job, folder: Path, raise_if_stopped: Callable[[], None]) -> Job
     path, name = folder / job.input, job.filename
     try:
         return processes.run_isolated(
-            _detect if job.kind == "detect" else _verify, (path, name, folder), ANALYSIS_CPU_SECONDS, raise_if_stopped
+            _detect if job.kind == "detect" else _verify,
+            (path, name, folder),
+            ANALYSIS_CPU_SECONDS,
+            raise_if_stopped,
         )
     except MediaError as error:
         raise MediaError(str(error).replace(str(path), name)) from None  # as the client calls it
@@ -146,11 +173,11 @@ def analyse(job: Job, folder: Path, raise_if_stopped: Callable[[], None]) -> Job
 
 def _detect(path: Path, name: str, folder: Path) -> JobResult:
     from praxino.detection import html
-    from praxino.detection.report import examine
+    from praxino.detection.detector import examine
 
     examination = examine(path)
     report = examination.report.model_copy(update={"path": name})
-    html.write(folder / "report.html", dataclasses.replace(examination, report=report))
+    html.write_page(folder / "report.html", dataclasses.replace(examination, report=report))
     return JobResult(files={"page": "report.html"}, report=report.model_dump(mode="json"))
 
 
@@ -158,5 +185,9 @@ def _verify(path: Path, name: str, _: Path) -> JobResult:
     from praxino.provenance.verify import verify
 
     verification = verify(path)
-    report = {**verification.model_dump(mode="json"), "path": name, "sentences": list(verification.sentences)}
+    report = {
+        **verification.model_dump(mode="json"),
+        "path": name,
+        "sentences": list(verification.sentences),
+    }
     return JobResult(report=report)

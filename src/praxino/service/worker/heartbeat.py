@@ -21,7 +21,8 @@ REPORT_SECONDS: Final = 0.25
 
 
 class Heartbeat:
-    """Renews the lease of a job while it is worked on, from a thread of its own: one step may outlast a lease.
+    """Renews the lease of a job while it is worked on, from a thread of its own: one step may
+    outlast a lease.
 
     Parameters
     ----------
@@ -60,7 +61,9 @@ class Heartbeat:
         self._thread.join()
 
     def step(self, state: "Progress") -> bool:
-        """Report a step; returns whether somebody watches. Raises `Stopped` where the job is to end."""
+        """Report a step; returns whether somebody watches. Raises `Stopped` where the job is to
+        end.
+        """
         now = time.monotonic()
         if now - self._reported > REPORT_SECONDS or state.step == 1:
             self._reported = now
@@ -75,7 +78,9 @@ class Heartbeat:
             raise Stopped(keep=self.stop and not self.lost)
 
     def preview(self, step: int, image: bytes) -> None:
-        """Store a preview for those who watch; a database that is away costs no more than the preview."""
+        """Store a preview for those who watch; a database that is away costs no more than the
+        preview.
+        """
         try:
             self.store.show(self.job, step, image)
         except Exception as error:
@@ -94,6 +99,7 @@ class Heartbeat:
             self.lost = True
         except Exception as error:
             logger.warning("the database does not answer: %s", type(error).__name__)
-            self.lost = time.monotonic() - self._renewed > self.store.lease  # another worker may have it by now
+            # another worker may have it by now
+            self.lost = time.monotonic() - self._renewed > self.store.lease
         else:
             self.stop, self.watched, self._renewed = reply.stop, reply.watched, time.monotonic()

@@ -1,4 +1,6 @@
-"""A worker: owns a device and a loaded model, claims jobs, does them one after another, and announces that it lives."""
+"""A worker: owns a device and a loaded model, claims jobs, does them one after another, and
+announces that it lives.
+"""
 
 import logging
 import math
@@ -33,7 +35,8 @@ logger = logging.getLogger("praxino.service")
 Result = TypeVar("Result")
 
 CLAIM_POLL_SECONDS: Final = ((5.0, 0.02), (60.0, 0.1), (math.inf, 0.5))
-"""(idle, pause): until it was idle for so long, a worker looks for a job again after such a pause."""
+"""(idle, pause): until it was idle for so long, a worker looks for a job again after such a pause.
+"""
 ERROR_PAUSE_SECONDS: Final = 0.5
 """Pause after an error of the database or the storage."""
 SWEEP_SECONDS: Final = 60.0
@@ -80,13 +83,18 @@ class Worker:
     def run(self) -> None:
         """Claim and do jobs until `leave`; a job in progress then goes back into the queue."""
         if set(self.kinds) & set(MADE):
-            self._cards = tuple(self._pipeline(name).card.model_copy(update={"id": name}) for name in self.models)
+            self._cards = tuple(
+                self._pipeline(name).card.model_copy(update={"id": name}) for name in self.models
+            )
         self._quietly(_remove_scratch_of_the_dead)
         with self._announced():
             idle, swept, searched = time.monotonic(), -math.inf, -math.inf
             while not self.leaving.is_set():
                 if time.monotonic() - searched > ORPHAN_SWEEP_SECONDS:
-                    self._orphans = self._quietly(orphans, self.store, self.objects, self._orphans) or frozenset()
+                    self._orphans = (
+                        self._quietly(orphans, self.store, self.objects, self._orphans)
+                        or frozenset()
+                    )
                     searched = time.monotonic()
                 if time.monotonic() - swept > SWEEP_SECONDS:
                     self._quietly(sweep, self.store, self.objects, self.keeping)
@@ -97,7 +105,9 @@ class Worker:
                     idle = time.monotonic()
                 else:
                     idle_for = time.monotonic() - idle
-                    self.leaving.wait(next(pause for limit, pause in CLAIM_POLL_SECONDS if idle_for < limit))
+                    self.leaving.wait(
+                        next(pause for limit, pause in CLAIM_POLL_SECONDS if idle_for < limit)
+                    )
 
     def leave(self) -> None:
         """Stop soon: may be called from a signal handler or another thread."""
@@ -113,7 +123,9 @@ class Worker:
             except execute.Stopped:
                 self._end(job, heartbeat)
             except Exception as error:  # whatever a film or a file does, the next job is another's
-                if heartbeat.stop or heartbeat.hand_back:  # what ends this process may have ended others that it needed
+                if (
+                    heartbeat.stop or heartbeat.hand_back
+                ):  # what ends this process may have ended others that it needed
                     self._end(job, heartbeat)
                 else:
                     self._fail(job, heartbeat, error)
@@ -129,10 +141,15 @@ class Worker:
             result = execute.make(job, pipeline, folder, heartbeat.step, heartbeat.preview)
         else:
             result = execute.analyse(job, folder, heartbeat.raise_if_stopped)
-        size = sum(self._insist(self.objects.put, job.file(name), folder / name) for name in result.files.values())
+        size = sum(
+            self._insist(self.objects.put, job.file(name), folder / name)
+            for name in result.files.values()
+        )
         return result, size
 
-    def _end(self, job: Job, heartbeat: Heartbeat, result: JobResult | None = None, size: int = 0) -> None:
+    def _end(
+        self, job: Job, heartbeat: Heartbeat, result: JobResult | None = None, size: int = 0
+    ) -> None:
         """Store that a job is done, or, without a result, that it was stopped or is handed back."""
         if heartbeat.lost:
             logger.warning("%s: deleted, or another's, while %s worked on it", job.id, self.id)
@@ -142,7 +159,14 @@ class Worker:
         if result is None and heartbeat.hand_back:
             status = "queued"
         try:
-            self._insist(self.store.end, job, status, self.keeping.seconds, result, size + self._input_size(job))
+            self._insist(
+                self.store.end,
+                job,
+                status,
+                self.keeping.seconds,
+                result,
+                size + self._input_size(job),
+            )
         except JobError as error:
             logger.warning("%s", error)
             self._quietly(self.objects.remove, job.folder)
@@ -184,9 +208,13 @@ class Worker:
 
     @contextmanager
     def _announced(self) -> Iterator[None]:
-        """Say every few seconds that this worker lives, while the block lasts, and at its end that it left."""
+        """Say every few seconds that this worker lives, while the block lasts, and at its end that
+        it left.
+        """
         done = threading.Event()
-        info = WorkerInfo(id=self.id, host=socket.gethostname(), kinds=self.kinds, models=self._cards)
+        info = WorkerInfo(
+            id=self.id, host=socket.gethostname(), kinds=self.kinds, models=self._cards
+        )
 
         def announce() -> None:
             while True:
@@ -204,7 +232,9 @@ class Worker:
             self._quietly(self.store.leave, self.id)
 
     def _insist(self, act: Callable[..., Result], *values: Any) -> Result:
-        """Try again while the database or the storage does not answer: the work is done, and must not be lost so."""
+        """Try again while the database or the storage does not answer: the work is done, and must
+        not be lost so.
+        """
         begun = time.monotonic()
         while True:
             try:
@@ -219,7 +249,9 @@ class Worker:
                 time.sleep(1)
 
     def _quietly(self, act: Callable[..., Result], *values: Any, **more: Any) -> Result | None:
-        """What can be done again later: an error of the database or the storage is said, and the worker goes on."""
+        """What can be done again later: an error of the database or the storage is said, and the
+        worker goes on.
+        """
         try:
             return act(*values, **more)
         except Exception as error:
@@ -251,18 +283,29 @@ def _is_alive(process: int) -> bool:
 
 
 def to_failure(error: Exception) -> Failure:
-    """What a client may know of an error: our own messages as they are, nothing of others, which may name paths."""
+    """What a client may know of an error: our own messages as they are, nothing of others, which
+    may name paths.
+    """
     message = " ".join(str(error).split())[:1000]
     if is_full(error) or is_full(error.__cause__ or error.__context__ or error):
-        return Failure(code="storage_full", message="there is no room for the files: try again later")
+        return Failure(
+            code="storage_full", message="there is no room for the files: try again later"
+        )
     if isinstance(error, InputError):
         return Failure(code="invalid_request", message=message)
     if isinstance(error, MediaError):
         return Failure(code="unreadable_file", message=message)
     if isinstance(error, CheckpointError):
-        return Failure(code="model_unavailable", message="the model cannot be loaded: ask who runs this server")
+        return Failure(
+            code="model_unavailable", message="the model cannot be loaded: ask who runs this server"
+        )
     if isinstance(error, PraxinoError):
         return Failure(code="generation_failed", message=message)
     if isinstance(error, MemoryError) or "out of memory" in message:
-        return Failure(code="out_of_memory", message="there is not enough memory for it: ask for a smaller film")
-    return Failure(code="internal_error", message="something went wrong here: the server's log says what")
+        return Failure(
+            code="out_of_memory",
+            message="there is not enough memory for it: ask for a smaller film",
+        )
+    return Failure(
+        code="internal_error", message="something went wrong here: the server's log says what"
+    )

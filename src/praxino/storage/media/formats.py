@@ -1,4 +1,6 @@
-"""The formats of videos and pictures that are read, in one table: by name, by first bytes, by MIME type."""
+"""The formats of videos and pictures that are read, in one table: by name, by first bytes, by MIME
+type.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,7 +76,14 @@ FORMATS: Final = (
     ),
     Format("webm", "video/webm", True, _at(0, b"\x1aE\xdf\xa3"), ("mkv",), "matroska,webm"),
     Format("tif", "image/tiff", False, _at(0, b"II*\x00", b"MM\x00*"), ("tiff",)),
-    Format("mpg", "video/mpeg", True, _at(0, b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3"), ("mpeg",), "mpeg,mpegvideo"),
+    Format(
+        "mpg",
+        "video/mpeg",
+        True,
+        _at(0, b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3"),
+        ("mpeg",),
+        "mpeg,mpegvideo",
+    ),
     Format("ts", "video/mp2t", True, _mpeg_ts, ("mts", "m2ts"), "mpegts"),
     Format("flv", "video/x-flv", True, _at(0, b"FLV\x01"), (), "flv"),
     Format("wmv", "video/x-ms-wmv", True, _at(0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"), (), "asf"),
@@ -86,8 +95,8 @@ FORMATS: Final = (
 
 DEMUXERS: Final = ",".join(
     [
-        *(known.demuxers for known in FORMATS if known.demuxers),
-        "nut,ivf,rm,h264,hevc,m4v,av1,obu,dv",  # without a place in the table: nobody names files so
+        *(file_format.demuxers for file_format in FORMATS if file_format.demuxers),
+        "nut,ivf,rm,h264,hevc,m4v,av1,obu,dv",  # not in the table: nobody names files so
         "wav,mp3,aac,flac",  # opened only to say that there is no picture in them
     ]
 )
@@ -95,23 +104,33 @@ DEMUXERS: Final = ",".join(
 BRAND_MIMES: Final = {b"mif1": "image/heif", b"qt  ": "video/quicktime"}
 """MIME types of brands of ISO files that are more exact than their format's."""
 VIDEO_ENDINGS: Final = frozenset(
-    f".{ending}" for known in FORMATS if known.moving for ending in (known.ending, *known.aliases)
+    f".{ending}"
+    for file_format in FORMATS
+    if file_format.moving
+    for ending in (file_format.ending, *file_format.aliases)
 ) - {".png"}
-"""Of names of videos, as they are looked for in folders."""
+"""Endings of file names of videos in folders."""
 IMAGE_ENDINGS: Final = frozenset(
-    f".{ending}" for known in FORMATS if not known.moving for ending in (known.ending, *known.aliases)
+    f".{ending}"
+    for file_format in FORMATS
+    if not file_format.moving
+    for ending in (file_format.ending, *file_format.aliases)
 ) | {".png"}
-"""Of names of pictures."""
+"""Endings of file names of pictures."""
 
 
 def recognise(head: bytes) -> Format | None:
-    """The format of a file by its first `HEAD_BYTES` bytes, or None for one that is not in the table."""
-    return next((known for known in FORMATS if known.matches(head)), None)
+    """The format of a file by its first `HEAD_BYTES` bytes, or None for one that is not in the
+    table.
+    """
+    return next((format_ for format_ in FORMATS if format_.matches(head)), None)
 
 
 def mime_type(head: bytes) -> str:
-    """The MIME type of a file by its first bytes, never by its name; `UNKNOWN_MIME` for formats not in the table."""
-    known = recognise(head)
-    if known is None:
+    """The MIME type of a file by its first bytes, never by its name; `UNKNOWN_MIME` for formats not
+    in the table.
+    """
+    format_ = recognise(head)
+    if format_ is None:
         return "audio/wav" if head[:4] == b"RIFF" else UNKNOWN_MIME
-    return BRAND_MIMES.get(head[8:12], known.mime) if head[4:8] == b"ftyp" else known.mime
+    return BRAND_MIMES.get(head[8:12], format_.mime) if head[4:8] == b"ftyp" else format_.mime

@@ -1,10 +1,15 @@
-"""Films of any origin, frame by frame: upright, in RGB, without ever holding more than one, and what is odd about them.
+"""Films of any origin, frame by frame: upright, in RGB, without ever holding more than one, and
+what is odd about them.
 
-Files are not trusted: what is damaged is skipped, what is endless is cut, what is too large is refused.
+Files are not trusted: what is damaged is skipped, what is endless is cut, what is too large is
+refused.
 """
 
 import contextlib
+import itertools
+import json
 import math
+import os
 import struct
 import warnings
 from collections.abc import Iterator
@@ -20,7 +25,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from praxino.errors import MediaError
 from praxino.storage.files import require_file
 from praxino.storage.media.formats import DEMUXERS
+from praxino.storage.media.video import COMMENT, Video
 
+MAX_FRAMES_BYTES: Final = 4 * 2**30
+"""Bytes of frames that `read_video` holds: a minute of 1280x720 at 25 frames a second."""
+CHECKED_EVERY: Final = 64
+"""Frames between two looks at how many there are already: headers may be wrong about it."""
+UNKNOWN_FPS: Final = 25.0
+"""Frames per second of a film that does not say its rate."""
 MAX_FRAME_PIXELS: Final = 8192 * 4608
 """Pixels of a film's frame that are taken on: somewhat more than 8K."""
 MAX_PICTURE_PIXELS: Final = 2**27
@@ -37,12 +49,19 @@ HDR: Final = {16: "PQ", 18: "HLG"}
 """Transfer curves of high dynamic range (ITU-T H.273)."""
 
 
-COMMENT: Final = "comment"
-"""The metadata field that holds the record of a film that Praxino made, as JSON."""
 DAMAGE: Final = (
-    OSError, EOFError, ValueError, LookupError, SyntaxError, TypeError, MemoryError, OverflowError, struct.error,
-    av.error.FFmpegError, Image.DecompressionBombError,
-)  # fmt: skip
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    SyntaxError,
+    TypeError,
+    MemoryError,
+    OverflowError,
+    struct.error,
+    av.error.FFmpegError,
+    Image.DecompressionBombError,
+)
 """What decoders raise on damaged files."""
 
 
@@ -82,7 +101,7 @@ class MediaInfo:
 
     @property
     def bits_per_pixel(self) -> float:
-        """Of the file, for each pixel that it shows; 0 if its length is unknown."""
+        """Bits of the file for each pixel that it shows; 0 if its length is unknown."""
         pixels = self.width * self.height * self.rate * self.seconds
         return 8 * self.bytes / pixels if pixels else 0.0
 
@@ -156,18 +175,25 @@ def probe(path: Path) -> MediaInfo:
         raise
     except DAMAGE as error:
         raise unreadable(path, error) from None
-    largest = MAX_PICTURE_PIXELS if info.codec == "picture" and not info.seconds else MAX_FRAME_PIXELS
+    largest = (
+        MAX_PICTURE_PIXELS if info.codec == "picture" and not info.seconds else MAX_FRAME_PIXELS
+    )
     _check_size(path, info.width, info.height, largest)
     return info
 
 
 def _check_size(path: Path, width: int, height: int, most: int) -> None:
     if width * height > most:
-        raise MediaError(f"{path}: {width}x{height} is too large", f"at most {most:,} pixels; reduce it first")
+        raise MediaError(
+            f"{path}: {width}x{height} is too large", f"at most {most:,} pixels; reduce it first"
+        )
 
 
 def iter_frames(
-    path: Path, start: float = 0.0, info: MediaInfo | None = None, budget: DecodeBudget | None = None
+    path: Path,
+    start: float = 0.0,
+    info: MediaInfo | None = None,
+    budget: DecodeBudget | None = None,
 ) -> Iterator[VideoFrame]:
     """The frames from ``start`` seconds on, in order.
 
@@ -207,14 +233,28 @@ def _probe_picture(path: Path) -> MediaInfo | None:
             return None
         with picture:
             count = int(getattr(picture, "n_frames", 1))
-            each = float(picture.info.get("duration", 0) or 0) / 1000
-            rate = 1 / each if each else 0.0
-            oddities = ("transparent",) if "A" in picture.mode or "transparency" in picture.info else ()
+            seconds = float(picture.info.get("duration", 0) or 0) / 1000
+            rate = 1 / seconds if seconds else 0.0
+            oddities = (
+                ("transparent",) if "A" in picture.mode or "transparency" in picture.info else ()
+            )
             if picture.format == "GIF":
                 oddities = ("256 colours",)
             size, comment = path.stat().st_size, picture.info.get(COMMENT, b"")
-            text = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else str(comment)
-            return MediaInfo(picture.width, picture.height, rate, count * each, "picture", size, oddities, count, text)
+            text = (
+                comment.decode("utf-8", "replace") if isinstance(comment, bytes) else str(comment)
+            )
+            return MediaInfo(
+                picture.width,
+                picture.height,
+                rate,
+                count * seconds,
+                "picture",
+                size,
+                oddities,
+                count,
+                text,
+            )
 
 
 def _probe_film(path: Path) -> MediaInfo:
@@ -222,30 +262,55 @@ def _probe_film(path: Path) -> MediaInfo:
         stream = _picture_of(container)
         context: Any = stream.codec_context
         rate = float(stream.average_rate or stream.guessed_rate or 0)
-        seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-        seconds = seconds or (container.duration or 0) / av.time_base or (stream.frames / rate if rate else 0.0)
+        seconds = (
+            float(stream.duration * stream.time_base)
+            if stream.duration and stream.time_base
+            else 0.0
+        )
+        seconds = (
+            seconds
+            or (container.duration or 0) / av.time_base
+            or (stream.frames / rate if rate else 0.0)
+        )
         odd = []
         if int(context.color_trc or 0) in HDR:
             odd.append(f"high dynamic range ({HDR[int(context.color_trc)]})")
-        if context.format is not None and context.format.name.startswith(("yuva", "rgba", "bgra", "argb", "gbrap")):
+        if context.format is not None and context.format.name.startswith(
+            ("yuva", "rgba", "bgra", "argb", "gbrap")
+        ):
             odd.append("transparent")
         seconds, frames = max(0.0, seconds), stream.frames or round(max(0.0, seconds) * rate)
         comment = container.metadata.get(COMMENT) or container.metadata.get(COMMENT.upper()) or ""
         size = path.stat().st_size
-        return MediaInfo(stream.width, stream.height, rate, seconds, context.name, size, tuple(odd), frames, comment)
+        return MediaInfo(
+            stream.width,
+            stream.height,
+            rate,
+            seconds,
+            context.name,
+            size,
+            tuple(odd),
+            frames,
+            comment,
+        )
 
 
 def _opened(path: Path) -> Any:
-    # A playlist in disguise could name other files and hosts: formats that hold their own pictures, and no others.
+    # A playlist in disguise could name other files and hosts: formats that hold their own pictures,
+    # and no others.
     options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
     return av.open(str(path), metadata_errors="replace", timeout=8.0, options=options)
 
 
 def _picture_of(container: Any) -> Any:
-    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    streams = [
+        s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic
+    ]
     if not streams:
         raise ValueError(
-            "there is no film in it, only sound" if container.streams.audio else "there is no picture in it"
+            "there is no film in it, only sound"
+            if container.streams.audio
+            else "there is no picture in it"
         )
     stream = streams[0]
     if stream.codec_context is None:
@@ -277,7 +342,11 @@ def _film(path: Path, start: float, budget: DecodeBudget) -> Iterator[VideoFrame
     with _opened(path) as container:
         stream = _picture_of(container)
         stream.codec_context.thread_count = 2
-        first = float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0
+        first = (
+            float(stream.start_time * stream.time_base)
+            if stream.start_time and stream.time_base
+            else 0.0
+        )
         if start > 0 and stream.time_base:
             with contextlib.suppress(av.error.FFmpegError):  # then it is read from the beginning
                 container.seek(int((start + first) / stream.time_base), stream=stream)
@@ -287,7 +356,9 @@ def _film(path: Path, start: float, budget: DecodeBudget) -> Iterator[VideoFrame
             _check_size(path, frame.width, frame.height, MAX_FRAME_PIXELS)
             if budget.spend(frame.width * frame.height):
                 return
-            clock = max(clock + 1e-3, frame.time - first) if frame.time is not None else clock + step
+            clock = (
+                max(clock + 1e-3, frame.time - first) if frame.time is not None else clock + step
+            )
             if clock < start - 1e-3:
                 continue
             yield VideoFrame(clock, _turned(frame), bool(frame.interlaced_frame))
@@ -317,3 +388,71 @@ def _turned(frame: Any) -> NDArray[np.uint8]:
     pixels = frame.to_ndarray(format="rgb24")
     quarter = round(frame.rotation / 90) % 4 if frame.rotation else 0
     return np.ascontiguousarray(np.rot90(pixels, quarter))
+
+
+def read_video(path: str | os.PathLike[str], most: int | None = None) -> Video:
+    """Read a film or a picture with its record (empty if it has none); a picture has one frame.
+
+    Parameters
+    ----------
+    most : int, optional
+        Only so many of its first frames are decoded.
+
+    Raises
+    ------
+    MediaError
+        If the file is missing, empty, damaged, too large to hold, or neither.
+    """
+    source = Path(path)
+    info = probe(source)
+    _require_short(source, info, info.frames if most is None else min(info.frames, most))
+    shots: list[VideoFrame] = []
+    for frame in itertools.islice(iter_frames(source, info=info), most):
+        shots.append(frame)
+        if len(shots) % CHECKED_EVERY == 0:
+            _require_short(source, info, len(shots))
+    if not shots:
+        raise MediaError(
+            f"cannot read {source}: there is no picture in it",
+            "is it a film or a picture, and complete?",
+        )
+    if len({frame.pixels.shape for frame in shots}) > 1:
+        raise unreadable(source, ValueError("its frames are of several sizes"))
+    record = _record(info.comment)
+    if info.codec == "picture":
+        return Video(*_at_one_rate(shots, record.get("fps")), record)
+    return Video(np.stack([frame.pixels for frame in shots]), info.rate or UNKNOWN_FPS, record)
+
+
+def _require_short(path: Path, info: MediaInfo, frames: int) -> None:
+    if frames * info.height * info.width * 3 > MAX_FRAMES_BYTES:
+        raise MediaError(
+            f"{path} is too long: {frames} frames of {info.width}x{info.height}",
+            "cut or reduce it first",
+        )
+
+
+def _at_one_rate(shots: list[VideoFrame], fps: float | None) -> tuple[NDArray[np.uint8], float]:
+    """Frames at equal distances: a .gif stores equal neighbours as one that is shown longer."""
+    frames, durations = [frame.pixels for frame in shots], [frame.duration for frame in shots]
+    total = sum(durations)
+    if not total:
+        return np.stack(frames), 1.0
+    rate = (
+        float(fps)
+        if isinstance(fps, int | float) and fps > 0
+        else round(1 / (min(filter(None, durations))), 2)
+    )
+    ends = np.cumsum(durations) * rate
+    repeats = np.diff(ends.round().astype(int), prepend=0).clip(1)
+    if repeats.sum() == len(frames) and fps is None:
+        rate = round(len(frames) / total, 2)
+    return np.repeat(np.stack(frames), repeats, axis=0), rate
+
+
+def _record(text: str) -> dict[str, Any]:
+    try:
+        record = json.loads(text)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}

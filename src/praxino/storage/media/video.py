@@ -1,6 +1,7 @@
-"""Films and pictures on disk, each with the record of how it was made. Files appear whole or not at all."""
+"""Films and pictures on disk, each with the record of how it was made. Files appear whole or not at
+all.
+"""
 
-import itertools
 import json
 import math
 import os
@@ -17,24 +18,21 @@ from PIL import Image, PngImagePlugin
 
 from praxino.errors import InputError, MediaError, UnknownNameError
 from praxino.storage.files import atomic_file
-from praxino.storage.media.frames import COMMENT, MediaInfo, VideoFrame, iter_frames, probe, unreadable
 
-MAX_FRAMES_BYTES: Final = 4 * 2**30
-"""Of frames that `read` holds: a minute of 1280x720 at 25 frames a second."""
-CHECKED_EVERY: Final = 64
-"""Frames between two looks at how many there are already: headers may be wrong about it."""
-UNKNOWN_FPS: Final = 25.0
-"""Of a film that does not say its rate."""
-
+COMMENT: Final = "comment"
+"""The metadata field that holds the record of a film that Praxino made, as JSON."""
 
 FileFinisher = Callable[[Path, Path], Callable[[], None] | None]
-"""What is done to a file that is written, before it gets its name: (the file, its name to be); it may return what is
-left to do when it has it."""
+"""What is done to a file that is written, before it gets its name: (the file, its name to be); it
+may return what is left to do when it has it.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Video:
-    """A film: ``frames`` (T, H, W, 3) uint8 RGB, ``fps`` frames per second, and the record that remakes it."""
+    """A film: ``frames`` (T, H, W, 3) uint8 RGB, ``fps`` frames per second, and the record that
+    remakes it.
+    """
 
     frames: NDArray[np.uint8]
     fps: float
@@ -42,7 +40,8 @@ class Video:
     seal: FileFinisher | None = field(default=None, repr=False)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write to ``path``; its ending chooses: .mp4 (H.264), .webm (VP9), .gif, or .png for one frame.
+        """Write to ``path``; its ending chooses: .mp4 (H.264), .webm (VP9), .gif, or .png for one
+        frame.
 
         Raises
         ------
@@ -55,12 +54,16 @@ class Video:
         check_ending(target, len(self.frames), self.fps)
         height, width = self.frames.shape[1:3]
         if target.suffix.lower() in (".mp4", ".webm") and (height % 2 or width % 2):
-            raise InputError(f"{width}x{height}: films need even sizes", "cut a row or column, or write a .gif")
+            raise InputError(
+                f"{width}x{height}: films need even sizes", "cut a row or column, or write a .gif"
+            )
         with atomic_file(target) as fresh:
             try:
                 WRITERS[target.suffix.lower()](fresh, self)
             except av.error.FFmpegError as error:
-                raise MediaError(f"cannot write {target}: {error}", "another ending may do") from None
+                raise MediaError(
+                    f"cannot write {target}: {error}", "another ending may do"
+                ) from None
             finish = self.seal(fresh, target) if self.seal else None
         if finish:
             finish()
@@ -68,19 +71,25 @@ class Video:
 
 
 def check_ending(path: Path, frames: int, fps: float = 1.0) -> None:
-    """Raise `InputError` unless so many frames, ``fps`` a second, can be written to a name like ``path``."""
+    """Raise `InputError` unless so many frames, ``fps`` a second, can be written to a name like
+    ``path``.
+    """
     ending = path.suffix.lower()
     if ending not in WRITERS:
         raise UnknownNameError("file ending", ending or path.name, WRITERS)
     if ending == ".png" and frames != 1:
-        raise InputError(f"{path}: a .png holds one frame, not {frames}", "--frames 1, or an ending like .mp4")
+        raise InputError(
+            f"{path}: a .png holds one frame, not {frames}", "--frames 1, or an ending like .mp4"
+        )
     if not 0 < fps < math.inf:
         raise InputError(f"fps={fps}: must be above 0", "8")
     if ending == ".gif" and fps > 50:
         raise InputError(f"fps={fps:g}: a .gif shows at most 50 frames a second", "50, or a .mp4")
 
 
-def _write_film(path: Path, video: Video, codec: str, options: dict[str, str], **container_options: str) -> None:
+def _write_film(
+    path: Path, video: Video, codec: str, options: dict[str, str], **container_options: str
+) -> None:
     rate = Fraction(video.fps).limit_denominator(1001)
     with av.open(str(path), "w", options={"fflags": "+bitexact", **container_options}) as container:
         container.metadata[COMMENT] = json.dumps(video.record, ensure_ascii=False)
@@ -89,7 +98,9 @@ def _write_film(path: Path, video: Video, codec: str, options: dict[str, str], *
         stream.height, stream.width = video.frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.flags |= av.codec.context.Flags.bitexact
-        stream.codec_context.thread_count = 1  # same bytes on every run, whatever the number of cores
+        stream.codec_context.thread_count = (
+            1  # same bytes on every run, whatever the number of cores
+        )
         for place in ("color_range", "colorspace", "color_primaries", "color_trc"):
             setattr(stream.codec_context, place, 1)  # limited range, BT.709
         for pixels in video.frames:
@@ -99,23 +110,39 @@ def _write_film(path: Path, video: Video, codec: str, options: dict[str, str], *
 
 
 def _write_mp4(path: Path, video: Video) -> None:
-    # Macroblock-tree rate control reads uninitialised memory at small sizes: without it, equal films are equal bytes.
+    # Macroblock-tree rate control reads uninitialised memory at small sizes: without it, equal
+    # films are equal bytes.
     _write_film(
-        path, video, "libx264", {"crf": "12", "preset": "medium", "x264-params": "mbtree=0"}, movflags="+faststart"
+        path,
+        video,
+        "libx264",
+        {"crf": "12", "preset": "medium", "x264-params": "mbtree=0"},
+        movflags="+faststart",
     )
 
 
 def _write_webm(path: Path, video: Video) -> None:
-    _write_film(path, video, "libvpx-vp9", {"crf": "10", "b": "0", "deadline": "good", "cpu-used": "4"})
+    _write_film(
+        path, video, "libvpx-vp9", {"crf": "10", "b": "0", "deadline": "good", "cpu-used": "4"}
+    )
 
 
 def _write_gif(path: Path, video: Video) -> None:
     first, *rest = (Image.fromarray(pixels).quantize(128) for pixels in video.frames)
     comment = json.dumps(video.record).encode()
-    # A GIF counts hundredths of a second: frames get 12 or 13 of them so that the whole film keeps its rate.
+    # A GIF counts hundredths of a second: frames get 12 or 13 of them so that the whole film keeps
+    # its rate.
     ends = [round(100 * (i + 1) / video.fps) for i in range(len(video.frames))]
     durations = [10 * (end - start) for start, end in zip([0, *ends], ends, strict=False)]
-    first.save(path, append_images=rest, save_all=True, duration=durations, loop=0, comment=comment, optimize=False)
+    first.save(
+        path,
+        append_images=rest,
+        save_all=True,
+        duration=durations,
+        loop=0,
+        comment=comment,
+        optimize=False,
+    )
 
 
 def _write_png(path: Path, video: Video) -> None:
@@ -136,61 +163,3 @@ def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
     """One picture (H, W, 3) as PNG; makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Video(pixels[None], 1.0).save(path)
-
-
-def read(path: str | os.PathLike[str], most: int | None = None) -> Video:
-    """Read a film or a picture with its record (empty if it has none); a picture has one frame.
-
-    Parameters
-    ----------
-    most : int, optional
-        Only so many of its first frames are decoded.
-
-    Raises
-    ------
-    MediaError
-        If the file is missing, empty, damaged, too large to hold, or neither.
-    """
-    source = Path(path)
-    info = probe(source)
-    _require_short(source, info, info.frames if most is None else min(info.frames, most))
-    shots: list[VideoFrame] = []
-    for frame in itertools.islice(iter_frames(source, info=info), most):
-        shots.append(frame)
-        if len(shots) % CHECKED_EVERY == 0:
-            _require_short(source, info, len(shots))
-    if not shots:
-        raise MediaError(f"cannot read {source}: there is no picture in it", "is it a film or a picture, and complete?")
-    if len({frame.pixels.shape for frame in shots}) > 1:
-        raise unreadable(source, ValueError("its frames are of several sizes"))
-    record = _record(info.comment)
-    if info.codec == "picture":
-        return Video(*_at_one_rate(shots, record.get("fps")), record)
-    return Video(np.stack([frame.pixels for frame in shots]), info.rate or UNKNOWN_FPS, record)
-
-
-def _require_short(path: Path, info: MediaInfo, frames: int) -> None:
-    if frames * info.height * info.width * 3 > MAX_FRAMES_BYTES:
-        raise MediaError(f"{path} is too long: {frames} frames of {info.width}x{info.height}", "cut or reduce it first")
-
-
-def _at_one_rate(shots: list[VideoFrame], fps: float | None) -> tuple[NDArray[np.uint8], float]:
-    """Frames at equal distances: a .gif stores equal neighbours as one that is shown longer."""
-    frames, durations = [frame.pixels for frame in shots], [frame.duration for frame in shots]
-    total = sum(durations)
-    if not total:
-        return np.stack(frames), 1.0
-    rate = float(fps) if isinstance(fps, int | float) and fps > 0 else round(1 / (min(filter(None, durations))), 2)
-    ends = np.cumsum(durations) * rate
-    repeats = np.diff(ends.round().astype(int), prepend=0).clip(1)
-    if repeats.sum() == len(frames) and fps is None:
-        rate = round(len(frames) / total, 2)
-    return np.repeat(np.stack(frames), repeats, axis=0), rate
-
-
-def _record(text: str) -> dict[str, Any]:
-    try:
-        record = json.loads(text)
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) else {}

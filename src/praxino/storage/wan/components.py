@@ -1,4 +1,6 @@
-"""One part of a foreign model at a time: its config, made from what the files say, and how its weights are read."""
+"""One part of a foreign model at a time: its config, made from what the files say, and how its
+weights are read.
+"""
 
 import json
 import math
@@ -32,11 +34,55 @@ STD_21: Final = (
     3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160,
 )  # fmt: skip
 MEAN_22: Final = (
-    -0.2289, -0.0052, -0.1323, -0.2339, -0.2799, 0.0174, 0.1838, 0.1557, -0.1382, 0.0542, 0.2813, 0.0891,
-    0.1570, -0.0098, 0.0375, -0.1825, -0.2246, -0.1207, -0.0698, 0.5109, 0.2665, -0.2108, -0.2158, 0.2502,
-    -0.2055, -0.0322, 0.1109, 0.1567, -0.0729, 0.0899, -0.2799, -0.1230, -0.0313, -0.1649, 0.0117, 0.0723,
-    -0.2839, -0.2083, -0.0520, 0.3748, 0.0152, 0.1957, 0.1433, -0.2944, 0.3573, -0.0548, -0.1681, -0.0667,
-)  # fmt: skip
+    -0.2289,
+    -0.0052,
+    -0.1323,
+    -0.2339,
+    -0.2799,
+    0.0174,
+    0.1838,
+    0.1557,
+    -0.1382,
+    0.0542,
+    0.2813,
+    0.0891,
+    0.1570,
+    -0.0098,
+    0.0375,
+    -0.1825,
+    -0.2246,
+    -0.1207,
+    -0.0698,
+    0.5109,
+    0.2665,
+    -0.2108,
+    -0.2158,
+    0.2502,
+    -0.2055,
+    -0.0322,
+    0.1109,
+    0.1567,
+    -0.0729,
+    0.0899,
+    -0.2799,
+    -0.1230,
+    -0.0313,
+    -0.1649,
+    0.0117,
+    0.0723,
+    -0.2839,
+    -0.2083,
+    -0.0520,
+    0.3748,
+    0.0152,
+    0.1957,
+    0.1433,
+    -0.2944,
+    0.3573,
+    -0.0548,
+    -0.1681,
+    -0.0667,
+)
 STD_22: Final = (
     0.4765, 1.0364, 0.4514, 1.1677, 0.5313, 0.4990, 0.4818, 0.5013, 0.8158, 1.0344, 0.5894, 1.0901,
     0.6885, 0.6165, 0.8454, 0.4978, 0.5759, 0.3523, 0.7135, 0.6804, 0.5833, 1.4146, 0.8986, 0.5659,
@@ -49,62 +95,86 @@ STD_22: Final = (
 def read_json(path: Path) -> dict[str, Any]:
     """An object in a JSON file; what cannot be read is a `CheckpointError`."""
     try:
-        found = json.loads(path.read_text())
+        value = json.loads(path.read_text())
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing", HINT_DOWNLOAD_ALL) from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged ({error})", "download it again") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise CheckpointError(f"{path} is damaged (no object)", "download it again")
-    return found
+    return value
 
 
 def _built(kind: Callable[..., Any], source: Path, fields: Callable[[], dict[str, Any]]) -> Any:
-    """A config from what a foreign one says; one that lacks something, or says what cannot be, is one line."""
+    """A config from what a foreign one says; one that lacks something, or says what cannot be, is
+    one line.
+    """
     try:
         return kind(**fields())
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise CheckpointError(f"{source}: {name or 'it'}: {first['msg']}", HINT_SAME_PLACE) from None
+        raise CheckpointError(
+            f"{source}: {name or 'it'}: {first['msg']}", HINT_SAME_PLACE
+        ) from None
     except (TypeError, ValueError, KeyError, IndexError) as error:
-        raise CheckpointError(f"{source} is no config of this kind ({error!r})", HINT_SAME_PLACE) from None
+        raise CheckpointError(
+            f"{source} is no config of this kind ({error!r})", HINT_SAME_PLACE
+        ) from None
 
 
 def dit(folder: Path, layout: Layout) -> StoredModule[DiT]:
     """The denoiser in ``folder``, beside its ``config.json``."""
     path, weights = folder / "config.json", open_weights(folder)
-    given = read_json(path)
+    raw = read_json(path)
     fields = _diffusers_dit if layout == "diffusers" else _original_dit
-    config: DiTConfig = _built(DiTConfig, path, lambda: fields(path, given, weights))
+    config: DiTConfig = _built(DiTConfig, path, lambda: fields(path, raw, weights))
     adapt = lambda network, weights: names.from_foreign(network, weights, layout, str(folder))  # noqa: E731
     return StoredModule(config, weights, lambda: DiT(config), adapt)
 
 
-def _diffusers_dit(path: Path, given: dict[str, Any], weights: Weights) -> dict[str, Any]:
-    if (kind := given.get("_class_name")) != "WanTransformer3DModel":
+def _diffusers_dit(path: Path, raw: dict[str, Any], weights: Weights) -> dict[str, Any]:
+    if (kind := raw.get("_class_name")) != "WanTransformer3DModel":
         raise CheckpointError(f"{path} is of a {kind}", "a WanTransformer3DModel")
-    if given["cross_attn_norm"] is not True or given["qk_norm"] != "rms_norm_across_heads":
-        raise CheckpointError(f"{path} is of another kind of Wan", "cross_attn_norm and qk_norm as published")
+    if raw["cross_attn_norm"] is not True or raw["qk_norm"] != "rms_norm_across_heads":
+        raise CheckpointError(
+            f"{path} is of another kind of Wan", "cross_attn_norm and qk_norm as published"
+        )
     return {
-        "channels": given["in_channels"], "out_channels": given["out_channels"], "patch": tuple(given["patch_size"]),
-        "width": given["num_attention_heads"] * given["attention_head_dim"], "heads": given["num_attention_heads"],
-        "layers": given["num_layers"], "ffn": given["ffn_dim"], "text_width": given["text_dim"],
-        "image_width": given.get("image_dim") or 0, "image_places": given.get("pos_embed_seq_len") or 0,
-        "time_features": given["freq_dim"], "eps": given["eps"],
-    }  # fmt: skip
+        "channels": raw["in_channels"],
+        "out_channels": raw["out_channels"],
+        "patch": tuple(raw["patch_size"]),
+        "width": raw["num_attention_heads"] * raw["attention_head_dim"],
+        "heads": raw["num_attention_heads"],
+        "layers": raw["num_layers"],
+        "ffn": raw["ffn_dim"],
+        "text_width": raw["text_dim"],
+        "image_width": raw.get("image_dim") or 0,
+        "image_places": raw.get("pos_embed_seq_len") or 0,
+        "time_features": raw["freq_dim"],
+        "eps": raw["eps"],
+    }
 
 
-def _original_dit(path: Path, given: dict[str, Any], weights: Weights) -> dict[str, Any]:
-    if (kind := given.get("model_type")) not in ("t2v", "i2v", "flf2v", "ti2v"):
-        raise CheckpointError(f"{path} is of a model for {kind}", "t2v, i2v, flf2v and ti2v are known")
+def _original_dit(path: Path, raw: dict[str, Any], weights: Weights) -> dict[str, Any]:
+    if (kind := raw.get("model_type")) not in ("t2v", "i2v", "flf2v", "ti2v"):
+        raise CheckpointError(
+            f"{path} is of a model for {kind}", "t2v, i2v, flf2v and ti2v are known"
+        )
     size = lambda name, axis: weights.entries[name].shape[axis] if name in weights.entries else 0  # noqa: E731
     return {
-        "channels": given["in_dim"], "out_channels": given["out_dim"], "width": given["dim"],
-        "heads": given["num_heads"], "layers": given["num_layers"], "ffn": given["ffn_dim"],
-        "text_width": size("text_embedding.0.weight", 1), "image_width": size("img_emb.proj.1.weight", 1),
-        "image_places": size("img_emb.emb_pos", 1), "time_features": given["freq_dim"], "eps": given["eps"],
-    }  # fmt: skip
+        "channels": raw["in_dim"],
+        "out_channels": raw["out_dim"],
+        "width": raw["dim"],
+        "heads": raw["num_heads"],
+        "layers": raw["num_layers"],
+        "ffn": raw["ffn_dim"],
+        "text_width": size("text_embedding.0.weight", 1),
+        "image_width": size("img_emb.proj.1.weight", 1),
+        "image_places": size("img_emb.emb_pos", 1),
+        "time_features": raw["freq_dim"],
+        "eps": raw["eps"],
+    }
 
 
 def vae(place: Path, layout: Layout) -> StoredModule[VAE]:
@@ -112,31 +182,41 @@ def vae(place: Path, layout: Layout) -> StoredModule[VAE]:
     weights = open_weights(place)
     if layout == "diffusers":
         path = place / "config.json"
-        given = read_json(path)
-        config: VAEConfig = _built(VAEConfig, path, lambda: _diffusers_vae(path, given))
+        raw = read_json(path)
+        config: VAEConfig = _built(VAEConfig, path, lambda: _diffusers_vae(path, raw))
     else:
         config = _built(VAEConfig, place, lambda: _original_vae(weights))
     adapt = lambda network, weights: names.from_foreign(network, weights, layout, str(place))  # noqa: E731
     return StoredModule(config, weights, lambda: VAE(config), adapt)
 
 
-def _diffusers_vae(path: Path, given: dict[str, Any]) -> dict[str, Any]:
-    if (kind := given.get("_class_name")) != "AutoencoderKLWan":
+def _diffusers_vae(path: Path, raw: dict[str, Any]) -> dict[str, Any]:
+    if (kind := raw.get("_class_name")) != "AutoencoderKLWan":
         raise CheckpointError(f"{path} is of a {kind}", "an AutoencoderKLWan")
-    if given.get("attn_scales"):
-        raise CheckpointError(f"{path} has attention outside the middle", "attn_scales as published: []")
-    patch = given.get("patch_size") or 1
+    if raw.get("attn_scales"):
+        raise CheckpointError(
+            f"{path} has attention outside the middle", "attn_scales as published: []"
+        )
+    patch = raw.get("patch_size") or 1
     return {
-        "channels": given.get("in_channels", 3) // patch**2, "latent_channels": given["z_dim"],
-        "width": given["base_dim"], "decoder_width": given.get("decoder_base_dim") or given["base_dim"],
-        "multipliers": tuple(given["dim_mult"]), "blocks": given["num_res_blocks"],
-        "temporal": tuple(given["temperal_downsample"]), "patch": patch, "residual": bool(given.get("is_residual")),
-        "mean": tuple(given.get("latents_mean", MEAN_21)), "std": tuple(given.get("latents_std", STD_21)),
-    }  # fmt: skip
+        "channels": raw.get("in_channels", 3) // patch**2,
+        "latent_channels": raw["z_dim"],
+        "width": raw["base_dim"],
+        "decoder_width": raw.get("decoder_base_dim") or raw["base_dim"],
+        "multipliers": tuple(raw["dim_mult"]),
+        "blocks": raw["num_res_blocks"],
+        "temporal": tuple(raw["temperal_downsample"]),
+        "patch": patch,
+        "residual": bool(raw.get("is_residual")),
+        "mean": tuple(raw.get("latents_mean", MEAN_21)),
+        "std": tuple(raw.get("latents_std", STD_21)),
+    }
 
 
 def _original_vae(weights: Weights) -> dict[str, Any]:
-    """There is no config file: what differs between the two autoencoders can be seen in their tensors."""
+    """There is no config file: what differs between the two autoencoders can be seen in their
+    tensors.
+    """
     shapes = {name: entry.shape for name, entry in weights.entries.items()}
     latents = shapes["conv2.weight"][0]
     mean, std = {16: (MEAN_21, STD_21), 48: (MEAN_22, STD_22)}.get(latents, ((), ()))
@@ -155,21 +235,31 @@ def text(place: Path, layout: Layout, vocabulary: Tokeniser) -> StoredModule[UMT
     weights = open_weights(place)
     if layout == "diffusers":
         path = place / "config.json"
-        given = read_json(path)
-        if (kind := given.get("model_type")) != "umt5":
+        raw = read_json(path)
+        if (kind := raw.get("model_type")) != "umt5":
             raise CheckpointError(f"{path} is of a text encoder {kind}", "an umt5")
-        config = _built(transformers.UMT5Config, path, lambda: given)
+        config = _built(transformers.UMT5Config, path, lambda: raw)
     else:
         config = _built(transformers.UMT5Config, place, lambda: _original_umt5(weights))
 
     def adapt(network: UMT5, weights: Weights) -> dict[str, Tensor]:
         by_name = names.umt5_names(weights, layout)
         twice = "encoder.embed_tokens.weight"  # the word vectors, under their second name
-        wanted = {name: tuple(t.shape) for name, t in network.encoder.state_dict().items() if name != twice}
-        names.matched({name: weights.entries[file].shape for name, file in by_name.items()}, wanted, str(place))
+        shapes = {
+            name: tuple(t.shape)
+            for name, t in network.encoder.state_dict().items()
+            if name != twice
+        }
+        names.matched(
+            {name: weights.entries[file].shape for name, file in by_name.items()},
+            shapes,
+            str(place),
+        )
         return {f"encoder.{name}": weights[file] for name, file in by_name.items()}
 
-    return StoredModule(config, weights, lambda: UMT5(transformers.UMT5EncoderModel(config), vocabulary), adapt)
+    return StoredModule(
+        config, weights, lambda: UMT5(transformers.UMT5EncoderModel(config), vocabulary), adapt
+    )
 
 
 def _original_umt5(weights: Weights) -> dict[str, Any]:
@@ -177,10 +267,14 @@ def _original_umt5(weights: Weights) -> dict[str, Any]:
     buckets, heads = shapes["blocks.0.pos_embedding.embedding.weight"]
     vocabulary, width = shapes["token_embedding.weight"]
     return {
-        "vocab_size": vocabulary, "d_model": width, "d_kv": shapes["blocks.0.attn.q.weight"][0] // heads,
-        "d_ff": shapes["blocks.0.ffn.fc1.weight"][0], "num_heads": heads, "relative_attention_num_buckets": buckets,
+        "vocab_size": vocabulary,
+        "d_model": width,
+        "d_kv": shapes["blocks.0.attn.q.weight"][0] // heads,
+        "d_ff": shapes["blocks.0.ffn.fc1.weight"][0],
+        "num_heads": heads,
+        "relative_attention_num_buckets": buckets,
         "num_layers": _count(weights, "blocks."),
-    }  # fmt: skip
+    }
 
 
 def _count(weights: Weights, prefix: str) -> int:
@@ -202,26 +296,38 @@ def tokeniser(folder: Path) -> Tokeniser:
 
 
 def vision(place: Path, layout: Layout, processor: Path | None = None) -> StoredModule[Vision]:
-    """The picture encoder in a folder of ``transformers`` (with that of its preparation), or in an original file."""
+    """The picture encoder in a folder of ``transformers`` (with that of its preparation), or in an
+    original file.
+    """
     transformers = _transformers()
     weights = open_weights(place)
     if layout == "diffusers":
         path = place / "config.json"
-        given = read_json(path)
-        given = given.get("vision_config", given)  # in folders that hold all of CLIP
-        config = _built(transformers.CLIPVisionConfig, path, lambda: given)
+        raw = read_json(path)
+        raw = raw.get("vision_config", raw)  # in folders that hold all of CLIP
+        config = _built(transformers.CLIPVisionConfig, path, lambda: raw)
     else:
         config = _built(transformers.CLIPVisionConfig, place, lambda: _original_clip(weights))
-    sight = _sight(processor / "preprocessor_config.json") if processor else Sight(side=config.image_size)
+    sight = (
+        _sight(processor / "preprocessor_config.json")
+        if processor
+        else Sight(side=config.image_size)
+    )
 
     def adapt(network: Vision, weights: Weights) -> dict[str, Tensor]:
-        found = names.clip_tensors(weights, layout)
-        old = "vision_model." if any(n.startswith("vision_model.") for n in network.encoder.state_dict()) else ""
-        found = {f"{old}{name}": tensor for name, tensor in found.items()}
-        names.matched(shapes(found), shapes(network.encoder.state_dict()), str(place))
-        return {f"encoder.{name}": tensor for name, tensor in found.items()}
+        tensors = names.clip_tensors(weights, layout)
+        old = (
+            "vision_model."
+            if any(n.startswith("vision_model.") for n in network.encoder.state_dict())
+            else ""
+        )
+        tensors = {f"{old}{name}": tensor for name, tensor in tensors.items()}
+        names.matched(shapes(tensors), shapes(network.encoder.state_dict()), str(place))
+        return {f"encoder.{name}": tensor for name, tensor in tensors.items()}
 
-    return StoredModule(config, weights, lambda: Vision(transformers.CLIPVisionModel(config), sight), adapt)
+    return StoredModule(
+        config, weights, lambda: Vision(transformers.CLIPVisionModel(config), sight), adapt
+    )
 
 
 def _original_clip(weights: Weights) -> dict[str, Any]:
@@ -229,19 +335,24 @@ def _original_clip(weights: Weights) -> dict[str, Any]:
     width, _, patch, _ = shapes["visual.patch_embedding.weight"]
     side = math.isqrt(shapes["visual.pos_embedding"][1] - 1) * patch
     return {
-        "hidden_size": width, "intermediate_size": shapes["visual.transformer.0.mlp.0.weight"][0], "patch_size": patch,
-        "image_size": side, "num_hidden_layers": _count(weights, "visual.transformer."), "hidden_act": "gelu",
-        "num_attention_heads": max(1, width // 80), "layer_norm_eps": 1e-5,
-    }  # fmt: skip
+        "hidden_size": width,
+        "intermediate_size": shapes["visual.transformer.0.mlp.0.weight"][0],
+        "patch_size": patch,
+        "image_size": side,
+        "num_hidden_layers": _count(weights, "visual.transformer."),
+        "hidden_act": "gelu",
+        "num_attention_heads": max(1, width // 80),
+        "layer_norm_eps": 1e-5,
+    }
 
 
 def _sight(path: Path) -> Sight:
-    given = read_json(path)
+    raw = read_json(path)
 
     def fields() -> dict[str, Any]:
-        crop = given["crop_size"]
+        crop = raw["crop_size"]
         side = crop["height"] if isinstance(crop, dict) else crop
-        return {"side": side, "mean": tuple(given["image_mean"]), "std": tuple(given["image_std"])}
+        return {"side": side, "mean": tuple(raw["image_mean"]), "std": tuple(raw["image_std"])}
 
     return _built(Sight, path, fields)
 
@@ -253,5 +364,7 @@ def _transformers() -> Any:
         with quiet_logging():
             transformers.UMT5EncoderModel  # noqa: B018  with it comes torchao, where that is installed
     except ImportError:
-        raise InputError("this model needs the library transformers", 'pip install "praxino[hf]"') from None
+        raise InputError(
+            "this model needs the library transformers", 'pip install "praxino[hf]"'
+        ) from None
     return transformers

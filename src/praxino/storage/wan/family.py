@@ -1,6 +1,8 @@
-"""The Wan family on disk, in both published layouts: which parts a folder holds, and what each member wants.
+"""The Wan family on disk, in both published layouts: which parts a folder holds, and what each
+member wants.
 
-The folder that diffusers writes names its parts in ``model_index.json``; the original one is known by its file names.
+The folder that diffusers writes names its parts in ``model_index.json``; the original one is known
+by its file names.
 """
 
 import hashlib
@@ -53,8 +55,15 @@ def read(folder: Path, name: str) -> ModelParts:
     high, low = (*parts.dits, None)[:2]
     assert high is not None
     model = ModelParts(
-        config, parts.vae, high, parts.text, parts.vocabulary, header_digest(folder), low=low, vision=parts.vision
-    )  # fmt: skip
+        config,
+        parts.vae,
+        high,
+        parts.text,
+        parts.vocabulary,
+        header_digest(folder),
+        low=low,
+        vision=parts.vision,
+    )
     _check(model, folder)
     return model
 
@@ -73,11 +82,21 @@ def _diffusers(folder: Path) -> _Parts:
     index = components.read_json(folder / INDEX)
     kind = index.get("_class_name")
     if kind not in ("WanPipeline", "WanImageToVideoPipeline"):
-        raise CheckpointError(f"{folder} holds a {kind}", "a WanPipeline or a WanImageToVideoPipeline")
-    have = {part for part, entry in index.items() if isinstance(entry, list) and len(entry) == 2 and entry[1]}
+        raise CheckpointError(
+            f"{folder} holds a {kind}", "a WanPipeline or a WanImageToVideoPipeline"
+        )
+    have = {
+        part
+        for part, entry in index.items()
+        if isinstance(entry, list) and len(entry) == 2 and entry[1]
+    }
     if "transformer" not in have:
         raise CheckpointError(f"{folder / INDEX} names no transformer", HINT_SAME_PLACE)
-    dits = [components.dit(folder / part, "diffusers") for part in ("transformer", "transformer_2") if part in have]
+    dits = [
+        components.dit(folder / part, "diffusers")
+        for part in ("transformer", "transformer_2")
+        if part in have
+    ]
     vocabulary = components.tokeniser(folder / "tokenizer")
     eye = folder / "image_encoder"
     scheduler = components.read_json(folder / "scheduler" / "scheduler_config.json")
@@ -92,12 +111,18 @@ def _diffusers(folder: Path) -> _Parts:
         dits,
         components.text(folder / "text_encoder", "diffusers", vocabulary),
         vocabulary,
-        components.vision(eye, "diffusers", folder / "image_processor") if "image_encoder" in have else None,
+        components.vision(eye, "diffusers", folder / "image_processor")
+        if "image_encoder" in have
+        else None,
     )
 
 
 def _original(folder: Path) -> _Parts:
-    places = [folder / place for place in ("high_noise_model", "low_noise_model") if (folder / place).is_dir()]
+    places = [
+        folder / place
+        for place in ("high_noise_model", "low_noise_model")
+        if (folder / place).is_dir()
+    ]
     places = places or [folder]
     dits = [components.dit(place, "original") for place in places]
     vocabulary = components.tokeniser(folder / "google" / "umt5-xxl")
@@ -108,12 +133,14 @@ def _original(folder: Path) -> _Parts:
         dits,
         components.text(_only(folder, "models_t5_*.pth"), "original", vocabulary),
         vocabulary,
-        components.vision(_only(folder, "models_clip_*.pth"), "original") if dits[0].config.image_width else None,
+        components.vision(_only(folder, "models_clip_*.pth"), "original")
+        if dits[0].config.image_width
+        else None,
     )
 
 
 def _check(model: ModelParts, folder: Path) -> None:
-    """That the parts belong together, and that each file holds what its config says."""
+    """Raise unless the parts belong together and each file holds what its config says."""
     vae, latents = model.vae.config, model.vae.config.latent_channels
     extra = latents + vae.compression.time if model.config.pictures == "channels" else 0
     for dit in (model.dit, model.low):
@@ -138,44 +165,65 @@ def defaults(name: str, dits: Sequence[StoredModule[DiT]], clean: bool) -> dict[
     """
     dit = dits[0].config
     pictures = "clean" if clean else "channels" if dit.channels > dit.out_channels else "none"
-    found: dict[str, Any] = {
-        "frames": 81, "height": 480, "width": 832, "fps": 16.0, "steps": 50, "guidance": 5.0, "shift": 5.0,
-        "negative": NEGATIVE, "pictures": pictures, "last_time": 0.001, "ticks": 1000,
+    values: dict[str, Any] = {
+        "frames": 81,
+        "height": 480,
+        "width": 832,
+        "fps": 16.0,
+        "steps": 50,
+        "guidance": 5.0,
+        "shift": 5.0,
+        "negative": NEGATIVE,
+        "pictures": pictures,
+        "last_time": 0.001,
+        "ticks": 1000,
         "proportions": True,
-    }  # fmt: skip
+    }
     large = {"height": 720, "width": 1280}
     if clean:
-        return found | {"frames": 121, "height": 704, "width": 1280, "fps": 24.0}
+        return values | {"frames": 121, "height": 704, "width": 1280, "fps": 24.0}
     if len(dits) == 2 and pictures == "channels":
-        return found | large | {"steps": 40, "guidance": 3.5, "guidance_low": 3.5, "boundary": 0.9}
+        return values | large | {"steps": 40, "guidance": 3.5, "guidance_low": 3.5, "boundary": 0.9}
     if len(dits) == 2:
-        return found | large | {"steps": 40, "guidance": 4.0, "guidance_low": 3.0, "shift": 12.0, "boundary": 0.875}
+        return (
+            values
+            | large
+            | {"steps": 40, "guidance": 4.0, "guidance_low": 3.0, "shift": 12.0, "boundary": 0.875}
+        )
     if dit.image_places:
-        return found | large | {"shift": 16.0}
+        return values | large | {"shift": 16.0}
     if pictures == "channels":
-        return found | {"steps": 40} | ({"shift": 3.0} if "480" in name else large)
-    return found | ({"guidance": 6.0, "shift": 8.0} if dit.width == 1536 else {})
+        return values | {"steps": 40} | ({"shift": 3.0} if "480" in name else large)
+    return values | ({"guidance": 6.0, "shift": 8.0} if dit.width == 1536 else {})
 
 
 def _only(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern))
-    if len(found) != 1:
-        there = ", ".join(path.name for path in found) or "none"
-        raise CheckpointError(f"{folder} must hold one {pattern}, found {there}", components.HINT_DOWNLOAD_ALL)
-    return found[0]
+    paths = sorted(folder.glob(pattern))
+    if len(paths) != 1:
+        there = ", ".join(path.name for path in paths) or "none"
+        raise CheckpointError(
+            f"{folder} must hold one {pattern}, found {there}", components.HINT_DOWNLOAD_ALL
+        )
+    return paths[0]
 
 
 def licence_of(folder: Path) -> str:
     """What the folder's card says, or "unknown"."""
     card = folder / "README.md"
-    found = re.search(r"^license:\s*(\S+)", card.read_text(errors="replace"), re.M) if card.is_file() else None
-    return found[1] if found else "unknown"
+    match = (
+        re.search(r"^license:\s*(\S+)", card.read_text(errors="replace"), re.M)
+        if card.is_file()
+        else None
+    )
+    return match[1] if match else "unknown"
 
 
 def header_digest(folder: Path) -> str:
-    """Twelve hexadecimal digits that name the weights: SHA-256 over sizes, beginnings and ends of all files.
+    """Twelve hexadecimal digits that name the weights: SHA-256 over sizes, beginnings and ends of
+    all files.
 
-    Whole files of tens of gigabytes would take minutes; a header of safetensors alone names every tensor.
+    Whole files of tens of gigabytes would take minutes; a header of safetensors alone names every
+    tensor.
     """
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):

@@ -1,7 +1,9 @@
-"""Foreign weights: rename tables between our networks and the two published layouts of the Wan family, both ways.
+"""Foreign weights: rename tables between our networks and the two published layouts of the Wan
+family, both ways.
 
-A table maps each of our names to the foreign one, made from rules over our own state dict; the way back is its inverse.
-"diffusers" is the layout of that library, "original" that of the files the models were first published in.
+A table maps each of our names to the foreign one, made from rules over our own state dict; the way
+back is its inverse. "diffusers" is the layout of that library, "original" that of the files the
+models were first published in.
 """
 
 import re
@@ -132,37 +134,49 @@ ORIGINAL_CLIP: Final[Rules] = (
     (r"\.mlp\.0\.", ".mlp.fc1."),
     (r"\.mlp\.2\.", ".mlp.fc2."),
 )
-"""From the original names of the picture encoder to those of ``transformers``, but for the joint ``attn.to_qkv``."""
+"""From the original names of the picture encoder to those of ``transformers``, but for the joint
+``attn.to_qkv``.
+"""
 
 
-def umt5_names(given: Iterable[str], layout: Layout) -> dict[str, str]:
-    """Names of ``transformers`` to those in a file: the word vectors may stand under either of two names."""
-    names = {_renamed(name, ORIGINAL_UMT5) if layout == "original" else name: name for name in given}
+def umt5_names(stored: Iterable[str], layout: Layout) -> dict[str, str]:
+    """Names of ``transformers`` to those in a file: the word vectors may stand under either of two
+    names.
+    """
+    names = {
+        _renamed(name, ORIGINAL_UMT5) if layout == "original" else name: name for name in stored
+    }
     words = names.pop("encoder.embed_tokens.weight", None)
-    return {"shared.weight": words, **names} if words is not None and "shared.weight" not in names else names
+    return (
+        {"shared.weight": words, **names}
+        if words is not None and "shared.weight" not in names
+        else names
+    )
 
 
-def clip_tensors(given: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
-    """A picture encoder's tensors under the names of ``transformers``; what it shares a file with is left out."""
+def clip_tensors(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
+    """A picture encoder's tensors under the names of ``transformers``; what it shares a file with
+    is left out.
+    """
     if layout == "diffusers":
         return {
-            name.removeprefix("vision_model."): given[name]
-            for name in given
+            name.removeprefix("vision_model."): tensors[name]
+            for name in tensors
             if not name.endswith("position_ids") and name != "visual_projection.weight"
         }
-    found = {}
-    for name in given:
+    ours = {}
+    for name in tensors:
         if not name.startswith("visual.") or name == "visual.head":
             continue  # the original file holds a text encoder, too
-        renamed, tensor = _renamed(name, ORIGINAL_CLIP), given[name]
+        renamed, tensor = _renamed(name, ORIGINAL_CLIP), tensors[name]
         if ".attn.to_qkv." in renamed:
             for letter, part in zip("qkv", tensor.chunk(3), strict=True):
-                found[renamed.replace("attn.to_qkv", f"self_attn.{letter}_proj")] = part
+                ours[renamed.replace("attn.to_qkv", f"self_attn.{letter}_proj")] = part
         elif renamed.startswith("embeddings.") and "patch" not in renamed:
-            found[renamed] = tensor.squeeze(0) if tensor.shape[1] > 1 else tensor.flatten()
+            ours[renamed] = tensor.squeeze(0) if tensor.shape[1] > 1 else tensor.flatten()
         else:
-            found[renamed] = tensor
-    return found
+            ours[renamed] = tensor
+    return ours
 
 
 def foreign_names(model: DiT | VAE, layout: Layout = "diffusers") -> dict[str, str]:
@@ -175,13 +189,21 @@ def foreign_names(model: DiT | VAE, layout: Layout = "diffusers") -> dict[str, s
         names = names if model.config.residual else _flat(names, "encoder", model.config.blocks + 1)
     else:
         rules = ORIGINAL_VAE
-        for coder, length in (("encoder", model.config.blocks + 1), ("decoder", model.config.blocks + 2)):
-            names = _nested(names, coder, length - 1) if model.config.residual else _flat(names, coder, length)
+        for coder, length in (
+            ("encoder", model.config.blocks + 1),
+            ("decoder", model.config.blocks + 2),
+        ):
+            names = (
+                _nested(names, coder, length - 1)
+                if model.config.residual
+                else _flat(names, coder, length)
+            )
     return {name: _renamed(foreign, rules) for name, foreign in names.items()}
 
 
 STAGE: Final = r"^{}\.stages\.(\d+)\.(blocks|down|up)\.(?:(\d+)\.)?"
-"""One of our names inside a stage: its number, the kind of part, and for a block its number."""
+"""A pattern of our names inside a stage: its number, the kind of part, and for a block its number.
+"""
 LIST: Final = {"encoder": "down", "decoder": "up"}
 
 
@@ -189,7 +211,9 @@ def _flat(names: dict[str, str], coder: str, per_stage: int) -> dict[str, str]:
     """Stages as one flat list: each one's blocks, then its resampling."""
 
     def place(match: re.Match[str]) -> str:
-        return f"{coder}.{LIST[coder]}.{int(match[1]) * per_stage + int(match[3] or per_stage - 1)}."
+        return (
+            f"{coder}.{LIST[coder]}.{int(match[1]) * per_stage + int(match[3] or per_stage - 1)}."
+        )
 
     return {name: re.sub(STAGE.format(coder), place, foreign) for name, foreign in names.items()}
 
@@ -211,7 +235,10 @@ def _renamed(name: str, rules: Rules) -> str:
 
 
 def from_foreign(
-    model: DiT | VAE, tensors: Mapping[str, Tensor], layout: Layout = "diffusers", source: str = "the file"
+    model: DiT | VAE,
+    tensors: Mapping[str, Tensor],
+    layout: Layout = "diffusers",
+    source: str = "the file",
 ) -> dict[str, Tensor]:
     """A state dict for ``model`` from foreign tensors; every tensor must be known and present.
 
@@ -226,16 +253,23 @@ def from_foreign(
     return {name: tensors[foreign].reshape(own[name].shape) for name, foreign in names.items()}
 
 
-def matched(given: Shapes, wanted: Shapes, source: str) -> None:
-    """Raise `CheckpointError` unless names and shapes are the same: it says how many differ, and names ten."""
-    if wrong := differences(given, wanted):
-        raise CheckpointError(f"{source}: {len(wrong)} tensors do not fit: {'; '.join(wrong[:10])}", HINT_SAME_PLACE)
+def matched(shapes: Shapes, expected: Shapes, source: str) -> None:
+    """Raise `CheckpointError` unless names and shapes are the same: it says how many differ, and
+    names ten.
+    """
+    if wrong := differences(shapes, expected):
+        raise CheckpointError(
+            f"{source}: {len(wrong)} tensors do not fit: {'; '.join(wrong[:10])}", HINT_SAME_PLACE
+        )
 
 
 def to_foreign(model: DiT | VAE, layout: Layout = "diffusers") -> dict[str, Tensor]:
     """The tensors of ``model`` under foreign names and in foreign shapes."""
     names = foreign_names(model, layout)
-    return {names[name]: _foreign_shape(model, name, tensor) for name, tensor in model.state_dict().items()}
+    return {
+        names[name]: _foreign_shape(model, name, tensor)
+        for name, tensor in model.state_dict().items()
+    }
 
 
 def _foreign_shape(model: DiT | VAE, name: str, tensor: Tensor) -> Tensor:

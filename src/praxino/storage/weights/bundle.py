@@ -1,7 +1,8 @@
-"""A complete model on disk: a folder with ``config.json`` and the parts ``vae/``, ``dit/`` and ``text/``.
+"""A complete model on disk: a folder with ``config.json`` and the parts ``vae/``, ``dit/`` and
+``text/``.
 
-Three more parts may stand beside them: ``layout/`` draws layouts from sentences, ``latent_reader/`` says which of
-several films shows its layout best, ``tiny_decoder/`` shows a film as it forms.
+Three more parts may stand beside them: ``layout/`` draws layouts from sentences, ``latent_reader/``
+says which of several films shows its layout best, ``tiny_decoder/`` shows a film as it forms.
 """
 
 import hashlib
@@ -51,7 +52,9 @@ class BundleConfig(Config):
     frames: int = Field(17, gt=0)
     height: int = Field(64, gt=0)
     width: int = Field(64, gt=0)
-    proportions: bool = Field(False, description="whether it was trained on films of several proportions")
+    proportions: bool = Field(
+        False, description="whether it was trained on films of several proportions"
+    )
     fps: float = Field(8.0, ge=1, le=240)
     steps: int = Field(20, gt=0)
     sampler: SamplerName = "unipc"
@@ -59,17 +62,29 @@ class BundleConfig(Config):
     shift: float = Field(1.0, gt=0)
     negative: str = Field("", description="what not to show, where nothing is said")
     pictures: Literal["none", "clean", "channels"] = Field(
-        "clean", description="how a film takes given frames: not, clean among the noise, or in further channels"
+        "clean",
+        description=(
+            "how a film takes given frames: not, clean among the noise, or in further channels"
+        ),
     )
-    boundary: float | None = Field(None, gt=0, lt=1, description="time below which a second denoiser takes over")
+    boundary: float | None = Field(
+        None, gt=0, lt=1, description="time below which a second denoiser takes over"
+    )
     guidance_low: float | None = Field(None, ge=0, description="and how strongly it is guided")
-    last_time: float = Field(0.0, ge=0, lt=1, description="before the shift, where the grid ends but for its last step")
-    ticks: int = Field(0, ge=0, description="the network is told whole numbers of 1/ticks; 0: any time")
+    last_time: float = Field(
+        0.0, ge=0, lt=1, description="before the shift, where the grid ends but for its last step"
+    )
+    ticks: int = Field(
+        0, ge=0, description="the network is told whole numbers of 1/ticks; 0: any time"
+    )
 
     @model_validator(mode="after")
     def _noise_says_something(self) -> "BundleConfig":
         if self.prediction == "noise" and self.path != "vp-linear":
-            raise ValueError(f"at the end of {self.path} nothing is left of the data: noise says nothing there; use v")
+            raise ValueError(
+                f"at the end of {self.path} nothing is left of the data: noise says nothing "
+                f"there; use v"
+            )
         return self
 
 
@@ -93,8 +108,14 @@ def read_vae(folder: Path) -> VAE:
 
 
 def encoder_digest(vae: VAE) -> str:
-    """Twelve hexadecimal digits that name what makes the latents: another decoder changes none of them."""
-    made_by = (*vae.encoder.parameters(), *vae.quant.parameters(), *vae.statistics(vae.quant.weight))
+    """Twelve hexadecimal digits that name what makes the latents: another decoder changes none of
+    them.
+    """
+    made_by = (
+        *vae.encoder.parameters(),
+        *vae.quant.parameters(),
+        *vae.statistics(vae.quant.weight),
+    )
     total = hashlib.sha256()
     for tensor in made_by:
         total.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
@@ -133,28 +154,38 @@ def read(folder: Path) -> Bundle:
     dit = read_part(folder / "dit", DiT, DiTConfig)
     text = read_part(folder / "text", TextEncoder, TextConfig)
     if problem := mismatch(vae.config, dit.config, text.config.width):
-        raise CheckpointError(f"{folder}: {problem}", "take all parts of a model from the same place")
-    layout, reader, tiny = read_layout(folder), _read_latent_reader(folder), _read_tiny_decoder(folder)
+        raise CheckpointError(
+            f"{folder}: {problem}", "take all parts of a model from the same place"
+        )
+    layout, reader, tiny = (
+        read_layout(folder),
+        _read_latent_reader(folder),
+        _read_tiny_decoder(folder),
+    )
     if layout is not None and dit.config.layout != layout.config.channels:
         raise CheckpointError(
-            f"{folder}: dit.layout {dit.config.layout}: must be the {layout.config.channels} channels of its layouts",
+            f"{folder}: dit.layout {dit.config.layout}: must be the {layout.config.channels} "
+            f"channels of its layouts",
             "take all parts of a model from the same place",
         )
     for name, part in (("latent_reader", reader), ("tiny_decoder", tiny)):
         if part is not None and part.config.channels != vae.config.latent_channels:
             raise CheckpointError(
-                f"{folder}: {name} is of latents of {part.config.channels} channels, not {vae.config.latent_channels}",
+                f"{folder}: {name} is of latents of {part.config.channels} channels, not "
+                f"{vae.config.latent_channels}",
                 "take all parts of a model from the same place",
             )
     return Bundle(config, vae, dit, text, checkpoint.content_digest(folder), layout, reader, tiny)
 
 
 def mismatch(vae: VAEConfig, dit: DiTConfig, text_width: int, extra: int = 0) -> str | None:
-    """Why these parts cannot work together, or None; ``extra`` channels go in beside the latents."""
+    """Why these parts cannot work together, or None; ``extra`` channels go in beside the
+    latents.
+    """
     latents = vae.latent_channels
     if (dit.channels, dit.out_channels) != (latents + extra, latents):
-        wanted = f"must be {latents + extra} and {latents}, the latent channels being {latents}"
-        return f"dit.channels {dit.channels}, dit.out_channels {dit.out_channels}: {wanted}"
+        rule = f"must be {latents + extra} and {latents}, the latent channels being {latents}"
+        return f"dit.channels {dit.channels}, dit.out_channels {dit.out_channels}: {rule}"
     if dit.text_width != text_width:
         return f"dit.text_width {dit.text_width} must be text.width {text_width}"
     return None
@@ -184,10 +215,7 @@ def read_part(folder: Path, module: Callable[[C], M], kind: type[C]) -> M:
 
 
 def write(
-    folder: Path,
-    config: BundleConfig,
-    dtype: torch.dtype | None = None,
-    **parts: Any,
+    folder: Path, config: BundleConfig, dtype: torch.dtype | None = None, **parts: Any
 ) -> None:
     """Write ``config.json`` and one folder for each part, a network with its ``config``."""
     checkpoint.write_config(folder, config)

@@ -1,4 +1,6 @@
-"""Model folders: ``config.json`` and ``model.safetensors``, appearing whole, read strictly, never pickled."""
+"""Model folders: ``config.json`` and ``model.safetensors``, appearing whole, read strictly, never
+pickled.
+"""
 
 import hashlib
 import os
@@ -28,10 +30,17 @@ Shapes = Mapping[str, tuple[int, ...]]
 C = TypeVar("C", bound=Config)
 
 
-def save(folder: Path, config: Config, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> None:
-    """Write one model into ``folder`` (made if missing); ``dtype`` converts floating-point tensors."""
+def save(
+    folder: Path, config: Config, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None
+) -> None:
+    """Write one model into ``folder`` (made if missing); ``dtype`` converts floating-point
+    tensors.
+    """
     write_config(folder, config)
-    stored = {k: (v.to(dtype) if dtype and v.is_floating_point() else v).contiguous() for k, v in tensors.items()}
+    stored = {
+        k: (v.to(dtype) if dtype and v.is_floating_point() else v).contiguous()
+        for k, v in tensors.items()
+    }
     _save_file(folder / WEIGHTS, stored)
 
 
@@ -52,20 +61,28 @@ def read_config(folder: Path, kind: type[C]) -> C:
     try:
         return kind.model_validate_json(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
-        raise CheckpointError(f"no model at {folder}: {CONFIG} is missing", "is the path right?") from None
+        raise CheckpointError(
+            f"no model at {folder}: {CONFIG} is missing", "is the path right?"
+        ) from None
     except (ValidationError, ValueError, OSError) as error:
         first = str(error).splitlines()[0]
-        raise CheckpointError(f"{path} is damaged or not a {kind.__name__} ({first})", "copy it again") from None
+        raise CheckpointError(
+            f"{path} is damaged or not a {kind.__name__} ({first})", "copy it again"
+        ) from None
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """All tensors of the model in ``folder``; raises `CheckpointError` when missing, cut off or corrupt."""
+    """All tensors of the model in ``folder``; raises `CheckpointError` when missing, cut off or
+    corrupt.
+    """
     if not (folder / WEIGHTS).exists():
         raise CheckpointError(f"no model at {folder}: {WEIGHTS} is missing", "is the path right?")
     return load_tensors(folder / WEIGHTS)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
     """One file of tensors, which appears whole; makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -78,11 +95,15 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
         raise
 
 
-def _save_file(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+def _save_file(
+    path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
     try:
         save_file(tensors, path, metadata)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"cannot write {path}: {error}", "free some space, or write elsewhere") from None
+        raise CheckpointError(
+            f"cannot write {path}: {error}", "free some space, or write elsewhere"
+        ) from None
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -91,14 +112,17 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         size = path.stat().st_size
-        raise CheckpointError(f"{path} is damaged ({error}, {size} bytes)", "copy or download it again") from None
+        raise CheckpointError(
+            f"{path} is damaged ({error}, {size} bytes)", "copy or download it again"
+        ) from None
 
 
 def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
     """Load strictly: every name and shape must agree; the error names the first ten that do not."""
     if wrong := differences(shapes(tensors), shapes(module.state_dict())):
         raise CheckpointError(
-            f"{source} does not fit its config: {len(wrong)} tensors, {'; '.join(wrong[:10])}", HINT_SAME_PLACE
+            f"{source} does not fit its config: {len(wrong)} tensors, {'; '.join(wrong[:10])}",
+            HINT_SAME_PLACE,
         )
     module.load_state_dict(dict(tensors))
 
@@ -113,25 +137,33 @@ def shapes(tensors: Mapping[str, Tensor]) -> Shapes:
     return {name: tuple(tensors[name].shape) for name in tensors}
 
 
-def differences(given: Shapes, wanted: Shapes) -> list[str]:
-    """What keeps tensors of these names and shapes from being those that are wanted, in order of the words."""
-    wrong = [f"missing {name}" for name in wanted.keys() - given.keys()]
-    wrong += [f"unknown {name}" for name in given.keys() - wanted.keys()]
+def differences(shapes: Shapes, expected: Shapes) -> list[str]:
+    """What keeps tensors of these names and shapes from being those that are wanted, in order of
+    the words.
+    """
+    wrong = [f"missing {name}" for name in expected.keys() - shapes.keys()]
+    wrong += [f"unknown {name}" for name in shapes.keys() - expected.keys()]
     wrong += [
-        f"{name} is {given[name]}, not {wanted[name]}"
-        for name in given.keys() & wanted.keys()
-        if given[name] != wanted[name]
+        f"{name} is {shapes[name]}, not {expected[name]}"
+        for name in shapes.keys() & expected.keys()
+        if shapes[name] != expected[name]
     ]
     return sorted(wrong)
 
 
 def content_digest(folder: Path) -> str:
-    """Twelve hexadecimal digits that name the model in ``folder``: SHA-256 of weights and configs, in name order."""
-    return files_digest(folder, (path for path in folder.rglob("*") if path.name in (WEIGHTS, CONFIG)))
+    """Twelve hexadecimal digits that name the model in ``folder``: SHA-256 of weights and configs,
+    in name order.
+    """
+    return files_digest(
+        folder, (path for path in folder.rglob("*") if path.name in (WEIGHTS, CONFIG))
+    )
 
 
 def files_digest(folder: Path, paths: Iterable[Path]) -> str:
-    """Twelve hexadecimal digits that name files in ``folder``: SHA-256 of names and contents, in name order."""
+    """Twelve hexadecimal digits that name files in ``folder``: SHA-256 of names and contents, in
+    name order.
+    """
     total = hashlib.sha256()
     for path in sorted(paths):
         total.update(path.relative_to(folder).as_posix().encode())
@@ -141,7 +173,9 @@ def files_digest(folder: Path, paths: Iterable[Path]) -> str:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Distributed checkpoints by one process: torch warns that it takes it to be alone, which it is."""
+    """Distributed checkpoints by one process: torch warns that it takes it to be alone, which it
+    is.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="torch.distributed is disabled")
         yield
@@ -161,7 +195,9 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
         ):
             raise KeyboardInterrupt from None
         problem = str(error).splitlines()[-1]
-        raise CheckpointError(f"cannot write {folder}: {problem}", "free some space, or write elsewhere") from None
+        raise CheckpointError(
+            f"cannot write {folder}: {problem}", "free some space, or write elsewhere"
+        ) from None
 
 
 def load_state(folder: Path, state: dict[str, Any]) -> None:
@@ -186,7 +222,9 @@ def load_state(folder: Path, state: dict[str, Any]) -> None:
 
 
 def recover_interrupted(folder: Path) -> None:
-    """Clean up after a killed process: put back what was about to be replaced, delete what was half written."""
+    """Clean up after a killed process: put back what was about to be replaced, delete what was half
+    written.
+    """
     for left in (*folder.glob(".final-*"), *folder.glob(".step-*-*")):
         place = folder / left.name.removeprefix(".").removesuffix("-old")
         if left.name.endswith("-old") and not place.exists():

@@ -1,7 +1,8 @@
 """A model in few files of a limited size, to be carried where folders and large files cannot go.
 
-``weights-00001-of-00002.safetensors`` and so on hold the tensors of all parts under ``part/name``, the first one the
-configs, too. Whoever names such a folder as a model gets it unpacked, once, into this user's cache.
+``weights-00001-of-00002.safetensors`` and so on hold the tensors of all parts under ``part/name``,
+the first one the configs, too. Whoever names such a folder as a model gets it unpacked, once, into
+this user's cache.
 """
 
 import json
@@ -21,7 +22,9 @@ from praxino.storage.weights import checkpoint
 
 MAX_FILE_BYTES: Final = 15 * 2**20
 KEPT: Final = (*FLOAT32, "mean", "basis", "scale")
-"""Parts of names whose tensors stay as they are: what a denoiser keeps in float32, coordinates of layouts."""
+"""Parts of names whose tensors stay as they are: what a denoiser keeps in float32, coordinates of
+layouts.
+"""
 PATTERN: Final = "weights-*-of-*.safetensors"
 
 
@@ -30,8 +33,11 @@ def is_compact(folder: Path) -> bool:
     return folder.is_dir() and any(folder.glob(PATTERN))
 
 
-def write(folder: Path, model: Path, dtype: torch.dtype = torch.bfloat16, max_bytes: int = MAX_FILE_BYTES) -> None:
-    """Write the model in ``model`` as few files into ``folder``, floating-point tensors in ``dtype``.
+def write_compact(
+    folder: Path, model: Path, dtype: torch.dtype = torch.bfloat16, max_bytes: int = MAX_FILE_BYTES
+) -> None:
+    """Write the model in ``model`` as few files into ``folder``, floating-point tensors in
+    ``dtype``.
 
     Raises
     ------
@@ -41,7 +47,8 @@ def write(folder: Path, model: Path, dtype: torch.dtype = torch.bfloat16, max_by
     parts = sorted(path.parent.name for path in model.glob(f"*/{checkpoint.WEIGHTS}"))
     if not parts or not (model / checkpoint.CONFIG).exists():
         raise CheckpointError(
-            f"no model at {model}: {checkpoint.CONFIG} or its parts are missing", "is the path right?"
+            f"no model at {model}: {checkpoint.CONFIG} or its parts are missing",
+            "is the path right?",
         )
     configs = {"": (model / checkpoint.CONFIG).read_text()}
     files: list[dict[str, Tensor]] = [{}]
@@ -51,14 +58,18 @@ def write(folder: Path, model: Path, dtype: torch.dtype = torch.bfloat16, max_by
         for name, tensor in checkpoint.read_tensors(model / part).items():
             exact = not tensor.is_floating_point() or any(mark in name for mark in KEPT)
             stored = (tensor if exact else tensor.to(dtype)).contiguous()
-            if used + stored.nbytes > max_bytes - 2**18 and files[-1]:  # a quarter of a MiB for lists and configs
+            if (
+                used + stored.nbytes > max_bytes - 2**18 and files[-1]
+            ):  # a quarter of a MiB for lists and configs
                 files.append({})
                 used = 0
             files[-1][f"{part}/{name}"] = stored
             used += stored.nbytes
     for number, tensors in enumerate(files, 1):
         path = folder / f"weights-{number:05d}-of-{len(files):05d}.safetensors"
-        checkpoint.write_tensors(path, tensors, {"configs": json.dumps(configs)} if number == 1 else None)
+        checkpoint.write_tensors(
+            path, tensors, {"configs": json.dumps(configs)} if number == 1 else None
+        )
 
 
 def unpack(folder: Path, target: Path) -> None:
@@ -77,7 +88,9 @@ def unpack(folder: Path, target: Path) -> None:
     if not count or [path.name for path in paths] != [
         f"weights-{n:05d}-of-{count:05d}.safetensors" for n in range(1, count + 1)
     ]:
-        raise CheckpointError(f"{folder} holds {len(paths)} of {count} files of weights", "copy all of them")
+        raise CheckpointError(
+            f"{folder} holds {len(paths)} of {count} files of weights", "copy all of them"
+        )
     for path in paths:
         try:
             with safe_open(path, framework="pt") as file:
@@ -87,8 +100,12 @@ def unpack(folder: Path, target: Path) -> None:
                     tensors.setdefault(part, {})[key] = file.get_tensor(name)
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(f"{path} is damaged ({error})", "copy it again") from None
-    if set(configs) != {"", *tensors} or not all(re.fullmatch(r"[a-z_]+", part) for part in tensors):
-        raise CheckpointError(f"{folder}: the configs are of other parts than the weights", checkpoint.HINT_SAME_PLACE)
+    if set(configs) != {"", *tensors} or not all(
+        re.fullmatch(r"[a-z_]+", part) for part in tensors
+    ):
+        raise CheckpointError(
+            f"{folder}: the configs are of other parts than the weights", checkpoint.HINT_SAME_PLACE
+        )
     with files.atomic_folder(target) as fresh:
         files.write_text(fresh / checkpoint.CONFIG, configs[""])
         for part, own in tensors.items():
@@ -97,7 +114,9 @@ def unpack(folder: Path, target: Path) -> None:
 
 
 def unpacked(folder: Path) -> Path:
-    """The folder of parts of a compact model, in this user's cache; made when it is first asked for."""
+    """The folder of parts of a compact model, in this user's cache; made when it is first asked
+    for.
+    """
     digest = checkpoint.files_digest(folder, folder.glob(PATTERN))
     target = Path(platformdirs.user_cache_dir("praxino")) / "unpacked" / digest
     if not target.is_dir():

@@ -1,7 +1,9 @@
-"""Tensors in files of any published kind, read when they are asked for: safetensors, whole or in shards, and ``.pth``.
+"""Tensors in files of any published kind, read when they are asked for: safetensors, whole or in
+shards, and ``.pth``.
 
-Nothing is unpickled but tensors. What is read is a view of the file where that can be, so that a network that keeps
-its stored type costs no memory until it runs, and then only what the system can take back.
+Nothing is unpickled but tensors. What is read is a view of the file where that can be, so that a
+network that keeps its stored type costs no memory until it runs, and then only what the system can
+take back.
 """
 
 import json
@@ -20,10 +22,19 @@ from torch import Tensor
 from praxino.errors import CheckpointError
 
 DTYPES: Final = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
-    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
-    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
-}  # fmt: skip
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 PICKLES: Final = (".pth", ".pt", ".bin")
 HINT_COPY_AGAIN: Final = "copy or download it again"
 
@@ -75,7 +86,12 @@ class Weights(Mapping[str, Tensor]):
     @property
     def metadata(self) -> dict[str, str]:
         """What safetensors say of themselves."""
-        return {k: v for f in self.files.values() if not isinstance(f, dict) for k, v in (f.metadata() or {}).items()}
+        return {
+            k: v
+            for f in self.files.values()
+            if not isinstance(f, dict)
+            for k, v in (f.metadata() or {}).items()
+        }
 
     @property
     def dtype(self) -> torch.dtype:
@@ -92,12 +108,15 @@ def open_weights(path: Path) -> Weights:
     Raises
     ------
     CheckpointError
-        If they are missing, cut short, of several networks, of mixed shards, or hold more than tensors.
+        If they are missing, cut short, of several networks, of mixed shards, or hold more than
+        tensors.
     """
     if path.is_file():
         return _joined(path, [path])
     if not path.is_dir():
-        raise CheckpointError(f"{path} is not there", "a file of weights, or a folder that holds them")
+        raise CheckpointError(
+            f"{path} is not there", "a file of weights, or a folder that holds them"
+        )
     indices = sorted(path.glob("*.safetensors.index.json"))
     if len(indices) == 1:
         return _indexed(indices[0])
@@ -105,9 +124,13 @@ def open_weights(path: Path) -> Weights:
     if len(files) != 1 or indices:
         shards = [file for file in files if re.search(r"-\d+-of-\d+\.safetensors$", file.name)]
         if files and shards == files and not indices:
-            raise CheckpointError(f"{path} holds {len(files)} shards without their index", HINT_COPY_AGAIN)
-        found = ", ".join(file.name for file in (*indices, *files)) or "none"
-        raise CheckpointError(f"{path} must hold the weights of one network, found {found}", "name the file")
+            raise CheckpointError(
+                f"{path} holds {len(files)} shards without their index", HINT_COPY_AGAIN
+            )
+        names = ", ".join(file.name for file in (*indices, *files)) or "none"
+        raise CheckpointError(
+            f"{path} must hold the weights of one network, found {names}", "name the file"
+        )
     return _joined(path, files)
 
 
@@ -118,28 +141,39 @@ def _indexed(index: Path) -> Weights:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{index} is damaged ({error})", HINT_COPY_AGAIN) from None
     if missing := [shard.name for shard in shards if not shard.is_file()]:
-        raise CheckpointError(f"{index.parent} lacks {len(missing)} of {len(shards)} shards: {', '.join(missing[:10])}",
-                              HINT_COPY_AGAIN)  # fmt: skip
-    found = _joined(index.parent, shards)
-    wrong = [f"{name} is not in {place}" for name, place in places.items() if name not in found.entries]
-    wrong += [f"{name} is in {entry.file.name}, not in the index" for name, entry in found.entries.items()
-              if places.get(name) != entry.file.name]  # fmt: skip
+        raise CheckpointError(
+            f"{index.parent} lacks {len(missing)} of {len(shards)} shards: "
+            f"{', '.join(missing[:10])}",
+            HINT_COPY_AGAIN,
+        )
+    weights = _joined(index.parent, shards)
+    wrong = [
+        f"{name} is not in {place}" for name, place in places.items() if name not in weights.entries
+    ]
+    wrong += [
+        f"{name} is in {entry.file.name}, not in the index"
+        for name, entry in weights.entries.items()
+        if places.get(name) != entry.file.name
+    ]
     if wrong:
         raise CheckpointError(
-            f"{index.parent} mixes shards of different networks: {'; '.join(sorted(wrong)[:10])} ({len(wrong)} in all)",
+            f"{index.parent} mixes shards of different networks: {'; '.join(sorted(wrong)[:10])} "
+            f"({len(wrong)} in all)",
             "take all shards from the same place",
         )
-    return found
+    return weights
 
 
 def _joined(source: Path, paths: list[Path]) -> Weights:
     files: dict[Path, Any] = {}
     entries: dict[str, Entry] = {}
     for path in paths:
-        files[path], found = _pickled(path) if path.suffix in PICKLES else _safe(path)
-        if twice := sorted(found.keys() & entries.keys()):
-            raise CheckpointError(f"{source}: {twice[0]} is in two shards", "take all shards from the same place")
-        entries |= found
+        files[path], tensors = _pickled(path) if path.suffix in PICKLES else _safe(path)
+        if twice := sorted(tensors.keys() & entries.keys()):
+            raise CheckpointError(
+                f"{source}: {twice[0]} is in two shards", "take all shards from the same place"
+            )
+        entries |= tensors
     if not entries:
         raise CheckpointError(f"{source} holds no tensors", HINT_COPY_AGAIN)
     return Weights(source, files, entries)
@@ -153,29 +187,42 @@ def _safe(path: Path) -> tuple[Any, dict[str, Entry]]:
             part = file.get_slice(name)
             entries[name] = Entry(tuple(part.get_shape()), DTYPES[part.get_dtype()], path)
     except KeyError as error:
-        raise CheckpointError(f"{path} has numbers of a type that is not known here: {error}") from None
+        raise CheckpointError(
+            f"{path} has numbers of a type that is not known here: {error}"
+        ) from None
     except (OSError, SafetensorError) as error:
         size = path.stat().st_size if path.exists() else 0
-        raise CheckpointError(f"{path} is damaged ({error}, {size} bytes)", HINT_COPY_AGAIN) from None
+        raise CheckpointError(
+            f"{path} is damaged ({error}, {size} bytes)", HINT_COPY_AGAIN
+        ) from None
     return file, entries
 
 
 def _pickled(path: Path) -> tuple[dict[str, Tensor], dict[str, Entry]]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of old pickles; what they hold is checked all the same
+            # of old pickles; what they hold is checked all the same
+            warnings.simplefilter("ignore")
             try:
                 tensors = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
             except RuntimeError as error:
                 if "mmap can only be used" not in str(error):
                     raise
-                tensors = torch.load(path, map_location="cpu", weights_only=True)  # from before torch 1.6
+                # from before torch 1.6
+                tensors = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise CheckpointError(
-            f"{path} holds more than tensors: it could run code, and is not opened", "convert it to safetensors"
+            f"{path} holds more than tensors: it could run code, and is not opened",
+            "convert it to safetensors",
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged ({str(error).splitlines()[0]})", HINT_COPY_AGAIN) from None
-    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-        raise CheckpointError(f"{path} is not a flat list of named tensors", "convert it to safetensors")
+        raise CheckpointError(
+            f"{path} is damaged ({str(error).splitlines()[0]})", HINT_COPY_AGAIN
+        ) from None
+    if not isinstance(tensors, dict) or not all(
+        isinstance(tensor, Tensor) for tensor in tensors.values()
+    ):
+        raise CheckpointError(
+            f"{path} is not a flat list of named tensors", "convert it to safetensors"
+        )
     return tensors, {name: Entry(tuple(t.shape), t.dtype, path) for name, t in tensors.items()}

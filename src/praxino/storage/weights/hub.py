@@ -1,4 +1,6 @@
-"""Models from a hub, into its own cache: sizes and licence are said before anything is downloaded."""
+"""Models from a hub, into its own cache: sizes and licence are said before anything is
+downloaded.
+"""
 
 import re
 import shutil
@@ -21,8 +23,8 @@ def is_id(name: str) -> bool:
 def fetch(name: str) -> Path:
     """The folder of a repository in the hub's cache; downloads what is not there yet.
 
-    An interrupted download goes on where it stopped. Without a network, or with ``HF_HUB_OFFLINE=1``, what was
-    downloaded before is used.
+    An interrupted download goes on where it stopped. Without a network, or with
+    ``HF_HUB_OFFLINE=1``, what was downloaded before is used.
 
     Raises
     ------
@@ -59,10 +61,12 @@ def described(name: str) -> list[tuple[str, str]]:
         raise CheckpointError(
             f"{name} cannot be looked up ({_problem(library, error)})", "a network, or a folder"
         ) from None
-    whole, left = (sum(f.file_size for f in files) for files in (plan, [f for f in plan if f.will_download]))
+    whole, left = (
+        sum(f.file_size for f in files) for files in (plan, [f for f in plan if f.will_download])
+    )
     return [
         ("licence", licence),
-        ("size", f"{_said(whole)}, of which {_said(left)} are still to be downloaded"),
+        ("size", f"{_size_text(whole)}, of which {_size_text(left)} are still to be downloaded"),
     ]
 
 
@@ -72,7 +76,9 @@ def _library() -> Any:
         import huggingface_hub.errors  # by name: not every version loads them by itself
         import huggingface_hub.utils
     except ImportError:
-        raise InputError("models from a hub need the library huggingface_hub", 'pip install "praxino[hf]"') from None
+        raise InputError(
+            "models from a hub need the library huggingface_hub", 'pip install "praxino[hf]"'
+        ) from None
     return huggingface_hub
 
 
@@ -96,10 +102,16 @@ def _announce(library: Any, name: str, files: list[Any]) -> None:
     free = shutil.disk_usage(cache).free
     if size > 0.98 * free:
         raise CheckpointError(
-            f"{name} takes {_said(size)}, and {cache} has {_said(free)} free",
+            f"{name} takes {_size_text(size)}, and {cache} has {_size_text(free)} free",
             "free some space, or set HF_HOME to another disk",
         )
-    logger.warning("%s: downloading %s, licence %s, to %s; it can be interrupted", name, _said(size), licence, cache)
+    logger.warning(
+        "%s: downloading %s, licence %s, to %s; it can be interrupted",
+        name,
+        _size_text(size),
+        licence,
+        cache,
+    )
 
 
 def _licence(library: Any, name: str) -> str:
@@ -107,17 +119,20 @@ def _licence(library: Any, name: str) -> str:
     return (card.get("license") if card else None) or "unknown"
 
 
-def _said(size: int) -> str:
+def _size_text(size: int) -> str:
     return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / 2**20:.0f} MiB"
 
 
 def _cached(library: Any, name: str, error: Exception) -> Path:
     """What an earlier download left, if it is whole."""
     try:
-        return Path(library.snapshot_download(name, allow_patterns=list(NEEDED), local_files_only=True))
+        return Path(
+            library.snapshot_download(name, allow_patterns=list(NEEDED), local_files_only=True)
+        )
     except Exception:  # not there, or not whole
         raise CheckpointError(
-            f"{name} is neither a folder nor in the cache, and cannot be downloaded ({_problem(library, error)})",
+            f"{name} is neither a folder nor in the cache, and cannot be downloaded "
+            f"({_problem(library, error)})",
             "a network, or --model FOLDER",
         ) from None
 

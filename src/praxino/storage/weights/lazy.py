@@ -1,10 +1,11 @@
 """A model as its parts, each of which may still be on disk: what a pipeline runs."""
 
 import copy
+import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from praxino.models.tiny_decoder import TinyDecoder
 
 LayerPatch = Callable[[str, nn.Module], None]
-"""What is done with a layer, by its name, as soon as it has its own tensors: no second network is ever whole."""
+"""What is done with a layer, by its name, as soon as it has its own tensors: no second network is
+ever whole.
+"""
 
 M = TypeVar("M")
 Made = TypeVar("Made", covariant=True)
@@ -45,7 +48,9 @@ class LazyModule(Protocol[Made]):
         """The network without its weights."""
 
     def load(self, dtype: torch.dtype, change: LayerPatch | None = None) -> Made:
-        """The network on the CPU, in ``dtype`` but for the parts that must stay float32, each layer changed."""
+        """The network on the CPU, in ``dtype`` but for the parts that must stay float32, each layer
+        changed.
+        """
 
 
 @dataclass(frozen=True)
@@ -74,13 +79,17 @@ class StoredModule(Generic[M]):
             return self.make()
 
     def check(self) -> None:
-        """Raise `CheckpointError` unless the files hold what the network needs; nothing is read but their lists."""
+        """Raise `CheckpointError` unless the files hold what the network needs; nothing is read but
+        their lists.
+        """
         self.adapt(self.build(), self.weights)
 
     def load(self, dtype: torch.dtype, change: LayerPatch | None = None) -> M:
         network = self.build()
         assert isinstance(network, nn.Module)
-        materialize(network, self.adapt(network, self.weights), dtype, str(self.weights.source), change)
+        materialize(
+            network, self.adapt(network, self.weights), dtype, str(self.weights.source), change
+        )
         return network
 
 
@@ -137,7 +146,7 @@ class PatchedModule(Generic[M]):
         return self.base.load(dtype, both)
 
     def change(self, name: str, layer: nn.Module) -> None:
-        """As `Change`."""
+        """Change a layer that has just got its own tensors; see `LayerPatch`."""
         raise AssertionError("abstract")
 
 
@@ -173,6 +182,13 @@ class ModelParts:
     latent_reader: "LatentReader | None" = None
     tiny_decoder: "TinyDecoder | None" = None
 
+    @functools.cached_property
+    def parameters(self) -> int:
+        """Number of parameters of the networks that are loaded for a stage."""
+        parts = (self.vae, self.dit, self.low, self.text, self.vision)
+        networks = [cast("nn.Module", part.build()) for part in parts if part is not None]
+        return sum(p.numel() for network in networks for p in network.parameters())
+
 
 def in_memory(bundle: Bundle) -> ModelParts:
     """A bundle as a `Model`."""
@@ -201,29 +217,42 @@ def is_product(name: str, layer: nn.Module) -> bool:
 
 
 def materialize(
-    network: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype, source: str, change: LayerPatch | None = None
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    dtype: torch.dtype,
+    source: str,
+    change: LayerPatch | None = None,
 ) -> None:
-    """Give a network without storage its tensors, in ``dtype`` but for a `DiT`'s parts that stay float32."""
+    """Give a network without storage its tensors, in ``dtype`` but for a `DiT`'s parts that stay
+    float32.
+    """
     keep = FLOAT32 if isinstance(network, DiT) else ()
 
     def cast(name: str, tensor: Tensor) -> Tensor:
         if not tensor.is_floating_point():
             return tensor
         if tensor.dtype.itemsize < 2:
-            raise CheckpointError(f"{source}: {name} is {tensor.dtype}: quantised weights are not read", "the bfloat16")
+            raise CheckpointError(
+                f"{source}: {name} is {tensor.dtype}: quantised weights are not read",
+                "the bfloat16",
+            )
         return tensor.to(torch.float32 if any(part in name for part in keep) else dtype)
 
     for place, layer in network.named_modules():
         own = f"{place}." if place else ""
         for name, empty in layer.named_parameters(recurse=False):
-            given = tensors.get(own + name)
-            if given is None or given.shape != empty.shape:
-                raise CheckpointError(f"{source}: {own + name} is missing or of another shape", HINT_SAME_PLACE)
-            setattr(layer, name, nn.Parameter(cast(own + name, given), requires_grad=False))
+            stored = tensors.get(own + name)
+            if stored is None or stored.shape != empty.shape:
+                raise CheckpointError(
+                    f"{source}: {own + name} is missing or of another shape", HINT_SAME_PLACE
+                )
+            setattr(layer, name, nn.Parameter(cast(own + name, stored), requires_grad=False))
         for name, buffer in layer.named_buffers(recurse=False):
             if own + name in tensors:
                 setattr(layer, name, cast(own + name, tensors[own + name]))
-            elif buffer.is_meta:  # not in any file; in the networks of transformers these count positions
+            elif (
+                buffer.is_meta
+            ):  # not in any file; in the networks of transformers these count positions
                 assert name == "position_ids", name
                 setattr(layer, name, torch.arange(buffer.shape[-1]).expand(buffer.shape))
         if change is not None:

@@ -1,12 +1,13 @@
-"""Low-rank changes of a denoiser (LoRA, arXiv 2106.09685), in the four dialects that they are published in.
+"""Low-rank changes of a denoiser (LoRA, arXiv 2106.09685), in the four dialects that they are
+published in.
 
-diffusers and PEFT   transformer.blocks.0.attn1.to_q.lora_A.weight
-ComfyUI              diffusion_model.blocks.0.self_attn.q.lora_down.weight, .alpha, .diff, .diff_b, .diff_m
-kohya and musubi     lora_unet_blocks_0_self_attn_q.lora_down.weight, .alpha
-DiffSynth            blocks.0.self_attn.q.lora_A.default.weight
+diffusers and PEFT   transformer.blocks.0.attn1.to_q.lora_A.weight ComfyUI
+diffusion_model.blocks.0.self_attn.q.lora_down.weight, .alpha, .diff, .diff_b, .diff_m kohya and
+musubi     lora_unet_blocks_0_self_attn_q.lora_down.weight, .alpha DiffSynth
+blocks.0.self_attn.q.lora_A.default.weight
 
-A change is folded into the weights when they are read, so that a network costs nothing more to run, and is the old one
-to the bit without it.
+A change is folded into the weights when they are read, so that a network costs nothing more to run,
+and is the old one to the bit without it.
 """
 
 import json
@@ -24,7 +25,14 @@ from praxino.storage.wan.names import foreign_names
 from praxino.storage.weights.files import Weights, open_weights
 from praxino.storage.weights.lazy import LazyModule, ModelParts, PatchedModule
 
-PREFIXES: Final = ("base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.", "lora_unet_", "")
+PREFIXES: Final = (
+    "base_model.model.",
+    "model.diffusion_model.",
+    "diffusion_model.",
+    "transformer.",
+    "lora_unet_",
+    "",
+)
 ENDINGS: Final = (
     (r"\.(lora_A|lora_down)(\.default)?\.weight$", "down"),
     (r"\.(lora_B|lora_up)(\.default)?\.weight$", "up"),
@@ -38,7 +46,9 @@ ENDINGS: Final = (
 
 @dataclass(frozen=True)
 class LoRASpec:
-    """A LoRA that is asked for: its file, how strongly, and for which of two experts ("" is for both)."""
+    """A LoRA that is asked for: its file, how strongly, and for which of two experts ("" is for
+    both).
+    """
 
     file: Path
     scale: float = 1.0
@@ -68,7 +78,9 @@ class LoRASpec:
 
 @dataclass(frozen=True)
 class LoRA:
-    """Changes of a network's tensors, by our names; a low-rank one is a pair (down, up) with alpha folded into up."""
+    """Changes of a network's tensors, by our names; a low-rank one is a pair (down, up) with alpha
+    folded into up.
+    """
 
     file: Path
     dialect: str
@@ -89,33 +101,40 @@ class LoRA:
         return max((down.shape[0] for down, _ in self.pairs.values()), default=0)
 
 
-def read(file: Path, network: DiT) -> LoRA:
+def read_lora(file: Path, network: DiT) -> LoRA:
     """The changes in ``file`` for a network of this shape; no tensor of the network is read.
 
     Raises
     ------
     CheckpointError
-        If the file is damaged, has names that the network does not know (ten are named), or is for another size.
+        If the file is damaged, has names that the network does not know (ten are named), or is for
+        another size.
     """
     weights = open_weights(file)
     modules = _modules(network)
-    found: dict[str, dict[str, str]] = {}
+    pairs_of: dict[str, dict[str, str]] = {}
     unknown = []
     for name in weights:
         place = _place(name, modules)
         if place is None:
             unknown.append(name)
         else:
-            found.setdefault(place[0], {})[place[1]] = name
-    halves = [name for name, parts in found.items() if ("down" in parts) != ("up" in parts)]
-    for problem, names in (("are unknown to this model", unknown), ("lack one of their halves", halves)):
+            pairs_of.setdefault(place[0], {})[place[1]] = name
+    halves = [name for name, parts in pairs_of.items() if ("down" in parts) != ("up" in parts)]
+    for problem, names in (
+        ("are unknown to this model", unknown),
+        ("lack one of their halves", halves),
+    ):
         if names:
-            shown = "; ".join(sorted(names)[:10])
-            raise CheckpointError(f"{file}: {len(names)} of its names {problem}: {shown}", "a LoRA made for this model")
+            listed = "; ".join(sorted(names)[:10])
+            raise CheckpointError(
+                f"{file}: {len(names)} of its names {problem}: {listed}",
+                "a LoRA made for this model",
+            )
     own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     beside = _alpha(file, weights)
     pairs, differences = {}, {}
-    for module, parts in found.items():
+    for module, parts in pairs_of.items():
         if "down" in parts:
             down, up = weights[parts["down"]], weights[parts["up"]]
             _check(file, f"{module}.weight", (up.shape[0], down.shape[1]), own)
@@ -132,13 +151,13 @@ def read(file: Path, network: DiT) -> LoRA:
 
 def _modules(network: DiT) -> dict[str, str]:
     """Every name that a module may have in a file, to ours."""
-    found = {}
+    modules = {}
     for layout in ("diffusers", "original"):
         for own, foreign in foreign_names(network, layout).items():
             module, theirs = (name.rpartition(".")[0] for name in (own, foreign))
-            found[theirs] = module
-            found[theirs.replace(".", "_")] = module
-    return found
+            modules[theirs] = module
+            modules[theirs.replace(".", "_")] = module
+    return modules
 
 
 def _place(name: str, modules: Mapping[str, str]) -> tuple[str, str] | None:
@@ -165,26 +184,42 @@ def _dialect(names: Iterable[str]) -> str:
         return "kohya"
     if first.startswith(("diffusion_model.", "model.diffusion_model.")):
         return "ComfyUI"
-    return "diffusers" if ".attn1." in first or ".attn2." in first or first.startswith("transformer.") else "DiffSynth"
+    return (
+        "diffusers"
+        if ".attn1." in first or ".attn2." in first or first.startswith("transformer.")
+        else "DiffSynth"
+    )
 
 
 def _alpha(file: Path, weights: Weights) -> float | None:
     """The alpha of all pairs that PEFT and diffusers keep beside the tensors, where they do."""
     beside = file.with_name("adapter_config.json")
-    text = beside.read_text() if beside.is_file() else weights.metadata.get("lora_adapter_metadata", "{}")
+    text = (
+        beside.read_text()
+        if beside.is_file()
+        else weights.metadata.get("lora_adapter_metadata", "{}")
+    )
     try:
-        given = {name.rpartition(".")[2]: value for name, value in json.loads(text).items()}
-        if given.get("use_rslora") or given.get("alpha_pattern") or given.get("use_dora"):
-            raise CheckpointError(f"{file} scales each of its parts in its own way", "a LoRA with one alpha")
-        return float(given["lora_alpha"]) if "lora_alpha" in given else None
+        values = {name.rpartition(".")[2]: value for name, value in json.loads(text).items()}
+        if values.get("use_rslora") or values.get("alpha_pattern") or values.get("use_dora"):
+            raise CheckpointError(
+                f"{file} scales each of its parts in its own way", "a LoRA with one alpha"
+            )
+        return float(values["lora_alpha"]) if "lora_alpha" in values else None
     except (ValueError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{file} says of itself what cannot be read ({error})", "download it again") from None
+        raise CheckpointError(
+            f"{file} says of itself what cannot be read ({error})", "download it again"
+        ) from None
 
 
-def _check(file: Path, name: str, shape: tuple[int, ...], own: Mapping[str, tuple[int, ...]]) -> None:
+def _check(
+    file: Path, name: str, shape: tuple[int, ...], own: Mapping[str, tuple[int, ...]]
+) -> None:
     if own.get(name) != shape:
-        raise CheckpointError(f"{file} is for another model: {name} is {own.get(name)} here, {shape} there",
-                              "a LoRA made for a model of this size")  # fmt: skip
+        raise CheckpointError(
+            f"{file} is for another model: {name} is {own.get(name)} here, {shape} there",
+            "a LoRA made for a model of this size",
+        )
 
 
 @dataclass(frozen=True)
@@ -195,7 +230,9 @@ class Adapted(PatchedModule[DiT]):
 
     def change(self, name: str, layer: nn.Module) -> None:
         for own, parameter in layer.named_parameters(name, recurse=False):
-            changes = [(scale, change) for lora, scale in self.loras for change in lora.changes(own)]
+            changes = [
+                (scale, change) for lora, scale in self.loras for change in lora.changes(own)
+            ]
             if changes:
                 changed = parameter.float()
                 for scale, change in changes:
@@ -204,7 +241,7 @@ class Adapted(PatchedModule[DiT]):
                 setattr(layer, own.rpartition(".")[2], kept)
 
 
-def adapted(model: ModelParts, wanted: Sequence[LoRASpec]) -> ModelParts:
+def adapted(model: ModelParts, loras: Sequence[LoRASpec]) -> ModelParts:
     """A model with LoRAs for its experts.
 
     Raises
@@ -214,13 +251,17 @@ def adapted(model: ModelParts, wanted: Sequence[LoRASpec]) -> ModelParts:
     InputError
         For a LoRA of one expert where there are no two.
     """
-    if model.low is None and any(one.expert for one in wanted):
-        raise InputError(f"{model.config.name} has no experts: high= and low= mean nothing", "leave them out")
+    if model.low is None and any(one.expert for one in loras):
+        raise InputError(
+            f"{model.config.name} has no experts: high= and low= mean nothing", "leave them out"
+        )
 
     def changed(part: LazyModule[DiT], expert: str) -> LazyModule[DiT]:
         network = part.build()
-        chosen = [(read(one.file, network), one.scale) for one in wanted if one.expert in ("", expert)]
-        return Adapted(part, tuple(chosen)) if chosen else part
+        patches = [
+            (read_lora(one.file, network), one.scale) for one in loras if one.expert in ("", expert)
+        ]
+        return Adapted(part, tuple(patches)) if patches else part
 
     low = changed(model.low, "low") if model.low is not None else None
     return replace(model, dit=changed(model.dit, "high"), low=low)

@@ -1,7 +1,9 @@
-"""Networks whose large products have weights of eight bits, by torchao: half the memory of bfloat16.
+"""Networks whose large products have weights of eight bits, by torchao: half the memory of
+bfloat16.
 
-Only weights are rounded (one scale for each output), and only in the layers that stand in the blocks of a transformer;
-products are still computed in the type that was asked for, from weights that are widened one layer at a time.
+Only weights are rounded (one scale for each output), and only in the layers that stand in the
+blocks of a transformer; products are still computed in the type that was asked for, from weights
+that are widened one layer at a time.
 """
 
 import importlib.util
@@ -33,7 +35,11 @@ class Quantised(PatchedModule[M]):
     def change(self, name: str, layer: nn.Module) -> None:
         if is_product(name, layer):
             with quiet_logging():
-                from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig, quantize_
+                from torchao.quantization import (
+                    Float8WeightOnlyConfig,
+                    Int8WeightOnlyConfig,
+                    quantize_,
+                )
 
             recipe = {"int8": Int8WeightOnlyConfig, "fp8": Float8WeightOnlyConfig}[self.kind]()
             quantize_(layer, recipe, filter_fn=lambda *_: True)

@@ -1,0 +1,142 @@
+"""The client with coroutines."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from praxino.client.wire import (
+    CHUNK_BYTES,
+    URL,
+    Check,
+    EventStream,
+    File,
+    Film,
+    Progress,
+    Variant,
+    auth_headers,
+    event_request,
+    film_path,
+    film_request,
+    page_params,
+    to_check,
+    to_error,
+    to_film,
+    to_upload,
+    whole_file,
+)
+
+
+class AsyncClient:
+    """`Client` with coroutines: the same methods, parameters and errors."""
+
+    def __init__(
+        self,
+        url: str = URL,
+        key: str | None = None,
+        timeout: float = 120.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=url, headers=auth_headers(key), timeout=timeout, transport=transport
+        )
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def create(self, prompt: str, picture: File | None = None, **settings: Any) -> Film:
+        """Submit a film; see `Client.create`."""
+        return to_film(
+            await self._send("POST", "/v1/videos", **film_request(prompt, picture, settings))
+        )
+
+    async def get(self, film: Film | str) -> Film:
+        """A film as it is now."""
+        return to_film(await self._send("GET", film_path(film)))
+
+    async def films(self, limit: int = 20) -> AsyncIterator[Film]:
+        """All films of this caller, the newest first, ``limit`` a request."""
+        after: str | None = None
+        while True:
+            page = await self._send("GET", "/v1/videos", params=page_params(limit, after))
+            for resource in page["data"]:
+                yield to_film(resource)
+            if not page["has_more"]:
+                return
+            after = page["last_id"]
+
+    async def watch(self, film: Film | str, previews: bool = False) -> AsyncIterator[Progress]:
+        """Progress until a film ends; see `Client.watch`."""
+        stream = EventStream()
+        while not stream.ended:
+            await asyncio.sleep(stream.pause)
+            with stream.reconnecting():
+                async with self._http.stream("GET", **event_request(film, previews)) as got:
+                    if got.is_error:
+                        await got.aread()
+                        raise to_error(got)
+                    async for line in got.aiter_lines():
+                        for progress in stream.feed(line):
+                            yield progress
+
+    async def wait(self, film: Film | str) -> Film:
+        """A film when it has ended."""
+        async for _ in self.watch(film):
+            pass
+        return await self.get(film)
+
+    async def download(self, film: Film | str, path: File, variant: Variant = "video") -> Path:
+        """Write a film, its poster or its sprite sheet to ``path``, whole or not at all."""
+        target = Path(os.fspath(path))  # type: ignore[arg-type]
+        where = {"url": f"{film_path(film)}/content", "params": {"variant": variant}}
+        async with self._http.stream("GET", **where) as got:  # type: ignore[arg-type]
+            if got.is_error:
+                await got.aread()
+                raise to_error(got)
+            with whole_file(target) as file:
+                async for chunk in got.aiter_bytes(CHUNK_BYTES):
+                    file.write(chunk)
+        return target
+
+    async def cancel(self, film: Film | str) -> Film:
+        """Stop a film; what there is of it is kept."""
+        return to_film(await self._send("POST", f"{film_path(film)}/cancel"))
+
+    async def delete(self, film: Film | str) -> None:
+        """Delete a film and its files; one that is being made is stopped."""
+        await self._send("DELETE", film_path(film))
+
+    async def models(self) -> list[dict[str, Any]]:
+        """The models that are served, as JSON."""
+        return list((await self._send("GET", "/v1/models"))["data"])
+
+    async def detect(self, file: File, wait: bool = True) -> Check:
+        """Ask whether a film was generated."""
+        return await self._check("detect", file, wait)
+
+    async def verify(self, file: File, wait: bool = True) -> Check:
+        """Read the signature and the watermark of a film or picture."""
+        return await self._check("verify", file, wait)
+
+    async def _check(self, kind: str, file: File, wait: bool) -> Check:
+        check = to_check(await self._send("POST", f"/v1/{kind}", files={"file": to_upload(file)}))
+        while wait and not check.ended:
+            again = self._send("GET", f"/v1/{kind}/{check.id}", params={"wait": 30})
+            check = to_check(await again)
+        return check
+
+    async def _send(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        answer = await self._http.request(method, path, **request)
+        if answer.is_error:
+            raise to_error(answer)
+        return dict(answer.json())

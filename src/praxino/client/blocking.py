@@ -1,0 +1,174 @@
+"""The client that blocks."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from praxino.client.wire import (
+    CHUNK_BYTES,
+    URL,
+    Check,
+    EventStream,
+    File,
+    Film,
+    Progress,
+    Variant,
+    auth_headers,
+    event_request,
+    film_path,
+    film_request,
+    page_params,
+    to_check,
+    to_error,
+    to_film,
+    to_upload,
+    whole_file,
+)
+
+
+class Client:
+    """A server's API.
+
+    Parameters
+    ----------
+    url : str
+        Address of the server.
+    key : str, optional
+        An API key; by default that in ``PRAXINO_API_KEY``. A server that is open to its own machine
+        needs none.
+    timeout : float
+        Seconds that an answer may take.
+    transport : optional
+        Of httpx, for tests and proxies.
+
+    Raises
+    ------
+    ServerError
+        From every method, where the server refuses.
+    """
+
+    def __init__(
+        self,
+        url: str = URL,
+        key: str | None = None,
+        timeout: float = 120.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.Client(
+            base_url=url, headers=auth_headers(key), timeout=timeout, transport=transport
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def create(self, prompt: str, picture: File | None = None, **settings: Any) -> Film:
+        """Submit a film.
+
+        Parameters
+        ----------
+        picture : path or bytes, optional
+            What it begins with: PNG, JPEG or WebP.
+        **settings
+            ``seconds`` or ``num_frames``, ``size`` ("WIDTHxHEIGHT"), ``fps``, ``seed``, ``model``,
+            ``num_inference_steps``, ``guidance_scale``, ``negative_prompt``, ``flow_shift``,
+            ``priority``, and ``sampler``, ``rescale``, ``interval``, ``cache``, ``noise_mark``.
+        """
+        return to_film(self._send("POST", "/v1/videos", **film_request(prompt, picture, settings)))
+
+    def get(self, film: Film | str) -> Film:
+        """A film as it is now."""
+        return to_film(self._send("GET", film_path(film)))
+
+    def films(self, limit: int = 20) -> Iterator[Film]:
+        """All films of this caller, the newest first, ``limit`` a request."""
+        after: str | None = None
+        while True:
+            page = self._send("GET", "/v1/videos", params=page_params(limit, after))
+            yield from map(to_film, page["data"])
+            if not page["has_more"]:
+                return
+            after = page["last_id"]
+
+    def watch(self, film: Film | str, previews: bool = False) -> Iterator[Progress]:
+        """Progress until a film ends; a cut connection is opened again.
+
+        Parameters
+        ----------
+        previews : bool
+            Let the worker make previews, which takes up to a fifth of its time.
+        """
+        stream = EventStream()
+        while not stream.ended:
+            time.sleep(stream.pause)
+            with (
+                stream.reconnecting(),
+                self._http.stream("GET", **event_request(film, previews)) as got,
+            ):
+                if got.is_error:
+                    got.read()
+                    raise to_error(got)
+                for line in got.iter_lines():
+                    yield from stream.feed(line)
+
+    def wait(self, film: Film | str) -> Film:
+        """A film when it has ended."""
+        for _ in self.watch(film):
+            pass
+        return self.get(film)
+
+    def download(self, film: Film | str, path: File, variant: Variant = "video") -> Path:
+        """Write a film, its poster or its sprite sheet to ``path``, whole or not at all."""
+        target = Path(os.fspath(path))  # type: ignore[arg-type]
+        with self._http.stream(
+            "GET", f"{film_path(film)}/content", params={"variant": variant}
+        ) as got:
+            if got.is_error:
+                got.read()
+                raise to_error(got)
+            with whole_file(target) as file:
+                for chunk in got.iter_bytes(CHUNK_BYTES):
+                    file.write(chunk)
+        return target
+
+    def cancel(self, film: Film | str) -> Film:
+        """Stop a film; what there is of it is kept."""
+        return to_film(self._send("POST", f"{film_path(film)}/cancel"))
+
+    def delete(self, film: Film | str) -> None:
+        """Delete a film and its files; one that is being made is stopped."""
+        self._send("DELETE", film_path(film))
+
+    def models(self) -> list[dict[str, Any]]:
+        """The models that are served, as JSON."""
+        return list(self._send("GET", "/v1/models")["data"])
+
+    def detect(self, file: File, wait: bool = True) -> Check:
+        """Ask whether a film was generated."""
+        return self._check("detect", file, wait)
+
+    def verify(self, file: File, wait: bool = True) -> Check:
+        """Read the signature and the watermark of a film or picture."""
+        return self._check("verify", file, wait)
+
+    def _check(self, kind: str, file: File, wait: bool) -> Check:
+        check = to_check(self._send("POST", f"/v1/{kind}", files={"file": to_upload(file)}))
+        while wait and not check.ended:
+            check = to_check(self._send("GET", f"/v1/{kind}/{check.id}", params={"wait": 30}))
+        return check
+
+    def _send(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        answer = self._http.request(method, path, **request)
+        if answer.is_error:
+            raise to_error(answer)
+        return dict(answer.json())

@@ -1,0 +1,78 @@
+"""Models with random weights that run in no time."""
+
+from pathlib import Path
+
+import torch
+
+from praxino.data.diorama import vocabulary
+from praxino.models.dit import DiT, DiTConfig
+from praxino.models.layout import LayoutNet
+from praxino.models.reader import Reader
+from praxino.models.text import TextConfig, TextEncoder
+from praxino.models.vae import VAE, VAEConfig
+from praxino.recipes import recipe
+from praxino.storage.weights import bundle, checkpoint
+from praxino.storage.weights.bundle import BundleConfig
+from praxino.training.layout import LayoutStageConfig
+from praxino.training.reader import ReaderStageConfig
+
+
+def tiny(folder: Path) -> None:
+    """A complete model folder with random weights that runs in no time."""
+    torch.manual_seed(1)
+    dit = DiT(DiTConfig(width=24, heads=2, layers=1, ffn=32, text_width=16, time_features=16))
+    torch.nn.init.normal_(dit.head.weight, std=0.2)
+    bundle.write(
+        folder,
+        BundleConfig(name="tiny", frames=5, height=32, width=32, steps=3),
+        vae=VAE(
+            VAEConfig(
+                width=4,
+                decoder_width=4,
+                multipliers=(1, 2, 2),
+                blocks=1,
+                temporal=(True, True),
+                patch=2,
+            )
+        ),
+        dit=dit,
+        text=TextEncoder(TextConfig(vocabulary=vocabulary(), width=16, layers=1, heads=2)),
+    )
+
+
+def laid_out(folder: Path) -> None:
+    """A tiny model that draws layouts and is told them, with random weights."""
+    torch.manual_seed(3)
+    config = recipe("diorama-layout", ["stage.layout.width=16", "stage.layout.frames=5"]).stage
+    assert isinstance(config, LayoutStageConfig)
+    network = LayoutNet(config.layout)
+    dit = DiT(DiTConfig(width=24, heads=2, layers=1, ffn=32, text_width=16, time_features=16,
+                        layout=config.layout.channels))  # fmt: skip
+    for layer in (dit.head, dit.layout_embedding, network.velocity):
+        torch.nn.init.normal_(layer.weight, std=0.2)
+    bundle.write(
+        folder,
+        BundleConfig(name="laid-out", frames=5, height=32, width=32, steps=3),
+        vae=VAE(
+            VAEConfig(
+                width=4,
+                decoder_width=4,
+                multipliers=(1, 2, 2),
+                blocks=1,
+                temporal=(True, True),
+                patch=2,
+            )
+        ),
+        dit=dit,
+        text=TextEncoder(TextConfig(vocabulary=vocabulary(), width=16, layers=1, heads=2)),
+        layout=network,
+    )
+
+
+def tiny_reader(folder: Path) -> None:
+    """A folder with a reader that has learned nothing, and is quick to say so."""
+    torch.manual_seed(2)
+    sizes = ["stage.reader.width=8", "stage.reader.fine=1", "stage.reader.coarse=1"]
+    config = recipe("diorama-reader", sizes).stage
+    assert isinstance(config, ReaderStageConfig)
+    checkpoint.save(folder / "reader", config.reader, Reader(config.reader).state_dict())
