@@ -116,7 +116,7 @@ def main(side: str | None = None) -> None:
 
     def ours() -> torch.Tensor:
         with denoiser(
-            pipeline.model, pipeline.stages, torch.float32, Conditioning(sentences), request
+            pipeline.model, pipeline.offloader, torch.float32, Conditioning(sentences), request
         ) as model:
             *_, state = euler(model, noise, grid(STEPS), Flow())
         return state.x

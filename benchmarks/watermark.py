@@ -216,7 +216,7 @@ def attacked_by_models(films: list[Film]) -> None:
     """
     model = praxino.load(device="cpu")
     marked = [embed.mark(film, MESSAGE, PUBLIC) for film in films]
-    with model.stages.on(model.model.vae, torch.float32) as vae:
+    with model.offloader.resident(model.model.vae, torch.float32) as vae:
         again = [
             to_pixels(vae.decode(vae.encode(to_tensor(film[None]))).detach())[0] for film in marked
         ]

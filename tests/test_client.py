@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from praxino.client import AsyncClient, Client, ServerError
+from praxino.client.wire import EXTRA
+from praxino.service.api.schemas import Extra
 
 RESOURCE = {
     "id": "video_1", "status": "in_progress", "progress": 40, "prompt": "a cat", "model": "tiny",
@@ -62,7 +64,7 @@ def test_settings_go_where_the_server_wants_them():
     (request,) = server.requests
     assert request.headers["authorization"] == "Bearer px-1"
     assert request.content == (
-        b'{"prompt":"a cat","seconds":"2","seed":3,"extra_params":{"sampler":"euler"}}'
+        b'{"prompt":"a cat","seconds":2,"seed":3,"extra_params":{"sampler":"euler"}}'
     )
 
 
@@ -110,6 +112,32 @@ def test_a_server_that_is_gone_is_an_error_in_the_end(monkeypatch):
     with pytest.raises(httpx.ConnectError):
         list(ours.watch("video_1"))
     assert len(server.requests) == 10
+
+
+def test_a_server_that_is_started_again_is_waited_for(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    ours, server = client(httpx.Response(503), httpx.Response(200, text=STEP + DONE))
+    assert [progress.step for progress in ours.watch("video_1")] == [4]
+    assert len(server.requests) == 2
+
+
+def test_streams_that_end_without_news_end_in_an_error(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    ours, server = client(*(httpx.Response(200, text="") for _ in range(20)))
+    with pytest.raises(ServerError, match="ends the stream"):
+        list(ours.watch("video_1"))
+    assert len(server.requests) == 10
+
+
+def test_a_redirect_is_no_film(tmp_path):
+    ours, _ = client(httpx.Response(302, headers={"Location": "/login"}))
+    with pytest.raises(ServerError, match="302 Found"):
+        ours.download("video_1", tmp_path / "film.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_extra_settings_are_those_of_the_server():
+    assert set(Extra.model_fields) == EXTRA
 
 
 def test_a_film_that_is_not_there_is_said_at_once():

@@ -1,6 +1,8 @@
 """Names and docstrings are those of the field; the lists of exceptions may only shrink."""
 
 import ast
+import builtins
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,6 +115,29 @@ def test_names_and_docstrings_stand_alone(path):
     assert {name for name in names if name.strip("_") in PARTICIPLES} <= allowed
     assert not names & SUPERLATIVES
     assert not [text for text in texts(tree) if text.startswith(FRAGMENTS)]
+
+
+def names_of(tree: ast.AST) -> Iterator[str]:
+    """Everything that a docstring may refer to: what is defined, imported or an attribute."""
+    yield from bound(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).rpartition(".")[2]
+        elif isinstance(node, ast.keyword) and node.arg:
+            yield node.arg
+
+
+def test_docstrings_refer_to_what_there_is():
+    trees = {path: ast.parse(path.read_text()) for path in SOURCES}
+    there = {*vars(builtins), "FakeTensorMode"}
+    for path, tree in trees.items():
+        there |= {path.stem, path.parent.name, *names_of(tree)}
+    for path, tree in trees.items():
+        for text in texts(tree):
+            for reference in re.findall(r"(?<!`)`([A-Za-z_][\w.]*)`(?!`)", text):
+                assert reference.rpartition(".")[2] in there, f"{path.name}: {reference}"
 
 
 def test_a_public_name_is_one_thing_in_a_room():

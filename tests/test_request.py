@@ -7,6 +7,7 @@ from typing import get_type_hints
 import pytest
 
 from praxino.cli.generate import generate
+from praxino.diffusion.sampling import EVALUATIONS, SAMPLERS
 from praxino.errors import InputError
 from praxino.layout import Layout
 from praxino.request import GenerationSettings, ModelCard, Request, complete, frames_of, merge
@@ -89,6 +90,18 @@ def test_the_page_and_the_docs_know_every_field():
     for name in set(Request.model_fields) - {"prompt"}:
         flag = FLAGS.get(name, name.replace("_", "-"))
         assert f"--{flag}" in readme, flag
+
+
+def test_the_samplers_are_listed():
+    assert Request.model_fields["sampler"].description == " ".join(SAMPLERS)
+    assert set(EVALUATIONS) <= set(SAMPLERS)
+
+
+def test_seconds_fit_models_of_several_latent_frames_a_token():
+    card = CARD.model_copy(update={"patch": (2, 2, 2)})
+    assert frames_of(0.5, 8.0, card) == 5
+    with pytest.raises(InputError, match=r"must be 8k\+4.*hint: 0.5 or 1.5"):
+        frames_of(1, 8.0, card)
 
 
 def test_defaults_are_the_models():

@@ -220,9 +220,13 @@ def complete(
         shape = _shape_of(str(explicit["image"]), picture, card)
         explicit |= {"height": shape.height, "width": shape.width}
         notes.append(f"a film of {shape.width}x{shape.height}, after the picture")
-    hints = {name: f"the model's own choice is {value}" for name, value in defaults.items()}
+    hints = {
+        name: f"the model's own choice is {value}"
+        for name, value in defaults.items()
+        if name != "seed"
+    }
     request = _validated({**defaults, **explicit}, hints)
-    request.shape.check(Compression(*card.compression), card.patch)
+    request.shape.validate(Compression(*card.compression), card.patch)
     _require_pictures(request, card)
     _require_layout(request, card)
     return request, notes
@@ -250,21 +254,31 @@ def frames_of(seconds: float, fps: float, card: ModelCard) -> int:
         If that is no whole number of frames that the model can make: names the nearest durations
         that are.
     """
-    gaps, step = seconds * fps, card.compression[0] * card.patch[0]
-    if math.isclose(gaps, round(gaps), abs_tol=1e-6) and not round(gaps) % step:
+    compression = Compression(*card.compression)
+    step, first = (
+        card.compression[0] * card.patch[0],
+        VideoShape.of_latent(card.patch[0], compression),
+    )
+    gaps = seconds * fps
+    over = gaps + 1 - first  # frames beyond the shortest film
+    if math.isclose(over, round(over), abs_tol=1e-6) and over > -1e-6 and not round(over) % step:
         return round(gaps) + 1
-    near = [step * math.floor(gaps / step), step * math.ceil(gaps / step)]
-    texts = [f"{count / fps:.3f}".rstrip("0").rstrip(".") for count in near if count]
+    near = [first - 1 + step * round_(max(0.0, over) / step) for round_ in (math.floor, math.ceil)]
+    texts = [f"{count / fps:.3f}".rstrip("0").rstrip(".") for count in dict.fromkeys(near) if count]
     exact = [
         text
         for text in texts
         if math.isclose(float(text) * fps, round(float(text) * fps), abs_tol=1e-6)
     ]
     raise InputError(
-        f"seconds={seconds:g}: {gaps:g} frames after the first, must be a multiple of {step}",
+        f"seconds={seconds:g}: {gaps:g} frames after the first, must be {_rule(step, first - 1)}",
         f"{' or '.join(exact) + ', or ' if exact else ''}a number of frames",
         "seconds",
     )
+
+
+def _rule(step: int, first: int) -> str:
+    return f"a multiple of {step}" if first % step == 0 else f"{step}k+{first}"
 
 
 def _validated(values: dict[str, Any], hints: dict[str, str]) -> Request:

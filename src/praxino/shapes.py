@@ -54,7 +54,7 @@ class VideoShape:
         return (frames - 1) * compression.time + 1
 
     def latent(self, compression: Compression, channels: int) -> LatentShape:
-        """The latent's shape; `check` says which clips have one."""
+        """The latent's shape; `validate` says which clips have one."""
         return LatentShape(
             channels,
             (self.frames - 1) // compression.time + 1,
@@ -75,7 +75,7 @@ class VideoShape:
         )
         return VideoShape(self.frames, height, width)
 
-    def check(
+    def validate(
         self, compression: Compression, patch: tuple[int, int, int] = (1, 1, 1)
     ) -> "VideoShape":
         """Return self if a model of this compression and patch can make it.

@@ -25,12 +25,12 @@ def test_a_network_that_visits_says_the_same(kind):
     part = LoadedModule(DiT(CONFIG).eval().requires_grad_(False))
     torch.nn.init.normal_(part.network.head.weight)
     plain = (Quantised(part, kind) if kind else part).load(torch.bfloat16)
-    visiting = stream_weights(copy.deepcopy(plain), torch.device("cpu"))
+    streamed = stream_weights(copy.deepcopy(plain), torch.device("cpu"))
     x, t, text = inputs()
-    homes = {name: layer.weight for name, layer in block_linears(visiting).items()}
+    homes = {name: layer.weight for name, layer in block_linears(streamed).items()}
     for _ in range(2):
-        assert torch.equal(visiting(x, t, text), plain(x, t, text))
-        assert all(layer.weight is homes[name] for name, layer in block_linears(visiting).items())
+        assert torch.equal(streamed(x, t, text), plain(x, t, text))
+        assert all(layer.weight is homes[name] for name, layer in block_linears(streamed).items())
 
 
 class Blocks(nn.Module):
@@ -84,14 +84,14 @@ def test_weights_wait_where_they_do_not_fit(monkeypatch, wan_folder):
     ).stages[1]
     monkeypatch.setattr(planner, "free_memory", lambda device: int(whole.bytes * 1.01))
     found = planner.plan(wan.model, request, torch.device("mps"), torch.float32, speed=False)
-    assert "denoise" in found.visiting
+    assert "denoise" in found.streamed
     assert found.stages[1].bytes < whole.bytes
     assert "weights of denoise" in found.table()
     on_cpu = planner.plan(wan.model, request, torch.device("cpu"), torch.float32, speed=False)
-    assert not on_cpu.visiting  # there is nowhere else to wait
+    assert not on_cpu.streamed  # there is nowhere else to wait
 
 
 def test_a_visited_stage_keeps_two_products():
     stage = StagePlan("denoise", "bfloat16", 28 * GIB, 3 * GIB, 1.0, 0.0, (27 * GIB, GIB // 8))
-    assert stage.visited().bytes == 28 * GIB - 27 * GIB + GIB // 4 + 3 * GIB
-    assert stage.visited().visiting
+    assert stage.with_streamed_weights().bytes == 28 * GIB - 27 * GIB + GIB // 4 + 3 * GIB
+    assert stage.with_streamed_weights().streamed

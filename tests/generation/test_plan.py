@@ -87,6 +87,6 @@ def test_what_cannot_fit_is_refused_with_the_numbers():
     with pytest.raises(
         InputError, match=r"denoise needs 25.0 GiB \(20.0 of weights, 5.0 to work\), and 16.0 GiB"
     ):
-        Plan((stage,), 16 * GIB, None).check()
+        Plan((stage,), 16 * GIB, None).validate()
     assert "DOES NOT FIT" in Plan((stage,), 16 * GIB, None).table()
-    assert Plan((stage,), 30 * GIB, None).check().fits
+    assert Plan((stage,), 30 * GIB, None).validate().fits

@@ -79,7 +79,7 @@ SMALL = {"steps": 2, "frames": 5, "height": 64, "width": 64}
 
 def test_bfloat16_keeps_what_must_stay_float32(t2v):
     ours = praxino.load(t2v, device="cpu", dtype="bfloat16")
-    with ours.stages.on(ours.model.dit, ours.dtype) as dit:
+    with ours.offloader.resident(ours.model.dit, ours.dtype) as dit:
         types = {name: p.dtype for name, p in dit.named_parameters()}
     assert types["blocks.0.attention.q.weight"] == torch.bfloat16
     kept = (
@@ -99,16 +99,16 @@ def test_bfloat16_keeps_what_must_stay_float32(t2v):
 def test_networks_leave_after_their_stage(t2v):
     ours = praxino.load(t2v, device="cpu", dtype="float32")
     loaded = []
-    plain = ours.stages.on
+    plain = ours.offloader.resident
 
-    def watched(part, dtype, visiting=False):
+    def watched(part, dtype, streamed=False):
         loaded.append(type(part.build()).__name__)
-        return plain(part, dtype, visiting)
+        return plain(part, dtype, streamed)
 
-    ours.stages.on = watched
+    ours.offloader.resident = watched
     ours.generate("a cat", **SMALL)
     assert loaded == ["UMT5", "DiT", "VAE"]
-    assert ours.stages._kept == {}
+    assert ours.offloader._kept == {}
 
 
 def test_a_step_that_is_not_finite_stops_the_film(t2v, tmp_path):

@@ -44,7 +44,7 @@ def test_it_is_told_from_others(objects):
 
 def test_a_bucket_that_is_not_there(bucket):
     with pytest.raises(MediaError, match="cannot write to storage s3://nowhere"):
-        Objects(f"{bucket.replace('films', 'nowhere')}/x").check()
+        Objects(f"{bucket.replace('films', 'nowhere')}/x").require_reachable()
 
 
 def test_a_source_that_breaks_off_leaves_nothing(objects):
@@ -75,10 +75,10 @@ def test_a_folder_goes_with_all_that_is_in_it(objects):
 
 
 def test_it_can_be_checked(objects, tmp_path):
-    objects.check()
+    objects.require_reachable()
     (tmp_path / "file").write_text("")
     with pytest.raises(MediaError, match="cannot write to storage"):
-        Objects(str(tmp_path / "file" / "films")).check()
+        Objects(str(tmp_path / "file" / "films")).require_reachable()
 
 
 @pytest.mark.parametrize(

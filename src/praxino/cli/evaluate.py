@@ -113,7 +113,7 @@ def _require_usable(model: Path, name: str, cases: Sequence["Case"], best_of: in
     size = network.config
     for case in cases:
         scene = case.scene(size.frames, size.width / size.height, size.fps)
-        network.text.check(case.prompt(scene))
+        network.text.validate(case.prompt(scene))
     if best_of > 1 and network.latent_reader is None:
         problem = f"--best-of {best_of}: {name} has no latent reader to choose by"
         raise InputError(problem, "leave it out")

@@ -122,12 +122,12 @@ def generate(
     record = recorded(like) if like else {}
     settings = merge_settings(record, settings_of(flags))
     provenance = Provenance(not no_watermark, not no_credentials, credential_prompt)
-    check_output(output, count, settings.get("frames", 2), settings.get("fps", 1))
-    provenance.check(*numbered(output, count))
+    require_output(output, count, settings.get("frames", 2), settings.get("fps", 1))
+    provenance.require_ready(*numbered(output, count))
     loaded = load_model(model, record, like, (device, dtype, compile_))
     first = loaded.request(**settings)
     requests = _with_seeds(first, count, same_layout=layout is not None)
-    check_output(output, count, first.frames, first.fps)
+    require_output(output, count, first.frames, first.fps)
     for request, path in zip(requests, numbered(output, count), strict=True):
         _make(loaded.run(request, provenance), request, path, preview, progress)
 
@@ -213,12 +213,12 @@ def merge_settings(record: dict[str, Any], flags: dict[str, Any]) -> dict[str, A
     return settings
 
 
-def check_output(output: Path, count: int, frames: int, fps: float) -> None:
+def require_output(output: Path, count: int, frames: int, fps: float) -> None:
     """Raise before minutes of work, not after them, if the films cannot be written."""
     from praxino.storage.files import require_writable
-    from praxino.storage.media.video import check_ending
+    from praxino.storage.media.video import require_ending
 
-    check_ending(output, frames, fps)
+    require_ending(output, frames, fps)
     for path in numbered(output, count):
         require_writable(path)
 
@@ -264,7 +264,7 @@ def load_model(
     device, dtype, compiled = how
     dtype = record.get("dtype", dtype) if dtype == "auto" else dtype
     pipeline = loading.load(_model(model, record, like), device, dtype, compiled)
-    _check_weights(like, record.get("digest"), pipeline.model.digest, model)
+    _require_same_weights(like, record.get("digest"), pipeline.model.digest, model)
     return pipeline
 
 
@@ -285,7 +285,9 @@ def _model(name: str | None, record: dict[str, Any], like: Path | None) -> str:
     return str(record["model"])
 
 
-def _check_weights(like: Path | None, recorded: str | None, loaded: str, model: str | None) -> None:
+def _require_same_weights(
+    like: Path | None, recorded: str | None, loaded: str, model: str | None
+) -> None:
     """Other weights make another film: an error, unless the model was chosen by hand."""
     if recorded is None or recorded == loaded:
         return

@@ -30,13 +30,13 @@ def noise(
     from praxino.storage.files import require_writable
     from praxino.storage.media import frames, video
 
-    video.check_ending(output, 1)
+    video.require_ending(output, 1)
     require_writable(output)
     numbers = parse_steps(steps)
     from praxino.generation.noising import contact_sheet, noise_strip
 
     provenance = Provenance(credentials=not no_credentials)
-    provenance.check(output)
+    provenance.require_ready(output)
     strip = noise_strip(frames.read_video(picture), numbers, schedule, seed)
     if output.suffix.lower() == ".png":
         strip = contact_sheet(strip)

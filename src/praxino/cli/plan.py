@@ -43,4 +43,4 @@ def plan(
     estimate = loaded.plan(request)
     typer.echo(f"{request.frames} frames, {request.width}x{request.height}, {request.steps} steps")
     typer.echo(estimate.table())
-    estimate.check()
+    estimate.validate()

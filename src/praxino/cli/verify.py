@@ -120,7 +120,7 @@ def _read_noise(path: Path, pipeline: "Pipeline") -> tuple[dict[str, Any], str]:
         info = probe(path)
         pipeline.plan(
             pipeline.request("a cat", height=info.height, width=info.width), speed=False
-        ).check()
+        ).validate()
         chance, agreement = noise_mark(pipeline, read_video(path, MAX_NOISE_FRAMES))
     except ShapeError as error:
         return {"found": False, "problem": str(error)}, f"noise: not this model's as it is: {error}"

@@ -18,6 +18,7 @@ from praxino.client.wire import (
     Progress,
     Variant,
     auth_headers,
+    check_request,
     event_request,
     film_path,
     film_request,
@@ -66,23 +67,23 @@ class AsyncClient:
 
     async def films(self, limit: int = 20) -> AsyncIterator[Film]:
         """All films of this caller, the newest first, ``limit`` a request."""
-        after: str | None = None
-        while True:
-            page = await self._send("GET", "/v1/videos", params=page_params(limit, after))
-            for resource in page["data"]:
+        page = await self._send("GET", "/v1/videos", params=page_params(limit, None))
+        while page["data"]:
+            films, after = page["data"], page["last_id"] if page["has_more"] else None
+            page = {"data": []}
+            if after:  # fetched before these are handed out, as the caller may delete them
+                page = await self._send("GET", "/v1/videos", params=page_params(limit, after))
+            for resource in films:
                 yield to_film(resource)
-            if not page["has_more"]:
-                return
-            after = page["last_id"]
 
     async def watch(self, film: Film | str, previews: bool = False) -> AsyncIterator[Progress]:
         """Progress until a film ends; see `Client.watch`."""
         stream = EventStream()
         while not stream.ended:
             await asyncio.sleep(stream.pause)
-            with stream.reconnecting():
+            with stream.connection():
                 async with self._http.stream("GET", **event_request(film, previews)) as got:
-                    if got.is_error:
+                    if not got.is_success:
                         await got.aread()
                         raise to_error(got)
                     async for line in got.aiter_lines():
@@ -95,12 +96,14 @@ class AsyncClient:
             pass
         return await self.get(film)
 
-    async def download(self, film: Film | str, path: File, variant: Variant = "video") -> Path:
+    async def download(
+        self, film: Film | str, path: str | os.PathLike[str], variant: Variant = "video"
+    ) -> Path:
         """Write a film, its poster or its sprite sheet to ``path``, whole or not at all."""
-        target = Path(os.fspath(path))  # type: ignore[arg-type]
+        target = Path(path)
         where = {"url": f"{film_path(film)}/content", "params": {"variant": variant}}
         async with self._http.stream("GET", **where) as got:  # type: ignore[arg-type]
-            if got.is_error:
+            if not got.is_success:
                 await got.aread()
                 raise to_error(got)
             with whole_file(target) as file:
@@ -111,6 +114,11 @@ class AsyncClient:
     async def cancel(self, film: Film | str) -> Film:
         """Stop a film; what there is of it is kept."""
         return to_film(await self._send("POST", f"{film_path(film)}/cancel"))
+
+    async def remix(self, film: Film | str, prompt: str, seed: int | None = None) -> Film:
+        """Submit the same film with another prompt, or other noise."""
+        body = {"prompt": prompt} | ({} if seed is None else {"seed": seed})
+        return to_film(await self._send("POST", f"{film_path(film)}/remix", json=body))
 
     async def delete(self, film: Film | str) -> None:
         """Delete a film and its files; one that is being made is stopped."""
@@ -128,15 +136,19 @@ class AsyncClient:
         """Read the signature and the watermark of a film or picture."""
         return await self._check("verify", file, wait)
 
+    async def get_check(self, check: Check) -> Check:
+        """A detection or a verification as it is now."""
+        return to_check(await self._send("GET", f"/v1/{check.kind}/{check.id}"))
+
     async def _check(self, kind: str, file: File, wait: bool) -> Check:
         check = to_check(await self._send("POST", f"/v1/{kind}", files={"file": to_upload(file)}))
         while wait and not check.ended:
-            again = self._send("GET", f"/v1/{kind}/{check.id}", params={"wait": 30})
-            check = to_check(await again)
+            request = check_request(self._http.timeout)
+            check = to_check(await self._send("GET", f"/v1/{kind}/{check.id}", **request))
         return check
 
     async def _send(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         answer = await self._http.request(method, path, **request)
-        if answer.is_error:
+        if not answer.is_success:
             raise to_error(answer)
         return dict(answer.json())

@@ -18,6 +18,7 @@ from praxino.client.wire import (
     Progress,
     Variant,
     auth_headers,
+    check_request,
     event_request,
     film_path,
     film_request,
@@ -92,13 +93,14 @@ class Client:
 
     def films(self, limit: int = 20) -> Iterator[Film]:
         """All films of this caller, the newest first, ``limit`` a request."""
-        after: str | None = None
-        while True:
-            page = self._send("GET", "/v1/videos", params=page_params(limit, after))
-            yield from map(to_film, page["data"])
-            if not page["has_more"]:
-                return
-            after = page["last_id"]
+        page = self._send("GET", "/v1/videos", params=page_params(limit, None))
+        while page["data"]:
+            films, after = page["data"], page["last_id"] if page["has_more"] else None
+            page = {"data": []}
+            if after:  # fetched before these are handed out, as the caller may delete them
+                page = self._send("GET", "/v1/videos", params=page_params(limit, after))
+            for resource in films:
+                yield to_film(resource)
 
     def watch(self, film: Film | str, previews: bool = False) -> Iterator[Progress]:
         """Progress until a film ends; a cut connection is opened again.
@@ -112,10 +114,10 @@ class Client:
         while not stream.ended:
             time.sleep(stream.pause)
             with (
-                stream.reconnecting(),
+                stream.connection(),
                 self._http.stream("GET", **event_request(film, previews)) as got,
             ):
-                if got.is_error:
+                if not got.is_success:
                     got.read()
                     raise to_error(got)
                 for line in got.iter_lines():
@@ -127,13 +129,15 @@ class Client:
             pass
         return self.get(film)
 
-    def download(self, film: Film | str, path: File, variant: Variant = "video") -> Path:
+    def download(
+        self, film: Film | str, path: str | os.PathLike[str], variant: Variant = "video"
+    ) -> Path:
         """Write a film, its poster or its sprite sheet to ``path``, whole or not at all."""
-        target = Path(os.fspath(path))  # type: ignore[arg-type]
+        target = Path(path)
         with self._http.stream(
             "GET", f"{film_path(film)}/content", params={"variant": variant}
         ) as got:
-            if got.is_error:
+            if not got.is_success:
                 got.read()
                 raise to_error(got)
             with whole_file(target) as file:
@@ -144,6 +148,11 @@ class Client:
     def cancel(self, film: Film | str) -> Film:
         """Stop a film; what there is of it is kept."""
         return to_film(self._send("POST", f"{film_path(film)}/cancel"))
+
+    def remix(self, film: Film | str, prompt: str, seed: int | None = None) -> Film:
+        """Submit the same film with another prompt, or other noise."""
+        body = {"prompt": prompt} | ({} if seed is None else {"seed": seed})
+        return to_film(self._send("POST", f"{film_path(film)}/remix", json=body))
 
     def delete(self, film: Film | str) -> None:
         """Delete a film and its files; one that is being made is stopped."""
@@ -161,14 +170,19 @@ class Client:
         """Read the signature and the watermark of a film or picture."""
         return self._check("verify", file, wait)
 
+    def get_check(self, check: Check) -> Check:
+        """A detection or a verification as it is now."""
+        return to_check(self._send("GET", f"/v1/{check.kind}/{check.id}"))
+
     def _check(self, kind: str, file: File, wait: bool) -> Check:
         check = to_check(self._send("POST", f"/v1/{kind}", files={"file": to_upload(file)}))
         while wait and not check.ended:
-            check = to_check(self._send("GET", f"/v1/{kind}/{check.id}", params={"wait": 30}))
+            request = check_request(self._http.timeout)
+            check = to_check(self._send("GET", f"/v1/{kind}/{check.id}", **request))
         return check
 
     def _send(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         answer = self._http.request(method, path, **request)
-        if answer.is_error:
+        if not answer.is_success:
             raise to_error(answer)
         return dict(answer.json())

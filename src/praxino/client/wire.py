@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,9 @@ EXTRA: Final = frozenset(("sampler", "rescale", "interval", "cache", "noise_mark
 """Settings that go into ``extra_params``."""
 MAX_RECONNECTS: Final = 10
 """Times in a row that a cut stream of events is opened again without news."""
+AWAY: Final = (502, 503, 504)
+"""Status of an answer while a server is started again."""
+CHECK_WAIT_SECONDS: Final = 30
 CHUNK_BYTES: Final = 2**16
 
 Variant = Literal["video", "thumbnail", "spritesheet", "input_reference"]
@@ -125,28 +129,40 @@ class Check(_Job):
 
 
 class EventStream:
-    """Server-sent events of one film, over one or more connections (HTML standard, section 9.2)."""
+    """Server-sent events of one film, over one or more connections (HTML standard, section 9.2).
+
+    ``with stream.connection():`` around each connection: that it is cut, or that the server or a
+    proxy before it is away for a while, is no error unless nothing new comes `MAX_RECONNECTS` times
+    in a row.
+    """
 
     def __init__(self) -> None:
         self.ended = False
         self._event = ""
         self._progress: Progress | None = None
-        self._failures = 0
+        self._connections = self._idle = 0
 
     @property
     def pause(self) -> float:
-        """Seconds to wait before the next connection: more after each that brought no news."""
-        return min(5.0, 0.1 * 2**self._failures) if self._failures else 0.0
+        """Seconds to wait before the next connection: longer after each that brought nothing."""
+        return min(5.0, 0.2 * 2 ** min(self._idle, 5)) if self._connections else 0.0
 
-    def reconnecting(self) -> "EventStream":
-        """A context in which a cut connection is no error, unless that happens again and again."""
-        return self
-
-    def __enter__(self) -> None:
-        self._failures += 1
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        return isinstance(error, httpx.TransportError) and self._failures < MAX_RECONNECTS
+    @contextmanager
+    def connection(self) -> Iterator[None]:
+        """One connection; see the class."""
+        self._connections += 1
+        self._idle += 1
+        try:
+            yield
+        except httpx.TransportError:
+            if self._idle >= MAX_RECONNECTS:
+                raise
+        except ServerError as error:
+            if error.status not in AWAY or self._idle >= MAX_RECONNECTS:
+                raise
+        else:
+            if not self.ended and self._idle >= MAX_RECONNECTS:
+                raise ServerError(200, "the server ends the stream of events before the film")
 
     def feed(self, line: str) -> Iterator[Progress]:
         """Take one line; yields what it completes."""
@@ -154,14 +170,16 @@ class EventStream:
         if name == "event":
             self._event = value
         elif name == "data":
-            self._failures = 0
             data = json.loads(value)
             if self._event in ("done", "deleted"):
                 self.ended = True
             elif self._event == "progress":
-                self._progress = to_progress(data)
-                yield self._progress
+                progress = to_progress(data)
+                self._idle = 0 if progress != self._progress else self._idle
+                self._progress = progress
+                yield progress
             elif self._event == "preview" and self._progress is not None:
+                self._idle = 0
                 preview = base64.b64decode(str(data["image"]).partition(",")[2])
                 yield replace(self._progress, preview=preview)
 
@@ -188,13 +206,18 @@ def event_request(film: Film | str, previews: bool) -> dict[str, Any]:
     }
 
 
+def check_request(timeout: httpx.Timeout) -> dict[str, Any]:
+    """Wait for a check on the server, and longer than it for its answer."""
+    read = None if timeout.read is None else timeout.read + CHECK_WAIT_SECONDS
+    longer = httpx.Timeout(timeout, read=read)
+    return {"params": {"wait": CHECK_WAIT_SECONDS}, "timeout": longer}
+
+
 def film_request(prompt: str, picture: File | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The body of a request for a film: JSON, or a form that brings the picture."""
     body: dict[str, Any] = {"prompt": prompt}
     body |= {name: value for name, value in settings.items() if value is not None}
     extra = {name: body.pop(name) for name in EXTRA & body.keys()}
-    if "seconds" in body:
-        body["seconds"] = str(body["seconds"])
     if picture is None:
         return {"json": body | ({"extra_params": extra} if extra else {})}
     form = {name: str(value) for name, value in body.items()}
@@ -213,7 +236,7 @@ def to_upload(file: File) -> tuple[str, bytes]:
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file that gets its name when the block ends, and is gone if the block fails."""
-    fresh = path.with_name(f".{path.name}.part")
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with fresh.open("wb") as file:
             yield file

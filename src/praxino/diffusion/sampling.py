@@ -295,3 +295,5 @@ SAMPLERS: Final[dict[SamplerName, Sampler]] = {
 }
 STOCHASTIC: Final[frozenset[SamplerName]] = frozenset({"ddpm", "dpm++2m-sde"})
 """Samplers that take a generator."""
+EVALUATIONS: Final[dict[str, int]] = {"heun": 2}
+"""Evaluations of the network in a step, where that is not one."""

@@ -39,14 +39,14 @@ class Conditioning:
         Of pictures, for models that attend to them.
     layout : Tensor (1, C', t, h, w), optional
         Channels of the layout (`generation.layout`); the negative sentence goes without.
-    visiting : bool
-        The network's large weights stay in host memory (`offload.visit`).
+    streamed : bool
+        The network's large weights stay in host memory (`offload.stream_weights`).
     """
 
     text: Tensor
     tokens: Tensor | None = None
     frames: FrameCondition = field(default_factory=FrameCondition)
-    visiting: bool = False
+    streamed: bool = False
     layout: Tensor | None = None
 
 
@@ -60,14 +60,14 @@ def quantize_time(t: Tensor, ticks: int) -> Tensor:
 @contextmanager
 def denoiser(
     model: ModelParts,
-    stages: Offloader,
+    offloader: Offloader,
     dtype: torch.dtype,
     conditions: Conditioning,
     request: Request,
 ) -> Iterator[Denoiser]:
     """(x, t) -> x0 of a guided film; its network is in memory while the block lasts."""
     with ExitStack() as stack:
-        network = ConditionedDenoiser(model, stages, dtype, conditions, stack, request.cache)
+        network = ConditionedDenoiser(model, offloader, dtype, conditions, stack, request.cache)
         high, low = (
             guided(
                 network.first,
@@ -100,19 +100,14 @@ class ConditionedDenoiser:
     def __init__(
         self,
         model: ModelParts,
-        stages: Offloader,
+        offloader: Offloader,
         dtype: torch.dtype,
         conditions: Conditioning,
         stack: ExitStack,
         cache: float = 0.0,
     ) -> None:
-        self.model, self.stages, self.dtype, self.conditions, self.stack = (
-            model,
-            stages,
-            dtype,
-            conditions,
-            stack,
-        )
+        self.model, self.offloader, self.dtype = model, offloader, dtype
+        self.conditions, self.stack = conditions, stack
         self.cache = cache
         self._forecasts: dict[tuple[bool, int, int], Denoiser] = {}
         self._part: LazyModule[DiT] | None = None
@@ -132,10 +127,10 @@ class ConditionedDenoiser:
             self._loaded.clear()
             self.stack.close()
             dit = self.stack.enter_context(
-                self.stages.on(part, self.dtype, self.conditions.visiting)
+                self.offloader.resident(part, self.dtype, self.conditions.streamed)
             )
             text, tokens = self.conditions.text, self.conditions.tokens
-            with torch.inference_mode(), exact_and_fast(self.stages.device):
+            with torch.inference_mode(), exact_and_fast(self.offloader.device):
                 text, counts = merge_padding(text)
                 context = dit.context(
                     text, None if tokens is None else tokens.expand(len(text), -1, -1), counts

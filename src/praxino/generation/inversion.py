@@ -38,13 +38,13 @@ def inverted(
         "a cat", frames=frames, height=height, width=width, steps=steps, guidance=1.0
     )
     with (
-        pipeline.stages.on(pipeline.model.vae, torch.float32) as vae,
+        pipeline.offloader.resident(pipeline.model.vae, torch.float32) as vae,
         exact_and_fast(pipeline.device),
     ):
         latent = vae.encode(to_tensor(video.frames[None]).to(pipeline.device), chunk=1)
     conditions = Conditioning(pipeline.text(["", ""]))
     times = torch.linspace(START, 1, steps + 1, dtype=torch.float64)
-    with denoiser(pipeline.model, pipeline.stages, pipeline.dtype, conditions, request) as model:
+    with denoiser(pipeline.model, pipeline.offloader, pipeline.dtype, conditions, request) as model:
         *_, last = invert(model, latent, times, PATHS[pipeline.model.config.path]())
     return last.x
 

@@ -44,7 +44,7 @@ class Offloader:
 
     def __init__(self, device: torch.device, keep: bool, compiled: bool = False) -> None:
         if compiled:
-            check_compiler(device)
+            require_compiler(device)
         self.device = device
         self.keep = keep
         self.compiled = compiled
@@ -53,25 +53,27 @@ class Offloader:
             return_large_buffers()
 
     @contextmanager
-    def on(self, part: LazyModule[M], dtype: torch.dtype, visiting: bool = False) -> Iterator[M]:
-        """The network of ``part``, on the device while the block lasts; ``visiting`` as in
-        `visit`.
+    def resident(
+        self, part: LazyModule[M], dtype: torch.dtype, streamed: bool = False
+    ) -> Iterator[M]:
+        """The network of ``part``, on the device while the block lasts; ``streamed`` as in
+        `stream_weights`.
         """
-        network: Any = self._kept.get((id(part), dtype, visiting))
+        network: Any = self._kept.get((id(part), dtype, streamed))
         if network is None:
             network = part.load(dtype)
             assert isinstance(network, nn.Module)
             network = (
                 stream_weights(copy.deepcopy(network) if self.keep else network, self.device)
-                if visiting
+                if streamed
                 else network.to(self.device)
             )
             if (
-                self.compiled and not visiting and isinstance(network, DiT)
+                self.compiled and not streamed and isinstance(network, DiT)
             ):  # products that move cannot be compiled
                 compile_blocks(network)
         if self.keep:
-            self._kept[id(part), dtype, visiting] = network
+            self._kept[id(part), dtype, streamed] = network
         try:
             yield network
         finally:
@@ -126,7 +128,7 @@ def compile_blocks(dit: DiT) -> None:
             block.compile(dynamic=False)
 
 
-def check_compiler(device: torch.device) -> None:
+def require_compiler(device: torch.device) -> None:
     """Raise `InputError` where there is nothing to compile with."""
     if device.type == "cuda" and importlib.util.find_spec("triton") is None:
         raise InputError(

@@ -99,7 +99,7 @@ class Pipeline:
         self.dtype, self.kind = DTYPES[self.precision]
         if self.kind == "fp8" and device.type == "mps":
             raise InputError("mps has no floating point of eight bits", "--dtype int8")
-        self.stages = Offloader(device, keep, compiled)
+        self.offloader = Offloader(device, keep, compiled)
         self._adapted: dict[tuple[str, ...], ModelParts] = {}
 
     def generate(
@@ -193,7 +193,7 @@ class Pipeline:
 
             layout.require_known_words(request.layout, self.model.layout)
         for sentence in (request.prompt, request.negative):
-            self.model.vocabulary.check(sentence)
+            self.model.vocabulary.validate(sentence)
             for word, near in self.model.vocabulary.unknown(sentence).items():
                 hint = f" (near: {', '.join(near)})" if near else ""
                 notes.append(f"the model does not know {word!r}{hint}")
@@ -215,18 +215,18 @@ class Pipeline:
         What does not fit into memory, or cannot be marked and signed, is refused before the first
         step.
         """
-        provenance.check()
-        plan = self.plan(request, speed=False).check() if self._needs_plan(request) else None
-        tile, visiting = (plan.tile, plan.visiting) if plan else (None, frozenset[str]())
+        provenance.require_ready()
+        plan = self.plan(request, speed=False).validate() if self._needs_plan(request) else None
+        tile, streamed = (plan.tile, plan.streamed) if plan else (None, frozenset[str]())
         candidates = [self._laid_out(one) for one in request.candidates()]
-        text = self.text([request.prompt, request.negative], "text" in visiting)
+        text = self.text([request.prompt, request.negative], "text" in streamed)
         images = load_images([request.image, request.last], images)
         pictures = self.encode_pictures(images, request)
         steps, latents = len(candidates) * request.steps, []
         finish = functools.partial(self.film, provenance=provenance, tile=tile, images=images)
         for number, candidate in enumerate(candidates):
             conditions = Conditioning(
-                text, *pictures, "denoise" in visiting, self.layout(candidate)
+                text, *pictures, "denoise" in streamed, self.layout(candidate)
             )
             for state in self._sample(candidate, conditions):
                 step, x0 = number * request.steps + state.step, state.x0
@@ -250,7 +250,7 @@ class Pipeline:
         """Whether a film may be too large for the memory: tracing it takes seconds."""
         if request.height * request.width > NO_PLAN_BELOW_PIXELS:
             return True
-        return not self.stages.keep and self.model.parameters > NO_PLAN_BELOW_PARAMETERS
+        return not self.offloader.keep and self.model.parameters > NO_PLAN_BELOW_PARAMETERS
 
     def _laid_out(self, request: Request) -> Request:
         """The request with a layout, if the model draws layouts."""
@@ -268,12 +268,12 @@ class Pipeline:
         extra = {"generator": generator} if request.sampler in STOCHASTIC else {}
         path = PATHS[self.model.config.path]()
         with denoiser(
-            self.adapted(request.loras), self.stages, self.dtype, conditions, request
+            self.adapted(request.loras), self.offloader, self.dtype, conditions, request
         ) as model:
             for state in SAMPLERS[cast("SamplerName", request.sampler)](
                 model, start, times, path, **extra
             ):
-                _check_finite(state)
+                _require_finite(state)
                 yield state
 
     @torch.inference_mode()
@@ -327,10 +327,10 @@ class Pipeline:
         return self._adapted[loras]
 
     @torch.inference_mode()
-    def text(self, sentences: list[str], visiting: bool = False) -> Tensor:
-        """(S, L, D) from S sentences; ``visiting`` as in `offload.visit`."""
+    def text(self, sentences: list[str], streamed: bool = False) -> Tensor:
+        """(S, L, D) from S sentences; ``streamed`` as in `offload.stream_weights`."""
         part = self.adapted(()).text
-        with self.stages.on(part, text_dtype(part, self.dtype), visiting) as encoder:
+        with self.offloader.resident(part, text_dtype(part, self.dtype), streamed) as encoder:
             return encoder.encode(sentences)
 
     @torch.inference_mode()
@@ -342,9 +342,12 @@ class Pipeline:
             return None, FrameCondition()
         tokens = None
         if self.model.vision is not None:
-            with self.stages.on(self.model.vision, self.dtype) as vision:
+            with self.offloader.resident(self.model.vision, self.dtype) as vision:
                 tokens = vision.encode([image.pixels for image in images])
-        with self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
+        with (
+            self.offloader.resident(self.model.vae, torch.float32) as vae,
+            exact_and_fast(self.device),
+        ):
             return tokens, encode_images(self.model.config, request, images, vae, self.device)
 
     def layout(self, request: Request) -> Tensor | None:
@@ -372,7 +375,10 @@ class Pipeline:
     @torch.inference_mode()
     def decode(self, latent: Tensor, tile: int | None = None) -> NDArray[np.uint8]:
         """(1, C, t, h, w) to (T, H, W, 3) uint8; ``tile`` as in `decoded`."""
-        with self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
+        with (
+            self.offloader.resident(self.model.vae, torch.float32) as vae,
+            exact_and_fast(self.device),
+        ):
             return np.concatenate([to_pixels(clip)[0] for clip in decoded(vae, latent, tile)])
 
     def _marked_preview(
@@ -389,7 +395,7 @@ class Pipeline:
         if self.model.tiny_decoder is not None:
             with torch.inference_mode():
                 return to_pixels(self.model.tiny_decoder(latent.cpu().float()))[0]
-        if self.stages.keep:
+        if self.offloader.keep:
             return self.decode(latent)
         return self.colours.film(latent, request.shape)
 
@@ -398,7 +404,10 @@ class Pipeline:
         """What the latents' colours are, fitted when first asked for."""
         from praxino.generation.preview import fit
 
-        with self.stages.on(self.model.vae, torch.float32) as vae, exact_and_fast(self.device):
+        with (
+            self.offloader.resident(self.model.vae, torch.float32) as vae,
+            exact_and_fast(self.device),
+        ):
             return fit(vae)
 
     def record(self, request: Request) -> dict[str, Any]:
@@ -440,7 +449,7 @@ def model_card(model: ModelParts) -> ModelCard:
     )
 
 
-def _check_finite(state: State) -> None:
+def _require_finite(state: State) -> None:
     """Stop at the first step that goes wrong: what comes after it would be black, hours later."""
     if not bool(torch.isfinite(state.x0).all()):
         raise GenerationError(

@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
 
+from praxino.diffusion.sampling import EVALUATIONS
 from praxino.errors import InputError
 from praxino.generation.denoiser import BATCH_GUIDANCE_TOKENS
 from praxino.generation.offload import decoded, exact_and_fast, overlap, text_dtype
@@ -56,8 +57,8 @@ class StagePlan:
         At the speed of this machine; 0 where that was not measured.
     products : (int, int)
         Of the weights, bytes of the products in its blocks, and of the largest of these.
-    visiting : bool
-        Whether these products wait in host memory (`offload.visit`).
+    streamed : bool
+        Whether these products wait in host memory (`offload.stream_weights`).
     """
 
     name: str
@@ -67,18 +68,18 @@ class StagePlan:
     flops: float
     seconds: float
     products: tuple[int, int] = (0, 0)
-    visiting: bool = False
+    streamed: bool = False
 
     @property
     def bytes(self) -> int:
         return self.weights + self.working
 
-    def visited(self) -> "StagePlan":
+    def with_streamed_weights(self) -> "StagePlan":
         """This stage with its products in host memory, but for the one in use and the one before
         it.
         """
         total, largest = self.products
-        return replace(self, weights=self.weights - max(0, total - 2 * largest), visiting=True)
+        return replace(self, weights=self.weights - max(0, total - 2 * largest), streamed=True)
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,11 @@ class Plan:
         return self.largest.bytes <= usable(self.free)
 
     @property
-    def visiting(self) -> frozenset[str]:
+    def streamed(self) -> frozenset[str]:
         """Names of the stages whose large weights are on the device only while they are used."""
-        return frozenset(stage.name for stage in self.stages if stage.visiting)
+        return frozenset(stage.name for stage in self.stages if stage.streamed)
 
-    def check(self) -> "Plan":
+    def validate(self) -> "Plan":
         """Return self, or raise `InputError` with the numbers if a stage does not fit."""
         if not self.fits:
             stage = self.largest
@@ -131,7 +132,7 @@ class Plan:
             f", decoded in tiles of {self.tile} latent positions (not exact)" if self.tile else ""
         )
         waiting = "".join(
-            f", weights of {name} wait in host memory" for name in sorted(self.visiting)
+            f", weights of {name} wait in host memory" for name in sorted(self.streamed)
         )
         verdict = "fits" if self.fits else "DOES NOT FIT"
         return "\n".join([*lines, f"{self.free / GIB:.1f} GiB free: {verdict}{waiting}{tiles}"])
@@ -171,7 +172,9 @@ def plan(
     if device.type != "cpu":
         host = usable(free_memory(torch.device("cpu")))
         stages = [
-            stage.visited() if stage.bytes > usable(free) and stage.products[0] < host else stage
+            stage.with_streamed_weights()
+            if stage.bytes > usable(free) and stage.products[0] < host
+            else stage
             for stage in stages
         ]
     latent = request.shape.latent(model.vae.config.compression, model.vae.config.latent_channels)
@@ -249,7 +252,7 @@ def _denoise(
             dit(x, torch.empty(rows, 1), context.rows(slice(0, rows)))
             step = meter.flops - before
             del kept
-    steps = request.best_of * request.steps * (2 if request.sampler == "heun" else 1)
+    steps = request.best_of * request.steps * EVALUATIONS.get(request.sampler, 1)
     calls = steps * (2 if guided and rows == 1 else 1)
     stage = _stage("denoise", dtype, weights, meter.peak, before + step * calls, rate)
     return _with_products(stage, model.dit, sizes)

@@ -34,7 +34,7 @@ class Vocabulary(Protocol):
     def unknown(self, sentence: str) -> dict[str, list[str]]:
         """Words that mean nothing to the model, each with known words like it."""
 
-    def check(self, sentence: str) -> None:
+    def validate(self, sentence: str) -> None:
         """Raise `InputError` if the sentence is longer than the model reads."""
 
 
@@ -176,7 +176,7 @@ class TextEncoder(nn.Module):
             if word not in self.ids
         }
 
-    def check(self, sentence: str) -> None:
+    def validate(self, sentence: str) -> None:
         count = sum(word in self.ids for word in words(sentence, self.spells))
         if count > self.config.length:
             raise InputError(

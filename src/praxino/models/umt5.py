@@ -44,7 +44,7 @@ class Tokeniser:
         """Nothing: every word can be spelled in pieces."""
         return {}
 
-    def check(self, sentence: str) -> None:
+    def validate(self, sentence: str) -> None:
         """Raise `InputError` where the reference would silently cut the sentence."""
         count = len(self.pieces(cleaned(sentence)).input_ids)
         if count > self.length:

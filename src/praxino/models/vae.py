@@ -257,8 +257,8 @@ class Decoder(nn.Module):
 
 
 def _portions(x: Tensor, first: bool) -> Sequence[Tensor]:
-    """A clip as frames that are taken at a time: an even number, two `LARGE` ones; the ``first``
-    comes alone.
+    """A clip as frames that are taken at a time: an even number, two `FRAMEWISE_FROM_PIXELS` ones;
+    the ``first`` comes alone.
     """
     at_once = max(2, FRAMEWISE_FROM_PIXELS // math.prod(x.shape[3:]) // 2 * 2)
     if torch.is_grad_enabled() or x.shape[2] <= at_once:
@@ -320,7 +320,7 @@ class VAE(nn.Module):
             Encode this many latent frames at a time: memory is constant in the film's length and
             the result the same.
         """
-        VideoShape(*clip.shape[2:]).check(self.config.compression)
+        VideoShape(*clip.shape[2:]).validate(self.config.compression)
         memory, step = Memory(), self.config.compression.time
         parts = [self.posterior(part, memory)[0] for part in _chunks(clip, chunk, step)]
         return self.normalise(torch.cat(parts, dim=2))
@@ -382,7 +382,7 @@ class VAE(nn.Module):
         compression = self.config.compression
         shape = (
             VideoShape(*clip.shape[2:])
-            .check(compression)
+            .validate(compression)
             .latent(compression, self.config.latent_channels)
         )
         unit, size = compression.height, (shape.height, shape.width)

@@ -46,7 +46,7 @@ class Provenance:
     credentials: bool = True
     credential_prompt: bool = False
 
-    def check(self, *targets: Path) -> None:
+    def require_ready(self, *targets: Path) -> None:
         """Raise `InputError` for what would stop `mark` or `sign`, perhaps to write ``targets``:
         before the work.
         """
@@ -58,9 +58,9 @@ class Provenance:
         if self.credentials:
             from praxino.provenance.c2pa import sidecar, sign
 
-            sign.check()
+            sign.require_can_sign()
             for target in targets:
-                sidecar.check_beside(target)
+                sidecar.require_own_sidecar(target)
 
     def mark(self, video: Video) -> Video:
         """The film with the mark of its model and this installation; its record says which, or

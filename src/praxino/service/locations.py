@@ -54,7 +54,7 @@ class Locations:
             If the storage belongs to other jobs.
         """
         objects = Objects(self.storage)
-        objects.check()
+        objects.require_reachable()
         store = Store(self.jobs, lease)
         if store.storage(own := objects.token()) != own:
             raise InputError(

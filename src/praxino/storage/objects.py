@@ -84,7 +84,7 @@ class Objects:
         except Exception as error:
             raise ConnectionError(f"storage {redact(self.url)}: {error}") from error
 
-    def check(self) -> None:
+    def require_reachable(self) -> None:
         """Raise `MediaError` if nothing can be written here."""
         try:
             self.write("probe", b"")

@@ -86,12 +86,12 @@ class AutoencoderConfig(Config):
                     f"bucket {tuple(bucket)} does not fit clips of {self.frames} frames, "
                     f"{self.size} pixels"
                 )
-            VideoShape(bucket.frames, bucket.size, bucket.size).check(self.vae.compression)
+            VideoShape(bucket.frames, bucket.size, bucket.size).validate(self.vae.compression)
         return self
 
 
 class Autoencoder:
-    """A `Stage` that trains a `VAE` on the diorama."""
+    """A `TrainingStage` that trains a `VAE` on the diorama."""
 
     def __init__(
         self, config: AutoencoderConfig, sources: Sources = NOTHING, workplace: Workplace = HERE

@@ -181,7 +181,7 @@ class LayoutChannels:
 
 
 class Diffusion:
-    """A `Stage` that trains a `DiT` and a `TextEncoder` on latents of a finished `VAE`."""
+    """A `TrainingStage` that trains a `DiT` and a `TextEncoder` on latents of a finished `VAE`."""
 
     def __init__(
         self, config: DiffusionConfig, sources: Sources = NOTHING, workplace: Workplace = HERE
@@ -437,7 +437,7 @@ def _require_fitting(config: DiffusionConfig, vae: VAEConfig) -> None:
     if problem := bundle.mismatch(vae, config.dit, config.text.width):
         raise InputError(problem, "a run's networks must fit the autoencoder that it is given")
     size = config.bundle
-    VideoShape(size.frames, size.height, size.width).check(vae.compression, config.dit.patch)
+    VideoShape(size.frames, size.height, size.width).validate(vae.compression, config.dit.patch)
     if config.references.share and not 2 <= config.dit.slots <= len(ENTITY_NAMES):
         raise InputError(
             "stage.references.share: the denoiser has no slots for pictures",

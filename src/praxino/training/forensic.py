@@ -69,7 +69,7 @@ class Clips:
 
 
 class ForensicStage:
-    """A `Stage` that trains a `Forensic`.
+    """A `TrainingStage` that trains a `Forensic`.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ class LatentReaderBatch:
 
 
 class LatentReaderStage:
-    """A `Stage` that trains a `LatentReader`."""
+    """A `TrainingStage` that trains a `LatentReader`."""
 
     def __init__(
         self,

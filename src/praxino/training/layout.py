@@ -72,7 +72,7 @@ class LayoutBatch:
 
 
 class LayoutStage:
-    """A `Stage` that trains a `LayoutNet`."""
+    """A `TrainingStage` that trains a `LayoutNet`."""
 
     def __init__(
         self, config: LayoutStageConfig, sources: Sources = NOTHING, workplace: Workplace = HERE

@@ -69,7 +69,7 @@ class Truth:
 
 
 class ReaderStage:
-    """A `Stage` that trains a `Reader`."""
+    """A `TrainingStage` that trains a `Reader`."""
 
     def __init__(
         self, config: ReaderStageConfig, sources: Sources = NOTHING, workplace: Workplace = HERE

@@ -37,7 +37,7 @@ class TinyDecoderStageConfig(Config):
 
 
 class TinyDecoderStage:
-    """A `Stage` that trains a `TinyDecoder`."""
+    """A `TrainingStage` that trains a `TinyDecoder`."""
 
     def __init__(
         self,

@@ -96,7 +96,7 @@ def test_mistakes_in_settings_are_named(config, tmp_path, text, said):
     with pytest.raises(InputError, match=said):
         film().save(tmp_path / "a.mp4")
     with pytest.raises(InputError, match=said):
-        Provenance().check()
+        Provenance().require_ready()
 
 
 def test_a_key_of_another_chain_is_found_before_the_work(config, tmp_path, monkeypatch):
@@ -107,14 +107,14 @@ def test_a_key_of_another_chain_is_found_before_the_work(config, tmp_path, monke
     (tmp_path / "other" / "key.pem").write_bytes(other.key)
     (tmp_path / "other" / "provenance.toml").write_text('chain = "chain.pem"\nkey = "key.pem"')
     with pytest.raises(InputError, match="cannot sign"):
-        Provenance().check()
+        Provenance().require_ready()
 
 
 def test_without_a_time_stamp_a_film_is_signed_all_the_same(config, tmp_path, caplog, asked):
     """The authority answers, but gives none."""
     config.mkdir()
     (config / "provenance.toml").write_text(f'time_stamp = "{asked[1]}"')
-    Provenance().check()
+    Provenance().require_ready()
     film().save(tmp_path / "a.mp4")
     assert read.read(tmp_path / "a.mp4").own
     assert "gives no time stamp" in caplog.text
@@ -134,7 +134,7 @@ def test_a_signature_that_fails_leaves_the_older_film_as_it_was(config, tmp_path
 def test_a_date_that_is_none_is_named_before_the_work(config, monkeypatch, given):
     monkeypatch.setenv(payload.DATE, given)
     with pytest.raises(InputError, match="seconds since 1970"):
-        Provenance().check()
+        Provenance().require_ready()
 
 
 def test_a_missing_file_of_the_settings_is_named(config, tmp_path):
@@ -152,7 +152,7 @@ def test_a_chain_that_cannot_sign_is_one_line(config, tmp_path):
     with pytest.raises(InputError, match="cannot sign"):
         film().save(tmp_path / "a.mp4")
     with pytest.raises(InputError, match="cannot sign"):
-        Provenance().check()
+        Provenance().require_ready()
 
 
 @pytest.mark.parametrize("ending", ["mp4", "gif", "png", "webm"])
@@ -247,7 +247,7 @@ def test_an_own_chain_signs(config, tmp_path, monkeypatch):
     (other / "private.pem").write_bytes(issued.key)
     (other / "provenance.toml").write_text('chain = "chain.pem"\nkey = "private.pem"')
     monkeypatch.setenv(keys.FOLDER, str(other))
-    Provenance().check()
+    Provenance().require_ready()
     film().save(tmp_path / "a.mp4")
     said = read.read(tmp_path / "a.mp4")
     assert (said.state, said.own) == ("trusted", True)
@@ -301,7 +301,7 @@ def test_a_sidecar_of_another_file_is_left_alone(config, tmp_path):
 def test_a_file_of_others_beside_is_not_written_over(config, tmp_path):
     (tmp_path / "a.c2pa").write_bytes(b"about a.avi, perhaps")
     with pytest.raises(InputError, match=r"not about a\.webm"):
-        Provenance().check(tmp_path / "a.webm")
+        Provenance().require_ready(tmp_path / "a.webm")
     with pytest.raises(InputError, match=r"not about a\.webm"):
         film().save(tmp_path / "a.webm")
     film(credentials=False).save(tmp_path / "a.webm")

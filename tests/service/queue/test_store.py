@@ -51,10 +51,10 @@ def test_the_table_of_transitions_is_the_law(store, job):
         one = job(status=status)
         for other in TRANSITIONS:
             if other in TRANSITIONS[status]:
-                one.check_move(other)
+                one.require_move(other)
             else:
                 with pytest.raises(JobError, match="cannot become"):
-                    one.check_move(other)
+                    one.require_move(other)
     mine = (store.submit(job()), claim(store))[1]
     store.end(mine, "completed")
     for status in ("completed", "failed", "cancelled", "queued"):
@@ -309,6 +309,15 @@ def test_what_a_worker_of_another_release_announces_is_left_out(store):
             schema.workers.insert().values(id="old", about=about, seen=store.database.now())
         )
     assert store.workers() == []
+
+
+def test_jobs_of_another_release_are_listed_and_claimed(store, job):
+    kept = store.submit(job())
+    with store.database.write() as connection:
+        order = {"prompt": "a cat", "frames": 9, "colour": "red"}
+        connection.execute(schema.jobs.update().values(order=order, result={"mood": 1}))
+    assert (store.get(kept.id).request.prompt, store.get(kept.id).request.frames) == ("a cat", 9)
+    assert claim(store).id == kept.id
 
 
 def test_a_second_program_finds_everything(url, job):

@@ -340,6 +340,22 @@ def test_the_database_may_go_away_for_a_while(studio, monkeypatch):
     assert do(studio, job).status == "completed"
 
 
+def test_a_film_whose_end_was_stored_but_not_answered_is_kept(studio, tmp_path, monkeypatch):
+    job, end, calls = ask(studio), studio.store.end, []
+
+    def unanswered(*rest, **more):
+        ended = end(*rest, **more)
+        calls.append(1)
+        if len(calls) < 2:
+            raise ConnectionError("the answer is lost")
+        return ended
+
+    monkeypatch.setattr(studio.store, "end", unanswered)
+    done = do(studio, job)
+    assert done.status == "completed"
+    assert read_video(fetched(studio, done, "content", tmp_path)).frames.shape[0] == 5
+
+
 def test_the_storage_may_go_away_for_a_while(studio, monkeypatch):
     put, calls = studio.objects.put, []
 

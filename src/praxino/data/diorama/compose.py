@@ -60,7 +60,7 @@ def compose(
         For a negative seed or index, no frames, an aspect or rate that is not above 0, or an
         unknown part.
     """
-    _check(seed, index, frames, aspect, fps, part)
+    _require_valid(seed, index, frames, aspect, fps, part)
     if edition == 2:
         return _second(seed, index, frames, aspect, fps, part)
     return _usual(generator(STREAMS[part], seed, index), np.arange(frames) / fps, aspect, fps, part)
@@ -136,7 +136,9 @@ def _of_family(
     )
 
 
-def _check(seed: int, index: int, frames: int, aspect: float, fps: float, part: str) -> None:
+def _require_valid(
+    seed: int, index: int, frames: int, aspect: float, fps: float, part: str
+) -> None:
     if part not in get_args(Split):
         raise UnknownNameError("part", part, get_args(Split))
     if min(seed, index) < 0 or frames < 1 or not min(aspect, fps) > 0:

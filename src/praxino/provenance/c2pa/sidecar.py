@@ -7,7 +7,7 @@ from praxino.provenance.c2pa.read import MAX_SIDECAR_BYTES, SIDECAR_ENDING, pars
 from praxino.storage.files import atomic_file
 
 
-def check_beside(target: Path) -> None:
+def require_own_sidecar(target: Path) -> None:
     """Raise `InputError` if ``target`` needs a file beside it, and there is one about another
     file.
     """

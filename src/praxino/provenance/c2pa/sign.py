@@ -20,7 +20,7 @@ from praxino.provenance.c2pa import identity
 from praxino.provenance.c2pa.container import context, one_line
 from praxino.provenance.c2pa.manifest import FORMAT, PARENT, generated, printable
 from praxino.provenance.c2pa.read import SIDECAR_ENDING
-from praxino.provenance.c2pa.sidecar import check_beside, delete_outdated, write
+from praxino.provenance.c2pa.sidecar import delete_outdated, require_own_sidecar, write
 from praxino.provenance.policy import Ingredient, Relation
 from praxino.storage.media.formats import HEAD_BYTES, UNKNOWN_MIME, mime_type
 
@@ -65,7 +65,7 @@ def sign(
         mime = mime_type(file.read(HEAD_BYTES))
     embedded = mime in c2pa.Builder.get_supported_mime_types()
     if not embedded:
-        check_beside(target)
+        require_own_sidecar(target)
     # so that a file of the same name in another is not meant
     format_assertion = {
         "label": FORMAT,
@@ -134,7 +134,7 @@ def _manifest(
     return bytes(manifest)
 
 
-def check() -> None:
+def require_can_sign() -> None:
     """Raise `InputError` unless the chain and key that are chosen here can sign: before the work,
     not after it.
 

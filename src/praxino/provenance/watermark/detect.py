@@ -144,7 +144,7 @@ def still_there(spectrum: "Spectrum", key: bytes, detection: MarkDetection) -> b
 
 
 def received(spectrum: "Spectrum", own: Carriers, where: tuple[float, ...]) -> NDArray[np.float64]:
-    """(CODED,): the soft bits at a `Found.place`."""
+    """(CODED,): the soft bits at a `MarkDetection.place`."""
     place, shift = np.array(where[:4]).reshape(2, 2), np.array(where[4:])
     values = _even(spectrum.at(own.telling, place[None])) * np.exp(
         -2j * np.pi * (own.telling @ shift)
@@ -200,7 +200,7 @@ class Spectrum:
 
 def _even(values: Numbers) -> Numbers:
     """(N, F) with the loudest brought down, and so that along the right phases their sum is
-    `Found.strength`.
+    `MarkDetection.strength`.
     """
     size = np.abs(values)
     bound = MAX_WAVE_MAGNITUDE * np.median(size, axis=-1, keepdims=True)

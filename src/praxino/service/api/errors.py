@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -254,7 +255,7 @@ def unforeseen(error: Exception) -> Response:
             **{"Retry-After": "5"},
         )
     logger.error("%s", error, exc_info=error)
-    if isinstance(error, DBAPIError):
+    if isinstance(error, DBAPIError | PoolTimeoutError):
         return problem(
             503, "the jobs cannot be reached: try again soon", "unavailable", **{"Retry-After": "5"}
         )

@@ -24,13 +24,15 @@ WATCHED_SECONDS: Final = 5.0
 async def stream(state: AppState, job: Job, previews: bool) -> AsyncIterator[str]:
     """Events of a job until it ends: ``progress``, ``preview``, ``done``, ``deleted``."""
     sent: Any = None
-    step, last_sent, last_watched = 0, time.monotonic(), 0.0
+    step, attempts, last_sent, last_watched = 0, job.attempts, time.monotonic(), 0.0
     while True:
         now = time.monotonic()
         latest, position = await run_in_threadpool(_read, state, job)
         if latest is None:
             yield to_event("deleted", {"id": job.id})
             return
+        if latest.attempts != attempts:  # begun again: its previews are, too
+            step, attempts = 0, latest.attempts
         progress = to_progress(latest, position)
         if progress != sent:
             yield to_event("progress", progress)

@@ -7,15 +7,18 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
-from praxino.request import ModelCard, Request
+from praxino.request import MAX_PROMPT_CHARS, ModelCard, Request
 from praxino.service.queue.jobs import PRIORITY_NAMES, Failure, Job, Priority, Status
 
 Sentence = Annotated[
-    str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")
+    str,
+    StringConstraints(
+        min_length=1, max_length=MAX_PROMPT_CHARS, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$"
+    ),
 ]
 Short = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
 Size = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")]
-Seconds = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,3})?$")]
+Seconds = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,6})?$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f]+$")]
 
 EXAMPLE: dict[str, JsonValue] = {
@@ -77,7 +80,7 @@ PARAMETERS: Final = {
 
 
 def parameter_of(setting: str) -> str | None:
-    """The parameter by which a client sends a setting; None for what is no setting."""
+    """The parameter by which a client sends a setting; None for ""."""
     if setting in Extra.model_fields:
         return f"extra_params.{setting}"
     if setting in ("height", "width"):

@@ -10,9 +10,9 @@ queued ── claimed ──> in_progress ── done ──> completed
 import json
 import re
 import secrets
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from praxino.config import Config
 from praxino.errors import JobError
@@ -79,6 +79,12 @@ class JobResult(Config):
     steps: int = 0
     notes: tuple[str, ...] = Field((), strict=False)
     report: dict[str, Any] | None = None
+
+
+UNKNOWN_REQUEST: Final = Request(
+    prompt="", seed=0, steps=1, guidance=1.0, sampler="", frames=1, height=1, width=1, fps=1.0
+)
+"""Where a request of another release says nothing that this one understands."""
 
 
 class WorkerInfo(Config):
@@ -172,7 +178,7 @@ class Job(Config):
             return 100
         return min(99, 100 * self.step // self.steps) if self.steps else 0
 
-    def check_move(self, status: Status) -> None:
+    def require_move(self, status: Status) -> None:
         """Raise `JobError` unless ``status`` may follow the present one."""
         if status not in TRANSITIONS[self.status]:
             raise JobError(f"{self.id} is {self.status}: it cannot become {status}")
@@ -188,15 +194,33 @@ class Job(Config):
 
     @classmethod
     def from_row(cls, values: dict[str, Any]) -> "Job":
-        """A job from a row of the database, whose requests and results are JSON."""
-        kind = Request if values["kind"] in MADE else AnalysisRequest
-        order = kind.model_validate_json(json.dumps(values["order"]))
-        result = JobResult.model_validate_json(json.dumps(values["result"]))
+        """A job from a row of the database, whose requests and results are JSON.
+
+        What another release wrote may have other fields: those of this one are taken as they are.
+        Such a job can be listed and deleted; a worker that cannot make it fails it.
+        """
+        unknown: Request | AnalysisRequest = AnalysisRequest(name="")
+        if values["kind"] in MADE:
+            unknown = UNKNOWN_REQUEST
+        order = _parse(unknown, values["order"])
+        result = _parse(JobResult(), values["result"])
         return cls.model_validate(values | {"order": order, "result": result})
 
     def to_row(self) -> dict[str, Any]:
         """The values of a new row."""
         return self.model_dump(mode="json", exclude={"number", "created"})
+
+
+C = TypeVar("C", bound=Config)
+
+
+def _parse(unknown: C, tree: dict[str, Any]) -> C:
+    """A config from JSON; one of another release is ``unknown`` with the fields that are left."""
+    try:
+        return type(unknown).model_validate_json(json.dumps(tree))
+    except ValidationError:
+        fields = {name: tree[name] for name in type(unknown).model_fields if name in tree}
+        return unknown.model_copy(update=fields)
 
 
 def new_id(kind: Kind) -> str:

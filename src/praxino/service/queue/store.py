@@ -154,14 +154,14 @@ class Store:
                 status="cancelled", completed=now, stop=True
             )
             going_on = mine.where(jobs.c.status == "in_progress").values(stop=True)
-            for update in (waiting, going_on):
+            for update in (waiting, going_on, waiting):  # it may be handed back in between
                 if row := connection.execute(update.returning(*COLUMNS)).one_or_none():
                     return _job(row)
         latest = self.get(job.id)
         if latest is None:
             raise JobError(f"{job.id} was deleted")
         if latest.status != "cancelled":
-            latest.check_move("cancelled")
+            latest.require_move("cancelled")
         return latest
 
     def delete(self, job: Job) -> bool:
@@ -307,7 +307,7 @@ class Store:
         JobError
             If it is not this worker's any more, or cannot get there.
         """
-        job.check_move(status)
+        job.require_move(status)
         with self.database.write() as connection:
             now = self.database.now()
             last = {"completed": now, "eta": None, "expires": None if keep is None else now + keep}

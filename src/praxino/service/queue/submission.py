@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from PIL import Image
 
-from praxino.errors import InputError, MediaError
+from praxino.errors import InputError, LimitError, MediaError
 from praxino.service.queue.jobs import Job
 from praxino.service.queue.quotas import Quota
 from praxino.service.queue.store import Store
@@ -105,7 +105,7 @@ def submit(
         objects.upload_stream(f"{job.id}/{job.input}", file.file)
     try:
         return store.submit(job, quota, file.size if file else 0)
-    except BaseException:
-        if file is not None:
+    except LimitError:
+        if file is not None:  # after any other error the job may be stored: `orphans` looks later
             objects.remove(job.id)
         raise

@@ -141,7 +141,7 @@ def sheet(frames: Frames, side: int) -> Frames:
 
 def animated(frames: Frames) -> bytes:
     """An animated preview of an unfinished film, as WebP."""
-    frames = small(frames[:: max(1, len(frames) // MAX_PREVIEW_FRAMES)], PREVIEW_PIXELS)
+    frames = small(frames[:: -(-len(frames) // MAX_PREVIEW_FRAMES)], PREVIEW_PIXELS)
     first, *rest = (Image.fromarray(frame) for frame in frames)
     file = io.BytesIO()
     first.save(

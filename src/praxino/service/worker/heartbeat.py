@@ -102,4 +102,5 @@ class Heartbeat:
             # another worker may have it by now
             self.lost = time.monotonic() - self._renewed > self.store.lease
         else:
-            self.stop, self.watched, self._renewed = reply.stop, reply.watched, time.monotonic()
+            self.stop = self.stop or reply.stop  # two threads ask; what was said once holds
+            self.watched, self._renewed = reply.watched, time.monotonic()

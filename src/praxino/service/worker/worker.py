@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from praxino.errors import CheckpointError, InputError, JobError, MediaError, PraxinoError
 from praxino.request import ModelCard
 from praxino.service.queue.jobs import MADE, Failure, Job, JobResult, Kind, Status, WorkerInfo
@@ -123,9 +125,9 @@ class Worker:
             except execute.Stopped:
                 self._end(job, heartbeat)
             except Exception as error:  # whatever a film or a file does, the next job is another's
-                if (
-                    heartbeat.stop or heartbeat.hand_back
-                ):  # what ends this process may have ended others that it needed
+                # What ends this process may have ended others that it needed.
+                if heartbeat.stop or heartbeat.hand_back:
+                    logger.info("%s: ended by %s", job.id, first_line(error))
                     self._end(job, heartbeat)
                 else:
                     self._fail(job, heartbeat, error)
@@ -135,7 +137,7 @@ class Worker:
     def _result(self, job: Job, folder: Path, heartbeat: Heartbeat) -> tuple[JobResult, int]:
         """What came of a job, its files stored; and their bytes."""
         if job.input:
-            self.objects.get(f"{job.id}/{job.input}", folder / job.input)
+            self._insist(self.objects.get, f"{job.id}/{job.input}", folder / job.input)
         if job.kind in MADE:
             pipeline = self._pipeline(job.model)
             result = execute.make(job, pipeline, folder, heartbeat.step, heartbeat.preview)
@@ -168,14 +170,23 @@ class Worker:
                 size + self._input_size(job),
             )
         except JobError as error:
-            logger.warning("%s", error)
-            self._quietly(self.objects.remove, job.folder)
-            return
+            if status == "queued":  # it may be another's by now, in the same folder
+                return
+            if not self._is_ended(job):
+                logger.warning("%s", error)
+                self._quietly(self.objects.remove, job.folder)
+                return
         logger.info("%s: %s", job.id, status)
         if status != "queued":
             self._quietly(delete_input, self.store, self.objects, job)
         for attempt in range(1, job.attempts):  # what killed workers may have left
             self._quietly(self.objects.remove, f"{job.id}/{attempt}")
+
+    def _is_ended(self, job: Job) -> bool:
+        """Whether this attempt has ended: a try before may have been stored and its answer lost."""
+        latest = self._quietly(self.store.get, job.id)
+        attempt = (self.id, job.attempts)
+        return latest is not None and latest.ended and (latest.worker, latest.attempts) == attempt
 
     def _fail(self, job: Job, heartbeat: Heartbeat, error: Exception) -> None:
         if heartbeat.lost:
@@ -188,8 +199,8 @@ class Worker:
             logger.info("%s: failed: %s", job.id, failure.message)
         self._quietly(self.objects.remove, job.folder)
         end = (job, "failed", self.keeping.seconds, None, self._input_size(job), failure)
-        self._quietly(self._insist, self.store.end, *end)
-        self._quietly(delete_input, self.store, self.objects, job)
+        if self._quietly(self._insist, self.store.end, *end) is not None:
+            self._quietly(delete_input, self.store, self.objects, job)
 
     def _input_size(self, job: Job) -> int:
         """Bytes of the picture that a film began with, which is kept beside it."""
@@ -239,9 +250,9 @@ class Worker:
         while True:
             try:
                 return act(*values)
-            except JobError:
+            except (JobError, MediaError, FileNotFoundError):
                 raise
-            except Exception as problem:
+            except (OSError, SQLAlchemyError) as problem:
                 patience = RESULT_RETRY_SECONDS if self.leaving.is_set() else 4 * self.store.lease
                 if time.monotonic() - begun > patience or is_full(problem):
                     raise

@@ -178,11 +178,11 @@ def probe(path: Path) -> MediaInfo:
     largest = (
         MAX_PICTURE_PIXELS if info.codec == "picture" and not info.seconds else MAX_FRAME_PIXELS
     )
-    _check_size(path, info.width, info.height, largest)
+    _require_size(path, info.width, info.height, largest)
     return info
 
 
-def _check_size(path: Path, width: int, height: int, most: int) -> None:
+def _require_size(path: Path, width: int, height: int, most: int) -> None:
     if width * height > most:
         raise MediaError(
             f"{path}: {width}x{height} is too large", f"at most {most:,} pixels; reduce it first"
@@ -353,7 +353,7 @@ def _film(path: Path, start: float, budget: DecodeBudget) -> Iterator[VideoFrame
         step = 1 / float(stream.average_rate or 25)
         clock = -step
         for frame in _decoded(container, stream):
-            _check_size(path, frame.width, frame.height, MAX_FRAME_PIXELS)
+            _require_size(path, frame.width, frame.height, MAX_FRAME_PIXELS)
             if budget.spend(frame.width * frame.height):
                 return
             clock = (

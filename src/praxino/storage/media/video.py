@@ -51,7 +51,7 @@ class Video:
             If the file cannot be written; nothing is left behind then.
         """
         target = Path(path)
-        check_ending(target, len(self.frames), self.fps)
+        require_ending(target, len(self.frames), self.fps)
         height, width = self.frames.shape[1:3]
         if target.suffix.lower() in (".mp4", ".webm") and (height % 2 or width % 2):
             raise InputError(
@@ -70,7 +70,7 @@ class Video:
         return target
 
 
-def check_ending(path: Path, frames: int, fps: float = 1.0) -> None:
+def require_ending(path: Path, frames: int, fps: float = 1.0) -> None:
     """Raise `InputError` unless so many frames, ``fps`` a second, can be written to a name like
     ``path``.
     """

@@ -64,7 +64,7 @@ def read(folder: Path, name: str) -> ModelParts:
         low=low,
         vision=parts.vision,
     )
-    _check(model, folder)
+    _require_fitting(model, folder)
     return model
 
 
@@ -139,7 +139,7 @@ def _original(folder: Path) -> _Parts:
     )
 
 
-def _check(model: ModelParts, folder: Path) -> None:
+def _require_fitting(model: ModelParts, folder: Path) -> None:
     """Raise unless the parts belong together and each file holds what its config says."""
     vae, latents = model.vae.config, model.vae.config.latent_channels
     extra = latents + vae.compression.time if model.config.pictures == "channels" else 0
@@ -150,7 +150,7 @@ def _check(model: ModelParts, folder: Path) -> None:
         raise CheckpointError(f"{folder} lacks its picture encoder", components.HINT_DOWNLOAD_ALL)
     for part in (model.vae, model.dit, model.low, model.text, model.vision):
         if isinstance(part, StoredModule):
-            part.check()
+            part.validate()
 
 
 def defaults(name: str, dits: Sequence[StoredModule[DiT]], clean: bool) -> dict[str, Any]:

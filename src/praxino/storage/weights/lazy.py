@@ -78,7 +78,7 @@ class StoredModule(Generic[M]):
         with torch.device("meta"):
             return self.make()
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Raise `CheckpointError` unless the files hold what the network needs; nothing is read but
         their lists.
         """

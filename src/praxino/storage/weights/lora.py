@@ -137,7 +137,7 @@ def read_lora(file: Path, network: DiT) -> LoRA:
     for module, parts in pairs_of.items():
         if "down" in parts:
             down, up = weights[parts["down"]], weights[parts["up"]]
-            _check(file, f"{module}.weight", (up.shape[0], down.shape[1]), own)
+            _require_fitting(file, f"{module}.weight", (up.shape[0], down.shape[1]), own)
             alpha = float(weights[parts["alpha"]]) if "alpha" in parts else beside
             rank = down.shape[0]
             pairs[f"{module}.weight"] = (down, up * (alpha / rank) if alpha is not None else up)
@@ -145,7 +145,7 @@ def read_lora(file: Path, network: DiT) -> LoRA:
             if kind in parts:
                 name = f"{module}.{kind}".lstrip(".")
                 differences[name] = weights[parts[kind]]
-                _check(file, name, tuple(differences[name].shape), own)
+                _require_fitting(file, name, tuple(differences[name].shape), own)
     return LoRA(file, _dialect(weights), pairs, differences)
 
 
@@ -212,7 +212,7 @@ def _alpha(file: Path, weights: Weights) -> float | None:
         ) from None
 
 
-def _check(
+def _require_fitting(
     file: Path, name: str, shape: tuple[int, ...], own: Mapping[str, tuple[int, ...]]
 ) -> None:
     if own.get(name) != shape:
@@ -224,7 +224,7 @@ def _check(
 
 @dataclass(frozen=True)
 class Adapted(PatchedModule[DiT]):
-    """A denoiser with changes folded in; a `Part`."""
+    """A denoiser with changes folded in; a `LazyModule`."""
 
     loras: tuple[tuple[LoRA, float], ...]
 

@@ -22,7 +22,7 @@ Kind = Literal["int8", "fp8"]
 
 @dataclass(frozen=True)
 class Quantised(PatchedModule[M]):
-    """A `Part` whose weights are rounded when it is loaded, layer by layer.
+    """A `LazyModule` whose weights are rounded when it is loaded, layer by layer.
 
     Parameters
     ----------
