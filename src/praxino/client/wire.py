@@ -209,7 +209,9 @@ def event_request(film: Film | str, previews: bool) -> dict[str, Any]:
 def check_request(timeout: httpx.Timeout) -> dict[str, Any]:
     """Wait for a check on the server, and longer than it for its answer."""
     read = None if timeout.read is None else timeout.read + CHECK_WAIT_SECONDS
-    longer = httpx.Timeout(timeout, read=read)
+    longer = httpx.Timeout(
+        connect=timeout.connect, read=read, write=timeout.write, pool=timeout.pool
+    )
     return {"params": {"wait": CHECK_WAIT_SECONDS}, "timeout": longer}
 
 

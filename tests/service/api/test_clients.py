@@ -42,6 +42,7 @@ def test_our_own(url, tmp_path):
         assert (error.value.status, error.value.param) == (400, "seconds")
 
 
+@pytest.mark.filterwarnings("ignore:The Sora API is scheduled:DeprecationWarning")
 def test_the_openai_client(url, tmp_path):
     from openai import OpenAI
 
