@@ -77,7 +77,7 @@ FRAGMENTS = (
 )
 """A docstring that begins so needs its neighbour to be understood."""
 INTERFACES = {
-    "detection": {"evidence", "measures"},  # of each family, gathered by `detection.families`
+    "detection": {"evidence", "measures"},  # of each family, gathered by `detection.detector`
     "service/api": {"create", "content", "delete"},  # routes, named as in the API
     "storage/weights": {"read", "write"},  # always with the module's name
     "cli": {"run_one", "run_batch"},  # of detect and verify, one shape

@@ -27,8 +27,8 @@ from praxino.detection.fusion import Samples, fold
 from praxino.detection.sufficiency import (
     MAX_BLOCKINESS,
     MIN_FRAMES,
+    MIN_LUMA_CHANGE,
     MIN_SHORTER_SIDE,
-    MOTIONLESS,
     blockiness,
 )
 from praxino.detection.view import View, view_of, views
@@ -110,7 +110,7 @@ def thin(clips: list[Clip], way: str, cache: Path) -> NDArray[np.bool_]:
     (`praxino.detection.sufficiency.missing_evidence`).
     """
     rows = measured(clips, way, cache, outline, outline_of)
-    least = {"frames": MIN_FRAMES, "side": MIN_SHORTER_SIDE, "change": MOTIONLESS}
+    least = {"frames": MIN_FRAMES, "side": MIN_SHORTER_SIDE, "change": MIN_LUMA_CHANGE}
     return np.array(
         [
             row["blocks"] > MAX_BLOCKINESS

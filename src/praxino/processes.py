@@ -56,7 +56,7 @@ def _end_with_parent() -> None:
 
 
 def limit_memory() -> None:
-    """`alone`, and with no more memory than any file may need, where that can be said (not on
+    """`init_worker`, and with no more memory than any file may need, where that can be said (not on
     Windows).
     """
     init_worker()

@@ -3,7 +3,7 @@
 import pytest
 
 from praxino.data.degrade import Condition, compressed
-from praxino.detection.calibration import BLOCKY, KINDS, condition, reliability
+from praxino.detection.calibration import COMPRESSED_BLOCKINESS, KINDS, condition, reliability
 from praxino.detection.detector import bundled_detector, detect
 from praxino.detection.fusion import Bin, ConditionResult, Fusion
 from praxino.detection.sufficiency import (
@@ -29,13 +29,13 @@ def seen(frames: int = 16, fps: float = 8.0):
     ("found", "views", "blocks", "like"),
     [
         (about(), seen(), 0.1, "native"),
-        (about(), seen(), BLOCKY + 0.05, "crf 35"),
+        (about(), seen(), COMPRESSED_BLOCKINESS + 0.05, "crf 35"),
         (about(oddities=("256 colours",)), seen(), 0.1, "gif"),
         (about(), seen(16, 4.0), 0.1, "half rate"),
         (about(), seen(11), 0.1, "12 frames"),
         (about(), seen(MIN_FRAMES), 0.1, "8 frames"),
         (about(140), seen(), 0.1, "scale 0.5"),
-        (about(140), seen(), BLOCKY + 0.05, "crf 28, scale 0.5"),
+        (about(140), seen(), COMPRESSED_BLOCKINESS + 0.05, "crf 28, scale 0.5"),
     ],
 )
 def test_a_clip_is_like_what_it_is_first(found, views, blocks, like):

@@ -8,7 +8,7 @@ from praxino.detection.fusion import SLOW, SMALL_SIDE_PIXELS, Detector, Fusion
 from praxino.detection.view import View
 from praxino.storage.media.frames import MediaInfo
 
-BLOCKY: Final = 0.25
+COMPRESSED_BLOCKINESS: Final = 0.25
 """Blockiness from which a clip counts as compressed hard: the median after H.264 at CRF 35."""
 KINDS: Final = {
     Condition.NATIVE: "clips as they are found",
@@ -29,14 +29,14 @@ def condition(info: MediaInfo, views: Sequence[View], blocks: float) -> Conditio
     """
     frames = max(len(view.frames) for view in views)
     if min(info.width, info.height) < SMALL_SIDE_PIXELS:
-        return Condition.CRF_28_HALF_SIZE if blocks > BLOCKY else Condition.HALF_SIZE
+        return Condition.CRF_28_HALF_SIZE if blocks > COMPRESSED_BLOCKINESS else Condition.HALF_SIZE
     if views[0].fps < SLOW:
         return Condition.HALF_RATE
     if frames <= 12:
         return Condition.FRAMES_8 if frames <= 9 else Condition.FRAMES_12
     if "256 colours" in info.oddities:
         return Condition.GIF
-    return Condition.CRF_35 if blocks > BLOCKY else Condition.NATIVE
+    return Condition.CRF_35 if blocks > COMPRESSED_BLOCKINESS else Condition.NATIVE
 
 
 def reliability(probability: float, fitted: Fusion, detector: Detector, like: Condition) -> str:

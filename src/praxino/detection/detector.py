@@ -198,11 +198,11 @@ def _families(
     findings = []
     for index, family in enumerate(FAMILIES):
         weight, mean = [part[family] for part in parts], whole[family]
-        strange = np.array([100.0 * bool(shares_of[index].notes) for shares_of in evidence])
+        strange = np.array([100.0 * bool(parts_[index].notes) for parts_ in evidence])
         where = int(np.argmax(np.array(weight) * np.sign(mean or 1) + strange))
         best, view = evidence[where][index], windows[where]
         times = tuple(float(view.times[min(frame, len(view.times) - 1)]) for frame in best.frames)
-        notes = tuple(note for shares_of in evidence for note in shares_of[index].notes)
+        notes = tuple(note for parts_ in evidence for note in parts_[index].notes)
         findings.append(
             FamilyFinding(
                 family=family,

@@ -14,9 +14,9 @@ MIN_FRAMES: Final = 8
 """Frames of a view below which there is no verdict."""
 MIN_SHORTER_SIDE: Final = 112
 """Pixels of the shorter side below which there is none."""
-MOTIONLESS: Final = 0.25
+MIN_LUMA_CHANGE: Final = 0.25
 """Mean change of luma from frame to frame, of 255, below which there is none."""
-TEXTURE: Final = 0.6
+MIN_TEXTURE: Final = 0.6
 """Deviation of luma from itself blurred, of 255, below which there is none; 1.3 is the least of any
 clip measured.
 """
@@ -69,7 +69,7 @@ def missing_evidence(info: MediaInfo, views: Sequence[View], blocks: float) -> t
     most = max(len(view.frames) for view in views)
     change = max(float(np.abs(np.diff(view.luma, axis=0)).mean()) for view in views)
     side, rate = min(info.width, info.height), views[0].fps
-    plain = all(view.detail.std() < TEXTURE for view in views)
+    plain = all(view.detail.std() < MIN_TEXTURE for view in views)
     size = f"{info.width}x{info.height}"
     lacking = (
         (
@@ -82,6 +82,6 @@ def missing_evidence(info: MediaInfo, views: Sequence[View], blocks: float) -> t
             "heavily compressed: block artefacts mask finer traces",
         ),
         (plain, "hardly any texture: there is nothing to follow"),
-        (change < MOTIONLESS, "hardly anything moves: most of the evidence is in motion"),
+        (change < MIN_LUMA_CHANGE, "hardly anything moves: most of the evidence is in motion"),
     )
     return tuple(reason for is_lacking, reason in lacking if is_lacking)

@@ -48,13 +48,11 @@ class Violation:
 
 
 def violations(objects: Sequence[MovingObject], fps: float) -> list[Violation]:
-    """What in the things' ways cannot be, of those that are small, steady and alone; most certain
-    kinds first.
-    """
+    """What in the things' ways cannot be, of those that are small and steady, thing by thing."""
     violated = []
     for thing in objects:
         others = [other for other in objects if other is not thing]
-        violated += _comings(thing, others)
+        violated += _leaps_and_losses(thing, others)
         violated += [*_gains(thing), *_lifts(thing, fps), *_turns(thing, others, fps)]
     return violated
 
@@ -65,11 +63,11 @@ def _inside(thing: MovingObject, place: Array) -> bool:
     return bool((place > half).all() and (place < 1 - half).all())
 
 
-def _comings(thing: MovingObject, others: Sequence[MovingObject]) -> list[Violation]:
+def _leaps_and_losses(thing: MovingObject, others: Sequence[MovingObject]) -> list[Violation]:
     """A leap to where nothing carried it, or a loss where nothing can hide it."""
     visible = visible_frames(thing)
     steps = np.linalg.norm(np.diff(thing.middle[visible], axis=0), axis=1)
-    comings = []
+    leaps = []
     for i in range(2, len(steps) - 2):
         usual = np.delete(steps[i - 2 : i + 3], 2).max()
         here, there = thing.middle[visible[i]], thing.middle[visible[i + 1]]
@@ -79,18 +77,18 @@ def _comings(thing: MovingObject, others: Sequence[MovingObject]) -> list[Violat
             and _inside(thing, there)
             and not near(thing, int(visible[i]), others)
         ):
-            comings.append(
+            leaps.append(
                 Violation(
                     "leap", int(visible[i]), f"something leaps {where(thing, int(visible[i]))}"
                 )
             )
     end = int(visible[-1])
-    if end < len(thing.middle) - 1 and len(visible) >= 5 and not comings:
+    if end < len(thing.middle) - 1 and len(visible) >= 5 and not leaps:
         ahead = thing.middle[end] + 2 * (thing.middle[end] - thing.middle[visible[-2]])
         inside = _inside(thing, thing.middle[end]) and _inside(thing, ahead)
         if thing.open and inside and not near(thing, end, others):
-            comings.append(Violation("gone", end, f"something is gone {where(thing, end)}"))
-    return comings[:1]
+            leaps.append(Violation("gone", end, f"something is gone {where(thing, end)}"))
+    return leaps[:1]
 
 
 def _gains(thing: MovingObject) -> list[Violation]:

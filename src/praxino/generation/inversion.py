@@ -51,7 +51,7 @@ def inverted(
 
 def noise_mark(pipeline: "Pipeline", video: Video) -> tuple[float, float]:
     """Whether a film was made of noise that this installation marked:
-    `provenance.noise.probability` of its noise.
+    `provenance.watermark.noise.match_probability` of its noise.
     """
     return match_probability(
         inverted(pipeline, video).float(), keys.installation().derived("noise")

@@ -126,7 +126,7 @@ class Pipeline:
             where none is given, models that draw layouts draw one from the sentence and the seed.
             ``best_of`` films of seeds from ``seed`` up are made, and the one is kept that shows its
             layout best. ``noise_mark`` gives the noise signs that this installation can recognise
-            (`provenance.noise`).
+            (`provenance.watermark.noise`).
 
         Returns
         -------
@@ -458,12 +458,12 @@ def _require_finite(state: State) -> None:
         )
 
 
-def fast_dtype(device: torch.device, small: bool) -> str:
+def fast_dtype(device: torch.device, in_memory: bool) -> str:
     """bfloat16 where it is faster: on GPUs, and for large models on processors that multiply faster
     in it.
     """
     return (
         "bfloat16"
-        if device.type == "cuda" or (not small and fastest() == "bfloat16")
+        if device.type == "cuda" or (not in_memory and fastest() == "bfloat16")
         else "float32"
     )

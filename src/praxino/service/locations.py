@@ -10,7 +10,7 @@ import platformdirs
 
 from praxino.errors import InputError
 from praxino.service.queue import schema
-from praxino.service.queue.store import LEASE, Store
+from praxino.service.queue.store import LEASE_SECONDS, Store
 from praxino.storage.objects import Objects, redact
 
 JOBS_VARIABLE: Final = "PRAXINO_JOBS"
@@ -45,7 +45,7 @@ class Locations:
             url if "://" in url else str(Path(url).absolute()),
         )
 
-    def open(self, lease: float = LEASE) -> tuple[Store, Objects]:
+    def open(self, lease: float = LEASE_SECONDS) -> tuple[Store, Objects]:
         """The store of jobs and the storage of films.
 
         Raises

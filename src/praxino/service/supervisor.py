@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from praxino.errors import InputError, PraxinoError
 from praxino.service.locations import JOBS_VARIABLE, STORAGE_VARIABLE, Locations
 from praxino.service.queue.retention import RetentionPolicy
-from praxino.service.queue.store import LEASE
+from praxino.service.queue.store import LEASE_SECONDS
 
 if TYPE_CHECKING:
     from praxino.service.api.auth import AppState
@@ -49,7 +49,7 @@ class WorkerConfig:
     dtype: str = "auto"
     keeping: RetentionPolicy = field(default_factory=RetentionPolicy)
     kinds: tuple[str, ...] = ("video", "image", "detect", "verify")
-    lease: float = LEASE
+    lease: float = LEASE_SECONDS
 
 
 def name_models(models: Sequence[str]) -> dict[str, str]:

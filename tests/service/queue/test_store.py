@@ -14,7 +14,7 @@ from praxino.service import api_keys
 from praxino.service.queue import schema
 from praxino.service.queue.jobs import TRANSITIONS, Job, JobResult, WorkerInfo
 from praxino.service.queue.quotas import Quota
-from praxino.service.queue.store import TRIES, Store
+from praxino.service.queue.store import MAX_ATTEMPTS, Store
 from support.client import CARD, WORKER
 
 KINDS = ("video", "image", "detect", "verify")
@@ -104,7 +104,7 @@ def test_a_killed_workers_job_is_begun_again_once_and_the_dead_cannot_end_it(sto
 
 def test_a_job_that_ends_its_workers_is_given_up(store, job):
     store.submit(job())
-    for attempt in range(TRIES):
+    for attempt in range(MAX_ATTEMPTS):
         assert claim(store, f"w{attempt}").attempts == attempt + 1
         time.sleep(store.lease * 1.2)
     assert claim(store) is None
@@ -116,7 +116,7 @@ def test_a_job_that_ends_its_workers_is_given_up(store, job):
 
 def test_what_is_handed_back_has_not_been_tried(store, job):
     store.submit(job())
-    for _ in range(TRIES + 2):
+    for _ in range(MAX_ATTEMPTS + 2):
         mine = claim(store)
         assert mine.attempts == 1
         assert store.end(mine, "queued").status == "queued"

@@ -14,13 +14,13 @@ from praxino.storage.objects import Objects
 
 logger = logging.getLogger("praxino.service")
 
-DAYS: Final = 30.0
+KEEP_DAYS: Final = 30.0
 
 
 class RetentionPolicy(Config):
     """How long and how much is kept; 0 is for ever, and whatever there is."""
 
-    days: float = Field(DAYS, ge=0)
+    days: float = Field(KEEP_DAYS, ge=0)
     bytes: int = Field(0, ge=0)
 
     @property

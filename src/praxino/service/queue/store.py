@@ -21,11 +21,11 @@ from praxino.service.queue.jobs import ANALYSES, Failure, Job, JobResult, Kind, 
 from praxino.service.queue.quotas import Quota
 from praxino.service.queue.schema import Database, jobs, previews, workers
 
-TRIES: Final = 3
+MAX_ATTEMPTS: Final = 3
 """How often a job is begun that ends its workers."""
-LEASE: Final = 30.0
+LEASE_SECONDS: Final = 30.0
 """Seconds that a worker may be silent."""
-ABSENT: Final = 86_400
+WORKER_MEMORY_SECONDS: Final = 86_400
 """Seconds after which a worker that is not seen is forgotten."""
 COLUMNS: Final = [jobs.c[name] for name in Job.model_fields]
 
@@ -43,7 +43,7 @@ class HeartbeatReply:
 class Store:
     """All jobs of one database."""
 
-    def __init__(self, url: str, lease: float = LEASE) -> None:
+    def __init__(self, url: str, lease: float = LEASE_SECONDS) -> None:
         self.database = Database(url)
         self.lease = lease
 
@@ -247,9 +247,9 @@ class Store:
             lost.where(jobs.c.stop).values(status="cancelled", completed=now, eta=None)
         )
         reason = Failure(
-            code="worker_lost", message=f"it ended {TRIES} workers, and is not begun again"
+            code="worker_lost", message=f"it ended {MAX_ATTEMPTS} workers, and is not begun again"
         )
-        failed = lost.where(jobs.c.attempts >= TRIES)
+        failed = lost.where(jobs.c.attempts >= MAX_ATTEMPTS)
         connection.execute(
             failed.values(status="failed", completed=now, eta=None, error=reason.model_dump())
         )
@@ -348,7 +348,7 @@ class Store:
                     index_elements=["id"], set_={"about": about, "seen": now}
                 )
             )
-            connection.execute(workers.delete().where(workers.c.seen < now - ABSENT))
+            connection.execute(workers.delete().where(workers.c.seen < now - WORKER_MEMORY_SECONDS))
 
     def leave(self, worker: str) -> None:
         """Say that a worker is gone; what it can do stays known for a day."""
