@@ -25,18 +25,9 @@ def tiny(folder: Path) -> None:
     bundle.write(
         folder,
         BundleConfig(name="tiny", frames=5, height=32, width=32, steps=3),
-        vae=VAE(
-            VAEConfig(
-                width=4,
-                decoder_width=4,
-                multipliers=(1, 2, 2),
-                blocks=1,
-                temporal=(True, True),
-                patch=2,
-            )
-        ),
+        vae=_vae(),
         dit=dit,
-        text=TextEncoder(TextConfig(vocabulary=vocabulary(), width=16, layers=1, heads=2)),
+        text=_text(),
     )
 
 
@@ -53,20 +44,28 @@ def laid_out(folder: Path) -> None:
     bundle.write(
         folder,
         BundleConfig(name="laid-out", frames=5, height=32, width=32, steps=3),
-        vae=VAE(
-            VAEConfig(
-                width=4,
-                decoder_width=4,
-                multipliers=(1, 2, 2),
-                blocks=1,
-                temporal=(True, True),
-                patch=2,
-            )
-        ),
+        vae=_vae(),
         dit=dit,
-        text=TextEncoder(TextConfig(vocabulary=vocabulary(), width=16, layers=1, heads=2)),
+        text=_text(),
         layout=network,
     )
+
+
+def _vae() -> VAE:
+    return VAE(
+        VAEConfig(
+            width=4,
+            decoder_width=4,
+            multipliers=(1, 2, 2),
+            blocks=1,
+            temporal=(True, True),
+            patch=2,
+        )
+    )
+
+
+def _text() -> TextEncoder:
+    return TextEncoder(TextConfig(vocabulary=vocabulary(), width=16, layers=1, heads=2))
 
 
 def tiny_reader(folder: Path) -> None:

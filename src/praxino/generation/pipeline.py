@@ -186,7 +186,7 @@ class Pipeline:
             self.card, {"prompt": prompt, **settings}, first[0].size if first else None
         )
         # an unreadable one is better refused now than later
-        load_images([request.image, request.last], images)
+        load_images([request.image, request.last], [*images, *first])
         self.adapted(request.loras)
         if request.layout is not None and self.model.layout is not None:
             from praxino.generation import layout

@@ -29,9 +29,7 @@ def to_request(body: VideoCreate, card: ModelCard, picture: str, max_size_factor
         For the first setting that this model or this server cannot use.
     """
     settings = _settings(body)
-    if body.size is None:
-        settings |= {"width": body.width, "height": body.height}
-    elif (body.width, body.height) != (None, None):
+    if body.size is not None and (body.width, body.height) != (None, None):
         param = "width" if body.width is not None else "height"
         raise ApiError(400, "size says it already", "invalid_value", param)
     if body.seconds is not None:
@@ -83,9 +81,10 @@ def _settings(body: GenerationBody) -> dict[str, Any]:
     """Fields of `Request` from those of a body; what the body leaves open is None, but for the
     seed.
     """
-    settings = {name: getattr(body, parameter, None) for name, parameter in PARAMETERS.items()}
     settings = {
-        name: value for name, value in settings.items() if name not in ("image", "width", "height")
+        name: getattr(body, parameter, None)
+        for name, parameter in PARAMETERS.items()
+        if name != "image"
     }
     if body.size is not None:
         settings["width"], settings["height"] = map(int, body.size.split("x"))
