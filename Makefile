@@ -13,7 +13,7 @@ studio: $(VENV)/.core
 	$(BIN)/praxino serve
 
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not system and not gpu"
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not system and not gpu"
 
 test-all: $(VENV)/.dev
 	.ci/system-programs

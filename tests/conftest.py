@@ -26,6 +26,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@functools.cache
+def _verbs(app: object) -> object:
+    """The command line put together once, as it takes 20 ms, and never changes."""
+    from typer.main import get_group
+
+    return get_group(app)
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     import torch  # not where tests are only handed out to other processes
@@ -52,12 +60,29 @@ def _own_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(name="in_this_process")
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are read here, where each would otherwise be read in a process of its own, which takes
+    a second to begin; what such a process is for is tested in `test_damage`.
+    """
+    from praxino import processes
+
+    def run(work: Callable[..., object], job: tuple[object, ...], *_: object) -> object:
+        return work(*job)
+
+    monkeypatch.setattr(processes, "run_isolated", run)
+
+
 @pytest.fixture(name="praxino")
 def _praxino(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     """Runs the command line in this process: (exit code, stdout, stderr)."""
+    import typer.main
+
     from praxino.cli import app
+
+    monkeypatch.setattr(typer.main, "get_command", _verbs)
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["praxino", *map(str, arguments)])

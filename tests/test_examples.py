@@ -23,7 +23,12 @@ def run(path, folder, **environment):
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in EXAMPLES if path.stem != "client"], ids=lambda path: path.stem
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem == "film"))
+        for path in EXAMPLES
+        if path.stem != "client"
+    ],
 )
 def test_example(path, tmp_path):
     run(path, tmp_path)

@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -85,6 +86,11 @@ INTERFACES = {
 """Functions that several modules of a room have by design; a list that may only shrink."""
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def bound(tree: ast.AST) -> Iterator[str]:
     """Names that are given to variables, arguments, functions and classes."""
     for node in ast.walk(tree):
@@ -109,7 +115,7 @@ def texts(tree: ast.AST) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_names_and_docstrings_stand_alone(path):
-    tree, file = ast.parse(path.read_text()), str(path.relative_to(ROOT))
+    tree, file = tree_of(path), str(path.relative_to(ROOT))
     names = set(bound(tree))
     allowed = {name for where, name in KEYS_OF_FILES if where == file}
     assert {name for name in names if name.strip("_") in PARTICIPLES} <= allowed
@@ -130,7 +136,7 @@ def names_of(tree: ast.AST) -> Iterator[str]:
 
 
 def test_docstrings_refer_to_what_there_is():
-    trees = {path: ast.parse(path.read_text()) for path in SOURCES}
+    trees = {path: tree_of(path) for path in SOURCES}
     there = {*vars(builtins), "FakeTensorMode"}
     for path, tree in trees.items():
         there |= {path.stem, path.parent.name, *names_of(tree)}
@@ -144,7 +150,7 @@ def test_a_public_name_is_one_thing_in_a_room():
     rooms = defaultdict(lambda: defaultdict(list))
     for path in SOURCES:
         room = str(path.parent.relative_to(ROOT))
-        for node in ast.parse(path.read_text()).body:
+        for node in tree_of(path).body:
             if isinstance(
                 node, ast.FunctionDef | ast.AsyncFunctionDef
             ) and not node.name.startswith("_"):

@@ -32,14 +32,12 @@ def test_what_kills_its_process_is_given_up_and_the_rest_goes_on(monkeypatch):
 
 @pytest.mark.timeout(60)
 def test_real_processes_survive_one_that_is_killed():
-    found = processes.map_isolated(dies, [(number,) for number in range(6)], 2, lambda _: -1)
+    found = processes.map_isolated(dies, [(number,) for number in range(4)], 2, lambda _: -1)
     assert sorted((job[0], said) for job, said in found) == [
         (0, -1),
         (1, 1),
         (2, 2),
         (3, 3),
-        (4, 4),
-        (5, 5),
     ]
 
 

@@ -671,7 +671,7 @@ def test_inspect_says_what_a_checkpoint_is(praxino, wan, tmp_path, what):
     assert said[what] in out
 
 
-def test_plan_prints_what_a_film_needs(praxino, wan, monkeypatch):
+def test_plan_prints_what_a_film_needs(praxino, wan, tiny_model, monkeypatch):
     small = ("--frames", 5, "--size", "64x64", "--dtype", "float32")
     code, out, _ = praxino("plan", wan, *small)
     assert code == 0
@@ -683,7 +683,7 @@ def test_plan_prints_what_a_film_needs(praxino, wan, monkeypatch):
         "decode",
     ]
     monkeypatch.setattr("praxino.generation.plan.free_memory", lambda device: 2**20)
-    code, out, err = praxino("plan", wan, *small)
+    code, out, err = praxino("plan", tiny_model)
     assert code == 2
     assert "DOES NOT FIT" in out
     assert "GiB are free" in err

@@ -76,6 +76,7 @@ def test_a_file_that_names_another_is_refused(name, verb, names, tmp_path, praxi
     assert not list(tmp_path.glob("out*"))
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("name", PLAYLISTS)
 def test_it_verifies_as_nothing_and_its_film_is_not_looked_at(name, names, tmp_path, praxino):
     made = Video(read_video(names["film"]).frames, 8.0)

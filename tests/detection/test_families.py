@@ -37,7 +37,9 @@ def names() -> list[set[str]]:
     return [set(each.measures) for each in collect_evidence(seen("texture"))]
 
 
-@pytest.mark.parametrize("film", FILMS)
+@pytest.mark.parametrize(
+    "film", [pytest.param("diorama", marks=pytest.mark.slow), *list(FILMS)[1:]]
+)
 def test_every_film_gets_the_same_finite_measures(film):
     view = seen(film)
     for each, family, known in zip(collect_evidence(view), FAMILIES, names(), strict=True):

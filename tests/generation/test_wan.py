@@ -28,7 +28,19 @@ def _pictures(tmp_path_factory):
     return {name: folder / f"{name}.png" for name in ("first", "last")}
 
 
-@pytest.mark.parametrize("kind", [*tiny_wan.KINDS, "ti2v from a picture"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "t2v",
+        "i2v-a14b",
+        "ti2v from a picture",
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in tiny_wan.KINDS
+            if kind not in ("t2v", "i2v-a14b")
+        ),
+    ],
+)
 def test_films_are_those_of_the_reference(kind, wan_folder, pictures):
     from diffusers import WanImageToVideoPipeline
 

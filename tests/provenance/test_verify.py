@@ -2,14 +2,12 @@
 
 import json
 import shutil
-import sys
 
 import cv2
 import numpy as np
 import pytest
 
 import praxino
-from praxino.cli import app as cli
 from praxino.data.pixels import resized
 from praxino.errors import MediaError
 from praxino.provenance import keys
@@ -22,6 +20,7 @@ from praxino.storage.media.frames import read_video
 from praxino.storage.media.video import Video
 from support.footage import textured, write
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
 RECORD = {"prompt": "a red ball", "model": "tiny", "digest": "abc"}
 
 
@@ -45,24 +44,12 @@ def _folder(tmp_path_factory, plain):
     return folder
 
 
-@pytest.fixture(name="run")
-def _run(monkeypatch, capfd):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["praxino", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out, err = capfd.readouterr()
-        return stop.value.code, out, err
-
-    return run
-
-
 CODES = {"signed": 0, "nothing": 1, "unreadable": 2, "tampered": 3, "marked": 4}
 
 
 @pytest.mark.parametrize("outcome", CODES)
-def test_one_file(run, folder, outcome):
-    code, out, err = run("verify", folder / f"{outcome}.mp4")
+def test_one_file(praxino, folder, outcome):
+    code, out, err = praxino("verify", folder / f"{outcome}.mp4")
     assert code == CODES[outcome]
     assert "Traceback" not in err
     if outcome == "unreadable":
@@ -73,8 +60,8 @@ def test_one_file(run, folder, outcome):
         assert "watermark:" in out
 
 
-def test_a_folder_is_a_table_and_its_gravest_outcome(run, folder):
-    code, out, _ = run("verify", folder, "--processes", "1")
+def test_a_folder_is_a_table_and_its_gravest_outcome(praxino, folder):
+    code, out, _ = praxino("verify", folder, "--processes", "1")
     assert code == CODES["tampered"]
     rows = out.splitlines()
     assert [row.split()[0] for row in rows[1:6]] == [
@@ -87,14 +74,14 @@ def test_a_folder_is_a_table_and_its_gravest_outcome(run, folder):
     assert "1 tampered, 1 unreadable, 1 marked, 1 nothing, 1 signed" in rows[-1]
 
 
-def test_json_says_it_all(run, folder):
-    code, out, _ = run("verify", folder / "signed.mp4", "--json")
+def test_json_says_it_all(praxino, folder):
+    code, out, _ = praxino("verify", folder / "signed.mp4", "--json")
     said = json.loads(out)
     assert (code, said["code"], said["outcome"], said["agree"]) == (0, 0, "signed", True)
     assert said["mark"]["own"] is True
     assert said["mark"]["probability"] < 1e-6
     assert said["mark"]["message"] == said["credentials"]["mark"]
-    code, out, _ = run("verify", folder, "--json", "--processes", "2")
+    code, out, _ = praxino("verify", folder, "--json", "--processes", "2")
     assert [each["outcome"] for each in json.loads(out)] == [
         "marked",
         "nothing",
@@ -151,17 +138,17 @@ def test_a_film_without_the_file_beside_it(tmp_path, plain):
     assert "b.c2pa beside the file would hold it" in said[1].sentences[0]
 
 
-def test_mistakes_in_settings_are_one_error_for_all_files(run, folder, tmp_path, monkeypatch):
+def test_mistakes_in_settings_are_one_error_for_all_files(praxino, folder, tmp_path, monkeypatch):
     (tmp_path / "provenance.toml").write_text("nope = 1")
     monkeypatch.setenv(keys.FOLDER, str(tmp_path))
     for what in (folder, folder / "signed.mp4"):
-        code, out, err = run("verify", what)
+        code, out, err = praxino("verify", what)
         assert (code, out, len(err.splitlines())) == (2, "", 1)
         assert "nope" in err
 
 
-def test_a_missing_file_among_others_is_one_of_them(run, folder, tmp_path):
-    code, out, _ = run("verify", folder / "nothing.mp4", tmp_path / "gone.mp4")
+def test_a_missing_file_among_others_is_one_of_them(praxino, folder, tmp_path):
+    code, out, _ = praxino("verify", folder / "nothing.mp4", tmp_path / "gone.mp4")
     assert code == CODES["unreadable"]
     assert "1 unreadable, 1 nothing" in out
     assert "no such file" in out
@@ -234,42 +221,42 @@ def test_what_became_of_it_is_said(folder, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nowhere.mp4", "empty.mp4"])
-def test_bad_input_is_named(run, tmp_path, name, monkeypatch):
+def test_bad_input_is_named(praxino, tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.mp4").touch()
-    code, _, err = run("verify", name)
+    code, _, err = praxino("verify", name)
     assert code == 2
     assert len(err.splitlines()) == 1
     assert "hint:" in err
 
 
 @pytest.mark.slow
-def test_the_noise_is_read_by_a_model(run, tmp_path, monkeypatch):
+def test_the_noise_is_read_by_a_model(praxino, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     praxino.load(device="cpu").generate("a city at night", noise_mark=True).save("a.mp4")
-    code, out, _ = run("verify", "a.mp4", "--model", "diorama")
+    code, out, _ = praxino("verify", "a.mp4", "--model", "diorama")
     assert code == 0
     assert "noise: marked by this installation" in out
     Video(np.zeros((3, 64, 64, 3), np.uint8), 8.0).save("b.mp4")
-    _, out, _ = run("verify", "b.mp4", "--model", "diorama", "--json")
+    _, out, _ = praxino("verify", "b.mp4", "--model", "diorama", "--json")
     assert "frames=3" in json.loads(out)["noise"]["problem"]
-    assert run("verify", "b.mp4", "--model", "nowhere")[0] == 2
+    assert praxino("verify", "b.mp4", "--model", "nowhere")[0] == 2
 
 
 @pytest.mark.slow
-def test_a_mark_in_the_noise_alone_is_a_mark(run, tmp_path, monkeypatch):
+def test_a_mark_in_the_noise_alone_is_a_mark(praxino, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plain = Provenance(watermark=False, credentials=False)
     praxino.load(device="cpu").generate("a city at night", plain, noise_mark=True).save("a.mp4")
-    assert run("verify", "a.mp4")[0] == CODES["nothing"]
-    code, out, _ = run("verify", "a.mp4", "--model", "diorama", "--json")
+    assert praxino("verify", "a.mp4")[0] == CODES["nothing"]
+    code, out, _ = praxino("verify", "a.mp4", "--model", "diorama", "--json")
     assert (code, json.loads(out)["outcome"]) == (CODES["marked"], "marked")
 
 
-def test_names_cannot_fake_a_line(run, folder, tmp_path):
+def test_names_cannot_fake_a_line(praxino, folder, tmp_path):
     for name in ("a.mp4", "b\n0 tampered.mp4"):
         shutil.copy(folder / "nothing.mp4", tmp_path / name)
-    _, out, _ = run("verify", tmp_path)
+    _, out, _ = praxino("verify", tmp_path)
     assert len(out.splitlines()) == 4
     assert "b?0 tampered.mp4" in out
 

@@ -122,3 +122,12 @@ def _idle(studio_of):
 @pytest.fixture(name="client")
 def _client(idle):
     return idle.client
+
+
+@pytest.fixture(scope="session", name="one_client")
+def _one_client(tmp_path_factory) -> Iterator[TestClient]:
+    """A client of one idle studio for all that is refused, as nothing of it stays there."""
+    studio = Running(tmp_path_factory.mktemp("studio"), None)
+    studio.store.announce("w", client.WORKER)
+    yield studio.client
+    studio.store.database.close()

@@ -29,6 +29,10 @@ M = TypeVar("M")
 
 DECODE_CHUNK_LATENTS = 4096
 """Latent positions that are decoded at a time."""
+LARGE_BYTES = 2**26
+"""Weights from which on it pays to look for garbage once they are not used any more: that takes a
+tenth of a second, as it goes through every object there is.
+"""
 
 
 class Offloader:
@@ -78,8 +82,10 @@ class Offloader:
             yield network
         finally:
             if not self.keep:
+                large = parameter_bytes(network) >= LARGE_BYTES
                 del network
-                release_memory()
+                if large:
+                    release_memory()
 
 
 def stream_weights(network: nn.Module, device: torch.device) -> nn.Module:
@@ -162,6 +168,11 @@ def return_large_buffers(size: int = 2**20) -> None:
         m_mmap_threshold = -3
         with suppress(AttributeError):
             ctypes.CDLL(None).mallopt(m_mmap_threshold, size)
+
+
+def parameter_bytes(network: nn.Module) -> int:
+    """Bytes of a network's parameters."""
+    return sum(p.numel() * p.element_size() for p in network.parameters())
 
 
 def release_memory() -> None:

@@ -26,7 +26,13 @@ from torch.utils.flop_counter import flop_registry
 from praxino.diffusion.sampling import EVALUATIONS
 from praxino.errors import InputError
 from praxino.generation.denoiser import BATCH_GUIDANCE_TOKENS
-from praxino.generation.offload import decoded, exact_and_fast, overlap, text_dtype
+from praxino.generation.offload import (
+    decoded,
+    exact_and_fast,
+    overlap,
+    parameter_bytes,
+    text_dtype,
+)
 from praxino.models.dit import DiT
 from praxino.models.tiling import corners
 from praxino.models.vae import VAE
@@ -354,7 +360,7 @@ def _empty(part: LazyModule[Any], dtype: torch.dtype) -> Iterator[tuple[Any, int
             dtype,
             "plan",
         )
-        yield network, sum(p.numel() * p.element_size() for p in network.parameters())
+        yield network, parameter_bytes(network)
 
 
 class Meter(TorchDispatchMode):

@@ -65,11 +65,13 @@ from support.client import DOT, VIDEO, WORKER, order, refused
         ),
     ],
 )
-def test_orders_that_cannot_be(client, body, param, said):
+def test_orders_that_cannot_be(one_client, body, param, said):
     text = json.dumps({"prompt": "a cat", **body})
-    answer = client.post("/v1/videos", content=text, headers={"Content-Type": "application/json"})
+    answer = one_client.post(
+        "/v1/videos", content=text, headers={"Content-Type": "application/json"}
+    )
     refused(answer, 400, said=said, param=param)
-    assert client.get("/v1/videos").json()["data"] == []
+    assert one_client.get("/v1/videos").json()["data"] == []
 
 
 @pytest.mark.parametrize(
@@ -86,9 +88,10 @@ def test_orders_that_cannot_be(client, body, param, said):
         '{"a": 1e999}',
     ],
 )
-def test_bodies_that_are_none(client, text):
+def test_bodies_that_are_none(one_client, text):
     refused(
-        client.post("/v1/videos", content=text, headers={"Content-Type": "application/json"}), 400
+        one_client.post("/v1/videos", content=text, headers={"Content-Type": "application/json"}),
+        400,
     )
 
 
@@ -209,8 +212,8 @@ def test_what_is_too_large(studio_of):
         "//etc/passwd",
     ],
 )
-def test_no_path_of_a_request_reaches_the_file_system(client, path):
-    refused(client.get(path), 404)
+def test_no_path_of_a_request_reaches_the_file_system(one_client, path):
+    refused(one_client.get(path), 404)
 
 
 def test_ids_of_other_kinds_are_unknown(client, idle):

@@ -88,7 +88,7 @@ def _in_original_layout(source, target):
     return target
 
 
-@pytest.mark.parametrize("kind", ["t2v", "t2v-a14b"])
+@pytest.mark.parametrize("kind", ["t2v", pytest.param("t2v-a14b", marks=pytest.mark.slow)])
 def test_the_original_layout_makes_the_same_film(saved, tmp_path, kind):
     folder = _in_original_layout(saved[kind], tmp_path / kind)
     # the file of the autoencoder does not hold its latents' statistics, and 4 channels are not

@@ -2,6 +2,8 @@
 torch.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -44,8 +46,8 @@ def create(state: AppState) -> ASGIApp:
     errors.install(app)
     for router in (videos.router, images.router, analyses.router, system.router):
         app.include_router(router)
-    described = _described(app)
-    app.openapi = lambda: described  # type: ignore[method-assign]
+    # made once somebody asks for it, as it takes longer than everything else here
+    app.openapi = functools.cache(functools.partial(_described, app.openapi))  # type: ignore[method-assign]
     guarded: ASGIApp = Guard(app, state.max_upload_bytes, state.origins, state.is_open_async)
     if state.origins:
         guarded = CORSMiddleware(
@@ -58,9 +60,9 @@ def create(state: AppState) -> ASGIApp:
     return Head(Metrics(guarded))
 
 
-def _described(app: FastAPI) -> dict[str, Any]:
+def _described(openapi: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The OpenAPI document, with bodies that routes read themselves, and with who may ask."""
-    document = app.openapi()
+    document = openapi()
     components = document["components"]["schemas"]
     for kind in BODIES:
         schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
