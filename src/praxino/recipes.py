@@ -25,6 +25,7 @@ from praxino.training.loop import LoopConfig
 from praxino.training.optimizer import OptimizerConfig
 from praxino.training.reader import ReaderStageConfig
 from praxino.training.references import ReferenceConfig
+from praxino.training.routing import RoutingConfig
 from praxino.training.runs import TrainConfig
 from praxino.training.stages import STAGES
 from praxino.training.tasks import WindowConfig
@@ -142,7 +143,8 @@ def diorama() -> TrainConfig:
             stretch=2600,
             single=0.6,
             windows=WindowConfig(share=0.25),
-            references=ReferenceConfig(share=0.4),
+            references=ReferenceConfig(share=0.53),
+            routing=RoutingConfig(weight=0.05),
         ),
         loop=LoopConfig(steps=20_000, snapshot_every=1000),
         optimizer=OptimizerConfig(lr=2e-3, decay="none"),

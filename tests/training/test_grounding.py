@@ -12,19 +12,20 @@ from praxino.training.stages import build
 SETTINGS = ["stage.clips=12", "stage.batch=4", "stage.pictures=0", "stage.grounding.layer=2"]
 
 
-def stage_of(tmp_path, model, *settings):
+def stage_of(tmp_path, model, *settings, fade=None):
     config = recipe("smoke", [*SETTINGS]).stage
     layout = world_layout()
     dit = config.dit.model_copy(update={"layout": layout.channels})
     tree = config.model_copy(update={"layout": layout, "dit": dit}).model_dump()
     tree["grounding"].update(dict(settings))
+    tree["fade"] = fade
     return build(type(config).model_validate(tree), Sources(vae=model), Workplace(cache=tmp_path))
 
 
 def test_the_head_teaches_the_blocks_below_it_and_is_not_saved(tiny_model, tmp_path):
     stage = stage_of(tmp_path, tiny_model, ("weight", 0.5))
     batch = stage.batch(0)
-    assert batch.truth.shape == batch.layout.shape
+    assert batch.auxiliary.truth.shape == batch.layout.shape
     loss, metrics = stage.loss(batch, torch.Generator().manual_seed(0))
     assert 0.5 < metrics["grounding"] < 5
     loss.backward()
@@ -40,13 +41,9 @@ def test_the_head_teaches_the_blocks_below_it_and_is_not_saved(tiny_model, tmp_p
 
 
 def test_its_weight_falls_to_nothing(tiny_model, tmp_path):
-    stage = stage_of(tmp_path, tiny_model, ("weight", 0.5), ("batches", 4))
-    assert [stage.config.grounding.weight_at(number) for number in (0, 2, 4, 9)] == [
-        0.5,
-        0.25,
-        0.0,
-        0.0,
-    ]
+    stage = stage_of(tmp_path, tiny_model, ("weight", 0.5), fade=(2, 4))
+    weights = [stage.batch(number).auxiliary.grounding for number in range(6)]
+    assert weights == [0.5, 0.5, 0.5, 0.25, 0.0, 0.0]
     assert "grounding" not in stage.loss(stage.batch(4), torch.Generator().manual_seed(0))[1]
 
 

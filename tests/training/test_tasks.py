@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from praxino.errors import InputError
 from praxino.recipes import recipe
 from praxino.training.sources import Sources, Workplace
 from praxino.training.stages import build
@@ -175,6 +176,20 @@ def test_individuals_are_given_in_pictures_and_called_by_name(tiny_model, tmp_pa
     loss, _ = stage.loss(batch, torch.Generator().manual_seed(0))
     loss.backward()
     assert stage.dit.slot_embedding.grad.abs().max() > 0
+
+
+def test_most_clips_of_such_steps_show_individuals(tiny_model, tmp_path):
+    stage = stage_of(tmp_path, tiny_model, *REFERENCES)
+    given = [stage.batch(number).pictures.there.any(1).float().mean() for number in range(3)]
+    assert min(given) > 0.6  # of all clips, a quarter shows one
+
+
+def test_things_count_less_and_less_in_a_cooldown(tiny_model, tmp_path):
+    stage = stage_of(tmp_path, tiny_model, "stage.thing_weight=2.0", "stage.fade=[1,3]")
+    spread = [float(stage.batch(number).weight.amax()) for number in range(4)]
+    assert spread[1] > spread[2] > spread[3] == 1
+    with pytest.raises(InputError, match="fade"):
+        stage_of(tmp_path, tiny_model, "stage.fade=[3,3]")
 
 
 def test_pictures_need_slots(tiny_model, tmp_path):

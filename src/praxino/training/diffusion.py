@@ -7,15 +7,14 @@ join and to fill in.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from praxino.config import Config
@@ -36,13 +35,14 @@ from praxino.rng import Stream, generator
 from praxino.shapes import VideoShape, token_grid
 from praxino.storage.weights import bundle, checkpoint
 from praxino.storage.weights.bundle import Bundle, BundleConfig
+from praxino.training.batch import Auxiliary, Batch, LayoutChannels
 from praxino.training.encoding import LatentEncoder
 from praxino.training.grounding import GroundingConfig, GroundingHead
 from praxino.training.layout import true_layouts, window_boxes, world_layout
-from praxino.training.references import ReferenceConfig, draw_pictures
+from praxino.training.references import ReferenceConfig, draw_clips, draw_pictures
+from praxino.training.routing import RoutingConfig, RoutingLoss
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 from praxino.training.tasks import (
-    TaskCondition,
     TaskMix,
     WindowConfig,
     corrupt,
@@ -103,6 +103,13 @@ class DiffusionConfig(Config):
         0.0, ge=0, description="how much more an error counts where a thing is"
     )
     grounding: GroundingConfig = GroundingConfig()
+    routing: RoutingConfig = RoutingConfig()
+    fade: tuple[NonNegativeInt, PositiveInt] | None = Field(
+        None,
+        strict=False,
+        description="batches between which thing_weight and the weights of grounding and routing "
+        "fall linearly to 0; a cooldown sets them to its own",
+    )
 
     @model_validator(mode="after")
     def _parts_add_up(self) -> "DiffusionConfig":
@@ -110,74 +117,16 @@ class DiffusionConfig(Config):
             raise ValueError("tags and paragraphs are parts of a whole: at most 1 together")
         if self.tasks.frames + self.tasks.box + self.tasks.border > 1:
             raise ValueError("tasks are parts of a whole: at most 1 together")
+        if self.fade and self.fade[0] >= self.fade[1]:
+            raise ValueError(f"fade {self.fade}: the first batch, then a later one")
         return self
 
-
-@dataclass(frozen=True)
-class Batch:
-    """One step's data.
-
-    Attributes
-    ----------
-    latents : (B, C, t, h, w)
-    inputs : (B, C, t, h, w)
-        What stands in the given places: the latents, or a history with noise on it.
-    task : TaskCondition
-        Which places are given, and the times that they are told.
-    layout : (B, C', t, h, w), optional
-    pictures : Pictures, optional
-        Of individuals, which the sentences call by the names of their slots.
-    weight : (B, 1, t, h, w)
-        Of the error at each place, 1 on average.
-    grounding : float
-        Weight of the grounding head's error.
-    truth : (B, C', t, h, w), optional
-        The layout that the grounding head should find: the true one, whole.
-    """
-
-    latents: Float[Tensor, "batch channels t h w"]
-    inputs: Float[Tensor, "batch channels t h w"]
-    sentences: list[str]
-    task: TaskCondition
-    layout: Float[Tensor, "batch layout t h w"] | None
-    pictures: Pictures | None
-    weight: Float[Tensor, "batch 1 t h w"]
-    grounding: float = 0.0
-    truth: Float[Tensor, "batch layout t h w"] | None = None
-
-    def to(self, device: torch.device) -> "Batch":
-        """The batch on a device."""
-        task = TaskCondition(
-            self.task.clean.to(device), self.task.groups, self.task.times.to(device)
-        )
-        layout, truth = (
-            None if part is None else part.to(device) for part in (self.layout, self.truth)
-        )
-        pictures = None if self.pictures is None else self.pictures.to(device)
-        latents, inputs, weight = (
-            part.to(device) for part in (self.latents, self.inputs, self.weight)
-        )
-        return Batch(
-            latents, inputs, self.sentences, task, layout, pictures, weight, self.grounding, truth
-        )
-
-
-@dataclass(frozen=True)
-class LayoutChannels:
-    """The layouts of a batch on its latents' places.
-
-    Attributes
-    ----------
-    channels : (B, C', t, h, w), optional
-        With boxes moved a little, some things and some whole layouts left out.
-    true : (B, C', t, h, w), optional
-    cover : (B, S, t, h, w)
-        How much of each place each thing covers.
-    """
-
-    channels: Tensor | None
-    true: Tensor | None
-    cover: Tensor
+    def auxiliary_share(self, number: int) -> float:
+        """What is left in batch ``number`` of all that the loss asks beside the prediction."""
+        if self.fade is None:
+            return 1.0
+        first, end = self.fade
+        return min(1.0, max(0.0, (end - number) / (end - first)))
 
 
 class Diffusion:
@@ -202,6 +151,7 @@ class Diffusion:
             self.head = self.module["grounding"] = GroundingHead(
                 config.grounding, self.dit, config.dit.layout
             )
+        self.routing = RoutingLoss(config.routing, self.dit) if config.routing.weight else None
         self.module.to(self.device)
         self.world = World(
             config.seed,
@@ -237,24 +187,13 @@ class Diffusion:
             self._stretch = stretch, latents
         return self._stretch[1]
 
-    def _pictures(
-        self,
-        stretch: int,
-        indices: NDArray[np.int64],
-        scenes: list[Scene],
-        rng: np.random.Generator,
-    ) -> tuple[Pictures | None, list[Scene]]:
-        """Pictures of individuals in part of the steps, and the scenes with these called by
-        name.
-        """
-        if rng.random() >= self.config.references.share:
-            return None, scenes
+    def _pictures(self, stretch: int) -> Tensor:
+        """Latents of the individuals of each clip of a stretch; those of one are in memory."""
         if self._portraits[0] != stretch:
             first = stretch * self.config.clips
             pictures = self.encoder.pictures(self.world, self.config.clips, first)
             self._portraits = stretch, pictures
-        latents = self._portraits[1][torch.from_numpy(indices)]
-        return draw_pictures(self.config.references, scenes, latents, self.config.dit.slots, rng)
+        return self._portraits[1]
 
     def batch(self, number: int) -> Batch:
         rng = generator(Stream.DIFFUSION_BATCH, self.config.seed, number)
@@ -265,16 +204,24 @@ class Diffusion:
         count = config.batch * (4 if still else 1)
         start = number * config.batch * 4
         stretch = number // config.stretch if config.stretch else 0
-        indices = shuffled_indices(config.seed, config.clips, start, count)
+        portraits = None
+        if rng.random() < config.references.share:
+            portraits = self._pictures(stretch)
+            shows = portraits.flatten(1).any(1).numpy()
+            indices = draw_clips(config.references, shows, config.seed, start, count, rng)
+        else:
+            indices = shuffled_indices(config.seed, config.clips, start, count)
         latents = self._latents(stretch)[torch.from_numpy(indices)].float()
         scenes = [self.world.scene(stretch * config.clips + int(clip)) for clip in indices]
-        pictures, scenes = self._pictures(stretch, indices, scenes, rng)
+        pictures: Pictures | None = None
+        if portraits is not None:
+            own = portraits[torch.from_numpy(indices)]
+            pictures, scenes = draw_pictures(config.references, scenes, own, config.dit.slots, rng)
         sentences = [draw_caption(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
         if still:
             latents = latents[:, :, :1]
         layout = self._layout(scenes, sentences, latents.shape, rng)
         task = draw_task(config.tasks, latents.shape, config.dit.patch, layout.cover, rng)
-        weight, grounding = self._weight(scenes, layout.cover), config.grounding.weight_at(number)
         return Batch(
             latents,
             latents,
@@ -282,9 +229,8 @@ class Diffusion:
             task,
             layout.channels,
             pictures,
-            weight,
-            grounding,
-            layout.true,
+            self._weight(scenes, layout.cover, number),
+            self._auxiliary(scenes, layout, number, pictures),
         ).to(self.device)
 
     def _window_batch(self, number: int, rng: np.random.Generator) -> Batch:
@@ -306,23 +252,46 @@ class Diffusion:
         inputs = torch.cat(
             [corrupt(latents[:, :, :3], config.windows, rng), latents[:, :, 3:]], dim=2
         )
-        task, weight = replace(task, groups="frames"), self._weight(scenes, layout.cover)
-        grounding = config.grounding.weight_at(number)
         return Batch(
-            latents, inputs, sentences, task, layout.channels, None, weight, grounding, layout.true
+            latents,
+            inputs,
+            sentences,
+            replace(task, groups="frames"),
+            layout.channels,
+            None,
+            self._weight(scenes, layout.cover, number),
+            self._auxiliary(scenes, layout, number),
         ).to(self.device)
 
-    def _weight(self, scenes: list[Scene], cover: Tensor) -> Tensor:
+    def _auxiliary(
+        self,
+        scenes: list[Scene],
+        layout: LayoutChannels,
+        number: int,
+        pictures: Pictures | None = None,
+    ) -> Auxiliary:
+        share, config = self.config.auxiliary_share(number), self.config
+        routes = None
+        if self.routing is not None and pictures is not None:
+            routes = layout.cover.new_zeros(len(scenes), config.dit.slots, *layout.cover.shape[2:])
+            for row, scene in enumerate(scenes):
+                for thing, cover in zip(shown_things(scene), layout.cover[row], strict=False):
+                    if thing.name is not None:
+                        routes[row, ENTITY_NAMES.index(thing.name)] = cover
+        return Auxiliary(
+            share * config.grounding.weight, share * config.routing.weight, layout.true, routes
+        )
+
+    def _weight(self, scenes: list[Scene], cover: Tensor, number: int) -> Tensor:
         """(B, 1, t, h, w): 1 on average, more where things are, and most on individuals whose
         pictures are given.
         """
         named = torch.zeros(cover.shape[:2])
         for row, scene in zip(named, scenes, strict=True):
-            for number, thing in enumerate(shown_things(scene)):
-                row[number] = thing.name is not None
-        extra = (
-            self.config.thing_weight + self.config.references.weight * named[:, :, None, None, None]
-        )
+            for slot, thing in enumerate(shown_things(scene)):
+                row[slot] = thing.name is not None
+        things = self.config.auxiliary_share(number) * self.config.thing_weight
+        extra = things + self.config.references.weight * named[:, :, None, None, None]
         weight = 1 + (extra * cover).amax(1, keepdim=True)
         return weight / weight.mean(dim=(1, 2, 3, 4), keepdim=True)
 
@@ -384,10 +353,14 @@ class Diffusion:
         metrics = by_quartile(per_clip.detach(), t)
         if batch.latents.shape[2] == 1:
             metrics = {"loss/pictures": per_clip.mean().item()}
-        loss = per_clip.mean()
-        if self.head is not None and batch.grounding and batch.truth is not None:
-            error = self.head.loss(batch.truth)
-            loss, metrics["grounding"] = loss + batch.grounding * error, error.item()
+        loss, also = per_clip.mean(), batch.auxiliary
+        if self.head is not None and also.grounding and also.truth is not None:
+            error = self.head.loss(also.truth)
+            loss, metrics["grounding"] = loss + also.grounding * error, error.item()
+        if self.routing is not None and also.routing and also.routes is not None:
+            assert batch.pictures is not None
+            error = self.routing.loss(batch.pictures, also.routes)
+            loss, metrics["routing"] = loss + also.routing * error, error.item()
         return loss, metrics
 
     def _shift(self, latents: Tensor) -> float:
@@ -454,4 +427,11 @@ def _require_fitting(config: DiffusionConfig, vae: VAEConfig) -> None:
         raise InputError(
             "stage.grounding.weight: the head reads layouts after one of the denoiser's blocks",
             "a run with stage.layout, and a stage.grounding.layer that there is",
+        )
+    if config.routing.weight and not (
+        config.references.share and max(config.routing.layers, default=0) <= config.dit.layers
+    ):
+        raise InputError(
+            "stage.routing.weight: asked is where blocks of the denoiser look at pictures",
+            "a run with stage.references.share, and stage.routing.layers that there are",
         )

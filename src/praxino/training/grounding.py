@@ -21,17 +21,8 @@ from praxino.models.tokens import patchify
 class GroundingConfig(Config):
     """How much the head's error counts, and where it reads."""
 
-    weight: float = Field(
-        0.0, ge=0, description="of its error in the loss, at first; 0: there is no head"
-    )
+    weight: float = Field(0.0, ge=0, description="of its error in the loss; 0: there is no head")
     layer: int = Field(3, gt=0, description="the block after which it reads, from 1")
-    batches: int = Field(
-        0, ge=0, description="over which the weight falls linearly to 0; 0: it stays"
-    )
-
-    def weight_at(self, number: int) -> float:
-        """The weight of the error in batch ``number``."""
-        return self.weight * max(0.0, 1 - number / self.batches) if self.batches else self.weight
 
 
 class GroundingHead(nn.Module):

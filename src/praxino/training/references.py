@@ -7,12 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
 from praxino.config import Config
 from praxino.data.diorama import Scene
-from praxino.data.latents import PICTURES, individuals_of, pictured_entities
+from praxino.data.latents import (
+    PICTURES,
+    individuals_of,
+    pictured_entities,
+    shuffled_indices,
+)
 from praxino.models.pictures import Pictures
 from praxino.models.text import ENTITY_NAMES
 
@@ -20,12 +26,17 @@ from praxino.models.text import ENTITY_NAMES
 class ReferenceConfig(Config):
     """How often pictures are given, and of what."""
 
-    share: float = Field(0.0, ge=0, le=1, description="part of the steps with pictures")
+    share: float = Field(
+        0.0, ge=0, le=1, description="part of the steps that are no windows, with pictures"
+    )
     left_out: float = Field(
         0.1, ge=0, le=1, description="part of the clips of such steps without them"
     )
     strange: float = Field(
-        0.12, ge=0, le=1, description="part of the clips without individuals that get another's"
+        0.12,
+        ge=0,
+        le=1,
+        description="part of the clips of such steps that show no individual and get another's",
     )
     noisy: float = Field(
         0.3, ge=0, le=1, description="part of the steps whose pictures are a little noisy"
@@ -34,6 +45,32 @@ class ReferenceConfig(Config):
     weight: float = Field(
         2.0, ge=0, description="how much more an error counts on an individual that is given"
     )
+
+
+def draw_clips(
+    config: ReferenceConfig,
+    shows: NDArray[np.bool_],
+    seed: int,
+    start: int,
+    count: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Which clips a step with pictures takes: as `shuffled_indices`, but most of them show
+    individuals, though few clips do.
+
+    Parameters
+    ----------
+    shows : (clips,)
+        Whether each clip shows one.
+    """
+    strange = rng.random(count) < config.strange
+    if shows.all() or not shows.any():
+        return shuffled_indices(seed, len(shows), start, count)
+    with_some, others = (
+        group[shuffled_indices(seed, len(group), start, count)]
+        for group in (np.flatnonzero(shows), np.flatnonzero(~shows))
+    )
+    return np.where(strange, others, with_some)
 
 
 def draw_pictures(
@@ -64,7 +101,7 @@ def draw_pictures(
     with_some = [i for i, scene in enumerate(scenes) if individuals_of(scene)]
     for i, scene in enumerate(scenes):
         things = individuals_of(scene)
-        strange = not things and bool(with_some) and rng.random() < config.strange
+        strange = not things and bool(with_some)
         if strange:
             source[i] = with_some[int(rng.integers(len(with_some)))]
             individuals = individuals_of(scenes[source[i]])[:1]

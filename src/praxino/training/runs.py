@@ -18,10 +18,10 @@ from praxino.training.optimizer import OptimizerConfig
 from praxino.training.sources import Sources
 from praxino.training.stages import StageConfig
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Format of ``config.json``. 1 had no number and no digest of the encoder, ``loop.bf16`` instead of
 ``loop.compute``, and shared random streams: such a run goes on with its weights and settings, but
-not with the batches it would have had.
+not with the batches it would have had. 2 had a length of its own for the grounding head.
 """
 COOLDOWN_SHARE: Final = 0.18
 """Part of a branch's steps, counted from the trunk's first, in which the rate falls, where no
@@ -40,7 +40,7 @@ class TrainConfig(Config):
 class RunConfig(Config):
     """A run: its settings, where its weights come from, and what must not change under it."""
 
-    format: Literal[2] = FORMAT
+    format: Literal[3] = FORMAT
     recipe: str
     train: TrainConfig
     sources: Sources
@@ -77,19 +77,21 @@ def read(folder: Path) -> RunConfig:
     except (OSError, ValueError, AssertionError):
         raise CheckpointError(f"{path} is damaged", "copy it again") from None
     number = tree.get("format", 1)
-    if number not in (1, FORMAT):
+    if number not in range(1, FORMAT + 1):
         raise CheckpointError(
-            f"{path} is of format {number}: known are 1 and {FORMAT}", "a newer praxino reads it"
+            f"{path} is of format {number}: known are 1 to {FORMAT}", "a newer praxino reads it"
         )
     try:
-        return RunConfig.model_validate_json(json.dumps(_upgraded(tree) if number == 1 else tree))
+        for upgraded in UPGRADES[number - 1 :]:
+            tree = upgraded(tree)
+        return RunConfig.model_validate_json(json.dumps(tree))
     except (ValidationError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{path} is of no run, or damaged ({str(error).splitlines()[0]})", "-o RUN"
         ) from None
 
 
-def _upgraded(tree: dict[str, Any]) -> dict[str, Any]:
+def _second(tree: dict[str, Any]) -> dict[str, Any]:
     """A run of format 1 as one of format 2."""
     loop, stage = dict(tree["train"]["loop"]), dict(tree["train"]["stage"])
     loop["compute"] = "bfloat16" if loop.pop("bf16", True) else "float32"
@@ -102,7 +104,22 @@ def _upgraded(tree: dict[str, Any]) -> dict[str, Any]:
             "border": 0,
             "told_noise": 0,
         }
-    return {**tree, "format": FORMAT, "train": {**tree["train"], "loop": loop, "stage": stage}}
+    return {**tree, "format": 2, "train": {**tree["train"], "loop": loop, "stage": stage}}
+
+
+def _third(tree: dict[str, Any]) -> dict[str, Any]:
+    """A run of format 2 as one of format 3."""
+    stage = dict(tree["train"]["stage"])
+    if "grounding" in stage:
+        head = dict(stage["grounding"])
+        if batches := head.pop("batches", 0):
+            stage["fade"] = (0, batches)
+        stage["grounding"] = head
+    return {**tree, "format": 3, "train": {**tree["train"], "stage": stage}}
+
+
+UPGRADES: Final = (_second, _third)
+"""From each format to the next."""
 
 
 def resumed(folder: Path, run: RunConfig, changed: bool, until: int | None = None) -> RunConfig:
@@ -199,9 +216,19 @@ def cooldown(trunk: Path, until: int | None = None) -> RunConfig:
     until = max(step + 1, round(step / (1 - COOLDOWN_SHARE))) if until is None else until
     if until <= step:
         raise InputError(f"--until {until}: the branch begins at step {step}", f"more than {step}")
-    return _with_loop(run, steps=until, cooldown_from=step).model_copy(
-        update={"branch": trunk.resolve()}
-    )
+    branch = _with_loop(run, steps=until, cooldown_from=step)
+    return _fading(branch, step, until).model_copy(update={"branch": trunk.resolve()})
+
+
+def _fading(run: RunConfig, first: int, end: int) -> RunConfig:
+    """The run, whose auxiliary losses fall with its rate: what guides a trunk would bias what is
+    made of it.
+    """
+    stage, batches = run.train.stage, run.train.loop.micro_batches
+    if not isinstance(stage, DiffusionConfig):
+        return run
+    stage = stage.model_copy(update={"fade": (first * batches, end * batches)})
+    return run.model_copy(update={"train": run.train.model_copy(update={"stage": stage})})
 
 
 def for_device(run: RunConfig, device: str) -> RunConfig:
