@@ -6,6 +6,7 @@ the library, a web server without torch and a worker all complete a request by t
 """
 
 import math
+import secrets
 from typing import Any, Final, Literal, TypedDict
 
 from pydantic import Field, ValidationError, model_validator
@@ -18,7 +19,7 @@ from praxino.shapes import Compression, VideoShape
 MAX_PROMPT_CHARS: Final = 2000
 """Characters of a prompt."""
 MAX_RANDOM_SEED: Final = 2**31
-"""Seeds that are drawn where a service is given none lie below."""
+"""What seeds that are drawn lie below."""
 MAX_ASPECT: Final = 4
 """Longer side over shorter side of a film that takes its proportions from a picture."""
 
@@ -243,6 +244,11 @@ def merge(before: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     if any(name in changed and changed[name] != before.get(name) for name in belongs_to):
         before = {name: value for name, value in before.items() if name != "layout"}
     return before | changed
+
+
+def random_seed() -> int:
+    """A seed where a service is given none, below `MAX_RANDOM_SEED`."""
+    return secrets.randbelow(MAX_RANDOM_SEED)
 
 
 def frames_of(seconds: float, fps: float, card: ModelCard) -> int:

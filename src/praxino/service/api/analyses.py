@@ -14,6 +14,7 @@ from praxino.service.api.errors import ApiError, errors, files_of, sent
 from praxino.service.queue.jobs import AnalysisRequest, Job
 from praxino.service.queue.quotas import Caller
 from praxino.service.queue.retention import delete_job
+from praxino.service.queue.submission import submit
 
 router = APIRouter(prefix="/v1", tags=["checks"])
 
@@ -65,7 +66,7 @@ async def _submit(
             conversion.to_priority(body.priority, caller),
         )
         job = await run_in_threadpool(
-            jobs.submit, state, caller, kind, order, file, priority=priority
+            submit, state.store, state.objects, caller, kind, order, file, priority=priority
         )
     return await _wait_for(state, job, wait)
 

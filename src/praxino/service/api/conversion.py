@@ -1,10 +1,9 @@
 """A body that a client sent becomes a complete `Request`, checked against the model's card."""
 
-import secrets
 from typing import Any, Final
 
 from praxino.errors import InputError
-from praxino.request import MAX_RANDOM_SEED, ModelCard, Request, complete, frames_of, merge
+from praxino.request import ModelCard, Request, complete, frames_of, merge, random_seed
 from praxino.service.api.errors import ApiError
 from praxino.service.api.schemas import (
     PARAMETERS,
@@ -89,7 +88,7 @@ def _settings(body: GenerationBody) -> dict[str, Any]:
     if body.size is not None:
         settings["width"], settings["height"] = map(int, body.size.split("x"))
     if settings["seed"] is None:
-        settings["seed"] = secrets.randbelow(MAX_RANDOM_SEED)
+        settings["seed"] = random_seed()
     extra = getattr(body, "extra_params", None)
     return settings | (extra.model_dump(exclude_none=True) if extra is not None else {})
 

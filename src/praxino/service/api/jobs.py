@@ -1,40 +1,18 @@
-"""What the routes do with jobs: submit them, find those of the caller, wait for their end."""
+"""What the routes do with jobs: find those of the caller, wait for their end."""
 
 import asyncio
 import time
-from typing import Any, Final
+from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 
-from praxino.request import Request
 from praxino.service.api.auth import AppState
 from praxino.service.api.errors import ApiError
-from praxino.service.queue.jobs import ID, AnalysisRequest, Job, Kind, new_id
+from praxino.service.queue.jobs import ID, Job, Kind
 from praxino.service.queue.quotas import Caller
-from praxino.service.queue.submission import InputFile
-from praxino.service.queue.submission import submit as submit_job
 
 JOB_POLL_SECONDS: Final = 0.1
 """Seconds between two looks at a job whose end a request waits for."""
-
-
-def submit(
-    state: AppState,
-    caller: Caller,
-    kind: Kind,
-    order: Request | AnalysisRequest,
-    file: InputFile | None,
-    **fields: Any,
-) -> Job:
-    """Submit a job of the caller; ``fields`` are further ones of `Job`.
-
-    Raises
-    ------
-    LimitError
-        If the caller's quota is used up.
-    """
-    job = Job(id=new_id(kind), kind=kind, owner=caller.owner, order=order, **fields)
-    return submit_job(state.store, state.objects, job, caller.quota, file)
 
 
 async def require_quota(state: AppState, caller: Caller) -> None:

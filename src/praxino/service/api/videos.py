@@ -17,7 +17,7 @@ from praxino.service.queue.jobs import Job
 from praxino.service.queue.models import find_card
 from praxino.service.queue.quotas import Caller
 from praxino.service.queue.retention import delete_job
-from praxino.service.queue.submission import InputFile
+from praxino.service.queue.submission import InputFile, submit
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
@@ -51,7 +51,16 @@ def _create(
     name = picture.storage_name if picture else ""
     order = conversion.to_request(body, card, name, state.max_size_factor)
     priority = conversion.to_priority(body.priority, caller)
-    job = jobs.submit(state, caller, "video", order, picture, model=card.id, priority=priority)
+    job = submit(
+        state.store,
+        state.objects,
+        caller,
+        "video",
+        order,
+        picture,
+        model=card.id,
+        priority=priority,
+    )
     return schemas.to_video_resource(job, state.store.position(job))
 
 
@@ -162,7 +171,7 @@ def _remix(
         "priority": min(before.priority, caller.quota.priority),
     }
     with _first_picture(state, before) as picture:
-        job = jobs.submit(state, caller, "video", order, picture, **about)
+        job = submit(state.store, state.objects, caller, "video", order, picture, **about)
     return schemas.to_video_resource(job, state.store.position(job))
 
 

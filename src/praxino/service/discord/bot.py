@@ -7,7 +7,6 @@ import contextlib
 import io
 import logging
 import re
-import secrets
 import time
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from discord import app_commands
 from sqlalchemy.exc import SQLAlchemyError
 
 from praxino.errors import InputError, JobError, PraxinoError
-from praxino.request import MAX_RANDOM_SEED, complete, frames_of
+from praxino.request import complete, frames_of, random_seed
 from praxino.service.discord.replies import Place, Reply
 from praxino.service.queue.jobs import (
     ANALYSES,
@@ -26,7 +25,6 @@ from praxino.service.queue.jobs import (
     AnalysisRequest,
     Job,
     Kind,
-    new_id,
 )
 from praxino.service.queue.models import find_card
 from praxino.service.queue.quotas import (
@@ -187,9 +185,8 @@ async def _check(interaction: Interaction, file: discord.Attachment) -> None:
     async with contextlib.AsyncExitStack() as kept:
         for kind in ANALYSES:  # one after the other: the caller may have one place in the queue
             try:
-                job = Job(id=new_id(kind), kind=kind, owner=caller.owner, order=order)
                 job = await asyncio.to_thread(
-                    submit, bot.store, bot.objects, job, caller.quota, upload
+                    submit, bot.store, bot.objects, caller, kind, order, upload
                 )
                 if first is None:
                     first = job
@@ -242,22 +239,17 @@ def _submit(
 ) -> Job:
     card = find_card(bot.store, None, bot.model)
     if settings["seed"] is None:
-        settings = settings | {"seed": secrets.randbelow(MAX_RANDOM_SEED)}
+        settings = settings | {"seed": random_seed()}
     if seconds is not None:
         settings = settings | {"frames": frames_of(seconds, card.defaults.fps, card)}
     if upload is not None:
         settings = settings | {"image": upload.storage_name}
     order, _ = complete(card, settings)
     require_size(order, card, MAX_SIZE_FACTOR)
-    job = Job(
-        id=new_id(kind),
-        kind=kind,
-        owner=caller.owner,
-        order=order,
-        model=card.id,
-        priority=min(PRIORITIES["normal"], caller.quota.priority),
+    priority = min(PRIORITIES["normal"], caller.quota.priority)
+    return submit(
+        bot.store, bot.objects, caller, kind, order, upload, model=card.id, priority=priority
     )
-    return submit(bot.store, bot.objects, job, caller.quota, upload)
 
 
 async def _wait_for(

@@ -10,8 +10,9 @@ from typing import Any, Final, cast
 from PIL import Image
 
 from praxino.errors import InputError, LimitError, MediaError
-from praxino.service.queue.jobs import Job
-from praxino.service.queue.quotas import Quota
+from praxino.request import Request
+from praxino.service.queue.jobs import AnalysisRequest, Job, Kind, new_id
+from praxino.service.queue.quotas import Caller
 from praxino.service.queue.store import Store
 from praxino.storage.media.formats import HEAD_BYTES, recognise
 from praxino.storage.objects import Objects, Source
@@ -90,21 +91,33 @@ def require_picture(upload: InputFile) -> None:
 
 
 def submit(
-    store: Store, objects: Objects, job: Job, quota: Quota, file: InputFile | None = None
+    store: Store,
+    objects: Objects,
+    caller: Caller,
+    kind: Kind,
+    order: Request | AnalysisRequest,
+    file: InputFile | None = None,
+    **fields: Any,
 ) -> Job:
     """Store a job's file, then the job: whichever worker claims it finds the file there.
+
+    Parameters
+    ----------
+    fields
+        Further ones of `Job`.
 
     Raises
     ------
     LimitError
-        If the quota of the job's owner is used up; the file is deleted then.
+        If the caller's quota is used up; the file is deleted then.
     """
+    job = Job(id=new_id(kind), kind=kind, owner=caller.owner, order=order, **fields)
     if file is not None:
         job = job.model_copy(update={"input": file.storage_name})
         file.file.seek(0)
         objects.upload_stream(f"{job.id}/{job.input}", file.file)
     try:
-        return store.submit(job, quota, file.size if file else 0)
+        return store.submit(job, caller.quota, file.size if file else 0)
     except LimitError:
         if file is not None:  # after any other error the job may be stored: `orphans` looks later
             objects.remove(job.id)

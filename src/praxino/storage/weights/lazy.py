@@ -44,6 +44,10 @@ class LazyModule(Protocol[Made]):
     def stored(self) -> torch.dtype:
         """The type of its weights where they are."""
 
+    @property
+    def parameters(self) -> int:
+        """How many it has."""
+
     def build(self) -> Made:
         """The network without its weights."""
 
@@ -73,6 +77,10 @@ class StoredModule(Generic[M]):
     @property
     def stored(self) -> torch.dtype:
         return self.weights.dtype
+
+    @property
+    def parameters(self) -> int:
+        return self.weights.numbers
 
     def build(self) -> M:
         with torch.device("meta"):
@@ -107,6 +115,10 @@ class LoadedModule(Generic[M]):
     def stored(self) -> torch.dtype:
         return torch.float32
 
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in cast("nn.Module", self.network).parameters())
+
     def build(self) -> M:
         return self.network
 
@@ -133,6 +145,10 @@ class PatchedModule(Generic[M]):
     @property
     def stored(self) -> torch.dtype:
         return self.base.stored
+
+    @property
+    def parameters(self) -> int:
+        return self.base.parameters
 
     def build(self) -> M:
         return self.base.build()
@@ -186,8 +202,7 @@ class ModelParts:
     def parameters(self) -> int:
         """Number of parameters of the networks that are loaded for a stage."""
         parts = (self.vae, self.dit, self.low, self.text, self.vision)
-        networks = [cast("nn.Module", part.build()) for part in parts if part is not None]
-        return sum(p.numel() for network in networks for p in network.parameters())
+        return sum(part.parameters for part in parts if part is not None)
 
 
 def in_memory(bundle: Bundle) -> ModelParts:
