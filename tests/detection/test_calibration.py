@@ -13,7 +13,7 @@ from praxino.detection.sufficiency import (
     missing_evidence,
 )
 from praxino.detection.view import view_of
-from praxino.storage.media.frames import MediaInfo
+from praxino.storage.media.info import MediaInfo
 from support.footage import textured, write
 
 

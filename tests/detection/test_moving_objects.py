@@ -7,7 +7,7 @@ from praxino.data.diorama import compose, render
 from praxino.detection.moving_objects import things
 from praxino.detection.view import gathered, view_of
 from praxino.detection.violations import violations
-from praxino.storage.media.frames import VideoFrame
+from praxino.storage.media.info import VideoFrame
 from support.footage import ball, textured
 
 CLOCK = np.arange(16)

@@ -16,7 +16,8 @@ from praxino.detection.view import (
     view_of,
     views,
 )
-from praxino.storage.media.frames import VideoFrame, probe
+from praxino.storage.media.frames import probe
+from praxino.storage.media.info import VideoFrame
 from support.footage import textured, write
 
 

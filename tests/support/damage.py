@@ -15,6 +15,7 @@ from praxino.errors import PraxinoError
 from praxino.provenance.c2pa import read
 from praxino.provenance.verify import verify
 from praxino.provenance.watermark.scan import windows
+from praxino.storage.media.frames import probe
 
 ADDRESSES = 2**30
 """Bytes of addresses that the process may take; libraries have 600 MiB of them."""
@@ -60,7 +61,7 @@ def read_all(seed: Path, folder: Path, count: int) -> Seen:
         started, problem = time.process_time(), ""
         try:
             signed += read.read(target).state in ("valid", "trusted")
-            windows(target)
+            windows(target, probe(target))
             if number % SHARE == 0:
                 assert verify(target).outcome in ("signed", "tampered", "nothing", "marked")
         except PraxinoError as error:

@@ -6,7 +6,7 @@ from typing import Final
 from praxino.data.degrade import Condition
 from praxino.detection.fusion import SLOW, SMALL_SIDE_PIXELS, Detector, Fusion
 from praxino.detection.view import View
-from praxino.storage.media.frames import MediaInfo
+from praxino.storage.media.info import MediaInfo
 
 COMPRESSED_BLOCKINESS: Final = 0.25
 """Blockiness from which a clip counts as compressed hard: the median after H.264 at CRF 35."""

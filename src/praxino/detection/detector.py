@@ -27,7 +27,8 @@ from praxino.detection.view import View, starts, views
 from praxino.detection.weights import DETECTOR
 from praxino.errors import CheckpointError, PraxinoError
 from praxino.storage.media import frames
-from praxino.storage.media.frames import MediaInfo, probe
+from praxino.storage.media.frames import probe
+from praxino.storage.media.info import MediaInfo
 
 EVIDENCE: Final[dict[str, Callable[[View], Evidence]]] = {
     "temporal": temporal.evidence,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from praxino.detection.evidence import phase_contrast
 from praxino.detection.view import View
-from praxino.storage.media.frames import MediaInfo
+from praxino.storage.media.info import MediaInfo
 
 MIN_FRAMES: Final = 8
 """Frames of a view below which there is no verdict."""

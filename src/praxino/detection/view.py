@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.storage.media.frames import DecodeBudget, MediaInfo, VideoFrame, iter_frames, stride
+from praxino.storage.media.frames import iter_frames, stride
+from praxino.storage.media.info import DecodeBudget, MediaInfo, VideoFrame
 
 Film = NDArray[np.uint8]
 Grey = NDArray[np.float32]

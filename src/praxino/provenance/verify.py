@@ -125,7 +125,8 @@ class Verdict(Config):
                 f"{self.problem or 'frames of this size have no room for one'}"
             )
         if not mark.found:
-            return "watermark: none found"
+            where = f" in the {mark.sample} that were looked at" if mark.sample else ""
+            return f"watermark: none found{where}"
         chance = f"false-positive probability about {mark.probability:.0e}"
         if not mark.message:
             return f"watermark: found ({chance}); its message is lost"

@@ -8,14 +8,9 @@ import pytest
 from PIL import Image
 
 from praxino.errors import MediaError
-from praxino.storage.media.frames import (
-    PILLOW_COST,
-    DecodeBudget,
-    MediaInfo,
-    iter_frames,
-    probe,
-    stride,
-)
+from praxino.storage.media.frames import iter_frames, probe, stride
+from praxino.storage.media.info import DecodeBudget, MediaInfo
+from praxino.storage.media.pillow import COST
 from support.footage import sound, textured, write
 
 
@@ -52,8 +47,7 @@ def test_work_ends_a_film_and_a_picture(tmp_path):
     first, *others = (Image.fromarray(frame) for frame in textured(16, 32, 48))
     first.save(tmp_path / "a.gif", save_all=True, append_images=others, duration=120)
     assert (
-        len(list(iter_frames(tmp_path / "a.gif", budget=DecodeBudget(PILLOW_COST * 32 * 48 * 4.5))))
-        == 5
+        len(list(iter_frames(tmp_path / "a.gif", budget=DecodeBudget(COST * 32 * 48 * 4.5)))) == 5
     )
 
 

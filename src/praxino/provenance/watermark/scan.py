@@ -25,7 +25,8 @@ from praxino.provenance.watermark.detect import (
     still_there,
 )
 from praxino.provenance.watermark.embed import Field, has_room
-from praxino.storage.media.frames import DecodeBudget, iter_frames, probe
+from praxino.storage.media.frames import iter_frames, probe
+from praxino.storage.media.info import DecodeBudget, MediaInfo
 
 WINDOWS: Final = 8
 """Parts of a film that are looked at, at most."""
@@ -72,6 +73,8 @@ class Mark(Config):
         Against how it was made: size of the picture's contents in the frame, degrees, mirrored.
     seconds : str
         Where it is, if not everywhere.
+    sample : str
+        How much of a film was looked at, if not all: "24 of 60 s".
     """
 
     looked: bool = True
@@ -89,6 +92,7 @@ class Mark(Config):
     turn: float = 0.0
     flipped: bool = False
     seconds: str = ""
+    sample: str = ""
 
 
 @dataclass(eq=False)
@@ -113,9 +117,20 @@ def mark_of(path: Path) -> Mark:
     MediaError
         If it cannot be read.
     """
-    parts = windows(path)
+    info = probe(path)
+    parts = windows(path, info)
     if not parts:
         return Mark(looked=False)
+    return _likeliest(parts).model_copy(update={"sample": sample(parts, info.seconds)})
+
+
+def sample(parts: list[Window], seconds: float) -> str:
+    """How much of a film its windows are, if they are not nearly all of it."""
+    total = sum(part.end - part.start for part in parts)
+    return f"{total:.0f} of {seconds:.0f} s" if total < 0.8 * seconds - 0.5 else ""
+
+
+def _likeliest(parts: list[Window]) -> Mark:
     whole, ways = together(parts), keys.mark_keys()
     best, key_name = MarkDetection(1.0, 0.0), ""
     for name, key in ways.items():
@@ -137,11 +152,12 @@ def mark_of(path: Path) -> Mark:
     return _to_mark(best, key_name, parts, ways[key_name], recognised=like is not None)
 
 
-def windows(path: Path) -> list[Window]:
+def windows(path: Path, info: MediaInfo) -> list[Window]:
     """The parts of a film that are looked at, evenly spread; whole if it is short, one for a
-    picture, none if no mark has room in it.
+    picture, none if no mark has room in it. Where a file cannot be jumped into and decoding takes
+    too long, the last ones are left out.
     """
-    info, work = probe(path), DecodeBudget(DECODE_BUDGET_PIXELS)
+    work = DecodeBudget(DECODE_BUDGET_PIXELS)
     if not has_room(info.height, info.width):
         return []
     count = max(1, min(WINDOWS, math.ceil(info.seconds / WINDOW_SECONDS)))
@@ -161,7 +177,8 @@ def windows(path: Path) -> list[Window]:
             if shot.seconds > start + length or len(times) == 4 * FRAMES:
                 break
             if number % step == 0 and has_room(*shot.pixels.shape[:2]):
-                times.append(shot.seconds)
+                # a picture that is held is shown until the next one
+                times.append(min(start + length, max(start, shot.seconds + shot.duration)))
                 residuals.append(residual(shot.pixels))
         # some change their size on the way
         alike = [part_ for part_ in residuals if part_.shape == residuals[0].shape]

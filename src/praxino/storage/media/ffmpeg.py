@@ -1,0 +1,236 @@
+"""Films through FFmpeg: what a file says of itself, and the frames that a player would show."""
+
+import contextlib
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import numpy as np
+from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, VideoReformatter
+from numpy.typing import NDArray
+
+from praxino.storage.media.formats import DEMUXERS
+from praxino.storage.media.info import (
+    MAX_FRAME_PIXELS,
+    DecodeBudget,
+    MediaInfo,
+    VideoFrame,
+    over_white,
+    require_pixels,
+)
+from praxino.storage.media.video import COMMENT
+
+MAX_DAMAGED_PACKETS: Final = 64
+"""Packets in a row that may fail to decode, before a file is given up."""
+MAX_SCAN_PACKETS: Final = 2**19
+"""Packets whose times are read, at most, where a file does not say its length: four hours at 30
+frames a second.
+"""
+RAW_DEMUXERS: Final = frozenset(("h264", "hevc", "m4v", "av1", "obu", "mpegvideo", "dv"))
+"""Streams of frames without any times: FFmpeg guesses their length from their bits."""
+HDR: Final = {16: "PQ", 18: "HLG"}
+"""Transfer curves of high dynamic range (ITU-T H.273)."""
+UNSPECIFIED: Final = 2
+"""Matrix of colours that a file does not state (ITU-T H.273)."""
+HD_HEIGHT: Final = 720
+"""Rows from which on colours that a file does not state are those of BT.709, below of BT.601."""
+ALPHA_FORMATS: Final = ("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16")
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The times of a film's packets: when the first is shown, when the last ends, and how many
+    are.
+    """
+
+    first: float
+    end: float
+    frames: int
+
+
+def probe_film(path: Path) -> MediaInfo:
+    """What a film says of itself; its length is looked up in its packets if it does not say it."""
+    with opened(path) as container:
+        stream = picture_stream(container)
+        context: Any = stream.codec_context
+        raw = container.format.name in RAW_DEMUXERS
+        rates = (stream.guessed_rate, stream.average_rate)
+        rate = float(next(filter(None, rates if raw else rates[::-1]), 0))
+        first = _seconds(stream, stream.start_time)
+        lengths = (_seconds(stream, stream.duration), (container.duration or 0) / av.time_base)
+        seconds = 0.0 if raw else min(filter(lambda length: length > 0, lengths), default=0.0)
+        frames = stream.frames
+        if indexed := seconds > 0:
+            # a film that was cut without decoding holds frames that are not shown
+            frames = min(frames, math.ceil(seconds * rate - 0.01)) if rate else frames
+        elif (line := timeline(container, stream, rate)).frames > 1:
+            first, seconds, frames = line.first, line.end - line.first, line.frames
+        odd = []
+        if int(context.color_trc or 0) in HDR:
+            odd.append(f"high dynamic range ({HDR[int(context.color_trc)]})")
+        if context.format is not None and context.format.name.startswith(ALPHA_FORMATS):
+            odd.append("transparent")
+        comment = container.metadata.get(COMMENT) or container.metadata.get(COMMENT.upper()) or ""
+        return MediaInfo(
+            stream.width,
+            stream.height,
+            rate,
+            seconds,
+            context.name,
+            path.stat().st_size,
+            tuple(odd),
+            frames or round(seconds * rate),
+            comment,
+            first,
+            indexed,
+        )
+
+
+def opened(path: Path) -> Any:
+    """The container, of a format that holds its own pictures: a playlist in disguise could name
+    other files and hosts.
+    """
+    options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
+    return av.open(str(path), metadata_errors="replace", timeout=8.0, options=options)
+
+
+def picture_stream(container: Any) -> Any:
+    """The stream of a film, not that of its cover; raises `ValueError` if there is none."""
+    streams = [
+        s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic
+    ]
+    if not streams:
+        raise ValueError(
+            "there is no film in it, only sound"
+            if container.streams.audio
+            else "there is no picture in it"
+        )
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise ValueError("no decoder knows what is in it")
+    return stream
+
+
+def timeline(container: Any, stream: Any, rate: float) -> Timeline:
+    """One pass over the packets, none of which is decoded.
+
+    Packets without times follow one another at ``rate``, or at 25 a second.
+    """
+    first, end, count = 0.0, 0.0, 0
+    with contextlib.suppress(av.error.FFmpegError):  # what was read until then counts
+        for packet in itertools.islice(container.demux(stream), MAX_SCAN_PACKETS):
+            if not packet.size or packet.is_discard:
+                continue
+            step = _seconds(stream, packet.duration) or 1 / (rate or 25.0)
+            time = end if packet.pts is None else _seconds(stream, packet.pts)
+            first = time if not count else min(first, time)
+            end, count = max(end, time + step), count + 1
+    return Timeline(first, end, count)
+
+
+def length(path: Path) -> float:
+    """Seconds that a film takes by the times of its packets."""
+    with opened(path) as container:
+        line = timeline(container, picture_stream(container), 0.0)
+    return line.end - line.first
+
+
+def _seconds(stream: Any, ticks: int | None) -> float:
+    return float(ticks * stream.time_base) if ticks and stream.time_base else 0.0
+
+
+def film_frames(
+    path: Path, start: float, info: MediaInfo, budget: DecodeBudget
+) -> Iterator[VideoFrame]:
+    """The frames from ``start`` seconds on, perhaps with some before them."""
+    with opened(path) as container:
+        stream = picture_stream(container)
+        stream.codec_context.thread_count = 2
+        if start > 0 and stream.time_base and container.format.name not in RAW_DEMUXERS:
+            if not info.indexed:  # FFmpeg finds its way in what it has passed once
+                timeline(container, stream, info.rate)
+            with contextlib.suppress(av.error.FFmpegError):  # then it is read from the beginning
+                container.seek(int((start + info.first) / stream.time_base), stream=stream)
+        step, display = 1 / (info.rate or 25.0), _Display()
+        clock = -step
+        for frame in _decoded(container, stream, budget):
+            require_pixels(path, frame.width, frame.height, MAX_FRAME_PIXELS)
+            if budget.spend(frame.width * frame.height):
+                return
+            clock = (
+                max(clock + 1e-3, frame.time - info.first)
+                if frame.time is not None
+                else clock + step
+            )
+            if clock < start - 1e-3:
+                continue
+            yield VideoFrame(clock, display.pixels(frame), bool(frame.interlaced_frame))
+
+
+def _decoded(container: Any, stream: Any, budget: DecodeBudget) -> Iterator[Any]:
+    """Frames of every packet that can be decoded; gives up after too many that cannot.
+
+    Packets without a frame are no damage: a cut film holds some that are decoded and not shown.
+    """
+    damaged, packets = 0, container.demux(stream)
+    while damaged < MAX_DAMAGED_PACKETS:
+        try:
+            packet = next(packets)
+            frames = packet.decode()
+        except StopIteration:
+            return
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:
+            damaged += 1
+            continue
+        damaged = 0 if frames else damaged
+        if not frames and packet.size and budget.spend(stream.width * stream.height):
+            return
+        yield from frames
+
+
+class _Display:
+    """Frames as a player shows them: colours by the file's own tags, turned and mirrored by its
+    matrix.
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def pixels(self, frame: Any) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB."""
+        alpha = frame.format.name.startswith(ALPHA_FORMATS)
+        more: dict[str, Any] = {}
+        if frame.colorspace == UNSPECIFIED and frame.height >= HD_HEIGHT:
+            more["src_colorspace"] = Colorspace.ITU709
+        if frame.color_trc in HDR:
+            more |= {
+                "dst_color_trc": ColorTrc.BT709,
+                "dst_color_primaries": ColorPrimaries.BT709,
+            }
+        layout = "rgba" if alpha else "rgb24"
+        pixels: Any = self._reformatter.reformat(frame, format=layout, **more).to_ndarray()
+        return _turned(over_white(pixels) if alpha else pixels, frame)
+
+
+def _turned(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
+    """Stored pixels as the display matrix wants them (ISO 14496-12, 8.3.2): x' = a x + c y, y' = b
+    x + d y; quarter turns and mirrors.
+    """
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return pixels
+    a, b, _, c, d = np.sign(np.frombuffer(bytes(data), "<i4")[:5])
+    if a and d:
+        flips = tuple(axis for axis, way in ((0, d), (1, a)) if way < 0)
+    elif b and c:
+        pixels = pixels.swapaxes(0, 1)
+        flips = tuple(axis for axis, way in ((0, b), (1, c)) if way < 0)
+    else:
+        return pixels
+    return np.ascontiguousarray(np.flip(pixels, flips))
