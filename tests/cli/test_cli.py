@@ -288,7 +288,11 @@ BAD = [
         "old is not a folder of an",
     ),
     ("no samples", ("evaluate", "good", "--samples", "0"), "--samples"),
-    ("an empty folder", ("compare", "clips", "bare", "--reader", "eye"), "bare holds no films"),
+    (
+        "an empty folder",
+        ("compare", "clips", "bare", "--reader", "eye"),
+        "no films or pictures in bare",
+    ),
     ("no folder", ("compare", "clips", "gone", "--reader", "eye"), "gone is not a folder"),
     ("one film", ("compare", "clips", "lonely", "--reader", "eye"), "lonely holds one film"),
     (

@@ -162,10 +162,9 @@ def run_batch(
 
 
 def _files_in(folder: Path) -> list[Path]:
-    from praxino.storage.files import files_in
-    from praxino.storage.media.formats import IMAGE_ENDINGS, VIDEO_ENDINGS
+    from praxino.storage.media.folders import media_in
 
-    return files_in(folder, VIDEO_ENDINGS | IMAGE_ENDINGS, "films or pictures")
+    return media_in(folder, pictures=True)
 
 
 def _verify_in_pool(path: Path) -> "Verdict":

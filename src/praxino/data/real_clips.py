@@ -9,42 +9,52 @@ from numpy.typing import NDArray
 from praxino.data.pixels import resized
 from praxino.errors import InputError, MediaError
 from praxino.log import logger
-from praxino.storage.media.formats import VIDEO_ENDINGS
+from praxino.storage.media.folders import media_in
 from praxino.storage.media.frames import iter_frames, probe, stride
 
 Film = NDArray[np.uint8]
 MAX_CLIP_FRAMES: Final = 32
 """Frames that are kept of a clip."""
+MAX_NAMES: Final = 8
+"""Names of files in a message."""
 SHORTER: Final = 360
 """Pixels, at most, of the shorter side."""
 
 
 def read(folder: Path, frames: int) -> tuple[list[Film], list[str]]:
     """All clips of at least so many frames below a folder, at most 8.5 frames a second, and each
-    one's source: the folder in ``folder`` that it lies in. What cannot be read is named and left
-    out.
+    one's source: the folder in ``folder`` that it lies in. What is left out is named and counted.
 
     Raises
     ------
     InputError
         If none is left.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_ENDINGS)
-    films, sources = [], []
+    paths = media_in(folder, pictures=False)
+    films: list[Film] = []
+    sources, short, damaged = list[str](), list[str](), 0
     for path in paths:
         try:
             film = clip(path)
         except MediaError as error:
             logger.warning("left out: %s", error)
+            damaged += 1
             continue
-        if len(film) >= frames:
-            films.append(film)
-            sources.append(path.relative_to(folder).parts[0] if path.parent != folder else "")
+        if len(film) < frames:
+            short.append(path.name)
+            continue
+        films.append(film)
+        sources.append(path.relative_to(folder).parts[0] if path.parent != folder else "")
+    summary = f"{len(films)} of {len(paths)} clips used"
+    if short:
+        more = ", ..." if len(short) > MAX_NAMES else ""
+        names = ", ".join(short[:MAX_NAMES])
+        summary += f"; {len(short)} shorter than {frames} frames: {names}{more}"
+    if damaged:
+        summary += f"; {damaged} unreadable"
     if not films:
-        raise InputError(
-            f"no clips of {frames} frames or more in {folder}",
-            f"names that end in {' '.join(sorted(VIDEO_ENDINGS))}",
-        )
+        raise InputError(f"{folder}: {summary}", f"clips of {frames} frames or more")
+    logger.info("%s: %s", folder, summary)
     return films, sources
 
 

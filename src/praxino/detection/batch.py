@@ -22,8 +22,8 @@ from praxino.detection.detector import edition, examine
 from praxino.detection.evidence import FAMILIES
 from praxino.detection.report import Report, path_text
 from praxino.errors import InputError, PraxinoError
-from praxino.storage.files import files_in, write_text
-from praxino.storage.media.formats import VIDEO_ENDINGS
+from praxino.storage.files import write_text
+from praxino.storage.media.folders import media_in
 
 Job = tuple[Path, Path | None]
 """A file, and where its page goes."""
@@ -37,7 +37,7 @@ def films(folder: Path) -> list[Path]:
     InputError
         If there is none.
     """
-    return files_in(folder, VIDEO_ENDINGS, "films")
+    return media_in(folder, pictures=False)
 
 
 def answer(path: Path, target: Path | None = None, threads: int = 1) -> Report:

@@ -25,11 +25,10 @@ from praxino.evaluation.suite import measures
 from praxino.log import logger
 from praxino.storage.files import write_text
 from praxino.storage.media import frames, video
-from praxino.storage.media.formats import IMAGE_ENDINGS, VIDEO_ENDINGS
+from praxino.storage.media.folders import media_in
 from praxino.storage.weights import checkpoint
 
 MOTION: Final = tuple(part.name for part in fields(Motion))
-ENDINGS: Final = VIDEO_ENDINGS | IMAGE_ENDINGS
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,13 +97,7 @@ def collect(
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder", "name a folder of films or pictures")
-    paths = sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file()
-    )
-    if not paths:
-        raise InputError(
-            f"{folder} holds no films or pictures", f"files ending in {' '.join(sorted(ENDINGS))}"
-        )
+    paths = media_in(folder, pictures=True)
     collection = Collection(folder, extractor.called)
     for done, path in enumerate(paths, 1):
         try:

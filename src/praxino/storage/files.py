@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from praxino.errors import InputError, MediaError
+from praxino.errors import MediaError
 
 
 def require_file(path: Path) -> None:
@@ -51,26 +51,6 @@ def require_writable(path: Path) -> None:
         raise _cannot_write(path, error) from None
     if is_folder:
         raise MediaError(f"cannot write {path}: it is a folder", f"{path / 'film.mp4'}")
-
-
-def files_in(folder: Path, endings: frozenset[str], what: str) -> list[Path]:
-    """The files in a folder and below with one of these endings, sorted; hidden ones are left out.
-
-    Raises
-    ------
-    InputError
-        If there is none, called ``what``.
-    """
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in endings
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not paths:
-        raise InputError(f"no {what} in {folder}", f"names that end in {' '.join(sorted(endings))}")
-    return paths
 
 
 @contextmanager

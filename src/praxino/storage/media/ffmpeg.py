@@ -146,15 +146,28 @@ def _seconds(stream: Any, ticks: int | None) -> float:
 def film_frames(
     path: Path, start: float, info: MediaInfo, budget: DecodeBudget
 ) -> Iterator[VideoFrame]:
-    """The frames from ``start`` seconds on, perhaps with some before them."""
+    """The frames from ``start`` seconds on; from the beginning of the file where it cannot be
+    jumped into before them.
+    """
+    if start > 0:
+        frames = _frames(path, start, info, budget, jump=True)
+        first = next(frames, None)
+        if first is not None:
+            yield first
+            yield from frames
+            return
+    yield from _frames(path, start, info, budget, jump=False)
+
+
+def _frames(
+    path: Path, start: float, info: MediaInfo, budget: DecodeBudget, jump: bool
+) -> Iterator[VideoFrame]:
+    """Frames from ``start`` on; none if a jump landed behind it."""
     with opened(path) as container:
         stream = picture_stream(container)
         stream.codec_context.thread_count = 2
-        if start > 0 and stream.time_base and container.format.name not in RAW_DEMUXERS:
-            if not info.indexed:  # FFmpeg finds its way in what it has passed once
-                timeline(container, stream, info.rate)
-            with contextlib.suppress(av.error.FFmpegError):  # then it is read from the beginning
-                container.seek(int((start + info.first) / stream.time_base), stream=stream)
+        if jump and not _jumped(container, stream, start, info):
+            return
         step, display = 1 / (info.rate or 25.0), _Display()
         clock = -step
         for frame in _decoded(container, stream, budget):
@@ -166,9 +179,25 @@ def film_frames(
                 if frame.time is not None
                 else clock + step
             )
+            if jump and clock > start + step:
+                return
+            jump = False
             if clock < start - 1e-3:
                 continue
             yield VideoFrame(clock, display.pixels(frame), bool(frame.interlaced_frame))
+
+
+def _jumped(container: Any, stream: Any, start: float, info: MediaInfo) -> bool:
+    """Whether the container could be moved to a keyframe before ``start``."""
+    if not stream.time_base or container.format.name in RAW_DEMUXERS:
+        return False
+    if not info.indexed:  # FFmpeg finds its way in what it has passed once
+        timeline(container, stream, info.rate)
+    try:
+        container.seek(int((start + info.first) / stream.time_base), stream=stream)
+    except av.error.FFmpegError:
+        return False
+    return True
 
 
 def _decoded(container: Any, stream: Any, budget: DecodeBudget) -> Iterator[Any]:

@@ -58,14 +58,19 @@ def _never(head: bytes) -> bool:
     return False
 
 
+HEIF_BRANDS: Final = tuple(
+    b"ftyp" + brand
+    for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1")
+)
+"""How files with pictures in HEVC begin (ISO 23008-12)."""
 FORMATS: Final = (
     Format("png", "image/png", True, _at(0, b"\x89PNG\r\n\x1a\n"), ("apng",)),
-    Format("jpg", "image/jpeg", False, _at(0, b"\xff\xd8\xff"), ("jpeg",)),
+    Format("jpg", "image/jpeg", False, _at(0, b"\xff\xd8\xff"), ("jpeg", "jpe", "jfif")),
     Format("gif", "image/gif", True, _at(0, b"GIF87a", b"GIF89a"), (), "gif,apng"),
     Format("webp", "image/webp", True, _riff(b"WEBP")),
     Format("avi", "video/avi", True, _riff(b"AVI "), (), "avi"),
     Format("avif", "image/avif", False, _at(4, b"ftypavif", b"ftypavis")),
-    Format("heic", "image/heic", False, _at(4, b"ftypheic", b"ftypheix", b"ftypmif1")),
+    Format("heic", "image/heic", False, _at(4, *HEIF_BRANDS), ("heif", "hif")),
     Format(
         "mp4",
         "video/mp4",

@@ -18,7 +18,7 @@ from praxino.storage.media.video import COMMENT
 FORMATS: Final = ("GIF", "WEBP", "PNG", "JPEG", "TIFF", "BMP", "AVIF", "HEIF")
 """What Pillow calls the formats that are opened: none that runs a program."""
 MOVING_FORMATS: Final = ("GIF", "WEBP", "PNG", "AVIF")
-"""Those of them that may be films. Others hold pages, or a telephone's depth, behind the picture."""
+"""Only these hold films: behind the picture of others lie pages, or a telephone's depth."""
 COST: Final = 8.0
 """How many times longer Pillow takes for a pixel than FFmpeg."""
 MIN_DELAY_SECONDS: Final = 0.02
