@@ -79,7 +79,7 @@ class Client:
         Parameters
         ----------
         picture : path or bytes, optional
-            What it begins with: PNG, JPEG or WebP.
+            What it begins with: PNG, JPEG, WebP, HEIC, AVIF, GIF, TIFF or BMP.
         **settings
             ``seconds`` or ``num_frames``, ``size`` ("WIDTHxHEIGHT"), ``fps``, ``seed``, ``model``,
             ``num_inference_steps``, ``guidance_scale``, ``negative_prompt``, ``flow_shift``,

@@ -3,18 +3,21 @@ nothing is lost.
 """
 
 import asyncio
+import base64
 import json
 import math
 import zlib
 
 import pytest
 import sqlalchemy as sa
+from PIL import Image
 
 from praxino.service import api_keys
 from praxino.service.queue.jobs import JobResult, WorkerInfo
 from praxino.service.queue.quotas import Quota
 from praxino.service.queue.submission import safe_filename
 from support.client import DOT, VIDEO, WORKER, order, refused
+from support.recordings import card, tiled_heic
 
 
 @pytest.mark.parametrize(
@@ -151,11 +154,11 @@ def test_uploads_are_what_is_in_them(client, content, status):
         refused(client.post(path, files={"file": ("film.mp4", content, "video/mp4")}), status)
     picture = {"input_reference": ("a.png", content, "image/png")}
     refused(client.post("/v1/videos", data={"prompt": "a cat"}, files=picture), status)
-    gif = {"input_reference": ("a.png", b"GIF89a" + bytes(90), "image/png")}
+    film = {"input_reference": ("a.png", b"\0\0\0\x18ftypmp42" + bytes(90), "image/png")}
     refused(
-        client.post("/v1/videos", data={"prompt": "a cat"}, files=gif),
+        client.post("/v1/videos", data={"prompt": "a cat"}, files=film),
         415,
-        said="PNG, JPEG or WebP",
+        said="PNG, JPEG, WebP, HEIC",
     )
 
 
@@ -175,7 +178,7 @@ def test_pictures_are_whole_and_not_too_large(client):
         + zlib.crc32(header).to_bytes(4, "big")
         + DOT[33:]
     )
-    refused(send(bomb), 400, said="at most 37,748,736 pixels")
+    refused(send(bomb), 400, said="at most 134,217,728 pixels")
     assert send(DOT).status_code == 200
 
 
@@ -540,3 +543,21 @@ def test_a_full_database_refuses_and_loses_nothing(idle):
 )
 def test_names_are_for_showing(name, said):
     assert safe_filename(name) == said
+
+
+@pytest.mark.parametrize("ending", ["heic", "avif", "gif", "tif", "bmp", "jpg", "webp"])
+def test_pictures_of_telephones_are_taken(client, tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    if ending == "heic":
+        tiled_heic(path, card(256, 256))
+    else:
+        Image.fromarray(card(64, 64)).save(path)
+    files = {"input_reference": (path.name, path.read_bytes())}
+    answer = client.post("/v1/videos", data={"prompt": "a cat"}, files=files)
+    assert answer.status_code == 200, answer.text
+    inside = {
+        "image_url": f"data:image/{ending};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    }
+    if ending in ("heic", "avif", "gif", "webp"):
+        body = {"prompt": "a cat", "input_reference": inside}
+        assert client.post("/v1/videos", json=body).status_code == 200

@@ -82,7 +82,7 @@ HINTS: Final = {
     "size": "64x64",
     "seconds": "2",
     "key": "it begins with px-",
-    "input_reference.image_url": "data:image/png;base64,... of a PNG, JPEG or WebP",
+    "input_reference.image_url": "data:image/png;base64,... of a picture",
 }
 """What to write where a pattern was missed: patterns are for programs."""
 MEANINGS: Final = {

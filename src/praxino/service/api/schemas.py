@@ -40,7 +40,10 @@ class Picture(Body):
     """A picture inside a JSON body."""
 
     image_url: Annotated[
-        str, StringConstraints(pattern=r"^data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/=]+$")
+        str,
+        StringConstraints(
+            pattern=r"^data:image/(png|jpeg|webp|heic|heif|avif|gif|tiff|bmp);base64,[A-Za-z0-9+/=]+$"
+        ),
     ]
 
 

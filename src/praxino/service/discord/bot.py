@@ -37,6 +37,7 @@ from praxino.service.queue.quotas import (
 from praxino.service.queue.schema import first_line
 from praxino.service.queue.store import Store
 from praxino.service.queue.submission import InputFile, require_picture, submit
+from praxino.storage.media.formats import PICTURES
 from praxino.storage.objects import Objects
 
 logger = logging.getLogger("praxino.service")
@@ -176,9 +177,7 @@ async def _check(interaction: Interaction, file: discord.Attachment) -> None:
     await asyncio.to_thread(bot.store.require_quota, caller.owner, caller.quota)
     upload = await _download(file)
     if not upload.ending:
-        raise InputError(
-            "file is neither a film nor a picture", "MP4, WebM, MKV, GIF, PNG, JPEG or WebP"
-        )
+        raise InputError("file is neither a film nor a picture", f"MP4, WebM, MKV, {PICTURES}")
     name, order = discord.utils.escape_markdown(upload.name), AnalysisRequest(name=upload.name)
     lines, files = [f"**{name}**"], {}
     first: Job | None = None

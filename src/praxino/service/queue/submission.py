@@ -14,12 +14,17 @@ from praxino.request import Request
 from praxino.service.queue.jobs import AnalysisRequest, Job, Kind, new_id
 from praxino.service.queue.quotas import Caller
 from praxino.service.queue.store import Store
-from praxino.storage.media.formats import HEAD_BYTES, recognise
+from praxino.storage.media.formats import (
+    FORMATS,
+    HEAD_BYTES,
+    MAX_PICTURE_PIXELS,
+    PICTURES,
+    PILLOW_FORMATS,
+    recognise,
+)
 from praxino.storage.objects import Objects, Source
 
-MAX_PICTURE_PIXELS: Final = 8192 * 4608
-"""Pixels of a picture that a film begins with."""
-PICTURE_ENDINGS: Final = frozenset(("png", "jpg", "webp"))
+PICTURE_ENDINGS: Final = frozenset(form.ending for form in FORMATS if form.pillow)
 """Formats of a picture that a film begins with."""
 
 
@@ -70,17 +75,20 @@ def require_picture(upload: InputFile) -> None:
     Raises
     ------
     MediaError
-        If it is no PNG, JPEG or WebP.
+        If it is no picture of these formats.
     InputError
         If its head cannot be read, or tells of more than `MAX_PICTURE_PIXELS`.
     """
     if upload.ending not in PICTURE_ENDINGS:
-        raise MediaError("must be a PNG, JPEG or WebP")
+        raise MediaError(f"must be a picture: {PICTURES}")
+    import pi_heif  # loads a decoder, which few need
+
+    pi_heif.register_heif_opener()
     try:
         with warnings.catch_warnings():
             # Pillow warns of large pictures, which are refused below
             warnings.simplefilter("ignore")
-            with Image.open(cast("Any", upload.file), formats=("PNG", "JPEG", "WEBP")) as picture:
+            with Image.open(cast("Any", upload.file), formats=PILLOW_FORMATS) as picture:
                 pixels = picture.width * picture.height
     except Image.DecompressionBombError:
         pixels = MAX_PICTURE_PIXELS + 1

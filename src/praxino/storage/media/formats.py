@@ -30,7 +30,9 @@ class Format:
     aliases : tuple of str
         Other endings of names.
     demuxers : str
-        What FFmpeg calls it, comma-separated; empty for what Pillow reads.
+        What FFmpeg calls it, comma-separated; empty for what it does not read.
+    pillow : str
+        What Pillow calls it; empty for what it does not read.
     """
 
     ending: str
@@ -39,6 +41,7 @@ class Format:
     matches: Test
     aliases: tuple[str, ...] = ()
     demuxers: str = ""
+    pillow: str = ""
 
 
 def _at(offset: int, *starts: bytes) -> Test:
@@ -64,13 +67,15 @@ HEIF_BRANDS: Final = tuple(
 )
 """How files with pictures in HEVC begin (ISO 23008-12)."""
 FORMATS: Final = (
-    Format("png", "image/png", True, _at(0, b"\x89PNG\r\n\x1a\n"), ("apng",)),
-    Format("jpg", "image/jpeg", False, _at(0, b"\xff\xd8\xff"), ("jpeg", "jpe", "jfif")),
-    Format("gif", "image/gif", True, _at(0, b"GIF87a", b"GIF89a"), (), "gif,apng"),
-    Format("webp", "image/webp", True, _riff(b"WEBP")),
+    Format("png", "image/png", True, _at(0, b"\x89PNG\r\n\x1a\n"), ("apng",), pillow="PNG"),
+    Format(
+        "jpg", "image/jpeg", False, _at(0, b"\xff\xd8\xff"), ("jpeg", "jpe", "jfif"), pillow="JPEG"
+    ),
+    Format("gif", "image/gif", True, _at(0, b"GIF87a", b"GIF89a"), (), "gif,apng", "GIF"),
+    Format("webp", "image/webp", True, _riff(b"WEBP"), pillow="WEBP"),
     Format("avi", "video/avi", True, _riff(b"AVI "), (), "avi"),
-    Format("avif", "image/avif", False, _at(4, b"ftypavif", b"ftypavis")),
-    Format("heic", "image/heic", False, _at(4, *HEIF_BRANDS), ("heif", "hif")),
+    Format("avif", "image/avif", False, _at(4, b"ftypavif", b"ftypavis"), pillow="AVIF"),
+    Format("heic", "image/heic", False, _at(4, *HEIF_BRANDS), ("heif", "hif"), pillow="HEIF"),
     Format(
         "mp4",
         "video/mp4",
@@ -80,7 +85,8 @@ FORMATS: Final = (
         "mov,mp4,m4a,3gp,3g2,mj2",
     ),
     Format("webm", "video/webm", True, _at(0, b"\x1aE\xdf\xa3"), ("mkv",), "matroska,webm"),
-    Format("tif", "image/tiff", False, _at(0, b"II*\x00", b"MM\x00*"), ("tiff",)),
+    Format("tif", "image/tiff", False, _at(0, b"II*\x00", b"MM\x00*"), ("tiff",), pillow="TIFF"),
+    Format("bmp", "image/bmp", False, _at(0, b"BM"), ("dib",), pillow="BMP"),
     Format(
         "mpg",
         "video/mpeg",
@@ -106,6 +112,12 @@ DEMUXERS: Final = ",".join(
     ]
 )
 """What FFmpeg may open. None of them can name another file: a playlist in disguise could."""
+PILLOW_FORMATS: Final = tuple(file_format.pillow for file_format in FORMATS if file_format.pillow)
+"""What Pillow may open: none that runs a program."""
+MAX_PICTURE_PIXELS: Final = 2**27
+"""Pixels of a picture that is taken on: more than cameras and telephones take."""
+PICTURES: Final = "PNG, JPEG, WebP, HEIC, AVIF, GIF, TIFF or BMP"
+"""`PILLOW_FORMATS` in words."""
 BRAND_MIMES: Final = {b"mif1": "image/heif", b"qt  ": "video/quicktime"}
 """MIME types of brands of ISO files that are more exact than their format's."""
 VIDEO_ENDINGS: Final = frozenset(

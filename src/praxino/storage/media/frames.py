@@ -20,11 +20,11 @@ from praxino.errors import MediaError
 from praxino.log import logger
 from praxino.storage.files import require_file
 from praxino.storage.media.ffmpeg import film_frames, probe_film
+from praxino.storage.media.formats import MAX_PICTURE_PIXELS
 from praxino.storage.media.info import (
     COMPLETE_HINT,
     DAMAGE,
     MAX_FRAME_PIXELS,
-    MAX_PICTURE_PIXELS,
     DecodeBudget,
     MediaInfo,
     VideoFrame,

@@ -17,8 +17,6 @@ from praxino.errors import MediaError
 
 MAX_FRAME_PIXELS: Final = 8192 * 4608
 """Pixels of a film's frame that are taken on: somewhat more than 8K."""
-MAX_PICTURE_PIXELS: Final = 2**27
-"""Pixels of a picture that are: more than cameras and telephones take."""
 COMPLETE_HINT: Final = "is it a film or a picture, and complete?"
 
 DAMAGE: Final = (

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from praxino.storage.media import ffmpeg
+from praxino.storage.media.formats import PILLOW_FORMATS
 from praxino.storage.media.info import DAMAGE, DecodeBudget, MediaInfo, VideoFrame, over_white
 from praxino.storage.media.video import COMMENT
 
-FORMATS: Final = ("GIF", "WEBP", "PNG", "JPEG", "TIFF", "BMP", "AVIF", "HEIF")
-"""What Pillow calls the formats that are opened: none that runs a program."""
 MOVING_FORMATS: Final = ("GIF", "WEBP", "PNG", "AVIF")
 """Only these hold films: behind the picture of others lie pages, or a telephone's depth."""
 COST: Final = 8.0
@@ -33,7 +32,7 @@ def probe_picture(path: Path) -> MediaInfo | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            picture = Image.open(path, formats=FORMATS)
+            picture = Image.open(path, formats=PILLOW_FORMATS)
         except UnidentifiedImageError:
             return None
         with picture:
@@ -68,7 +67,7 @@ def picture_frames(path: Path, budget: DecodeBudget) -> Iterator[VideoFrame]:
     """All frames, each with the seconds that it is shown."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(path, formats=FORMATS) as picture:
+        with Image.open(path, formats=PILLOW_FORMATS) as picture:
             count, clock = frame_count(picture), 0.0
             for index in range(count):
                 try:
