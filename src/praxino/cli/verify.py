@@ -23,7 +23,7 @@ MAX_NOISE_FRAMES: Final = 257
 """Frames of a film whose noise is read."""
 MAX_CPU_SECONDS: Final = 180
 """Processor seconds, all cores together, that one file may take."""
-GRAVEST: Final = ("tampered", "unreadable", "marked", "nothing", "signed")
+GRAVEST: Final = ("tampered", "unreadable", "unverifiable", "marked", "nothing", "signed")
 """Outcomes, the gravest first: of several files, the gravest gives the exit code."""
 
 
@@ -42,7 +42,7 @@ def verify(
     """Say who signed a file, whether it is as it was then, and which mark it carries.
 
     Exit codes: 0 signed and as signed, 1 nothing found, 2 not to be read, 3 tampered with, 4 marked
-    but not signed.
+    but not signed, 5 signed in a form that cannot be checked here.
     """
     progress = Progress(quiet)
     if len(paths) == 1 and not paths[0].is_dir():

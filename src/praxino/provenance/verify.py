@@ -18,7 +18,7 @@ from praxino.storage.files import require_file
 SOUND: Final = ("valid", "trusted")
 """States of statements that hold."""
 
-Outcome = Literal["signed", "nothing", "unreadable", "tampered", "marked"]
+Outcome = Literal["signed", "nothing", "unreadable", "tampered", "marked", "unverifiable"]
 
 CODES: Final[dict[Outcome, int]] = {
     "signed": 0,
@@ -26,6 +26,7 @@ CODES: Final[dict[Outcome, int]] = {
     "unreadable": 2,
     "tampered": 3,
     "marked": 4,
+    "unverifiable": 5,
 }
 """Exit codes; those of one file."""
 CLEAR: Final = 0.8
@@ -48,7 +49,8 @@ class Verdict(Config):
     outcome : str
         "signed": as it was when somebody signed it; "marked": a mark, and no statements that hold
         it; "nothing"; "tampered": changed after it was signed, or with another mark than the one
-        that was signed; "unreadable".
+        that was signed; "unverifiable": signed in a form that cannot be checked here, so that
+        nothing was compared; "unreadable".
     agree : bool or None
         Whether the mark in the pixels is the one that the statements name; None where there is
         nothing to compare.
@@ -97,6 +99,13 @@ class Verdict(Config):
                     f"is that its own?"
                 )
             return f"signature: TAMPERED: the file is not what was signed{why}"
+        if credentials.state == "unverifiable":
+            where = f" in {beside}" if credentials.beside else ""
+            return (
+                f"signature: there{where}, in a form that cannot be checked here "
+                f"({', '.join(credentials.problems) or 'no reason given'}): nothing was compared, "
+                f"and nothing speaks for a change or against it"
+            )
         whom = {True: "this installation", False: credentials.by or "somebody unnamed"}[
             credentials.own
         ]
@@ -229,6 +238,8 @@ def _outcome(credentials: Credentials, mark: Mark, agree: bool | None) -> Outcom
         return "tampered"
     if credentials.state in SOUND:
         return "signed"
+    if credentials.state == "unverifiable":
+        return "unverifiable"
     return "marked" if mark.found else "nothing"
 
 

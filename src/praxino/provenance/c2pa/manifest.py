@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
 
+from praxino.provenance.c2pa.status import is_changed
+
 ALGORITHM: Final = "org.praxino.mark.1"
 """The soft binding: the mark in the pixels."""
 LABEL: Final = "org.praxino.generation"
@@ -20,8 +22,6 @@ PARENT: Final = "xmp:iid:parent"
 SOURCES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 """How the IPTC calls ways in which media come about."""
 GENERATED: Final = SOURCES + "trainedAlgorithmicMedia"
-SIGNER: Final = ("signingCredential.", "timeStamp.")
-"""How status codes begin that are about who signed and when, not about what."""
 MAX_STATEMENT_CHARS: Final = 2000
 """Characters of what is stated that are told: those of a sentence."""
 
@@ -104,7 +104,7 @@ def stated(manifest: Any) -> dict[str, Any]:
 def _ingredient(statement: Any) -> str:
     """Its name, and whether it was no longer what somebody had signed when it went in."""
     failures = listed(of(of(of(statement, "validation_results"), "activeManifest"), "failure"))
-    changed = any(not str(of(failure, "code")).startswith(SIGNER) for failure in failures)
+    changed = is_changed(str(of(failure, "code")) for failure in failures)
     return (printable(of(statement, "title")) or "unnamed") + (
         " (tampered with before)" if changed else ""
     )

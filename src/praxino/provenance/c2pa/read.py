@@ -8,9 +8,9 @@ import c2pa
 
 from praxino.config import Config
 from praxino.errors import MediaError
-from praxino.provenance.c2pa import identity
+from praxino.provenance.c2pa import identity, status
 from praxino.provenance.c2pa.container import context, holds_statements, one_line
-from praxino.provenance.c2pa.manifest import SIGNER, listed, of, printable, stated
+from praxino.provenance.c2pa.manifest import listed, of, printable, stated
 from praxino.storage.media.formats import HEAD_BYTES, mime_type
 
 SIDECAR_ENDING: Final = ".c2pa"
@@ -21,7 +21,7 @@ MAX_PICTURE_BYTES: Final = 2**28
 """Bytes of a picture that are taken on: its parser holds them all."""
 REMOTE_MANIFEST_PREFIX: Final = "Remote: "
 """How its error begins for a file whose statements are not in it, but at an address."""
-State = Literal["none", "trusted", "valid", "tampered"]
+State = Literal["none", "trusted", "valid", "unverifiable", "tampered"]
 
 
 class Credentials(Config):
@@ -31,7 +31,8 @@ class Credentials(Config):
     ----------
     state : str
         "none"; "trusted" or "valid" if the file is as it was signed, by a signer trusted here or
-        another one; "tampered" if it is not.
+        another one; "tampered" if it is not, as a comparison showed; "unverifiable" if there are
+        statements with which nothing could be compared.
     own : bool
         Whether this installation signed it.
     by : str
@@ -141,13 +142,17 @@ def parse(
             return {"state": "none", "elsewhere": printable(str(error).rpartition(" ")[2])}
         # files are damaged that nobody ever signed, too
         present = manifest is not None or holds_statements(file)
-        return {"state": "tampered", "problems": (one_line(error),)} if present else {}
-    problems = tuple(
-        str(of(status, "code")) for status in listed(of(statements, "validation_status"))
-    )
+        return {"state": "unverifiable", "problems": (one_line(error),)} if present else {}
+    problems = tuple(str(of(row, "code")) for row in listed(of(statements, "validation_status")))
     states: dict[str | None, State] = {"Trusted": "trusted", "Valid": "valid"}
     active = of(of(statements, "manifests"), str(of(statements, "active_manifest")))
-    # expired, say: the file is still what was signed
-    whole = all(problem.startswith(SIGNER) for problem in problems)
-    other: State = "valid" if problems and whole else "tampered"
-    return {"state": states.get(state, other), "problems": problems, **stated(active)}
+    return {"state": states.get(state) or _state(problems), "problems": problems, **stated(active)}
+
+
+def _state(problems: tuple[str, ...]) -> State:
+    """What the status codes of statements that are not simply valid come to."""
+    if status.is_changed(problems):
+        return "tampered"
+    if status.is_unverifiable(problems) or not problems:
+        return "unverifiable"
+    return "valid"  # expired, say: the file is still what was signed

@@ -7,6 +7,7 @@ const KINDS = ["verify", "detect"];
 const VERDICTS = {
   signed: ["Signed, and as it was then", "good"], marked: ["Marked as generated, not signed", "warm"],
   nothing: ["It says nothing of itself", ""], tampered: ["Tampered with", "bad"], unreadable: ["It cannot be read", "bad"],
+  unverifiable: ["Signed in a form that cannot be checked here", "warm"],
   "likely generated": ["Probably generated", "warm"], "likely camera": ["Probably from a camera", "good"],
   inconclusive: ["This cannot be told", ""],
 };
