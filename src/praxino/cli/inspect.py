@@ -149,7 +149,7 @@ def _count(numbers: int) -> str:
 
 
 def _file(path: Path) -> Findings:
-    from praxino.storage.weights import lora
+    from praxino.storage.weights import lora_names
     from praxino.storage.weights.files import open_weights
 
     weights = open_weights(path)
@@ -157,13 +157,16 @@ def _file(path: Path) -> Findings:
         if mark in weights:
             needs = "a model folder around it" if "autoencoder" in kind else "the rest of its model"
             return [("kind", kind), ("holds", _sizes(weights)), ("needs", needs)]
-    if pairs := lora.pairs_in(weights):
+    if kind := lora_names.kind_of(weights):
+        pairs = lora_names.pairs_in(weights)
         ranks = sorted({weights.entries[name].shape[0] for name in pairs})
         widths = sorted({weights.entries[name].shape[1] for name in pairs})
+        pairs_and_ranks = f"{len(pairs)} pairs, rank {', '.join(map(str, ranks))}, "
+        layers = f"a model with layers of width {', '.join(map(str, widths))}"
         return [
-            ("kind", "a LoRA"),
-            ("holds", f"{len(pairs)} pairs, rank {', '.join(map(str, ranks))}, {_sizes(weights)}"),
-            ("needs", f"a model with layers of width {', '.join(map(str, widths))}: --lora {path}"),
+            ("kind", f"a {kind}"),
+            ("holds", f"{pairs_and_ranks if pairs else ''}{_sizes(weights)}"),
+            ("needs", f"{layers if pairs else 'a model'}: --lora {path}"),
         ]
     first = ", ".join(sorted(weights)[:3])
     raise CheckpointError(

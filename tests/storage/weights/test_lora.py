@@ -73,8 +73,11 @@ def _file(tmp_path, network, pairs, dialect):
 
 
 def _changes(found):
+    """What a file adds to tensors of zeros."""
+    own = DiT(CONFIG).state_dict()
     return {
-        name: sum(found.changes(name)) for name in found.pairs.keys() | found.differences.keys()
+        name: found.change(name, torch.zeros_like(own[name]))
+        for name in found.updates.keys() | found.differences.keys()
     }
 
 
@@ -153,11 +156,11 @@ def test_mistakes_are_named(tmp_path, network, pairs):
     for tensors, said in (
         (
             {f"{stem}.lora_A.weight": down, f"{stem}.lora_B.weight": up, **strange},
-            "12 of its names are unknown",
+            "12 of its 14 names have no place in this model: .* and 9 more",
         ),
         (
             {f"{stem}.lora_A.weight": down},
-            "1 of its names lack one of their halves: blocks.0.attention.q",
+            "blocks.0.attention.q lacks one of its halves",
         ),
         (
             {
@@ -173,6 +176,93 @@ def test_mistakes_are_named(tmp_path, network, pairs):
             lora.read_lora(tmp_path / "bad.safetensors", network)
     with pytest.raises(CheckpointError, match="not there"):
         lora.read_lora(tmp_path / "none.safetensors", network)
+
+
+DIALECTS = {
+    "half underscores": lambda n: f"lora_unet_blocks_{n[1]}.{'.'.join(n[2:])}.lora_down.weight",
+    "DiffSynth in a pipeline": lambda n: f"pipe.dit.{'.'.join(n)}.lora_A.default.weight",
+    "an adapter of a name": lambda n: f"base_model.model.{'.'.join(n)}.lora_A.my_style.weight",
+    "two underscores": lambda n: f"lora_unet__{'_'.join(n)}.lora_down.weight",
+    "old diffusers": lambda n: f"transformer.{'.'.join(n)}_lora.down.weight",
+    "bare": lambda n: f"{'.'.join(n)}.lora_A",
+    "a root of its own": lambda n: f"my_great_net.{'.'.join(n)}.lora_down.weight",
+    "ComfyUI": lambda n: f"diffusion_model.{'.'.join(n)}.lora_down.weight",
+}
+
+
+def _saved(path, network, pairs, name_of):
+    """Pairs as somebody names the first half of each; alpha is folded in."""
+    names, tensors = foreign_names(network, "original"), {}
+    for module, (down, up) in pairs.items():
+        name = name_of(names[f"{module}.weight"].removesuffix(".weight").split("."))
+        tensors[name] = down.contiguous()
+        other = name.replace("lora_A", "lora_B").replace("down", "up")
+        tensors[other] = (up * (ALPHA / RANK)).contiguous()
+    save_file(tensors, path)
+    return path
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_mixture_means_the_same_change_to_the_bit(tmp_path, network, pairs, dialect):
+    one, other = (
+        _changes(lora.read_lora(_saved(tmp_path / f"{n}.st", network, pairs, names), network))
+        for n, names in enumerate((DIALECTS[dialect], DIALECTS["ComfyUI"]))
+    )
+    assert one.keys() == other.keys()
+    assert all(torch.equal(change, other[name]) for name, change in one.items())
+
+
+def test_a_root_of_another_network_is_no_place(tmp_path, network, pairs):
+    path = _saved(
+        tmp_path / "a.safetensors", network, pairs,
+        lambda n: f"text_encoder.{'.'.join(n)}.lora_down.weight",
+    )  # fmt: skip
+    with pytest.raises(CheckpointError, match="no place in this model") as problem:
+        lora.read_lora(path, network)
+    assert len(str(problem.value).replace(str(path), "")) < 300
+
+
+def test_what_is_for_pictures_is_left_out_where_none_are_taken(tmp_path, network, pairs, caplog):
+    path = _saved(tmp_path / "a.safetensors", network, pairs, DIALECTS["ComfyUI"])
+    blind = DiT(CONFIG.model_copy(update={"image_width": 0}))
+    with caplog.at_level("INFO"):
+        found = lora.read_lora(path, blind)
+    assert found.updates.keys() == {
+        f"{module}.weight" for module in pairs if ".reference." not in module
+    }
+    assert "left out 8 of its names, which are for the tokens of pictures" in caplog.text
+
+
+def _one(tmp_path, network, **parts):
+    """The change of one matrix from its parts."""
+    stem = "lycoris_blocks_0_self_attn_q"
+    tensors = {f"{stem}.{name}": tensor.contiguous() for name, tensor in parts.items()}
+    save_file(tensors, tmp_path / "a.safetensors")
+    return lora.read_lora(tmp_path / "a.safetensors", network)
+
+
+def test_the_relatives_of_loras(tmp_path, network):
+    """LoKr, LoHa and DoRA, as LyCORIS and PEFT define them."""
+    name = "blocks.0.attention.q.weight"
+    weight, alpha = network.state_dict()[name], torch.tensor(2.0)
+    w1, a, b = torch.randn(4, 4), torch.randn(12, 3), torch.randn(3, 12)
+    whole = _one(tmp_path, network, lokr_w1=w1, lokr_w2=a @ b, alpha=alpha)
+    torch.testing.assert_close(whole.change(name, weight), torch.kron(w1, a @ b))
+    parts = _one(tmp_path, network, lokr_w1=w1, lokr_w2_a=a, lokr_w2_b=b, alpha=alpha)
+    torch.testing.assert_close(parts.change(name, weight), torch.kron(w1, a @ b) * 2 / 3)
+    assert parts.dialect == "LyCORIS"
+
+    c, d, e, f = torch.randn(48, 3), torch.randn(3, 48), torch.randn(48, 3), torch.randn(3, 48)
+    four = {"hada_w1_a": c, "hada_w1_b": d, "hada_w2_a": e, "hada_w2_b": f}
+    product = _one(tmp_path, network, **four, alpha=alpha)
+    torch.testing.assert_close(product.change(name, weight), (c @ d) * (e @ f) * 2 / 3)
+
+    rows, columns = 1 + torch.rand(48, 1), 1 + torch.rand(1, 48)
+    for magnitude, dim in ((rows, 1), (columns, 0)):
+        pair = {"lora_down.weight": d, "lora_up.weight": c, "dora_scale": magnitude}
+        change = _one(tmp_path, network, **pair).change(name, weight)
+        lengths = (weight + change).norm(dim=dim, keepdim=True)
+        torch.testing.assert_close(lengths, magnitude)
 
 
 @pytest.mark.parametrize(

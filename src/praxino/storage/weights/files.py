@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from praxino.errors import CheckpointError
+from praxino.storage.weights.containers import PICKLED, require_no_container
 
 DTYPES: Final = {
     "F64": torch.float64,
@@ -191,6 +192,7 @@ def _safe(path: Path) -> tuple[Any, dict[str, Entry]]:
             f"{path} has numbers of a type that is not known here: {error}"
         ) from None
     except (OSError, SafetensorError) as error:
+        require_no_container(path)
         size = path.stat().st_size if path.exists() else 0
         raise CheckpointError(
             f"{path} is damaged ({error}, {size} bytes)", HINT_COPY_AGAIN
@@ -211,11 +213,13 @@ def _pickled(path: Path) -> tuple[dict[str, Tensor], dict[str, Entry]]:
                 # from before torch 1.6
                 tensors = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
+        require_no_container(path, PICKLED)
         raise CheckpointError(
             f"{path} holds more than tensors: it could run code, and is not opened",
             "convert it to safetensors",
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError) as error:
+        require_no_container(path, PICKLED)
         raise CheckpointError(
             f"{path} is damaged ({str(error).splitlines()[0]})", HINT_COPY_AGAIN
         ) from None

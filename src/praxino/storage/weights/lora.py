@@ -1,10 +1,5 @@
-"""Low-rank changes of a denoiser (LoRA, arXiv 2106.09685), in the four dialects that they are
-published in.
-
-diffusers and PEFT   transformer.blocks.0.attn1.to_q.lora_A.weight ComfyUI
-diffusion_model.blocks.0.self_attn.q.lora_down.weight, .alpha, .diff, .diff_b, .diff_m kohya and
-musubi     lora_unet_blocks_0_self_attn_q.lora_down.weight, .alpha DiffSynth
-blocks.0.self_attn.q.lora_A.default.weight
+"""Changes of a denoiser (LoRA, arXiv 2106.09685, and its relatives), from every dialect that they
+are published in.
 
 A change is folded into the weights when they are read, so that a network costs nothing more to run,
 and is the old one to the bit without it.
@@ -12,36 +7,25 @@ and is the old one to the bit without it.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+import torch
 from torch import Tensor, nn
 
 from praxino.errors import CheckpointError, InputError
+from praxino.log import logger
 from praxino.models.dit import DiT
-from praxino.storage.wan.names import foreign_names
-from praxino.storage.weights.files import Weights, open_weights
+from praxino.storage.weights import lora_names
+from praxino.storage.weights.files import HINT_COPY_AGAIN, Weights, open_weights
 from praxino.storage.weights.lazy import LazyModule, ModelParts, PatchedModule
 
-PREFIXES: Final = (
-    "base_model.model.",
-    "model.diffusion_model.",
-    "diffusion_model.",
-    "transformer.",
-    "lora_unet_",
-    "",
-)
-ENDINGS: Final = (
-    (r"\.(lora_A|lora_down)(\.default)?\.weight$", "down"),
-    (r"\.(lora_B|lora_up)(\.default)?\.weight$", "up"),
-    (r"\.alpha$", "alpha"),
-    (r"\.diff$", "weight"),
-    (r"(\.(lora_B|lora_up)(\.default)?\.bias|\.diff_b)$", "bias"),
-    (r"\.diff_m$", "modulation"),
-)
-"""How names end, and what stands there; the last three are added to a tensor as they are."""
+MAX_NAMES: Final = 3
+"""Names of a file that a message tells."""
+EPSILON: Final = 1e-12
+"""Length of a row below which it is not divided by."""
 
 
 @dataclass(frozen=True)
@@ -77,122 +61,178 @@ class LoRASpec:
 
 
 @dataclass(frozen=True)
-class LoRA:
-    """Changes of a network's tensors, by our names; a low-rank one is a pair (down, up) with alpha
-    folded into up.
+class Update:
+    """What is added to one matrix.
+
+    Attributes
+    ----------
+    kind : str
+        "low-rank" (LoRA): factors (down, up). "Kronecker" (LoKr, arXiv 2309.14859): factors of the
+        product. "Hadamard" (LoHa, arXiv 2108.06098): two matrices that are multiplied by element.
+    factors : tuple of Tensor
+    scale : float
+        Of the product.
+    magnitude : Tensor, optional
+        Length of each row of the changed matrix (DoRA, arXiv 2402.09353), or of each column.
     """
+
+    kind: Literal["low-rank", "Kronecker", "Hadamard"]
+    factors: tuple[Tensor, Tensor]
+    scale: float = 1.0
+    magnitude: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the matrix, which is not multiplied out for it."""
+        (a, b), (c, d) = (tuple(factor.shape) for factor in self.factors)
+        return {"low-rank": (c, b), "Kronecker": (a * c, b * d), "Hadamard": (a, b)}[self.kind]
+
+    def change(self, weight: Tensor) -> Tensor:
+        """What is added to ``weight`` (out, in), float32."""
+        one, other = (factor.float() for factor in self.factors)
+        match self.kind:
+            case "low-rank":
+                product = other @ one
+            case "Kronecker":
+                product = torch.kron(one, other)
+            case "Hadamard":
+                product = one * other
+        product = self.scale * product
+        if self.magnitude is None:
+            return product
+        weight = weight.float().reshape(product.shape)
+        changed, length = weight + product, self.magnitude.float()
+        dim = 0 if length.dim() > 1 and length.shape[0] == 1 else 1
+        ratio = length.reshape(-1) / changed.norm(dim=dim).clamp_min(EPSILON)
+        return changed * ratio.unsqueeze(dim) - weight
+
+
+@dataclass(frozen=True)
+class LoRA:
+    """Changes of a network's tensors, by our names."""
 
     file: Path
     dialect: str
-    pairs: Mapping[str, tuple[Tensor, Tensor]]
+    updates: Mapping[str, Update]
     differences: Mapping[str, Tensor]
 
-    def changes(self, name: str) -> Iterator[Tensor]:
-        """What is added to our tensor of this name, in float32."""
-        if name in self.pairs:
-            down, up = self.pairs[name]
-            yield up.float() @ down.float()
+    def change(self, name: str, weight: Tensor) -> Tensor | None:
+        """What is added to our tensor of this name, in float32; None if nothing is."""
+        changes = []
+        if name in self.updates:
+            changes.append(self.updates[name].change(weight).reshape(weight.shape))
         if name in self.differences:
-            yield self.differences[name].float()
+            changes.append(self.differences[name].float().reshape(weight.shape))
+        return sum(changes[1:], changes[0]) if changes else None
 
     @property
     def rank(self) -> int:
-        """The largest of its ranks."""
-        return max((down.shape[0] for down, _ in self.pairs.values()), default=0)
+        """The largest of its ranks; 0 if none is of low rank."""
+        ranks = [up.factors[0].shape[0] for up in self.updates.values() if up.kind == "low-rank"]
+        return max(ranks, default=0)
 
 
 def read_lora(file: Path, network: DiT) -> LoRA:
     """The changes in ``file`` for a network of this shape; no tensor of the network is read.
 
+    What the file holds for the pictures of another member of the family is left out, and logged.
+
     Raises
     ------
     CheckpointError
-        If the file is damaged, has names that the network does not know (ten are named), or is for
-        another size.
+        If the file is damaged, has names that the network does not know, or is for another size.
     """
     weights = open_weights(file)
-    modules = _modules(network)
-    pairs_of: dict[str, dict[str, str]] = {}
-    unknown = []
-    for name in weights:
-        place = _place(name, modules)
-        if place is None:
-            unknown.append(name)
-        else:
-            pairs_of.setdefault(place[0], {})[place[1]] = name
-    halves = [name for name, parts in pairs_of.items() if ("down" in parts) != ("up" in parts)]
-    for problem, names in (
-        ("are unknown to this model", unknown),
-        ("lack one of their halves", halves),
-    ):
-        if names:
-            listed = "; ".join(sorted(names)[:10])
-            raise CheckpointError(
-                f"{file}: {len(names)} of its names {problem}: {listed}",
-                "a LoRA made for this model",
-            )
+    names = lora_names.placement(weights, network)
+    if names.unknown or not names.places:
+        wrong = names.unknown or names.absent
+        raise CheckpointError(
+            f"{file}: {len(wrong)} of its {len(weights)} names have no place in this model: "
+            f"{_listed(wrong)}",
+            f"praxino inspect {file} says what it is",
+        )
+    if names.absent:
+        logger.info(
+            "%s: left out %d of its names, which are for the tokens of pictures that this model "
+            "does not take (%s)",
+            file, len(names.absent), _listed(names.absent),
+        )  # fmt: skip
+    parts_of: dict[str, dict[str, Tensor]] = {}
+    for name, place in names.places.items():
+        parts_of.setdefault(place.module, {})[place.part] = weights[name]
     own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    beside = _alpha(file, weights)
-    pairs, differences = {}, {}
-    for module, parts in pairs_of.items():
-        if "down" in parts:
-            down, up = weights[parts["down"]], weights[parts["up"]]
-            _require_fitting(file, f"{module}.weight", (up.shape[0], down.shape[1]), own)
-            alpha = float(weights[parts["alpha"]]) if "alpha" in parts else beside
-            rank = down.shape[0]
-            pairs[f"{module}.weight"] = (down, up * (alpha / rank) if alpha is not None else up)
+    beside = _scaling(file, weights)
+    updates, differences = {}, {}
+    for module, parts in parts_of.items():
+        update = _update(file, module, parts, beside)
+        if update is not None:
+            name = f"{module}.weight"
+            _require_fitting(file, name, update.shape, own)
+            updates[name] = update
         for kind in ("weight", "bias", "modulation"):
             if kind in parts:
                 name = f"{module}.{kind}".lstrip(".")
-                differences[name] = weights[parts[kind]]
-                _require_fitting(file, name, tuple(differences[name].shape), own)
-    return LoRA(file, _dialect(weights), pairs, differences)
+                _require_fitting(file, name, tuple(parts[kind].shape), own)
+                differences[name] = parts[kind]
+    return LoRA(file, lora_names.dialect(weights), updates, differences)
 
 
-def _modules(network: DiT) -> dict[str, str]:
-    """Every name that a module may have in a file, to ours."""
-    modules = {}
-    for layout in ("diffusers", "original"):
-        for own, foreign in foreign_names(network, layout).items():
-            module, theirs = (name.rpartition(".")[0] for name in (own, foreign))
-            modules[theirs] = module
-            modules[theirs.replace(".", "_")] = module
-    return modules
-
-
-def _place(name: str, modules: Mapping[str, str]) -> tuple[str, str] | None:
-    """(our module, which part of its change) of a name in a file."""
-    for ending, part in ENDINGS:
-        stem = re.sub(ending, "", name)
-        if stem == name:
-            continue
-        for prefix in PREFIXES:
-            if stem.startswith(prefix) and stem.removeprefix(prefix) in modules:
-                return modules[stem.removeprefix(prefix)], part
+def _update(
+    file: Path, module: str, parts: Mapping[str, Tensor], beside: "Scaling"
+) -> Update | None:
+    """The change of a module's matrix; None if it has none."""
+    alpha = float(parts["alpha"]) if "alpha" in parts else None
+    magnitude = parts.get("magnitude")
+    try:
+        if "down" in parts or "up" in parts:
+            down, up = (parts[name].flatten(1) for name in ("down", "up"))
+            rank = down.shape[0]
+            scale = beside.scale(rank) if alpha is None else alpha / rank
+            return Update("low-rank", (down, up), scale, magnitude)
+        if any(name.startswith("lokr_") for name in parts):
+            factors, ranks = zip(*(_factor(parts, f"lokr_{n}") for n in ("w1", "w2")), strict=True)
+            rank = next(filter(None, reversed(ranks)), 0)
+            scale = alpha / rank if rank and alpha is not None else 1.0
+            return Update("Kronecker", factors, scale, magnitude)
+        if any(name.startswith("hada_") for name in parts):
+            factors, ranks = zip(*(_factor(parts, f"hada_{n}") for n in ("w1", "w2")), strict=True)
+            scale = alpha / ranks[0] if alpha is not None else 1.0
+            return Update("Hadamard", factors, scale, magnitude)
+    except KeyError as error:
+        raise CheckpointError(
+            f"{file}: {module} lacks one of its halves ({error.args[0]})", HINT_COPY_AGAIN
+        ) from None
     return None
 
 
-def pairs_in(names: Iterable[str]) -> list[str]:
-    """The first halves of low-rank pairs among the names of a file."""
-    return [name for name in names if re.search(ENDINGS[0][0], name)]
+def _factor(parts: Mapping[str, Tensor], name: str) -> tuple[Tensor, int]:
+    """A matrix that may be a product of two, and its rank then, 0 otherwise."""
+    if name in parts:
+        return parts[name].flatten(1), 0
+    a, b = parts[f"{name}_a"], parts[f"{name}_b"]
+    return a.float() @ b.float(), b.shape[0]
 
 
-def _dialect(names: Iterable[str]) -> str:
-    """What made the file, as far as names tell."""
-    first = sorted(names)[0]
-    if first.startswith("lora_unet_"):
-        return "kohya"
-    if first.startswith(("diffusion_model.", "model.diffusion_model.")):
-        return "ComfyUI"
-    return (
-        "diffusers"
-        if ".attn1." in first or ".attn2." in first or first.startswith("transformer.")
-        else "DiffSynth"
-    )
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(sorted(names)[:MAX_NAMES]) + more
 
 
-def _alpha(file: Path, weights: Weights) -> float | None:
-    """The alpha of all pairs that PEFT and diffusers keep beside the tensors, where they do."""
+@dataclass(frozen=True)
+class Scaling:
+    """What PEFT and diffusers keep beside the tensors: the alpha of all pairs, and whether it is
+    divided by the root of the rank (rsLoRA, arXiv 2312.03732).
+    """
+
+    alpha: float | None = None
+    root: bool = False
+
+    def scale(self, rank: int) -> float:
+        """What the product of a pair of this rank is multiplied by."""
+        return 1.0 if self.alpha is None else self.alpha / (rank**0.5 if self.root else rank)
+
+
+def _scaling(file: Path, weights: Weights) -> Scaling:
     beside = file.with_name("adapter_config.json")
     text = (
         beside.read_text()
@@ -201,14 +241,15 @@ def _alpha(file: Path, weights: Weights) -> float | None:
     )
     try:
         values = {name.rpartition(".")[2]: value for name, value in json.loads(text).items()}
-        if values.get("use_rslora") or values.get("alpha_pattern") or values.get("use_dora"):
+        if values.get("alpha_pattern") or values.get("rank_pattern"):
             raise CheckpointError(
                 f"{file} scales each of its parts in its own way", "a LoRA with one alpha"
             )
-        return float(values["lora_alpha"]) if "lora_alpha" in values else None
+        alpha = float(values["lora_alpha"]) if "lora_alpha" in values else None
+        return Scaling(alpha, bool(values.get("use_rslora")))
     except (ValueError, AttributeError, TypeError) as error:
         raise CheckpointError(
-            f"{file} says of itself what cannot be read ({error})", "download it again"
+            f"{file} says of itself what cannot be read ({error})", HINT_COPY_AGAIN
         ) from None
 
 
@@ -230,13 +271,12 @@ class Adapted(PatchedModule[DiT]):
 
     def change(self, name: str, layer: nn.Module) -> None:
         for own, parameter in layer.named_parameters(name, recurse=False):
-            changes = [
-                (scale, change) for lora, scale in self.loras for change in lora.changes(own)
-            ]
-            if changes:
-                changed = parameter.float()
-                for scale, change in changes:
-                    changed = changed + scale * change.reshape(parameter.shape)
+            changed, base = None, parameter.float()
+            for lora, scale in self.loras:
+                change = lora.change(own, base if changed is None else changed)
+                if change is not None:
+                    changed = (base if changed is None else changed) + scale * change
+            if changed is not None:
                 kept = nn.Parameter(changed.to(parameter.dtype), requires_grad=False)
                 setattr(layer, own.rpartition(".")[2], kept)
 
