@@ -36,6 +36,20 @@ DTYPES: Final = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
+FLOAT8: Final = (torch.float8_e4m3fn, torch.float8_e5m2)
+"""Types that are widened when they are read: nothing multiplies them as they are."""
+SCALES: Final = (".scale_weight", ".weight_scale")
+"""How the name of a weight's scale ends, in place of ".weight": what its numbers are multiplied by.
+"""
+BESIDE: Final = (
+    *SCALES,
+    ".scale_input",
+    ".input_scale",
+    ".comfy_quant",
+    "scaled_fp8",
+    "spiece_model",
+)
+"""How names of tensors end that are no weights: scales, marks of a format, a tokenizer."""
 PICKLES: Final = (".pth", ".pt", ".bin")
 HINT_COPY_AGAIN: Final = "copy or download it again"
 
@@ -58,15 +72,35 @@ class Entry:
 
 
 class Weights(Mapping[str, Tensor]):
-    """Named tensors of one network. Make one with `open_weights`."""
+    """Named tensors of one network. Make one with `open_weights`.
+
+    Numbers of eight bits are widened when they are read, and multiplied by their scale where the
+    file has one; what stands beside weights is not listed.
+    """
 
     def __init__(self, source: Path, files: dict[Path, Any], entries: dict[str, Entry]) -> None:
         self.source = source
         self.files = files
-        self.entries = entries
+        self.entries = {name: e for name, e in entries.items() if not name.endswith(BESIDE)}
+        self._scales = {
+            name.removesuffix(ending) + ".weight": (name, entry)
+            for name, entry in entries.items()
+            for ending in SCALES
+            if name.endswith(ending)
+        }
 
     def __getitem__(self, name: str) -> Tensor:
-        file = self.files[self.entries[name].file]
+        tensor = self._stored(name, self.entries[name])
+        if tensor.dtype not in FLOAT8:
+            return tensor
+        if name not in self._scales:
+            return tensor.to(torch.bfloat16)  # exact: it has every number of eight bits
+        scale = self._stored(*self._scales[name]).float()
+        rows = scale.reshape(-1, *[1] * (tensor.dim() - 1)) if scale.numel() > 1 else scale
+        return tensor.float() * rows
+
+    def _stored(self, name: str, entry: Entry) -> Tensor:
+        file = self.files[entry.file]
         return file[name] if isinstance(file, dict) else file.get_tensor(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -96,11 +130,12 @@ class Weights(Mapping[str, Tensor]):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type that most of the numbers have."""
+        """The type that most of the numbers have once they are read."""
         counts: dict[torch.dtype, int] = {}
         for entry in self.entries.values():
             counts[entry.dtype] = counts.get(entry.dtype, 0) + entry.numbers
-        return max(counts, key=lambda dtype: counts[dtype])
+        most = max(counts, key=lambda dtype: counts[dtype])
+        return torch.bfloat16 if most in FLOAT8 else most
 
 
 def open_weights(path: Path) -> Weights:
