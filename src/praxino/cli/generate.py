@@ -17,7 +17,11 @@ from praxino.cli.options import (
     Quiet,
     Size,
     Steps,
+    TextFile,
+    TokenizerFolder,
+    VaeFile,
     parse_size,
+    part_files,
 )
 from praxino.cli.terminal import Progress
 from praxino.errors import CheckpointError, InputError, MediaError
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from praxino.generation.pipeline import Progress as GenerationProgress
     from praxino.layout import Layout
     from praxino.request import Request
+    from praxino.storage.wan.single_files import PartFiles
 
 Output = Annotated[
     Path,
@@ -82,6 +87,9 @@ def generate(
     sentence: Sentence = None,
     output: Output = Path("film.mp4"),
     model: ModelName = None,
+    vae: VaeFile = None,
+    text: TextFile = None,
+    tokenizer: TokenizerFolder = None,
     image: FirstImage = None,
     last: LastImage = None,
     lora: Lora = None,
@@ -124,7 +132,9 @@ def generate(
     provenance = Provenance(not no_watermark, not no_credentials, credential_prompt)
     require_output(output, count, settings.get("frames", 2), settings.get("fps", 1))
     provenance.require_ready(*numbered(output, count))
-    loaded = load_model(model, record, like, (device, dtype, compile_))
+    loaded = load_model(
+        model, record, like, (device, dtype, compile_, part_files(vae, text, tokenizer))
+    )
     first = loaded.request(**settings)
     requests = _with_seeds(first, count, same_layout=layout is not None)
     require_output(output, count, first.frames, first.fps)
@@ -252,18 +262,21 @@ def recorded(path: Path) -> dict[str, Any]:
 
 
 def load_model(
-    model: str | None, record: dict[str, Any], like: Path | None, how: tuple[str, str, bool]
+    model: str | None,
+    record: dict[str, Any],
+    like: Path | None,
+    how: tuple[str, str, bool, "PartFiles | None"],
 ) -> "Pipeline":
     """The model asked for, or that of the record, with the weights and the type that the record
     names.
 
-    ``how`` is device, type and whether to compile.
+    ``how`` is device, type, whether to compile, and files of parts.
     """
     from praxino.generation import loading
 
-    device, dtype, compiled = how
+    device, dtype, compiled, files = how
     dtype = record.get("dtype", dtype) if dtype == "auto" else dtype
-    pipeline = loading.load(_model(model, record, like), device, dtype, compiled)
+    pipeline = loading.load(_model(model, record, like), device, dtype, compiled, files)
     _require_same_weights(like, record.get("digest"), pipeline.model.digest, model)
     return pipeline
 

@@ -149,13 +149,16 @@ def _count(numbers: int) -> str:
 
 
 def _file(path: Path) -> Findings:
+    from praxino.storage.wan import single_files
     from praxino.storage.weights import lora_names
     from praxino.storage.weights.files import open_weights
 
-    weights = open_weights(path)
+    weights = single_files.bare(open_weights(path))
     for mark, kind in TELLING_TENSORS:
         if mark in weights:
-            needs = "a model folder around it" if "autoencoder" in kind else "the rest of its model"
+            needs = "the rest of its model"
+            if "transformer" in kind and "original" in kind:
+                needs = f"--vae and --text, or folders of them beside its own: --model {path}"
             return [("kind", kind), ("holds", _sizes(weights)), ("needs", needs)]
     if kind := lora_names.kind_of(weights):
         pairs = lora_names.pairs_in(weights)

@@ -1,11 +1,14 @@
 """Options that several verbs share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from praxino.errors import InputError
+
+if TYPE_CHECKING:
+    from praxino.storage.wan.single_files import PartFiles
 
 MAX_FILMS_PER_CALL = 10_000
 
@@ -20,6 +23,15 @@ Steps = Annotated[int | None, typer.Option(help="Denoising steps.")]
 FirstImage = Annotated[Path | None, typer.Option(help="The picture that the film begins with.")]
 LastImage = Annotated[
     Path | None, typer.Option("--last-image", help="The picture that it ends with.")
+]
+VaeFile = Annotated[
+    Path | None, typer.Option(help="Autoencoder of a --model that is a transformer's file.")
+]
+TextFile = Annotated[
+    Path | None, typer.Option(help="Text encoder of a --model that is a transformer's file.")
+]
+TokenizerFolder = Annotated[
+    Path | None, typer.Option(help="Tokenizer of a --model that is a transformer's file.")
 ]
 
 Data = Annotated[
@@ -47,6 +59,15 @@ Lease = Annotated[
 PerMinute = Annotated[int, typer.Option(min=0, help="Jobs a minute; 0: any number.")]
 PerDay = Annotated[int, typer.Option(min=0, help="Jobs a day; 0: any number.")]
 MaxActive = Annotated[int, typer.Option(min=0, help="Jobs waiting or in progress; 0: any number.")]
+
+
+def part_files(vae: Path | None, text: Path | None, tokenizer: Path | None) -> "PartFiles | None":
+    """The files of parts that were named; None if none was."""
+    if vae is text is tokenizer is None:
+        return None
+    from praxino.storage.wan.single_files import PartFiles
+
+    return PartFiles(vae, text, tokenizer)
 
 
 def parse_size(text: str | None) -> tuple[int | None, int | None]:

@@ -12,7 +12,11 @@ from praxino.cli.options import (
     LastImage,
     Size,
     Steps,
+    TextFile,
+    TokenizerFolder,
+    VaeFile,
     parse_size,
+    part_files,
 )
 
 
@@ -30,12 +34,15 @@ def plan(
     last: LastImage = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
+    vae: VaeFile = None,
+    text: TextFile = None,
+    tokenizer: TokenizerFolder = None,
 ) -> None:
     """Say what memory and time a film will take, before anything is loaded."""
     from praxino.generation import loading
 
     width, height = parse_size(size)
-    loaded = loading.load(model, device, dtype)
+    loaded = loading.load(model, device, dtype, files=part_files(vae, text, tokenizer))
     request = loaded.request(
         "a cat", frames=frames, width=width, height=height, steps=steps, guidance=guidance,
         image=str(image) if image else None, last=str(last) if last else None,

@@ -1,6 +1,7 @@
 """From a model's name to a `Pipeline`: its folder, its device, its type."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -11,11 +12,19 @@ from praxino.storage.weights.bundle import BUNDLED
 from praxino.storage.weights.checkpoint import CONFIG
 from praxino.storage.weights.lazy import in_memory
 
+if TYPE_CHECKING:
+    from praxino.storage.wan.single_files import PartFiles
+
 
 def load(
-    name: str | Path = "diorama", device: str = "auto", dtype: str = "auto", compiled: bool = False
+    name: str | Path = "diorama",
+    device: str = "auto",
+    dtype: str = "auto",
+    compiled: bool = False,
+    files: "PartFiles | None" = None,
 ) -> "Pipeline":
-    """Load a model: the name of a bundled one, or the path of a folder.
+    """Load a model: the name of a bundled one, the path of a folder, or that of a transformer's
+    file.
 
     Parameters
     ----------
@@ -28,6 +37,9 @@ def load(
     compiled : bool
         Compile the denoiser: its first step takes longer, the others less
         (`offload.compile_blocks`).
+    files : PartFiles, optional
+        Of the other parts of a model whose transformer is a file; where they are not given, they
+        are looked for in the folders beside it.
 
     Raises
     ------
@@ -38,6 +50,15 @@ def load(
     """
     folder = find_model(name)
     target = choose_device(device)
+    if folder.is_file():
+        from praxino.storage.wan import single_files
+
+        model = single_files.read_files(folder, str(name), files or single_files.PartFiles())
+        return Pipeline(model, target, dtype, keep=False, compiled=compiled)
+    if files is not None:
+        raise InputError(
+            f"{name} is no file of a transformer: its parts lie in it", "leave the others out"
+        )
     if not (folder / "dit").is_dir():
         from praxino.storage.wan import family
 
@@ -49,13 +70,15 @@ def load(
 
 
 def find_model(name: str | Path) -> Path:
-    """The folder of a model by name, path, or the name of a repository, which is downloaded if it
-    is not there yet.
+    """The folder or file of a model by name, path, or the name of a repository, which is downloaded
+    if it is not there yet.
     """
     if str(name) and str(name) == Path(name).name and (BUNDLED / name).is_dir():
         return BUNDLED / name  # even where a folder here has the same name: that one is ./NAME
     if str(name) and Path(name).is_dir():
         return _unpacked(Path(name))
+    if str(name) and Path(name).is_file():
+        return Path(name)
     if "/" in str(name):
         from praxino.storage.weights import hub
 

@@ -1,4 +1,5 @@
-"""Folders of the Wan family in their published layouts.
+"""Models of the Wan family in their published layouts.
 
-`family` reads a model, `components` its networks, `names` translates those of their tensors.
+`family` reads the folder of a repository, `single_files` the files that ComfyUI keeps, `components`
+one network of either, `names` translates those of their tensors.
 """

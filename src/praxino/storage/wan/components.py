@@ -128,8 +128,16 @@ def dit(folder: Path, layout: Layout) -> StoredModule[DiT]:
     path, weights = folder / "config.json", open_weights(folder)
     raw = read_json(path)
     fields = _diffusers_dit if layout == "diffusers" else _original_dit
-    config: DiTConfig = _built(DiTConfig, path, lambda: fields(path, raw, weights))
-    adapt = lambda network, weights: names.from_foreign(network, weights, layout, str(folder))  # noqa: E731
+    return dit_of(path, weights, lambda: fields(path, raw, weights), layout)
+
+
+def dit_of(
+    source: Path, weights: Weights, fields: Callable[[], dict[str, Any]], layout: Layout
+) -> StoredModule[DiT]:
+    """A denoiser of these weights; ``fields`` are those of its config, and ``source`` says them."""
+    config: DiTConfig = _built(DiTConfig, source, fields)
+    place = str(weights.source)
+    adapt = lambda network, weights: names.from_foreign(network, weights, layout, place)  # noqa: E731
     return StoredModule(config, weights, lambda: DiT(config), adapt)
 
 
@@ -231,16 +239,28 @@ def _original_vae(weights: Weights) -> dict[str, Any]:
 
 def text(place: Path, layout: Layout, vocabulary: Tokeniser) -> StoredModule[UMT5]:
     """The text encoder in a folder of ``transformers``, or in an original file."""
-    transformers = _transformers()
     weights = open_weights(place)
-    if layout == "diffusers":
-        path = place / "config.json"
-        raw = read_json(path)
-        if (kind := raw.get("model_type")) != "umt5":
-            raise CheckpointError(f"{path} is of a text encoder {kind}", "an umt5")
-        config = _built(transformers.UMT5Config, path, lambda: raw)
-    else:
-        config = _built(transformers.UMT5Config, place, lambda: _original_umt5(weights))
+    if layout == "original":
+        return text_of(place, weights, lambda: _original_umt5(weights), layout, vocabulary)
+    path = place / "config.json"
+    raw = read_json(path)
+    if (kind := raw.get("model_type")) != "umt5":
+        raise CheckpointError(f"{path} is of a text encoder {kind}", "an umt5")
+    return text_of(path, weights, lambda: raw, layout, vocabulary)
+
+
+def text_of(
+    source: Path,
+    weights: Weights,
+    fields: Callable[[], dict[str, Any]],
+    layout: Layout,
+    vocabulary: Tokeniser,
+) -> StoredModule[UMT5]:
+    """A text encoder of these weights; ``fields`` are those of its config, and ``source`` says
+    them.
+    """
+    transformers, place = _transformers(), str(weights.source)
+    config = _built(transformers.UMT5Config, source, fields)
 
     def adapt(network: UMT5, weights: Weights) -> dict[str, Tensor]:
         by_name = names.umt5_names(weights, layout)
@@ -253,7 +273,7 @@ def text(place: Path, layout: Layout, vocabulary: Tokeniser) -> StoredModule[UMT
         names.matched(
             {name: weights.entries[file].shape for name, file in by_name.items()},
             shapes,
-            str(place),
+            place,
         )
         return {f"encoder.{name}": weights[file] for name, file in by_name.items()}
 
@@ -273,11 +293,11 @@ def _original_umt5(weights: Weights) -> dict[str, Any]:
         "d_ff": shapes["blocks.0.ffn.fc1.weight"][0],
         "num_heads": heads,
         "relative_attention_num_buckets": buckets,
-        "num_layers": _count(weights, "blocks."),
+        "num_layers": count(weights, "blocks."),
     }
 
 
-def _count(weights: Weights, prefix: str) -> int:
+def count(weights: Weights, prefix: str) -> int:
     """How many numbered parts there are under a name."""
     return len({name[len(prefix) :].split(".")[0] for name in weights if name.startswith(prefix)})
 
@@ -339,7 +359,7 @@ def _original_clip(weights: Weights) -> dict[str, Any]:
         "intermediate_size": shapes["visual.transformer.0.mlp.0.weight"][0],
         "patch_size": patch,
         "image_size": side,
-        "num_hidden_layers": _count(weights, "visual.transformer."),
+        "num_hidden_layers": count(weights, "visual.transformer."),
         "hidden_act": "gelu",
         "num_attention_heads": max(1, width // 80),
         "layer_norm_eps": 1e-5,

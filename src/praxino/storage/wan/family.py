@@ -6,8 +6,9 @@ by its file names.
 """
 
 import hashlib
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -60,11 +61,15 @@ def read(folder: Path, name: str) -> ModelParts:
         high,
         parts.text,
         parts.vocabulary,
-        header_digest(folder),
+        header_digest(
+            path
+            for path in sorted(folder.rglob("*"))
+            if path.suffix in (".safetensors", ".pth", ".json") and path.is_file()
+        ),
         low=low,
         vision=parts.vision,
     )
-    _require_fitting(model, folder)
+    require_fitting(model, folder)
     return model
 
 
@@ -139,7 +144,7 @@ def _original(folder: Path) -> _Parts:
     )
 
 
-def _require_fitting(model: ModelParts, folder: Path) -> None:
+def require_fitting(model: ModelParts, folder: Path) -> None:
     """Raise unless the parts belong together and each file holds what its config says."""
     vae, latents = model.vae.config, model.vae.config.latent_channels
     extra = latents + vae.compression.time if model.config.pictures == "channels" else 0
@@ -218,19 +223,18 @@ def licence_of(folder: Path) -> str:
     return match[1] if match else "unknown"
 
 
-def header_digest(folder: Path) -> str:
+def header_digest(paths: Iterable[Path]) -> str:
     """Twelve hexadecimal digits that name the weights: SHA-256 over sizes, beginnings and ends of
-    all files.
+    files.
 
     Whole files of tens of gigabytes would take minutes; a header of safetensors alone names every
     tensor.
     """
-    total = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix not in (".safetensors", ".pth", ".json") or not path.is_file():
-            continue
+    total, files = hashlib.sha256(), list(paths)
+    root = Path(os.path.commonpath([path.parent for path in files]))
+    for path in files:
         size = path.stat().st_size
-        total.update(f"{path.relative_to(folder).as_posix()} {size}\n".encode())
+        total.update(f"{path.relative_to(root).as_posix()} {size}\n".encode())
         with path.open("rb") as file:
             total.update(file.read(2**20))
             file.seek(max(0, size - 2**20))

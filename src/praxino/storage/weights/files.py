@@ -81,6 +81,7 @@ class Weights(Mapping[str, Tensor]):
     def __init__(self, source: Path, files: dict[Path, Any], entries: dict[str, Entry]) -> None:
         self.source = source
         self.files = files
+        self._prefix = ""
         self.entries = {name: e for name, e in entries.items() if not name.endswith(BESIDE)}
         self._scales = {
             name.removesuffix(ending) + ".weight": (name, entry)
@@ -89,8 +90,16 @@ class Weights(Mapping[str, Tensor]):
             if name.endswith(ending)
         }
 
+    def without(self, prefix: str) -> "Weights":
+        """Take ``prefix`` off the names, which all begin with it."""
+        short = Weights(self.source, self.files, {})
+        short.entries = {n.removeprefix(prefix): entry for n, entry in self.entries.items()}
+        short._scales = {n.removeprefix(prefix): scale for n, scale in self._scales.items()}
+        short._prefix = prefix
+        return short
+
     def __getitem__(self, name: str) -> Tensor:
-        tensor = self._stored(name, self.entries[name])
+        tensor = self._stored(self._prefix + name, self.entries[name])
         if tensor.dtype not in FLOAT8:
             return tensor
         if name not in self._scales:

@@ -1,0 +1,231 @@
+"""Models of the Wan family in single files, as ComfyUI keeps them: a transformer, and an
+autoencoder and a text encoder in folders beside its own.
+
+No file says how it was configured: sizes are those of its tensors.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from safetensors import safe_open
+
+from praxino.errors import CheckpointError
+from praxino.models.dit import DiT
+from praxino.models.umt5 import UMT5, Tokeniser
+from praxino.storage.wan import components, family
+from praxino.storage.weights.bundle import BundleConfig
+from praxino.storage.weights.files import Weights, open_weights
+from praxino.storage.weights.lazy import ModelParts, StoredModule
+
+HEAD_WIDTH: Final = 128
+"""Width of a head of attention in every member of the family: tensors do not show it."""
+PREFIXES: Final = ("model.diffusion_model.", "diffusion_model.")
+"""What some tools put before every name of a transformer."""
+FOLDERS: Final = {"vae": ("vae",), "text": ("text_encoders", "clip"), "tokenizer": ("tokenizer",)}
+"""Where ComfyUI keeps each part, below the folder that holds the transformer's."""
+TOKENIZER: Final = "spiece_model"
+"""The tensor in a text encoder's file that is its tokenizer's file."""
+ENDINGS: Final = (".safetensors", ".pth")
+HIGH, LOW = "high_noise", "low_noise"
+"""What names of the two experts of Wan 2.2 hold."""
+
+M = TypeVar("M")
+
+
+@dataclass(frozen=True)
+class PartFiles:
+    """Files of parts, where they were named: the others are looked for."""
+
+    vae: Path | None = None
+    text: Path | None = None
+    tokenizer: Path | None = None
+
+
+def read_files(path: Path, name: str, files: PartFiles = PartFiles()) -> ModelParts:
+    """The model whose transformer is in ``path``.
+
+    Raises
+    ------
+    CheckpointError
+        If it is no transformer of the family; if a part is not candidates, or several fit.
+    """
+    paths = [path]
+    if HIGH in path.name and (low := path.with_name(path.name.replace(HIGH, LOW))).is_file():
+        paths.append(low)
+    dits = [transformer(file) for file in paths]
+    config = dits[0].config
+    if config.image_width:
+        raise CheckpointError(
+            f"{path} looks at pictures by an encoder that single files are not read with",
+            "take the folder of its repository",
+        )
+    vae_path, vae = _part(
+        path, "vae", files.vae, lambda file: components.vae(file, "original"),
+        lambda part: part.config.latent_channels == config.out_channels,
+    )  # fmt: skip
+    text_path, text = _part(
+        path, "text", files.text, lambda file: text_encoder(file, files.tokenizer),
+        lambda part: part.config.d_model == config.text_width,
+    )  # fmt: skip
+    part, vocabulary = text
+    clean = vae.config.patch > 1 and config.channels == config.out_channels
+    choices = family.defaults(path.stem, dits, clean)
+    model = ModelParts(
+        BundleConfig(name=name, **choices),
+        vae,
+        dits[0],
+        part,
+        vocabulary,
+        family.header_digest([*paths, vae_path, text_path]),
+        low=dits[1] if len(dits) == 2 else None,
+    )
+    family.require_fitting(model, path)
+    return model
+
+
+def transformer(path: Path) -> StoredModule[DiT]:
+    """A transformer in one file, of original names, perhaps with another before each."""
+    weights = bare(open_weights(path))
+    return components.dit_of(path, weights, _config(path, weights), "original")
+
+
+def bare(weights: Weights) -> Weights:
+    """Weights without what some tools put before every name."""
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in weights):
+            return weights.without(prefix)
+    return weights
+
+
+def _config(path: Path, weights: Weights) -> Callable[[], dict[str, Any]]:
+    def fields() -> dict[str, Any]:
+        shapes = {name: entry.shape for name, entry in weights.entries.items()}
+        if "patch_embedding.weight" not in shapes or "head.modulation" not in shapes:
+            raise CheckpointError(
+                f"{path} is no transformer of the Wan family", f"praxino inspect {path}"
+            )
+        width, channels, *patch = shapes["patch_embedding.weight"]
+        beside = path.with_name("config.json")
+        if width % HEAD_WIDTH and not beside.is_file():
+            raise CheckpointError(
+                f"{path} is {width} wide: how many heads it has cannot be seen in its tensors",
+                "its config.json, in the same folder",
+            )
+        heads = (
+            components.read_json(beside)["num_heads"] if width % HEAD_WIDTH else width // HEAD_WIDTH
+        )
+        size = lambda name, axis: shapes[name][axis] if name in shapes else 0  # noqa: E731
+        return {
+            "channels": channels,
+            "out_channels": shapes["head.head.weight"][0] // (patch[0] * patch[1] * patch[2]),
+            "patch": tuple(patch),
+            "width": width,
+            "heads": heads,
+            "layers": components.count(weights, "blocks."),
+            "ffn": shapes["blocks.0.ffn.0.weight"][0],
+            "text_width": shapes["text_embedding.0.weight"][1],
+            "image_width": size("img_emb.proj.1.weight", 1),
+            "image_places": size("img_emb.emb_pos", 1),
+            "time_features": shapes["time_embedding.0.weight"][1],
+        }
+
+    return fields
+
+
+def text_encoder(path: Path, tokenizer: Path | None) -> tuple[StoredModule[UMT5], Tokeniser]:
+    """A text encoder in one file, of either layout's names, and its tokenizer."""
+    weights = open_weights(path)
+    vocabulary = _tokeniser(path, tokenizer)
+    if "shared.weight" in weights:
+        encoder = components.text_of(path, weights, _umt5(weights), "diffusers", vocabulary)
+    else:
+        encoder = components.text(path, "original", vocabulary)
+    return encoder, vocabulary
+
+
+def _umt5(weights: Weights) -> Callable[[], dict[str, Any]]:
+    def fields() -> dict[str, Any]:
+        shapes = {name: entry.shape for name, entry in weights.entries.items()}
+        first = "encoder.block.0.layer.0.SelfAttention."
+        buckets, heads = shapes[first + "relative_attention_bias.weight"]
+        vocabulary, width = shapes["shared.weight"]
+        return {
+            "vocab_size": vocabulary,
+            "d_model": width,
+            "d_kv": shapes[first + "q.weight"][0] // heads,
+            "d_ff": shapes["encoder.block.0.layer.1.DenseReluDense.wi_0.weight"][0],
+            "num_heads": heads,
+            "relative_attention_num_buckets": buckets,
+            "num_layers": components.count(weights, "encoder.block."),
+        }
+
+    return fields
+
+
+def _tokeniser(text: Path, choice: Path | None) -> Tokeniser:
+    """The tokenizer that was named, the one beside the text encoder, or the one inside it."""
+    root = text.parent.parent
+    folders = [choice] if choice else [text.parent, *(root / name for name in FOLDERS["tokenizer"])]
+    for folder in folders:
+        folder = folder.parent if folder.is_file() else folder
+        if any((folder / name).is_file() for name in ("tokenizer.json", "spiece.model")):
+            return components.tokeniser(folder)
+    if choice:
+        raise CheckpointError(f"{choice} holds no tokenizer", "a folder with tokenizer.json")
+    try:
+        if text.suffix == ".safetensors":
+            with safe_open(text, framework="pt") as file, tempfile.TemporaryDirectory() as fresh:
+                if TOKENIZER in file.keys():  # noqa: SIM118  (it is no mapping)
+                    data = file.get_tensor(TOKENIZER).numpy().tobytes()
+                    (Path(fresh) / "spiece.model").write_bytes(data)
+                    return components.tokeniser(Path(fresh))
+    except CheckpointError:
+        pass  # what is inside is no tokenizer that can be read here
+    raise CheckpointError(
+        f"{text} has no tokenizer inside or beside it that can be read",
+        "--tokenizer FOLDER, such as google/umt5-xxl of its repository",
+    )
+
+
+def _part(
+    transformer_: Path,
+    kind: str,
+    choice: Path | None,
+    read_: Callable[[Path], M],
+    fits: Callable[[Any], bool],
+) -> tuple[Path, M]:
+    """The file of a part and what it holds: the one that was named, or the one that fits of those
+    where ComfyUI keeps them.
+    """
+    if choice is not None:
+        return choice, read_(choice)
+    root = transformer_.parent.parent
+    folders = [root / name for name in FOLDERS[kind]]
+    candidates: list[tuple[Path, M]] = []
+    problems: list[CheckpointError] = []
+    for folder in folders:
+        for file in sorted(folder.rglob("*")):
+            if file.suffix not in ENDINGS:
+                continue
+            try:
+                part = read_(file)
+            except CheckpointError as error:
+                problems.append(error)
+                continue
+            except (KeyError, ValueError, IndexError):
+                continue  # a file of another kind of model
+            if fits(part[0] if isinstance(part, tuple) else part):
+                candidates.append((file, part))
+    if len(candidates) == 1:
+        return candidates[0]
+    flag = f"--{kind} FILE"
+    if candidates:
+        names = ", ".join(str(file) for file, _ in candidates)
+        raise CheckpointError(f"{transformer_}: several files fit as its {kind}: {names}", flag)
+    if len(problems) == 1:
+        raise problems[0]
+    where = " or ".join(map(str, folders))
+    raise CheckpointError(f"{transformer_}: no {kind} that fits in {where}", flag)
