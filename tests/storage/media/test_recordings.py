@@ -56,6 +56,7 @@ def test_a_moving_picture_takes_as_long_as_its_frames(tmp_path, film, ending, mo
     first, *others = map(Image.fromarray, film[:11])
     first.save(path, save_all=True, append_images=others, duration=durations, **more)
     about = probe(path)
+    assert "transparent" not in about.oddities
     assert about.seconds == pytest.approx(3.4)
     assert about.frames == 11
     assert [round(shot.seconds, 3) for shot in iter_frames(path)][:3] == [0, 2, 2.1]
@@ -118,13 +119,15 @@ def test_a_second_picture_inside_is_not_shown(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["png", "webp"])
-def test_what_is_transparent_is_white(tmp_path, ending):
+def test_what_is_transparent_is_white(tmp_path, ending, caplog):
     pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 4)).astype(np.uint8)
     pixels[..., 3] = 0
     pixels[16:48, 16:48] = (200, 30, 30, 255)
     Image.fromarray(pixels).save(tmp_path / f"a.{ending}", lossless=True, exact=True)
     assert probe(tmp_path / f"a.{ending}").oddities == ("transparent",)
-    picture = read_video(tmp_path / f"a.{ending}").frames[0]
+    with caplog.at_level("INFO"):
+        picture = read_video(tmp_path / f"a.{ending}").frames[0]
+    assert "is transparent in parts: they are white" in caplog.text
     assert (picture[:16] == 255).all()
     assert (picture[20, 20] == (200, 30, 30)).all()
 

@@ -141,6 +141,8 @@ def read_video(path: str | os.PathLike[str], most: int | None = None) -> Video:
         )
     if len({frame.pixels.shape for frame in shots}) > 1:
         raise unreadable(source, ValueError("its frames are of several sizes"))
+    if "transparent" in info.oddities:
+        logger.info("%s is transparent in parts: they are white", source)
     record = _record(info.comment)
     if info.codec == "picture":
         rate, repeats = _one_rate(source, [shot.duration for shot in shots], record.get("fps"))
