@@ -38,7 +38,9 @@ def probe_picture(path: Path) -> MediaInfo | None:
         with picture:
             count = frame_count(picture)
             seconds = _length(path, picture, count) if count > 1 else 0.0
-            oddities = ("transparent",) if _is_transparent(path, picture) else ()
+            # Pillow takes every moving WebP for transparent
+            is_plain = (picture.format == "WEBP" and count > 1) or not picture.has_transparency_data
+            oddities = () if is_plain else ("transparent",)
             if picture.format == "GIF":
                 oddities = ("256 colours",)
             comment = picture.info.get(COMMENT, b"")
@@ -102,17 +104,6 @@ def upright(picture: Image.Image) -> NDArray[np.uint8]:
     if turned.has_transparency_data:
         return over_white(np.asarray(turned.convert("RGBA")))
     return np.asarray(turned.convert("RGB"))
-
-
-def _is_transparent(path: Path, picture: Image.Image) -> bool:
-    """Whether a picture says that it is; Pillow takes every moving WebP for transparent."""
-    if picture.format != "WEBP":
-        return picture.has_transparency_data
-    with path.open("rb") as file:
-        head = file.read(32)
-    if head[12:16] == b"VP8X":  # RFC 9649, 2.7
-        return bool(head[20] & 0x10)
-    return head[12:16] == b"VP8L" and bool(head[24] & 0x10)
 
 
 def _length(path: Path, picture: Image.Image, count: int) -> float:
