@@ -1,5 +1,7 @@
 """What telephones, recorders and other people's tools write is read as players show it."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -46,6 +48,18 @@ def test_a_length_that_no_header_states_is_looked_up(tmp_path, film, name):
     assert len(late) == 20
     everything = list(iter_frames(path))
     np.testing.assert_array_equal(late[0].pixels, everything[40].pixels)
+
+
+def test_a_length_that_a_header_states_wrongly_is_not_believed(tmp_path, film):
+    path = record(tmp_path / "a.mkv", film)
+    data = path.read_bytes()
+    place = data.index(b"\x44\x89\x88") + 3  # Duration, a float of 8 bytes
+    assert struct.unpack(">d", data[place : place + 8])[0] == pytest.approx(7500, abs=150)
+    for milliseconds in (400.0, 4e6):
+        path.write_bytes(data[:place] + struct.pack(">d", milliseconds) + data[place + 8 :])
+        about = probe(path)
+        assert (about.frames, about.seconds) == (60, pytest.approx(7.5, abs=0.15))
+        assert len(list(iter_frames(path, 5.0, about))) == 20
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ MAX_SCAN_PACKETS: Final = 2**19
 """Packets whose times are read, at most, where a file does not say its length: four hours at 30
 frames a second.
 """
+MAX_SCAN_BYTES: Final = 2**28
+"""Size of a file, at most, whose header is held against its packets, where these have no table."""
 RAW_DEMUXERS: Final = frozenset(("h264", "hevc", "m4v", "av1", "obu", "mpegvideo", "dv"))
 """Streams of frames without any times: FFmpeg guesses their length from their bits."""
 HDR: Final = {16: "PQ", 18: "HLG"}
@@ -63,12 +65,14 @@ def probe_film(path: Path) -> MediaInfo:
         first = _seconds(stream, stream.start_time)
         lengths = (_seconds(stream, stream.duration), (container.duration or 0) / av.time_base)
         seconds = 0.0 if raw else min(filter(lambda length: length > 0, lengths), default=0.0)
-        frames = stream.frames
-        if indexed := seconds > 0:
-            # a film that was cut without decoding holds frames that are not shown
-            frames = min(frames, math.ceil(seconds * rate - 0.01)) if rate else frames
-        elif (line := timeline(container, stream, rate)).frames > 1:
-            first, seconds, frames = line.first, line.end - line.first, line.frames
+        frames, size, indexed = stream.frames, path.stat().st_size, seconds > 0
+        if rate and indexed:  # a film cut without decoding holds frames that are not shown
+            frames = min(frames, math.ceil(seconds * rate - 0.01))
+        by_table = container.format.name.startswith("mov")
+        if not indexed or (not by_table and size <= MAX_SCAN_BYTES):
+            line = timeline(container, stream, rate)
+            if line.frames > 1:
+                first, seconds, frames = line.first, line.end - line.first, line.frames
         odd = []
         if int(context.color_trc or 0) in HDR:
             odd.append(f"high dynamic range ({HDR[int(context.color_trc)]})")
@@ -81,7 +85,7 @@ def probe_film(path: Path) -> MediaInfo:
             rate,
             seconds,
             context.name,
-            path.stat().st_size,
+            size,
             tuple(odd),
             frames or round(seconds * rate),
             comment,
