@@ -49,7 +49,7 @@ def noise_strip(
     x0 = to_tensor(_reduced(video.frames, height)[None])
     generator = torch.Generator().manual_seed(seed)
     eps = torch.randn(x0.shape, generator=generator)
-    panels = [x0 if step == 0 else chain.noised(x0, torch.tensor([step]), eps) for step in steps]
+    panels = (x0 if step == 0 else chain.noised(x0, torch.tensor([step]), eps) for step in steps)
     pixels = np.concatenate([to_pixels(panel)[0] for panel in panels], axis=2)
     record = {
         "generator": "praxino",

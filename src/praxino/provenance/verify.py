@@ -102,7 +102,7 @@ class Verdict(Config):
         if credentials.state == "unverifiable":
             where = f" in {beside}" if credentials.beside else ""
             return (
-                f"signature: there{where}, in a form that cannot be checked here "
+                f"signature: there{where}, and cannot be checked here "
                 f"({', '.join(credentials.problems) or 'no reason given'}): nothing was compared, "
                 f"and nothing speaks for a change or against it"
             )

@@ -178,7 +178,7 @@ def test_pictures_are_whole_and_not_too_large(client):
         + zlib.crc32(header).to_bytes(4, "big")
         + DOT[33:]
     )
-    refused(send(bomb), 400, said="at most 134,217,728 pixels")
+    refused(send(bomb), 400, said="at most 67,108,864 pixels")
     assert send(DOT).status_code == 200
 
 

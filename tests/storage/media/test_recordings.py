@@ -2,10 +2,12 @@
 
 import struct
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
+from praxino.errors import MediaError
 from praxino.storage.media.folders import media_in
 from praxino.storage.media.frames import iter_frames, probe, read_video
 from support import recordings
@@ -102,13 +104,13 @@ def test_turns_and_mirrors_of_a_film(tmp_path, matrix, order):
     assert picture.shape[:2] == ((128, 96) if matrix == QUARTER else (96, 128))
 
 
-@pytest.mark.parametrize("height", [96, 720])
-def test_colours_that_a_file_does_not_state_go_by_its_size(tmp_path, height):
+@pytest.mark.parametrize(("height", "width"), [(96, 128), (720, 128), (96, 1280)])
+def test_colours_that_a_file_does_not_state_go_by_its_size(tmp_path, height, width):
     """Encoded by the matrix of BT.601: what is that large is taken for BT.709."""
-    film = np.repeat(card(height, 128)[None], 2, axis=0)
+    film = np.repeat(card(height, width)[None], 2, axis=0)
     green = read_video(record(tmp_path / "a.mp4", film)).frames[0][8, -9].astype(int)
     error = np.abs(green - recordings.CORNERS[1]).max()
-    assert error < 8 if height == 96 else error > 15
+    assert error < 8 if (height, width) == (96, 128) else error > 15
 
 
 def test_a_picture_in_tiles_is_whole(tmp_path):
@@ -165,3 +167,58 @@ def test_folders_are_looked_at_by_content_where_names_do_not_tell(tmp_path, capl
     assert names == ["b.jfif", "c.jpe", "unnamed"]
     assert "3 other files left alone" in caplog.text
     assert [path.name for path in media_in(tmp_path, pictures=False)] == ["unnamed"]
+
+
+def test_a_picture_of_which_tiles_are_missing_is_refused(tmp_path):
+    """Its decoder would paint them green."""
+    data = recordings.tiled_heic(tmp_path / "phone.heic", card(256, 256)).read_bytes()
+    for share in (0.7, 0.9, 0.99):
+        (tmp_path / "cut.heic").write_bytes(data[: int(share * len(data))])
+        with pytest.raises(MediaError, match="cut short"):
+            read_video(tmp_path / "cut.heic")
+    (tmp_path / "odd.heic").write_bytes(data.replace(b"ftypheic", b"ftypABCD", 1))
+    with pytest.raises(MediaError, match="of a kind that is not read"):
+        read_video(tmp_path / "odd.heic")
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.ts"])
+def test_what_comes_after_damage_is_read(tmp_path, name):
+    rng = np.random.default_rng(0)
+    film = rng.integers(0, 255, (120, 96, 128, 3)).astype(np.uint8)
+    with av.open(str(tmp_path / name), "w") as container:  # every frame stands alone
+        stream = container.add_stream("libx264", rate=8, options={"g": "1", "crf": "23"})
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
+        for pixels in film:
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    data = bytearray((tmp_path / name).read_bytes())
+    low, high = int(0.2 * len(data)), int(0.85 * len(data))
+    data[low:high] = bytes(high - low)
+    (tmp_path / name).write_bytes(data)
+    times = [frame.seconds for frame in iter_frames(tmp_path / name)]
+    assert times[-1] > 13.5
+
+
+def test_a_clock_that_begins_anew_goes_on(tmp_path, film):
+    parts = [record(tmp_path / f"{n}.ts", film[:n]).read_bytes() for n in (40, 56)]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(parts))
+    times = [frame.seconds for frame in iter_frames(path)]
+    assert len(times) == 96
+    assert times[-1] == pytest.approx(11.9, abs=0.6)
+    assert probe(path).seconds == pytest.approx(12, abs=0.6)
+
+
+def test_sixteen_bits_of_grey_are_turned_too(tmp_path):
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (32, 1))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(ramp).save(tmp_path / "a.png", exif=exif)
+    assert read_video(tmp_path / "a.png").frames.shape == (1, 64, 32, 3)
+
+
+def test_the_length_of_a_moving_avif(tmp_path, film):
+    first, *others = map(Image.fromarray, film[:10])
+    first.save(tmp_path / "a.avif", save_all=True, append_images=others, duration=40)
+    assert probe(tmp_path / "a.avif").seconds == pytest.approx(0.4, abs=0.01)

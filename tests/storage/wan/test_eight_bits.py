@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import praxino
+from praxino.errors import CheckpointError
 
 SETTINGS = {"steps": 3, "frames": 5, "height": 64, "width": 64, "seed": 3}
 TYPES = {"e4m3": torch.float8_e4m3fn, "e5m2": torch.float8_e5m2}
@@ -76,3 +77,18 @@ def test_numbers_are_those_of_the_file_times_their_scale(tmp_path):
     assert torch.equal(weights["a.weight"], weight.float() * 0.5)
     assert torch.equal(weights["b.weight"].float(), weight.float())
     assert weights.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("weight", "scale", "said"),
+    [
+        (torch.zeros(8, 4, dtype=torch.int8), torch.ones(()), "quantised weights only float8"),
+        (torch.zeros(8, 4).to(torch.float8_e4m3fn), torch.ones(2, 2), "one number, or one a row"),
+    ],
+)
+def test_numbers_that_are_scaled_in_another_way_are_refused(tmp_path, weight, scale, said):
+    from praxino.storage.weights.files import open_weights
+
+    save_file({"a.weight": weight, "a.weight_scale": scale}, tmp_path / "x.safetensors")
+    with pytest.raises(CheckpointError, match=said):
+        open_weights(tmp_path / "x.safetensors")

@@ -106,3 +106,30 @@ def test_two_that_fit_are_named(comfy, tmp_path):
     shutil.copy(root / "vae" / "wan_vae.safetensors", root / "vae" / "again.safetensors")
     with pytest.raises(CheckpointError, match=r"several files fit as its vae: .*again"):
         praxino.load(root / "diffusion_models" / "wan_plain.safetensors", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("high", "low"),
+    [
+        ("wan2.2_t2v_high_noise_14B", "wan2.2_t2v_low_noise_14B"),
+        ("Wan2_2-T2V-A14B_HIGH_fp8", "Wan2_2-T2V-A14B_LOW_fp8"),
+        ("Wan-HighNoise-Q", "Wan-LowNoise-Q"),
+    ],
+)
+def test_experts_come_in_pairs(tmp_path, high, low):
+    paths = [tmp_path / f"{name}.safetensors" for name in (high, low)]
+    paths[0].touch()
+    with pytest.raises(CheckpointError, match="for low noise is not beside it"):
+        single_files.experts(paths[0])
+    paths[1].touch()
+    assert single_files.experts(paths[0]) == single_files.experts(paths[1]) == paths
+    alone = tmp_path / "wan_low_vram.safetensors"
+    assert single_files.experts(alone) == [alone]
+
+
+def test_paths_may_be_of_two_kinds(comfy, monkeypatch):
+    monkeypatch.chdir(comfy)
+    path = "diffusion_models/wan_plain.safetensors"
+    named = PartFiles(vae=comfy / "vae" / "wan_vae.safetensors")
+    one, other = (praxino.load(each, device="cpu", files=named) for each in (path, comfy / path))
+    assert one.model.digest == other.model.digest

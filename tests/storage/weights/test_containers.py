@@ -16,6 +16,7 @@ FILES = {
     "error": (b'{"error":"not found"}' + bytes(20), "a server's error"),
     "ONNX": (b"\x08\x07\x12\x07pytorch" + bytes(64), "an ONNX model"),
     "TensorFlow": (b"\x0a\x1a\x12\x04node" + bytes(64), "a TensorFlow graph"),
+    "text": (b"\nInvalid username or password.", "a text file"),
     "Lite": (b"\x1c\0\0\0TFL3" + bytes(64), "a TensorFlow Lite model"),
 }
 

@@ -265,6 +265,46 @@ def test_the_relatives_of_loras(tmp_path, network):
         torch.testing.assert_close(lengths, magnitude)
 
 
+def test_a_bias_of_a_pair_is_scaled_as_the_pair(tmp_path, network):
+    d, u = torch.randn(4, 48), torch.randn(48, 4)
+    found = _one(
+        tmp_path, network,
+        **{"lora_A.weight": d, "lora_B.weight": u, "lora_B.bias": torch.ones(48)},
+        alpha=torch.tensor(2.0),
+    )  # fmt: skip
+    name = "blocks.0.attention.q.bias"
+    torch.testing.assert_close(found.change(name, torch.zeros(48)), torch.full((48,), 0.5))
+
+
+BROKEN = {
+    "two for one place": (
+        {"lora_A.a.weight": (4, 48), "lora_A.b.weight": (4, 48)},
+        "for one place",
+    ),
+    "an alpha alone": ({"alpha": ()}, "lacks its halves"),
+    "halves of two ranks": (
+        {"lora_A.weight": (4, 48), "lora_B.weight": (48, 5)},
+        "of ranks 4 and 5",
+    ),
+    "several alphas": (
+        {"lora_A.weight": (4, 48), "lora_B.weight": (48, 4), "alpha": (2,)},
+        "blocks.0.attention.q: ",
+    ),
+    "a magnitude of another size": (
+        {"lora_A.weight": (4, 48), "lora_B.weight": (48, 4), "dora_scale": (7, 1)},
+        "magnitude has 7 numbers",
+    ),
+    "a factor that is none": ({"lokr_w1": (4,), "lokr_w2": (12, 12)}, "is no matrix"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_parts_that_do_not_fit_are_named(tmp_path, network, name):
+    shapes, said = BROKEN[name]
+    with pytest.raises(CheckpointError, match=said):
+        _one(tmp_path, network, **{part: torch.ones(shape) for part, shape in shapes.items()})
+
+
 @pytest.mark.parametrize(
     ("text", "file", "scale", "expert"),
     [

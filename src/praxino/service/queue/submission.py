@@ -17,13 +17,14 @@ from praxino.service.queue.store import Store
 from praxino.storage.media.formats import (
     FORMATS,
     HEAD_BYTES,
-    MAX_PICTURE_PIXELS,
     PICTURES,
     PILLOW_FORMATS,
     recognise,
 )
 from praxino.storage.objects import Objects, Source
 
+MAX_PICTURE_PIXELS: Final = 2**26
+"""Pixels of a picture that a film begins with: more than telephones take."""
 PICTURE_ENDINGS: Final = frozenset(form.ending for form in FORMATS if form.pillow)
 """Formats of a picture that a film begins with."""
 

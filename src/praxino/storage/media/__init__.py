@@ -1,6 +1,6 @@
 """Videos and pictures.
 
 `formats` is the table of what is read, `folders` finds it, `frames` probes a file and iterates over
-its frames (through `ffmpeg` or `pillow`, which tell of it in `info`), `video` holds a whole one
-with its record and writes it, `codec` encodes in memory.
+its frames (through `ffmpeg` or `pillow`, which tell of it in `info`; `iso` knows boxes), `video`
+holds a whole one with its record and writes it, `codec` encodes in memory.
 """

@@ -1,6 +1,5 @@
 """Films through FFmpeg: what a file says of itself, and the frames that a player would show."""
 
-import contextlib
 import itertools
 import math
 from collections.abc import Iterator
@@ -24,8 +23,10 @@ from praxino.storage.media.info import (
 )
 from praxino.storage.media.video import COMMENT
 
-MAX_DAMAGED_PACKETS: Final = 64
-"""Packets in a row that may fail to decode, before a file is given up."""
+MAX_DEMUXER_ERRORS: Final = 256
+"""Times that a container may fail to give its next packet, before the rest is given up."""
+CLOCK_RESTART_SECONDS: Final = 1.0
+"""How far a clock jumps back where recordings were joined: it goes on from there."""
 MAX_SCAN_PACKETS: Final = 2**19
 """Packets whose times are read, at most, where a file does not say its length: four hours at 30
 frames a second.
@@ -38,8 +39,10 @@ HDR: Final = {16: "PQ", 18: "HLG"}
 """Transfer curves of high dynamic range (ITU-T H.273)."""
 UNSPECIFIED: Final = 2
 """Matrix of colours that a file does not state (ITU-T H.273)."""
-HD_HEIGHT: Final = 720
-"""Rows from which on colours that a file does not state are those of BT.709, below of BT.601."""
+SD_WIDTH, SD_HEIGHT = 1279, 576
+"""The largest picture whose colours are those of BT.601 where a file does not state them; of larger
+ones they are those of BT.709.
+"""
 ALPHA_FORMATS: Final = ("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16")
 
 
@@ -119,21 +122,36 @@ def picture_stream(container: Any) -> Any:
     return stream
 
 
-def timeline(container: Any, stream: Any, rate: float) -> Timeline:
-    """One pass over the packets, none of which is decoded.
+def timeline(container: Any, stream: Any, rate: float, until: float = math.inf) -> Timeline:
+    """One pass over the packets, to the end or to ``until``, none of which is decoded.
 
     Packets without times follow one another at ``rate``, or at 25 a second.
     """
-    first, end, count = 0.0, 0.0, 0
-    with contextlib.suppress(av.error.FFmpegError):  # what was read until then counts
-        for packet in itertools.islice(container.demux(stream), MAX_SCAN_PACKETS):
-            if not packet.size or packet.is_discard:
-                continue
-            step = _seconds(stream, packet.duration) or 1 / (rate or 25.0)
-            time = end if packet.pts is None else _seconds(stream, packet.pts)
-            first = time if not count else min(first, time)
-            end, count = max(end, time + step), count + 1
+    first, end, count, offset = 0.0, 0.0, 0, 0.0
+    for packet in itertools.islice(_packets(container, stream), MAX_SCAN_PACKETS):
+        if not packet.size or packet.is_discard:
+            continue
+        step = _seconds(stream, packet.duration) or 1 / (rate or 25.0)
+        time = end if packet.pts is None else _seconds(stream, packet.pts) + offset
+        if count and time < end - CLOCK_RESTART_SECONDS:
+            offset, time = offset + end - time, end
+        first = time if not count else min(first, time)
+        end, count = max(end, time + step), count + 1
+        if time > until:
+            break
     return Timeline(first, end, count)
+
+
+def _packets(container: Any, stream: Any) -> Iterator[Any]:
+    """The packets of a stream; where the container is damaged, what comes after the damage."""
+    for _ in range(MAX_DEMUXER_ERRORS):
+        try:
+            yield from container.demux(stream)
+            return
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:
+            continue
 
 
 def length(path: Path) -> float:
@@ -173,16 +191,15 @@ def _frames(
         if jump and not _jumped(container, stream, start, info):
             return
         step, display = 1 / (info.rate or 25.0), _Display()
-        clock = -step
+        clock, offset = -step, 0.0
         for frame in _decoded(container, stream, budget):
             require_pixels(path, frame.width, frame.height, MAX_FRAME_PIXELS)
             if budget.spend(frame.width * frame.height):
                 return
-            clock = (
-                max(clock + 1e-3, frame.time - info.first)
-                if frame.time is not None
-                else clock + step
-            )
+            time = clock + step if frame.time is None else frame.time - info.first + offset
+            if time < clock - CLOCK_RESTART_SECONDS:
+                offset, time = offset + clock + step - time, clock + step
+            clock = max(clock + 1e-3, time)
             if jump and clock > start + step:
                 return
             jump = False
@@ -196,7 +213,7 @@ def _jumped(container: Any, stream: Any, start: float, info: MediaInfo) -> bool:
     if not stream.time_base or container.format.name in RAW_DEMUXERS:
         return False
     if not info.indexed:  # FFmpeg finds its way in what it has passed once
-        timeline(container, stream, info.rate)
+        timeline(container, stream, info.rate, start + info.first)
     try:
         container.seek(int((start + info.first) / stream.time_base), stream=stream)
     except av.error.FFmpegError:
@@ -205,23 +222,18 @@ def _jumped(container: Any, stream: Any, start: float, info: MediaInfo) -> bool:
 
 
 def _decoded(container: Any, stream: Any, budget: DecodeBudget) -> Iterator[Any]:
-    """Frames of every packet that can be decoded; gives up after too many that cannot.
+    """Frames of every packet that can be decoded.
 
     Packets without a frame are no damage: a cut film holds some that are decoded and not shown.
+    They cost what a frame does, and so do damaged ones.
     """
-    damaged, packets = 0, container.demux(stream)
-    while damaged < MAX_DAMAGED_PACKETS:
+    for packet in _packets(container, stream):
         try:
-            packet = next(packets)
             frames = packet.decode()
-        except StopIteration:
-            return
         except av.error.EOFError:
             return
         except av.error.FFmpegError:
-            damaged += 1
-            continue
-        damaged = 0 if frames else damaged
+            frames = []
         if not frames and packet.size and budget.spend(stream.width * stream.height):
             return
         yield from frames
@@ -239,7 +251,7 @@ class _Display:
         """(H, W, 3) RGB."""
         alpha = frame.format.name.startswith(ALPHA_FORMATS)
         more: dict[str, Any] = {}
-        if frame.colorspace == UNSPECIFIED and frame.height >= HD_HEIGHT:
+        if frame.colorspace == UNSPECIFIED and (frame.width > SD_WIDTH or frame.height > SD_HEIGHT):
             more["src_colorspace"] = Colorspace.ITU709
         if frame.color_trc in HDR:
             more |= {

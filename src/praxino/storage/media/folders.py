@@ -33,9 +33,12 @@ def media_in(folder: Path, pictures: bool) -> list[Path]:
     ]
     if not media:
         noun = "films or pictures" if pictures else "films"
-        raise InputError(f"no {noun} in {folder}", f"names that end in {' '.join(sorted(endings))}")
-    if others := len(files) - len(media):
-        logger.info("%s: %d other files left alone", folder, others)
+        others = f" ({len(files)} other files)" if files else ""
+        raise InputError(
+            f"no {noun} in {folder}{others}", f"names that end in {' '.join(sorted(endings))}"
+        )
+    if rest := len(files) - len(media):
+        logger.info("%s: %d other files left alone", folder, rest)
     return media
 
 

@@ -81,7 +81,7 @@ FORMATS: Final = (
         "video/mp4",
         True,
         _at(4, b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"),
-        ("m4v", "mov", "3gp"),
+        ("m4v", "mov", "3gp", "3g2", "qt"),
         "mov,mp4,m4a,3gp,3g2,mj2",
     ),
     Format("webm", "video/webm", True, _at(0, b"\x1aE\xdf\xa3"), ("mkv",), "matroska,webm"),
@@ -101,13 +101,15 @@ FORMATS: Final = (
     Format("ogv", "video/ogg", True, _at(0, b"OggS"), (), "ogg"),
     Format("y4m", "video/x-yuv4mpeg", True, _at(0, b"YUV4MPEG2"), (), "yuv4mpegpipe"),
     Format("mxf", "application/mxf", True, _never, (), "mxf"),
+    Format("h264", "video/h264", True, _never, ("264",), "h264"),
+    Format("h265", "video/h265", True, _never, ("265", "hevc"), "hevc"),
 )
 """The first whose bytes match is a file's format."""
 
 DEMUXERS: Final = ",".join(
     [
         *(file_format.demuxers for file_format in FORMATS if file_format.demuxers),
-        "nut,ivf,rm,h264,hevc,m4v,av1,obu,dv",  # not in the table: nobody names files so
+        "nut,ivf,rm,m4v,av1,obu,dv",  # not in the table: nobody names files so
         "wav,mp3,aac,flac",  # opened only to say that there is no picture in them
     ]
 )

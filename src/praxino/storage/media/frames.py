@@ -42,6 +42,8 @@ UNKNOWN_FPS: Final = 25.0
 """Frames per second of a film that does not say its rate."""
 MAX_ANALYSED_FPS: Final = 8.5
 """Frames a second, at most, that detectors see and are trained on."""
+MAX_UNROLLED_BYTES: Final = 2**28
+"""Bytes of pictures that are held, as many times as they are shown."""
 MAX_HOLD_SECONDS: Final = 4.0
 """Seconds that one picture is held, at most, where frames are brought to one rate."""
 
@@ -145,7 +147,9 @@ def read_video(path: str | os.PathLike[str], most: int | None = None) -> Video:
         logger.info("%s is transparent in parts: they are white", source)
     record = _record(info.comment)
     if info.codec == "picture":
-        rate, repeats = _one_rate(source, [shot.duration for shot in shots], record.get("fps"))
+        most_frames = max(len(shots), MAX_UNROLLED_BYTES // max(1, shots[0].pixels.nbytes))
+        durations = [shot.duration for shot in shots]
+        rate, repeats = _one_rate(source, durations, record.get("fps"), most_frames)
         repeats = np.diff(np.minimum(np.cumsum(repeats), most or math.inf).astype(int), prepend=0)
         _require_short(source, info, int(repeats.sum()))
         return Video(np.repeat(np.stack([s.pixels for s in shots]), repeats, axis=0), rate, record)
@@ -161,10 +165,11 @@ def _require_short(path: Path, info: MediaInfo, frames: int) -> None:
 
 
 def _one_rate(
-    path: Path, durations: list[float], fps: float | None
+    path: Path, durations: list[float], fps: float | None, most: int
 ) -> tuple[float, NDArray[np.intp]]:
     """Frames a second, and how often each picture is repeated for it: a .gif stores equal
-    neighbours as one that is shown longer.
+    neighbours as one that is shown longer. Of others' files no more than ``most`` frames come about
+    so.
     """
     if not any(durations):
         return 1.0, np.ones(len(durations), np.intp)
@@ -172,9 +177,12 @@ def _one_rate(
         rate = float(fps)
     else:
         rate = round(1 / min(filter(None, durations)), 2)
-        if max(durations) > MAX_HOLD_SECONDS:
-            logger.info("%s: pictures are held for %.0f seconds at most", path, MAX_HOLD_SECONDS)
-        durations = [min(duration, MAX_HOLD_SECONDS) for duration in durations]
+        hold = MAX_HOLD_SECONDS
+        while hold * rate > 1 and sum(min(d, hold) for d in durations) * rate > most:
+            hold /= 2
+        if max(durations) > hold:
+            logger.info("%s: pictures are held for %.3g seconds at most", path, hold)
+        durations = [min(duration, hold) for duration in durations]
     ends = np.cumsum(durations) * rate
     repeats = np.diff(ends.round().astype(int), prepend=0).clip(1)
     if repeats.sum() == len(durations) and fps is None:

@@ -17,6 +17,8 @@ from praxino.errors import MediaError
 
 MAX_FRAME_PIXELS: Final = 8192 * 4608
 """Pixels of a film's frame that are taken on: somewhat more than 8K."""
+ROWS: Final = 256
+"""Rows of a picture that are worked on at a time."""
 COMPLETE_HINT: Final = "is it a film or a picture, and complete?"
 
 DAMAGE: Final = (
@@ -119,6 +121,8 @@ class DecodeBudget:
 
 def unreadable(path: Path, error: Exception) -> MediaError:
     """A decoder's complaint as one of ours."""
+    if isinstance(error, MemoryError):
+        return MediaError(f"{path} is too large for the memory that is free", "reduce it first")
     text = getattr(error, "strerror", None) or str(error)
     problem = " ".join(text.split()) or type(error).__name__
     return MediaError(f"cannot read {path}: {problem}", COMPLETE_HINT)
@@ -134,6 +138,9 @@ def require_pixels(path: Path, width: int, height: int, most: int) -> None:
 
 def over_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W, 4) to (H, W, 3): what is transparent is white, whatever lies hidden there."""
-    alpha = rgba[..., 3:].astype(np.uint16)
-    mixed = rgba[..., :3] * alpha + 255 * (255 - alpha)
-    return ((mixed + 127) // 255).astype(np.uint8)
+    rgb = np.empty((*rgba.shape[:2], 3), np.uint8)
+    for first in range(0, len(rgba), ROWS):  # large pictures in little memory
+        band = rgba[first : first + ROWS]
+        alpha = band[..., 3:].astype(np.uint16)
+        rgb[first : first + ROWS] = (band[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
+    return rgb

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from praxino.storage.media import ffmpeg
 from praxino.storage.media.formats import PILLOW_FORMATS
 from praxino.storage.media.info import DAMAGE, DecodeBudget, MediaInfo, VideoFrame, over_white
+from praxino.storage.media.iso import is_picture, require_whole_picture
 from praxino.storage.media.video import COMMENT
 
 MOVING_FORMATS: Final = ("GIF", "WEBP", "PNG", "AVIF")
@@ -34,10 +35,14 @@ def probe_picture(path: Path) -> MediaInfo | None:
         try:
             picture = Image.open(path, formats=PILLOW_FORMATS)
         except UnidentifiedImageError:
+            if is_picture(path):  # FFmpeg would take one of its tiles for the whole
+                raise ValueError("it is a picture of a kind that is not read here") from None
             return None
         with picture:
+            if picture.format in ("HEIF", "AVIF"):
+                require_whole_picture(path)
             count = frame_count(picture)
-            seconds = _length(path, picture, count) if count > 1 else 0.0
+            seconds = _length(path, picture) if count > 1 else 0.0
             # Pillow takes every moving WebP for transparent
             is_plain = (picture.format == "WEBP" and count > 1) or not picture.has_transparency_data
             oddities = () if is_plain else ("transparent",)
@@ -95,23 +100,24 @@ def player_seconds(duration: float) -> float:
 
 def upright(picture: Image.Image) -> NDArray[np.uint8]:
     """(H, W, 3): turned as its metadata want it, over white, eight bits a channel."""
+    picture = ImageOps.exif_transpose(picture) or picture
     if picture.mode.startswith("I"):  # sixteen bits of grey
         grey = (np.asarray(picture).astype(np.float64) / 257).clip(0, 255).round().astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if picture.mode == "F":  # light from 0 to 1
         return np.asarray(Image.fromarray(np.asarray(picture) * 255).convert("RGB"))
-    turned = ImageOps.exif_transpose(picture) or picture
-    if turned.has_transparency_data:
-        return over_white(np.asarray(turned.convert("RGBA")))
-    return np.asarray(turned.convert("RGB"))
+    if picture.has_transparency_data:
+        return over_white(np.asarray(picture.convert("RGBA")))
+    return np.asarray(picture.convert("RGB"))
 
 
-def _length(path: Path, picture: Image.Image, count: int) -> float:
-    """Seconds of a moving picture, nothing of which is decoded."""
+def _length(path: Path, picture: Image.Image) -> float:
+    """Seconds of a moving picture, hardly anything of which is decoded."""
     if picture.format == "WEBP":
         return sum(player_seconds(milliseconds / 1000) for milliseconds in _webp_durations(path))
-    if picture.format == "AVIF":  # its frames are of one length
-        return count * player_seconds(float(picture.info.get("duration", 0) or 0) / 1000)
+    if picture.format == "AVIF":  # Pillow knows how long a frame is shown once it has decoded it
+        picture.load()
+        return frame_count(picture) * player_seconds(float(picture.info["duration"]) / 1000)
     return ffmpeg.length(path)
 
 

@@ -6,7 +6,6 @@ by its file names.
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -62,9 +61,12 @@ def read(folder: Path, name: str) -> ModelParts:
         parts.text,
         parts.vocabulary,
         header_digest(
-            path
-            for path in sorted(folder.rglob("*"))
-            if path.suffix in (".safetensors", ".pth", ".json") and path.is_file()
+            (
+                path
+                for path in sorted(folder.rglob("*"))
+                if path.suffix in (".safetensors", ".pth", ".json") and path.is_file()
+            ),
+            folder,
         ),
         low=low,
         vision=parts.vision,
@@ -223,18 +225,17 @@ def licence_of(folder: Path) -> str:
     return match[1] if match else "unknown"
 
 
-def header_digest(paths: Iterable[Path]) -> str:
+def header_digest(paths: Iterable[Path], root: Path | None) -> str:
     """Twelve hexadecimal digits that name the weights: SHA-256 over sizes, beginnings and ends of
     files.
 
     Whole files of tens of gigabytes would take minutes; a header of safetensors alone names every
     tensor.
     """
-    total, files = hashlib.sha256(), list(paths)
-    root = Path(os.path.commonpath([path.parent for path in files]))
-    for path in files:
-        size = path.stat().st_size
-        total.update(f"{path.relative_to(root).as_posix()} {size}\n".encode())
+    total = hashlib.sha256()
+    for path in paths:
+        size, name = path.stat().st_size, path.relative_to(root) if root else Path(path.name)
+        total.update(f"{name.as_posix()} {size}\n".encode())
         with path.open("rb") as file:
             total.update(file.read(2**20))
             file.seek(max(0, size - 2**20))

@@ -4,6 +4,7 @@ autoencoder and a text encoder in folders beside its own.
 No file says how it was configured: sizes are those of its tensors.
 """
 
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,8 +30,10 @@ FOLDERS: Final = {"vae": ("vae",), "text": ("text_encoders", "clip"), "tokenizer
 TOKENIZER: Final = "spiece_model"
 """The tensor in a text encoder's file that is its tokenizer's file."""
 ENDINGS: Final = (".safetensors", ".pth")
-HIGH, LOW = "high_noise", "low_noise"
-"""What names of the two experts of Wan 2.2 hold."""
+EXPERT: Final = re.compile(
+    r"(?i:(?P<word>high|low)[_-]?noise)|(?<![A-Za-z])(?P<capitals>HIGH|LOW)(?![A-Za-z])"
+)
+"""What tells the names of the two experts of Wan 2.2 apart."""
 
 M = TypeVar("M")
 
@@ -52,9 +55,8 @@ def read_files(path: Path, name: str, files: PartFiles = PartFiles()) -> ModelPa
     CheckpointError
         If it is no transformer of the family; if a part is not candidates, or several fit.
     """
-    paths = [path]
-    if HIGH in path.name and (low := path.with_name(path.name.replace(HIGH, LOW))).is_file():
-        paths.append(low)
+    path = path.resolve()
+    paths = experts(path)
     dits = [transformer(file) for file in paths]
     config = dits[0].config
     if config.image_width:
@@ -79,11 +81,45 @@ def read_files(path: Path, name: str, files: PartFiles = PartFiles()) -> ModelPa
         dits[0],
         part,
         vocabulary,
-        family.header_digest([*paths, vae_path, text_path]),
+        family.header_digest([*paths, vae_path, text_path], None),
         low=dits[1] if len(dits) == 2 else None,
     )
     family.require_fitting(model, path)
     return model
+
+
+def experts(path: Path) -> list[Path]:
+    """The file, or those of the two experts of which it is one by its name: the one for high noise
+    first.
+
+    Raises
+    ------
+    CheckpointError
+        If the other one is not beside it.
+    """
+    match = EXPERT.search(path.name)
+    if match is None:
+        return [path]
+    word = _noise(match)
+    others = {
+        other
+        for other in path.parent.iterdir()
+        if (their := EXPERT.search(other.name))
+        and _noise(their) != word
+        and EXPERT.sub("", other.name).lower() == EXPERT.sub("", path.name).lower()
+    }
+    if len(others) != 1:
+        other_word = "low" if word == "high" else "high"
+        raise CheckpointError(
+            f"{path} is one of two experts: the one for {other_word} noise is not beside it",
+            "both files in one folder",
+        )
+    return [path, *others] if word == "high" else [*others, path]
+
+
+def _noise(match: re.Match[str]) -> str:
+    """Say by a name which noise an expert is for: "high" or "low"."""
+    return (match["word"] or match["capitals"]).lower()
 
 
 def transformer(path: Path) -> StoredModule[DiT]:

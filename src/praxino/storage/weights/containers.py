@@ -9,6 +9,8 @@ from typing import Final
 from praxino.errors import CheckpointError
 
 HEAD_BYTES: Final = 64
+TEXT: Final = frozenset((9, 10, 13, *range(32, 127)))
+"""Bytes of plain text."""
 CONVERT: Final = "convert it to safetensors"
 AS_PICKLE: Final = "call it .pt, and it is read so"
 UNPACK: Final = "unpack it first"
@@ -45,7 +47,6 @@ CONTAINERS: Final = (
     Container((b"<?xml", b'{"error', b'{"message'), "a server's error", AGAIN),
     Container((b"TFL3", b"\x1c\x00\x00\x00TFL3"), "a TensorFlow Lite model"),
     Container(tuple(bytes((8, version, 18)) for version in range(3, 14)), "an ONNX model"),
-    Container((b"\x0a",), "a protocol buffer, such as a TensorFlow graph"),
 )  # fmt: skip
 """The first whose bytes a file begins with is its kind."""
 
@@ -58,7 +59,12 @@ def container_of(path: Path) -> Container | None:
         return None
     text = head.lstrip(b" \t\r\n\xef\xbb\xbf")  # pages may begin with blank lines
     kinds = (kind for start in (text, head) for kind in CONTAINERS if start.startswith(kind.starts))
-    return next(kinds, None)
+    kind = next(kinds, None)
+    if kind is None and head and all(byte in TEXT for byte in head):
+        return Container((), "a text file")
+    if kind is None and head[:1] == b"\n" and len(head) > 2 and head[1] and head[2] in (10, 18):
+        return Container((), "a protocol buffer, such as a TensorFlow graph")
+    return kind
 
 
 def require_no_container(path: Path, other_than: tuple[Container, ...] = ()) -> None:

@@ -89,6 +89,9 @@ class Weights(Mapping[str, Tensor]):
             for ending in SCALES
             if name.endswith(ending)
         }
+        for name, (_, scale) in self._scales.items():
+            if name in self.entries:
+                _require_scale(name, self.entries[name], scale)
 
     def without(self, prefix: str) -> "Weights":
         """Take ``prefix`` off the names, which all begin with it."""
@@ -105,8 +108,9 @@ class Weights(Mapping[str, Tensor]):
         if name not in self._scales:
             return tensor.to(torch.bfloat16)  # exact: it has every number of eight bits
         scale = self._stored(*self._scales[name]).float()
-        rows = scale.reshape(-1, *[1] * (tensor.dim() - 1)) if scale.numel() > 1 else scale
-        return tensor.float() * rows
+        if scale.dim() == 1 and scale.numel() > 1:  # one a row
+            scale = scale.reshape(-1, *[1] * (tensor.dim() - 1))
+        return tensor.float() * scale
 
     def _stored(self, name: str, entry: Entry) -> Tensor:
         file = self.files[entry.file]
@@ -145,6 +149,23 @@ class Weights(Mapping[str, Tensor]):
             counts[entry.dtype] = counts.get(entry.dtype, 0) + entry.numbers
         most = max(counts, key=lambda dtype: counts[dtype])
         return torch.bfloat16 if most in FLOAT8 else most
+
+
+def _require_scale(name: str, weight: Entry, scale: Entry) -> None:
+    """Raise `CheckpointError` for numbers that are scaled in another way than is read here."""
+    if weight.dtype not in FLOAT8:
+        raise CheckpointError(
+            f"{weight.file}: {name} is of scaled {str(weight.dtype).removeprefix('torch.')}: of "
+            f"quantised weights only float8 are read",
+            "float8, bfloat16 or float16",
+        )
+    rows, columns = weight.shape[0], weight.shape[-1]
+    if scale.numbers > 1 and scale.shape not in ((rows,), (rows, 1), (1, columns)):
+        raise CheckpointError(
+            f"{weight.file}: the scale of {name} is of shape {scale.shape}: it must be one number, "
+            f"or one a row",
+            "float8 with one scale, bfloat16 or float16",
+        )
 
 
 def open_weights(path: Path) -> Weights:
@@ -266,6 +287,11 @@ def _pickled(path: Path) -> tuple[dict[str, Tensor], dict[str, Entry]]:
         require_no_container(path, PICKLED)
         raise CheckpointError(
             f"{path} is damaged ({str(error).splitlines()[0]})", HINT_COPY_AGAIN
+        ) from None
+    except Exception as error:  # whatever the unpickler makes of what is no pickle
+        require_no_container(path, PICKLED)
+        raise CheckpointError(
+            f"{path} is no file of weights ({type(error).__name__})", HINT_COPY_AGAIN
         ) from None
     if not isinstance(tensors, dict) or not all(
         isinstance(tensor, Tensor) for tensor in tensors.values()

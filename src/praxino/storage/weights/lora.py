@@ -5,6 +5,7 @@ A change is folded into the weights when they are read, so that a network costs 
 and is the old one to the bit without it.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,8 @@ from praxino.storage.weights.lazy import LazyModule, ModelParts, PatchedModule
 
 MAX_NAMES: Final = 3
 """Names of a file that a message tells."""
+MAX_NAME_CHARS: Final = 100
+"""Characters of each."""
 EPSILON: Final = 1e-12
 """Length of a row below which it is not divided by."""
 
@@ -159,7 +162,14 @@ def read_lora(file: Path, network: DiT) -> LoRA:
         )  # fmt: skip
     parts_of: dict[str, dict[str, Tensor]] = {}
     for name, place in names.places.items():
-        parts_of.setdefault(place.module, {})[place.part] = weights[name]
+        parts = parts_of.setdefault(place.module, {})
+        if place.part in parts:
+            raise CheckpointError(
+                f"{file}: two of its names are for one place: {place.part} of {place.module}, such "
+                f"as {_listed([name])}",
+                "a file of one LoRA",
+            )
+        parts[place.part] = weights[name]
     own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     beside = _scaling(file, weights)
     updates, differences = {}, {}
@@ -169,11 +179,15 @@ def read_lora(file: Path, network: DiT) -> LoRA:
             name = f"{module}.weight"
             _require_fitting(file, name, update.shape, own)
             updates[name] = update
+        if "up_bias" in parts and update is not None:  # what is scaled is the pair's whole output
+            parts["bias"] = parts.pop("up_bias").float() * update.scale
         for kind in ("weight", "bias", "modulation"):
             if kind in parts:
-                name = f"{module}.{kind}".lstrip(".")
-                _require_fitting(file, name, tuple(parts[kind].shape), own)
-                differences[name] = parts[kind]
+                name, difference = f"{module}.{kind}".lstrip("."), parts[kind]
+                if kind == "weight" and difference.dim() > len(own.get(name, ())):
+                    difference = difference.flatten(1)  # a convolution's, as it was published
+                _require_fitting(file, name, tuple(difference.shape), own)
+                differences[name] = difference
     return LoRA(file, lora_names.dialect(weights), updates, differences)
 
 
@@ -181,33 +195,60 @@ def _update(
     file: Path, module: str, parts: Mapping[str, Tensor], beside: "Scaling"
 ) -> Update | None:
     """The change of a module's matrix; None if it has none."""
-    alpha = float(parts["alpha"]) if "alpha" in parts else None
     magnitude = parts.get("magnitude")
     try:
+        alpha = float(parts["alpha"].reshape(())) if "alpha" in parts else None
         if "down" in parts or "up" in parts:
             down, up = (parts[name].flatten(1) for name in ("down", "up"))
             rank = down.shape[0]
+            if up.shape[1] != rank:
+                raise ValueError(f"its halves are of ranks {rank} and {up.shape[1]}")
             scale = beside.scale(rank) if alpha is None else alpha / rank
-            return Update("low-rank", (down, up), scale, magnitude)
+            return _checked(Update("low-rank", (down, up), scale, magnitude))
         if any(name.startswith("lokr_") for name in parts):
             factors, ranks = zip(*(_factor(parts, f"lokr_{n}") for n in ("w1", "w2")), strict=True)
             rank = next(filter(None, reversed(ranks)), 0)
             scale = alpha / rank if rank and alpha is not None else 1.0
-            return Update("Kronecker", factors, scale, magnitude)
+            return _checked(Update("Kronecker", factors, scale, magnitude))
         if any(name.startswith("hada_") for name in parts):
             factors, ranks = zip(*(_factor(parts, f"hada_{n}") for n in ("w1", "w2")), strict=True)
             scale = alpha / ranks[0] if alpha is not None else 1.0
-            return Update("Hadamard", factors, scale, magnitude)
+            return _checked(Update("Hadamard", factors, scale, magnitude))
     except KeyError as error:
         raise CheckpointError(
             f"{file}: {module} lacks one of its halves ({error.args[0]})", HINT_COPY_AGAIN
         ) from None
+    except (ValueError, RuntimeError, IndexError) as error:
+        problem = str(error).splitlines()[0]
+        raise CheckpointError(f"{file}: {module}: {problem}", HINT_COPY_AGAIN) from None
+    if parts.keys() & {"alpha", "magnitude", "up_bias"}:
+        raise CheckpointError(
+            f"{file}: {module} lacks its halves: there is only {', '.join(sorted(parts))}",
+            HINT_COPY_AGAIN,
+        )
     return None
+
+
+def _checked(update: Update) -> Update:
+    """The update, if its parts fit one another; raises `ValueError` if not."""
+    rows, columns = update.shape
+    one, other = (factor.shape for factor in update.factors)
+    if update.kind == "Hadamard" and one != other:
+        raise ValueError(f"its factors are of shapes {tuple(one)} and {tuple(other)}")
+    magnitude = update.magnitude
+    if magnitude is not None and (
+        magnitude.numel() not in (rows, columns)
+        or (magnitude.numel() != rows and magnitude.shape[0] != 1)
+    ):
+        raise ValueError(f"its magnitude has {magnitude.numel()} numbers for {rows} rows")
+    return update
 
 
 def _factor(parts: Mapping[str, Tensor], name: str) -> tuple[Tensor, int]:
     """A matrix that may be a product of two, and its rank then, 0 otherwise."""
     if name in parts:
+        if parts[name].dim() < 2:
+            raise ValueError(f"{name} is no matrix")
         return parts[name].flatten(1), 0
     a, b = parts[f"{name}_a"], parts[f"{name}_b"]
     return a.float() @ b.float(), b.shape[0]
@@ -215,7 +256,8 @@ def _factor(parts: Mapping[str, Tensor], name: str) -> tuple[Tensor, int]:
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return ", ".join(sorted(names)[:MAX_NAMES]) + more
+    short = (n if len(n) <= MAX_NAME_CHARS else n[:MAX_NAME_CHARS] + "..." for n in sorted(names))
+    return ", ".join(itertools.islice(short, MAX_NAMES)) + more
 
 
 @dataclass(frozen=True)

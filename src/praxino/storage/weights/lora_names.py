@@ -22,7 +22,7 @@ PARTS: Final = tuple(
     for ending, part in (
         (_LOW_RANK + r"(?:A|down)(?:\.(?!weight$)\w+)?(?:\.weight)?", "down"),
         (_LOW_RANK + r"(?:B|up)(?:\.(?!weight$|bias$)\w+)?(?:\.weight)?", "up"),
-        (_LOW_RANK + r"(?:B|up)(?:\.\w+)?\.bias", "bias"),
+        (_LOW_RANK + r"(?:B|up)(?:\.\w+)?\.bias", "up_bias"),
         (r"alpha", "alpha"),
         (r"diff", "weight"),
         (r"diff_b", "bias"),
@@ -95,7 +95,8 @@ def placement(names: Iterable[str], network: DiT) -> Placement:
         alone = len(usual) == 1 and not own & OTHER_WORDS
         if not own <= ROOT_WORDS and not alone:
             del places[name]
-    unknown = [name for name in names if name not in places and name not in set(absent)]
+    elsewhere = {*places, *absent}
+    unknown = [name for name in names if name not in elsewhere]
     return Placement(places, unknown, absent)
 
 
