@@ -22,13 +22,9 @@ def run(path, folder, **environment):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem == "film"))
-        for path in EXAMPLES
-        if path.stem != "client"
-    ],
+    "path", [path for path in EXAMPLES if path.stem != "client"], ids=lambda path: path.stem
 )
 def test_example(path, tmp_path):
     run(path, tmp_path)

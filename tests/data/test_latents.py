@@ -56,6 +56,7 @@ def test_strips_hold_the_first_and_the_last_frame():
     assert strip(clip, 3)[0, ::2, 0].tolist() == [0, 4, 8]
 
 
+@pytest.mark.slow
 def test_many_cores_draw_the_same_clips(monkeypatch):
     world = latents.World(3, 5, 16, 16, edition=2, single=0.5)
     alone = list(latents.draw(world, [0, 3], [3, 5]))

@@ -37,8 +37,11 @@ def names() -> list[set[str]]:
     return [set(each.measures) for each in collect_evidence(seen("texture"))]
 
 
+QUICK = ("texture", "black", "four frames")
+
+
 @pytest.mark.parametrize(
-    "film", [pytest.param("diorama", marks=pytest.mark.slow), *list(FILMS)[1:]]
+    "film", [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in FILMS]
 )
 def test_every_film_gets_the_same_finite_measures(film):
     view = seen(film)

@@ -41,7 +41,7 @@ def test_a_shadow_keeps_the_colour_of_the_ground():
 @pytest.mark.parametrize(
     "kind",
     [
-        kind if kind in ("shadow", "lit") else pytest.param(kind, marks=pytest.mark.slow)
+        kind if kind == "shadow" else pytest.param(kind, marks=pytest.mark.slow)
         for kind in planted.LIGHT
     ],
 )

@@ -70,6 +70,7 @@ def test_a_suite_goes_on_where_it_stopped(tmp_path):
     assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 9
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_finds(tmp_path):
     chosen = cases("diorama", 4)
     one = sorted(map(json.dumps, run(chosen, judge, tmp_path / "one")))

@@ -33,7 +33,7 @@ def _pictures(tmp_path_factory):
     [
         "t2v",
         "i2v-a14b",
-        "ti2v from a picture",
+        pytest.param("ti2v from a picture", marks=pytest.mark.slow),
         *(
             pytest.param(kind, marks=pytest.mark.slow)
             for kind in tiny_wan.KINDS

@@ -40,7 +40,9 @@ def _film(wan_folder):
     )
 
 
-@pytest.mark.parametrize("part", ["transformer", "text_encoder"])
+@pytest.mark.parametrize(
+    "part", ["transformer", pytest.param("text_encoder", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     ("kind", "scaled", "rows"),
     [

@@ -60,7 +60,7 @@ def container_of(path: Path) -> Container | None:
     text = head.lstrip(b" \t\r\n\xef\xbb\xbf")  # pages may begin with blank lines
     kinds = (kind for start in (text, head) for kind in CONTAINERS if start.startswith(kind.starts))
     kind = next(kinds, None)
-    if kind is None and head and all(byte in TEXT for byte in head):
+    if kind is None and len(head) >= 16 and all(byte in TEXT for byte in head):
         return Container((), "a text file")
     if kind is None and head[:1] == b"\n" and len(head) > 2 and head[1] and head[2] in (10, 18):
         return Container((), "a protocol buffer, such as a TensorFlow graph")
