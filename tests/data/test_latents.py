@@ -1,6 +1,7 @@
 """Latents on disk: encoded once; an endless order that is a function of seed and place."""
 
 import numpy as np
+import pytest
 import torch
 
 from praxino.data import latents
