@@ -53,9 +53,12 @@ def ball(path: list[tuple[float, float]], side: int = 224, radius: int = 16) -> 
 def write(
     path: Path, film: Film, fps: int = 8, codec: str = "libx264", pix_fmt: str = "yuv420p",
     times: list[int] | None = None, interlaced: bool = False, trc: int = 1,
+    start: float = 0.0, gop: int | None = None, container_options: dict[str, str] | None = None,
 ) -> Path:  # fmt: skip
-    """A film file with whatever is odd about it; ``times`` are in 1/1000 s."""
-    with av.open(str(path), "w") as container:
+    """A film file with whatever is odd about it; ``times`` are in 1/1000 s, and its clock begins at
+    ``start`` seconds.
+    """
+    with av.open(str(path), "w", options=container_options or {}) as container:
         options = {"crf": "18", "preset": "ultrafast"} if codec == "libx264" else {}
         if interlaced:
             options |= {"x264-params": "tff=1"}
@@ -63,12 +66,15 @@ def write(
         stream.height, stream.width = film.shape[1:3]
         stream.pix_fmt = pix_fmt
         stream.codec_context.color_trc = trc
+        if gop is not None:
+            stream.codec_context.gop_size = gop
         if times is not None:
             stream.codec_context.time_base = stream.time_base = MILLI
         for index, pixels in enumerate(film):
             frame = av.VideoFrame.from_ndarray(
                 np.ascontiguousarray(pixels), format="rgb24"
             ).reformat(format=pix_fmt)
+            frame.pts = index + round(start * fps)
             if times is not None:
                 frame.pts, frame.time_base = times[index], MILLI
             container.mux(stream.encode(frame))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
-Film = NDArray[np.uint8]
+from support.footage import Film, write
+
 CORNERS = ((220, 30, 30), (30, 200, 30), (30, 60, 230), (250, 250, 250))
 """Top left, top right, bottom left, bottom right of `card`."""
 X265 = {"x265-params": "log-level=none:frame-threads=1:pools=none:keyint=1"}
@@ -47,24 +47,12 @@ def record(
     codec: str = "libx264",
     start: float = 0.0,
     options: dict[str, str] | None = None,
-    **tags: int,
+    gop: int = 250,
 ) -> Path:
-    """A film whose clock begins at ``start`` seconds; ``options`` are the container's, ``tags`` the
-    stream's (colorspace, color_trc and the like).
+    """A film of few keyframes, whose clock begins at ``start`` seconds; ``options`` are the
+    container's.
     """
-    with av.open(str(path), "w", options=options or {}) as container:
-        stream = container.add_stream(codec, rate=fps, options={"crf": "18"})
-        stream.height, stream.width = film.shape[1:3]
-        stream.pix_fmt, stream.codec_context.gop_size = "yuv420p", 250
-        for name, value in tags.items():
-            setattr(stream.codec_context, name, value)
-        for index, pixels in enumerate(film):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-            frame = frame.reformat(format="yuv420p")
-            frame.pts = index + round(start * fps)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
+    return write(path, film, fps, codec, start=start, gop=gop, container_options=options)
 
 
 def trimmed(source: Path, target: Path, seconds: float) -> Path:

@@ -98,8 +98,12 @@ class LayoutChannels:
     true : (B, C', t, h, w), optional
     cover : (B, S, t, h, w)
         How much of each place each thing covers.
+    names : list of list
+        What the sentences call the things of each clip, in the order of their slots; None for one
+        that they do not name.
     """
 
     channels: Tensor | None
     true: Tensor | None
     cover: Tensor
+    names: list[list[str | None]]

@@ -164,7 +164,11 @@ class Diffusion:
         )
         self.long_world = replace(self.world, frames=config.windows.frames)
         self._stretch: tuple[int, Tensor] = (-1, torch.empty(0))
-        self._portraits: tuple[int, Tensor] = (-1, torch.empty(0))
+        self._portraits: tuple[int, Tensor, NDArray[np.bool_]] = (
+            -1,
+            torch.empty(0),
+            np.empty(0, bool),
+        )
         self._long: Tensor | None = None
         self._latents(0)  # what keeps them from being made or kept is said before the first step
         if config.windows.share:
@@ -187,13 +191,15 @@ class Diffusion:
             self._stretch = stretch, latents
         return self._stretch[1]
 
-    def _pictures(self, stretch: int) -> Tensor:
-        """Latents of the individuals of each clip of a stretch; those of one are in memory."""
+    def _pictures(self, stretch: int) -> tuple[Tensor, NDArray[np.bool_]]:
+        """Latents of the individuals of each clip of a stretch, and which clips show some; those
+        of one stretch are in memory.
+        """
         if self._portraits[0] != stretch:
             first = stretch * self.config.clips
             pictures = self.encoder.pictures(self.world, self.config.clips, first)
-            self._portraits = stretch, pictures
-        return self._portraits[1]
+            self._portraits = stretch, pictures, pictures.flatten(1).any(1).numpy()
+        return self._portraits[1:]
 
     def batch(self, number: int) -> Batch:
         rng = generator(Stream.DIFFUSION_BATCH, self.config.seed, number)
@@ -206,8 +212,7 @@ class Diffusion:
         stretch = number // config.stretch if config.stretch else 0
         portraits = None
         if rng.random() < config.references.share:
-            portraits = self._pictures(stretch)
-            shows = portraits.flatten(1).any(1).numpy()
+            portraits, shows = self._pictures(stretch)
             indices = draw_clips(config.references, shows, config.seed, start, count, rng)
         else:
             indices = shuffled_indices(config.seed, config.clips, start, count)
@@ -229,8 +234,8 @@ class Diffusion:
             task,
             layout.channels,
             pictures,
-            self._weight(scenes, layout.cover, number),
-            self._auxiliary(scenes, layout, number, pictures),
+            self._weight(layout, number),
+            self._auxiliary(layout, number, pictures),
         ).to(self.device)
 
     def _window_batch(self, number: int, rng: np.random.Generator) -> Batch:
@@ -259,40 +264,37 @@ class Diffusion:
             replace(task, groups="frames"),
             layout.channels,
             None,
-            self._weight(scenes, layout.cover, number),
-            self._auxiliary(scenes, layout, number),
+            self._weight(layout, number),
+            self._auxiliary(layout, number),
         ).to(self.device)
 
     def _auxiliary(
-        self,
-        scenes: list[Scene],
-        layout: LayoutChannels,
-        number: int,
-        pictures: Pictures | None = None,
+        self, layout: LayoutChannels, number: int, pictures: Pictures | None = None
     ) -> Auxiliary:
         share, config = self.config.auxiliary_share(number), self.config
         routes = None
         if self.routing is not None and pictures is not None:
-            routes = layout.cover.new_zeros(len(scenes), config.dit.slots, *layout.cover.shape[2:])
-            for row, scene in enumerate(scenes):
-                for thing, cover in zip(shown_things(scene), layout.cover[row], strict=False):
-                    if thing.name is not None:
-                        routes[row, ENTITY_NAMES.index(thing.name)] = cover
+            batch, _, *places = layout.cover.shape
+            routes = layout.cover.new_zeros(batch, config.dit.slots, *places)
+            for row, names in enumerate(layout.names):
+                for name, cover in zip(names, layout.cover[row], strict=False):
+                    if name is not None:
+                        routes[row, ENTITY_NAMES.index(name)] = cover
         return Auxiliary(
             share * config.grounding.weight, share * config.routing.weight, layout.true, routes
         )
 
-    def _weight(self, scenes: list[Scene], cover: Tensor, number: int) -> Tensor:
+    def _weight(self, layout: LayoutChannels, number: int) -> Tensor:
         """(B, 1, t, h, w): 1 on average, more where things are, and most on individuals whose
         pictures are given.
         """
-        named = torch.zeros(cover.shape[:2])
-        for row, scene in zip(named, scenes, strict=True):
-            for slot, thing in enumerate(shown_things(scene)):
-                row[slot] = thing.name is not None
+        named = torch.zeros(layout.cover.shape[:2])
+        for row, names in zip(named, layout.names, strict=True):
+            for slot, name in enumerate(names):
+                row[slot] = name is not None
         things = self.config.auxiliary_share(number) * self.config.thing_weight
         extra = things + self.config.references.weight * named[:, :, None, None, None]
-        weight = 1 + (extra * cover).amax(1, keepdim=True)
+        weight = 1 + (extra * layout.cover).amax(1, keepdim=True)
         return weight / weight.mean(dim=(1, 2, 3, 4), keepdim=True)
 
     def _layout(
@@ -315,8 +317,9 @@ class Diffusion:
             boxes = window_boxes(boxes, places)
         aspect = config.bundle.width / config.bundle.height
         cover = cover_of(there, boxes, (t, h, w), aspect)
+        names = [[thing.name for thing in shown_things(scene)] for scene in scenes]
         if config.layout is None:
-            return LayoutChannels(None, None, cover)
+            return LayoutChannels(None, None, cover, names)
         true = rasterize(things, there, boxes, layout, (t, h, w), aspect) if self.head else None
         silent = np.array([not sentence for sentence in sentences])
         left_out = rng.random(count) < np.where(silent, 0.7, config.drop_layout)
@@ -327,7 +330,7 @@ class Diffusion:
         boxes = boxes.clone()
         boxes[..., :2] += torch.from_numpy(moved)
         return LayoutChannels(
-            rasterize(things, there, boxes, layout, (t, h, w), aspect), true, cover
+            rasterize(things, there, boxes, layout, (t, h, w), aspect), true, cover, names
         )
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
@@ -432,6 +435,6 @@ def _require_fitting(config: DiffusionConfig, vae: VAEConfig) -> None:
         config.references.share and max(config.routing.layers, default=0) <= config.dit.layers
     ):
         raise InputError(
-            "stage.routing.weight: asked is where blocks of the denoiser look at pictures",
+            "stage.routing.weight: the loss reads blocks of the denoiser that look at pictures",
             "a run with stage.references.share, and stage.routing.layers that there are",
         )

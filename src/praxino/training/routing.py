@@ -24,11 +24,11 @@ MIN_COVER = 0.25
 
 
 class RoutingConfig(Config):
-    """How much the error counts, and which blocks are asked."""
+    """How much the error counts, and in which blocks attention is read."""
 
-    weight: float = Field(0.0, ge=0, description="of its error in the loss; 0: nothing is asked")
+    weight: float = Field(0.0, ge=0, description="of its error in the loss; 0: there is none")
     layers: tuple[PositiveInt, ...] = Field(
-        (3, 4, 5), strict=False, description="blocks whose attention is asked, from 1"
+        (3, 4, 5), strict=False, description="blocks whose attention is read, from 1"
     )
 
 

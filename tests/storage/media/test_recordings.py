@@ -2,7 +2,6 @@
 
 import struct
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -185,13 +184,7 @@ def test_a_picture_of_which_tiles_are_missing_is_refused(tmp_path):
 def test_what_comes_after_damage_is_read(tmp_path, name):
     rng = np.random.default_rng(0)
     film = rng.integers(0, 255, (120, 96, 128, 3)).astype(np.uint8)
-    with av.open(str(tmp_path / name), "w") as container:  # every frame stands alone
-        stream = container.add_stream("libx264", rate=8, options={"g": "1", "crf": "23"})
-        stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
-        for pixels in film:
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+    record(tmp_path / name, film, gop=1)  # every frame stands alone
     data = bytearray((tmp_path / name).read_bytes())
     low, high = int(0.2 * len(data)), int(0.85 * len(data))
     data[low:high] = bytes(high - low)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from safetensors import safe_open
 
@@ -29,13 +29,15 @@ FOLDERS: Final = {"vae": ("vae",), "text": ("text_encoders", "clip"), "tokenizer
 """Where ComfyUI keeps each part, below the folder that holds the transformer's."""
 TOKENIZER: Final = "spiece_model"
 """The tensor in a text encoder's file that is its tokenizer's file."""
+VAE_TENSORS: Final = ("conv2.weight",)
+"""The tensor of an autoencoder that has as many rows as its latents have channels."""
+TEXT_TENSORS: Final = ("shared.weight", "token_embedding.weight")
+"""The word vectors of a text encoder, by either layout's name."""
 ENDINGS: Final = (".safetensors", ".pth")
 EXPERT: Final = re.compile(
     r"(?i:(?P<word>high|low)[_-]?noise)|(?<![A-Za-z])(?P<capitals>HIGH|LOW)(?![A-Za-z])"
 )
 """What tells the names of the two experts of Wan 2.2 apart."""
-
-M = TypeVar("M")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def read_files(path: Path, name: str, files: PartFiles = PartFiles()) -> ModelPa
     Raises
     ------
     CheckpointError
-        If it is no transformer of the family; if a part is not candidates, or several fit.
+        If it is no transformer of the family; if a part is not found, or several files fit.
     """
     path = path.resolve()
     paths = experts(path)
@@ -64,22 +66,17 @@ def read_files(path: Path, name: str, files: PartFiles = PartFiles()) -> ModelPa
             f"{path} looks at pictures by an encoder that single files are not read with",
             "take the folder of its repository",
         )
-    vae_path, vae = _part(
-        path, "vae", files.vae, lambda file: components.vae(file, "original"),
-        lambda part: part.config.latent_channels == config.out_channels,
-    )  # fmt: skip
-    text_path, text = _part(
-        path, "text", files.text, lambda file: text_encoder(file, files.tokenizer),
-        lambda part: part.config.d_model == config.text_width,
-    )  # fmt: skip
-    part, vocabulary = text
+    vae_path = files.vae or _find(path, "vae", VAE_TENSORS, 0, config.out_channels)
+    text_path = files.text or _find(path, "text", TEXT_TENSORS, 1, config.text_width)
+    vae = components.vae(vae_path, "original")
+    text, vocabulary = text_encoder(text_path, files.tokenizer)
     clean = vae.config.patch > 1 and config.channels == config.out_channels
     choices = family.defaults(path.stem, dits, clean)
     model = ModelParts(
         BundleConfig(name=name, **choices),
         vae,
         dits[0],
-        part,
+        text,
         vocabulary,
         family.header_digest([*paths, vae_path, text_path], None),
         low=dits[1] if len(dits) == 2 else None,
@@ -226,42 +223,31 @@ def _tokeniser(text: Path, choice: Path | None) -> Tokeniser:
     )
 
 
-def _part(
-    transformer_: Path,
-    kind: str,
-    choice: Path | None,
-    read_: Callable[[Path], M],
-    fits: Callable[[Any], bool],
-) -> tuple[Path, M]:
-    """The file of a part and what it holds: the one that was named, or the one that fits of those
-    where ComfyUI keeps them.
+def _find(path: Path, kind: str, tensors: tuple[str, ...], axis: int, size: int) -> Path:
+    """The file of a part, of those where ComfyUI keeps them: the only one of which one of
+    ``tensors`` has ``size`` numbers along ``axis``.
     """
-    if choice is not None:
-        return choice, read_(choice)
-    root = transformer_.parent.parent
-    folders = [root / name for name in FOLDERS[kind]]
-    candidates: list[tuple[Path, M]] = []
+    folders = [path.parent.parent / name for name in FOLDERS[kind]]
+    candidates: list[Path] = []
     problems: list[CheckpointError] = []
-    for folder in folders:
-        for file in sorted(folder.rglob("*")):
-            if file.suffix not in ENDINGS:
-                continue
-            try:
-                part = read_(file)
-            except CheckpointError as error:
-                problems.append(error)
-                continue
-            except (KeyError, ValueError, IndexError):
-                continue  # a file of another kind of model
-            if fits(part[0] if isinstance(part, tuple) else part):
-                candidates.append((file, part))
+    for file in (file for folder in folders for file in sorted(folder.rglob("*"))):
+        if file.suffix not in ENDINGS:
+            continue
+        try:
+            entries = open_weights(file).entries
+        except CheckpointError as error:
+            problems.append(error)
+            continue
+        shapes = [entries[name].shape for name in tensors if name in entries]
+        if any(len(shape) > axis and shape[axis] == size for shape in shapes):
+            candidates.append(file)
     if len(candidates) == 1:
         return candidates[0]
     flag = f"--{kind} FILE"
     if candidates:
-        names = ", ".join(str(file) for file, _ in candidates)
-        raise CheckpointError(f"{transformer_}: several files fit as its {kind}: {names}", flag)
+        names = ", ".join(map(str, candidates))
+        raise CheckpointError(f"{path}: several files fit as its {kind}: {names}", flag)
     if len(problems) == 1:
         raise problems[0]
     where = " or ".join(map(str, folders))
-    raise CheckpointError(f"{transformer_}: no {kind} that fits in {where}", flag)
+    raise CheckpointError(f"{path}: no {kind} that fits in {where}", flag)

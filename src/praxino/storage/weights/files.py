@@ -78,42 +78,42 @@ class Weights(Mapping[str, Tensor]):
     file has one; what stands beside weights is not listed.
     """
 
-    def __init__(self, source: Path, files: dict[Path, Any], entries: dict[str, Entry]) -> None:
+    def __init__(
+        self, source: Path, files: dict[Path, Any], stored: dict[str, Entry], prefix: str = ""
+    ) -> None:
         self.source = source
         self.files = files
-        self._prefix = ""
-        self.entries = {name: e for name, e in entries.items() if not name.endswith(BESIDE)}
+        self._all, self._prefix = stored, prefix
+        named = {name.removeprefix(prefix): entry for name, entry in stored.items()}
+        self.entries = {name: e for name, e in named.items() if not name.endswith(BESIDE)}
         self._scales = {
-            name.removesuffix(ending) + ".weight": (name, entry)
-            for name, entry in entries.items()
+            name.removesuffix(ending) + ".weight": name
+            for name in named
             for ending in SCALES
             if name.endswith(ending)
         }
-        for name, (_, scale) in self._scales.items():
-            if name in self.entries:
-                _require_scale(name, self.entries[name], scale)
+        for weight, scale in self._scales.items():
+            if weight in self.entries:
+                _require_scale(weight, self.entries[weight], named[scale])
 
     def without(self, prefix: str) -> "Weights":
         """Take ``prefix`` off the names, which all begin with it."""
-        short = Weights(self.source, self.files, {})
-        short.entries = {n.removeprefix(prefix): entry for n, entry in self.entries.items()}
-        short._scales = {n.removeprefix(prefix): scale for n, scale in self._scales.items()}
-        short._prefix = prefix
-        return short
+        return Weights(self.source, self.files, self._all, prefix)
 
     def __getitem__(self, name: str) -> Tensor:
-        tensor = self._stored(self._prefix + name, self.entries[name])
+        tensor = self._stored(name)
         if tensor.dtype not in FLOAT8:
             return tensor
         if name not in self._scales:
             return tensor.to(torch.bfloat16)  # exact: it has every number of eight bits
-        scale = self._stored(*self._scales[name]).float()
+        scale = self._stored(self._scales[name]).float()
         if scale.dim() == 1 and scale.numel() > 1:  # one a row
             scale = scale.reshape(-1, *[1] * (tensor.dim() - 1))
         return tensor.float() * scale
 
-    def _stored(self, name: str, entry: Entry) -> Tensor:
-        file = self.files[entry.file]
+    def _stored(self, name: str) -> Tensor:
+        name = self._prefix + name
+        file = self.files[self._all[name].file]
         return file[name] if isinstance(file, dict) else file.get_tensor(name)
 
     def __iter__(self) -> Iterator[str]:

@@ -9,7 +9,6 @@ LyCORIS              lycoris_blocks_0_self_attn_q.lokr_w1, .hada_w1_a, .dora_sca
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -89,11 +88,10 @@ def placement(names: Iterable[str], network: DiT) -> Placement:
         else:
             if PICTURE_MODULES.search("_".join(words)):
                 absent.append(name)
-    usual = Counter(roots.values())
+    alike = len(set(roots.values())) == 1
     for name, root in roots.items():
         own = set(root.split("_")) - {""}
-        alone = len(usual) == 1 and not own & OTHER_WORDS
-        if not own <= ROOT_WORDS and not alone:
+        if not (own <= ROOT_WORDS or (alike and not own & OTHER_WORDS)):
             del places[name]
     elsewhere = {*places, *absent}
     unknown = [name for name in names if name not in elsewhere]
