@@ -20,6 +20,7 @@ from praxino.cli.options import (
     TextFile,
     TokenizerFolder,
     VaeFile,
+    VisionFile,
     parse_size,
     part_files,
 )
@@ -90,6 +91,7 @@ def generate(
     vae: VaeFile = None,
     text: TextFile = None,
     tokenizer: TokenizerFolder = None,
+    vision: VisionFile = None,
     image: FirstImage = None,
     last: LastImage = None,
     lora: Lora = None,
@@ -133,7 +135,7 @@ def generate(
     require_output(output, count, settings.get("frames", 2), settings.get("fps", 1))
     provenance.require_ready(*numbered(output, count))
     loaded = load_model(
-        model, record, like, (device, dtype, compile_, part_files(vae, text, tokenizer))
+        model, record, like, (device, dtype, compile_, part_files(vae, text, tokenizer, vision))
     )
     first = loaded.request(**settings)
     requests = _with_seeds(first, count, same_layout=layout is not None)

@@ -30,6 +30,9 @@ VaeFile = Annotated[
 TextFile = Annotated[
     Path | None, typer.Option(help="Text encoder of a --model that is a transformer's file.")
 ]
+VisionFile = Annotated[
+    Path | None, typer.Option(help="Picture encoder (CLIP) of a --model that looks at pictures.")
+]
 TokenizerFolder = Annotated[
     Path | None, typer.Option(help="Tokenizer of a --model that is a transformer's file.")
 ]
@@ -61,13 +64,15 @@ PerDay = Annotated[int, typer.Option(min=0, help="Jobs a day; 0: any number.")]
 MaxActive = Annotated[int, typer.Option(min=0, help="Jobs waiting or in progress; 0: any number.")]
 
 
-def part_files(vae: Path | None, text: Path | None, tokenizer: Path | None) -> "PartFiles | None":
+def part_files(
+    vae: Path | None, text: Path | None, tokenizer: Path | None, vision: Path | None
+) -> "PartFiles | None":
     """The files of parts that were named; None if none was."""
-    if vae is text is tokenizer is None:
+    if vae is text is tokenizer is vision is None:
         return None
     from praxino.storage.wan.single_files import PartFiles
 
-    return PartFiles(vae, text, tokenizer)
+    return PartFiles(vae, text, tokenizer, vision)
 
 
 def parse_size(text: str | None) -> tuple[int | None, int | None]:

@@ -15,6 +15,7 @@ from praxino.cli.options import (
     TextFile,
     TokenizerFolder,
     VaeFile,
+    VisionFile,
     parse_size,
     part_files,
 )
@@ -37,12 +38,13 @@ def plan(
     vae: VaeFile = None,
     text: TextFile = None,
     tokenizer: TokenizerFolder = None,
+    vision: VisionFile = None,
 ) -> None:
     """Say what memory and time a film will take, before anything is loaded."""
     from praxino.generation import loading
 
     width, height = parse_size(size)
-    loaded = loading.load(model, device, dtype, files=part_files(vae, text, tokenizer))
+    loaded = loading.load(model, device, dtype, files=part_files(vae, text, tokenizer, vision))
     request = loaded.request(
         "a cat", frames=frames, width=width, height=height, steps=steps, guidance=guidance,
         image=str(image) if image else None, last=str(last) if last else None,

@@ -5,9 +5,12 @@ as the folder of a repository.
 import json
 import shutil
 
+import gguf
 import numpy as np
 import pytest
 import torch
+from gguf import GGMLQuantizationType as Kind
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import praxino
@@ -96,9 +99,6 @@ def test_what_cannot_be_read_is_said_before_anything_is_loaded(comfy, tmp_path, 
         praxino.load(comfy / "vae" / "wan_vae.safetensors", device="cpu")
     with pytest.raises(InputError, match="is no file of a transformer"):
         praxino.load(wan_folder("t2v"), device="cpu", files=PartFiles(vae=path))
-    (tmp_path / "q8.gguf").write_bytes(b"GGUF\3\0\0\0" + bytes(64))
-    with pytest.raises(CheckpointError, match="is a GGUF file"):
-        praxino.load(tmp_path / "q8.gguf", device="cpu")
 
 
 def test_two_that_fit_are_named(comfy, tmp_path):
@@ -133,3 +133,79 @@ def test_paths_may_be_of_two_kinds(comfy, monkeypatch):
     named = PartFiles(vae=comfy / "vae" / "wan_vae.safetensors")
     one, other = (praxino.load(each, device="cpu", files=named) for each in (path, comfy / path))
     assert one.model.digest == other.model.digest
+
+
+LLAMA = (
+    ("shared", "token_embd"),
+    ("encoder.block", "enc.blk"),
+    ("encoder.final_layer_norm", "enc.output_norm"),
+    ("layer.0.SelfAttention.relative_attention_bias", "attn_rel_b"),
+    ("layer.0.SelfAttention.", "attn_"),
+    ("layer.0.layer_norm", "attn_norm"),
+    ("layer.1.layer_norm", "ffn_norm"),
+    ("layer.1.DenseReluDense.wi_0", "ffn_gate"),
+    ("layer.1.DenseReluDense.wi_1", "ffn_up"),
+    ("layer.1.DenseReluDense.wo", "ffn_down"),
+)
+
+
+def as_gguf(source, path, renames=()):
+    """The tensors of a file in blocks of eight bits, where a row fills whole blocks."""
+    writer = gguf.GGUFWriter(str(path), "wan")
+    for name, tensor in load_file(source).items():
+        if name in ("spiece_model", "encoder.embed_tokens.weight"):
+            continue
+        for own, theirs in renames:
+            name = name.replace(own, theirs)
+        kind = Kind.Q8_0 if tensor.shape[-1] % 32 == 0 else Kind.F32
+        data = gguf.quants.quantize(tensor.float().numpy(), kind)
+        writer.add_tensor(name, data, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def test_gguf_makes_nearly_the_same_film(comfy, tmp_path):
+    root = shutil.copytree(comfy, tmp_path / "models")
+    dits, texts = root / "diffusion_models", root / "text_encoders"
+    film = praxino.load(dits / "wan_plain.safetensors", device="cpu", dtype="float32").generate(
+        "a cat", **SETTINGS
+    )
+    as_gguf(dits / "wan_plain.safetensors", dits / "wan-Q8_0.gguf")
+    as_gguf(texts / "umt5.safetensors", texts / "umt5-Q8_0.gguf", LLAMA)
+    (texts / "umt5.safetensors").unlink()
+    small = praxino.load(dits / "wan-Q8_0.gguf", device="cpu", dtype="float32")
+    assert small.model.text.weights.source.suffix == ".gguf"
+    difference = small.generate("a cat", **SETTINGS).frames.astype(int) - film.frames
+    assert 0 < np.abs(difference).mean() < 4
+
+
+def test_a_picture_encoder_lies_beside_the_others(wan_folder, comfy, tmp_path):
+    root, source = tmp_path / "models", wan_folder("i2v")
+    model = family.read(source, "x")
+    for folder in ("diffusion_models", "clip_vision"):
+        (root / folder).mkdir(parents=True)
+    for folder in ("text_encoders", "vae", "tokenizer"):
+        shutil.copytree(comfy / folder, root / folder)
+    path = root / "diffusion_models" / "wan_i2v_480p.safetensors"
+    save_file(original(model.dit), path)
+    heads = {"num_heads": model.dit.config.heads}
+    path.with_name("config.json").write_text(json.dumps(heads))
+    with pytest.raises(CheckpointError, match=r"no vision that fits in .*hint: --vision FILE"):
+        praxino.load(path, device="cpu")
+    eye = root / "clip_vision" / "clip_vision_h.safetensors"
+    shutil.copy(source / "image_encoder" / "model.safetensors", eye)
+    found = praxino.load(path, device="cpu", dtype="float32")
+    for size in (
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "image_size",
+        "patch_size",
+    ):
+        assert getattr(found.model.vision.config, size) == getattr(model.vision.config, size)
+    picture = tmp_path / "grey.png"
+    Image.new("RGB", (64, 64), "grey").save(picture)
+    film = found.generate("a cat", image=str(picture), **SETTINGS)
+    assert film.frames.shape == (5, 64, 64, 3)

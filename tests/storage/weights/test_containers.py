@@ -6,7 +6,6 @@ from praxino.errors import CheckpointError
 from praxino.storage.weights.files import open_weights
 
 FILES = {
-    "GGUF": (b"GGUF\3\0\0\0" + bytes(64), "a GGUF file"),
     "zip": (b"PK\3\4" + bytes(64), "a zip archive, as PyTorch writes it"),
     "pickle": (b"\x80\x02}q" + bytes(64), "a pickle"),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(64), "an HDF5 file"),

@@ -42,7 +42,7 @@ class Picture(Body):
     image_url: Annotated[
         str,
         StringConstraints(
-            pattern=r"^data:image/(png|jpeg|webp|heic|heif|avif|gif|tiff|bmp);base64,[A-Za-z0-9+/=]+$"
+            pattern=r"^data:image/(png|jpe?g|webp|heic|heif|avif|gif|tiff|bmp);base64,[A-Za-z0-9+/=]+$"
         ),
     ]
 

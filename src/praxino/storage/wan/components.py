@@ -316,18 +316,19 @@ def tokeniser(folder: Path) -> Tokeniser:
 
 
 def vision(place: Path, layout: Layout, processor: Path | None = None) -> StoredModule[Vision]:
-    """The picture encoder in a folder of ``transformers`` (with that of its preparation), or in an
-    original file.
+    """The picture encoder in a folder of ``transformers`` (with that of its preparation), or in a
+    single file of either layout's names.
     """
     transformers = _transformers()
     weights = open_weights(place)
-    if layout == "diffusers":
-        path = place / "config.json"
+    path = place / "config.json"
+    if place.is_dir() and layout == "diffusers":
         raw = read_json(path)
         raw = raw.get("vision_config", raw)  # in folders that hold all of CLIP
         config = _built(transformers.CLIPVisionConfig, path, lambda: raw)
     else:
-        config = _built(transformers.CLIPVisionConfig, place, lambda: _original_clip(weights))
+        fields = _clip if layout == "diffusers" else _original_clip
+        config = _built(transformers.CLIPVisionConfig, place, lambda: fields(weights))
     sight = (
         _sight(processor / "preprocessor_config.json")
         if processor
@@ -353,13 +354,31 @@ def vision(place: Path, layout: Layout, processor: Path | None = None) -> Stored
 def _original_clip(weights: Weights) -> dict[str, Any]:
     shapes = {name: entry.shape for name, entry in weights.entries.items()}
     width, _, patch, _ = shapes["visual.patch_embedding.weight"]
-    side = math.isqrt(shapes["visual.pos_embedding"][1] - 1) * patch
+    places = shapes["visual.pos_embedding"][1]
+    ffn = shapes["visual.transformer.0.mlp.0.weight"][0]
+    return _clip_fields(width, patch, places, ffn, count(weights, "visual.transformer."))
+
+
+def _clip(weights: Weights) -> dict[str, Any]:
+    shapes = {
+        name.removeprefix("vision_model."): entry.shape for name, entry in weights.entries.items()
+    }
+    width, _, patch, _ = shapes["embeddings.patch_embedding.weight"]
+    places = shapes["embeddings.position_embedding.weight"][0]
+    ffn = shapes["encoder.layers.0.mlp.fc1.weight"][0]
+    prefix = "vision_model." if "vision_model.post_layernorm.bias" in weights else ""
+    layers = count(weights, f"{prefix}encoder.layers.")
+    return _clip_fields(width, patch, places, ffn, layers)
+
+
+def _clip_fields(width: int, patch: int, places: int, ffn: int, layers: int) -> dict[str, Any]:
+    """A config for ``transformers``; the family has one picture encoder, with heads 80 wide."""
     return {
         "hidden_size": width,
-        "intermediate_size": shapes["visual.transformer.0.mlp.0.weight"][0],
+        "intermediate_size": ffn,
         "patch_size": patch,
-        "image_size": side,
-        "num_hidden_layers": count(weights, "visual.transformer."),
+        "image_size": math.isqrt(places - 1) * patch,
+        "num_hidden_layers": layers,
         "hidden_act": "gelu",
         "num_attention_heads": max(1, width // 80),
         "layer_norm_eps": 1e-5,

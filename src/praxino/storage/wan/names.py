@@ -121,6 +121,20 @@ ORIGINAL_UMT5: Final[Rules] = (
 )
 """From the original names of the text encoder to those of ``transformers``."""
 
+GGUF_UMT5: Final[Rules] = (
+    (r"^enc\.blk\.", "encoder.block."),
+    (r"^enc\.output_norm\.", "encoder.final_layer_norm."),
+    (r"^token_embd\.", "shared."),
+    (r"\.attn_([qkvo])\.", r".layer.0.SelfAttention.\1."),
+    (r"\.attn_rel_b\.", ".layer.0.SelfAttention.relative_attention_bias."),
+    (r"\.attn_norm\.", ".layer.0.layer_norm."),
+    (r"\.ffn_gate\.", ".layer.1.DenseReluDense.wi_0."),
+    (r"\.ffn_up\.", ".layer.1.DenseReluDense.wi_1."),
+    (r"\.ffn_down\.", ".layer.1.DenseReluDense.wo."),
+    (r"\.ffn_norm\.", ".layer.1.layer_norm."),
+)
+"""From the names of the text encoder in GGUF, those of llama.cpp, to those of ``transformers``."""
+
 ORIGINAL_CLIP: Final[Rules] = (
     (r"^visual\.", ""),
     (r"^cls_embedding$", "embeddings.class_embedding"),
@@ -152,6 +166,11 @@ def umt5_names(stored: Iterable[str], layout: Layout) -> dict[str, str]:
         if words is not None and "shared.weight" not in names
         else names
     )
+
+
+def umt5_of_gguf(name: str) -> str:
+    """The name in ``transformers`` of a text encoder's tensor in GGUF."""
+    return _renamed(name, GGUF_UMT5)
 
 
 def clip_tensors(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:

@@ -1,5 +1,5 @@
-"""Models of the Wan family in single files, as ComfyUI keeps them: a transformer, and an
-autoencoder and a text encoder in folders beside its own.
+"""Models of the Wan family in single files, as ComfyUI keeps them: a transformer, and its other
+parts in folders beside its own.
 
 No file says how it was configured: sizes are those of its tensors.
 """
@@ -8,15 +8,17 @@ import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from safetensors import safe_open
 
 from praxino.errors import CheckpointError
 from praxino.models.dit import DiT
 from praxino.models.umt5 import UMT5, Tokeniser
-from praxino.storage.wan import components, family
+from praxino.storage.wan import components, family, names
+from praxino.storage.wan.names import Layout
 from praxino.storage.weights.bundle import BundleConfig
 from praxino.storage.weights.files import Weights, open_weights
 from praxino.storage.weights.lazy import ModelParts, StoredModule
@@ -25,15 +27,26 @@ HEAD_WIDTH: Final = 128
 """Width of a head of attention in every member of the family: tensors do not show it."""
 PREFIXES: Final = ("model.diffusion_model.", "diffusion_model.")
 """What some tools put before every name of a transformer."""
-FOLDERS: Final = {"vae": ("vae",), "text": ("text_encoders", "clip"), "tokenizer": ("tokenizer",)}
+FOLDERS: Final = {
+    "vae": ("vae",),
+    "text": ("text_encoders", "clip"),
+    "vision": ("clip_vision",),
+    "tokenizer": ("tokenizer",),
+}
 """Where ComfyUI keeps each part, below the folder that holds the transformer's."""
 TOKENIZER: Final = "spiece_model"
 """The tensor in a text encoder's file that is its tokenizer's file."""
 VAE_TENSORS: Final = ("conv2.weight",)
 """The tensor of an autoencoder that has as many rows as its latents have channels."""
-TEXT_TENSORS: Final = ("shared.weight", "token_embedding.weight")
-"""The word vectors of a text encoder, by either layout's name."""
-ENDINGS: Final = (".safetensors", ".pth")
+TEXT_TENSORS: Final = ("shared.weight", "token_embedding.weight", "token_embd.weight")
+"""The word vectors of a text encoder, by each layout's name."""
+VISION_TENSORS: Final = {
+    "vision_model.embeddings.class_embedding": "diffusers",
+    "embeddings.class_embedding": "diffusers",
+    "visual.cls_embedding": "original",
+}
+"""The vector of a picture encoder that is as wide as its tokens, and the layout with that name."""
+ENDINGS: Final = (".safetensors", ".pth", ".gguf")
 EXPERT: Final = re.compile(
     r"(?i:(?P<word>high|low)[_-]?noise)|(?<![A-Za-z])(?P<capitals>HIGH|LOW)(?![A-Za-z])"
 )
@@ -47,6 +60,7 @@ class PartFiles:
     vae: Path | None = None
     text: Path | None = None
     tokenizer: Path | None = None
+    vision: Path | None = None
 
 
 def read_files(path: Path, name: str, files: PartFiles = PartFiles()) -> ModelParts:
@@ -61,15 +75,17 @@ def read_files(path: Path, name: str, files: PartFiles = PartFiles()) -> ModelPa
     paths = experts(path)
     dits = [transformer(file) for file in paths]
     config = dits[0].config
-    if config.image_width:
-        raise CheckpointError(
-            f"{path} looks at pictures by an encoder that single files are not read with",
-            "take the folder of its repository",
-        )
     vae_path = files.vae or _find(path, "vae", VAE_TENSORS, 0, config.out_channels)
     text_path = files.text or _find(path, "text", TEXT_TENSORS, 1, config.text_width)
     vae = components.vae(vae_path, "original")
     text, vocabulary = text_encoder(text_path, files.tokenizer)
+    parts = [*paths, vae_path, text_path]
+    vision = None
+    if config.image_width:
+        parts.append(
+            files.vision or _find(path, "vision", (*VISION_TENSORS,), -1, config.image_width)
+        )
+        vision = components.vision(parts[-1], _vision_layout(parts[-1]))
     clean = vae.config.patch > 1 and config.channels == config.out_channels
     choices = family.defaults(path.stem, dits, clean)
     model = ModelParts(
@@ -78,8 +94,9 @@ def read_files(path: Path, name: str, files: PartFiles = PartFiles()) -> ModelPa
         dits[0],
         text,
         vocabulary,
-        family.header_digest([*paths, vae_path, text_path], None),
+        family.header_digest(parts, None),
         low=dits[1] if len(dits) == 2 else None,
+        vision=vision,
     )
     family.require_fitting(model, path)
     return model
@@ -129,7 +146,7 @@ def bare(weights: Weights) -> Weights:
     """Weights without what some tools put before every name."""
     for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in weights):
-            return weights.without(prefix)
+            return weights.renamed(methodcaller("removeprefix", prefix))
     return weights
 
 
@@ -172,6 +189,8 @@ def text_encoder(path: Path, tokenizer: Path | None) -> tuple[StoredModule[UMT5]
     """A text encoder in one file, of either layout's names, and its tokenizer."""
     weights = open_weights(path)
     vocabulary = _tokeniser(path, tokenizer)
+    if "token_embd.weight" in weights:
+        weights = weights.renamed(names.umt5_of_gguf)
     if "shared.weight" in weights:
         encoder = components.text_of(path, weights, _umt5(weights), "diffusers", vocabulary)
     else:
@@ -196,6 +215,15 @@ def _umt5(weights: Weights) -> Callable[[], dict[str, Any]]:
         }
 
     return fields
+
+
+def _vision_layout(path: Path) -> Layout:
+    """The layout of a picture encoder's names."""
+    weights = open_weights(path)
+    for name, layout in VISION_TENSORS.items():
+        if name in weights:
+            return cast("Layout", layout)
+    raise CheckpointError(f"{path} holds no picture encoder", "--vision FILE")
 
 
 def _tokeniser(text: Path, choice: Path | None) -> Tokeniser:
@@ -239,14 +267,14 @@ def _find(path: Path, kind: str, tensors: tuple[str, ...], axis: int, size: int)
             problems.append(error)
             continue
         shapes = [entries[name].shape for name in tensors if name in entries]
-        if any(len(shape) > axis and shape[axis] == size for shape in shapes):
+        if any(-len(shape) <= axis < len(shape) and shape[axis] == size for shape in shapes):
             candidates.append(file)
     if len(candidates) == 1:
         return candidates[0]
     flag = f"--{kind} FILE"
     if candidates:
-        names = ", ".join(map(str, candidates))
-        raise CheckpointError(f"{path}: several files fit as its {kind}: {names}", flag)
+        fitting = ", ".join(map(str, candidates))
+        raise CheckpointError(f"{path}: several files fit as its {kind}: {fitting}", flag)
     if len(problems) == 1:
         raise problems[0]
     where = " or ".join(map(str, folders))

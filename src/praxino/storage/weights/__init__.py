@@ -1,7 +1,7 @@
 """Models in files.
 
 `checkpoint` (one network's folder), `bundle` (a model's), `compact` (a model in few files), `lazy`
-(networks loaded when used), `files` (tensors of any published form; `containers` names what is
-none), `lora` (and `lora_names`, where its tensors belong), `quantize` (eight bits), `hub`
-(downloads).
+(networks loaded when used), `files` (tensors of any published form), `gguf_files` (those in blocks
+of a few bits), `containers` (names what holds no tensors), `lora` (and `lora_names`, where its
+tensors belong), `quantize` (eight bits), `hub` (downloads).
 """

@@ -33,8 +33,6 @@ PICKLED: Final = (
 """What files of weights that are no safetensors may be."""
 CONTAINERS: Final = (
     *PICKLED,
-    Container((b"GGUF",), "a GGUF file, whose blocks of numbers are not read here",
-              "take the safetensors that it was made from"),
     Container((b"\x89HDF\r\n\x1a\n",), "an HDF5 file, as Keras writes it"),
     Container((b"7z\xbc\xaf\x27\x1c",), "a 7z archive", UNPACK),
     Container((b"Rar!",), "a RAR archive", UNPACK),

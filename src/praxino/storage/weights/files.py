@@ -1,5 +1,5 @@
 """Tensors in files of any published kind, read when they are asked for: safetensors, whole or in
-shards, and ``.pth``.
+shards, ``.pth`` and GGUF.
 
 Nothing is unpickled but tensors. What is read is a view of the file where that can be, so that a
 network that keeps its stored type costs no memory until it runs, and then only what the system can
@@ -10,7 +10,7 @@ import json
 import pickle
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from praxino.errors import CheckpointError
 from praxino.storage.weights.containers import PICKLED, require_no_container
+from praxino.storage.weights.gguf_files import GGUFFile, is_gguf
 
 DTYPES: Final = {
     "F64": torch.float64,
@@ -79,12 +80,17 @@ class Weights(Mapping[str, Tensor]):
     """
 
     def __init__(
-        self, source: Path, files: dict[Path, Any], stored: dict[str, Entry], prefix: str = ""
+        self,
+        source: Path,
+        files: dict[Path, Any],
+        stored: dict[str, Entry],
+        rename: Callable[[str], str] = str,
     ) -> None:
         self.source = source
         self.files = files
-        self._all, self._prefix = stored, prefix
-        named = {name.removeprefix(prefix): entry for name, entry in stored.items()}
+        self._all = stored
+        self._in_file = {rename(name): name for name in stored}
+        named = {name: stored[in_file] for name, in_file in self._in_file.items()}
         self.entries = {name: e for name, e in named.items() if not name.endswith(BESIDE)}
         self._scales = {
             name.removesuffix(ending) + ".weight": name
@@ -96,9 +102,9 @@ class Weights(Mapping[str, Tensor]):
             if weight in self.entries:
                 _require_scale(weight, self.entries[weight], named[scale])
 
-    def without(self, prefix: str) -> "Weights":
-        """Take ``prefix`` off the names, which all begin with it."""
-        return Weights(self.source, self.files, self._all, prefix)
+    def renamed(self, rename: Callable[[str], str]) -> "Weights":
+        """Weights with the same tensors under other names, made from those in the file."""
+        return Weights(self.source, self.files, self._all, rename)
 
     def __getitem__(self, name: str) -> Tensor:
         tensor = self._stored(name)
@@ -112,9 +118,9 @@ class Weights(Mapping[str, Tensor]):
         return tensor.float() * scale
 
     def _stored(self, name: str) -> Tensor:
-        name = self._prefix + name
-        file = self.files[self._all[name].file]
-        return file[name] if isinstance(file, dict) else file.get_tensor(name)
+        in_file = self._in_file[name]
+        file = self.files[self._all[in_file].file]
+        return file[in_file] if isinstance(file, dict) else file.get_tensor(in_file)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
@@ -234,7 +240,10 @@ def _joined(source: Path, paths: list[Path]) -> Weights:
     files: dict[Path, Any] = {}
     entries: dict[str, Entry] = {}
     for path in paths:
-        files[path], tensors = _pickled(path) if path.suffix in PICKLES else _safe(path)
+        if is_gguf(path):
+            files[path], tensors = _gguf(path)
+        else:
+            files[path], tensors = _pickled(path) if path.suffix in PICKLES else _safe(path)
         if twice := sorted(tensors.keys() & entries.keys()):
             raise CheckpointError(
                 f"{source}: {twice[0]} is in two shards", "take all shards from the same place"
@@ -243,6 +252,11 @@ def _joined(source: Path, paths: list[Path]) -> Weights:
     if not entries:
         raise CheckpointError(f"{source} holds no tensors", HINT_COPY_AGAIN)
     return Weights(source, files, entries)
+
+
+def _gguf(path: Path) -> tuple[Any, dict[str, Entry]]:
+    file = GGUFFile(path)
+    return file, {name: Entry(shape, dtype, path) for name, (shape, dtype) in file.shapes().items()}
 
 
 def _safe(path: Path) -> tuple[Any, dict[str, Entry]]:
