@@ -33,9 +33,13 @@ TELLING_TENSORS = (
         "encoder.block.0.layer.0.SelfAttention.q.weight",
         "an UMT5 text encoder, names of transformers",
     ),
+    ("token_embd.weight", "a text encoder, names of llama.cpp"),
     ("visual.patch_embedding.weight", "a CLIP picture encoder, original names"),
+    ("vision_model.embeddings.class_embedding", "a CLIP picture encoder, names of transformers"),
 )
 """A tensor that tells what a file is, and what it is."""
+LOOKING = ("img_emb.proj.1.weight", "condition_embedder.image_embedder.norm1.weight")
+"""Tensors of transformers that look at pictures through CLIP."""
 
 
 def inspect(
@@ -157,8 +161,9 @@ def _file(path: Path) -> Findings:
     for mark, kind in TELLING_TENSORS:
         if mark in weights:
             needs = "the rest of its model"
-            if "transformer" in kind and "original" in kind:
-                needs = f"--vae and --text, or folders of them beside its own: --model {path}"
+            if "transformer" in kind:
+                eye = ", --vision" if any(name in weights for name in LOOKING) else ""
+                needs = f"--vae, --text{eye}, or folders of them beside its own: --model {path}"
             return [("kind", kind), ("holds", _sizes(weights)), ("needs", needs)]
     if kind := lora_names.kind_of(weights):
         pairs = lora_names.pairs_in(weights)

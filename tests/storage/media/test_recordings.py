@@ -1,7 +1,9 @@
 """What telephones, recorders and other people's tools write is read as players show it."""
 
 import struct
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -215,3 +217,27 @@ def test_the_length_of_a_moving_avif(tmp_path, film):
     first, *others = map(Image.fromarray, film[:10])
     first.save(tmp_path / "a.avif", save_all=True, append_images=others, duration=40)
     assert probe(tmp_path / "a.avif").seconds == pytest.approx(0.4, abs=0.01)
+
+
+def test_frames_of_a_varying_rate_are_held_as_long_as_they_are_shown(tmp_path, film):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for index, pixels in enumerate(film[:21]):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = 2000 * (index > 0) + 40 * index, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    video = read_video(path)
+    assert video.fps == pytest.approx(25, abs=0.5)
+    assert len(video.frames) / video.fps == pytest.approx(2.84, abs=0.1)
+    assert np.array_equal(video.frames[0], video.frames[45])
+
+
+def test_a_moving_avif_is_as_long_as_its_frames(tmp_path, film):
+    first, *others = map(Image.fromarray, film[:12])
+    times = [3000, *[100] * 11]
+    first.save(tmp_path / "a.avif", save_all=True, append_images=others, duration=times)
+    assert probe(tmp_path / "a.avif").seconds == pytest.approx(4.1, abs=0.01)

@@ -18,6 +18,8 @@ from praxino.errors import CheckpointError, InputError
 from praxino.storage.wan import family, single_files
 from praxino.storage.wan.names import foreign_names
 from praxino.storage.wan.single_files import PartFiles
+from praxino.storage.weights.files import Weights
+from praxino.storage.weights.gguf_files import GGUFFile
 
 SETTINGS = {"steps": 3, "frames": 5, "height": 64, "width": 64, "seed": 3}
 PREFIX = "model.diffusion_model."
@@ -209,3 +211,60 @@ def test_a_picture_encoder_lies_beside_the_others(wan_folder, comfy, tmp_path):
     Image.new("RGB", (64, 64), "grey").save(picture)
     film = found.generate("a cat", image=str(picture), **SETTINGS)
     assert film.frames.shape == (5, 64, 64, 3)
+
+
+def test_nothing_is_read_but_lists_until_a_network_is_loaded(comfy, tmp_path, monkeypatch):
+    """What is widened takes twice the memory of a 14B model otherwise, only to plan."""
+    root = shutil.copytree(comfy, tmp_path / "models")
+    dits = root / "diffusion_models"
+    as_gguf(dits / "wan_plain.safetensors", dits / "wan-Q8_0.gguf")
+    read = []
+    for kind in (Weights, GGUFFile):
+        name = "__getitem__" if kind is Weights else "get_tensor"
+        plain = getattr(kind, name)
+        monkeypatch.setattr(kind, name, lambda self, key, p=plain: read.append(key) or p(self, key))
+    for name in ("wan_plain.safetensors", "wan-Q8_0.gguf"):
+        pipeline = praxino.load(dits / name, device="cpu", dtype="float32")
+        assert read == []
+        assert pipeline.model.dit.load(torch.float32).config == pipeline.model.dit.config
+        assert len(read) >= len(pipeline.model.dit.weights)
+        read.clear()
+
+
+def test_a_transformer_of_diffusers_may_be_one_file_and_its_autoencoder_a_folder(
+    comfy, tmp_path, wan_folder
+):
+    source = wan_folder("t2v")
+    root = shutil.copytree(comfy, tmp_path / "models")
+    path = root / "diffusion_models" / "of_diffusers.safetensors"
+    shutil.copy(source / "transformer" / "diffusion_pytorch_model.safetensors", path)
+    named = PartFiles(vae=source / "vae", text=root / "text_encoders")
+    one = praxino.load(path, device="cpu", dtype="float32", files=named)
+    other = praxino.load(source, device="cpu", dtype="float32")
+    for part in ("dit", "vae", "text"):
+        left, right = (
+            getattr(pipeline.model, part).load(torch.float32).state_dict()
+            for pipeline in (one, other)
+        )
+        assert all(torch.equal(tensor, right[key]) for key, tensor in left.items())
+
+
+def test_a_text_encoder_of_another_family_does_not_fit(comfy, tmp_path):
+    """T5's blocks share the first one's biases, and it is as wide as UMT5."""
+    root = shutil.copytree(comfy, tmp_path / "models")
+    texts = root / "text_encoders"
+    tensors = load_file(texts / "umt5.safetensors")
+    shared = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if "relative_attention_bias" not in name or ".block.0." in name
+    }
+    save_file(shared, texts / "t5xxl.safetensors")
+    path = root / "diffusion_models" / "wan_plain.safetensors"
+    assert praxino.load(path, device="cpu").model.text.weights.source.name == "umt5.safetensors"
+    (root / "vae" / "page.safetensors").write_text("<html>Sign in</html>" * 9)
+    (root / "vae" / "wan_vae.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"no vae that fits .*page.*is a web page.*--vae"):
+        praxino.load(path, device="cpu")
+    with pytest.raises(InputError, match="looks at no pictures"):
+        praxino.load(path, device="cpu", files=PartFiles(vae=comfy / "vae", vision=path))

@@ -278,7 +278,7 @@ SPOILED = {
     "no scheduler": (lambda f: shutil.rmtree(f / "scheduler"), "scheduler_config.json is missing"),
     "a config that lacks something": (
         lambda f: (f / "vae" / "config.json").write_text('{"_class_name": "AutoencoderKLWan"}'),
-        "is no config of",
+        "it lacks",
     ),
     "no JSON": (lambda f: (f / "model_index.json").write_text("[1"), "model_index.json is damaged"),
     "a missing shard": (

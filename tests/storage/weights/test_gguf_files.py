@@ -1,5 +1,7 @@
 """GGUF files, as llama.cpp and ComfyUI write them, hold the same tensors as others."""
 
+import struct
+
 import gguf
 import numpy as np
 import pytest
@@ -87,4 +89,28 @@ def test_a_file_cut_short_is_damaged(path, share):
 def test_without_the_library_it_is_said_how_to_get_it(path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gguf", None)
     with pytest.raises(InputError, match=r'pip install "praxino\[gguf\]"'):
+        open_weights(path)
+
+
+def test_a_dictionary_of_words_is_passed_over(tmp_path):
+    """The library takes half a minute for it."""
+    writer = gguf.GGUFWriter(str(tmp_path / "a.gguf"), "t5encoder")
+    writer.add_token_list([b"word"] * 5000)
+    writer.add_array("scores", [0.5] * 5000)
+    writer.add_string("general.name", "umt5")
+    writer.add_tensor("a", NUMBERS)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert torch.equal(open_weights(tmp_path / "a.gguf")["a"], torch.from_numpy(NUMBERS))
+
+
+def test_counts_that_cannot_be_are_refused(tmp_path):
+    path = tmp_path / "a.gguf"
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 2**40, 1) + bytes(64))
+    with pytest.raises(CheckpointError, match="is damaged"):
+        open_weights(path)
+    path.write_bytes(b"GGUF" + struct.pack(">IQQ", 3, 1, 1) + bytes(64))  # the other byte order
+    with pytest.raises(CheckpointError, match="is damaged"):
         open_weights(path)

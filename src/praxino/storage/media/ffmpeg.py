@@ -33,6 +33,8 @@ frames a second.
 """
 MAX_SCAN_BYTES: Final = 2**28
 """Size of a file, at most, whose header is held against its packets, where these have no table."""
+MAX_MISCOUNT: Final = 1.5
+"""Frames by which a table and a length times a rate may differ before packets are counted."""
 RAW_DEMUXERS: Final = frozenset(("h264", "hevc", "m4v", "av1", "obu", "mpegvideo", "dv"))
 """Streams of frames without any times: FFmpeg guesses their length from their bits."""
 HDR: Final = {16: "PQ", 18: "HLG"}
@@ -69,9 +71,11 @@ def probe_film(path: Path) -> MediaInfo:
         lengths = (_seconds(stream, stream.duration), (container.duration or 0) / av.time_base)
         seconds = 0.0 if raw else min(filter(lambda length: length > 0, lengths), default=0.0)
         frames, size, indexed = stream.frames, path.stat().st_size, seconds > 0
-        if rate and indexed:  # a film cut without decoding holds frames that are not shown
-            frames = min(frames, math.ceil(seconds * rate - 0.01))
-        by_table = container.format.name.startswith("mov")
+        # a film that was cut without decoding holds frames that are not shown
+        is_plain = rate and abs(frames - seconds * rate) < MAX_MISCOUNT
+        by_table = container.format.name.startswith("mov") and is_plain
+        if not is_plain and indexed:
+            frames = min(frames, math.ceil(seconds * rate - 0.01)) if rate else frames
         if not indexed or (not by_table and size <= MAX_SCAN_BYTES):
             line = timeline(container, stream, rate)
             if line.frames > 1:

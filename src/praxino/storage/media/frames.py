@@ -42,6 +42,10 @@ UNKNOWN_FPS: Final = 25.0
 """Frames per second of a film that does not say its rate."""
 MAX_ANALYSED_FPS: Final = 8.5
 """Frames a second, at most, that detectors see and are trained on."""
+MAX_GAP_RATIO: Final = 1.9
+"""Longest over shortest time between two frames, from which on a film counts as of a varying
+rate.
+"""
 MAX_UNROLLED_BYTES: Final = 2**28
 """Bytes of pictures that are held, as many times as they are shown."""
 MAX_HOLD_SECONDS: Final = 4.0
@@ -153,7 +157,17 @@ def read_video(path: str | os.PathLike[str], most: int | None = None) -> Video:
         repeats = np.diff(np.minimum(np.cumsum(repeats), most or math.inf).astype(int), prepend=0)
         _require_short(source, info, int(repeats.sum()))
         return Video(np.repeat(np.stack([s.pixels for s in shots]), repeats, axis=0), rate, record)
-    return Video(np.stack([frame.pixels for frame in shots]), info.rate or UNKNOWN_FPS, record)
+    pixels, rate = np.stack([frame.pixels for frame in shots]), info.rate or UNKNOWN_FPS
+    gaps = np.diff([frame.seconds for frame in shots])
+    if not len(gaps) or gaps.max() <= MAX_GAP_RATIO * max(gaps.min(), 1e-3):
+        return Video(pixels, rate, record)
+    # a varying rate: frames are repeated until the time of the next
+    most_frames = max(len(shots), MAX_UNROLLED_BYTES // max(1, pixels[0].nbytes))
+    last = info.seconds - shots[-1].seconds if most is None else 0.0
+    durations = [*gaps.tolist(), min(max(last, float(gaps.min())), MAX_HOLD_SECONDS)]
+    rate, repeats = _one_rate(source, durations, record.get("fps"), most_frames)
+    _require_short(source, info, int(repeats.sum()))
+    return Video(np.repeat(pixels, repeats, axis=0)[:most], rate, record)
 
 
 def _require_short(path: Path, info: MediaInfo, frames: int) -> None:

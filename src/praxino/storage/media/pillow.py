@@ -24,6 +24,8 @@ COST: Final = 8.0
 MIN_DELAY_SECONDS: Final = 0.02
 """Durations of frames below this are shown as `USUAL_DELAY_SECONDS`, as browsers do."""
 USUAL_DELAY_SECONDS: Final = 0.1
+MAX_TIMED_FRAMES: Final = 64
+"""Frames that are decoded, at most, for the time that they are shown; the others count as these."""
 
 pi_heif.register_heif_opener()
 
@@ -116,8 +118,15 @@ def _length(path: Path, picture: Image.Image) -> float:
     if picture.format == "WEBP":
         return sum(player_seconds(milliseconds / 1000) for milliseconds in _webp_durations(path))
     if picture.format == "AVIF":  # Pillow knows how long a frame is shown once it has decoded it
-        picture.load()
-        return frame_count(picture) * player_seconds(float(picture.info["duration"]) / 1000)
+        count = frame_count(picture)
+        looks = min(count, MAX_TIMED_FRAMES)
+        total = 0.0
+        for index in range(looks):
+            picture.seek(index)
+            picture.load()
+            total += player_seconds(float(picture.info["duration"]) / 1000)
+        picture.seek(0)
+        return total * count / looks
     return ffmpeg.length(path)
 
 

@@ -4,7 +4,8 @@ weights are read.
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from praxino.models.vae import VAE, VAEConfig
 from praxino.storage.wan import names
 from praxino.storage.wan.names import Layout
 from praxino.storage.weights.checkpoint import HINT_SAME_PLACE, shapes
-from praxino.storage.weights.files import Weights, open_weights
+from praxino.storage.weights.files import LazyTensors, Weights, open_weights
 from praxino.storage.weights.lazy import StoredModule
 
 HINT_DOWNLOAD_ALL: Final = "download the whole repository"
@@ -117,9 +118,13 @@ def _built(kind: Callable[..., Any], source: Path, fields: Callable[[], dict[str
         raise CheckpointError(
             f"{source}: {name or 'it'}: {first['msg']}", HINT_SAME_PLACE
         ) from None
-    except (TypeError, ValueError, KeyError, IndexError) as error:
+    except KeyError as error:
         raise CheckpointError(
-            f"{source} is no config of this kind ({error!r})", HINT_SAME_PLACE
+            f"{source} is not of this kind: it lacks {error.args[0]}", HINT_SAME_PLACE
+        ) from None
+    except (TypeError, ValueError, IndexError, ArithmeticError) as error:
+        raise CheckpointError(
+            f"{source} is not of this kind ({error!r})", HINT_SAME_PLACE
         ) from None
 
 
@@ -262,7 +267,7 @@ def text_of(
     transformers, place = _transformers(), str(weights.source)
     config = _built(transformers.UMT5Config, source, fields)
 
-    def adapt(network: UMT5, weights: Weights) -> dict[str, Tensor]:
+    def adapt(network: UMT5, weights: Weights) -> Mapping[str, Tensor]:
         by_name = names.umt5_names(weights, layout)
         twice = "encoder.embed_tokens.weight"  # the word vectors, under their second name
         shapes = {
@@ -275,7 +280,10 @@ def text_of(
             shapes,
             place,
         )
-        return {f"encoder.{name}": weights[file] for name, file in by_name.items()}
+        read = weights.__getitem__
+        return LazyTensors(
+            {f"encoder.{name}": partial(read, file) for name, file in by_name.items()}
+        )
 
     return StoredModule(
         config, weights, lambda: UMT5(transformers.UMT5EncoderModel(config), vocabulary), adapt

@@ -8,6 +8,7 @@ models were first published in.
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Final, Literal
 
 from torch import Tensor
@@ -16,6 +17,7 @@ from praxino.errors import CheckpointError
 from praxino.models.dit import DiT
 from praxino.models.vae import VAE
 from praxino.storage.weights.checkpoint import HINT_SAME_PLACE, Shapes, differences, shapes
+from praxino.storage.weights.files import LazyTensors, Weights
 
 Layout = Literal["diffusers", "original"]
 Rules = tuple[tuple[str, str], ...]
@@ -258,8 +260,9 @@ def from_foreign(
     tensors: Mapping[str, Tensor],
     layout: Layout = "diffusers",
     source: str = "the file",
-) -> dict[str, Tensor]:
-    """A state dict for ``model`` from foreign tensors; every tensor must be known and present.
+) -> Mapping[str, Tensor]:
+    """A state dict for ``model`` from foreign tensors, each of which is read when it is asked for;
+    every tensor must be known and present.
 
     Raises
     ------
@@ -267,9 +270,11 @@ def from_foreign(
         Names the first ten missing, unknown or misshapen tensors and says how many there are.
     """
     names = foreign_names(model, layout)
-    matched(shapes(tensors), shapes(to_foreign(model, layout)), source)
-    own = model.state_dict()
-    return {name: tensors[foreign].reshape(own[name].shape) for name, foreign in names.items()}
+    there = tensors.shapes if isinstance(tensors, Weights) else shapes(tensors)
+    matched(there, shapes(to_foreign(model, layout)), source)
+    own = shapes(model.state_dict())
+    read = lambda name, foreign: tensors[foreign].reshape(own[name])  # noqa: E731
+    return LazyTensors({name: partial(read, name, foreign) for name, foreign in names.items()})
 
 
 def matched(shapes: Shapes, expected: Shapes, source: str) -> None:

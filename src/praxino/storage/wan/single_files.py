@@ -4,6 +4,7 @@ parts in folders beside its own.
 No file says how it was configured: sizes are those of its tensors.
 """
 
+import math
 import re
 import tempfile
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any, Final, cast
 
 from safetensors import safe_open
 
-from praxino.errors import CheckpointError
+from praxino.errors import CheckpointError, InputError
 from praxino.models.dit import DiT
 from praxino.models.umt5 import UMT5, Tokeniser
 from praxino.storage.wan import components, family, names
@@ -40,6 +41,27 @@ VAE_TENSORS: Final = ("conv2.weight",)
 """The tensor of an autoencoder that has as many rows as its latents have channels."""
 TEXT_TENSORS: Final = ("shared.weight", "token_embedding.weight", "token_embd.weight")
 """The word vectors of a text encoder, by each layout's name."""
+FIRST_BLOCK: Final = re.compile(r"(?:^|\.)(?:block|blocks|blk)\.0\.")
+"""In names of tensors of a text encoder's first block."""
+DIT_TENSORS: Final[dict[Layout, dict[str, str]]] = {
+    "original": {
+        "head": "head.head.weight",
+        "ffn": "blocks.0.ffn.0.weight",
+        "text": "text_embedding.0.weight",
+        "image": "img_emb.proj.1.weight",
+        "places": "img_emb.emb_pos",
+        "time": "time_embedding.0.weight",
+    },
+    "diffusers": {
+        "head": "proj_out.weight",
+        "ffn": "blocks.0.ffn.net.0.proj.weight",
+        "text": "condition_embedder.text_embedder.linear_1.weight",
+        "image": "condition_embedder.image_embedder.ff.net.0.proj.weight",
+        "places": "condition_embedder.image_embedder.pos_embed",
+        "time": "condition_embedder.time_embedder.linear_1.weight",
+    },
+}
+"""The tensors of a transformer by whose shapes its sizes are known, by each layout's names."""
 VISION_TENSORS: Final = {
     "vision_model.embeddings.class_embedding": "diffusers",
     "embeddings.class_embedding": "diffusers",
@@ -75,17 +97,18 @@ def read_files(path: Path, name: str, files: PartFiles = PartFiles()) -> ModelPa
     paths = experts(path)
     dits = [transformer(file) for file in paths]
     config = dits[0].config
-    vae_path = files.vae or _find(path, "vae", VAE_TENSORS, 0, config.out_channels)
-    text_path = files.text or _find(path, "text", TEXT_TENSORS, 1, config.text_width)
-    vae = components.vae(vae_path, "original")
+    vae_path = _part(path, files.vae, "vae", VAE_TENSORS, 0, config.out_channels)
+    text_path = _part(path, files.text, "text", TEXT_TENSORS, 1, config.text_width)
+    vae = components.vae(vae_path, "diffusers" if vae_path.is_dir() else "original")
     text, vocabulary = text_encoder(text_path, files.tokenizer)
     parts = [*paths, vae_path, text_path]
     vision = None
     if config.image_width:
-        parts.append(
-            files.vision or _find(path, "vision", (*VISION_TENSORS,), -1, config.image_width)
-        )
+        vision_tensors = (*VISION_TENSORS,)
+        parts.append(_part(path, files.vision, "vision", vision_tensors, -1, config.image_width))
         vision = components.vision(parts[-1], _vision_layout(parts[-1]))
+    elif files.vision:
+        raise InputError(f"{path} looks at no pictures", "leave --vision out")
     clean = vae.config.patch > 1 and config.channels == config.out_channels
     choices = family.defaults(path.stem, dits, clean)
     model = ModelParts(
@@ -94,7 +117,7 @@ def read_files(path: Path, name: str, files: PartFiles = PartFiles()) -> ModelPa
         dits[0],
         text,
         vocabulary,
-        family.header_digest(parts, None),
+        family.header_digest((file for part in parts for file in _files_of(part)), None),
         low=dits[1] if len(dits) == 2 else None,
         vision=vision,
     )
@@ -137,9 +160,14 @@ def _noise(match: re.Match[str]) -> str:
 
 
 def transformer(path: Path) -> StoredModule[DiT]:
-    """A transformer in one file, of original names, perhaps with another before each."""
+    """A transformer in one file, of either layout's names, perhaps with another before each."""
     weights = bare(open_weights(path))
-    return components.dit_of(path, weights, _config(path, weights), "original")
+    layout = next((name for name, of in DIT_TENSORS.items() if of["head"] in weights), None)
+    if layout is None or "patch_embedding.weight" not in weights:
+        raise CheckpointError(
+            f"{path} is no transformer of the Wan family", f"praxino inspect {path}"
+        )
+    return components.dit_of(path, weights, _config(path, weights, layout), layout)
 
 
 def bare(weights: Weights) -> Weights:
@@ -150,39 +178,40 @@ def bare(weights: Weights) -> Weights:
     return weights
 
 
-def _config(path: Path, weights: Weights) -> Callable[[], dict[str, Any]]:
+def _config(path: Path, weights: Weights, layout: Layout) -> Callable[[], dict[str, Any]]:
     def fields() -> dict[str, Any]:
-        shapes = {name: entry.shape for name, entry in weights.entries.items()}
-        if "patch_embedding.weight" not in shapes or "head.modulation" not in shapes:
-            raise CheckpointError(
-                f"{path} is no transformer of the Wan family", f"praxino inspect {path}"
-            )
+        shapes, named = weights.shapes, DIT_TENSORS[layout]
         width, channels, *patch = shapes["patch_embedding.weight"]
-        beside = path.with_name("config.json")
-        if width % HEAD_WIDTH and not beside.is_file():
-            raise CheckpointError(
-                f"{path} is {width} wide: how many heads it has cannot be seen in its tensors",
-                "its config.json, in the same folder",
-            )
-        heads = (
-            components.read_json(beside)["num_heads"] if width % HEAD_WIDTH else width // HEAD_WIDTH
-        )
-        size = lambda name, axis: shapes[name][axis] if name in shapes else 0  # noqa: E731
+        size = lambda role, axis: shapes[named[role]][axis] if named[role] in shapes else 0  # noqa: E731
         return {
             "channels": channels,
-            "out_channels": shapes["head.head.weight"][0] // (patch[0] * patch[1] * patch[2]),
+            "out_channels": shapes[named["head"]][0] // math.prod(patch),
             "patch": tuple(patch),
             "width": width,
-            "heads": heads,
+            "heads": _heads(path, width),
             "layers": components.count(weights, "blocks."),
-            "ffn": shapes["blocks.0.ffn.0.weight"][0],
-            "text_width": shapes["text_embedding.0.weight"][1],
-            "image_width": size("img_emb.proj.1.weight", 1),
-            "image_places": size("img_emb.emb_pos", 1),
-            "time_features": shapes["time_embedding.0.weight"][1],
+            "ffn": shapes[named["ffn"]][0],
+            "text_width": shapes[named["text"]][1],
+            "image_width": size("image", 1),
+            "image_places": size("places", 1),
+            "time_features": shapes[named["time"]][1],
         }
 
     return fields
+
+
+def _heads(path: Path, width: int) -> int:
+    """How many heads a transformer has: of 128 numbers each, or what a config beside it says."""
+    if width % HEAD_WIDTH == 0:
+        return width // HEAD_WIDTH
+    beside = path.with_name("config.json")
+    if not beside.is_file():
+        raise CheckpointError(
+            f"{path} is {width} wide: how many heads it has cannot be seen in its tensors",
+            "its config.json, in the same folder",
+        )
+    raw = components.read_json(beside)
+    return int(raw["num_heads"] if "num_heads" in raw else raw["num_attention_heads"])
 
 
 def text_encoder(path: Path, tokenizer: Path | None) -> tuple[StoredModule[UMT5], Tokeniser]:
@@ -251,23 +280,30 @@ def _tokeniser(text: Path, choice: Path | None) -> Tokeniser:
     )
 
 
-def _find(path: Path, kind: str, tensors: tuple[str, ...], axis: int, size: int) -> Path:
-    """The file of a part, of those where ComfyUI keeps them: the only one of which one of
-    ``tensors`` has ``size`` numbers along ``axis``.
+def _part(
+    path: Path, choice: Path | None, kind: str, tensors: tuple[str, ...], axis: int, size: int
+) -> Path:
+    """The file of a part: the one that was named, or the only one in the folder that was named, or
+    in those where ComfyUI keeps it, of which one of ``tensors`` has ``size`` numbers along
+    ``axis``.
     """
-    folders = [path.parent.parent / name for name in FOLDERS[kind]]
-    candidates: list[Path] = []
-    problems: list[CheckpointError] = []
+    if choice is not None and not choice.is_dir():
+        return choice
+    if choice is not None and (choice / "config.json").is_file():
+        return choice  # of a repository in the layout of diffusers
+    folders = [choice] if choice else [path.parent.parent / name for name in FOLDERS[kind]]
+    candidates, problems = list[Path](), list[str]()
     for file in (file for folder in folders for file in sorted(folder.rglob("*"))):
         if file.suffix not in ENDINGS:
             continue
         try:
-            entries = open_weights(file).entries
-        except CheckpointError as error:
-            problems.append(error)
+            weights = open_weights(file)
+        except (CheckpointError, InputError) as error:
+            problems.append(str(error).partition(". hint")[0])
             continue
-        shapes = [entries[name].shape for name in tensors if name in entries]
-        if any(-len(shape) <= axis < len(shape) and shape[axis] == size for shape in shapes):
+        shapes = [weights.shapes[name] for name in tensors if name in weights]
+        fits = any(-len(shape) <= axis < len(shape) and shape[axis] == size for shape in shapes)
+        if fits and (kind != "text" or _has_own_biases(weights)):
             candidates.append(file)
     if len(candidates) == 1:
         return candidates[0]
@@ -275,7 +311,23 @@ def _find(path: Path, kind: str, tensors: tuple[str, ...], axis: int, size: int)
     if candidates:
         fitting = ", ".join(map(str, candidates))
         raise CheckpointError(f"{path}: several files fit as its {kind}: {fitting}", flag)
-    if len(problems) == 1:
-        raise problems[0]
     where = " or ".join(map(str, folders))
-    raise CheckpointError(f"{path}: no {kind} that fits in {where}", flag)
+    unread = f" (not read: {'; '.join(problems[:3])})" if problems else ""
+    raise CheckpointError(f"{path}: no {kind} that fits in {where}{unread}", flag)
+
+
+def _has_own_biases(weights: Weights) -> bool:
+    """Whether each block of a text encoder weighs distances on its own, as UMT5's do: T5's share
+    the first one's.
+    """
+    biases = [
+        name for name in weights if re.search(r"relative_attention_bias|pos_embedding|rel_b", name)
+    ]
+    return any(not FIRST_BLOCK.search(name) for name in biases) or len(biases) == 0
+
+
+def _files_of(part: Path) -> list[Path]:
+    """The file of a part, or the files of its folder that hold weights."""
+    if part.is_file():
+        return [part]
+    return [file for file in sorted(part.iterdir()) if file.suffix in ENDINGS]

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from praxino.errors import CheckpointError
+from praxino.storage.weights.checkpoint import Shapes
 from praxino.storage.weights.containers import PICKLED, require_no_container
 from praxino.storage.weights.gguf_files import GGUFFile, is_gguf
 
@@ -62,6 +63,8 @@ class Entry:
     shape: tuple[int, ...]
     dtype: torch.dtype
     file: Path
+    packed_bytes: int | None = None
+    """What it takes in a file with numbers in blocks."""
 
     @property
     def numbers(self) -> int:
@@ -69,7 +72,29 @@ class Entry:
 
     @property
     def bytes(self) -> int:
-        return self.numbers * self.dtype.itemsize
+        """What it takes in the file."""
+        return (
+            self.numbers * self.dtype.itemsize if self.packed_bytes is None else self.packed_bytes
+        )
+
+
+class LazyTensors(Mapping[str, Tensor]):
+    """Named tensors, each of which is read when it is asked for, by a function of its own."""
+
+    def __init__(self, loaders: Mapping[str, Callable[[], Tensor]]) -> None:
+        self._loaders = loaders
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._loaders[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaders)
+
+    def __len__(self) -> int:
+        return len(self._loaders)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._loaders  # the inherited one would read it
 
 
 class Weights(Mapping[str, Tensor]):
@@ -128,6 +153,9 @@ class Weights(Mapping[str, Tensor]):
     def __len__(self) -> int:
         return len(self.entries)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries  # the inherited one would read it
+
     @property
     def numbers(self) -> int:
         """Parameters."""
@@ -154,7 +182,13 @@ class Weights(Mapping[str, Tensor]):
         for entry in self.entries.values():
             counts[entry.dtype] = counts.get(entry.dtype, 0) + entry.numbers
         most = max(counts, key=lambda dtype: counts[dtype])
-        return torch.bfloat16 if most in FLOAT8 else most
+        packed = any(entry.packed_bytes is not None for entry in self.entries.values())
+        return torch.bfloat16 if packed or most in FLOAT8 else most
+
+    @property
+    def shapes(self) -> Shapes:
+        """The shape of every tensor, none of which is read."""
+        return {name: entry.shape for name, entry in self.entries.items()}
 
 
 def _require_scale(name: str, weight: Entry, scale: Entry) -> None:
@@ -165,7 +199,7 @@ def _require_scale(name: str, weight: Entry, scale: Entry) -> None:
             f"quantised weights only float8 are read",
             "float8, bfloat16 or float16",
         )
-    rows, columns = weight.shape[0], weight.shape[-1]
+    rows, columns = (weight.shape or (1,))[0], (weight.shape or (1,))[-1]
     if scale.numbers > 1 and scale.shape not in ((rows,), (rows, 1), (1, columns)):
         raise CheckpointError(
             f"{weight.file}: the scale of {name} is of shape {scale.shape}: it must be one number, "
@@ -256,7 +290,10 @@ def _joined(source: Path, paths: list[Path]) -> Weights:
 
 def _gguf(path: Path) -> tuple[Any, dict[str, Entry]]:
     file = GGUFFile(path)
-    return file, {name: Entry(shape, dtype, path) for name, (shape, dtype) in file.shapes().items()}
+    return file, {
+        name: Entry(tensor.shape, tensor.dtype, path, tensor.size)
+        for name, tensor in file.tensors.items()
+    }
 
 
 def _safe(path: Path) -> tuple[Any, dict[str, Entry]]:

@@ -72,7 +72,7 @@ class StoredModule(Generic[M]):
     config: Any
     weights: Weights
     make: Callable[[], M]
-    adapt: Callable[[M, Weights], dict[str, Tensor]]
+    adapt: Callable[[M, Weights], Mapping[str, Tensor]]
 
     @property
     def stored(self) -> torch.dtype:
