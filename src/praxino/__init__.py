@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from praxino.errors import InputError as InputError
     from praxino.errors import MediaError as MediaError
     from praxino.errors import PraxinoError as PraxinoError
-    from praxino.errors import TrainingError as TrainingError
     from praxino.generation.loading import load as load
     from praxino.generation.pipeline import Pipeline as Pipeline
     from praxino.generation.pipeline import Progress as Progress
     from praxino.provenance.policy import Provenance as Provenance
+    from praxino.provenance.stamp import stamp as stamp
     from praxino.provenance.verify import verify as verify
     from praxino.storage.media.frames import read_video as read_video
     from praxino.storage.media.video import Video as Video
@@ -32,13 +32,13 @@ _HOMES = {
     "Report": ("praxino.detection.report", "Report"),
     "Provenance": ("praxino.provenance.policy", "Provenance"),
     "verify": ("praxino.provenance.verify", "verify"),
+    "stamp": ("praxino.provenance.stamp", "stamp"),
     "read_video": ("praxino.storage.media.frames", "read_video"),
     "PraxinoError": ("praxino.errors", "PraxinoError"),
     "InputError": ("praxino.errors", "InputError"),
     "GenerationError": ("praxino.errors", "GenerationError"),
     "CheckpointError": ("praxino.errors", "CheckpointError"),
     "MediaError": ("praxino.errors", "MediaError"),
-    "TrainingError": ("praxino.errors", "TrainingError"),
 }
 
 __all__ = [*_HOMES, "__version__"]

@@ -21,6 +21,8 @@ WRITE = {"generate", "noise"}
 """The verbs that write films; all others write tables, pages, weights, and drawings of boxes."""
 READ = {"layout", "train", "evaluate", "compare", "plan", "detect", "verify", "inspect", "doctor"}
 SERVE = {"serve", "worker", "bot"}
+STAMP = {"stamp"}
+"""Walked in `test_stamp`."""
 """Those that do what others ask for: tests/service walks what comes out of them."""
 
 
@@ -54,7 +56,7 @@ def whole(path, marked=True):
 
 def test_no_verb_is_forgotten():
     verbs = {command.callback.__name__ for command in cli.app.registered_commands}
-    assert verbs == WRITE | READ | SERVE
+    assert verbs == WRITE | READ | SERVE | STAMP
 
 
 def test_no_method_is_forgotten():

@@ -22,6 +22,7 @@ from praxino.cli.layout import layout
 from praxino.cli.noise import noise
 from praxino.cli.plan import plan
 from praxino.cli.serve import serve
+from praxino.cli.stamp import stamp
 from praxino.cli.train import train
 from praxino.cli.verify import verify
 from praxino.cli.worker import worker
@@ -43,6 +44,7 @@ for verb in (
     plan,
     detect,
     verify,
+    stamp,
     serve,
     worker,
     bot,

@@ -4,11 +4,12 @@ asked otherwise.
 
 import dataclasses
 import functools
+import io
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from praxino.provenance import keys
 from praxino.storage.media.video import Video
@@ -22,10 +23,15 @@ Relation = Literal["inputTo", "parentOf"]
 
 @dataclass(frozen=True)
 class Ingredient:
-    """A file that went into another one, as it was then."""
+    """A file that went into another one, as it was then: its bytes, or where they lie."""
 
     name: str
-    content: bytes = field(repr=False)
+    content: bytes | Path = field(repr=False)
+
+    def open(self) -> BinaryIO:
+        """The bytes, from the beginning."""
+        content = self.content
+        return content.open("rb") if isinstance(content, Path) else io.BytesIO(content)
 
 
 @dataclass(frozen=True)

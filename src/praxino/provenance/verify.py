@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from praxino.config import Config
 from praxino.errors import MediaError
-from praxino.provenance.c2pa import read
+from praxino.provenance.c2pa import read, status
 from praxino.provenance.c2pa.manifest import printable
 from praxino.provenance.c2pa.read import SIDECAR_ENDING, Credentials
 from praxino.provenance.c2pa.sidecar import needs_beside
@@ -37,6 +37,11 @@ CAMERA: Final = ("digitalCapture", "computationalCapture")
 """Sources (IPTC) that a mark of a generated film speaks against, unless they are of a screen that
 showed it.
 """
+ORIGINS: Final = {
+    "trainedAlgorithmicMedia": "made by a model",
+    "compositeWithTrainedAlgorithmicMedia": "made by a model in parts",
+}
+"""Sources (IPTC) in words."""
 KNOWN: Final = "signingCredential.untrusted"
 """A problem that is told in other words."""
 
@@ -99,6 +104,11 @@ class Verdict(Config):
                     f"is that its own?"
                 )
             return f"signature: TAMPERED: the file is not what was signed{why}"
+        if credentials.state == "unverifiable" and status.is_revoked(credentials.problems):
+            return (
+                f"signature: there, and vouches for nothing: the signer's certificate was taken "
+                f"back or is none ({', '.join(credentials.problems)})"
+            )
         if credentials.state == "unverifiable":
             where = f" in {beside}" if credentials.beside else ""
             return (
@@ -114,9 +124,10 @@ class Verdict(Config):
             if credentials.state == "trusted"
             else ", whom this machine does not know: the name may be made up"
         )
-        origin = {"trainedAlgorithmicMedia": "made by a model"}.get(
-            credentials.source, credentials.source or "origin not stated"
-        )
+        origin = ORIGINS.get(credentials.source, credentials.source or "origin not stated")
+        if credentials.declared:
+            declarer = f" by {credentials.declared_by}" if credentials.declared_by else ""
+            origin = f"declared{declarer} as {origin}: a stamp, not this software's own work"
         agent = f", software {credentials.agent}" if credentials.agent else ""
         model = f", model {credentials.model}" if credentials.model else ""
         date = f", {credentials.made} by the maker's clock" if credentials.made else ""
@@ -141,11 +152,11 @@ class Verdict(Config):
             return f"watermark: found ({chance}); its message is lost"
         owner = ", by this installation" if mark.own else ""
         how = "its message is worn, and resembles" if mark.recognised else "message"
-        statement = (
-            f"made in {mark.month} by a model {mark.model}{owner}"
-            if mark.month
-            else "of another version"
-        )
+        statement = "of another version"
+        if mark.month and mark.stamped:
+            statement = f"stamped in {mark.month} as generated{owner}: declared, not made here"
+        elif mark.month:
+            statement = f"made in {mark.month} by a model {mark.model}{owner}"
         return f"watermark: found ({chance}); {how} {mark.message}: {statement}{_moved(mark)}"
 
     def _agreement(self) -> str:

@@ -48,7 +48,7 @@ class WorkerConfig:
     device: str = "auto"
     dtype: str = "auto"
     keeping: RetentionPolicy = field(default_factory=RetentionPolicy)
-    kinds: tuple[str, ...] = ("video", "image", "detect", "verify")
+    kinds: tuple[str, ...] = ("video", "image", "detect", "verify", "stamp")
     lease: float = LEASE_SECONDS
 
 

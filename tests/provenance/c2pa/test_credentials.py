@@ -403,11 +403,14 @@ def test_a_message_tells_model_month_and_maker(monkeypatch):
     assert payload.read(own.message) == own
     assert own.message < 2**48
     assert own.date == "2027-03"
-    assert own.maker == payload.maker(key, own.model, own.month)
-    assert own.maker != payload.maker(other, own.model, own.month)
+    assert own.maker == payload.maker(key, own.model, own.month, payload.GENERATED)
+    assert own.maker != payload.maker(other, own.model, own.month, payload.GENERATED)
     assert own.model == payload.of_model("diorama", "abc") != payload.of_model("diorama", "abd")
     monkeypatch.setenv(
         payload.DATE, str(int(datetime.datetime(2027, 4, 5, tzinfo=datetime.UTC).timestamp()))
     )
     assert payload.payload("diorama", "abc", key).maker != own.maker
     assert payload.read(0) is None
+    stamp = payload.payload("diorama", "abc", key, payload.STAMPED)
+    assert payload.read(stamp.message) == stamp
+    assert stamp.maker != payload.payload("diorama", "abc", key).maker

@@ -27,7 +27,7 @@ def test_every_code_has_one_finding():
         (("assertion.cbor.invalid",), "unverifiable"),
         (("a.code.of.2031",), "unverifiable"),
         (("signingCredential.expired", "signingCredential.untrusted"), "valid"),
-        (("signingCredential.ocsp.revoked",), "valid"),
+        (("signingCredential.ocsp.revoked",), "unverifiable"),
         (("cawg.identity.assertion.mismatch",), "valid"),
         (("timeStamp.mismatch",), "valid"),
         ((), "unverifiable"),

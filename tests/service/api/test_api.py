@@ -14,6 +14,7 @@ from praxino.service.queue.jobs import JobResult
 from praxino.storage.media.formats import mime_type
 from praxino.storage.media.frames import read_video
 from support.client import DOT, VIDEO, ended, order, refused
+from support.footage import textured, write
 
 
 def test_it_needs_no_torch():
@@ -331,3 +332,36 @@ def test_head_is_as_get_without_a_body(idle, path):
     assert idle.client.head(address).status_code == 200
     assert idle.client.head("/v1/videos/video_0").status_code == 404
     assert "HEAD" in idle.client.put("/v1/videos").headers["allow"]
+
+
+def test_a_film_of_another_program_is_stamped(running, tmp_path):
+    client = running.client
+    source = write(tmp_path / "a.mkv", textured(16, 96, 128), 8)
+    stamped = client.post(
+        "/v1/stamp?wait=60",
+        files={"file": ("b/holiday.mkv", source.read_bytes())},
+        data={"model": "Veo 3", "by": "Acme", "edited": "true"},
+    ).json()
+    assert (stamped["status"], stamped["file"]) == ("completed", "holiday.mkv"), stamped
+    assert stamped["report"]["outcome"] == "stamped"
+    (tmp_path / "out.webm").write_bytes(client.get(stamped["content"]).content)
+    (tmp_path / "out.c2pa").write_bytes(client.get(stamped["credentials"]).content)
+    verdict = verify(tmp_path / "out.webm")
+    assert verdict.outcome == "signed"
+    assert verdict.agree
+    assert verdict.credentials.declared_by == "Acme"
+    assert verdict.credentials.source == "compositeWithTrainedAlgorithmicMedia"
+    again = client.post(
+        "/v1/stamp?wait=60", files={"file": ("a.webm", (tmp_path / "out.webm").read_bytes())}
+    ).json()
+    assert again["report"]["outcome"] == "marked before"
+    assert again["content"] is None
+    refused(client.get(f"/v1/stamp/{again['id']}/content"), 404)
+    assert client.get(f"/v1/stamp/{stamped['id']}").json() == stamped
+    assert client.delete(f"/v1/stamp/{stamped['id']}").json()["deleted"]
+    refused(client.get(stamped["content"]), 404)
+    broken = client.post(
+        "/v1/stamp?wait=60", files={"file": ("a.mkv", source.read_bytes()[:400])}
+    ).json()
+    assert broken["status"] == "failed", broken
+    refused(client.post("/v1/stamp", files={"model": (None, "x")}), 400)

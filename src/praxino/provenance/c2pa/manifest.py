@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
 
+from praxino.config import Config
 from praxino.provenance.c2pa.status import is_changed
 
 ALGORITHM: Final = "org.praxino.mark.1"
@@ -21,9 +22,35 @@ PARENT: Final = "xmp:iid:parent"
 """How the file that was changed is called within the statements."""
 SOURCES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 """How the IPTC calls ways in which media come about."""
-GENERATED: Final = SOURCES + "trainedAlgorithmicMedia"
+MODEL: Final = "trainedAlgorithmicMedia"
+"""The way of what a model made."""
+GENERATED: Final = SOURCES + MODEL
 MAX_STATEMENT_CHARS: Final = 2000
 """Characters of what is stated that are told: those of a sentence."""
+
+
+class Declaration(Config):
+    """What somebody says of a file that another program made.
+
+    Attributes
+    ----------
+    model : str
+        Name of the model that made it; empty if unsaid.
+    prompt : str
+        The sentence that it was made from, of which a hash is stated.
+    state_prompt : bool
+        State the sentence itself, too.
+    by : str
+        Who declares it.
+    edited : bool
+        Whether only parts of it were generated.
+    """
+
+    model: str = ""
+    prompt: str = ""
+    state_prompt: bool = False
+    by: str = ""
+    edited: bool = False
 
 
 def generated(record: dict[str, Any], prompt: bool) -> dict[str, Any]:
@@ -43,10 +70,41 @@ def generated(record: dict[str, Any], prompt: bool) -> dict[str, Any]:
         {"label": LABEL, "data": own},
     ]
     if record.get("watermark"):
-        blocks = [{"scope": {}, "value": record["watermark"]}]
-        assertions.append(
-            {"label": "c2pa.soft-binding", "data": {"alg": ALGORITHM, "blocks": blocks}}
-        )
+        assertions.append(_soft_binding(record["watermark"]))
+    return {"claim_generator_info": [_agent()], "assertions": assertions}
+
+
+def declared(declaration: Declaration, message: str, opened: bool) -> dict[str, Any]:
+    """The statements of a file that another program made, and of which somebody declares how.
+
+    Parameters
+    ----------
+    message : str
+        Of the mark that was put into its pixels; empty if there is none.
+    opened : bool
+        Whether the file, as it was before, is its ingredient.
+    """
+    source = SOURCES + ("compositeWithTrainedAlgorithmicMedia" if declaration.edited else MODEL)
+    own: dict[str, Any] = {"declared": True, "watermark": message or "none"}
+    if declaration.model:
+        own["model"] = declaration.model
+    if declaration.by:
+        own["by"] = declaration.by
+    if declaration.prompt:
+        own["prompt_sha256"] = hashlib.sha256(declaration.prompt.encode()).hexdigest()
+        if declaration.state_prompt:
+            own["prompt"] = declaration.prompt
+    if opened:
+        steps = [
+            _action("c2pa.opened", parameters={"ingredientIds": [PARENT]}),
+            _action("c2pa.edited", description="stamped", digitalSourceType=source),
+        ]
+    else:
+        steps = [_action("c2pa.created", description="stamped", digitalSourceType=source)]
+    both = {"actions": [action for step in steps for action in step["data"]["actions"]]}
+    assertions = [{"label": steps[0]["label"], "data": both}, {"label": LABEL, "data": own}]
+    if message:
+        assertions.append(_soft_binding(message))
     return {"claim_generator_info": [_agent()], "assertions": assertions}
 
 
@@ -92,13 +150,17 @@ def stated(manifest: Any) -> dict[str, Any]:
         "model": of(own, "model"),
         "prompt_hash": of(own, "prompt_sha256"),
         "prompt": of(own, "prompt"),
+        "declared_by": of(own, "by"),
         "mark": of(block, "value"),
         "made": of(action, "when"),
         "serial": of(signed, "cert_serial_number"),
         "format": of(data.get(FORMAT), "format"),
     }
     ingredients = tuple(map(_ingredient, listed(of(manifest, "ingredients"))))
-    return {name: printable(text) for name, text in texts.items()} | {"ingredients": ingredients}
+    return {name: printable(text) for name, text in texts.items()} | {
+        "ingredients": ingredients,
+        "declared": of(own, "declared") is True,
+    }
 
 
 def _ingredient(statement: Any) -> str:
@@ -135,6 +197,11 @@ def _action(name: str, **more: Any) -> dict[str, Any]:
         "label": "c2pa.actions.v2",
         "data": {"actions": [{"action": name, "when": when, "softwareAgent": _agent(), **more}]},
     }
+
+
+def _soft_binding(message: str) -> dict[str, Any]:
+    blocks = [{"scope": {}, "value": message}]
+    return {"label": "c2pa.soft-binding", "data": {"alg": ALGORITHM, "blocks": blocks}}
 
 
 def _agent() -> dict[str, str]:

@@ -32,7 +32,7 @@ class Credentials(Config):
     state : str
         "none"; "trusted" or "valid" if the file is as it was signed, by a signer trusted here or
         another one; "tampered" if it is not, as a comparison showed; "unverifiable" if there are
-        statements with which nothing could be compared.
+        statements with which nothing could be compared, or whose signer's certificate was revoked.
     own : bool
         Whether this installation signed it.
     by : str
@@ -41,6 +41,9 @@ class Credentials(Config):
         What made it, how (IPTC digital source type), with which model, from which sentence
         (SHA-256, or itself if it was to be said), and the message of the mark that was put into its
         pixels; empty where not stated.
+    declared, declared_by : bool, str
+        Whether all of this is a declaration about a file that the signer's software did not make
+        (`provenance.stamp`), and whose.
     made : str
         When, by the clock of whoever made it.
     ingredients : tuple of str
@@ -62,6 +65,8 @@ class Credentials(Config):
     prompt_hash: str = ""
     prompt: str = ""
     mark: str = ""
+    declared: bool = False
+    declared_by: str = ""
     made: str = ""
     ingredients: tuple[str, ...] = ()
     beside: bool = False
@@ -153,6 +158,6 @@ def _state(problems: tuple[str, ...]) -> State:
     """What the status codes of statements that are not simply valid come to."""
     if status.is_changed(problems):
         return "tampered"
-    if status.is_unverifiable(problems) or not problems:
+    if status.is_unverifiable(problems) or status.is_revoked(problems) or not problems:
         return "unverifiable"
     return "valid"  # expired, say: the file is still what was signed

@@ -1,10 +1,14 @@
 """The file beside one whose format has no room for statements."""
 
 from pathlib import Path
+from typing import Final
 
 from praxino.errors import InputError
 from praxino.provenance.c2pa.read import MAX_SIDECAR_BYTES, SIDECAR_ENDING, parse
 from praxino.storage.files import atomic_file
+
+WITHOUT_ROOM: Final = (".webm", ".mkv", ".ts", ".mts", ".m2ts")
+"""Endings of names of films whose format cannot hold statements."""
 
 
 def require_own_sidecar(target: Path) -> None:
@@ -27,7 +31,7 @@ def delete_outdated(target: Path) -> None:
 
 def needs_beside(target: Path) -> bool:
     """Whether a file that Praxino writes to such a name has its statements in one beside it."""
-    return target.suffix.lower() == ".webm"
+    return target.suffix.lower() in WITHOUT_ROOM
 
 
 def is_ours(beside: Path) -> bool:
@@ -35,7 +39,7 @@ def is_ours(beside: Path) -> bool:
     if not beside.is_file() or beside.stat().st_size > MAX_SIDECAR_BYTES:
         return False
     with beside.open("rb") as file:
-        return parse("application/c2pa", file, None).get("format") == "video/webm"
+        return parse("application/c2pa", file, None).get("format") in ("video/webm", "video/mp2t")
 
 
 def write(manifest: bytes, beside: Path) -> None:

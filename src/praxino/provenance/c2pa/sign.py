@@ -80,10 +80,15 @@ def sign(
         fresh,
         mime,
         statements,
-        [(ingredient, relation, mime_type(ingredient.content)) for ingredient in ingredients],
+        [(ingredient, relation, _mime(ingredient)) for ingredient in ingredients],
     )
     delete_outdated(target)
     return None if embedded else lambda: write(manifest, target.with_suffix(SIDECAR_ENDING))
+
+
+def _mime(ingredient: Ingredient) -> str:
+    with ingredient.open() as content:
+        return mime_type(content.read(HEAD_BYTES))
 
 
 def _signed(fresh: Path, mime: str, statements: dict[str, Any], inputs: Given) -> bytes:
@@ -120,11 +125,10 @@ def _manifest(
         for ingredient, relation, kind in inputs:
             name = {"instance_id": PARENT} if relation == "parentOf" else {}
             statement = {"title": printable(ingredient.name), "relationship": relation, **name}
-            builder.add_ingredient(
-                statement,
-                kind if kind in supported else UNKNOWN_MIME,
-                io.BytesIO(ingredient.content),
-            )
+            with ingredient.open() as content:
+                builder.add_ingredient(
+                    statement, kind if kind in supported else UNKNOWN_MIME, content
+                )
         if mime not in supported:
             builder.set_no_embed()
         with fresh.open("rb") as source, tempfile.TemporaryFile(dir=fresh.parent) as signed:

@@ -156,3 +156,10 @@ def is_changed(codes: Iterable[str]) -> bool:
 def is_unverifiable(codes: Iterable[str]) -> bool:
     """Whether something could not be compared."""
     return any(finding(code) in (Finding.INCOMPARABLE, Finding.REMOTE) for code in codes)
+
+
+def is_revoked(codes: Iterable[str]) -> bool:
+    """Whether the signer's certificate was taken back, or is none: it vouches for nothing then."""
+    return any(
+        finding(code) is Finding.REVOKED or code == "signingCredential.invalid" for code in codes
+    )

@@ -28,6 +28,8 @@ LOSS: Final = 0.009
 """Structural similarity that a marked film loses at most."""
 LOOKS: Final = 4
 """Frames on which that is measured, at least."""
+FRAMES_A_LOOK: Final = 48
+"""Frames from one such look to the next where a film is marked while it passes."""
 MIN_STRENGTH, TEXTURE_GAIN, MAX_STRENGTH = 0.6, 1.0, 4.0
 """Amplitude where nothing hides the mark, how it grows with the activity around, and where that
 ends (of 255).
@@ -49,6 +51,88 @@ def has_room(height: int, width: int) -> bool:
     )
 
 
+class Marker:
+    """One message for frames of one size.
+
+    Parameters
+    ----------
+    message : int
+        48 bits.
+    key : bytes
+        Who has it finds the mark (`detect.find`), and could remove it.
+    """
+
+    def __init__(self, message: int, key: bytes, height: int, width: int) -> None:
+        own = carriers(key)
+        amplitudes = own.amplitudes(encoded(message))
+        self.rows, self.columns = working_size(height, width)
+        self.pattern = pattern(own.waves(), amplitudes, height, width, tile(height, width))
+        self._small = cv2.resize(
+            self.pattern, (self.columns, self.rows), interpolation=cv2.INTER_AREA
+        )
+
+    def hiding(self, light: Field) -> Field:
+        """(rows, columns): the amplitude that is not seen in luma of that size."""
+        activity = cv2.blur(np.abs(light - cv2.blur(light, (5, 5))), AROUND)
+        # not the empty side of an edge
+        textured = cv2.blur(cv2.erode(activity, np.ones(AROUND)), AROUND)
+        return np.asarray(
+            np.clip(MIN_STRENGTH + TEXTURE_GAIN * textured, MIN_STRENGTH, MAX_STRENGTH), np.float32
+        )
+
+    def power(self, hiding: Field) -> float:
+        """Mean square of what the pattern changes at full strength, in steps of 255."""
+        return float(np.mean((hiding * self._small) ** 2))
+
+    def change(self, hiding: Field, strength: float) -> Field:
+        """(H, W): what is added to a frame."""
+        return _amount(hiding, self.pattern * np.float32(strength))
+
+
+class StreamMarker:
+    """Marks frames of luma one after the other: their number is not known, and none is kept.
+
+    The strength follows the mean over all frames so far, so that it hardly changes after the first
+    seconds.
+    """
+
+    def __init__(self, message: int, key: bytes, height: int, width: int) -> None:
+        self._marker = Marker(message, key, height, width)
+        self._power, self._loss = _Mean(), _Mean()
+
+    def change(self, light: NDArray[np.integer], step: float) -> Field:
+        """(H, W): what is added to a frame of luma (H, W), of which one step of 255 is ``step``
+        of its own.
+        """
+        marker = self._marker
+        small = cv2.resize(light, (marker.columns, marker.rows), interpolation=cv2.INTER_AREA)
+        hiding = marker.hiding(np.asarray(small, np.float32) / np.float32(step))
+        strength = _within_quality(self._power.of(marker.power(hiding)))
+        if self._power.count % FRAMES_A_LOOK == 1:
+            plain = np.asarray(light, np.float32) / np.float32(step)
+            changed = plain + marker.change(hiding, strength)
+            self._loss.of(float(1 - _similarity(plain, changed)) / strength**2)
+        strength *= min(1.0, math.sqrt(LOSS / max(self._loss.value * strength**2, 1e-9)))
+        self._strength = strength
+        return marker.change(hiding, strength * step)
+
+    @property
+    def psnr(self) -> float:
+        """Decibels of what the mark changes so far, before it is rounded and encoded."""
+        return 10 * math.log10(255**2 / max(self._power.value * self._strength**2, 1e-9))
+
+
+class _Mean:
+    def __init__(self) -> None:
+        self.value, self.count = 0.0, 0
+
+    def of(self, number: float) -> float:
+        """The mean of all numbers, with this one."""
+        self.count += 1
+        self.value += (number - self.value) / self.count
+        return self.value
+
+
 def mark(film: Film, message: int, key: bytes) -> Film:
     """Put a message of 48 bits into a film (T, H, W, 3) or a picture (1, H, W, 3); the same shape
     comes back.
@@ -59,21 +143,21 @@ def mark(film: Film, message: int, key: bytes) -> Film:
         Who has it finds the mark (`detect.find`), and could remove it.
     """
     height, width = film.shape[1:3]
-    own = carriers(key)
-    faint = pattern(
-        own.waves(), own.amplitudes(encoded(message)), height, width, tile(height, width)
-    )
-    rows, columns = working_size(height, width)
-    small = cv2.resize(faint, (columns, rows), interpolation=cv2.INTER_AREA)
-    hiding = [_hiding(frame, rows, columns) for frame in film]
-    power = float(np.mean([np.mean((mask * small) ** 2) for mask in hiding]))
-    faint = faint * np.float32(min(1.0, 255 * 10 ** (-QUALITY / 20) / math.sqrt(max(power, 1e-9))))
+    marker = Marker(message, key, height, width)
+    hiding = [marker.hiding(luma(frame, marker.rows, marker.columns)) for frame in film]
+    strength = _within_quality(float(np.mean([marker.power(mask) for mask in hiding])))
+    faint = marker.pattern * np.float32(strength)
     looks = range(0, len(film), max(1, len(film) // LOOKS))
     loss = float(
         np.mean([1 - similarity(film[i], _added(film[i], hiding[i], faint)) for i in looks])
     )
     faint = faint * np.float32(min(1.0, math.sqrt(LOSS / max(loss, 1e-9))))
     return np.stack([_added(frame, mask, faint) for frame, mask in zip(film, hiding, strict=True)])
+
+
+def _within_quality(power: float) -> float:
+    """The strength, at most 1, at which a mark of such power keeps to `QUALITY`."""
+    return min(1.0, 255 * 10 ** (-QUALITY / 20) / math.sqrt(max(power, 1e-9)))
 
 
 def working_size(height: int, width: int) -> tuple[int, int]:
@@ -91,21 +175,15 @@ def luma(frame: Film, rows: int, columns: int) -> Field:
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.float32)
 
 
-def _hiding(frame: Film, rows: int, columns: int) -> Field:
-    """(rows, columns): the amplitude that is not seen there."""
-    light = luma(frame, rows, columns)
-    activity = cv2.blur(np.abs(light - cv2.blur(light, (5, 5))), AROUND)
-    # not the empty side of an edge
-    textured = cv2.blur(cv2.erode(activity, np.ones(AROUND)), AROUND)
-    return np.asarray(
-        np.clip(MIN_STRENGTH + TEXTURE_GAIN * textured, MIN_STRENGTH, MAX_STRENGTH), np.float32
-    )
+def _amount(hiding: Field, faint: Field) -> Field:
+    """(H, W): the pattern, as strong as it is not seen."""
+    height, width = faint.shape
+    mask = cv2.resize(hiding, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.multiply(mask, faint), np.float32)
 
 
 def _added(frame: Film, hiding: Field, faint: Field) -> Film:
-    height, width = frame.shape[:2]
-    mask = cv2.resize(hiding, (width, height), interpolation=cv2.INTER_LINEAR)
-    change = cv2.multiply(mask, faint)
+    change = _amount(hiding, faint)
     return np.asarray(cv2.add(frame, cv2.merge([change] * 3), dtype=cv2.CV_8U), np.uint8)
 
 
@@ -114,7 +192,10 @@ def similarity(frame: Film, other: Film) -> float:
     pixels).
     """
     one, two = (np.asarray(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY), np.float32) for f in (frame, other))
+    return _similarity(one, two)
 
+
+def _similarity(one: Field, two: Field) -> float:
     def mean(field: Field) -> Field:
         return np.asarray(cv2.GaussianBlur(field, (11, 11), 1.5), np.float32)
 

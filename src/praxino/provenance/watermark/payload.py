@@ -12,8 +12,8 @@ from praxino.config import Config
 from praxino.errors import InputError
 from praxino.provenance.keys import InstallationKey
 
-VERSION: Final = 1
-"""Version of this layout of a payload."""
+GENERATED, STAMPED = 1, 2
+"""Versions: what is known of a file that Praxino made, and what somebody declares of another."""
 FIRST: Final = 2026
 """The year whose January is month 0."""
 WIDTHS: Final = {"version": 3, "model": 13, "month": 10, "maker": 22}
@@ -28,8 +28,11 @@ class Payload(Config):
 
     Attributes
     ----------
+    version : int
+        `GENERATED` or `STAMPED`; both have this layout.
     model : int
-        Of the model's name and weights, 13 bits of a hash.
+        Of the model's name and weights, 13 bits of a hash; of a stamped file, of the name that was
+        declared.
     month : int
         Since January 2026, by the clock of the machine that made it.
     maker : int
@@ -56,17 +59,18 @@ class Payload(Config):
         return f"{FIRST + self.month // 12}-{self.month % 12 + 1:02d}"
 
 
-def payload(name: str, digest: str, key: InstallationKey) -> Payload:
-    """The payload for a video generated now, with this model, by the installation that owns
-    ``key``.
+def payload(name: str, digest: str, key: InstallationKey, version: int = GENERATED) -> Payload:
+    """The payload for a video generated (or stamped) now, with this model, by the installation that
+    owns ``key``.
     """
     model, month = of_model(name, digest), _month()
-    return Payload(version=VERSION, model=model, month=month, maker=maker(key, model, month))
+    signature = maker(key, model, month, version)
+    return Payload(version=version, model=model, month=month, maker=signature)
 
 
-def maker(key: InstallationKey, model: int, month: int) -> int:
-    """How the installation of a key signs a mark with this model and month."""
-    return _bits(key.derived(f"maker {VERSION} {model} {month}"), "maker")
+def maker(key: InstallationKey, model: int, month: int, version: int) -> int:
+    """How the installation of a key signs a mark of this version with this model and month."""
+    return _bits(key.derived(f"maker {version} {model} {month}"), "maker")
 
 
 def read(message: int) -> Payload | None:
@@ -75,7 +79,7 @@ def read(message: int) -> Payload | None:
     for name, width in reversed(WIDTHS.items()):
         parts[name] = message & (1 << width) - 1
         message >>= width
-    return Payload(**parts) if parts["version"] == VERSION else None
+    return Payload(**parts) if parts["version"] in (GENERATED, STAMPED) else None
 
 
 def of_model(name: str, digest: str) -> int:

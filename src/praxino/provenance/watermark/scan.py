@@ -67,6 +67,8 @@ class Mark(Config):
         installation.
     version, model, month : str
         What the message says: layout, model (a hash), year and month of making.
+    stamped : bool
+        Whether it declares something of a file that Praxino did not make (`provenance.stamp`).
     own : bool or None
         Whether this installation made it; None where the message does not tell.
     scale, turn, flipped : float, float, bool
@@ -87,6 +89,7 @@ class Mark(Config):
     version: str = ""
     model: str = ""
     month: str = ""
+    stamped: bool = False
     own: bool | None = None
     scale: float = 1.0
     turn: float = 0.0
@@ -109,8 +112,9 @@ class Window:
         return Spectrum(self.mean)
 
 
-def mark_of(path: Path) -> Mark:
-    """Look for everybody's mark and this installation's in a film or picture.
+def mark_of(path: Path, most: int = WINDOWS) -> Mark:
+    """Look for everybody's mark and this installation's in a film or picture, in ``most`` windows
+    at most.
 
     Raises
     ------
@@ -118,7 +122,7 @@ def mark_of(path: Path) -> Mark:
         If it cannot be read.
     """
     info = probe(path)
-    parts = windows(path, info)
+    parts = windows(path, info, most)
     if not parts:
         return Mark(looked=False)
     return _likeliest(parts).model_copy(update={"sample": sample(parts, info.seconds)})
@@ -152,7 +156,7 @@ def _likeliest(parts: list[Window]) -> Mark:
     return _to_mark(best, key_name, parts, ways[key_name], recognised=like is not None)
 
 
-def windows(path: Path, info: MediaInfo) -> list[Window]:
+def windows(path: Path, info: MediaInfo, most: int = WINDOWS) -> list[Window]:
     """The parts of a film that are looked at, evenly spread; whole if it is short, one for a
     picture, none if no mark has room in it. Where a file cannot be jumped into and decoding takes
     too long, the last ones are left out.
@@ -160,7 +164,7 @@ def windows(path: Path, info: MediaInfo) -> list[Window]:
     work = DecodeBudget(DECODE_BUDGET_PIXELS)
     if not has_room(info.height, info.width):
         return []
-    count = max(1, min(WINDOWS, math.ceil(info.seconds / WINDOW_SECONDS)))
+    count = max(1, min(most, math.ceil(info.seconds / WINDOW_SECONDS)))
     length = min(info.seconds / count, WINDOW_SECONDS) or math.inf
     step = (
         max(1, math.ceil(length * info.rate / FRAMES)) if info.rate and math.isfinite(length) else 1
@@ -234,7 +238,10 @@ def _to_mark(
     content = None if detection.message is None else payload.read(detection.message)
     own = None
     if content is not None:
-        own = payload.maker(keys.installation(), content.model, content.month) == content.maker
+        signature = payload.maker(
+            keys.installation(), content.model, content.month, content.version
+        )
+        own = signature == content.maker
     return Mark(
         found=True,
         probability=detection.probability,
@@ -245,6 +252,7 @@ def _to_mark(
         version=str(content.version) if content else "",
         model=f"{content.model:04x}" if content else "",
         month=content.date if content else "",
+        stamped=content is not None and content.version == payload.STAMPED,
         own=own,
         scale=detection.scale,
         turn=detection.turn,

@@ -1,8 +1,8 @@
 """The HTTP API (FastAPI).
 
-Routes: `videos`, `images`, `analyses` (detect and verify), `system` (models, health, metrics,
-session, page). Around them: `app` puts them together, `schemas` are the bodies, `conversion` turns
-a body into a request, `jobs` submits and waits, `auth` knows callers, `uploads` reads bodies and
-files, `files` sends files, `events` the progress of a job, `errors` are the error responses,
-`middleware` checks what comes and goes, `metrics` count.
+Routes: `videos`, `images`, `analyses` (detect and verify), `stamps`, `system` (models, health,
+metrics, session, page). Around them: `app` puts them together, `schemas` are the bodies,
+`conversion` turns a body into a request, `jobs` submits and waits, `auth` knows callers, `uploads`
+reads bodies and files, `files` sends files, `events` the progress of a job, `errors` are the error
+responses, `middleware` checks what comes and goes, `metrics` count.
 """

@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import praxino
-from praxino.service.api import analyses, errors, images, schemas, system, videos
+from praxino.service.api import analyses, errors, images, schemas, stamps, system, videos
 from praxino.service.api.auth import AppState
 from praxino.service.api.metrics import Metrics
 from praxino.service.api.middleware import Guard, Head
@@ -24,7 +24,8 @@ ABOUT: Final = (
 )
 BODIES: Final[tuple[type[BaseModel], ...]] = (
     schemas.VideoCreate, schemas.VideoForm, schemas.RemixCreate,
-    schemas.RemixForm, schemas.ImageCreate, schemas.FileForm, schemas.SessionCreate,
+    schemas.RemixForm, schemas.ImageCreate, schemas.FileForm, schemas.StampForm,
+    schemas.SessionCreate,
 )  # fmt: skip
 """Bodies that routes read themselves, since they come in more than one form."""
 KEYLESS_PATHS: Final = ("/healthz", "/readyz", "/v1/session")
@@ -44,7 +45,7 @@ def create(state: AppState) -> ASGIApp:
     )
     app.state.praxino = state
     errors.install(app)
-    for router in (videos.router, images.router, analyses.router, system.router):
+    for router in (videos.router, images.router, analyses.router, stamps.router, system.router):
         app.include_router(router)
     # made once somebody asks for it, as it takes longer than everything else here
     app.openapi = functools.cache(functools.partial(_described, app.openapi))  # type: ignore[method-assign]

@@ -78,12 +78,11 @@ def to_progress(job: Job, position: int | None) -> dict[str, Any]:
 
 def to_resource(job: Job) -> dict[str, Any]:
     """A job as its resource."""
-    resource = (
-        schemas.to_analysis_resource(job)
-        if job.kind in ANALYSES
-        else schemas.to_video_resource(job)
-    )
-    return resource.model_dump(mode="json")
+    if job.kind in ANALYSES:
+        return schemas.to_analysis_resource(job).model_dump(mode="json")
+    if job.kind == "stamp":
+        return schemas.to_stamp_resource(job).model_dump(mode="json")
+    return schemas.to_video_resource(job).model_dump(mode="json")
 
 
 def to_event(name: str, data: dict[str, Any]) -> str:

@@ -12,8 +12,8 @@ from praxino.service.api.middleware import is_head
 from praxino.storage.media.formats import FORMATS
 from praxino.storage.objects import Objects
 
-MEDIA_TYPES: Final = {"html": "text/html; charset=utf-8"} | {
-    format_.ending: format_.mime for format_ in FORMATS
+MEDIA_TYPES: Final = {"html": "text/html; charset=utf-8", "c2pa": "application/c2pa"} | {
+    ending: format_.mime for format_ in FORMATS for ending in (format_.ending, *format_.aliases)
 }
 
 

@@ -190,6 +190,15 @@ class FileForm(Body):
     priority: Priority = "normal"
 
 
+class StampForm(FileForm):
+    """A film or picture that is declared as generated."""
+
+    model: str = Field("", max_length=256, description="name of the model that made it")
+    prompt: Short = Field("", description="sentence it was made from: its hash is stated")
+    by: str = Field("", max_length=256, description="who declares it")
+    edited: bool = Field(False, description="only parts of it were generated")
+
+
 class SessionCreate(Body):
     """A key for the page."""
 
@@ -290,6 +299,24 @@ class AnalysisResource(BaseModel):
     error: Failure | None = None
     report: dict[str, Any] | None = None
     page: str | None = Field(None, description="where the evidence is shown")
+    queue_position: int | None = None
+
+
+class StampResource(BaseModel):
+    """A stamp, as far as it is: ``report`` is what `praxino stamp --json` prints."""
+
+    id: str
+    object: Literal["stamp"] = "stamp"
+    status: Status
+    created_at: int
+    completed_at: int | None = None
+    file: str
+    error: Failure | None = None
+    report: dict[str, Any] | None = None
+    content: str | None = Field(None, description="where the stamped file is")
+    credentials: str | None = Field(
+        None, description="where its statements are, if its format has no room for them"
+    )
     queue_position: int | None = None
 
 
@@ -394,5 +421,22 @@ def to_analysis_resource(job: Job, position: int | None = None) -> AnalysisResou
         error=job.error,
         report=job.result.report,
         page=f"/v1/detect/{job.id}/page" if "page" in job.result.files else None,
+        queue_position=position,
+    )
+
+
+def to_stamp_resource(job: Job, position: int | None = None) -> StampResource:
+    """What a client may see of a job that stamps a file."""
+    place = f"/v1/stamp/{job.id}/content"
+    return StampResource(
+        id=job.id,
+        status=job.status,
+        created_at=int(job.created),
+        completed_at=_timestamp(job.completed),
+        file=job.filename,
+        error=job.error,
+        report=job.result.report,
+        content=place if "content" in job.result.files else None,
+        credentials=f"{place}?variant=credentials" if "credentials" in job.result.files else None,
         queue_position=position,
     )

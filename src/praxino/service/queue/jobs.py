@@ -18,7 +18,7 @@ from praxino.config import Config
 from praxino.errors import JobError
 from praxino.request import ModelCard, Request
 
-Kind = Literal["video", "image", "detect", "verify"]
+Kind = Literal["video", "image", "detect", "verify", "stamp"]
 Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
 Priority = Literal["low", "normal", "high"]
 
@@ -26,6 +26,8 @@ MADE: Final[tuple[Kind, ...]] = ("video", "image")
 """Kinds that a model makes."""
 ANALYSES: Final[tuple[Kind, ...]] = ("verify", "detect")
 """Kinds that look at a file."""
+UPLOADS: Final[tuple[Kind, ...]] = (*ANALYSES, "stamp")
+"""Kinds that need a file, and no longer than until they have ended."""
 TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
     "queued": frozenset(("in_progress", "cancelled")),
     "in_progress": frozenset(("queued", "completed", "failed", "cancelled")),
@@ -55,6 +57,15 @@ class AnalysisRequest(Config):
     name: str
 
 
+class StampRequest(AnalysisRequest):
+    """A file to be stamped, and what is declared of it; fields as of `praxino.stamp`."""
+
+    model: str = ""
+    prompt: str = ""
+    by: str = ""
+    edited: bool = False
+
+
 class JobResult(Config):
     """What came of a job.
 
@@ -62,7 +73,7 @@ class JobResult(Config):
     ----------
     files : dict
         File names by what they are: "content", "thumbnail", "spritesheet" of a film, "page" of a
-        detection.
+        detection, "credentials" of a stamped file whose format has no room for them.
     stopped : bool
         The film was stopped before its last step, and kept as it was then.
     steps : int
@@ -70,8 +81,8 @@ class JobResult(Config):
     notes : tuple of str
         What the caller should know: words that the model does not know, and the like.
     report : dict, optional
-        What a detection or a verification found, as `praxino detect --json` and `verify --json`
-        print it.
+        What a detection or a verification found, or came of a stamp, as `praxino detect --json`,
+        `verify --json` and `stamp --json` print it.
     """
 
     files: dict[str, str] = Field(default_factory=dict)
@@ -113,8 +124,8 @@ class Job(Config):
         Grows with each job; 0 until it is stored.
     owner : str
         The key that asked for it; "" where none is needed.
-    order : Request or AnalysisRequest
-        The film to make, or the file to look at.
+    order : Request, AnalysisRequest or StampRequest
+        The film to make, or the file to look at or to stamp.
     input : str
         Name of the file that came with it, "" without one.
     priority : int
@@ -137,7 +148,7 @@ class Job(Config):
     status: Status = "queued"
     owner: str = ""
     model: str = ""
-    order: Request | AnalysisRequest
+    order: Request | StampRequest | AnalysisRequest
     input: str = ""
     priority: int = 0
     step: int = 0
@@ -162,7 +173,7 @@ class Job(Config):
 
     @property
     def filename(self) -> str:
-        """The sender's name of the file to look at; only of a job of the kinds in `ANALYSES`."""
+        """The sender's name of the file to look at; only of a job of the kinds in `UPLOADS`."""
         assert isinstance(self.order, AnalysisRequest)
         return self.order.name
 
@@ -202,6 +213,8 @@ class Job(Config):
         unknown: Request | AnalysisRequest = AnalysisRequest(name="")
         if values["kind"] in MADE:
             unknown = UNKNOWN_REQUEST
+        elif values["kind"] == "stamp":
+            unknown = StampRequest(name="")
         order = _parse(unknown, values["order"])
         result = _parse(JobResult(), values["result"])
         return cls.model_validate(values | {"order": order, "result": result})

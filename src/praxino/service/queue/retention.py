@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import Field
 
 from praxino.config import Config
-from praxino.service.queue.jobs import ANALYSES, ID, Job
+from praxino.service.queue.jobs import ID, UPLOADS, Job
 from praxino.service.queue.store import Store
 from praxino.storage.objects import Objects
 
@@ -44,8 +44,8 @@ def sweep(store: Store, objects: Objects, keeping: RetentionPolicy) -> int:
 
 
 def delete_input(store: Store, objects: Objects, job: Job) -> None:
-    """Delete the file that a check which has ended looked at."""
-    if job.input and job.kind in ANALYSES:
+    """Delete the file that a check or a stamp which has ended was of."""
+    if job.input and job.kind in UPLOADS:
         objects.remove(f"{job.id}/{job.input}")
         store.clear_input(job)
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from praxino.errors import JobError
 from praxino.service.queue import quotas, schema
-from praxino.service.queue.jobs import ANALYSES, Failure, Job, JobResult, Kind, Status, WorkerInfo
+from praxino.service.queue.jobs import UPLOADS, Failure, Job, JobResult, Kind, Status, WorkerInfo
 from praxino.service.queue.quotas import Quota
 from praxino.service.queue.schema import Database, jobs, previews, workers
 
@@ -416,7 +416,7 @@ class Store:
         before that.
         """
         query = sa.select(*COLUMNS).where(
-            jobs.c.kind.in_(ANALYSES), jobs.c.completed.is_not(None), jobs.c.input != ""
+            jobs.c.kind.in_(UPLOADS), jobs.c.completed.is_not(None), jobs.c.input != ""
         )
         with self.database.read() as connection:
             return [_job(row) for row in connection.execute(query.limit(1000))]

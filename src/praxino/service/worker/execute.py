@@ -16,7 +16,8 @@ from PIL import Image
 
 from praxino import processes
 from praxino.errors import GenerationError, MediaError
-from praxino.service.queue.jobs import Job, JobResult
+from praxino.service.queue.jobs import Job, JobResult, StampRequest
+from praxino.storage.media.formats import FORMATS
 from praxino.storage.media.video import Video
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ POSTER_PIXELS: Final = 512
 """Longer side of the picture that stands for a film, at most."""
 MAX_SHEET_FRAMES: Final = 12
 SHEET_COLUMNS: Final = 4
+STAMP_CPU_SECONDS: Final = 3600
+"""Processor seconds, all cores together, that stamping one file may take."""
 ANALYSIS_CPU_SECONDS: Final = 300
 """Processor seconds, all cores together, that the analysis of one file may take."""
 
@@ -151,12 +154,16 @@ def animated(frames: Frames) -> bytes:
 
 
 def analyse(job: Job, folder: Path, raise_if_stopped: Callable[[], None]) -> JobResult:
-    """Detect or verify, in a process of its own, since the file may be anything.
+    """Detect, verify or stamp, in a process of its own, since the file may be anything.
 
     ``raise_if_stopped`` is called every moment.
     """
     path, name = folder / job.input, job.filename
     try:
+        if isinstance(job.order, StampRequest):
+            return processes.run_isolated(
+                _stamp, (path, job.order, folder), STAMP_CPU_SECONDS, raise_if_stopped
+            )
         return processes.run_isolated(
             _detect if job.kind == "detect" else _verify,
             (path, name, folder),
@@ -191,3 +198,24 @@ def _verify(path: Path, name: str, _: Path) -> JobResult:
         "sentences": list(verification.sentences),
     }
     return JobResult(report=report)
+
+
+def _stamp(path: Path, order: StampRequest, folder: Path) -> JobResult:
+    from praxino.provenance import stamp
+    from praxino.provenance.c2pa.read import SIDECAR_ENDING
+
+    # a .mov is stored as the .mp4 that its first bytes are: its maker's name tells more
+    ending = Path(order.name).suffix.lower()
+    stored = path.suffix[1:]
+    if any(ending[1:] in format_.aliases for format_ in FORMATS if format_.ending == stored):
+        path = path.rename(path.with_suffix(ending))
+    target = folder / f"stamped{stamp.ending_for(path)}"
+    declared = order.model_dump(exclude={"name"})
+    outcome = stamp.stamp(path, target, **declared)
+    report = {**outcome.model_dump(mode="json"), "path": order.name}
+    if outcome.outcome != "stamped":
+        return JobResult(report={**report, "out": ""}, notes=outcome.notes)
+    files = {"content": target.name}
+    if (beside := target.with_suffix(SIDECAR_ENDING)).exists():
+        files["credentials"] = beside.name
+    return JobResult(files=files, report={**report, "out": target.name}, notes=outcome.notes)

@@ -117,6 +117,8 @@ def _length(path: Path, picture: Image.Image) -> float:
     """Seconds of a moving picture, hardly anything of which is decoded."""
     if picture.format == "WEBP":
         return sum(player_seconds(milliseconds / 1000) for milliseconds in _webp_durations(path))
+    if picture.format == "PNG":
+        return sum(player_seconds(seconds) for seconds in _apng_seconds(path))
     if picture.format == "AVIF":  # Pillow knows how long a frame is shown once it has decoded it
         count = frame_count(picture)
         looks = min(count, MAX_TIMED_FRAMES)
@@ -128,6 +130,19 @@ def _length(path: Path, picture: Image.Image) -> float:
         picture.seek(0)
         return total * count / looks
     return ffmpeg.length(path)
+
+
+def _apng_seconds(path: Path) -> Iterator[float]:
+    """Seconds of each frame: fields of fcTL chunks (PNG, 3rd edition, 11.3.6.2)."""
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            size, name = struct.unpack(">I4s", head)
+            if name == b"fcTL" and size == 26:
+                count, unit = struct.unpack(">20xHH2x", file.read(size))
+                yield count / (unit or 100)
+                size = 0
+            file.seek(size + 4, 1)
 
 
 def _webp_durations(path: Path) -> Iterator[int]:

@@ -1,0 +1,429 @@
+"""A film written anew with its luma changed frame by frame, and all else as it was: sound,
+subtitles, times, colours, depth, and as near as can be the codec and its quality.
+
+One frame is in memory at a time, whatever the film's length.
+"""
+
+import errno
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import cv2
+import numpy as np
+from av.codec.codec import UnknownCodecError
+from numpy.typing import NDArray
+
+from praxino.errors import MediaError
+from praxino.storage.media import ffmpeg
+from praxino.storage.media.info import (
+    COMPLETE_HINT,
+    DAMAGE,
+    MAX_FRAME_PIXELS,
+    require_pixels,
+    unreadable,
+)
+
+logger = logging.getLogger("praxino.storage")
+
+Plane = NDArray[np.unsignedinteger[Any]]
+LumaChange = Callable[[Plane, float], Plane]
+"""(H, W) of luma, upright, and how many of its steps one step of 255 is -> the changed plane."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How frames of one codec are written: FFmpeg's encoder, and options for a quality at which its
+    loss is hardly seen.
+    """
+
+    name: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
+FINE_STEPS: Final = {"flags": "+qscale", "global_quality": str(2 * 118)}
+"""For encoders of fixed steps: the second finest, in FFmpeg's unit of 1/118."""
+COARSE_TIMES: Final = ("mpeg4", "mpeg2video")
+"""Encoders that count frames, not times."""
+X264: Final = Encoder("libx264", {"crf": "16", "preset": "veryfast"})
+ENCODERS: Final = {
+    "h264": X264,
+    "hevc": Encoder(
+        "libx265", {"crf": "18", "preset": "superfast", "x265-params": "log-level=none"}
+    ),
+    "vp8": Encoder("libvpx", {"crf": "8", "b": "20M", "deadline": "realtime", "cpu-used": "6"}),
+    "vp9": Encoder(
+        "libvpx-vp9",
+        {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"},
+    ),
+    "av1": Encoder("libsvtav1", {"crf": "24", "preset": "9"}),
+    "prores": Encoder("prores_ks"),
+    "mpeg4": Encoder("mpeg4", FINE_STEPS),
+    "mpeg2video": Encoder("mpeg2video", FINE_STEPS),
+    "mjpeg": Encoder("mjpeg", FINE_STEPS),
+    "ffv1": Encoder("ffv1"),
+}
+"""By the name of the codec that a file has; for others, x264."""
+PRORES_PROFILES: Final = {
+    "apco": "proxy",
+    "apcs": "lt",
+    "apcn": "standard",
+    "apch": "hq",
+    "ap4h": "4444",
+    "ap4x": "4444xq",
+}
+MUXERS: Final = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".avi": "avi",
+    ".ts": "mpegts",
+    ".mts": "mpegts",
+    ".m2ts": "mpegts",
+}
+"""FFmpeg's formats by the ending of a name."""
+FALLBACK_ENDING: Final = ".mkv"
+"""For what no other format of the table holds."""
+WRITTEN_THREADS: Final = 0
+"""Threads of encoders and decoders; 0: one a core."""
+EIGHT_BITS: Final = 255.0
+LIMITED_RANGE: Final = 219.0
+"""Steps of luma from black to white in films that leave room at both ends (ITU-R BT.601)."""
+FULL_RANGE: Final = 2
+"""FFmpeg's number for films that do not (AVCOL_RANGE_JPEG)."""
+QUARTER_TURNS: Final = {
+    (1, 0, 0, 1): "",
+    (-1, 0, 0, 1): "hflip",
+    (1, 0, 0, -1): "vflip",
+    (-1, 0, 0, -1): "hflip,vflip",
+    (0, 1, 1, 0): "transpose=cclock_flip",
+    (0, 1, -1, 0): "transpose=clock",
+    (0, -1, 1, 0): "transpose=cclock",
+    (0, -1, -1, 0): "transpose=clock_flip",
+}
+"""Signs of a, b, c, d of a display matrix, and FFmpeg's filters that do the same."""
+
+
+@dataclass
+class Transcoded:
+    """What was done: ``frames`` written, ``damaged`` packets left out, ``notes`` on what could not
+    be kept.
+    """
+
+    frames: int = 0
+    damaged: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def film_ending(source: Path) -> str:
+    """The ending of a name under which a film can be written: its own, if that is one of
+    `MUXERS`.
+    """
+    ending = source.suffix.lower()
+    return source.suffix if ending in MUXERS else FALLBACK_ENDING
+
+
+def transcode(source: Path, fresh: Path, change: LumaChange) -> Transcoded:
+    """Write the film of ``source`` to ``fresh``, its luma changed.
+
+    Frames are stored upright: what the source turned by a note in its header is turned for good.
+
+    Raises
+    ------
+    MediaError
+        If it cannot be read or written, is too large, or changes meanwhile.
+    """
+    os.environ.setdefault("SVT_LOG", "1")  # that encoder writes to stderr by itself
+    before = source.stat()
+    done = Transcoded()
+    try:
+        with ffmpeg.opened(source) as reader, _writer(fresh) as writer:
+            _Copy(source, reader, writer, change, done).run()
+    except MediaError:
+        raise
+    except av.error.FFmpegError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise MediaError(f"cannot write {fresh.name}: {os.strerror(error.errno)}") from None
+        raise unreadable(source, error) from None
+    except DAMAGE as error:
+        raise unreadable(source, error) from None
+    after = source.stat()
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise MediaError(f"{source} changes while it is read", "wait until it is whole")
+    if not done.frames:
+        raise MediaError(f"{source}: none of its frames can be decoded", COMPLETE_HINT)
+    return done
+
+
+@contextmanager
+def _writer(fresh: Path) -> Iterator[Any]:
+    options = (
+        {"movflags": "+faststart+use_metadata_tags"}
+        if MUXERS[fresh.suffix.lower()]
+        in (
+            "mp4",
+            "mov",
+        )
+        else {}
+    )
+    container = av.open(str(fresh), "w", format=MUXERS[fresh.suffix.lower()], options=options)
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+class _Copy:
+    """One film on its way from a container into another one."""
+
+    def __init__(
+        self, source: Path, reader: Any, writer: Any, change: LumaChange, done: Transcoded
+    ) -> None:
+        self.source, self.reader, self.writer = source, reader, writer
+        self.change, self.done = change, done
+        self.picture = ffmpeg.picture_stream(reader)
+        self.copies: dict[int, Any] = {}
+        self.clocks: dict[int, _Clock] = {}
+        self.encoder: Any = None
+        self.filters: _Upright | None = None
+        self.time_base = self.picture.time_base
+
+    def run(self) -> None:
+        self.picture.codec_context.thread_count = WRITTEN_THREADS
+        self.picture.codec_context.thread_type = "AUTO"
+        self.writer.metadata.update(self.reader.metadata)
+        pending = []  # until the first frame says how frames are: streams are added before packets
+        for packet in self._packets():
+            if packet.stream.index != self.picture.index:
+                pending.append(packet)
+            else:
+                for frame in self._frames(packet):
+                    if self.encoder is None:
+                        self._open(frame)
+                    self._write(frame)
+            if self.encoder is not None:
+                for other in pending:
+                    self._copy(other)
+                pending.clear()
+        if self.encoder is not None:
+            for packet in self.encoder.encode():
+                self.writer.mux(packet)
+
+    def _packets(self) -> Iterator[Any]:
+        """Packets of all streams, past damage in the container."""
+        for _ in range(ffmpeg.MAX_DEMUXER_ERRORS):
+            try:
+                yield from self.reader.demux()
+                return
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:
+                self.done.damaged += 1
+
+    def _frames(self, packet: Any) -> list[Any]:
+        try:
+            return packet.decode()
+        except av.error.EOFError:
+            return []
+        except av.error.FFmpegError:
+            self.done.damaged += 1
+            return []
+
+    def _open(self, frame: Any) -> None:
+        """Add the streams of the new file, for frames like this one."""
+        require_pixels(self.source, frame.width, frame.height, MAX_FRAME_PIXELS)
+        self.filters = _Upright(frame, self.picture)
+        upright = self.filters.first
+        encoder = _encoder(self.picture, self.writer, self.done)
+        stream = self.writer.add_stream(
+            encoder.name, rate=self.picture.average_rate or 25, options=dict(encoder.options)
+        )
+        context = stream.codec_context
+        stream.width, stream.height = upright.width, upright.height
+        stream.pix_fmt = _pixel_format(context, upright.format.name, self.done)
+        self.time_base = self.picture.time_base
+        if encoder.name in COARSE_TIMES:
+            self.time_base = 1 / (self.picture.average_rate or Fraction(25))
+        stream.time_base = context.time_base = self.time_base
+        context.thread_count = WRITTEN_THREADS
+        stream.metadata.update(self.picture.metadata)
+        if self.picture.sample_aspect_ratio:
+            context.sample_aspect_ratio = self.picture.sample_aspect_ratio
+        for place in ("color_range", "colorspace", "color_primaries", "color_trc"):
+            setattr(context, place, getattr(frame, place))
+        self.encoder = stream
+        for other in self.reader.streams:
+            if other.index != self.picture.index:
+                self._add_copy(other)
+
+    def _add_copy(self, stream: Any) -> None:
+        """A stream whose packets go over as they are, if the new format has room for it."""
+        if stream.type not in ("audio", "subtitle", "video"):
+            return  # time codes and notes of the camera's own
+        try:
+            copy = self.writer.add_stream_from_template(stream)
+        except (ValueError, av.error.FFmpegError, UnknownCodecError):
+            name = getattr(stream.codec_context, "name", None) or stream.type
+            self.done.notes.append(
+                f"{stream.type} ({name}) left out: the format has no room for it"
+            )
+            return
+        if stream.type == "video" and not stream.disposition & stream.disposition.attached_pic:
+            self.done.notes.append("a second picture track is copied as it is")
+        copy.metadata.update(stream.metadata)
+        self.copies[stream.index] = copy
+        self.clocks[stream.index] = _Clock()
+
+    def _copy(self, packet: Any) -> None:
+        copy = self.copies.get(packet.stream.index)
+        if copy is None or packet.dts is None or not packet.size:
+            return
+        packet.dts, packet.pts = self.clocks[packet.stream.index].onward(packet.dts, packet.pts)
+        packet.stream = copy
+        self.writer.mux(packet)
+
+    def _write(self, frame: Any) -> None:
+        assert self.filters is not None
+        times = self.clocks.setdefault(self.picture.index, _Clock(step=self._ticks()))
+        for upright in self.filters.turned(frame):
+            changed = _with_luma(upright, self.change)
+            pts = times.next
+            if upright.pts is not None:
+                pts = round(upright.pts * self.picture.time_base / self.time_base)
+            changed.pts, _ = times.onward(pts, pts)
+            changed.time_base = self.time_base
+            if (changed.width, changed.height) != (self.encoder.width, self.encoder.height):
+                changed = changed.reformat(self.encoder.width, self.encoder.height)
+            if changed.format.name != self.encoder.pix_fmt:
+                changed = changed.reformat(format=self.encoder.pix_fmt)
+            changed.pict_type = 0
+            self.done.frames += 1
+            for packet in self.encoder.encode(changed):
+                self.writer.mux(packet)
+
+    def _ticks(self) -> int:
+        rate = self.picture.average_rate or 25
+        return max(1, round(1 / (rate * self.time_base)))
+
+
+class _Clock:
+    """Times of one stream, which may jump back where recordings were joined: they go on then."""
+
+    def __init__(self, step: int = 1) -> None:
+        self.step, self.offset = step, 0
+        self.last: int | None = None
+
+    @property
+    def next(self) -> int:
+        return 0 if self.last is None else self.last + self.step - self.offset
+
+    def onward(self, time: int, other: int | None) -> tuple[int, int | None]:
+        """``time``, and another one of the same packet, later than all before."""
+        if self.last is not None and time + self.offset <= self.last:
+            self.offset = self.last + self.step - time
+        self.last = time + self.offset
+        return self.last, None if other is None else other + self.offset
+
+
+class _Upright:
+    """Turns frames as the display matrix of their file wants them."""
+
+    def __init__(self, frame: Any, stream: Any) -> None:
+        names = QUARTER_TURNS.get(_signs(frame), "")
+        self.graph = None
+        if names:
+            self.graph = av.filter.Graph()
+            steps = [self.graph.add_buffer(template=stream)]
+            for name in names.split(","):
+                filter_name, _, argument = name.partition("=")
+                steps.append(self.graph.add(filter_name, argument or None))
+            steps.append(self.graph.add("buffersink"))
+            self.graph.link_nodes(*steps).configure()
+        self.first = next(iter(self._through(frame)))
+        self._pending: list[Any] | None = [self.first]
+
+    def turned(self, frame: Any) -> list[Any]:
+        """The frame, upright."""
+        if self._pending is not None:  # the frame that was asked for its size
+            pending, self._pending = self._pending, None
+            return pending
+        return self._through(frame)
+
+    def _through(self, frame: Any) -> list[Any]:
+        if self.graph is None:
+            return [frame]
+        self.graph.push(frame)
+        return [self.graph.pull()]
+
+
+def _signs(frame: Any) -> tuple[int, int, int, int]:
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return (1, 0, 0, 1)
+    a, b, _, c, d = np.sign(np.frombuffer(bytes(data), "<i4")[:5]).tolist()
+    return a, b, c, d
+
+
+def _encoder(stream: Any, writer: Any, done: Transcoded) -> Encoder:
+    """The encoder for a film's own codec, or for H.264 where the new format or FFmpeg lacks it."""
+    name = stream.codec_context.name.removeprefix("lib").split("-")[0]
+    name = {"dav1d": "av1", "vpx": "vp8"}.get(name, stream.codec_context.codec.canonical_name)
+    encoder = ENCODERS.get(name)
+    if encoder is None:
+        done.notes.append(f"{name} is written as H.264")
+        return X264
+    if encoder.name == "prores_ks":
+        tag = stream.codec_context.codec_tag
+        return Encoder("prores_ks", {"profile": PRORES_PROFILES.get(tag, "hq")})
+    return encoder
+
+
+def _pixel_format(context: Any, name: str, done: Transcoded) -> str:
+    """The pixels' own format, or the nearest that the encoder takes."""
+    formats = [layout.name for layout in context.codec.video_formats or ()]
+    if not formats or name in formats:
+        return name
+    alpha = name.startswith(ffmpeg.ALPHA_FORMATS)
+    best, _ = av.codec.codec.find_best_pix_fmt_of_list(formats, name, has_alpha=alpha)
+    nearest = best.name if best else formats[0]
+    done.notes.append(f"{name} is written as {nearest}")
+    return nearest
+
+
+def _with_luma(frame: Any, change: LumaChange) -> Any:
+    """A frame with its first plane changed; one without luma as YUV."""
+    layout = frame.format
+    if (
+        layout.is_rgb
+        or layout.has_palette
+        or layout.is_bit_stream
+        or layout.name.startswith("gray")
+    ):
+        frame = frame.reformat(format="yuv444p")
+        layout = frame.format
+    elif not layout.is_planar and layout.name not in ("nv12", "nv16", "nv21"):
+        frame = frame.reformat(format="yuv422p")
+        layout = frame.format
+    frame.make_writable()
+    depth = layout.components[0].bits
+    plane = frame.planes[0]
+    kind = np.dtype(np.uint8 if depth <= 8 else np.uint16)
+    rows = np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind.itemsize)
+    luma = rows[: frame.height, : frame.width]
+    white = EIGHT_BITS if int(frame.color_range) == FULL_RANGE else LIMITED_RANGE
+    luma[...] = change(luma, white / EIGHT_BITS * 2 ** (depth - 8))
+    return frame
+
+
+def added(plane: Plane, amount: NDArray[np.float32]) -> Plane:
+    """A plane with an amount of its own steps added, within what its type holds."""
+    kind = cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U
+    return np.asarray(cv2.add(plane, amount, dtype=kind), plane.dtype)
