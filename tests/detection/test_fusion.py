@@ -1,4 +1,4 @@
-"""The fusion: percentiles, a ridge logistic model, its calibration, and how groups are left out."""
+"""The fusion: percentiles, a ridge regression on pairs and clips, its calibration, parts."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from praxino.detection.evidence import FAMILIES
-from praxino.detection.fusion import Fusion, Samples, fit, fold, logistic, ranks, sigmoid
+from praxino.detection.fusion import (
+    Fusion,
+    Pairs,
+    Samples,
+    components,
+    fit,
+    logistic,
+    merged,
+    ranks,
+    sigmoid,
+    unexplained,
+)
 
 NAMES = tuple(f"{family}/{i}" for family in FAMILIES for i in range(2))
 
@@ -18,7 +29,15 @@ def samples(shift: float = 1.0, count: int = 240, seed: int = 0) -> Samples:
     x = rng.normal(size=(count, len(NAMES)))
     x[:, :2] += shift * made[:, None]
     groups = np.array([f"{int(m)}-{i % 12}" for i, m in enumerate(made)])
-    return Samples(x, made, groups)
+    parts = np.arange(count) % 12 + 12 * (made == 1).astype(np.int64)
+    return Samples(x, made, groups, parts, rng.normal(size=(count, 2)))
+
+
+def pairs(shift: float = 1.0, count: int = 60, seed: int = 0) -> Pairs:
+    rng = np.random.default_rng(seed + 100)
+    real, generated = rng.normal(size=(2, count, len(NAMES)))
+    generated[:, :2] += shift
+    return Pairs(generated, real, np.arange(count) % 12 + 50)
 
 
 def test_the_logistic_model_is_at_its_optimum():
@@ -51,28 +70,41 @@ def test_percentiles_are_shares_of_the_reference():
     assert ranks(np.zeros((1, 65)), np.array([[-1.0], [0.0], [1.0]]))[:, 0].tolist() == [0, 0.5, 1]
 
 
-@given(st.integers(2, 8), st.integers(0, 99))
-def test_groups_are_never_cut(parts, seed):
-    rng = np.random.default_rng(seed)
-    of = Samples(
-        np.zeros((60, 1)), (np.arange(60) % 2).astype(float), rng.integers(0, 9, 60).astype(str)
-    )
-    part = fold(of, parts)
-    for made in (0, 1):
-        for group in np.unique(of.groups):
-            assert len(np.unique(part[(of.groups == group) & (of.generated == made)])) <= 1
+def test_rows_with_a_label_in_common_are_in_one_part():
+    generators = ["a", "a", "b", "c", "", ""]
+    pages = ["x", "y", "y", "z", "u", "v"]
+    assert components(generators, pages).tolist() == [0, 0, 0, 1, 2, 3]
+
+
+@given(st.integers(1, 8), st.integers(0, 99))
+def test_parts_are_never_cut(count, seed):
+    parts = np.random.default_rng(seed).integers(0, 9, 60)
+    joined = merged(parts, count)
+    assert set(joined) <= set(range(count))
+    for part in np.unique(parts):
+        assert len(np.unique(joined[parts == part])) == 1
+
+
+def test_what_a_regression_explains_is_gone():
+    rng = np.random.default_rng(0)
+    content, shares = rng.normal(size=(200, 3)), rng.uniform(0.5, 2, 200)
+    own = rng.normal(size=(200, 1))
+    beside = unexplained(content @ [[1.0], [2.0], [3.0]] + own + 5, content, shares)
+    assert np.corrcoef(beside[:, 0], own[:, 0])[0, 1] > 0.98
+    assert np.abs((shares[:, None] * content * beside).mean(0)).max() < 0.02
 
 
 def test_both_classes_count_alike_and_large_groups_less_than_their_size():
     groups = np.array(["a"] * 16 + ["b"] * 4 + ["c"] * 2)
-    of = Samples(np.zeros((22, 1)), np.array([0.0] * 20 + [1.0] * 2), groups)
+    generated = np.array([0.0] * 20 + [1.0] * 2)
+    of = Samples(np.zeros((22, 1)), generated, groups, np.arange(22), np.zeros((22, 1)))
     assert of.shares[of.generated == 0].sum() == pytest.approx(of.shares[of.generated == 1].sum())
     assert of.shares[:16].sum() == pytest.approx(2 * of.shares[16:20].sum())
 
 
 def test_answers_are_calibrated_and_their_parts_sum_up():
     of, fresh = samples(), samples(seed=1)
-    model = fit(of, NAMES)
+    model = fit(of, pairs(), NAMES)
     chance = sigmoid(model.logits(fresh.measures))
     high = chance > 0.7
     assert high.sum() > 30
@@ -86,12 +118,12 @@ def test_answers_are_calibrated_and_their_parts_sum_up():
 
 
 def test_knowing_nothing_says_a_half():
-    model = fit(samples(shift=0.0), NAMES)
+    model = fit(samples(shift=0.0), pairs(shift=0.0), NAMES)
     assert np.abs(sigmoid(model.logits(samples(shift=0.0, seed=2).measures)) - 0.5).mean() < 0.1
 
 
 def test_a_fusion_is_plain_json():
-    model = fit(samples(), NAMES)
+    model = fit(samples(), pairs(), NAMES)
     again = Fusion.model_validate_json(model.model_dump_json())
     assert again == model
     x = samples(seed=3).measures

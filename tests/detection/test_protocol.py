@@ -1,13 +1,12 @@
-"""The protocol: what is learned is rewarded, what is leaked is not."""
+"""The protocol: what tells machines from cameras is rewarded, what tells motifs apart is not."""
 
 import numpy as np
 import pytest
 
-from praxino.detection.fusion import Samples, fit
-from praxino.detection.protocol import ProtocolResult, leave_out, real_floor, uncalibrated
+from praxino.detection.fusion import Pairs, Samples, fit
+from praxino.detection.protocol import EvaluationSet, ProtocolResult, area, leave_out
 
-MADE = np.repeat([0.0, 1.0], 60)
-GROUPS = np.array([f"{int(m)}-{i % 6}" for i, m in enumerate(MADE)])
+COUNT, TWINS = 240, 60
 
 
 @pytest.fixture(name="rng")
@@ -15,66 +14,81 @@ def _rng():
     return np.random.default_rng(0)
 
 
-def judged(x: np.ndarray, rule=uncalibrated) -> ProtocolResult:
-    return leave_out(Samples(x, MADE, GROUPS), [x], MADE, GROUPS, rule)[0]
+def world(rng, trace=1.0, motif=2.0):
+    """Clips in which the classes also differ by what they show, and pairs in which they do not.
 
-
-def test_a_measure_that_knows_is_right_and_one_that_does_not_is_not(rng):
-    assert judged(MADE[:, None] * 4 + rng.normal(size=(120, 1))).auc > 0.97
-    assert judged(rng.normal(size=(120, 3))).auc == pytest.approx(0.5, abs=0.12)
-
-
-def test_a_collection_that_is_known_by_heart_is_worth_nothing(rng):
-    """Each group has a mark of its own: told apart perfectly when mixed, no better than chance when
-    left out.
+    The first measure is a machine's trace, the second follows the content, the others are noise.
     """
-    marks = {name: rng.normal(size=40) for name in np.unique(GROUPS)}
-    x = np.stack([marks[name] for name in GROUPS]) + rng.normal(0, 0.01, (120, 40))
-    samples = Samples(x, MADE, GROUPS)
-    mixed = uncalibrated(samples).logits(x)
-    assert (mixed[MADE == 1][:, None] > mixed[MADE == 0]).mean() > 0.95
-    assert judged(x).auc < 0.75
+    generated = np.repeat([0.0, 1.0], COUNT // 2)
+    shown = rng.normal(size=(COUNT, 3)) + motif * generated[:, None] * [1, 0, 0]
+    x = rng.normal(size=(COUNT, 6))
+    x[:, 0] += trace * generated
+    x[:, 1] = shown[:, 0] + 0.3 * rng.normal(size=COUNT)
+    groups = np.array([f"{int(g)}-{i % 12}" for i, g in enumerate(generated)])
+    samples = Samples(x, generated, groups, np.arange(COUNT) % 12 + 12 * (generated == 1), shown)
+    scene = rng.normal(size=(TWINS, 6)) * 2
+    noise = 0.5 * rng.normal(size=(2, TWINS, 6))
+    made, real = scene + noise[0] + trace * np.eye(6)[0], scene + noise[1]
+    return samples, Pairs(made, real, np.arange(TWINS) % 15 + 100)
 
 
-def test_no_model_saw_the_groups_that_it_compares(rng):
+def judged(samples, pairs, **options) -> ProtocolResult:
+    test = EvaluationSet(samples.measures, pairs)
+    rule = lambda known, twins: fit(known, twins, [""] * known.measures.shape[1], **options)  # noqa: E731
+    return leave_out(samples, pairs, {"plain": test}, rule)["plain"]
+
+
+def test_a_trace_is_found_and_a_motif_is_not_taken_for_one(rng):
+    found = judged(*world(rng))
+    assert found.accuracy() > 0.8
+    assert found.auc_beside_content > 0.6
+    lured = judged(*world(rng, trace=0.0))
+    assert lured.accuracy() == pytest.approx(0.5, abs=0.17)
+    assert lured.auc_beside_content == pytest.approx(0.5, abs=0.12)
+
+
+def test_the_motif_has_hardly_any_weight(rng):
+    samples, pairs = world(rng)
+    weights = np.abs(fit(samples, pairs, [""] * 6).weights)
+    assert weights[0] > 2 * weights[1]
+
+
+def test_no_model_saw_the_parts_that_it_judges(rng):
+    samples, pairs = world(rng)
     seen = []
 
-    def rule(samples: Samples):
-        seen.append(set(np.unique(samples.groups)))
-        return uncalibrated(samples)
+    def rule(known, twins):
+        seen.append((set(known.parts), set(twins.parts)))
+        return fit(known, twins, [""] * 6, calibrate=False)
 
-    judged(MADE[:, None] + rng.normal(size=(120, 1)), rule)
-    assert len(seen) == 36
-    assert all(len(groups) == 10 for groups in seen)
-    assert len({frozenset(groups) for groups in seen}) == 36
-
-
-def test_figures_of_an_outcome():
-    logits = np.concatenate([np.linspace(-4, 1, 60), np.linspace(-1, 4, 60)])
-    wins, pairs = np.array([[3.0, 2.0]]), np.array([[4.0, 4.0]])
-    of = ProtocolResult(("g",), ("s", "t"), wins, pairs, logits, MADE, GROUPS)
-    assert of.auc == pytest.approx(5 / 8)
-    assert of.by_group() == {"g": 0.625, "s": 0.75, "t": 0.5}
-    low, high = of.interval()
-    assert 0.5 <= low <= of.auc <= high <= 0.75
-    assert of.found_at(0.05) == pytest.approx(
-        (logits[60:] > np.quantile(logits[:60], 0.95, method="higher")).mean()
-    )
-    assert 0 < of.brier < 0.25
-    assert 0 <= of.calibration_error < 0.3
-    assert sum(row.clips for row in of.table()) == 120
-    sure = ProtocolResult(
-        ("g",), ("s",), wins[:, :1], pairs[:, :1], np.where(MADE == 1, 50.0, -50.0), MADE, GROUPS
-    )
-    assert sure.brier < 1e-6
-    assert sure.calibration_error < 1e-6
+    test = EvaluationSet(samples.measures, pairs)
+    leave_out(samples, pairs, {"a": test}, rule, folds=5)
+    assert len(seen) == 5
+    every = set(samples.parts) | set(pairs.parts)
+    left = [every - clips - twins for clips, twins in seen]
+    assert set.union(*left) == every
+    assert sum(map(len, left)) == len(every)
 
 
-def test_calibration_survives_groups_that_were_left_out(rng):
-    x = MADE[:, None] * 1.5 + rng.normal(size=(120, 2))
-    assert judged(x, lambda samples: fit(samples, ["", ""])).calibration_error < 0.2
+def test_figures_of_a_result(rng):
+    samples, _ = world(rng)
+    gaps = np.array([1.0, 2.0, -1.0, 0.0, 3.0, 4.0])
+    pages = np.array(["a", "a", "b", "b", "c", "c"])
+    found = ProtocolResult(gaps, np.where(samples.generated == 1, 3.0, -3.0), samples)
+    assert found.accuracy() == pytest.approx(4.5 / 6)
+    assert found.accuracy(pages == "b") == pytest.approx(0.25)
+    low, high = found.interval(pages, np.ones(6, bool))
+    assert 0.25 <= low <= found.accuracy() <= high <= 1
+    assert found.auc == 1
+    assert found.found_at(0.05) == 1
+    assert found.brier < 0.01
+    assert found.calibration_error == pytest.approx(1 / (1 + np.exp(3)), abs=1e-6)
+    assert sum(row.clips for row in found.table()) == COUNT
 
 
-def test_real_clips_are_not_told_from_real_ones(rng):
-    x = rng.normal(size=(60, 4))
-    assert np.mean(real_floor(x, GROUPS[:60], splits=6)) == pytest.approx(0.5, abs=0.15)
+def test_large_groups_do_not_decide_an_area():
+    generated = np.array([0.0] * 3 + [1.0] * 3)
+    groups = np.array(["r", "r", "r", "a", "b", "b"])
+    samples = Samples(np.zeros((6, 1)), generated, groups, np.arange(6), np.zeros((6, 1)))
+    scores = np.array([0.0, 0.0, 0.0, 1.0, -1.0, -1.0])
+    assert area(scores, samples) == pytest.approx(1 / (1 + 2**0.5))

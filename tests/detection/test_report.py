@@ -12,7 +12,7 @@ from PIL import Image
 import praxino
 from praxino.detection import batch, detector, html, view
 from praxino.detection.detector import detect, examine
-from praxino.detection.evidence import FAMILIES
+from praxino.detection.evidence import FAMILIES, SCORED
 from praxino.detection.report import Report, to_text
 from praxino.detection.sufficiency import missing_evidence
 from praxino.errors import CheckpointError, InputError, MediaError
@@ -38,7 +38,9 @@ def test_a_report_says_everything_in_plain_values(film, found):
     assert 0 <= said.probability <= 1
     assert [seen.family for seen in said.families] == list(FAMILIES)
     assert (said.width, said.height, said.fps) == (200, 160, 8.0)
-    parts = [seen.log_odds for seen in said.families]
+    parts = [seen.log_odds for seen in said.families if seen.family in SCORED]
+    assert all(seen.log_odds is None for seen in said.families if seen.family not in SCORED)
+    assert all(seen.above is not None for seen in said.families)
     assert np.log(said.probability / (1 - said.probability)) == pytest.approx(
         said.base + sum(parts), abs=1e-6
     )

@@ -14,8 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import torch
-
 from praxino import processes
 from praxino.detection import html
 from praxino.detection.detector import edition, examine
@@ -121,7 +119,7 @@ def _killed(path: Path, target: Path | None) -> Report:
 def _alone() -> None:
     """Few threads a process, which share the cores by files."""
     processes.init_worker()
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # of torch, which pages need
 
 
 def _stamp(path: Path) -> str:

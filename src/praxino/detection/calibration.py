@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from praxino.data.degrade import Condition
+from praxino.data.conditions import Condition
 from praxino.detection.fusion import SLOW, SMALL_SIDE_PIXELS, Detector, Fusion
 from praxino.detection.view import View
 from praxino.storage.media.info import MediaInfo
 
+GENERATED_OF_1000: Final = 10
+"""How many of a thousand clips are generated where a verdict's worth is told."""
 COMPRESSED_BLOCKINESS: Final = 0.25
 """Blockiness from which a clip counts as compressed hard: the median after H.264 at CRF 35."""
 KINDS: Final = {
@@ -55,8 +57,34 @@ def reliability(probability: float, fitted: Fusion, detector: Detector, like: Co
         for stratum in detector.conditions
         if stratum.name == like and stratum.right is not None
     ]
+    if not shares:
+        return ""
     return (
-        "; ".join(shares) + ": all from sources and generators left out of the fitting"
-        if shares
-        else ""
+        "; ".join(shares) + ": all from pages, sources and generators left out of the fitting; "
+        f"{base_rate(probability, fitted)}; a generator unlike all of these may look like anything"
+    )
+
+
+def base_rate(probability: float, fitted: Fusion) -> str:
+    """What such a verdict is worth where few clips are generated: by the shares of camera and of
+    generated clips with such answers, leaving out.
+    """
+    generated = sum(row.generated for row in fitted.table)
+    camera = sum(row.clips for row in fitted.table) - generated
+    if probability >= fitted.high:
+        alike = [row for row in fitted.table if row.low + row.high >= 2 * fitted.high]
+        verdict, right = "generated", "of them generated"
+    elif probability <= fitted.low:
+        alike = [row for row in fitted.table if row.low + row.high <= 2 * fitted.low]
+        verdict, right = "camera", "of them generated after all"
+    else:
+        middle = (2 * fitted.low, 2 * fitted.high)
+        alike = [row for row in fitted.table if middle[0] < row.low + row.high < middle[1]]
+        verdict, right = "inconclusive", "of them generated"
+    hits = GENERATED_OF_1000 * sum(row.generated for row in alike) / max(1, generated)
+    others = sum(row.clips - row.generated for row in alike) / max(1, camera)
+    others *= 1000 - GENERATED_OF_1000
+    return (
+        f"of 1,000 clips of which {GENERATED_OF_1000} are generated, about {hits + others:.0f} "
+        f"would be called {verdict}, {hits:.0f} {right}"
     )

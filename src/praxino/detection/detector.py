@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from praxino.detection import frequency, fusion, latent, patches, physics, temporal
 from praxino.detection.calibration import condition, reliability
-from praxino.detection.evidence import FAMILIES, Evidence, Measures
+from praxino.detection.evidence import FAMILIES, SCORED, Evidence, Measures
 from praxino.detection.fusion import Detector, Fusion, sigmoid
 from praxino.detection.report import FamilyFinding, Report, Verdict, path_text
 from praxino.detection.sufficiency import MIN_FRAMES, blockiness, missing_evidence
@@ -38,14 +38,14 @@ EVIDENCE: Final[dict[str, Callable[[View], Evidence]]] = {
     "patches": patches.evidence,
 }
 """Everything that a family says of a view of at least four frames."""
-STATISTICS: Final[dict[str, Callable[[View], Measures | dict[str, float]]]] = {
+MEASURES: Final[dict[str, Callable[[View], Measures | dict[str, float]]]] = {
     "temporal": temporal.measures,
     "physics": physics.measures,
     "frequency": frequency.measures,
-    "latent": latent.statistics,
+    "latent": latent.measures,
     "patches": patches.measures,
 }
-"""Its numbers without those of networks."""
+"""Its numbers alone."""
 
 
 def collect_evidence(view: View) -> tuple[Evidence, ...]:
@@ -78,11 +78,9 @@ def bundled_detector() -> Detector:
 
 @functools.cache
 def edition() -> str:
-    """Changes with the detector: with the package's version, the fusions, and the network."""
-    files = (DETECTOR / "fusion.json", DETECTOR / "forensic" / "model.safetensors")
-    return hashlib.sha256(
-        version("praxino").encode() + b"".join(path.read_bytes() for path in files)
-    ).hexdigest()[:12]
+    """Changes with the detector: with the package's version and the fusions."""
+    fitted = (DETECTOR / "fusion.json").read_bytes()
+    return hashlib.sha256(version("praxino").encode() + fitted).hexdigest()[:12]
 
 
 def detect(path: str | Path) -> Report:
@@ -126,7 +124,6 @@ def examine(path: str | Path, detector: Detector | None = None, threads: int = 2
             f"how it moves"
         )
         return Examination(_report(path, info, windows, "inconclusive", reasons=(reason,)), windows)
-    latent.bundled_networks()  # before threads ask for it
     with ThreadPoolExecutor(threads) as pool:
         evidence = tuple(pool.map(collect_evidence, long_enough))
     fitted = detector.of(
@@ -209,7 +206,7 @@ def _families(
                 family=family,
                 score=best.score,
                 above=shares[where].get(f"{family}/{best.headline}"),
-                log_odds=mean if counted else None,
+                log_odds=mean if counted and family in SCORED else None,
                 sentence=best.sentence,
                 frames=times,
                 notes=notes,

@@ -1,9 +1,12 @@
-"""Measures become one probability: percentiles among camera clips, a ridge logistic model, Platt's
+"""Measures become one probability: percentiles among camera clips, a ridge regression, Platt's
 calibration.
 
-Fitted by leaving groups out (a group is a source of real clips or a generator), so that what is
-calibrated is the answer for clips from elsewhere. No more than sums of percentiles, so that each
-family's part in an answer can be told.
+Collections of real and of generated clips show different things, and a fit learns part of that. So
+it is fitted on pairs first, a camera clip and a generated one of the same scene, whose contents
+cancel; and on other clips only as far as their contents do not tell the answer (a regression on
+features of what is shown: Frisch and Waugh 1933). Calibrated on answers for clips whose pages,
+sources and generators were left out. No more than sums of percentiles, so that each family's part
+in an answer can be told.
 """
 
 from collections.abc import Sequence
@@ -21,6 +24,10 @@ Groups = NDArray[Any]
 """Names, as strings of any length."""
 GRID: Final = 65
 """Quantiles that are kept of each measure among camera clips."""
+RIDGE: Final = 0.003
+SAMPLES_SHARE: Final = 2.0
+"""What all clips without a twin weigh beside all pairs."""
+CALIBRATION_FOLDS: Final = 5
 SMALL_SIDE_PIXELS: Final = 168
 SLOW: Final = 5.5
 
@@ -155,16 +162,30 @@ def ranks(quantiles: Array, measures: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Clips to fit on: ``measures`` (N, D), ``generated`` (N,) 0 or 1, and the ``groups`` (N,) that
-    they are from.
+    """Clips to fit on.
+
+    Attributes
+    ----------
+    measures : (N, D)
+    generated : (N,)
+        0 or 1.
+    groups : (N,)
+        Sources of real clips, and generators.
+    parts : (N,)
+        Numbers of the parts that are left out together: clips of one page, source or generator are
+        in one part (`components`).
+    content : (N, K)
+        What each clip shows, as features of any network that knows nothing of generators.
     """
 
     measures: Array
     generated: Array
     groups: Groups
+    parts: NDArray[np.int64]
+    content: Array
 
     def __getitem__(self, rows: NDArray[np.bool_]) -> "Samples":
-        return Samples(self.measures[rows], self.generated[rows], self.groups[rows])
+        return Samples(*(getattr(self, field)[rows] for field in self.__dataclass_fields__))
 
     @property
     def shares(self) -> Array:
@@ -178,63 +199,139 @@ class Samples:
         return shares
 
 
-def fit(samples: Samples, names: Sequence[str], ridge: float = 20.0, folds: int = 5) -> Fusion:
-    """Fit percentiles, weights and calibration; the calibration on answers for groups that were
-    left out.
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of a generated and a camera clip of one scene: measures (P, D) of both, and the parts
+    (P,) that are left out together, numbered with those of `Samples`.
+    """
+
+    generated: Array
+    real: Array
+    parts: NDArray[np.int64]
+
+    def __getitem__(self, rows: NDArray[np.bool_]) -> "Pairs":
+        return Pairs(self.generated[rows], self.real[rows], self.parts[rows])
+
+
+def fit(
+    samples: Samples,
+    pairs: Pairs,
+    names: Sequence[str],
+    ridge: float = RIDGE,
+    share: float = SAMPLES_SHARE,
+    calibrate: bool = True,
+) -> Fusion:
+    """Fit percentiles, weights and calibration; the calibration on answers for parts that were left
+    out.
 
     Parameters
     ----------
     ridge : float
         Penalty on squared weights.
-    folds : int
-        In how many parts the groups are left out for the calibration; 0: there is none.
+    share : float
+        What all samples together weigh beside all pairs; 0: pairs alone.
     """
-    quantiles, weights, bias = _fitted(samples, ridge)
-    line = _calibrated(samples, ridge, folds) if folds else np.array([1.0, 0.0])
+    real = samples.measures[samples.generated == 0]
+    quantiles = np.quantile(real, np.linspace(0, 1, GRID), axis=0).T
+    x = 2 * ranks(quantiles, samples.measures) - 1
+    gaps = 2 * (ranks(quantiles, pairs.generated) - ranks(quantiles, pairs.real))
+    weights = _weights(x, samples, gaps, ridge, share)
+    line = np.array([1.0, 0.0])
+    if calibrate:
+        away = np.zeros(len(x))
+        every = merged(np.concatenate([samples.parts, pairs.parts]), CALIBRATION_FOLDS)
+        of_samples, of_pairs = every[: len(x)], every[len(x) :]
+        for part in np.unique(of_samples):
+            out, kept = of_samples == part, of_pairs != part
+            away[out] = x[out] @ _weights(x[~out], samples[~out], gaps[kept], ridge, share)
+        scale = away.std() or 1.0
+        line = logistic(away[:, None] / scale, samples.generated, samples.shares, 1e-3)
+        line[0] /= scale
     return Fusion(
         names=tuple(names),
         quantiles=tuple(tuple(float(v) for v in values) for values in quantiles),
         weights=tuple(float(v) for v in weights),
-        bias=float(bias),
+        bias=0.0,
         slope=float(line[0]),
         offset=float(line[1]),
     )
 
 
-def _calibrated(samples: Samples, ridge: float, folds: int) -> Array:
-    """Slope and offset (Platt, 1999) of answers for groups that were left out."""
-    away = np.zeros(len(samples.generated))
-    parts = fold(samples, folds)
-    for part in range(folds):
-        out = parts == part
-        q, w, b = _fitted(samples[~out], ridge)
-        away[out] = (2 * ranks(q, samples.measures[out]) - 1) @ w + b
-    return logistic(away[:, None], samples.generated, samples.shares, 1e-3)
-
-
-def _fitted(samples: Samples, ridge: float) -> tuple[Array, Array, float]:
-    """Quantiles (D, Q) of the real clips, weights (D,) and bias."""
-    real = samples.measures[samples.generated == 0]
-    quantiles = np.quantile(real, np.linspace(0, 1, GRID), axis=0).T
-    percentiles = 2 * ranks(quantiles, samples.measures) - 1
-    weights = logistic(percentiles, samples.generated, samples.shares, ridge)
-    return quantiles, weights[:-1], float(weights[-1])
-
-
-def fold(samples: Samples, count: int) -> NDArray[np.int64]:
-    """(N,): in which of ``count`` parts each clip is; a group is never cut, parts are alike in size
-    for both classes.
+def with_references(model: Fusion, names: Sequence[str], real: Array) -> Fusion:
+    """A fusion that also knows where measures without a part in the answer lie among those of
+    camera clips (N, D), to be told beside it.
     """
-    parts = np.zeros(len(samples.generated), np.int64)
-    for label in (0, 1):
-        of = samples.generated == label
-        names, sizes = np.unique(samples.groups[of], return_counts=True)
-        load = np.zeros(count)
-        for index in np.argsort(-sizes, kind="stable"):
-            part = int(load.argmin())
-            load[part] += sizes[index]
-            parts[of & (samples.groups == names[index])] = part
-    return parts
+    quantiles = np.quantile(real, np.linspace(0, 1, GRID), axis=0).T
+    more = tuple(tuple(float(v) for v in values) for values in quantiles)
+    return model.model_copy(
+        update={
+            "names": (*model.names, *names),
+            "quantiles": (*model.quantiles, *more),
+            "weights": (*model.weights, *([0.0] * len(names))),
+        }
+    )
+
+
+def _weights(x: Array, samples: Samples, gaps: Array, ridge: float, share: float) -> Array:
+    """Weights (D,) by which a pair's generated clip is ahead by one, and what the content does not
+    explain of other clips lies at -1 and 1.
+    """
+    rows, targets = [gaps], [np.ones(len(gaps))]
+    weights = [np.full(len(gaps), 1 / max(1, len(gaps)))]
+    if share:
+        shares = samples.shares / len(x)
+        label = (2 * samples.generated - 1)[:, None]
+        beside = unexplained(np.hstack([x, label]), samples.content, shares)
+        rows.append(beside[:, :-1])
+        targets.append(beside[:, -1])
+        weights.append(share * shares)
+    root = np.sqrt(np.concatenate(weights))
+    size = np.sqrt(x.shape[1])
+    matrix, target = root[:, None] * np.concatenate(rows) / size, root * np.concatenate(targets)
+    kernel = matrix @ matrix.T + ridge * np.eye(len(matrix))
+    return np.asarray(matrix.T @ np.linalg.solve(kernel, target) / size)
+
+
+def unexplained(values: Array, content: Array, shares: Array) -> Array:
+    """(N, D) values without what a linear regression on the content (N, K) explains of them."""
+    columns = np.hstack([content, np.ones((len(content), 1))])
+    weighted = columns * shares[:, None]
+    normal = columns.T @ weighted + 1e-3 * np.eye(columns.shape[1]) * shares.sum()
+    return values - columns @ np.linalg.solve(normal, weighted.T @ values)
+
+
+def components(*labels: Sequence[Any]) -> NDArray[np.int64]:
+    """(N,) numbers of the parts into which rows fall if those with an equal label are together.
+
+    Parameters
+    ----------
+    labels
+        Columns of N names; an empty name is nobody's.
+    """
+    parts = np.arange(len(labels[0]))
+    changed = True
+    while changed:
+        changed = False
+        for column in labels:
+            names, which = np.unique(np.asarray(column, str), return_inverse=True)
+            for index in range(len(names)):
+                rows = which == index
+                lowest = parts[rows].min()
+                if names[index] and (parts[rows] != lowest).any():
+                    parts[np.isin(parts, parts[rows])] = lowest
+                    changed = True
+    return np.unique(parts, return_inverse=True)[1].astype(np.int64)
+
+
+def merged(parts: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """(N,) parts joined to ``count`` ones of nearly equal size."""
+    numbers, sizes = np.unique(parts, return_counts=True)
+    load, place = np.zeros(count), np.zeros(numbers.max() + 1, np.int64)
+    for index in np.argsort(-sizes, kind="stable"):
+        lightest = int(load.argmin())
+        load[lightest] += sizes[index]
+        place[numbers[index]] = lightest
+    return place[parts]
 
 
 def logistic(x: Array, generated: Array, shares: Array, ridge: float) -> Array:

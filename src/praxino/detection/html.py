@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from praxino.detection import plots
 from praxino.detection.detector import Examination
+from praxino.detection.evidence import SCORED
 from praxino.detection.report import FamilyFinding, Report, percentile_text
 from praxino.detection.tells import tells
 from praxino.storage.files import write_text
@@ -33,7 +34,7 @@ CAPTIONS: Final = {
     "temporal": "points that were followed; red ones are lost",
     "physics": "points that were followed; pink: what moves by itself, yellow: towards its shadow",
     "frequency": "mean spectrum, coarse structure in the middle",
-    "latent": "orange: detail that looks decoded",
+    "latent": "orange: detail that looks decoded to a network, which has no part in the answer",
     "patches": "orange: places that have a twin far away",
 }
 BLOCKS: Final = "orange: where blocks of 8 pixels show, in the file's own pixels"
@@ -199,6 +200,8 @@ def _family(of: Examination, index: int, weight: float) -> str:
 
 
 def _counted(finding: FamilyFinding, weight: float) -> str:
+    if finding.family not in SCORED:
+        return "To look at: it has no part in the answer."
     if finding.log_odds is None:
         return "Not counted: there is too little for an answer."
     side = "generated" if finding.log_odds > 0 else "camera"

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from praxino.detection.evidence import Evidence
+from praxino.detection.latent import decoded_places
 from praxino.detection.lighting import lights
 from praxino.detection.moving_objects import things
 from praxino.detection.sufficiency import block_map
@@ -111,8 +112,8 @@ def _spectrum(view: View, evidence: Evidence, frame: int) -> Film:
 
 def _heat(view: View, evidence: Evidence, frame: int) -> Film:
     """Where the network finds detail decoded."""
-    assert evidence.map is not None
-    return _glow(view.frames[frame], 1 / (1 + np.exp(-evidence.map.astype(np.float32))))
+    logits = decoded_places(view).astype(np.float32)
+    return _glow(view.frames[frame], 1 / (1 + np.exp(-logits)))
 
 
 def _twins(view: View, evidence: Evidence, frame: int) -> Film:

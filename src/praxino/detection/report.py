@@ -11,7 +11,7 @@ HEADLINES: Final = {
     "temporal": "glide",
     "physics": "jolting",
     "frequency": "fast change",
-    "latent": "decoded detail",
+    "latent": "smoothness",
     "patches": "grid",
 }
 """What there is more of where a family's headline measure is larger."""
@@ -22,8 +22,8 @@ class FamilyFinding(Config):
 
     ``score`` is the measure that ``sentence`` speaks of, ``above`` the share of camera clips that
     it exceeds; ``log_odds`` is how far the family moved the answer, above 0 towards generated, None
-    where there is no answer; ``window`` is the one of the report's that this was seen in,
-    ``frames`` are seconds of the file that show it.
+    where there is no answer, or the family has no part in it (`evidence.SCORED`); ``window`` is the
+    one of the report's that this was seen in, ``frames`` are seconds of the file that show it.
     """
 
     family: str

