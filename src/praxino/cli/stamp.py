@@ -122,6 +122,7 @@ def run_batch(
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file: many files need a folder", "-o stamped")
     jobs = [(file, _folder(file, root, output), options) for file, root in _files(paths)]
+    _require_names_of_their_own(jobs)
     lines: dict[Path, str] = {}
     answer: dict[Path, dict[str, Any]] = {}
     workers = batch.process_count(workers, len(jobs))
@@ -135,6 +136,21 @@ def run_batch(
     outcomes = [answer[path]["outcome"] for path in order]
     text = [*(lines[path] for path in order), batch.tally(outcomes, sorted(set(outcomes)))]
     return [answer[path] for path in order], "\n".join(text), outcomes.count("failed")
+
+
+def _require_names_of_their_own(jobs: Sequence[tuple[Path, Path, Options]]) -> None:
+    """Raise `InputError` if two files would get one name, or share the file of their statements."""
+    from praxino.provenance.c2pa.sidecar import WITHOUT_ROOM
+
+    names = dict[Path, Path]()
+    for file, folder, _ in jobs:
+        beside = file.suffix.lower() in WITHOUT_ROOM
+        for name in (folder / file.name, *([folder / f"{file.stem}.c2pa"] if beside else [])):
+            if name in names:
+                raise InputError(
+                    f"{names[name]} and {file} would both become {name}", "stamp them one by one"
+                )
+            names[name] = file
 
 
 def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
@@ -192,7 +208,7 @@ def _watch(
     progress.say(f"watching {folder}; Ctrl-C ends it")
     before, done = dict[Path, tuple[int, int]](), dict[Path, tuple[int, int]]()
     while True:
-        now = {file: (file.stat().st_size, file.stat().st_mtime_ns) for file, _ in _media(folder)}
+        now = dict(filter(None, map(_state, (file for file, _ in _media(folder)))))
         for file, state in now.items():
             if done.get(file) != state and before.get(file) == state and state[0]:
                 done[file] = state
@@ -200,6 +216,15 @@ def _watch(
                 typer.echo(_row(file, _isolated(job))[0])
         before = now
         time.sleep(POLL_SECONDS)
+
+
+def _state(file: Path) -> tuple[Path, tuple[int, int]] | None:
+    """A file with its size and time; None if it is gone again."""
+    try:
+        about = file.stat()
+    except OSError:
+        return None
+    return file, (about.st_size, about.st_mtime_ns)
 
 
 def _media(folder: Path) -> list[tuple[Path, Path]]:

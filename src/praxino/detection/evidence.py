@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 FAMILIES: Final = ("temporal", "physics", "frequency", "latent", "patches")
 SCORED: Final = ("temporal", "frequency")
-"""Families whose measures make the answer: the others are no better than chance on pairs of a
-camera clip and a generated one of the same scene, and are there for a person to look at.
+"""Families whose measures make the answer: on pairs of a camera clip and a generated one of one
+scene, the others add nothing to these, and are there for a person to look at.
 """
 Numbers = NDArray[np.floating]
 Measures = dict[str, float | np.floating[Any]]

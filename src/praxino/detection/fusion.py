@@ -277,7 +277,8 @@ def _weights(x: Array, samples: Samples, gaps: Array, ridge: float, share: float
     explain of other clips lies at -1 and 1.
     """
     rows, targets = [gaps], [np.ones(len(gaps))]
-    weights = [np.full(len(gaps), 1 / max(1, len(gaps)))]
+    differ = (gaps != 0).any(1)
+    weights = [differ / max(1, differ.sum())]
     if share:
         shares = samples.shares / len(x)
         label = (2 * samples.generated - 1)[:, None]

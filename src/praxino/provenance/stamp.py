@@ -32,6 +32,14 @@ MAX_SIDE_PIXELS: Final = 4096
 """The longer side of a film that is stamped, at most."""
 WINDOWS_BEFORE, WINDOWS_AFTER = 2, 1
 """Stretches of a film in which a mark is looked for, before it gets one and afterwards."""
+MIN_PSNR: Final = 25.0
+"""Decibels below which something went wrong, and no file is written."""
+SAME_ENDINGS: Final = {
+    ending: group
+    for group in ((".jpg", ".jpeg", ".jpe", ".jfif"), (".tif", ".tiff"), (".png", ".apng"))
+    for ending in group
+}
+"""Endings of names of pictures that stand for one format."""
 COMPARED_FRAMES: Final = 8
 """Frames of which the loss is measured."""
 HINT_OTHER_NAME: Final = "another name or folder with -o"
@@ -130,6 +138,7 @@ def _stamp(source: Path, target: Path, declaration: Declaration, credentials: bo
         raise InputError(f"{target} would be written over itself", HINT_OTHER_NAME)
     info = probe(source)
     _require_room(source, info)
+    _require_name(source, target, info)
     if credentials:
         sidecar.require_own_sidecar(target)
     mark = scan.mark_of(source, WINDOWS_BEFORE)
@@ -139,9 +148,13 @@ def _stamp(source: Path, target: Path, declaration: Declaration, credentials: bo
     finish = None
     with atomic_file(target) as fresh:
         frames, notes = _marked(source, fresh, info, message)
-        psnr = fidelity(source, fresh, info)
+        psnr = fidelity(source, fresh)
+        if psnr is not None and psnr < MIN_PSNR:
+            raise MediaError(f"{source}: the stamped copy differs too much ({psnr:.1f} dB)")
         if credentials:
             finish = _signed(source, fresh, target, declaration, message)
+        else:
+            sidecar.delete_outdated(target)
     if finish:
         finish()
     return Stamp(
@@ -191,6 +204,28 @@ def _require_room(source: Path, info: MediaInfo) -> None:
         raise MediaError(
             f"{source}: {info.width}x{info.height} is larger than 4K", "reduce it first"
         )
+
+
+def _require_name(source: Path, target: Path, info: MediaInfo) -> None:
+    """Raise `InputError` for a name whose ending cannot hold what is written, or that shares the
+    file of its statements with another one.
+    """
+    ending = target.suffix.lower()
+    if info.codec == "picture":
+        own = pictures.picture_ending(source).lower()
+        fitting: tuple[str, ...] = SAME_ENDINGS.get(own, (own,))
+    else:
+        fitting = tuple(transcode.MUXERS)
+    if ending not in fitting:
+        raise InputError(f"{target}: must end in {' '.join(fitting)}", f"{target.stem}{fitting[0]}")
+    if sidecar.needs_beside(target):
+        for other in sidecar.WITHOUT_ROOM:
+            if other != ending and target.with_suffix(other).exists():
+                raise InputError(
+                    f"{target} and {target.with_suffix(other).name} would share "
+                    f"{target.with_suffix(read.SIDECAR_ENDING).name}",
+                    HINT_OTHER_NAME,
+                )
 
 
 def _sizes() -> str:
@@ -271,12 +306,11 @@ def _signed(
     return sign.sign(fresh, target, statements, parents, "parentOf")
 
 
-def fidelity(source: Path, other: Path, info: MediaInfo) -> float | None:
-    """Decibels of PSNR between the luma of two files, over some frames from their middle on; None
-    if these are the same.
+def fidelity(source: Path, other: Path) -> float | None:
+    """Decibels of PSNR between the luma of two files, over their first frames; None if these are
+    the same.
     """
-    start = 0.0 if info.codec == "picture" else info.seconds / 2
-    pairs = zip(iter_frames(source, start), iter_frames(other, start), strict=False)
+    pairs = zip(iter_frames(source), iter_frames(other), strict=False)
     errors = [
         _luma_error(one.pixels, two.pixels) for one, two in itertools.islice(pairs, COMPARED_FRAMES)
     ]

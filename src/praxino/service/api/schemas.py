@@ -17,6 +17,7 @@ Sentence = Annotated[
     ),
 ]
 Short = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
+Label = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00]*$")]
 Size = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")]
 Seconds = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,6})?$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f]+$")]
@@ -193,10 +194,10 @@ class FileForm(Body):
 class StampForm(FileForm):
     """A film or picture that is declared as generated."""
 
-    model: str = Field("", max_length=256, description="name of the model that made it")
+    model: Label = Field("", description="name of the model that made it")
     prompt: Short = Field("", description="sentence it was made from: its hash is stated")
-    by: str = Field("", max_length=256, description="who declares it")
-    edited: bool = Field(False, description="only parts of it were generated")
+    by: Label = Field("", description="who declares it")
+    edited: Literal["true", "false"] = Field("false", description="only parts were generated")
 
 
 class SessionCreate(Body):

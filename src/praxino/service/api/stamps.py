@@ -34,7 +34,11 @@ async def stamp(
     async with uploads.form(request, "file") as (values, file):
         body = uploads.validate(schemas.StampForm, {**values, "file": ""}, strict=False)
         order = StampRequest(
-            name=file.name, model=body.model, prompt=body.prompt, by=body.by, edited=body.edited
+            name=file.name,
+            model=body.model,
+            prompt=body.prompt,
+            by=body.by,
+            edited=body.edited == "true",
         )
         priority = conversion.to_priority(body.priority, caller)
         job = await run_in_threadpool(

@@ -211,7 +211,10 @@ def _stamp(path: Path, order: StampRequest, folder: Path) -> JobResult:
         path = path.rename(path.with_suffix(ending))
     target = folder / f"stamped{stamp.ending_for(path)}"
     declared = order.model_dump(exclude={"name"})
-    outcome = stamp.stamp(path, target, **declared)
+    try:
+        outcome = stamp.stamp(path, target, **declared)
+    except MediaError as error:
+        raise MediaError(str(error).replace(str(path), order.name)) from None
     report = {**outcome.model_dump(mode="json"), "path": order.name}
     if outcome.outcome != "stamped":
         return JobResult(report={**report, "out": ""}, notes=outcome.notes)

@@ -18,6 +18,7 @@ import av
 import cv2
 import numpy as np
 from av.codec.codec import UnknownCodecError
+from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from praxino.errors import MediaError
@@ -97,6 +98,8 @@ WRITTEN_THREADS: Final = 0
 EIGHT_BITS: Final = 255.0
 LIMITED_RANGE: Final = 219.0
 """Steps of luma from black to white in films that leave room at both ends (ITU-R BT.601)."""
+BT709, LIMITED = 1, 1
+"""FFmpeg's numbers for a matrix and a range of colours (AVCOL_SPC_BT709, AVCOL_RANGE_MPEG)."""
 FULL_RANGE: Final = 2
 """FFmpeg's number for films that do not (AVCOL_RANGE_JPEG)."""
 QUARTER_TURNS: Final = {
@@ -259,6 +262,8 @@ class _Copy:
             context.sample_aspect_ratio = self.picture.sample_aspect_ratio
         for place in ("color_range", "colorspace", "color_primaries", "color_trc"):
             setattr(context, place, getattr(frame, place))
+        if not _has_luma(frame.format):  # as `_with_luma` makes it
+            context.colorspace, context.color_range = BT709, LIMITED
         self.encoder = stream
         for other in self.reader.streams:
             if other.index != self.picture.index:
@@ -280,25 +285,29 @@ class _Copy:
             self.done.notes.append("a second picture track is copied as it is")
         copy.metadata.update(stream.metadata)
         self.copies[stream.index] = copy
-        self.clocks[stream.index] = _Clock()
+        self.clocks[stream.index] = _Clock(stream.time_base)
 
     def _copy(self, packet: Any) -> None:
         copy = self.copies.get(packet.stream.index)
         if copy is None or packet.dts is None or not packet.size:
             return
-        packet.dts, packet.pts = self.clocks[packet.stream.index].onward(packet.dts, packet.pts)
+        clock = self.clocks[packet.stream.index]
+        if packet.stream.type == "audio":
+            packet.dts = clock.onward(packet.dts)
+        if packet.pts is not None:
+            packet.pts = max(packet.pts + clock.offset, packet.dts)
         packet.stream = copy
         self.writer.mux(packet)
 
     def _write(self, frame: Any) -> None:
         assert self.filters is not None
-        times = self.clocks.setdefault(self.picture.index, _Clock(step=self._ticks()))
+        times = self.clocks.setdefault(self.picture.index, _Clock(self.time_base, self._ticks()))
         for upright in self.filters.turned(frame):
             changed = _with_luma(upright, self.change)
             pts = times.next
             if upright.pts is not None:
                 pts = round(upright.pts * self.picture.time_base / self.time_base)
-            changed.pts, _ = times.onward(pts, pts)
+            changed.pts = times.onward(pts)
             changed.time_base = self.time_base
             if (changed.width, changed.height) != (self.encoder.width, self.encoder.height):
                 changed = changed.reformat(self.encoder.width, self.encoder.height)
@@ -315,22 +324,27 @@ class _Copy:
 
 
 class _Clock:
-    """Times of one stream, which may jump back where recordings were joined: they go on then."""
+    """Times of one stream, each later than the one before; they go on where recordings were joined
+    and the clock jumps back.
+    """
 
-    def __init__(self, step: int = 1) -> None:
+    def __init__(self, time_base: Fraction, step: int = 1) -> None:
         self.step, self.offset = step, 0
+        self.restart = max(1, round(ffmpeg.CLOCK_RESTART_SECONDS / time_base))
         self.last: int | None = None
 
     @property
     def next(self) -> int:
+        """The time of a frame that has none."""
         return 0 if self.last is None else self.last + self.step - self.offset
 
-    def onward(self, time: int, other: int | None) -> tuple[int, int | None]:
-        """``time``, and another one of the same packet, later than all before."""
-        if self.last is not None and time + self.offset <= self.last:
+    def onward(self, time: int) -> int:
+        """A time in the new file."""
+        if self.last is not None and time + self.offset < self.last - self.restart:
             self.offset = self.last + self.step - time
-        self.last = time + self.offset
-        return self.last, None if other is None else other + self.offset
+        later = time + self.offset
+        self.last = later if self.last is None else max(later, self.last + 1)
+        return self.last
 
 
 class _Upright:
@@ -398,16 +412,22 @@ def _pixel_format(context: Any, name: str, done: Transcoded) -> str:
     return nearest
 
 
-def _with_luma(frame: Any, change: LumaChange) -> Any:
-    """A frame with its first plane changed; one without luma as YUV."""
-    layout = frame.format
-    if (
+def _has_luma(layout: Any) -> bool:
+    return not (
         layout.is_rgb
         or layout.has_palette
         or layout.is_bit_stream
         or layout.name.startswith("gray")
-    ):
-        frame = frame.reformat(format="yuv444p")
+    )
+
+
+def _with_luma(frame: Any, change: LumaChange) -> Any:
+    """A frame with its first plane changed; one without luma as YUV."""
+    layout = frame.format
+    if not _has_luma(layout):
+        frame = frame.reformat(
+            format="yuv444p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
         layout = frame.format
     elif not layout.is_planar and layout.name not in ("nv12", "nv16", "nv21"):
         frame = frame.reformat(format="yuv422p")
@@ -419,7 +439,8 @@ def _with_luma(frame: Any, change: LumaChange) -> Any:
     rows = np.frombuffer(plane, kind).reshape(-1, plane.line_size // kind.itemsize)
     luma = rows[: frame.height, : frame.width]
     white = EIGHT_BITS if int(frame.color_range) == FULL_RANGE else LIMITED_RANGE
-    luma[...] = change(luma, white / EIGHT_BITS * 2 ** (depth - 8))
+    changed = change(luma, white / EIGHT_BITS * 2 ** (depth - 8))
+    luma[...] = np.minimum(changed, 2**depth - 1)  # ten bits lie in sixteen
     return frame
 
 
