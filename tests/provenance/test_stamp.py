@@ -340,3 +340,28 @@ def test_what_comes_into_a_watched_folder_is_stamped(tmp_path, monkeypatch):
     monkeypatch.setattr(verb.time, "sleep", sleep)
     run("stamp", "--watch", folder, "-o", out)
     assert verify(out / "a.mp4").outcome == "signed"
+
+
+def test_white_of_ten_bits_stays_white(tmp_path):
+    film = np.full((8, 144, 176, 3), 255, np.uint8)
+    film[:, 40:100, 40:140] = FILM[:8, 40:100, 40:140]
+    source = write(tmp_path / "a.mkv", film, 24, "ffv1", "yuv420p10le")
+    stamp, _ = checked(source, tmp_path / "out.mkv")
+    assert stamp.psnr > 35
+    assert read_video(tmp_path / "out.mkv").frames[:, :30, :30].min() > 240
+
+
+def test_colours_without_luma_stay(tmp_path):
+    source = write(tmp_path / "a.mkv", FILM, 24, "ffv1", "bgr0")
+    stamp, _ = checked(source, tmp_path / "out.mkv")
+    assert stamp.psnr > 35
+
+
+def test_two_files_never_get_one_name(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "x.mp4", FILM, 24)
+    result = run("stamp", tmp_path / "a/x.mp4", tmp_path / "b/x.mp4", "-o", tmp_path / "out", "-q")
+    assert "would both become" in str(result.exception)
+    with pytest.raises(InputError, match=r"must end in .*\.mp4"):
+        praxino.stamp(tmp_path / "a/x.mp4", tmp_path / "x.png")
