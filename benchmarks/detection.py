@@ -143,9 +143,7 @@ def test_set(of: Collection, form: str, way: str, ask: store.Ask, tag: store.Tag
 
 
 def joined(of: Collection, forms: Sequence[tuple[str, EvaluationSet]]) -> tuple[Samples, Pairs]:
-    """What is fitted on: clips and pairs of several forms; pairs that count nowhere are left out of
-    the fit by their part alone, which nobody else is in.
-    """
+    """Clips and pairs of several forms together."""
     rows = {"matched": slice(0, of.count), "native": slice(of.count, len(of.clips))}
     index = np.concatenate([np.arange(len(of.clips))[rows[form]] for form, _ in forms])
     clips = [of.clips[i] for i in index]

@@ -122,6 +122,11 @@ def mark_keys() -> dict[str, bytes]:
     return {"public": PUBLIC, "private": installation().derived("carriers")}
 
 
+def own_mark_key() -> bytes:
+    """The key that marks are made with here."""
+    return mark_keys()["private" if settings().private else "public"]
+
+
 def settings() -> ProvenanceConfig:
     """What ``provenance.toml`` says, or nothing but defaults without one.
 

@@ -81,7 +81,7 @@ class Provenance:
         if not has_room(height, width):
             logger.warning("note: no watermark: %dx%d has no room for one", width, height)
             return dataclasses.replace(video, record=video.record | {"watermark": False})
-        own = keys.mark_keys()["private" if keys.settings().private else "public"]
+        own = keys.own_mark_key()
         marked = payload.payload(
             str(video.record["model"]), str(video.record["digest"]), keys.installation()
         )

@@ -180,7 +180,7 @@ def stamp_frames(frames: NDArray[np.uint8], model: str = "") -> NDArray[np.uint8
     height, width = frames.shape[1:3]
     if not embed.has_room(height, width):
         raise InputError(f"{width}x{height} has no room for a mark", _sizes())
-    return embed.mark(frames, _message(model), _key())
+    return embed.mark(frames, _message(model), keys.own_mark_key())
 
 
 def ending_for(path: str | Path) -> str:
@@ -250,10 +250,6 @@ def _message(model: str) -> int:
     return marked.message
 
 
-def _key() -> bytes:
-    return keys.mark_keys()["private" if keys.settings().private else "public"]
-
-
 def _marked(source: Path, fresh: Path, info: MediaInfo, message: int) -> tuple[int, list[str]]:
     """Write the marked file, and read its mark back; how many frames it has, and what could not be
     kept.
@@ -279,7 +275,7 @@ def _rewritten(
 ) -> tuple[int, list[str]]:
     """Write the marked file; how many frames it has, and what could not be kept."""
     if info.codec == "picture":
-        key = _key()
+        key = keys.own_mark_key()
         change = lambda frames: embed.mark(frames, message, key)  # noqa: E731
         picture = pictures.rewrite(source, fresh, change, fine)
         return picture.frames, picture.notes
@@ -288,7 +284,7 @@ def _rewritten(
     def marked(luma: transcode.Plane, step: float) -> transcode.Plane:
         nonlocal marker
         if marker is None:
-            marker = embed.StreamMarker(message, _key(), *luma.shape)
+            marker = embed.StreamMarker(message, keys.own_mark_key(), *luma.shape)
         return transcode.added(luma, marker.change(luma, step))
 
     film = transcode.transcode(source, fresh, marked)

@@ -113,13 +113,7 @@ class StreamMarker:
             changed = plain + marker.change(hiding, strength)
             self._loss.of(float(1 - _similarity(plain, changed)) / strength**2)
         strength *= min(1.0, math.sqrt(LOSS / max(self._loss.value * strength**2, 1e-9)))
-        self._strength = strength
         return marker.change(hiding, strength * step)
-
-    @property
-    def psnr(self) -> float:
-        """Decibels of what the mark changes so far, before it is rounded and encoded."""
-        return 10 * math.log10(255**2 / max(self._power.value * self._strength**2, 1e-9))
 
 
 class _Mean:

@@ -13,7 +13,6 @@ from praxino.service.api.auth import AppState, CallerDep, StateDep
 from praxino.service.api.errors import ApiError, errors, files_of, sent
 from praxino.service.queue.jobs import AnalysisRequest, Job
 from praxino.service.queue.quotas import Caller
-from praxino.service.queue.retention import delete_job
 from praxino.service.queue.submission import submit
 
 router = APIRouter(prefix="/v1", tags=["checks"])
@@ -73,12 +72,7 @@ async def _submit(
 
 async def _wait_for(state: AppState, job: Job, wait: int) -> schemas.AnalysisResource:
     """An analysis when it has ended, or as it is after so many seconds."""
-    latest = await jobs.wait_for(state, job, wait)
-    if latest is None:
-        raise ApiError(404, "it was deleted meanwhile", "not_found")
-    return schemas.to_analysis_resource(
-        latest, await run_in_threadpool(state.store.position, latest)
-    )
+    return schemas.to_analysis_resource(*await jobs.latest(state, job, wait))
 
 
 @router.get("/detect/{id}", responses=errors(404))
@@ -106,19 +100,13 @@ async def verification(
 @router.delete("/detect/{id}", responses=errors(404))
 def delete_detection(id: DetectionId, state: StateDep, caller: CallerDep) -> schemas.Deleted:  # noqa: A002
     """Delete a detection with the file that it looked at."""
-    return _delete(state, jobs.fetch(state, caller, id, "detect"))
+    return jobs.delete(state, jobs.fetch(state, caller, id, "detect"))
 
 
 @router.delete("/verify/{id}", responses=errors(404))
 def delete_verification(id: VerificationId, state: StateDep, caller: CallerDep) -> schemas.Deleted:  # noqa: A002
     """Delete a verification with the file that it looked at."""
-    return _delete(state, jobs.fetch(state, caller, id, "verify"))
-
-
-def _delete(state: AppState, job: Job) -> schemas.Deleted:
-    if not delete_job(state.store, state.objects, job):
-        raise ApiError(404, f"there is no {job.kind} of that id", "not_found")
-    return schemas.Deleted(id=job.id, object=f"{job.kind}.deleted")
+    return jobs.delete(state, jobs.fetch(state, caller, id, "verify"))
 
 
 @router.get(

@@ -8,8 +8,10 @@ from starlette.concurrency import run_in_threadpool
 
 from praxino.service.api.auth import AppState
 from praxino.service.api.errors import ApiError
+from praxino.service.api.schemas import Deleted
 from praxino.service.queue.jobs import ID, Job, Kind
 from praxino.service.queue.quotas import Caller
+from praxino.service.queue.retention import delete_job
 
 JOB_POLL_SECONDS: Final = 0.1
 """Seconds between two looks at a job whose end a request waits for."""
@@ -44,3 +46,24 @@ async def wait_for(state: AppState, job: Job, seconds: float) -> Job | None:
         await asyncio.sleep(JOB_POLL_SECONDS)
         latest = await run_in_threadpool(state.store.get, job.id)
     return latest
+
+
+async def latest(state: AppState, job: Job, wait: int) -> tuple[Job, int | None]:
+    """A job when it has ended, or as it is after so many seconds, and its place in the queue.
+
+    Raises
+    ------
+    ApiError
+        404 if it was deleted meanwhile.
+    """
+    now = await wait_for(state, job, wait)
+    if now is None:
+        raise ApiError(404, "it was deleted meanwhile", "not_found")
+    return now, await run_in_threadpool(state.store.position, now)
+
+
+def delete(state: AppState, job: Job) -> Deleted:
+    """Delete a job with its files; 404 if it is gone already."""
+    if not delete_job(state.store, state.objects, job):
+        raise ApiError(404, f"there is no {job.kind} of that id", "not_found")
+    return Deleted(id=job.id, object=f"{job.kind}.deleted")

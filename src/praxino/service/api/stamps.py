@@ -12,7 +12,6 @@ from praxino.service.api import conversion, files, jobs, schemas, uploads
 from praxino.service.api.auth import CallerDep, StateDep
 from praxino.service.api.errors import ApiError, errors, files_of, sent
 from praxino.service.queue.jobs import StampRequest
-from praxino.service.queue.retention import delete_job
 from praxino.service.queue.submission import submit
 
 router = APIRouter(prefix="/v1/stamp", tags=["checks"])
@@ -44,11 +43,7 @@ async def stamp(
         job = await run_in_threadpool(
             submit, state.store, state.objects, caller, "stamp", order, file, priority=priority
         )
-    latest = await jobs.wait_for(state, job, wait)
-    if latest is None:
-        raise ApiError(404, "it was deleted meanwhile", "not_found")
-    position = await run_in_threadpool(state.store.position, latest)
-    return schemas.to_stamp_resource(latest, position)
+    return schemas.to_stamp_resource(*await jobs.latest(state, job, wait))
 
 
 @router.get("/{id}", responses=errors(404))
@@ -60,11 +55,7 @@ async def retrieve_stamp(
 ) -> schemas.StampResource:
     """A stamp, as far as it is."""
     job = await jobs.fetch_async(state, caller, id, "stamp")
-    latest = await jobs.wait_for(state, job, wait)
-    if latest is None:
-        raise ApiError(404, "it was deleted meanwhile", "not_found")
-    position = await run_in_threadpool(state.store.position, latest)
-    return schemas.to_stamp_resource(latest, position)
+    return schemas.to_stamp_resource(*await jobs.latest(state, job, wait))
 
 
 @router.get(
@@ -92,7 +83,4 @@ async def content(
 @router.delete("/{id}", responses=errors(404))
 def delete(id: StampId, state: StateDep, caller: CallerDep) -> schemas.Deleted:  # noqa: A002
     """Delete a stamp with its files."""
-    job = jobs.fetch(state, caller, id, "stamp")
-    if not delete_job(state.store, state.objects, job):
-        raise ApiError(404, "there is no stamp of that id", "not_found")
-    return schemas.Deleted(id=job.id, object="stamp.deleted")
+    return jobs.delete(state, jobs.fetch(state, caller, id, "stamp"))

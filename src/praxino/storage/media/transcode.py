@@ -5,7 +5,6 @@ One frame is in memory at a time, whatever the film's length.
 """
 
 import errno
-import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,8 +29,6 @@ from praxino.storage.media.info import (
     require_pixels,
     unreadable,
 )
-
-logger = logging.getLogger("praxino.storage")
 
 Plane = NDArray[np.unsignedinteger[Any]]
 LumaChange = Callable[[Plane, float], Plane]
@@ -168,16 +165,10 @@ def transcode(source: Path, fresh: Path, change: LumaChange) -> Transcoded:
 
 @contextmanager
 def _writer(fresh: Path) -> Iterator[Any]:
-    options = (
-        {"movflags": "+faststart+use_metadata_tags"}
-        if MUXERS[fresh.suffix.lower()]
-        in (
-            "mp4",
-            "mov",
-        )
-        else {}
-    )
-    container = av.open(str(fresh), "w", format=MUXERS[fresh.suffix.lower()], options=options)
+    muxer = MUXERS[fresh.suffix.lower()]
+    iso = {"movflags": "+faststart+use_metadata_tags"}
+    options = iso if muxer in ("mp4", "mov") else {}
+    container = av.open(str(fresh), "w", format=muxer, options=options)
     try:
         yield container
     finally:
@@ -245,7 +236,7 @@ class _Copy:
         require_pixels(self.source, frame.width, frame.height, MAX_FRAME_PIXELS)
         self.filters = _Upright(frame, self.picture)
         upright = self.filters.first
-        encoder = _encoder(self.picture, self.writer, self.done)
+        encoder = _encoder(self.picture, self.done)
         stream = self.writer.add_stream(
             encoder.name, rate=self.picture.average_rate or 25, options=dict(encoder.options)
         )
@@ -386,7 +377,7 @@ def _signs(frame: Any) -> tuple[int, int, int, int]:
     return a, b, c, d
 
 
-def _encoder(stream: Any, writer: Any, done: Transcoded) -> Encoder:
+def _encoder(stream: Any, done: Transcoded) -> Encoder:
     """The encoder for a film's own codec, or for H.264 where the new format or FFmpeg lacks it."""
     name = stream.codec_context.name.removeprefix("lib").split("-")[0]
     name = {"dav1d": "av1", "vpx": "vp8"}.get(name, stream.codec_context.codec.canonical_name)
