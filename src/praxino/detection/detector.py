@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from praxino.detection import frequency, fusion, latent, patches, physics, temporal
 from praxino.detection.calibration import condition, reliability
+from praxino.detection.decoder_grid import Traces, decoder_grid
 from praxino.detection.evidence import FAMILIES, SCORED, Evidence, Measures
 from praxino.detection.fusion import Detector, Fusion, sigmoid
 from praxino.detection.report import FamilyFinding, Report, Verdict, path_text
@@ -55,13 +56,14 @@ def collect_evidence(view: View) -> tuple[Evidence, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Examination:
-    """A report with what it was drawn from: the views and, for each, the five families'
-    evidence.
+    """A report with what it was drawn from: the views and, for each, the five families' evidence;
+    and what the first frames left.
     """
 
     report: Report
     views: tuple[View, ...] = ()
     evidence: tuple[tuple[Evidence, ...], ...] = ()
+    traces: Traces | None = None
 
 
 @functools.cache
@@ -125,7 +127,9 @@ def examine(path: str | Path, detector: Detector | None = None, threads: int = 2
         )
         return Examination(_report(path, info, windows, "inconclusive", reasons=(reason,)), windows)
     with ThreadPoolExecutor(threads) as pool:
+        gridded = pool.submit(decoder_grid, path, info)
         evidence = tuple(pool.map(collect_evidence, long_enough))
+        grid, traces = gridded.result()
     fitted = detector.of(
         min(info.width, info.height), float(np.median([view.fps for view in long_enough]))
     )
@@ -147,9 +151,10 @@ def examine(path: str | Path, detector: Detector | None = None, threads: int = 2
         reasons=reasons,
         reliability=how_sure,
         families=_families(long_enough, evidence, rows, fitted, probability is not None),
+        grid=grid,
         says=_claim(path),
     )  # fmt: skip
-    return Examination(report, long_enough, evidence)
+    return Examination(report, long_enough, evidence, traces)
 
 
 def _report(

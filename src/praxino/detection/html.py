@@ -90,6 +90,7 @@ def page(of: Examination) -> str:
         parts += [_strip(of), "<h2>What each family saw</h2>", _sum(report)]
         weight = max(abs(finding.log_odds or 0.0) for finding in report.families) or 1.0
         parts += [_family(of, index, weight) for index in range(len(report.families))]
+        parts += [_grid(of)]
         parts += [_eye(of)]
     parts += ["<h2>What could fool it</h2><ul>", *(f"<li>{line}</li>" for line in FOOLS), "</ul>"]
     return "\n".join([*parts, ""])
@@ -222,6 +223,41 @@ def _curve(values: Sequence[float] | NDArray[np.floating], name: str) -> str:
         f"<svg viewBox='0 0 300 60' width=300 role=img aria-label='{html.escape(name)}'>"
         f"<polyline points='{path}' fill=none stroke=currentColor stroke-width=1.5 /></svg>"
         f"<figcaption>{html.escape(name)}: {low:.2f} to {high:.2f}</figcaption>"
+    )
+
+
+def _grid(of: Examination) -> str:
+    """What beats in time and lies on a grid, with the numbers behind it."""
+    grid, traces = of.report.grid, of.traces
+    if traces is None:
+        return ""
+    sentences = grid.sentences or (
+        "No beat of four frames and no grid but a codec's was found, as in most clips of either "
+        "kind.",
+    )
+    drawn = _bars(traces.bend, grid.beat, grid.beat_first) if len(traces.bend) else ""
+    text = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
+    return (
+        f"<section class=family><div>{drawn}</div><div><h3>Beats and grids of decoders</h3>"
+        f"<p>To look at: it has no part in the answer.</p>{text}</div></section>"
+    )
+
+
+def _bars(bends: NDArray[np.floating], period: int | None, first: int | None) -> str:
+    """Change of the change at each frame, in SVG; the frames of the beat stand out."""
+    high = 55 * bends / (np.percentile(bends, 98) + 1e-9)
+    wide = 290 / len(bends)
+    bars = ""
+    for frame, tall in enumerate(np.minimum(high, 55), start=1):
+        beats = period is not None and first is not None and (frame - first) % period == 0
+        bars += (
+            f"<rect x={5 + wide * (frame - 1):.1f} y={58 - tall:.1f} width={0.8 * wide:.1f} "
+            f"height={tall:.1f} fill='{'var(--made)' if beats else '#8888'}' />"
+        )
+    name = "change of the change at each frame" + (", the beat in orange" if period else "")
+    return (
+        f"<svg viewBox='0 0 300 60' width='100%' role=img aria-label='{name}'>{bars}</svg>"
+        f"<figcaption>{name}</figcaption>"
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from praxino.config import Config
+from praxino.detection.decoder_grid import GridFinding
 
 Verdict = Literal["likely camera", "inconclusive", "likely generated", "unreadable"]
 HEADLINES: Final = {
@@ -44,7 +45,8 @@ class Report(Config):
     camera clip that is average in all lies, and the families' parts. ``reasons`` say why there is
     no verdict, or why a file is unreadable. ``reliability`` says how often answers like this one
     were right, and verdicts on clips like this one. ``windows`` are the seconds that were looked
-    at. ``says`` is what the file itself claims: no part of the answer.
+    at. ``grid`` is what beats in time or lies on a grid, and ``says`` what the file itself claims:
+    no parts of the answer.
     """
 
     path: str
@@ -54,6 +56,7 @@ class Report(Config):
     reasons: tuple[str, ...] = ()
     reliability: str = ""
     families: tuple[FamilyFinding, ...] = ()
+    grid: GridFinding = GridFinding()
     windows: tuple[tuple[float, float], ...] = ()
     width: int = 0
     height: int = 0
@@ -80,6 +83,7 @@ def to_text(report: Report) -> str:
             f"  {'start':<10}{report.base:+6.2f}  where an average camera clip lies; a part sums "
             f"many measures, not one"
         )
+    lines += [f"  beside that: {sentence}" for sentence in report.grid.sentences]
     lines += [f"  odd: {', '.join(report.oddities)}"] if report.oddities else []
     lines += [f"  reliability: {report.reliability}"] if report.reliability else []
     lines += [f"  beside that: {report.says}"] if report.says else []

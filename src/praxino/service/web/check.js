@@ -138,6 +138,7 @@ function show(kind, job) {
   if (report.probability !== null) $(kind).append(...scale(report.probability));
   if (report.reasons.length) $(kind).append(element("p", { textContent: `No verdict, because: ${report.reasons.join("; ")}.` }));
   if (report.families.length) $(kind).append(families(report.families));
+  for (const sentence of report.grid.sentences) $(kind).append(element("p", { className: "facts", textContent: sentence }));
   if (report.reliability) $(kind).append(element("p", { className: "facts", textContent: report.reliability }));
   if (job.page) {
     $("evidence-part").hidden = false;
