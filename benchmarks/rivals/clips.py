@@ -275,9 +275,9 @@ def _quiet() -> None:
 
 
 def _one(clip: Clip, way: str, cache: Path, ask: Ask, tag: Tag) -> list[dict[str, float]]:
-    about = clip.path.stat()
-    key = f"{clip.path.absolute()} {about.st_size} {about.st_mtime_ns} {way} {tag(clip)}"
-    key = hashlib.sha256(key.encode()).hexdigest()[:24]
+    digest = hashlib.sha256(clip.path.read_bytes())
+    digest.update(f" {way} {tag(clip)}".encode())
+    key = digest.hexdigest()[:24]
     kept = cache / f"{key}.json"
     if kept.exists():
         return json.loads(kept.read_text())

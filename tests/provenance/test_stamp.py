@@ -1,11 +1,13 @@
 """Films and pictures of other programs get a mark and a signature, and stay else what they were."""
 
 import shutil
+from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner
 
 import praxino
@@ -123,6 +125,52 @@ def test_what_a_header_turns_is_turned_for_good(tmp_path):
     assert np.abs(one.astype(int) - two).mean() < 4
 
 
+def test_pixels_that_are_not_square_turn_with_the_picture(tmp_path):
+    source, turned = tmp_path / "a.mp4", tmp_path / "b.mp4"
+    write(source, FILM, 24)
+    with av.open(str(source)) as one, av.open(str(turned), "w") as two:
+        picture = one.streams.video[0]
+        copy = two.add_stream_from_template(picture)
+        copy.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        for packet in one.demux(picture):
+            if packet.dts is not None:
+                packet.stream = copy
+                two.mux(packet)
+    displayed(turned, tmp_path / "c.mp4", QUARTER)
+    checked(tmp_path / "c.mp4", tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "c.mp4")) as one, av.open(str(tmp_path / "out.mp4")) as two:
+        ratio = one.streams.video[0].sample_aspect_ratio
+        assert two.streams.video[0].sample_aspect_ratio == 1 / ratio == Fraction(3, 4)
+
+
+def test_chapters_and_attachments_are_kept(tmp_path):
+    source = tmp_path / "a.mkv"
+    chapter = {
+        "id": 1,
+        "start": 0,
+        "end": 500,
+        "time_base": Fraction(1, 1000),
+        "metadata": {"title": "One"},
+    }
+    with (
+        av.open(str(write(tmp_path / "plain.mp4", FILM, 24))) as plain,
+        av.open(str(source), "w") as container,
+    ):
+        picture = plain.streams.video[0]
+        copy = container.add_stream_from_template(picture)
+        container.add_attachment("notes.txt", "text/plain", b"by hand")
+        container.set_chapters([chapter])
+        for packet in plain.demux(picture):
+            if packet.dts is not None:
+                packet.stream = copy
+                container.mux(packet)
+    checked(source, tmp_path / "out.mkv")
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        assert [one["metadata"]["title"] for one in container.chapters()] == ["One"]
+        attachments = [one for one in container.streams if one.type == "attachment"]
+        assert [(one.name, one.data) for one in attachments] == [("notes.txt", b"by hand")]
+
+
 def test_varying_times_are_kept(tmp_path):
     times = [0, 40, 400, 440, 480, 900, 940, 980, 1500, 1540, 1580, 1620]
     source = write(tmp_path / "a.mkv", FILM[:12], 24, times=times)
@@ -179,6 +227,20 @@ def test_pictures_keep_transparency_profile_and_which_way_is_up(tmp_path):
         assert picture.size == (144, 176)
         assert dict(picture.getexif()) == {0x010F: "Maker"}
         assert picture.info["icc_profile"] == b"a profile"
+
+
+def test_notes_of_a_png_and_webp_without_loss_stay(tmp_path):
+    notes = PngInfo()
+    notes.add_text("parameters", "a dog runs, Steps: 20, Seed: 7")
+    notes.add_itxt("workflow", '{"名": 1}')
+    Image.fromarray(FILM[0]).save(tmp_path / "a.png", pnginfo=notes)
+    checked(tmp_path / "a.png", tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as picture:
+        assert picture.text["parameters"] == "a dog runs, Steps: 20, Seed: 7"
+        assert picture.text["workflow"] == '{"名": 1}'
+    Image.fromarray(FILM[0]).save(tmp_path / "a.webp", lossless=True)
+    checked(tmp_path / "a.webp", tmp_path / "b.webp")
+    assert (tmp_path / "b.webp").read_bytes()[12:16] == b"VP8L"
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp", "png"])

@@ -267,14 +267,22 @@ class _Display:
         return _turned(over_white(pixels) if alpha else pixels, frame)
 
 
-def _turned(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
-    """Stored pixels as the display matrix wants them (ISO 14496-12, 8.3.2): x' = a x + c y, y' = b
-    x + d y; quarter turns and mirrors.
+def display_signs(frame: Any) -> tuple[int, int, int, int]:
+    """Signs of a, b, c, d of a frame's display matrix (ISO 14496-12, 8.3.2): x' = a x + c y, y' =
+    b x + d y.
     """
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
+        return (1, 0, 0, 1)
+    a, b, _, c, d = np.sign(np.frombuffer(bytes(data), "<i4")[:5]).tolist()
+    return a, b, c, d
+
+
+def _turned(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
+    """Stored pixels as the display matrix wants them: quarter turns and mirrors."""
+    a, b, c, d = display_signs(frame)
+    if (a, b, c, d) == (1, 0, 0, 1):
         return pixels
-    a, b, _, c, d = np.sign(np.frombuffer(bytes(data), "<i4")[:5])
     if a and d:
         flips = tuple(axis for axis, way in ((0, d), (1, a)) if way < 0)
     elif b and c:

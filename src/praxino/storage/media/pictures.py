@@ -2,6 +2,8 @@
 profile, transparency, and for moving ones times and repetitions.
 """
 
+import errno
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, JpegImagePlugin
+from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin
 
 from praxino.errors import MediaError
 from praxino.storage.media import pillow
@@ -37,8 +39,11 @@ ELSEWISE: Final = {"HEIF": ("JPEG", ".jpg")}
 """Formats that are not written, what is written for them, and the ending of its name."""
 ORIENTATION: Final = 0x0112
 """EXIF's tag for which way is up."""
-MAX_MOVING_BYTES: Final = 2**30
-"""Memory for all frames of a moving picture together."""
+MAX_MOVING_BYTES: Final = 2**29
+"""Pixels of all frames of a moving picture together, which are in memory up to five times."""
+LOSSLESS_WEBP: Final = b"VP8L"
+"""The first part of a WebP file without loss, at byte `WEBP_PART`."""
+WEBP_PART: Final = 12
 
 
 @dataclass
@@ -60,6 +65,16 @@ def _opened(source: Path) -> Iterator[Any]:
             raise
         except DAMAGE as error:
             raise unreadable(source, error) from None
+
+
+@contextmanager
+def _written(fresh: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise MediaError(f"cannot write {fresh.name}: {os.strerror(error.errno)}") from None
 
 
 def picture_ending(source: Path) -> str:
@@ -90,7 +105,7 @@ def rewrite(source: Path, fresh: Path, change: PixelChange, fine: bool = False) 
             )
         done.frames, done.notes = count, _losses(picture, str(kind), name)
         frames, alphas, durations = _layers(picture, count)
-        options = WRITTEN[name] | _kept(picture, name)
+        options = WRITTEN[name] | _kept(picture, name) | _lossless(source, name)
         if not fine:
             options |= _quality(picture, name)
         images = [Image.fromarray(pixels) for pixels in change(frames)]
@@ -101,7 +116,8 @@ def rewrite(source: Path, fresh: Path, change: PixelChange, fine: bool = False) 
             options |= {"save_all": True, "append_images": images[1:], "duration": durations}
             if "loop" in picture.info:
                 options["loop"] = picture.info["loop"]
-        images[0].save(fresh, format=name, **options)
+        with _written(fresh):
+            images[0].save(fresh, format=name, **options)
     return done
 
 
@@ -144,7 +160,29 @@ def _kept(picture: Any, name: str) -> dict[str, Any]:
         kept["exif"] = exif.tobytes()
     if picture.info.get("dpi") and name in ("PNG", "JPEG", "TIFF"):
         kept["dpi"] = picture.info["dpi"]
+    if name == "PNG" and getattr(picture, "text", None):
+        kept["pnginfo"] = _notes(picture.text)
     return kept
+
+
+def _notes(texts: dict[str, str]) -> PngImagePlugin.PngInfo:
+    """A PNG's notes, where image tools keep sentences, seeds and workflows."""
+    notes = PngImagePlugin.PngInfo()
+    for key, text in texts.items():
+        if isinstance(text, PngImagePlugin.iTXt):
+            notes.add_itxt(key, text, text.lang or "", text.tkey or "")
+        else:
+            notes.add_text(key, text)
+    return notes
+
+
+def _lossless(source: Path, name: str) -> dict[str, Any]:
+    """Options for a WebP that loses nothing, if it is one."""
+    if name != "WEBP":
+        return {}
+    with source.open("rb") as file:
+        part = file.read(WEBP_PART + len(LOSSLESS_WEBP))[WEBP_PART:]
+    return {"lossless": True} if part == LOSSLESS_WEBP else {}
 
 
 def _quality(picture: Any, name: str) -> dict[str, Any]:

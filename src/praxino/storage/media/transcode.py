@@ -90,6 +90,10 @@ MUXERS: Final = {
 """FFmpeg's formats by the ending of a name."""
 FALLBACK_ENDING: Final = ".mkv"
 """For what no other format of the table holds."""
+BYTES: Final = "application/octet-stream"
+"""The type of an attachment that says none."""
+MAX_WAITING_BYTES: Final = 2**28
+"""Sound and subtitles that may come before the first frame."""
 WRITTEN_THREADS: Final = 0
 """Threads of encoders and decoders; 0: one a core."""
 EIGHT_BITS: Final = 255.0
@@ -194,10 +198,13 @@ class _Copy:
         self.picture.codec_context.thread_count = WRITTEN_THREADS
         self.picture.codec_context.thread_type = "AUTO"
         self.writer.metadata.update(self.reader.metadata)
-        pending = []  # until the first frame says how frames are: streams are added before packets
+        pending, waiting = [], 0  # streams are added before packets, when a frame says how they are
         for packet in self._packets():
             if packet.stream.index != self.picture.index:
                 pending.append(packet)
+                waiting += packet.size
+                if self.encoder is None and waiting > MAX_WAITING_BYTES:
+                    raise MediaError(f"{self.source}: its picture begins too late")
             else:
                 for frame in self._frames(packet):
                     if self.encoder is None:
@@ -250,18 +257,25 @@ class _Copy:
         context.thread_count = WRITTEN_THREADS
         stream.metadata.update(self.picture.metadata)
         if self.picture.sample_aspect_ratio:
-            context.sample_aspect_ratio = self.picture.sample_aspect_ratio
+            ratio = self.picture.sample_aspect_ratio
+            context.sample_aspect_ratio = 1 / ratio if self.filters.transposed else ratio
         for place in ("color_range", "colorspace", "color_primaries", "color_trc"):
             setattr(context, place, getattr(frame, place))
         if not _has_luma(frame.format):  # as `_with_luma` makes it
             context.colorspace, context.color_range = BT709, LIMITED
         self.encoder = stream
+        if frame.interlaced_frame:
+            self.done.notes.append("interlaced fields are stored as whole frames")
+        self.writer.set_chapters(self.reader.chapters())
         for other in self.reader.streams:
             if other.index != self.picture.index:
                 self._add_copy(other)
 
     def _add_copy(self, stream: Any) -> None:
         """A stream whose packets go over as they are, if the new format has room for it."""
+        if stream.type == "attachment" and self.writer.format.name == "matroska":
+            self.writer.add_attachment(stream.name, stream.mimetype or BYTES, stream.data)
+            return
         if stream.type not in ("audio", "subtitle", "video"):
             return  # time codes and notes of the camera's own
         try:
@@ -342,7 +356,8 @@ class _Upright:
     """Turns frames as the display matrix of their file wants them."""
 
     def __init__(self, frame: Any, stream: Any) -> None:
-        names = QUARTER_TURNS.get(_signs(frame), "")
+        names = QUARTER_TURNS.get(ffmpeg.display_signs(frame), "")
+        self.transposed = "transpose" in names
         self.graph = None
         if names:
             self.graph = av.filter.Graph()
@@ -367,14 +382,6 @@ class _Upright:
             return [frame]
         self.graph.push(frame)
         return [self.graph.pull()]
-
-
-def _signs(frame: Any) -> tuple[int, int, int, int]:
-    data = frame.side_data.get("DISPLAYMATRIX")
-    if data is None:
-        return (1, 0, 0, 1)
-    a, b, _, c, d = np.sign(np.frombuffer(bytes(data), "<i4")[:5]).tolist()
-    return a, b, c, d
 
 
 def _encoder(stream: Any, done: Transcoded) -> Encoder:
