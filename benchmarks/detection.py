@@ -236,6 +236,7 @@ def compared(
     """The table of methods; what ships is the last."""
     print(HEAD)
     for name, ask, tag in (
+        ("metadata", store.metadata, store.metadata_of),
         ("five trivial differences", store.trivial, store.trivial_of),
         ("content", store.content, store.content_of),
     ):
