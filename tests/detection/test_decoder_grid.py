@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from praxino.detection.decoder_grid import PERIOD, GridFinding, decoder_grid
+from praxino.detection.decoder_grid import PERIOD, GridFinding, Traces, decoder_grid, finding
 from praxino.detection.detector import examine
 from praxino.detection.html import page
 from praxino.storage.media.frames import probe
+from praxino.storage.media.info import MediaInfo
 from support.footage import write
 
 Film = NDArray[np.uint8]
@@ -114,3 +115,21 @@ def test_page_draws_the_beat(tmp_path: Path) -> None:
     drawn = page(examination)
     assert "the beat in orange" in drawn
     assert "every 4 frames" in drawn
+
+
+@pytest.mark.parametrize(
+    ("frames", "size", "rate", "sentence"),
+    [
+        (81, (832, 480), 16.0, "81 frames, which is 4 x 20 + 1 and 832x480 pixels and 16 frames"),
+        (49, (480, 720), 24.0, "49 frames, which is 4 x 12 + 1 and 480x720 pixels"),
+        (81, (1920, 1080), 30.0, ""),
+        (80, (832, 480), 24.0, ""),
+        (0, (832, 480), 25.0, ""),
+    ],
+)
+def test_habits(frames: int, size: tuple[int, int], rate: float, sentence: str) -> None:
+    """Two habits of models are told of together, one is not."""
+    info = MediaInfo(*size, rate, 5.0, "h264", 1000, frames=frames)
+    nothing = Traces(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0))
+    assert " ".join(finding(nothing, info).sentences).startswith(sentence)
+    assert bool(finding(nothing, info).sentences) == bool(sentence)

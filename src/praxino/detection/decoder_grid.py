@@ -48,6 +48,13 @@ MIN_PEAK: Final = 15.0
 """How far a grid's line in the spectrum stands above what is beside it, across and down, where it
 is told of: 1% of camera clips have such.
 """
+MODEL_RATES: Final = (8, 16)
+"""Frames a second of many models; cameras take 24 and more."""
+MODEL_SIZES: Final = (
+    (512, 512), (720, 480), (768, 512), (832, 480), (848, 480), (960, 544), (1024, 576),
+    (1216, 704), (1280, 704), (1360, 768),
+)  # fmt: skip
+"""Pixels of the longer and of the shorter side at which public models are usually run."""
 FACTORS: Final = (8, 16, 32)
 """Pixels a side that decoders make of one latent."""
 
@@ -68,7 +75,7 @@ class GridFinding(Config):
     cells : tuple of int
         About how many of them there are.
     sentences : tuple of str
-        The same in words, with what else may have left it.
+        The same in words, with what else may have left it; and habits of length, size and rate.
     """
 
     beat: int | None = None
@@ -162,7 +169,24 @@ def finding(of: Traces, info: MediaInfo) -> GridFinding:
             f"8x8, 16x16 or 32x32 pixels in a picture {widths} pixels wide that was scaled, and "
             f"with scaling alone from a multiple of {cells[0]}."
         )
+    sentences += _habits(info)
     return GridFinding.model_validate(fields | {"sentences": tuple(sentences)})
+
+
+def _habits(info: MediaInfo) -> list[str]:
+    """Length, size and rate, if two of them are such as models are run at; a sentence, or none."""
+    side, shorter = max(info.width, info.height), min(info.width, info.height)
+    groups, rest = divmod(info.frames - 1, PERIOD)
+    habits = []
+    if info.frames > PERIOD * MIN_CYCLES and rest == 0:
+        habits.append(f"{info.frames} frames, which is {PERIOD} x {groups} + 1")
+    if (side, shorter) in MODEL_SIZES:
+        habits.append(f"{info.width}x{info.height} pixels")
+    if round(info.rate, 2) in MODEL_RATES:
+        habits.append(f"{info.rate:g} frames a second")
+    if len(habits) < 2:
+        return []
+    return [f"{' and '.join(habits)}: models are often run so, and cameras seldom."]
 
 
 def _beat(of: Traces, period: int = PERIOD) -> tuple[float, int] | None:
