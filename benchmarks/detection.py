@@ -26,6 +26,7 @@ import praxino
 from praxino.data.diorama import compose, render
 from praxino.data.diorama.caption import caption
 from praxino.detection import fusion
+from praxino.detection.calibration import generated_share
 from praxino.detection.detector import Examination, bundled_detector, examine
 from praxino.detection.evidence import FAMILIES, SCORED
 from praxino.detection.fusion import (
@@ -50,10 +51,12 @@ Rows = Sequence[dict[str, float]]
 RUNS = Path("runs/detection")
 SMALL = ("crf 28, scale 0.5",)
 SLOW = ("half rate",)
+SMALL_TOO = ("scale 0.5",)
+"""Another way on which the fit for small clips is judged."""
 """Ways that make clips small or slow: what the fits of those kinds are fitted on."""
 COMPONENTS = 40
 """Principal components of the content."""
-OTHERS = ("crf 35", "gif", "scale 0.75", "12 frames", "8 frames", "messenger")
+OTHERS = ("crf 35", "gif", "12 frames", "8 frames")
 """Ways on which the fit for usual clips is judged, too, unless in a hurry."""
 HEADLINES = (
     "physics/momentum.jolts",
@@ -114,11 +117,12 @@ def collect(folder: Path) -> Collection:
     groups = [clip.group for clip in clips] + [pair.generated.group for pair in pairs]
     sources = [""] * len(clips) + [pair.real.group for pair in pairs]
     pages = [clip.page for clip in clips] + [pair.generated.page for pair in pairs]
+    bases = [clip.base for clip in clips] + [pair.generated.base for pair in pairs]
     shown = rows_of(clips, "none", store.content, store.content_of)
     shown = (shown - shown.mean(0)) / (shown.std(0) + 1e-6)
     u, s, _ = np.linalg.svd(shown, full_matrices=False)
     content = u[:, :COMPONENTS] * np.sqrt(len(u)) * np.minimum(1, s[:COMPONENTS])
-    parts = components(groups, sources, pages)
+    parts = components(groups, sources, pages, bases)
     return Collection(folder, clips, pairs, parts, content, len(matched))
 
 
@@ -317,11 +321,11 @@ def round_trips(of: Collection, usual: tuple[EvaluationSet, EvaluationSet]) -> s
 
 
 def on_way(
-    of: Collection, way: str, test: EvaluationSet, usual: tuple[EvaluationSet, EvaluationSet]
+    of: Collection, way: str, test: EvaluationSet, forms: Sequence[tuple[str, EvaluationSet]]
 ) -> ProtocolResult:
-    """The fit for usual clips, judged on clips that went a way."""
-    samples, pairs = joined(of, (("matched", usual[0]), ("native", usual[1])))
-    pairs = _counted(pairs, np.tile(of.counted, 2))
+    """The fit of these forms, judged on clips that went a way."""
+    samples, pairs = joined(of, forms)
+    pairs = _counted(pairs, np.tile(of.counted, len(forms)))
     fit = lambda known, twins: fusion.fit(known, twins, of.scored_names)  # noqa: E731
     return leave_out(samples, pairs, {way: test}, fit)[way]
 
@@ -357,22 +361,30 @@ def tables(folder: Path, ship: bool, quick: bool) -> None:
     slow, slow_fit = kind_results(of, SLOW, plain)
     small, small_fit = kind_results(of, SMALL, plain)
     conditions = {"none": found["matched"], "native": found["native"], **slow, **small}
-    for way in () if quick else OTHERS:
-        conditions[way] = on_way(of, way, plain(way), (matched, native))
+    usual_forms = (("matched", matched), ("native", native))
+    small_forms = tuple(("matched", plain(way)) for way in SMALL)
+    for ways, forms in () if quick else ((OTHERS, usual_forms), (SMALL_TOO, small_forms)):
+        for way in ways:
+            conditions[way] = on_way(of, way, plain(way), forms)
     print(f"\n{'as shipped':<20} {'pairs':<5} {'AUC':<5} {'ECE':<5} verdict right")
-    rows = []
+    rows, thin_rows = [], {}
     for way, result in conditions.items():
         clips = of.clips[of.count :] if way == "native" else of.clips[: of.count]
         thin = store.thin(clips, "none" if way == "native" else way, RUNS / "cache")
+        thin_rows[way] = thin
         rows.append(condition(way, result, thin))
         print(
             f"{way:<20} {result.accuracy(of.counted):.3f} {result.auc:.3f} "
             f"{result.calibration_error:.3f} {rows[-1].definite:7.2f} {rows[-1].right or 0:5.2f}"
         )
     print(round_trips(of, (matched, native)))
-    for row in found["matched"].table():
+    table = found["matched"].table(~thin_rows["none"])
+    for row in table:
         span = f"{row.low:.1f} to {row.high:.1f}"
-        print(f"answers {span}: {row.clips} clips, {row.generated} generated")
+        print(
+            f"answers {span}: {row.clips} clips, {row.generated} generated, "
+            f"{generated_share(row, table):.2f} if half of all were"
+        )
     if ship:
         samples, pairs = joined(of, (("matched", matched), ("native", native)))
         usual = fusion.fit(samples, pairs[np.tile(of.counted, 2)], of.scored_names)
@@ -384,7 +396,9 @@ def tables(folder: Path, ship: bool, quick: bool) -> None:
         references = whole.measures[real][:, columns]
         fits = {kind: fusion.with_references(one, others, references) for kind, one in fits.items()}
         done = {
-            kind: one.rounded().model_copy(update={"table": conditions[shown[kind]].table()})
+            kind: one.rounded().model_copy(
+                update={"table": conditions[shown[kind]].table(~thin_rows[shown[kind]])}
+            )
             for kind, one in fits.items()
         }
         detector = Detector(**done, conditions=tuple(rows), fitted=time.strftime("%Y-%m-%d"))

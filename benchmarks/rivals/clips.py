@@ -40,6 +40,33 @@ from praxino.storage.weights import bundle
 Film = NDArray[np.uint8]
 
 
+BASES = {
+    "AnimateLCM-SVD": "SVD",
+    "CausVid": "Wan2.1",
+    "CausalWan": "Wan2.1",
+    "Dreamix": "ImagenVideo",
+    "FIFO-ZeroScope": "ZeroScope",
+    "JointDiT": "SVD",
+    "LargeMotionVAE(=VideoVAEPlus page)": "VideoVAEPlus",
+    "LongLive": "Wan2.1",
+    "Lumiere-I2V": "Lumiere",
+    "MotionPrompting": "Lumiere",
+    "Phantom": "Wan2.1",
+    "PhaseLock-Wan2.1": "Wan2.1",
+    "ResamplingForcing": "Wan2.1",
+    "SelfForcing": "Wan2.1",
+    "SkyReels-A2": "Wan2.1",
+    "SkyReels-V2": "Wan2.1",
+    "Stand-In-Wan": "Wan2.1",
+    "VD3D": "SnapVideo",
+    "VideoAlchemist": "SnapVideo",
+    "Vista": "SVD",
+}
+"""Models that others were made from: both are left out together."""
+SAME_SCENE = {"AskAnything": "PLLaVA-examples"}
+"""Sources of camera clips that share one."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """One row of a manifest: ``group`` is the generator or the real clip's source, ``page`` who
@@ -51,6 +78,11 @@ class Clip:
     group: str
     page: str
     about: tuple[float, ...]
+
+    @property
+    def base(self) -> str:
+        """The model that a generator was made from, or itself; the source of a camera clip."""
+        return BASES.get(self.group, SAME_SCENE.get(self.group, self.group))
 
 
 @dataclass(frozen=True)

@@ -18,3 +18,8 @@ def quiet_logging() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
+
+
+def printable(text: str) -> str:
+    """A text without what would move a terminal's cursor, fake another line or is no text."""
+    return "".join(c if c.isprintable() else "?" for c in text)

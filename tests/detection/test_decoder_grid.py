@@ -97,10 +97,12 @@ def test_blocks_of_a_codec_are_not_told_of(tmp_path: Path) -> None:
     assert looked_at(tmp_path, film.clip(0, 255).astype(np.uint8)).cell is None
 
 
-@pytest.mark.parametrize(("frames", "side"), [(1, 192), (2, 192), (3, 16), (40, 8)])
+@pytest.mark.parametrize(("frames", "side"), [(1, 192), (2, 192), (3, 16), (20, 8)])
 def test_little_to_look_at(tmp_path: Path, frames: int, side: int) -> None:
     film = np.full((frames, side, side, 3), 90, np.uint8)
-    assert looked_at(tmp_path, film) == GridFinding()
+    found = looked_at(tmp_path, film)
+    assert not found.sentences
+    assert found.unjudged
 
 
 def test_still_film(tmp_path: Path) -> None:

@@ -391,7 +391,8 @@ def test_what_comes_into_a_watched_folder_is_stamped(tmp_path, monkeypatch):
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     ready = write(tmp_path / "a.mp4", FILM, 24)
-    steps = iter([lambda: shutil.copy(ready, folder / "a.mp4"), lambda: None, lambda: None])
+    looks = verb.SETTLED_POLLS + 2
+    steps = iter([lambda: shutil.copy(ready, folder / "a.mp4"), *[lambda: None] * looks])
 
     def sleep(_):
         step = next(steps, None)
@@ -402,6 +403,58 @@ def test_what_comes_into_a_watched_folder_is_stamped(tmp_path, monkeypatch):
     monkeypatch.setattr(verb.time, "sleep", sleep)
     run("stamp", "--watch", folder, "-o", out)
     assert verify(out / "a.mp4").outcome == "signed"
+    before = (out / "a.mp4").stat().st_mtime_ns
+    steps = iter([lambda: None] * looks)
+    result = run("stamp", "--watch", folder, "-o", out)
+    assert (out / "a.mp4").stat().st_mtime_ns == before  # it was stamped before
+    assert "a.mp4" not in result.output
+
+
+def test_pictures_that_change_their_size_on_the_way(tmp_path):
+    """A recording that was joined from two: all of it in the size of the first."""
+    one = write(tmp_path / "one.ts", FILM, 24)
+    two = write(tmp_path / "two.ts", FILM[:, ::2, ::2].repeat(2, 1)[:, :96], 24)
+    (tmp_path / "both.ts").write_bytes(one.read_bytes() + two.read_bytes())
+    stamp, _ = checked(tmp_path / "both.ts", tmp_path / "out.ts")
+    assert "as the first was" in stamp.sentence
+    assert probe(tmp_path / "out.ts").height == 144
+    assert praxino.detect(tmp_path / "both.ts").width == 176
+
+
+def test_formats_that_cannot_hold_a_film_are_named(tmp_path):
+    source = sound(write(tmp_path / "plain.mp4", FILM, 24), tmp_path / "film.mp4")
+    with pytest.raises(MediaError, match=r"webm holds no h264"):
+        praxino.stamp(source, tmp_path / "out.webm")
+    assert not (tmp_path / "out.webm").exists()
+
+
+def test_statements_beside_a_bmp_are_not_lost(tmp_path):
+    Image.fromarray(FILM[0]).save(tmp_path / "a.bmp")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/a.c2pa").write_text("precious")
+    with pytest.raises(InputError, match=r"not about a\.bmp"):
+        praxino.stamp(tmp_path / "a.bmp", tmp_path / "out/a.bmp")
+    assert (tmp_path / "out/a.c2pa").read_text() == "precious"
+
+
+def test_frames_that_are_no_bytes_are_refused():
+    with pytest.raises(InputError, match="float32"):
+        stamping.stamp_frames((FILM / 255).astype(np.float32))
+
+
+def test_what_is_lost_of_pictures_is_said(tmp_path):
+    first, *others = (Image.fromarray(frame) for frame in FILM[:3])
+    first.save(tmp_path / "a.tif", save_all=True, append_images=others)
+    stamp, _ = checked(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert "the first of 3 pictures" in stamp.sentence
+    first.save(tmp_path / "a.webp", save_all=True, append_images=others, lossless=True)
+    checked(tmp_path / "a.webp", tmp_path / "b.webp")
+    assert b"VP8L" in (tmp_path / "b.webp").read_bytes()
+    first.save(tmp_path / "a.jpg", xmp=b"<x:xmpmeta/>", comment=b"by hand", quality=95)
+    checked(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    with Image.open(tmp_path / "b.jpg") as picture:
+        assert picture.info["xmp"] == b"<x:xmpmeta/>"
+        assert picture.info["comment"] == b"by hand"
 
 
 def test_white_of_ten_bits_stays_white(tmp_path):
@@ -424,6 +477,13 @@ def test_two_files_never_get_one_name(tmp_path):
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / "x.mp4", FILM, 24)
     result = run("stamp", tmp_path / "a/x.mp4", tmp_path / "b/x.mp4", "-o", tmp_path / "out", "-q")
-    assert "would both become" in str(result.exception)
+    assert result.exit_code == 1
+    assert "would be that of" in result.output
+    assert "1 stamped" in result.output
+    write(tmp_path / "a/f.flv", FILM, 24)
+    write(tmp_path / "a/f.flv.mkv", FILM, 24)
+    result = run("stamp", tmp_path / "a", "-o", tmp_path / "out2", "-q")
+    assert "would be that of" in result.output
+    assert len(list((tmp_path / "out2").glob("*.mkv"))) == 1
     with pytest.raises(InputError, match=r"must end in .*\.mp4"):
         praxino.stamp(tmp_path / "a/x.mp4", tmp_path / "x.png")

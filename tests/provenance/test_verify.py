@@ -10,6 +10,7 @@ import pytest
 import praxino
 from praxino.data.pixels import resized
 from praxino.errors import MediaError
+from praxino.generation.loading import load
 from praxino.provenance import keys
 from praxino.provenance.c2pa import manifest, sign
 from praxino.provenance.c2pa.read import Credentials
@@ -233,7 +234,7 @@ def test_bad_input_is_named(praxino, tmp_path, name, monkeypatch):
 @pytest.mark.slow
 def test_the_noise_is_read_by_a_model(praxino, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    praxino.load(device="cpu").generate("a city at night", noise_mark=True).save("a.mp4")
+    load(device="cpu").generate("a city at night", noise_mark=True).save("a.mp4")
     code, out, _ = praxino("verify", "a.mp4", "--model", "diorama")
     assert code == 0
     assert "noise: marked by this installation" in out
@@ -247,7 +248,7 @@ def test_the_noise_is_read_by_a_model(praxino, tmp_path, monkeypatch):
 def test_a_mark_in_the_noise_alone_is_a_mark(praxino, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plain = Provenance(watermark=False, credentials=False)
-    praxino.load(device="cpu").generate("a city at night", plain, noise_mark=True).save("a.mp4")
+    load(device="cpu").generate("a city at night", plain, noise_mark=True).save("a.mp4")
     assert praxino("verify", "a.mp4")[0] == CODES["nothing"]
     code, out, _ = praxino("verify", "a.mp4", "--model", "diorama", "--json")
     assert (code, json.loads(out)["outcome"]) == (CODES["marked"], "marked")

@@ -4,7 +4,7 @@ folders, or a folder that is watched.
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -14,12 +14,15 @@ from praxino.cli import batch
 from praxino.cli.options import Json, Processes, Quiet
 from praxino.cli.terminal import Progress
 from praxino.errors import InputError, MediaError, PraxinoError
+from praxino.log import printable, quiet_logging
 
 if TYPE_CHECKING:
     from praxino.provenance.stamp import Stamp
 
 POLL_SECONDS: Final = 1.0
-"""Between two looks at a folder that is watched: a file that has not changed meanwhile is whole."""
+"""Between two looks at a folder that is watched."""
+SETTLED_POLLS: Final = 4
+"""Looks after which a file that did not change counts as whole."""
 
 Options = dict[str, Any]
 """What is declared, and whether it is signed: arguments of `praxino.stamp`."""
@@ -53,7 +56,8 @@ def stamp(
 ) -> None:
     """Declare that films and pictures of any program were generated: in their pixels, and signed.
 
-    Exit code 1 if a file could not be stamped.
+    Exit code 1 if a file could not be stamped; one that carries a mark already is left alone, and
+    no error in a folder.
     """
     options = {
         "model": model,
@@ -65,22 +69,31 @@ def stamp(
     }
     if output is None:
         raise InputError("no place for the stamped files", "-o FOLDER, or -o FILE for one")
+    if watch is not None and paths:
+        raise InputError("--watch takes no other files", f"praxino stamp {paths[0]} -o ...")
     _require_keys(credentials)
     progress = Progress(quiet)
     if watch is not None:
-        if paths:
-            raise InputError("--watch takes no other files", f"praxino stamp {paths[0]} -o ...")
-        _watch(watch, output, options, progress)
+        _watch(watch, output, options, progress, json_)
     if not paths:
         raise InputError("nothing to stamp", "praxino stamp film.mp4 -o stamped.mp4")
     batch.require_there(paths)
     if len(paths) == 1 and not paths[0].is_dir():
-        stamped = _stamped(paths[0], _name(paths[0], output), options)
-        typer.echo(stamped.model_dump_json(indent=1) if json_ else stamped.sentence)
+        _one(paths[0], output, options, json_)
         return
-    answer, text, failed = run_batch(paths, output, options, processes, progress)
-    typer.echo(json.dumps(answer, indent=1) if json_ else text)
+    say = (lambda line: None) if json_ else typer.echo
+    answer, failed = run_batch(paths, output, options, processes, progress, say)
+    if json_:
+        typer.echo(json.dumps(answer, indent=1))
     if failed:
+        raise typer.Exit(1)
+
+
+def _one(path: Path, output: Path, options: Options, as_json: bool) -> None:
+    """Stamp a single file, and say what came of it."""
+    stamped = _stamped(path, _name(path, output), options)
+    typer.echo(stamped.model_dump_json(indent=1) if as_json else stamped.sentence)
+    if not stamped.out:
         raise typer.Exit(1)
 
 
@@ -113,44 +126,78 @@ def run_batch(
     options: Options,
     workers: int,
     progress: Progress,
-) -> tuple[list[dict[str, Any]], str, int]:
+    say: Callable[[str], None],
+) -> tuple[list[dict[str, Any]], int]:
     """Stamp files, and those in folders, into ``output``, in their subfolders; what came of it as
-    plain values and in words, and how many failed.
+    plain values, and how many failed. ``say`` is called with a line for each as it is done.
     """
     from praxino import processes
 
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file: many files need a folder", "-o stamped")
+    _require_folder(output)
     jobs = [(file, _folder(file, root, output), options) for file, root in _files(paths)]
-    _require_names_of_their_own(jobs)
-    lines: dict[Path, str] = {}
+    names = Names()
+    clashes = {file: problem for file, folder, _ in jobs if (problem := names.clash(file, folder))}
     answer: dict[Path, dict[str, Any]] = {}
+    for file, problem in clashes.items():
+        line, answer[file] = _row(file, problem)
+        say(line)
+    jobs = [job for job in jobs if job[0] not in clashes]
     workers = batch.process_count(workers, len(jobs))
     with progress.bar("stamping", len(jobs)) as advance:
         for job, stamped in processes.map_isolated(
             _stamp_in_pool, jobs, workers, _killed, processes.limit_memory, here=False
         ):
-            lines[job[0]], answer[job[0]] = _row(job[0], stamped)
-            advance(len(lines), description=job[0].name)
-    order = sorted(lines)
+            line, answer[job[0]] = _row(job[0], stamped)
+            say(line)
+            advance(len(answer) - len(clashes), description=job[0].name)
+    order = sorted(answer)
     outcomes = [answer[path]["outcome"] for path in order]
-    text = [*(lines[path] for path in order), batch.tally(outcomes, sorted(set(outcomes)))]
-    return [answer[path] for path in order], "\n".join(text), outcomes.count("failed")
+    say(batch.tally(outcomes, sorted(set(outcomes))))
+    return [answer[path] for path in order], outcomes.count("failed")
 
 
-def _require_names_of_their_own(jobs: Sequence[tuple[Path, Path, Options]]) -> None:
-    """Raise `InputError` if two files would get one name, or share the file of their statements."""
-    from praxino.provenance.c2pa.sidecar import WITHOUT_ROOM
+def _require_folder(output: Path) -> None:
+    """Make the folder for what is stamped; raise once if that cannot be."""
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is a file: many files need a folder", "-o stamped")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MediaError(f"cannot write into {output}: {error.strerror}", "another -o") from None
+    from praxino.storage.files import require_writable
 
-    names = dict[Path, Path]()
-    for file, folder, _ in jobs:
-        beside = file.suffix.lower() in WITHOUT_ROOM
-        for name in (folder / file.name, *([folder / f"{file.stem}.c2pa"] if beside else [])):
-            if name in names:
-                raise InputError(
-                    f"{names[name]} and {file} would both become {name}", "stamp them one by one"
-                )
-            names[name] = file
+    require_writable(output / "film.mp4")
+
+
+class Names:
+    """Names that files of a run get: no two may get one, or share the file of their statements."""
+
+    def __init__(self) -> None:
+        self.taken = dict[Path, Path]()
+
+    def clash(self, file: Path, folder: Path) -> str:
+        """Take the names of a file's copy; a sentence, if another file has one of them."""
+        name = folder / (file.name + _other_ending(file))
+        beside = name.with_suffix(".c2pa")
+        from praxino.provenance.c2pa.sidecar import needs_beside
+
+        paths = (name, beside) if needs_beside(name) else (name,)
+        for path in paths:
+            if (other := self.taken.get(path, file)) != file:
+                return f"{file}: {path} would be that of {other}, too: stamp them one by one"
+        self.taken |= dict.fromkeys(paths, file)
+        return ""
+
+
+def _other_ending(file: Path) -> str:
+    """What comes behind the name of a copy that is written in another format, by that name."""
+    from praxino.storage.media.encoders import FALLBACK_ENDING, MUXERS
+    from praxino.storage.media.formats import IMAGE_ENDINGS
+
+    ending = file.suffix.lower()
+    if ending in (".heic", ".heif"):
+        return ".jpg"
+    return "" if ending in MUXERS or ending in IMAGE_ENDINGS else FALLBACK_ENDING
 
 
 def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
@@ -178,7 +225,9 @@ def _stamp_in_pool(path: Path, folder: Path, options: Options) -> "Stamp | str":
     except PraxinoError as error:
         return " ".join(str(error).split())
     except OSError as error:
-        return f"{path}: {error.strerror or error}"
+        return f"{error.filename or path}: {error.strerror or error}"
+    except Exception as error:  # one file must not end the others
+        return f"{path}: it could not be stamped: {type(error).__name__} {error}"[:200]
 
 
 def _killed(path: Path, *_: object) -> str:
@@ -189,7 +238,8 @@ def _killed(path: Path, *_: object) -> str:
 
 def _row(path: Path, stamped: "Stamp | str") -> tuple[str, dict[str, Any]]:
     if isinstance(stamped, str):
-        return stamped, {"path": str(path), "outcome": "failed", "problem": stamped}
+        answer = {"path": str(path), "outcome": "failed", "problem": stamped}
+        return printable(stamped), answer
     return stamped.sentence, stamped.model_dump()
 
 
@@ -198,24 +248,39 @@ def _watch(
     output: Path,
     options: Options,
     progress: Progress,
+    as_json: bool,
 ) -> None:
-    """Stamp every file that comes into a folder once it does not change any more."""
+    """Stamp every file that comes into a folder once it does not change any more; those that were
+    stamped before are left alone.
+    """
     if not folder.is_dir():
         raise MediaError(f"{folder} is no folder", "mkdir it first")
-    output.mkdir(parents=True, exist_ok=True)
+    _require_folder(output)
     if output.resolve() == folder.resolve() or folder.resolve() in output.resolve().parents:
         raise InputError(f"{output} lies in the folder that is watched", "-o a folder beside it")
     progress.say(f"watching {folder}; Ctrl-C ends it")
-    before, done = dict[Path, tuple[int, int]](), dict[Path, tuple[int, int]]()
+    settled, names = dict[Path, tuple[tuple[int, int], int]](), Names()
     while True:
         now = dict(filter(None, map(_state, (file for file, _ in _media(folder)))))
         for file, state in now.items():
-            if done.get(file) != state and before.get(file) == state and state[0]:
-                done[file] = state
-                job = (file, _folder(file, folder, output), options)
-                typer.echo(_row(file, _isolated(job))[0])
-        before = now
+            before, polls = settled.get(file, (state, -1))
+            settled[file] = (state, polls + 1 if before == state else 0)
+            place = _folder(file, folder, output)
+            if settled[file][1] != SETTLED_POLLS or not state[0] or _stamped_since(file, place):
+                continue
+            problem = names.clash(file, place)
+            line, answer = _row(file, problem or _isolated((file, place, options)))
+            typer.echo(json.dumps(answer) if as_json else line)
         time.sleep(POLL_SECONDS)
+
+
+def _stamped_since(file: Path, folder: Path) -> bool:
+    """Whether a file's copy is there, and newer than it."""
+    copy = folder / (file.name + _other_ending(file))
+    try:
+        return copy.stat().st_mtime_ns >= file.stat().st_mtime_ns
+    except OSError:
+        return False
 
 
 def _state(file: Path) -> tuple[Path, tuple[int, int]] | None:
@@ -229,7 +294,8 @@ def _state(file: Path) -> tuple[Path, tuple[int, int]] | None:
 
 def _media(folder: Path) -> list[tuple[Path, Path]]:
     try:
-        return list(_files([folder]))
+        with quiet_logging():  # it would be said at every look
+            return list(_files([folder]))
     except PraxinoError:  # nothing has come yet
         return []
 

@@ -220,5 +220,7 @@ def _row(verdict: "Verdict") -> tuple[str, ...]:
         else "-"
     )
     message = mark.message or ("found" if mark.found else "-")
+    if credentials.declared or mark.stamped:
+        message += " (stamp)"
     date = credentials.made[:10] or mark.month or "-"
     return verdict.outcome, signer[:40], trust, message, date, printable(verdict.path)

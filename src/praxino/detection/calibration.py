@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from praxino.data.conditions import Condition
-from praxino.detection.fusion import SLOW, SMALL_SIDE_PIXELS, Detector, Fusion
+from praxino.detection.fusion import SLOW, SMALL_SIDE_PIXELS, Bin, Detector, Fusion
 from praxino.detection.view import View
 from praxino.storage.media.info import MediaInfo
 
@@ -46,8 +46,8 @@ def reliability(probability: float, fitted: Fusion, detector: Detector, like: Co
     from sources and generators that were left out of the fitting.
     """
     shares = [
-        f"of {row.clips} clips with answers from {row.low:.0%} to {row.high:.0%}, {row.generated} "
-        f"were generated"
+        f"of clips with answers from {row.low:.0%} to {row.high:.0%} (there were {row.clips}), "
+        f"{generated_share(row, fitted.table):.0%} were generated, if half of all clips are"
         for row in fitted.table
         if row.low <= probability <= row.high and row.clips
     ][:1]
@@ -63,6 +63,17 @@ def reliability(probability: float, fitted: Fusion, detector: Detector, like: Co
         "; ".join(shares) + ": all from pages, sources and generators left out of the fitting; "
         f"{base_rate(probability, fitted)}; a generator unlike all of these may look like anything"
     )
+
+
+def generated_share(row: Bin, table: Sequence[Bin]) -> float:
+    """Which part of the clips in a row of the calibration table would be generated, if half of all
+    clips were; 0.5 for a row without clips.
+    """
+    generated = sum(one.generated for one in table)
+    camera = sum(one.clips for one in table) - generated
+    hits = row.generated / max(1, generated)
+    others = (row.clips - row.generated) / max(1, camera)
+    return hits / (hits + others) if row.clips else 0.5
 
 
 def base_rate(probability: float, fitted: Fusion) -> str:

@@ -46,7 +46,7 @@ BLOCK: Final = 8
 """Pixels of a codec's blocks."""
 MIN_PEAK: Final = 15.0
 """How far a grid's line in the spectrum stands above what is beside it, across and down, where it
-is told of: 1% of camera clips have such.
+is told of: in 2% of camera clips (`benchmarks/decoder_grids.py`).
 """
 MODEL_RATES: Final = (8, 16)
 """Frames a second of many models; cameras take 24 and more."""
@@ -74,6 +74,8 @@ class GridFinding(Config):
         Pixels across and down of a grid that is not a codec's.
     cells : tuple of int
         About how many of them there are.
+    unjudged : str
+        Why no beat could be looked for; empty if it could.
     sentences : tuple of str
         The same in words, with what else may have left it; and habits of length, size and rate.
     """
@@ -83,6 +85,7 @@ class GridFinding(Config):
     beat_first: int | None = None
     cell: tuple[float, float] | None = None
     cells: tuple[int, int] | None = None
+    unjudged: str = ""
     sentences: tuple[str, ...] = ()
 
 
@@ -116,7 +119,11 @@ def traces(frames: Iterable[VideoFrame]) -> Traces:
     last: list[NDArray[np.float32]] = []
     change, bend = [], []
     profiles: list[tuple[Array, Array]] = []
+    shape: tuple[int, ...] = ()
     for index, frame in enumerate(frames):
+        shape = shape or frame.pixels.shape
+        if frame.pixels.shape != shape:
+            break  # recordings that were joined: the first is looked at
         luma = np.asarray(cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
         if index % GRID_STRIDE == 0:
             profiles.append(_profiles(luma))
@@ -146,7 +153,7 @@ def _profiles(luma: NDArray[np.uint8]) -> tuple[Array, Array]:
 
 def finding(of: Traces, info: MediaInfo) -> GridFinding:
     """What is told of the traces."""
-    fields: dict[str, object] = {}
+    fields: dict[str, object] = {"unjudged": _unjudged(of)}
     sentences = []
     beat = _beat(of)
     if beat is not None:
@@ -189,11 +196,21 @@ def _habits(info: MediaInfo) -> list[str]:
     return [f"{' and '.join(habits)}: models are often run so, and cameras seldom."]
 
 
+def _unjudged(of: Traces) -> str:
+    """Why no beat can be looked for."""
+    least = PERIOD * MIN_CYCLES + 2
+    if len(of.bend) < least - 2:
+        return f"{least} frames are needed, {len(of.bend) + 2 if len(of.bend) else 'few'} are there"
+    if (of.change < REPEATED * np.median(of.change)).any():
+        return "frames are repeated, as a conversion of the frame rate does, which beats by itself"
+    return ""
+
+
 def _beat(of: Traces, period: int = PERIOD) -> tuple[float, int] | None:
     """Log amplitude and first frame of a beat, if there is one."""
     cycles = len(of.bend) // period
-    if cycles < MIN_CYCLES or (of.change < REPEATED * np.median(of.change)).any():
-        return None  # a converted rate repeats frames, which beats by itself
+    if _unjudged(of):
+        return None
     logs = np.log(of.bend[: cycles * period] + 0.02)
     around = sliding_window_view(np.pad(logs, period, mode="reflect"), 2 * period + 1)
     uneven = np.clip(logs - np.median(around, axis=-1), -0.5, 0.5)

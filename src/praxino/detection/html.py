@@ -231,10 +231,12 @@ def _grid(of: Examination) -> str:
     grid, traces = of.report.grid, of.traces
     if traces is None:
         return ""
-    sentences = grid.sentences or (
-        "No beat of four frames and no grid but a codec's was found, as in most clips of either "
-        "kind.",
+    none = (
+        f"No beat was looked for: {grid.unjudged}."
+        if grid.unjudged
+        else "No beat of four frames was found, as in most clips of either kind."
     )
+    sentences = (*grid.sentences, *([] if grid.beat else [none]))
     drawn = _bars(traces.bend, grid.beat, grid.beat_first) if len(traces.bend) else ""
     text = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
     return (

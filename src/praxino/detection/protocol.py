@@ -124,11 +124,16 @@ class ProtocolResult:
         gaps = [abs((share * (chance - generated))[bins == b].sum()) for b in range(10)]
         return float(np.sum(gaps))
 
-    def table(self, edges: Sequence[float] = (0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)) -> tuple[Bin, ...]:
-        """How many clips with answers in each range were generated."""
+    def table(
+        self,
+        judged: NDArray[np.bool_] | None = None,
+        edges: Sequence[float] = (0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0),
+    ) -> tuple[Bin, ...]:
+        """How many of the clips (that get a verdict) with answers in each range were generated."""
         chance, rows = sigmoid(self.logits), []
+        counted = np.ones(len(chance), bool) if judged is None else judged
         for low, high in itertools.pairwise(edges):
-            of = (chance >= low) & ((chance < high) | (high == 1))
+            of = counted & (chance >= low) & ((chance < high) | (high == 1))
             generated = int(self.samples.generated[of].sum())
             rows.append(Bin(low=low, high=high, clips=int(of.sum()), generated=generated))
         return tuple(rows)

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from praxino.config import Config
 from praxino.detection.decoder_grid import GridFinding
+from praxino.log import printable
 
 Verdict = Literal["likely camera", "inconclusive", "likely generated", "unreadable"]
 HEADLINES: Final = {
@@ -70,7 +71,7 @@ class Report(Config):
 def to_text(report: Report) -> str:
     """A report as text, for a terminal."""
     sure = "" if report.probability is None else f" ({report.probability:.0%} generated)"
-    lines = [f"{report.path}: {report.verdict}{sure}"]
+    lines = [f"{printable(report.path)}: {report.verdict}{sure}"]
     lines += [f"  no verdict: {reason}" for reason in report.reasons]
     for finding in report.families:
         moved = "" if finding.log_odds is None else f"{finding.log_odds:+.2f}"

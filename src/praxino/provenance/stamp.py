@@ -8,7 +8,7 @@ what Praxino made itself. The law asks providers of generated video for both (EU
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from praxino.config import Config
 from praxino.errors import InputError, MediaError
+from praxino.log import printable
 from praxino.provenance import keys
 from praxino.provenance.c2pa import manifest, read, sidecar, sign
 from praxino.provenance.c2pa.manifest import Declaration
@@ -24,9 +25,9 @@ from praxino.provenance.policy import Ingredient
 from praxino.provenance.watermark import embed, issued, payload, scan
 from praxino.provenance.watermark.scan import Mark
 from praxino.storage.files import atomic_file, require_file
-from praxino.storage.media import pictures, transcode
+from praxino.storage.media import encoders, pictures, transcode
 from praxino.storage.media.frames import iter_frames, probe
-from praxino.storage.media.info import MediaInfo
+from praxino.storage.media.info import MediaInfo, VideoFrame
 
 MAX_SIDE_PIXELS: Final = 4096
 """The longer side of a film that is stamped, at most."""
@@ -40,8 +41,8 @@ SAME_ENDINGS: Final = {
     for ending in group
 }
 """Endings of names of pictures that stand for one format."""
-COMPARED_FRAMES: Final = 8
-"""Frames of which the loss is measured."""
+WHOLE_FILM: Final = 0.9
+"""Part of the frames that a film says it has, below which it was cut."""
 HINT_OTHER_NAME: Final = "another name or folder with -o"
 
 Outcome = Literal["stamped", "marked before"]
@@ -80,10 +81,11 @@ class Stamp(Config):
     def sentence(self) -> str:
         """All of it in one line."""
         if self.outcome == "marked before":
-            return f"{self.path}: {'; '.join(self.notes)}: left alone"
+            return f"{printable(self.path)}: {'; '.join(self.notes)}: left alone"
         loss = "" if self.psnr is None else f", {self.psnr:.1f} dB PSNR"
         count = f"{self.frames} frames" if self.frames > 1 else "picture"
-        return "; ".join((f"{self.out}: {count}, mark {self.message}{loss}", *self.notes))
+        line = f"{self.out}: {count}, mark {self.message}{loss}"
+        return "; ".join((printable(line), *self.notes))
 
 
 def stamp(
@@ -147,8 +149,7 @@ def _stamp(source: Path, target: Path, declaration: Declaration, credentials: bo
     message = _message(declaration.model)
     finish = None
     with atomic_file(target) as fresh:
-        frames, notes = _marked(source, fresh, info, message)
-        psnr = fidelity(source, fresh)
+        frames, notes, psnr = _marked(source, fresh, info, message)
         if psnr is not None and psnr < MIN_PSNR:
             raise MediaError(f"{source}: the stamped copy differs too much ({psnr:.1f} dB)")
         if credentials:
@@ -175,8 +176,17 @@ def stamp_frames(frames: NDArray[np.uint8], model: str = "") -> NDArray[np.uint8
     Raises
     ------
     InputError
-        If frames of this size have no room for a mark.
+        If they are no such frames, or have no room for a mark.
+
+    Notes
+    -----
+    It does not look for a mark that is there already: a second one of the same key destroys both.
     """
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3:
+        raise InputError(
+            f"frames are {frames.dtype} of shape {frames.shape}: must be uint8 (T, H, W, 3)",
+            "(frames * 255).round().astype(np.uint8) of floats from 0 to 1",
+        )
     height, width = frames.shape[1:3]
     if not embed.has_room(height, width):
         raise InputError(f"{width}x{height} has no room for a mark", _sizes())
@@ -194,7 +204,7 @@ def ending_for(path: str | Path) -> str:
     source = Path(path)
     require_file(source)
     is_picture = probe(source).codec == "picture"
-    return pictures.picture_ending(source) if is_picture else transcode.film_ending(source)
+    return pictures.picture_ending(source) if is_picture else encoders.film_ending(source)
 
 
 def _require_room(source: Path, info: MediaInfo) -> None:
@@ -215,7 +225,7 @@ def _require_name(source: Path, target: Path, info: MediaInfo) -> None:
         own = pictures.picture_ending(source).lower()
         fitting: tuple[str, ...] = SAME_ENDINGS.get(own, (own,))
     else:
-        fitting = tuple(transcode.MUXERS)
+        fitting = tuple(encoders.MUXERS)
     if ending not in fitting:
         raise InputError(f"{target}: must end in {' '.join(fitting)}", f"{target.stem}{fitting[0]}")
     if sidecar.needs_beside(target):
@@ -250,14 +260,16 @@ def _message(model: str) -> int:
     return marked.message
 
 
-def _marked(source: Path, fresh: Path, info: MediaInfo, message: int) -> tuple[int, list[str]]:
-    """Write the marked file, and read its mark back; how many frames it has, and what could not be
-    kept.
+def _marked(
+    source: Path, fresh: Path, info: MediaInfo, message: int
+) -> tuple[int, list[str], float | None]:
+    """Write the marked file, and read its mark back; how many frames it has, what could not be
+    kept, and how near it is to the source, in decibels.
     """
-    frames, notes = _rewritten(source, fresh, info, message)
+    frames, notes, psnr = _rewritten(source, fresh, info, message)
     mark = scan.mark_of(fresh, WINDOWS_AFTER)
     if mark.message != f"{message:012x}" and info.codec == "picture":
-        frames, notes = _rewritten(source, fresh, info, message, fine=True)
+        frames, notes, psnr = _rewritten(source, fresh, info, message, fine=True)
         mark = scan.mark_of(fresh, WINDOWS_AFTER)
         if fresh.suffix.lower() in (".jpg", ".jpeg"):
             notes.append("written finer than it was: its mark would have been lost")
@@ -267,18 +279,19 @@ def _marked(source: Path, fresh: Path, info: MediaInfo, message: int) -> tuple[i
         )
     if mark.message != f"{message:012x}":
         notes.append("its mark can be found, and hardly be read")
-    return frames, notes
+    return frames, notes, psnr
 
 
 def _rewritten(
     source: Path, fresh: Path, info: MediaInfo, message: int, fine: bool = False
-) -> tuple[int, list[str]]:
-    """Write the marked file; how many frames it has, and what could not be kept."""
+) -> tuple[int, list[str], float | None]:
+    """Write the marked file: frames, notes and decibels as of `_marked`."""
     if info.codec == "picture":
         key = keys.own_mark_key()
         change = lambda frames: embed.mark(frames, message, key)  # noqa: E731
         picture = pictures.rewrite(source, fresh, change, fine)
-        return picture.frames, picture.notes
+        planes = ([_luma(frame.pixels) for frame in _first(path)] for path in (source, fresh))
+        return picture.frames, picture.notes, fidelity(*planes)
     marker: embed.StreamMarker | None = None
 
     def marked(luma: transcode.Plane, step: float) -> transcode.Plane:
@@ -289,7 +302,9 @@ def _rewritten(
 
     film = transcode.transcode(source, fresh, marked)
     notes = [f"{film.damaged} damaged packets left out"] if film.damaged else []
-    return film.frames, notes + film.notes
+    if film.frames < WHOLE_FILM * info.frames:
+        notes.append(f"it ends early: {film.frames} of {info.frames} frames are there")
+    return film.frames, notes + film.notes, fidelity(film.luma, transcode.luma_of(fresh))
 
 
 def _signed(
@@ -302,19 +317,20 @@ def _signed(
     return sign.sign(fresh, target, statements, parents, "parentOf")
 
 
-def fidelity(source: Path, other: Path) -> float | None:
-    """Decibels of PSNR between the luma of two files, over their first frames; None if these are
-    the same.
+def _first(path: Path) -> Iterable[VideoFrame]:
+    return itertools.islice(iter_frames(path), transcode.COMPARED_FRAMES)
+
+
+def _luma(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return embed.luma(pixels, *pixels.shape[:2])
+
+
+def fidelity(
+    source: Sequence[NDArray[np.float32]], copy: Sequence[NDArray[np.float32]]
+) -> float | None:
+    """Decibels of PSNR between planes (H, W) of luma, in steps of 255, frame by frame; None if they
+    are the same.
     """
-    pairs = zip(iter_frames(source), iter_frames(other), strict=False)
-    errors = [
-        _luma_error(one.pixels, two.pixels) for one, two in itertools.islice(pairs, COMPARED_FRAMES)
-    ]
+    errors = [float(np.mean((one - two) ** 2)) for one, two in zip(source, copy, strict=False)]
     mean = float(np.mean(errors)) if errors else 0.0
     return 10 * math.log10(255**2 / mean) if mean else None
-
-
-def _luma_error(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> float:
-    height, width = one.shape[:2]
-    gap = embed.luma(one, height, width) - embed.luma(two, height, width)
-    return float(np.mean(gap**2))

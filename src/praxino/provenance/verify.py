@@ -191,8 +191,8 @@ def _moved(mark: Mark) -> str:
         *(["mirrored"] if mark.flipped else []),
         *([f"turned by {mark.turn:.0f} degrees"] if abs(mark.turn) > 1.5 else []),
         *(
-            [f"cut or framed ({mark.scale:.2f} times its scale)"]
-            if abs(mark.scale - 1) > 0.02
+            [f"perhaps cut or framed (about {mark.scale:.2f} times its scale)"]
+            if abs(mark.scale - 1) > 0.02 and mark.message
             else []
         ),
         *([f"only in {mark.seconds}"] if mark.seconds else []),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
 
+from praxino import log
 from praxino.config import Config
 from praxino.provenance.c2pa.status import is_changed
 
@@ -177,10 +178,8 @@ def of(data: Any, name: str) -> Any:
 
 
 def printable(text: Any) -> str:
-    """What a file says or is called, without what would move a terminal's cursor, fake another line
-    or is no text.
-    """
-    return "".join(c if c.isprintable() else "?" for c in str(text or ""))[:MAX_STATEMENT_CHARS]
+    """What a file says or is called, as `log.printable`, of `MAX_STATEMENT_CHARS` at most."""
+    return log.printable(str(text or ""))[:MAX_STATEMENT_CHARS]
 
 
 def listed(data: Any) -> list[Any]:

@@ -7,8 +7,10 @@ from praxino.errors import InputError
 from praxino.provenance.c2pa.read import MAX_SIDECAR_BYTES, SIDECAR_ENDING, parse
 from praxino.storage.files import atomic_file
 
-WITHOUT_ROOM: Final = (".webm", ".mkv", ".ts", ".mts", ".m2ts")
-"""Endings of names of films whose format cannot hold statements."""
+WITHOUT_ROOM: Final = (".webm", ".mkv", ".ts", ".mts", ".m2ts", ".bmp")
+"""Endings of names of films and pictures whose format cannot hold statements."""
+OURS: Final = ("video/webm", "video/mp2t", "video/x-matroska", "image/bmp")
+"""Formats of files that we write statements beside."""
 
 
 def require_own_sidecar(target: Path) -> None:
@@ -39,7 +41,7 @@ def is_ours(beside: Path) -> bool:
     if not beside.is_file() or beside.stat().st_size > MAX_SIDECAR_BYTES:
         return False
     with beside.open("rb") as file:
-        return parse("application/c2pa", file, None).get("format") in ("video/webm", "video/mp2t")
+        return parse("application/c2pa", file, None).get("format") in OURS
 
 
 def write(manifest: bytes, beside: Path) -> None:

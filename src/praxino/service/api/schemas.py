@@ -198,6 +198,10 @@ class StampForm(FileForm):
     prompt: Short = Field("", description="sentence it was made from: its hash is stated")
     by: Label = Field("", description="who declares it")
     edited: Literal["true", "false"] = Field("false", description="only parts were generated")
+    state_prompt: Literal["true", "false"] = Field(
+        "false", description="state the sentence itself, too"
+    )
+    credentials: Literal["true", "false"] = Field("true", description="sign it")
 
 
 class SessionCreate(Body):

@@ -38,6 +38,8 @@ async def stamp(
             prompt=body.prompt,
             by=body.by,
             edited=body.edited == "true",
+            state_prompt=body.state_prompt == "true",
+            credentials=body.credentials == "true",
         )
         priority = conversion.to_priority(body.priority, caller)
         job = await run_in_threadpool(

@@ -64,6 +64,8 @@ class StampRequest(AnalysisRequest):
     prompt: str = ""
     by: str = ""
     edited: bool = False
+    state_prompt: bool = False
+    credentials: bool = True
 
 
 class JobResult(Config):

@@ -3,7 +3,6 @@ profile, transparency, and for moving ones times and repetitions.
 """
 
 import errno
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,15 +34,17 @@ WRITTEN: Final[dict[str, dict[str, Any]]] = {
 SAME: Final = {"MPO": "JPEG"}
 """Formats that are read as something else: several pictures in a JPEG, of which the first counts.
 """
+SINGLE: Final = ("TIFF", "MPO", "JPEG", "HEIF")
+"""Formats of which the first picture counts."""
 ELSEWISE: Final = {"HEIF": ("JPEG", ".jpg")}
 """Formats that are not written, what is written for them, and the ending of its name."""
 ORIENTATION: Final = 0x0112
 """EXIF's tag for which way is up."""
 MAX_MOVING_BYTES: Final = 2**29
 """Pixels of all frames of a moving picture together, which are in memory up to five times."""
-LOSSLESS_WEBP: Final = b"VP8L"
-"""The first part of a WebP file without loss, at byte `WEBP_PART`."""
-WEBP_PART: Final = 12
+LOSSLESS_WEBP, LOSSY_WEBP, WEBP_FRAME = b"VP8L", b"VP8 ", b"ANMF"
+"""Parts of a WebP file: pixels without loss, with loss, and a frame of a moving one."""
+RIFF_HEAD_BYTES, PART_HEAD_BYTES, FRAME_HEAD_BYTES = 12, 8, 16
 
 
 @dataclass
@@ -64,17 +65,9 @@ def _opened(source: Path) -> Iterator[Any]:
         except MediaError:
             raise
         except DAMAGE as error:
+            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                raise  # of the new file
             raise unreadable(source, error) from None
-
-
-@contextmanager
-def _written(fresh: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise MediaError(f"cannot write {fresh.name}: {os.strerror(error.errno)}") from None
 
 
 def picture_ending(source: Path) -> str:
@@ -116,8 +109,7 @@ def rewrite(source: Path, fresh: Path, change: PixelChange, fine: bool = False) 
             options |= {"save_all": True, "append_images": images[1:], "duration": durations}
             if "loop" in picture.info:
                 options["loop"] = picture.info["loop"]
-        with _written(fresh):
-            images[0].save(fresh, format=name, **options)
+        images[0].save(fresh, format=name, **options)
     return done
 
 
@@ -127,6 +119,9 @@ def _losses(picture: Any, kind: str, name: str) -> list[str]:
         notes.append("8 bits a channel are left")
     if picture.mode == "CMYK":
         notes.append("CMYK becomes RGB")
+    pages = getattr(picture, "n_frames", 1)
+    if kind in SINGLE and pages > 1:
+        notes.append(f"the first of {pages} pictures alone")
     return notes
 
 
@@ -160,6 +155,10 @@ def _kept(picture: Any, name: str) -> dict[str, Any]:
         kept["exif"] = exif.tobytes()
     if picture.info.get("dpi") and name in ("PNG", "JPEG", "TIFF"):
         kept["dpi"] = picture.info["dpi"]
+    if picture.info.get("xmp") and name in ("JPEG", "WEBP", "TIFF"):
+        kept["xmp"] = picture.info["xmp"]
+    if name == "JPEG" and picture.info.get("comment"):
+        kept["comment"] = picture.info["comment"]
     if name == "PNG" and getattr(picture, "text", None):
         kept["pnginfo"] = _notes(picture.text)
     return kept
@@ -181,8 +180,13 @@ def _lossless(source: Path, name: str) -> dict[str, Any]:
     if name != "WEBP":
         return {}
     with source.open("rb") as file:
-        part = file.read(WEBP_PART + len(LOSSLESS_WEBP))[WEBP_PART:]
-    return {"lossless": True} if part == LOSSLESS_WEBP else {}
+        file.seek(RIFF_HEAD_BYTES)
+        while len(head := file.read(PART_HEAD_BYTES)) == PART_HEAD_BYTES:
+            kind, size = head[:4], int.from_bytes(head[4:], "little")
+            if kind in (LOSSLESS_WEBP, LOSSY_WEBP):
+                return {"lossless": True} if kind == LOSSLESS_WEBP else {}
+            file.seek(FRAME_HEAD_BYTES if kind == WEBP_FRAME else size + size % 2, 1)
+    return {}
 
 
 def _quality(picture: Any, name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ One frame is in memory at a time, whatever the film's length.
 """
 
 import errno
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,14 @@ from numpy.typing import NDArray
 
 from praxino.errors import MediaError
 from praxino.storage.media import ffmpeg
+from praxino.storage.media.encoders import (
+    CHAPTERED,
+    COARSE_TIMES,
+    MPEG_TS_SOUND,
+    MUXERS,
+    encoder_of,
+    pixel_format,
+)
 from praxino.storage.media.info import (
     COMPLETE_HINT,
     DAMAGE,
@@ -35,61 +44,12 @@ LumaChange = Callable[[Plane, float], Plane]
 """(H, W) of luma, upright, and how many of its steps one step of 255 is -> the changed plane."""
 
 
-@dataclass(frozen=True)
-class Encoder:
-    """How frames of one codec are written: FFmpeg's encoder, and options for a quality at which its
-    loss is hardly seen.
-    """
-
-    name: str
-    options: dict[str, str] = field(default_factory=dict)
-
-
-FINE_STEPS: Final = {"flags": "+qscale", "global_quality": str(2 * 118)}
-"""For encoders of fixed steps: the second finest, in FFmpeg's unit of 1/118."""
-COARSE_TIMES: Final = ("mpeg4", "mpeg2video")
-"""Encoders that count frames, not times."""
-X264: Final = Encoder("libx264", {"crf": "16", "preset": "veryfast"})
-ENCODERS: Final = {
-    "h264": X264,
-    "hevc": Encoder(
-        "libx265", {"crf": "18", "preset": "superfast", "x265-params": "log-level=none"}
-    ),
-    "vp8": Encoder("libvpx", {"crf": "8", "b": "20M", "deadline": "realtime", "cpu-used": "6"}),
-    "vp9": Encoder(
-        "libvpx-vp9",
-        {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"},
-    ),
-    "av1": Encoder("libsvtav1", {"crf": "24", "preset": "9"}),
-    "prores": Encoder("prores_ks"),
-    "mpeg4": Encoder("mpeg4", FINE_STEPS),
-    "mpeg2video": Encoder("mpeg2video", FINE_STEPS),
-    "mjpeg": Encoder("mjpeg", FINE_STEPS),
-    "ffv1": Encoder("ffv1"),
-}
-"""By the name of the codec that a file has; for others, x264."""
-PRORES_PROFILES: Final = {
-    "apco": "proxy",
-    "apcs": "lt",
-    "apcn": "standard",
-    "apch": "hq",
-    "ap4h": "4444",
-    "ap4x": "4444xq",
-}
-MUXERS: Final = {
-    ".mp4": "mp4",
-    ".m4v": "mp4",
-    ".mov": "mov",
-    ".mkv": "matroska",
-    ".webm": "webm",
-    ".avi": "avi",
-    ".ts": "mpegts",
-    ".mts": "mpegts",
-    ".m2ts": "mpegts",
-}
-"""FFmpeg's formats by the ending of a name."""
-FALLBACK_ENDING: Final = ".mkv"
-"""For what no other format of the table holds."""
+MAX_TIME_ERROR: Final = Fraction(1, 200)
+"""Seconds by which the time of a frame may change without a word."""
+ALPHA_TAG: Final = "alpha_mode"
+"""What WebM and Matroska call the transparency that FFmpeg's decoders of VP8 and VP9 leave out."""
+COMPARED_FRAMES: Final = 8
+"""Frames of which luma is kept, to tell how near a copy is."""
 BYTES: Final = "application/octet-stream"
 """The type of an attachment that says none."""
 MAX_WAITING_BYTES: Final = 2**28
@@ -119,20 +79,18 @@ QUARTER_TURNS: Final = {
 @dataclass
 class Transcoded:
     """What was done: ``frames`` written, ``damaged`` packets left out, ``notes`` on what could not
-    be kept.
+    be kept; and ``luma``, (H, W) in steps of 255, of the first frames before they were changed.
     """
 
     frames: int = 0
     damaged: int = 0
     notes: list[str] = field(default_factory=list)
+    luma: list[NDArray[np.float32]] = field(default_factory=list, repr=False)
 
-
-def film_ending(source: Path) -> str:
-    """The ending of a name under which a film can be written: its own, if that is one of
-    `MUXERS`.
-    """
-    ending = source.suffix.lower()
-    return source.suffix if ending in MUXERS else FALLBACK_ENDING
+    def note(self, text: str) -> None:
+        """Say something once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
 
 def transcode(source: Path, fresh: Path, change: LumaChange) -> Transcoded:
@@ -155,7 +113,7 @@ def transcode(source: Path, fresh: Path, change: LumaChange) -> Transcoded:
         raise
     except av.error.FFmpegError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise MediaError(f"cannot write {fresh.name}: {os.strerror(error.errno)}") from None
+            raise OSError(error.errno, os.strerror(error.errno)) from None
         raise unreadable(source, error) from None
     except DAMAGE as error:
         raise unreadable(source, error) from None
@@ -165,6 +123,30 @@ def transcode(source: Path, fresh: Path, change: LumaChange) -> Transcoded:
     if not done.frames:
         raise MediaError(f"{source}: none of its frames can be decoded", COMPLETE_HINT)
     return done
+
+
+def luma_of(path: Path, count: int = COMPARED_FRAMES) -> list[NDArray[np.float32]]:
+    """(H, W), in steps of 255, of a film's first frames as they are stored.
+
+    Raises
+    ------
+    MediaError
+        If it cannot be read.
+    """
+    planes: list[NDArray[np.float32]] = []
+
+    def keep(luma: Plane, step: float) -> Plane:
+        planes.append(luma.astype(np.float32) / step)
+        return luma
+
+    try:
+        with ffmpeg.opened(path) as reader:
+            stream = ffmpeg.picture_stream(reader)
+            for frame in itertools.islice(reader.decode(stream), count):
+                _with_luma(frame, keep)
+    except DAMAGE as error:
+        raise unreadable(path, error) from None
+    return planes
 
 
 @contextmanager
@@ -243,19 +225,22 @@ class _Copy:
         require_pixels(self.source, frame.width, frame.height, MAX_FRAME_PIXELS)
         self.filters = _Upright(frame, self.picture)
         upright = self.filters.first
-        encoder = _encoder(self.picture, self.done)
+        encoder = encoder_of(self.picture, self.writer.format.name, self.done.note)
         stream = self.writer.add_stream(
             encoder.name, rate=self.picture.average_rate or 25, options=dict(encoder.options)
         )
         context = stream.codec_context
         stream.width, stream.height = upright.width, upright.height
-        stream.pix_fmt = _pixel_format(context, upright.format.name, self.done)
+        stream.pix_fmt = pixel_format(context, upright.format.name, self.done.note)
         self.time_base = self.picture.time_base
         if encoder.name in COARSE_TIMES:
             self.time_base = 1 / (self.picture.average_rate or Fraction(25))
         stream.time_base = context.time_base = self.time_base
         context.thread_count = WRITTEN_THREADS
-        stream.metadata.update(self.picture.metadata)
+        tags = {key.lower(): value for key, value in self.picture.metadata.items()}
+        if tags.pop(ALPHA_TAG, None):
+            self.done.note("transparency is left out")
+        stream.metadata.update(tags)
         if self.picture.sample_aspect_ratio:
             ratio = self.picture.sample_aspect_ratio
             context.sample_aspect_ratio = 1 / ratio if self.filters.transposed else ratio
@@ -265,8 +250,14 @@ class _Copy:
             context.colorspace, context.color_range = BT709, LIMITED
         self.encoder = stream
         if frame.interlaced_frame:
-            self.done.notes.append("interlaced fields are stored as whole frames")
-        self.writer.set_chapters(self.reader.chapters())
+            self.done.note("interlaced fields are stored as whole frames")
+        if frame.side_data.get("MASTERING_DISPLAY_METADATA") is not None:
+            self.done.note("mastering data of HDR10 left out")
+        chapters = self.reader.chapters()
+        if chapters and self.writer.format.name.split(",")[0] in CHAPTERED:
+            self.writer.set_chapters(chapters)
+        elif chapters:
+            self.done.note("chapters left out: the format has no room for them")
         for other in self.reader.streams:
             if other.index != self.picture.index:
                 self._add_copy(other)
@@ -278,16 +269,22 @@ class _Copy:
             return
         if stream.type not in ("audio", "subtitle", "video"):
             return  # time codes and notes of the camera's own
+        name = getattr(stream.codec_context, "name", None) or stream.type
         try:
-            copy = self.writer.add_stream_from_template(stream)
+            copy = None
+            if (
+                stream.type != "audio"
+                or self.writer.format.name != "mpegts"
+                or name in MPEG_TS_SOUND
+            ):
+                copy = self.writer.add_stream_from_template(stream)
         except (ValueError, av.error.FFmpegError, UnknownCodecError):
-            name = getattr(stream.codec_context, "name", None) or stream.type
-            self.done.notes.append(
-                f"{stream.type} ({name}) left out: the format has no room for it"
-            )
+            pass
+        if copy is None:
+            self.done.note(f"{stream.type} ({name}) left out: the format has no room for it")
             return
         if stream.type == "video" and not stream.disposition & stream.disposition.attached_pic:
-            self.done.notes.append("a second picture track is copied as it is")
+            self.done.note("a second picture track is copied as it is")
         copy.metadata.update(stream.metadata)
         self.copies[stream.index] = copy
         self.clocks[stream.index] = _Clock(stream.time_base)
@@ -307,21 +304,32 @@ class _Copy:
     def _write(self, frame: Any) -> None:
         assert self.filters is not None
         times = self.clocks.setdefault(self.picture.index, _Clock(self.time_base, self._ticks()))
+        size = self.encoder.width, self.encoder.height
         for upright in self.filters.turned(frame):
-            changed = _with_luma(upright, self.change)
+            if (upright.width, upright.height) != size:  # recordings that were joined
+                self.done.note(f"all pictures are {size[0]}x{size[1]} now, as the first was")
+                upright = upright.reformat(*size)
+            changed = _with_luma(upright, self._changed)
             pts = times.next
             if upright.pts is not None:
                 pts = round(upright.pts * self.picture.time_base / self.time_base)
+            seconds = None if upright.pts is None else upright.pts * self.picture.time_base
             changed.pts = times.onward(pts)
             changed.time_base = self.time_base
-            if (changed.width, changed.height) != (self.encoder.width, self.encoder.height):
-                changed = changed.reformat(self.encoder.width, self.encoder.height)
+            off = 0 if seconds is None else abs(changed.pts * self.time_base - seconds)
+            if self.encoder.codec_context.name in COARSE_TIMES and off > MAX_TIME_ERROR:
+                self.done.note("times of some frames are moved: the codec counts frames")
             if changed.format.name != self.encoder.pix_fmt:
                 changed = changed.reformat(format=self.encoder.pix_fmt)
             changed.pict_type = 0
             self.done.frames += 1
             for packet in self.encoder.encode(changed):
                 self.writer.mux(packet)
+
+    def _changed(self, luma: Plane, step: float) -> Plane:
+        if len(self.done.luma) < COMPARED_FRAMES:
+            self.done.luma.append(luma.astype(np.float32) / step)
+        return self.change(luma, step)
 
     def _ticks(self) -> int:
         rate = self.picture.average_rate or 25
@@ -382,32 +390,6 @@ class _Upright:
             return [frame]
         self.graph.push(frame)
         return [self.graph.pull()]
-
-
-def _encoder(stream: Any, done: Transcoded) -> Encoder:
-    """The encoder for a film's own codec, or for H.264 where the new format or FFmpeg lacks it."""
-    name = stream.codec_context.name.removeprefix("lib").split("-")[0]
-    name = {"dav1d": "av1", "vpx": "vp8"}.get(name, stream.codec_context.codec.canonical_name)
-    encoder = ENCODERS.get(name)
-    if encoder is None:
-        done.notes.append(f"{name} is written as H.264")
-        return X264
-    if encoder.name == "prores_ks":
-        tag = stream.codec_context.codec_tag
-        return Encoder("prores_ks", {"profile": PRORES_PROFILES.get(tag, "hq")})
-    return encoder
-
-
-def _pixel_format(context: Any, name: str, done: Transcoded) -> str:
-    """The pixels' own format, or the nearest that the encoder takes."""
-    formats = [layout.name for layout in context.codec.video_formats or ()]
-    if not formats or name in formats:
-        return name
-    alpha = name.startswith(ffmpeg.ALPHA_FORMATS)
-    best, _ = av.codec.codec.find_best_pix_fmt_of_list(formats, name, has_alpha=alpha)
-    nearest = best.name if best else formats[0]
-    done.notes.append(f"{name} is written as {nearest}")
-    return nearest
 
 
 def _has_luma(layout: Any) -> bool:

@@ -22,7 +22,6 @@ from torch import Tensor
 from praxino.errors import CheckpointError
 from praxino.storage.weights.checkpoint import Shapes
 from praxino.storage.weights.containers import PICKLED, require_no_container
-from praxino.storage.weights.gguf_files import GGUFFile, is_gguf
 
 DTYPES: Final = {
     "F64": torch.float64,
@@ -40,6 +39,7 @@ DTYPES: Final = {
 }
 FLOAT8: Final = (torch.float8_e4m3fn, torch.float8_e5m2)
 """Types that are widened when they are read: nothing multiplies them as they are."""
+GGUF_MAGIC: Final = b"GGUF"
 SCALES: Final = (".scale_weight", ".weight_scale")
 """How the name of a weight's scale ends, in place of ".weight": what its numbers are multiplied by.
 """
@@ -289,6 +289,8 @@ def _joined(source: Path, paths: list[Path]) -> Weights:
 
 
 def _gguf(path: Path) -> tuple[Any, dict[str, Entry]]:
+    from praxino.storage.weights.gguf_files import GGUFFile
+
     file = GGUFFile(path)
     return file, {
         name: Entry(tensor.shape, tensor.dtype, path, tensor.size)
@@ -351,3 +353,12 @@ def _pickled(path: Path) -> tuple[dict[str, Tensor], dict[str, Entry]]:
             f"{path} is not a flat list of named tensors", "convert it to safetensors"
         )
     return tensors, {name: Entry(tuple(t.shape), t.dtype, path) for name, t in tensors.items()}
+
+
+def is_gguf(path: Path) -> bool:
+    """Whether a file begins as GGUF does, whatever it is called; False if it cannot be opened."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(GGUF_MAGIC)) == GGUF_MAGIC
+    except OSError:
+        return False

@@ -165,15 +165,6 @@ class GGUFFile:
         return {}
 
 
-def is_gguf(path: Path) -> bool:
-    """Whether a file begins as GGUF does, whatever it is called; False if it cannot be opened."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
-
-
 def _numbers(file: BinaryIO, layout: str) -> tuple[int, ...]:
     return struct.unpack(layout, file.read(struct.calcsize(layout)))
 
