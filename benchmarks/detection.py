@@ -51,8 +51,6 @@ Rows = Sequence[dict[str, float]]
 RUNS = Path("runs/detection")
 SMALL = ("crf 28, scale 0.5",)
 SLOW = ("half rate",)
-SMALL_TOO = ("scale 0.5",)
-"""Another way on which the fit for small clips is judged."""
 """Ways that make clips small or slow: what the fits of those kinds are fitted on."""
 COMPONENTS = 40
 """Principal components of the content."""
@@ -361,11 +359,9 @@ def tables(folder: Path, ship: bool, quick: bool) -> None:
     slow, slow_fit = kind_results(of, SLOW, plain)
     small, small_fit = kind_results(of, SMALL, plain)
     conditions = {"none": found["matched"], "native": found["native"], **slow, **small}
-    usual_forms = (("matched", matched), ("native", native))
-    small_forms = tuple(("matched", plain(way)) for way in SMALL)
-    for ways, forms in () if quick else ((OTHERS, usual_forms), (SMALL_TOO, small_forms)):
-        for way in ways:
-            conditions[way] = on_way(of, way, plain(way), forms)
+    for way in () if quick else OTHERS:
+        forms = (("matched", matched), ("native", native))
+        conditions[way] = on_way(of, way, plain(way), forms)
     print(f"\n{'as shipped':<20} {'pairs':<5} {'AUC':<5} {'ECE':<5} verdict right")
     rows, thin_rows = [], {}
     for way, result in conditions.items():
