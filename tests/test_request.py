@@ -24,7 +24,7 @@ FLAGS = {
     "loras": "lora",
 }
 """What the command line calls fields of other names."""
-NOT_IN_THE_API = {"last", "loras", "layout", "best_of"}
+NOT_IN_THE_API = {"last", "loras", "layout", "best_of", "edit"}
 """Files of the server's machine, and what costs as much as several jobs."""
 NOT_ON_THE_PAGE = NOT_IN_THE_API | {
     "rescale",

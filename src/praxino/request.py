@@ -11,7 +11,9 @@ from typing import Any, Final, Literal, TypedDict
 
 from pydantic import Field, ValidationError, model_validator
 
+from praxino import edits
 from praxino.config import Config
+from praxino.edits import Edit, FilmShape
 from praxino.errors import InputError, ShapeError, UnknownNameError
 from praxino.layout import Layout, parse
 from praxino.shapes import Compression, VideoShape
@@ -47,6 +49,7 @@ class GenerationSettings(TypedDict, total=False):
     noise_mark: bool | None
     layout: Layout | None
     best_of: int | None
+    edit: Edit | None
 
 
 class Request(Config):
@@ -91,6 +94,7 @@ class Request(Config):
     best_of: int = Field(
         1, ge=1, le=64, description="Make so many films, keep the one that shows its layout best."
     )
+    edit: Edit | None = Field(None, description="What is made of a film that is there already.")
 
     @model_validator(mode="after")
     def _interval_is_ordered(self) -> "Request":
@@ -156,6 +160,8 @@ class ModelCard(Config):
         Edition of the world whose layouts the model takes; 0 for none.
     chooses : bool
         Whether it can keep the best of several films.
+    edits : tuple of str
+        Tasks that it can do (`praxino.edits`).
     """
 
     id: str
@@ -171,10 +177,14 @@ class ModelCard(Config):
     samplers: tuple[str, ...] = Field(strict=False)
     layout_edition: int = 0
     chooses: bool = False
+    edits: tuple[str, ...] = Field((), strict=False)
 
 
 def complete(
-    card: ModelCard, settings: dict[str, Any], picture: tuple[int, int] | None = None
+    card: ModelCard,
+    settings: dict[str, Any],
+    picture: tuple[int, int] | None = None,
+    film: FilmShape | None = None,
 ) -> tuple[Request, list[str]]:
     """Fill what is not in ``settings`` (or None there) with the model's defaults, and check
     everything.
@@ -182,10 +192,12 @@ def complete(
     Parameters
     ----------
     settings : dict
-        Fields of `Request`; ``layout`` may be a plain dict.
+        Fields of `Request`; ``layout`` and ``edit`` may be plain dicts.
     picture : (height, width), optional
         Size in pixels of the picture that the film begins with: without a size in ``settings``, the
         film takes its proportions, with about as many pixels as the model's default.
+    film : FilmShape, optional
+        Of the film that ``edit`` is made from: what is not in ``settings`` follows it.
 
     Returns
     -------
@@ -201,17 +213,15 @@ def complete(
     if unknown := sorted(settings.keys() - Request.model_fields.keys()):
         raise UnknownNameError("setting", unknown[0], Request.model_fields)
     explicit = {name: value for name, value in settings.items() if value is not None}
-    if isinstance(explicit.get("layout"), dict):
-        explicit["layout"] = parse(explicit["layout"])
+    for name, from_plain in (("layout", parse), ("edit", edits.parse_edit)):
+        if isinstance(explicit.get(name), dict):
+            explicit[name] = from_plain(explicit[name])
     for name in ("prompt", "negative"):
         _require_text(name, explicit.get(name, ""), may_be_empty=name == "negative")
     defaults = {"seed": 0, **card.defaults.model_dump(exclude={"licence"})}
-    if (sampler := str(explicit.get("sampler", card.defaults.sampler))) not in card.samplers:
-        raise UnknownNameError("sampler", sampler, card.samplers)
-    if explicit.get("guidance_low") is not None and card.experts < 2:
-        problem = f"guidance_low={explicit['guidance_low']}: {card.id} has no second expert"
-        raise InputError(problem, "leave it out", "guidance_low")
+    _require_sampler(explicit, card)
     notes: list[str] = []
+    explicit = _after_film(explicit, film, card)
     if (
         picture
         and card.pictures
@@ -221,16 +231,36 @@ def complete(
         shape = _shape_of(str(explicit["image"]), picture, card)
         explicit |= {"height": shape.height, "width": shape.width}
         notes.append(f"a film of {shape.width}x{shape.height}, after the picture")
-    hints = {
-        name: f"the model's own choice is {value}"
-        for name, value in defaults.items()
-        if name != "seed"
-    }
-    request = _validated({**defaults, **explicit}, hints)
+    own = {name: f"the model's own choice is {value}" for name, value in defaults.items()}
+    request = _validated({**defaults, **explicit}, own | {"seed": ""})
     request.shape.validate(Compression(*card.compression), card.patch)
-    _require_pictures(request, card)
-    _require_layout(request, card)
+    for require in (_require_pictures, _require_layout, _require_edit):
+        require(request, card)
     return request, notes
+
+
+def _require_sampler(explicit: dict[str, Any], card: ModelCard) -> None:
+    """Raise `InputError` for a sampler, or a guidance, that the model has no use for."""
+    if (sampler := str(explicit.get("sampler", card.defaults.sampler))) not in card.samplers:
+        raise UnknownNameError("sampler", sampler, card.samplers)
+    if explicit.get("guidance_low") is not None and card.experts < 2:
+        problem = f"guidance_low={explicit['guidance_low']}: {card.id} has no second expert"
+        raise InputError(problem, "leave it out", "guidance_low")
+
+
+def _after_film(
+    explicit: dict[str, Any], film: FilmShape | None, card: ModelCard
+) -> dict[str, Any]:
+    """Frames, size and rate of the film that is edited, where no others are asked for."""
+    if film is None:
+        return explicit
+    edit: Edit = explicit["edit"]
+    frames = edits.frame_count(edit, film, card.defaults.frames, card.compression[0])
+    follow: dict[str, Any] = {"frames": frames, "fps": film.fps}
+    if not explicit.keys() & {"height", "width"} and edit.task != "outpaint":
+        shape = _shape_of(edit.video, (film.height, film.width), card)
+        follow |= {"height": shape.height, "width": shape.width}
+    return follow | explicit
 
 
 def merge(before: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
@@ -357,6 +387,23 @@ def _require_pictures(request: Request, card: ModelCard) -> None:
             f"{card.id} takes no last frame",
             "leave it out, or name a model for first and last",
             "last",
+        )
+
+
+def _require_edit(request: Request, card: ModelCard) -> None:
+    """Raise `InputError` if the model cannot do the request's task."""
+    edit = request.edit
+    if edit is None:
+        return
+    if edit.task not in card.edits:
+        raise InputError(
+            f"{card.id} cannot {edit.task} a film",
+            f"it can {' '.join(card.edits)}" if card.edits else "name another model",
+            "edit",
+        )
+    if request.best_of > 1:
+        raise InputError(
+            f"best_of={request.best_of}: an edit shows no layout of its own", "1", "best_of"
         )
 
 

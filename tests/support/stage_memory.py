@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
+from praxino.generation.model_card import model_card
 from praxino.generation.offload import decoded, exact_and_fast, return_large_buffers
-from praxino.generation.pipeline import model_card
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.text import TextConfig, TextEncoder
 from praxino.models.vae import VAE, VAEConfig

@@ -14,6 +14,7 @@ from praxino.cli.bot import bot
 from praxino.cli.compare import compare
 from praxino.cli.detect import detect
 from praxino.cli.doctor import doctor
+from praxino.cli.edits import VERBS as EDITS
 from praxino.cli.evaluate import evaluate
 from praxino.cli.generate import generate
 from praxino.cli.inspect import inspect
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 for verb in (
     generate,
+    *EDITS,
     layout,
     noise,
     train,

@@ -1,9 +1,10 @@
 """``praxino generate``: a sentence becomes a film, or several."""
 
+import json
 import logging
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -34,12 +35,16 @@ if TYPE_CHECKING:
     from praxino.request import Request
     from praxino.storage.wan.single_files import PartFiles
 
+MAX_EDIT_BYTES: Final = 2**20
 Output = Annotated[
     Path,
     typer.Option("-o", "--output", help="The ending chooses: .mp4 .webm .gif, .png for one frame."),
 ]
 LayoutFile = Annotated[
     Path | None, typer.Option("--layout", help="JSON of praxino layout: what to paint where.")
+]
+EditFile = Annotated[
+    Path | None, typer.Option("--edit", help="What is made of a film that is there already.")
 ]
 Guidance2 = Annotated[
     float | None,
@@ -96,6 +101,7 @@ def generate(
     last: LastImage = None,
     lora: Lora = None,
     layout: LayoutFile = None,
+    edit: EditFile = None,
     negative: Negative = None,
     steps: Steps = None,
     guidance: Guidance = None,
@@ -123,25 +129,38 @@ def generate(
     quiet: Quiet = False,
 ) -> None:
     """Turn a sentence into a film, marked and signed as generated."""
-    flags = dict(locals())
+    make_films(dict(locals()))
+
+
+def make_films(flags: dict[str, Any]) -> None:
+    """Make films as the options of `generate` say, by their names.
+
+    Raises
+    ------
+    PraxinoError
+        For what cannot be used, before anything is loaded where that can be told.
+    """
     from praxino.provenance.policy import Provenance
 
+    count, output, like = flags["count"], flags["output"], flags["like"]
     if not 1 <= count <= MAX_FILMS_PER_CALL:
         raise InputError(f"count={count}: must be from 1 to {MAX_FILMS_PER_CALL}", "--count 1")
-    progress = Progress(quiet)
+    progress = Progress(flags["quiet"])
     record = recorded(like) if like else {}
     settings = merge_settings(record, settings_of(flags))
-    provenance = Provenance(not no_watermark, not no_credentials, credential_prompt)
+    provenance = Provenance(
+        not flags["no_watermark"], not flags["no_credentials"], flags["credential_prompt"]
+    )
     require_output(output, count, settings.get("frames", 2), settings.get("fps", 1))
     provenance.require_ready(*numbered(output, count))
-    loaded = load_model(
-        model, record, like, (device, dtype, compile_, part_files(vae, text, tokenizer, vision))
-    )
+    parts = part_files(*(flags[name] for name in ("vae", "text", "tokenizer", "vision")))
+    how = (flags["device"], flags["dtype"], flags["compile_"], parts)
+    loaded = load_model(flags["model"], record, like, how)
     first = loaded.request(**settings)
-    requests = _with_seeds(first, count, same_layout=layout is not None)
+    requests = _with_seeds(first, count, same_layout=flags["layout"] is not None)
     require_output(output, count, first.frames, first.fps)
     for request, path in zip(requests, numbered(output, count), strict=True):
-        _make(loaded.run(request, provenance), request, path, preview, progress)
+        _make(loaded.run(request, provenance), request, path, flags["preview"], progress)
 
 
 def _with_seeds(first: "Request", count: int, same_layout: bool) -> list["Request"]:
@@ -167,7 +186,7 @@ def _make(
     try:
         with progress.bar(path.name, request.steps * request.best_of) as advance:
             for state in states:
-                advance(state.step)
+                advance(state.step, total=state.steps)
                 if preview and state.video is None and state.step % preview == 0:
                     _write_preview(state, path)
     except KeyboardInterrupt:
@@ -180,10 +199,9 @@ def _make(
     film = state.finish()
     film.save(path)
     path.with_suffix(".preview.png").unlink(missing_ok=True)
-    length = f"{request.frames} frame{'s' if request.frames > 1 else ''}"
-    progress.say(
-        f"wrote {path}: {length}, {request.width}x{request.height}, seed {film.record['seed']}"
-    )
+    count, height, width = film.frames.shape[:3]
+    length = f"{count} frame{'s' if count > 1 else ''}"
+    progress.say(f"wrote {path}: {length}, {width}x{height}, seed {film.record['seed']}")
     if stopped:
         raise typer.Exit(130)
 
@@ -212,6 +230,7 @@ def settings_of(flags: dict[str, Any]) -> dict[str, Any]:
         "loras": tuple(flags["lora"]) if flags["lora"] else None,
         "interval": parse_interval(flags["interval"]),
         "layout": read_layout(flags["layout"]),
+        "edit": read_edit(flags["edit"]),
     }
 
 
@@ -322,6 +341,22 @@ def read_layout(path: Path | None) -> "Layout | None":
     from praxino import layout
 
     return layout.read(path) if path else None
+
+
+def read_edit(edit: Any) -> Any:
+    """The edit in a JSON file, if one is named; one that is read already stays."""
+    if not isinstance(edit, Path):
+        return edit
+    from praxino import edits
+
+    hint = f"tasks are {' '.join(edits.TASKS)}"
+    try:
+        tree = json.loads(edit.read_bytes()[:MAX_EDIT_BYTES])
+    except OSError as error:
+        raise MediaError(f"cannot read {edit}: {error.strerror}", "is it a file?") from None
+    except ValueError:
+        raise InputError(f"{edit} is no JSON", hint, "edit") from None
+    return edits.parse_edit(tree)
 
 
 def parse_interval(text: str | None) -> tuple[float, float] | None:

@@ -1,7 +1,8 @@
 """A prompt becomes a video.
 
-`loading` finds a model, `pipeline` carries out a request: `denoiser`
-(network, guidance, conditions), `conditioning` (given frames), `layout` (what is where), `offload`
-(weights on the device when they are needed). `plan` predicts memory and time, `preview` sketches,
-`noising` shows the forward process, `inversion` runs backwards.
+`loading` finds a model, `model_card` says what it makes, `pipeline` carries out a request:
+`denoiser` (network, guidance, conditions), `conditioning` (given frames), `layout` (what is where),
+`offload` (weights on the device when they are needed). `editing` carries out a request that is made
+from `films`: `timeline` says what of them is given. `plan` predicts memory and time, `preview`
+sketches, `noising` shows the forward process, `inversion` runs backwards.
 """

@@ -3,7 +3,7 @@ of them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,7 @@ class GivenImage:
 
 @dataclass(frozen=True)
 class FrameCondition:
-    """Frames that a film is to contain.
+    """Frames, or parts of them, that a film is to contain.
 
     Attributes
     ----------
@@ -59,12 +59,26 @@ class FrameCondition:
         Goes in beside the noisy latents: a mask and the latents of the given frames.
     clean : Tensor (1, C, t, h, w), optional
         Latents that stay as they are where ``mask`` is 1.
-    mask : Tensor (1, 1, t, 1, 1), optional
+    mask : Tensor (1, 1, t, h, w), optional
+        Height and width may be 1: whole frames.
+    noise : Tensor (1, C, t, h, w), optional
+        What is mixed into given latents that share a token with others, at that token's time.
     """
 
     channels: Tensor | None = None
     clean: Tensor | None = None
     mask: Tensor | None = None
+    noise: Tensor | None = None
+
+    def merged(self, other: "FrameCondition") -> "FrameCondition":
+        """What ``other`` gives, too, where nothing is given here."""
+        if self.clean is None or self.mask is None:
+            return other
+        if other.clean is None or other.mask is None:
+            return self
+        clean = torch.where(self.mask > 0, self.clean, other.clean)
+        mask = torch.maximum(self.mask, other.mask.expand_as(self.mask))
+        return replace(self, clean=clean, mask=mask)
 
 
 def load_images(names: Iterable[str | None], images: Sequence[GivenImage] = ()) -> list[GivenImage]:

@@ -41,6 +41,9 @@ class Conditioning:
         Channels of the layout (`generation.layout`); the negative sentence goes without.
     streamed : bool
         The network's large weights stay in host memory (`offload.stream_weights`).
+    cyclic : bool
+        The film goes on with its beginning: each evaluation sees it begin one latent frame later
+        (Mobius, arXiv 2502.20307).
     """
 
     text: Tensor
@@ -48,6 +51,7 @@ class Conditioning:
     frames: FrameCondition = field(default_factory=FrameCondition)
     streamed: bool = False
     layout: Tensor | None = None
+    cyclic: bool = False
 
 
 def quantize_time(t: Tensor, ticks: int) -> Tensor:
@@ -109,6 +113,7 @@ class ConditionedDenoiser:
         self.model, self.offloader, self.dtype = model, offloader, dtype
         self.conditions, self.stack = conditions, stack
         self.cache = cache
+        self._turn, self._turn_time = 0, math.nan
         self._forecasts: dict[tuple[bool, int, int], Denoiser] = {}
         self._part: LazyModule[DiT] | None = None
         self._loaded: list[tuple[DiT, Context]] = []
@@ -161,8 +166,30 @@ class ConditionedDenoiser:
         )
         if frames.clean is None or frames.mask is None:
             return estimate(x, t)
-        estimated = estimate(torch.lerp(x, frames.clean, frames.mask), t)
+        estimated = estimate(self._with_given(x, t), t)
         return torch.lerp(estimated, frames.clean, frames.mask)
+
+    def _with_given(self, x: Tensor, t: Tensor) -> Tensor:
+        """Given latents in their places: clean in tokens of which all is given, and as noisy as
+        the rest in others (RePaint, arXiv 2201.09865, without its repetitions).
+        """
+        frames = self.conditions.frames
+        assert frames.clean is not None
+        assert frames.mask is not None
+        whole = self._whole_tokens(frames.mask)
+        if frames.noise is None or bool((whole == frames.mask).all()):
+            return torch.lerp(x, frames.clean, frames.mask)
+        path = PATHS[self.model.config.path]()
+        noisy = path.alpha(t).to(x) * frames.clean + path.sigma(t).to(x) * frames.noise
+        return torch.lerp(torch.lerp(x, noisy, frames.mask), frames.clean, whole)
+
+    def _whole_tokens(self, mask: Tensor) -> Tensor:
+        """1 where all latents of a token are given."""
+        p, q, r = self.model.dit.config.patch
+        if mask.shape[3:] == (1, 1):
+            q = r = 1
+        least = -torch.nn.functional.max_pool3d(-mask, (p, q, r))
+        return least.repeat_interleave(p, 2).repeat_interleave(q, 3).repeat_interleave(r, 4)
 
     def _predict(self, x: Tensor, t: Tensor, rows: slice) -> Tensor:
         """What the network says of ``x``, or a forecast of it."""
@@ -179,14 +206,33 @@ class ConditionedDenoiser:
         """What the network says of ``x``, in float32."""
         dit, context = self.at(t)
         frames, count = self.conditions.frames, len(range(2)[rows])
+        turn = self._turned(t)
+        x = x.roll(-turn, 2)
         x = x.expand(count, -1, -1, -1, -1)
         times = quantize_time(t, self.model.config.ticks).to(x).expand(count, 1)
         if frames.mask is not None:
-            times = times * (1 - frames.mask.view(1, -1))  # one for each latent frame
+            times = times * (1 - self._given_groups(frames.mask))
         if frames.channels is not None:
             x = torch.cat([x, frames.channels.expand(count, -1, -1, -1, -1)], dim=1)
         with torch.inference_mode(), exact_and_fast(x.device):
-            return dit(x, times, context.rows(rows), layout=self._layout(rows)).float()
+            layout = self._layout(rows)
+            layout = None if layout is None else layout.roll(-turn, 2)
+            return dit(x, times, context.rows(rows), layout=layout).float().roll(turn, 2)
+
+    def _turned(self, t: Tensor) -> int:
+        """By how many latent frames a cyclic film is turned at this time: one more at each."""
+        if self.conditions.cyclic and float(t) != self._turn_time:
+            self._turn, self._turn_time = self._turn + 1, float(t)
+        return self._turn
+
+    def _given_groups(self, mask: Tensor) -> Tensor:
+        """(1, G): which latent frames, or else which tokens, are given."""
+        whole = self._whole_tokens(mask)
+        p, q, r = self.model.dit.config.patch
+        by_frame = whole[:, :, ::p, :1, :1]
+        if bool((whole[:, :, ::p] == by_frame).all()):
+            return by_frame.reshape(1, -1)
+        return whole[:, :, ::p, ::q, ::r].reshape(1, -1)
 
     def _layout(self, rows: slice) -> Tensor | None:
         layout = self.conditions.layout

@@ -16,19 +16,31 @@ from praxino.data.pixels import to_pixels
 from praxino.diffusion.path import PATHS, grid
 from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, State
 from praxino.errors import GenerationError, InputError, UnknownNameError
-from praxino.generation.conditioning import FrameCondition, GivenImage, encode_images, load_images
+from praxino.generation.conditioning import (
+    FrameCondition,
+    GivenImage,
+    encode_images,
+    load_images,
+)
 from praxino.generation.denoiser import Conditioning, denoiser
-from praxino.generation.offload import Offloader, decoded, exact_and_fast, text_dtype
+from praxino.generation.model_card import model_card
+from praxino.generation.offload import (
+    Offloader,
+    decoded,
+    exact_and_fast,
+    fast_dtype,
+    text_dtype,
+)
 from praxino.log import logger
-from praxino.models.precision import fastest
 from praxino.provenance import keys
 from praxino.provenance.policy import STANDARD, Ingredient, Provenance
-from praxino.request import GenerationSettings, ModelCard, ModelDefaults, Request, complete
+from praxino.request import GenerationSettings, ModelCard, Request, complete
 from praxino.storage.media.video import Video
 from praxino.storage.weights.lazy import ModelParts
 
 if TYPE_CHECKING:
     from praxino.diffusion.sampling import SamplerName
+    from praxino.generation.films import GivenVideo
     from praxino.generation.plan import Plan
     from praxino.generation.preview import LatentToRGB
 
@@ -166,7 +178,11 @@ class Pipeline:
         return request
 
     def complete(
-        self, prompt: str, images: Sequence[GivenImage] = (), **settings: Unpack[GenerationSettings]
+        self,
+        prompt: str,
+        images: Sequence[GivenImage] = (),
+        videos: Sequence["GivenVideo"] = (),
+        **settings: Unpack[GenerationSettings],
     ) -> tuple[Request, list[str]]:
         """Check and complete a request without carrying it out.
 
@@ -174,6 +190,8 @@ class Pipeline:
         ----------
         images : sequence of GivenImage
             Pictures that ``image`` and ``last`` name; those of other names are read from files.
+        videos : sequence of GivenVideo
+            Films that ``edit`` names; likewise.
 
         Returns
         -------
@@ -182,11 +200,15 @@ class Pipeline:
             not know.
         """
         first = load_images([settings.get("image")] if self.card.pictures else [], images)
+        film = None
+        if (edit := settings.get("edit")) is not None:
+            from praxino.generation.films import film_shape
+
+            film = film_shape(edit, videos)
         request, notes = complete(
-            self.card, {"prompt": prompt, **settings}, first[0].size if first else None
+            self.card, {"prompt": prompt, **settings}, first[0].size if first else None, film
         )
-        # an unreadable one is better refused now than later
-        load_images([request.image, request.last], [*images, *first])
+        load_images([request.image, request.last], [*images, *first])  # refused now, not later
         self.adapted(request.loras)
         if request.layout is not None and self.model.layout is not None:
             from praxino.generation import layout
@@ -208,14 +230,23 @@ class Pipeline:
         return plan(self.adapted(request.loras), request, self.device, self.dtype, speed)
 
     def run(
-        self, request: Request, provenance: Provenance = STANDARD, images: Sequence[GivenImage] = ()
+        self,
+        request: Request,
+        provenance: Provenance = STANDARD,
+        images: Sequence[GivenImage] = (),
+        videos: Sequence["GivenVideo"] = (),
     ) -> Generator[Progress, None, None]:
-        """Carry out a complete `Request`, with ``images`` as in `complete`.
+        """Carry out a complete `Request`, with ``images`` and ``videos`` as in `complete`.
 
         What does not fit into memory, or cannot be marked and signed, is refused before the first
         step.
         """
         provenance.require_ready()
+        if request.edit is not None:
+            from praxino.generation import editing
+
+            yield from editing.run(self, request, provenance, images, videos)
+            return
         plan = self.plan(request, speed=False).validate() if self._needs_plan(request) else None
         tile, streamed = (plan.tile, plan.streamed) if plan else (None, frozenset[str]())
         candidates = [self._laid_out(one) for one in request.candidates()]
@@ -231,7 +262,7 @@ class Pipeline:
             for state in self._sample(candidate, conditions):
                 step, x0 = number * request.steps + state.step, state.x0
                 if step < steps:
-                    preview = functools.partial(self._marked_preview, x0, candidate, provenance)
+                    preview = functools.partial(self.marked_preview, x0, candidate, provenance)
                     yield Progress(
                         step,
                         steps,
@@ -263,15 +294,35 @@ class Pipeline:
     def _sample(self, request: Request, conditions: Conditioning) -> Iterator[State]:
         """The sampler's states, from noise to a film's latent."""
         generator = torch.Generator().manual_seed(request.seed)
-        start = self.noise(request, generator)
-        times = grid(request.steps, request.shift, last=self.model.config.last_time)
+        noise = self.noise(request, generator)
+        yield from self.denoise(request, conditions, noise, self.times(request), generator)
+
+    def times(self, request: Request) -> Tensor:
+        """The sampler's times, (steps + 1,), from 1 down to 0."""
+        return grid(request.steps, request.shift, last=self.model.config.last_time)
+
+    def denoise(
+        self,
+        request: Request,
+        conditions: Conditioning,
+        x: Tensor,
+        times: Tensor,
+        generator: torch.Generator,
+    ) -> Iterator[State]:
+        """The sampler's states, from latents ``x`` at the first of ``times`` on.
+
+        Raises
+        ------
+        GenerationError
+            After the first step that is no number.
+        """
         extra = {"generator": generator} if request.sampler in STOCHASTIC else {}
         path = PATHS[self.model.config.path]()
         with denoiser(
             self.adapted(request.loras), self.offloader, self.dtype, conditions, request
         ) as model:
             for state in SAMPLERS[cast("SamplerName", request.sampler)](
-                model, start, times, path, **extra
+                model, x, times, path, **extra
             ):
                 _require_finite(state)
                 yield state
@@ -303,13 +354,30 @@ class Pipeline:
         """Decode and mark a film, to be signed when it is written; ``more`` goes into its
         record.
         """
-        video = Video(self.decode(latent, tile), request.fps, self.record(request) | more)
+        return self.signed(self.decode(latent, tile), request, provenance, images, **more)
+
+    def signed(
+        self,
+        frames: NDArray[np.uint8],
+        request: Request,
+        provenance: Provenance,
+        inputs: Sequence["GivenImage | GivenVideo"],
+        **more: Any,
+    ) -> Video:
+        """Mark a film, to be signed when it is written, with what it was made from."""
+        video = Video(frames, request.fps, self.record(request) | more)
         ingredients = [
-            Ingredient(PurePath(image.name).name, image.content)
-            for image in images
-            if image.content
+            Ingredient(PurePath(one.name).name, one.content) for one in inputs if one.content
         ]
         return provenance.sign(provenance.mark(video), ingredients)
+
+    def window(self, request: Request) -> int:
+        """Latent frames of the films that the model makes by default, or of ``request``, if that
+        is shorter.
+        """
+        usual = request.model_copy(update={"frames": self.model.config.frames})
+        count = lambda one: one.shape.latent(self.model.vae.config.compression, 1).frames  # noqa: E731
+        return min(count(usual), count(request))
 
     def adapted(self, loras: tuple[str, ...]) -> ModelParts:
         """The model with changes folded in; each is ``[high=|low=]FILE[:SCALE]``."""
@@ -381,9 +449,10 @@ class Pipeline:
         ):
             return np.concatenate([to_pixels(clip)[0] for clip in decoded(vae, latent, tile)])
 
-    def _marked_preview(
+    def marked_preview(
         self, latent: Tensor, request: Request, provenance: Provenance
     ) -> NDArray[np.uint8]:
+        """A `preview`, marked as the film will be."""
         return provenance.mark(
             Video(self.preview(latent, request), 1.0, self.record(request))
         ).frames
@@ -422,33 +491,6 @@ class Pipeline:
         return made_by | request.model_dump()
 
 
-def model_card(model: ModelParts) -> ModelCard:
-    """What requests are checked against, from the configs of a model."""
-    config, dit, compression = model.config, model.dit.config, model.vae.config.compression
-    last: Literal["none", "optional", "required"] = "optional"
-    if dit.image_places:
-        last = "required"
-    elif model.vision is not None or config.pictures == "none":
-        last = "none"
-    return ModelCard(
-        id=config.name,
-        digest=model.digest,
-        defaults=ModelDefaults(
-            **{name: getattr(config, name) for name in ModelDefaults.model_fields}
-        ),
-        compression=(compression.time, compression.height, compression.width),
-        patch=dit.patch,
-        pictures=config.pictures != "none",
-        needs_picture=config.pictures == "channels",
-        last_picture=last,
-        follows_picture=config.proportions,
-        experts=2 if config.boundary else 1,
-        samplers=tuple(SAMPLERS),
-        layout_edition=model.layout.config.edition if model.layout else 0,
-        chooses=model.layout is not None and model.latent_reader is not None,
-    )
-
-
 def _require_finite(state: State) -> None:
     """Stop at the first step that goes wrong: what comes after it would be black, hours later."""
     if not bool(torch.isfinite(state.x0).all()):
@@ -456,14 +498,3 @@ def _require_finite(state: State) -> None:
             f"step {state.step} of {state.steps} is not finite (NaN): the film would be black",
             "--dtype float32; other weights; without --lora",
         )
-
-
-def fast_dtype(device: torch.device, in_memory: bool) -> str:
-    """bfloat16 where it is faster: on GPUs, and for large models on processors that multiply faster
-    in it.
-    """
-    return (
-        "bfloat16"
-        if device.type == "cuda" or (not in_memory and fastest() == "bfloat16")
-        else "float32"
-    )

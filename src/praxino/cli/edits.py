@@ -1,0 +1,221 @@
+"""Films made from films: ``praxino extend``, ``join``, ``loop``, ``retake``, ``inpaint``,
+``outpaint`` and ``restyle``.
+
+Each is `generate` with an edit; what is not asked for follows the film.
+"""
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from praxino.cli import generate as films
+from praxino.cli.options import Frames, LastImage, Quiet, Size, Steps
+from praxino.errors import InputError
+
+if TYPE_CHECKING:
+    from praxino.edits import Edit
+
+FilmFile = Annotated[Path, typer.Argument(help="The film or picture.", show_default=False)]
+Sentence = Annotated[str, typer.Argument(help="What to show.", show_default=False)]
+LatentContext = Annotated[
+    int,
+    typer.Option(min=1, max=16, help="Latent frames of the film that the new ones are told of."),
+]
+Region = Annotated[
+    str | None, typer.Option(help="LEFT,TOP,RIGHT,BOTTOM as shares of the picture, 0 to 1.")
+]
+
+
+def extend(
+    film: FilmFile,
+    sentence: Sentence,
+    output: films.Output = Path("film.mp4"),
+    backward: Annotated[bool, typer.Option("--backward", help="Before its beginning.")] = False,
+    context: LatentContext = 3,
+    last: LastImage = None,
+    model: films.ModelName = None,
+    frames: Frames = None,
+    steps: Steps = None,
+    seed: films.SeedOption = None,
+    quiet: Quiet = False,
+) -> None:
+    """Let a film go on, or begin earlier."""
+    from praxino.edits import Extend
+
+    edit = Extend(video=str(film), backward=backward, context=context)
+    _make(edit, locals())
+
+
+def join(
+    film: FilmFile,
+    second: Annotated[Path, typer.Argument(help="The film that comes after.", show_default=False)],
+    sentence: Sentence,
+    output: films.Output = Path("film.mp4"),
+    context: LatentContext = 2,
+    model: films.ModelName = None,
+    frames: Frames = None,
+    steps: Steps = None,
+    seed: films.SeedOption = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make one film of two, with what lies between them."""
+    from praxino.edits import Join
+
+    _make(Join(video=str(film), second=str(second), context=context), locals())
+
+
+def loop(
+    sentence: Sentence,
+    film: Annotated[Path | None, typer.Option(help="A film to lead back to its beginning.")] = None,
+    output: films.Output = Path("film.mp4"),
+    context: LatentContext = 2,
+    model: films.ModelName = None,
+    frames: Frames = None,
+    size: Size = None,
+    steps: Steps = None,
+    seed: films.SeedOption = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make a film that goes on with its beginning."""
+    from praxino.edits import Loop
+
+    _make(Loop(video=str(film) if film else "", context=context), locals())
+
+
+def retake(
+    film: FilmFile,
+    sentence: Sentence,
+    start: Annotated[float, typer.Option(min=0, help="Second at which the stretch begins.")],
+    end: Annotated[float, typer.Option(min=0, help="Second at which it ends.")],
+    output: films.Output = Path("film.mp4"),
+    model: films.ModelName = None,
+    frames: Frames = None,
+    steps: Steps = None,
+    seed: films.SeedOption = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make a stretch of a film again."""
+    values = {"task": "retake", "video": str(film), "start": start, "end": end}
+    _make(_edit(values), locals())
+
+
+def inpaint(
+    film: FilmFile,
+    sentence: Sentence,
+    mask: Annotated[
+        Path | None, typer.Option(help="Picture or film, white where it is new.")
+    ] = None,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(help="[SECONDS:]LEFT,TOP,RIGHT,BOTTOM; repeated, the box moves."),
+    ] = None,
+    output: films.Output = Path("film.mp4"),
+    model: films.ModelName = None,
+    steps: Steps = None,
+    seed: films.SeedOption = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make a part of a film's picture again."""
+    keyframes = [_keyframe(text) for text in box or ()]
+    values = {"task": "inpaint", "video": str(film), "mask": str(mask) if mask else ""}
+    _make(_edit(values | {"boxes": keyframes}), locals())
+
+
+def outpaint(
+    film: FilmFile,
+    sentence: Sentence,
+    box: Region = None,
+    output: films.Output = Path("film.mp4"),
+    model: films.ModelName = None,
+    size: Size = None,
+    steps: Steps = None,
+    seed: films.SeedOption = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make what lies around a film's picture: --size is the new one's, --box where the old one
+    lies.
+    """
+    values = {"task": "outpaint", "video": str(film), "box": _numbers(box) if box else None}
+    _make(_edit(values), locals())
+
+
+def restyle(
+    film: FilmFile,
+    sentence: Sentence,
+    strength: Annotated[str, typer.Option(help="keep change reimagine, or 0 to 1.")] = "change",
+    source: Annotated[str, typer.Option(help="The film's own sentence: more of it is kept.")] = "",
+    output: films.Output = Path("film.mp4"),
+    model: films.ModelName = None,
+    steps: Steps = None,
+    seed: films.SeedOption = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make a film again after another sentence, along its old motion."""
+    from praxino import edits
+
+    share = strength_of(strength)
+    _make(edits.Restyle(video=str(film), strength=share, source=source), locals())
+
+
+def strength_of(word: str) -> float:
+    """A strength from one of the words of `edits.STRENGTHS`, or a number from 0 to 1."""
+    from praxino import edits
+
+    if word in edits.STRENGTHS:
+        return edits.STRENGTHS[word]
+    try:
+        value = float(word)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise InputError(
+            f"strength={word!r}: must be a number above 0, at most 1", " ".join(edits.STRENGTHS)
+        )
+    return value
+
+
+VERBS = (extend, join, loop, retake, inpaint, outpaint, restyle)
+
+
+def _make(edit: "Edit", options: dict[str, Any]) -> None:
+    """`generate`, with the options of a verb and an edit; its other options as they are by
+    default.
+    """
+    parameters = inspect.signature(films.generate).parameters
+    flags = {name: parameter.default for name, parameter in parameters.items()}
+    flags |= {name: value for name, value in options.items() if name in flags}
+    films.make_films(flags | {"edit": edit})
+
+
+def _edit(values: dict[str, Any]) -> "Edit":
+    from praxino import edits
+
+    return edits.parse_edit(values)
+
+
+def _keyframe(text: str) -> "dict[str, Any]":
+    """``[SECONDS:]LEFT,TOP,RIGHT,BOTTOM`` as plain values."""
+    seconds, _, box = text.rpartition(":")
+    try:
+        return {"seconds": float(seconds or 0), "box": _numbers(box)}
+    except ValueError:
+        raise _no_box(text) from None
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise _no_box(text) from None
+    if len(numbers) != 4:
+        raise _no_box(text)
+    return numbers
+
+
+def _no_box(text: str) -> InputError:
+    return InputError(
+        f"box={text!r}: must be LEFT,TOP,RIGHT,BOTTOM as shares of the picture",
+        "0.25,0.25,0.75,0.75",
+    )

@@ -1,0 +1,237 @@
+"""Films made from films: the request's edit, window by window.
+
+What is longer than the films that a model makes is made in windows, each given the end of the one
+before as latents: they are decoded once, all together, and nothing is encoded twice.
+"""
+
+import functools
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from torch import Tensor
+
+from praxino.data.pixels import to_tensor
+from praxino.diffusion.flow_edit import flow_edit
+from praxino.diffusion.path import PATHS, Path
+from praxino.diffusion.sampling import State
+from praxino.edits import Restyle, sources
+from praxino.generation.conditioning import FrameCondition, GivenImage, load_images
+from praxino.generation.denoiser import Conditioning, denoiser
+from praxino.generation.films import GivenVideo, load_videos
+from praxino.generation.offload import exact_and_fast
+from praxino.generation.timeline import Timeline, build
+from praxino.provenance.policy import Provenance
+from praxino.request import Request
+from praxino.storage.media.video import Video
+
+if TYPE_CHECKING:
+    from praxino.generation.pipeline import Pipeline, Progress
+
+WINDOW_CONTEXT: Final = 3
+"""Latent frames that each window is given of the one before."""
+MAX_GAIN: Final = 0.1
+"""How far the colours of a window may be led back to those of the first, relative to their
+spread.
+"""
+SOURCE_GUIDANCE: Final = 1.5
+"""Guidance towards the old film's own sentence (FlowEdit, arXiv 2412.08629)."""
+CYCLE_LEAD: Final = 3
+"""Latent frames before the first, with which a cyclic film is decoded."""
+
+Denoise = Callable[[Conditioning, Tensor], Iterator[State]]
+"""(conditions, noise) -> the sampler's states for one window."""
+
+
+def run(
+    pipeline: "Pipeline",
+    request: Request,
+    provenance: Provenance,
+    images: Sequence[GivenImage],
+    videos: Sequence[GivenVideo],
+) -> "Generator[Progress, None, None]":
+    """Carry out a request with an edit; see `Pipeline.run`.
+
+    Raises
+    ------
+    InputError
+        If the films do not fit the edit.
+    """
+    from praxino.generation.pipeline import Progress
+
+    edit = request.edit
+    assert edit is not None
+    films = load_videos(sources(edit), videos)
+    images = load_images([request.image, request.last], images)
+    tokens, frames = pipeline.encode_pictures(images, request)
+    timeline = _timeline(pipeline, request, films)
+    text = pipeline.text([request.prompt, request.negative])
+    cyclic = timeline is None
+    conditions = Conditioning(text, tokens, frames, False, pipeline.layout(request), cyclic)
+    noise = pipeline.noise(request, torch.Generator().manual_seed(request.seed))
+    if timeline is None:
+        states = _denoise(pipeline, request, 1.0)(conditions, noise)
+    else:
+        window = pipeline.window(request)
+        states = sample(
+            _denoising(pipeline, request, timeline.start), conditions, timeline, noise, window
+        )
+    ingredients: list[GivenImage | GivenVideo] = [*images, *films.values()]
+
+    def finish(latent: Tensor, **more: Any) -> Video:
+        lead = cyclic_lead(latent) if cyclic else latent
+        decoded = pipeline.decode(lead)
+        whole = (
+            timeline.compose(decoded) if timeline else decoded[-cycle_frames(pipeline, latent) :]
+        )
+        return pipeline.signed(whole, request, provenance, ingredients, **more)
+
+    for state in states:
+        if state.step < state.steps:
+            preview = functools.partial(pipeline.marked_preview, state.x0, request, provenance)
+            stopped = functools.partial(finish, state.x0, stopped=state.step)
+            yield Progress(state.step, state.steps, state.x0, None, preview, stopped)
+    video = finish(state.x)
+    yield Progress(state.steps, state.steps, state.x, video, lambda: video.frames, lambda: video)
+
+
+def _timeline(
+    pipeline: "Pipeline", request: Request, videos: Mapping[str, GivenVideo]
+) -> Timeline | None:
+    """What is given of the films; None for a cyclic film that is made from a sentence alone."""
+    assert request.edit is not None
+    if not request.edit.video:
+        return None
+    compression = pipeline.model.vae.config.compression
+    with (
+        torch.inference_mode(),
+        pipeline.offloader.resident(pipeline.model.vae, torch.float32) as vae,
+        exact_and_fast(pipeline.device),
+    ):
+        encode = lambda film: vae.encode(to_tensor(film[None]).to(pipeline.device), chunk=1)  # noqa: E731
+        return build(request.edit, request, videos, encode, compression)
+
+
+def _denoising(pipeline: "Pipeline", request: Request, start: float) -> Denoise:
+    """How one window of the request's edit is sampled."""
+    edit = request.edit
+    if isinstance(edit, Restyle) and edit.source and pipeline.model.config.path == "flow":
+        source = pipeline.text([edit.source, request.negative])
+        return _flow_editing(pipeline, request, start, source)
+    return _denoise(pipeline, request, start)
+
+
+def _denoise(pipeline: "Pipeline", request: Request, start: float) -> Denoise:
+    """Sampling by the request's sampler, from ``start`` on along the given latents."""
+    path = PATHS[pipeline.model.config.path]()
+
+    def states(conditions: Conditioning, noise: Tensor) -> Iterator[State]:
+        generator = torch.Generator().manual_seed(request.seed)
+        clean = conditions.frames.clean
+        x, times = noise, pipeline.times(request)
+        if clean is not None:
+            x, times = along(path, clean, noise, times, start)
+        yield from pipeline.denoise(request, conditions, x, times, generator)
+
+    return states
+
+
+def _flow_editing(
+    pipeline: "Pipeline", request: Request, start: float, source_text: Tensor
+) -> Denoise:
+    """Restyling with the old film's own sentence, (2, L, D) with the negative one."""
+    path = PATHS[pipeline.model.config.path]()
+    gentle = request.model_copy(update={"guidance": SOURCE_GUIDANCE, "guidance_low": None})
+    model, offloader, dtype = pipeline.adapted(request.loras), pipeline.offloader, pipeline.dtype
+
+    def states(conditions: Conditioning, noise: Tensor) -> Iterator[State]:
+        clean = conditions.frames.clean
+        assert clean is not None
+        _, times = along(path, clean, noise, pipeline.times(request), start)
+        old = replace(conditions, text=source_text, layout=None)
+        generator = torch.Generator().manual_seed(request.seed)
+        with (
+            denoiser(model, offloader, dtype, conditions, request) as target,
+            denoiser(model, offloader, dtype, old, gentle) as source,
+        ):
+            yield from flow_edit(target, source, clean, times, path, generator)
+
+    return states
+
+
+def windows(count: int, window: int, context: int = WINDOW_CONTEXT) -> list[slice]:
+    """Spans of ``count`` latent frames: each is of ``window``, and begins with ``context`` or more
+    of the one before.
+    """
+    if count <= window:
+        return [slice(0, count)]
+    hop = max(1, window - min(context, window - 1))
+    starts = [*range(0, count - window, hop), count - window]
+    return [slice(start, start + window) for start in starts]
+
+
+def sample(
+    denoise: Denoise, conditions: Conditioning, timeline: Timeline, noise: Tensor, window: int
+) -> Iterator[State]:
+    """The states of all windows, as of one film: its latents so far, and how far it is."""
+    whole, mask = timeline.clean.clone(), timeline.mask.clone()
+    spans = windows(whole.shape[2], window)
+    for number, span in enumerate(spans):
+        part = FrameCondition(
+            clean=whole[:, :, span], mask=mask[:, :, span], noise=noise[:, :, span]
+        )
+        if number == 0:
+            part = part.merged(conditions.frames)
+        layout = None if conditions.layout is None else conditions.layout[:, :, span]
+        part_conditions = replace(conditions, frames=part, layout=layout)
+        new = mask[:, :, span] == 0
+        for state in denoise(part_conditions, noise[:, :, span]):
+            latest = whole.clone()
+            latest[:, :, span] = state.x0
+            steps = len(spans) * state.steps
+            step = number * state.steps + state.step
+            if step < steps:
+                yield State(step, steps, state.t, latest, latest)
+        latent = state.x
+        if number:
+            latent = torch.where(new, anchored(latent, whole[:, :, spans[0]]), latent)
+        whole[:, :, span], mask[:, :, span] = latent, 1
+    yield State(steps, steps, state.t, whole, whole)
+
+
+def anchored(latent: Tensor, first: Tensor) -> Tensor:
+    """Latents with mean and spread of each channel led towards those of the first window, by
+    `MAX_GAIN` at most: colours of chained windows drift, and what is shown changes them, too.
+    """
+    axes = (2, 3, 4)
+    mean, spread = latent.mean(axes, keepdim=True), latent.std(axes, keepdim=True)
+    first_mean, first_spread = first.mean(axes, keepdim=True), first.std(axes, keepdim=True)
+    gain = (first_spread / spread.clamp_min(1e-6)).clamp(1 - MAX_GAIN, 1 + MAX_GAIN)
+    most = MAX_GAIN * first_spread
+    return (latent - mean) * gain + mean + (first_mean - mean).clamp(-most, most)
+
+
+def along(
+    path: Path, clean: Tensor, noise: Tensor, times: Tensor, start: float
+) -> tuple[Tensor, Tensor]:
+    """Latents at the time ``start`` on the way from ``clean`` to noise, and the times from there
+    on (SDEdit, arXiv 2108.01073).
+    """
+    if start >= 1:
+        return noise, times
+    first = torch.tensor(start, dtype=times.dtype)
+    x = path.alpha(first).to(clean) * clean + path.sigma(first).to(clean) * noise
+    return x, torch.cat([first[None], times[times < start]])
+
+
+def cyclic_lead(latent: Tensor) -> Tensor:
+    """A cyclic film's latents behind those that it ends with, so that its beginning is decoded as
+    what goes on from its end.
+    """
+    return torch.cat([latent[:, :, -CYCLE_LEAD:], latent], dim=2)
+
+
+def cycle_frames(pipeline: "Pipeline", latent: Tensor) -> int:
+    """Frames of one turn of a cyclic film: its first latent frame stands for as many as others."""
+    return int(latent.shape[2]) * pipeline.model.vae.config.compression.time

@@ -1,0 +1,75 @@
+"""Films that others are made from, as they are read."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from praxino import edits
+from praxino.generation.conditioning import fitted
+
+
+@dataclass(frozen=True, eq=False)
+class GivenVideo:
+    """A film or picture that a film is made from.
+
+    Attributes
+    ----------
+    name : str
+        As the request and the film's record name it.
+    frames : (T, H, W, 3) uint8
+    fps : float
+        Frames a second.
+    content : bytes
+        The file that it was read from: the film's signature states it.
+    """
+
+    name: str
+    frames: NDArray[np.uint8]
+    fps: float
+    content: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def read(cls, path: Path, name: str = "") -> "GivenVideo":
+        """All frames of a file; raises `MediaError` if it cannot be read, or is too long."""
+        from praxino.storage.media.frames import read_video
+
+        video = read_video(path)
+        return cls(name or str(path), video.frames, video.fps, path.read_bytes())
+
+    def fitted(self, height: int, width: int) -> NDArray[np.uint8]:
+        """(T, height, width, 3): each frame as in `fitted`."""
+        if self.frames.shape[1:3] == (height, width):
+            return self.frames
+        return np.stack([fitted(frame, height, width) for frame in self.frames])
+
+
+def load_videos(names: Iterable[str], videos: Sequence[GivenVideo] = ()) -> dict[str, GivenVideo]:
+    """The films of these names: those in ``videos``, the others read from files."""
+    by_name = {video.name: video for video in videos}
+    return {name: by_name.get(name) or GivenVideo.read(Path(name)) for name in names}
+
+
+def film_shape(
+    edit: edits.Edit | dict[str, Any] | None, videos: Sequence[GivenVideo] = ()
+) -> edits.FilmShape | None:
+    """The shape of the film that an edit, as plain values or not, is made from; None for none.
+
+    Raises
+    ------
+    InputError
+        If it is no edit.
+    MediaError
+        If one of its films cannot be read.
+    """
+    if isinstance(edit, dict):
+        edit = edits.parse_edit(edit)
+    if edit is None or not edit.video:
+        return None
+    films = load_videos(edits.sources(edit), videos)
+    video = films[edit.video]
+    frames, height, width = video.frames.shape[:3]
+    return edits.FilmShape(frames, height, width, video.fps)

@@ -1,0 +1,36 @@
+"""What requests are checked against, from the configs of a model."""
+
+from typing import Literal
+
+from praxino import edits
+from praxino.diffusion.sampling import SAMPLERS
+from praxino.request import ModelCard, ModelDefaults
+from praxino.storage.weights.lazy import ModelParts
+
+
+def model_card(model: ModelParts) -> ModelCard:
+    """What requests are checked against, from the configs of a model."""
+    config, dit, compression = model.config, model.dit.config, model.vae.config.compression
+    last: Literal["none", "optional", "required"] = "optional"
+    if dit.image_places:
+        last = "required"
+    elif model.vision is not None or config.pictures == "none":
+        last = "none"
+    return ModelCard(
+        id=config.name,
+        digest=model.digest,
+        defaults=ModelDefaults(
+            **{name: getattr(config, name) for name in ModelDefaults.model_fields}
+        ),
+        compression=(compression.time, compression.height, compression.width),
+        patch=dit.patch,
+        pictures=config.pictures != "none",
+        needs_picture=config.pictures == "channels",
+        last_picture=last,
+        follows_picture=config.proportions,
+        experts=2 if config.boundary else 1,
+        samplers=tuple(SAMPLERS),
+        layout_edition=model.layout.config.edition if model.layout else 0,
+        chooses=model.layout is not None and model.latent_reader is not None,
+        edits=edits.TASKS if config.pictures == "clean" else edits.ALONG,
+    )

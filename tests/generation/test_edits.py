@@ -1,0 +1,227 @@
+"""Films made from films on a tiny model: what is given comes back as it was, the rest is new."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import praxino
+from praxino import edits
+from praxino.cli import app as cli
+from praxino.diffusion.flow_edit import flow_edit
+from praxino.diffusion.path import Flow, grid
+from praxino.errors import InputError, MediaError
+from praxino.generation.editing import anchored, windows
+from praxino.generation.films import GivenVideo
+from praxino.provenance.policy import Provenance
+from praxino.storage.media.frames import read_video
+from support.footage import textured, write
+
+PLAIN = Provenance(watermark=False, credentials=False)
+FILM = textured(13, 32, 32)
+SOURCE = GivenVideo("a.mp4", FILM, 8.0)
+BOX = {"seconds": 0, "box": [0.25, 0.25, 0.75, 0.75]}
+
+
+@pytest.fixture(scope="module", name="pipeline")
+def _pipeline(tiny_model):
+    return praxino.load(tiny_model, device="cpu")
+
+
+def edited(pipeline, videos=(SOURCE,), edit=None, **settings):
+    request, _ = pipeline.complete("a cat", videos=videos, edit=edit, **settings)
+    *_, last = pipeline.run(request, PLAIN, videos=videos)
+    return last.video.frames
+
+
+def test_a_film_goes_on(pipeline):
+    longer = edited(pipeline, edit={"task": "extend", "video": "a.mp4", "context": 1})
+    assert len(longer) == 13 + 4
+    assert np.array_equal(longer[:13], FILM)
+    earlier = edited(pipeline, edit={"task": "extend", "video": "a.mp4", "backward": True})
+    assert np.array_equal(earlier[-13:], FILM)
+    assert len(earlier) == 13 + 1  # a tiny film has two latent frames
+
+
+def test_windows_go_on_from_one_another(pipeline):
+    longer = edited(pipeline, edit={"task": "extend", "video": "a.mp4", "context": 1}, frames=17)
+    assert len(longer) == 13 + 16
+    assert np.array_equal(longer[:13], FILM)
+    assert windows(5, 5) == [slice(0, 5)]
+    assert windows(9, 5, 3) == [slice(0, 5), slice(2, 7), slice(4, 9)]
+    assert windows(8, 5, 3) == [slice(0, 5), slice(2, 7), slice(3, 8)]
+    assert windows(3, 2, 3) == [slice(0, 2), slice(1, 3)]
+
+
+def test_two_films_become_one(pipeline):
+    other = GivenVideo("b.mp4", FILM[::-1].copy(), 8.0)
+    edit = {"task": "join", "video": "a.mp4", "second": "b.mp4", "context": 1}
+    whole = edited(pipeline, (SOURCE, other), edit, frames=9)
+    assert len(whole) == 13 + 4 + 13
+    assert np.array_equal(whole[:13], FILM)
+    assert np.array_equal(whole[-13:], FILM[::-1])
+    with pytest.raises(InputError, match="nothing lies between"):
+        edited(pipeline, (SOURCE, other), edit, frames=5)
+
+
+def test_a_film_is_led_back(pipeline):
+    edit = {"task": "loop", "video": "a.mp4", "context": 1}
+    whole = edited(pipeline, edit=edit, frames=9)
+    assert len(whole) == 13 + 4
+    assert np.array_equal(whole[:13], FILM)
+    cycle = edited(pipeline, (), {"task": "loop"}, frames=9)
+    assert len(cycle) == 12
+
+
+def test_a_stretch_is_made_again(pipeline):
+    edit = {"task": "retake", "video": "a.mp4", "start": 0.7, "end": 1.1}
+    whole = edited(pipeline, edit=edit)
+    changed = np.flatnonzero((whole != FILM).any((1, 2, 3)))
+    assert len(whole) == 13
+    assert set(range(6, 9)) <= set(changed.tolist())
+    assert len(changed) <= 8  # whole latent frames
+    with pytest.raises(InputError, match=r"the film has 1\.6"):
+        edited(pipeline, edit=edit | {"start": 5.0, "end": 6.0})
+
+
+def test_a_part_of_the_picture_is_made_again(pipeline, tmp_path):
+    whole = edited(pipeline, edit={"task": "inpaint", "video": "a.mp4", "boxes": [BOX]})
+    inside = np.zeros((32, 32), bool)
+    inside[8:24, 8:24] = True
+    assert np.array_equal(whole[:, ~inside], FILM[:, ~inside])
+    assert not np.array_equal(whole[:, inside], FILM[:, inside])
+    white = np.where(inside, 255, 0).astype(np.uint8)[None, ..., None].repeat(3, -1)
+    mask = GivenVideo("m.png", white, 1.0)
+    by_mask = {"task": "inpaint", "video": "a.mp4", "mask": "m.png"}
+    masked = edited(pipeline, (SOURCE, mask), by_mask)
+    assert np.array_equal(whole, masked)
+    black = replace(mask, frames=np.zeros_like(mask.frames))
+    with pytest.raises(InputError, match="covers nothing"):
+        edited(pipeline, (SOURCE, black), by_mask)
+    wide = replace(mask, frames=np.full((1, 16, 64, 3), 255, np.uint8))
+    with pytest.raises(InputError, match="proportions"):
+        edited(pipeline, (SOURCE, wide), by_mask)
+
+
+def test_a_box_moves_from_keyframe_to_keyframe(pipeline):
+    later = {"seconds": 1.5, "box": [0.5, 0.5, 1.0, 1.0]}
+    first = {"seconds": 0, "box": [0.0, 0.0, 0.5, 0.5]}
+    whole = edited(pipeline, edit={"task": "inpaint", "video": "a.mp4", "boxes": [first, later]})
+    assert np.array_equal(whole[0, 16:], FILM[0, 16:])
+    assert np.array_equal(whole[12, :16], FILM[12, :16])
+    assert not np.array_equal(whole[6, 8:24, 8:24], FILM[6, 8:24, 8:24])
+
+
+def test_what_lies_around_is_made(pipeline):
+    edit = {"task": "outpaint", "video": "a.mp4"}
+    whole = edited(pipeline, edit=edit, width=64, height=32)
+    assert whole.shape == (13, 32, 64, 3)
+    assert np.array_equal(whole[:, :, 16:48], FILM)
+    with pytest.raises(InputError, match="fills the picture"):
+        edited(pipeline, edit=edit, width=32, height=32)
+
+
+@pytest.mark.parametrize("source", ["", "a dog"])
+def test_a_film_is_made_after_another_sentence(pipeline, source):
+    edit = {"task": "restyle", "video": "a.mp4", "strength": 0.6, "source": source}
+    whole = edited(pipeline, edit=edit)
+    assert whole.shape == FILM.shape
+    assert not np.array_equal(whole, FILM)
+
+
+def test_pictures_are_edited_too(pipeline):
+    still = replace(SOURCE, frames=FILM[:1])
+    whole = edited(pipeline, (still,), {"task": "inpaint", "video": "a.mp4", "boxes": [BOX]})
+    assert len(whole) == 1
+    assert np.array_equal(whole[0, :8], FILM[0, :8])
+
+
+def test_the_record_remakes_the_film(pipeline):
+    edit = {"task": "extend", "video": "a.mp4", "context": 1}
+    request, _ = pipeline.complete("a cat", videos=[SOURCE], edit=edit, seed=3)
+    record = request.model_dump(mode="json")
+    again, _ = pipeline.complete(**record, videos=[SOURCE])
+    assert again == request
+
+
+def test_colours_are_led_to_those_of_the_first_window():
+    torch.manual_seed(0)
+    first, drifted = torch.randn(1, 4, 3, 8, 8), 1.3 * torch.randn(1, 4, 2, 8, 8) + 0.05
+    led = anchored(drifted, first)
+    assert (led.std() - first.std()).abs() < (drifted.std() - first.std()).abs()
+    assert torch.allclose(anchored(first, first), first, atol=1e-5)
+
+
+def test_flow_edit_between_two_points():
+    """Of two worlds of one film each, the one becomes the other whatever the noise."""
+    old, new = torch.randn(1, 4), torch.randn(1, 4)
+    states = flow_edit(
+        lambda x, t: new.expand_as(x),
+        lambda x, t: old.expand_as(x),
+        old,
+        grid(8),
+        Flow(),
+        torch.Generator().manual_seed(0),
+    )
+    *_, last = states
+    assert torch.allclose(last.x, new, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        ({"task": "fly", "video": "a"}, "does not match"),
+        ({"task": "retake", "video": "a", "start": 2, "end": 1}, "must be after"),
+        ({"task": "inpaint", "video": "a"}, "a mask or a box"),
+        ({"task": "inpaint", "video": "a", "mask": "m", "boxes": [BOX]}, "not both"),
+        ({"task": "inpaint", "video": "a", "boxes": [BOX, BOX]}, "different times"),
+        ({"task": "outpaint", "video": "a", "box": [0.5, 0, 0.5, 1]}, "left < right"),
+        ({"task": "restyle", "video": "a", "strength": 2}, "less than or equal to 1"),
+        ({"task": "extend"}, "Field required"),
+    ],
+)
+def test_edits_that_make_no_sense(edit, problem):
+    with pytest.raises(InputError, match=problem):
+        edits.parse_edit(edit)
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+def test_the_verbs(tiny_model, tmp_path):
+    film = write(tmp_path / "a.mp4", FILM, 8)
+    for verb, *options in (
+        ("extend", film, "a cat"),
+        ("extend", film, "a cat", "--backward"),
+        ("join", film, film, "a cat", "--frames", 17),
+        ("loop", "a cat"),
+        ("retake", film, "a cat", "--start", 0.5, "--end", 0.9),
+        ("inpaint", film, "a cat", "--box", "0.25,0.25,0.75,0.75"),
+        ("outpaint", film, "a cat", "--size", "64x32"),
+        ("restyle", film, "a cat", "--strength", "keep"),
+    ):
+        out = tmp_path / f"{verb}{len(options)}.mp4"
+        result = run(verb, *options, "--model", tiny_model, "-o", out, "-q")
+        assert result.exception is None, (verb, result.exception)
+        record = read_video(out).record
+        assert record["edit"]["task"] == verb
+    result = run("inpaint", film, "a cat", "--box", "1,2", "--model", tiny_model)
+    assert "LEFT,TOP,RIGHT,BOTTOM" in str(result.exception)
+    result = run("restyle", film, "a cat", "--strength", "very", "--model", tiny_model)
+    assert "must be a number" in str(result.exception)
+    result = run("extend", tmp_path / "none.mp4", "a cat", "--model", tiny_model)
+    assert isinstance(result.exception, MediaError)
+
+
+def test_an_edit_in_a_file(tiny_model, tmp_path):
+    film = write(tmp_path / "a.mp4", FILM, 8)
+    (tmp_path / "edit.json").write_text('{"task": "extend", "video": "' + str(film) + '"}')
+    out = tmp_path / "out.mp4"
+    options = ("--edit", tmp_path / "edit.json", "--model", tiny_model, "-o", out, "-q")
+    assert run("generate", "a cat", *options).exception is None
+    assert read_video(out).record["edit"]["task"] == "extend"
+    (tmp_path / "edit.json").write_text("{")
+    assert "no JSON" in str(run("generate", "a cat", *options).exception)
