@@ -15,15 +15,18 @@ from praxino.generation.pipeline import Pipeline
 from praxino.provenance import keys
 from praxino.provenance.verify import verify
 from praxino.storage.media.frames import read_video
+from support.footage import textured, write
 
 PROMPT = "a red ball bounces"
-WRITE = {"generate", "noise"}
+EDITS = {"extend", "join", "loop", "retake", "inpaint", "outpaint", "restyle"}
+"""One way to the file, walked for three of them."""
+WRITE = {"generate", "noise", *EDITS}
 """The verbs that write films; all others write tables, pages, weights, and drawings of boxes."""
 READ = {"layout", "train", "evaluate", "compare", "plan", "detect", "verify", "inspect", "doctor"}
 SERVE = {"serve", "worker", "bot"}
+"""Those that do what others ask for: tests/service walks what comes out of them."""
 STAMP = {"stamp"}
 """Walked in `test_stamp`."""
-"""Those that do what others ask for: tests/service walks what comes out of them."""
 
 
 @pytest.fixture(scope="module", name="model")
@@ -69,7 +72,7 @@ def test_no_method_is_forgotten():
             for kind in ("Video", "Progress")
         )
     }
-    assert films == {"generate", "stream", "run", "film"}
+    assert films == {"generate", "stream", "run", "film", "signed"}
 
 
 @pytest.mark.parametrize("ending", ["mp4", "webm", "gif"])
@@ -115,6 +118,22 @@ def test_the_command_line(run, tmp_path):
     run("noise", "again.mp4", "-o", "noise.png", "--no-credentials")
     assert verify(tmp_path / "noise.png").outcome == "nothing"
     assert read_video("noise.png").record["credentials"] is False
+
+
+def test_films_made_from_films(run, tmp_path):
+    run("generate", PROMPT, "--steps", "2", "-o", "a.mp4")
+    textured_film = write(tmp_path / "other.mp4", textured(17, 64, 64), 8)
+    for verb, *options in (
+        ("extend", "a.mp4", PROMPT),
+        ("extend", textured_film.name, PROMPT),
+        ("inpaint", "a.mp4", PROMPT, "--box", "0.25,0.25,0.75,0.75"),
+        ("loop", PROMPT),
+    ):
+        run(verb, *options, "--seed", "3", "-o", "b.mp4")
+        sources = tuple(name for name in options if name.endswith(".mp4"))
+        assert whole(tmp_path / "b.mp4").credentials.ingredients == sources
+    run("generate", "--like", "b.mp4", "-o", "again.mp4")
+    whole(tmp_path / "again.mp4")
 
 
 def test_refusing_is_explicit_said_and_recorded(run, tmp_path):

@@ -107,7 +107,10 @@ def examine(path: str | Path, detector: Detector | None = None, threads: int = 2
     """
     path, detector = Path(path), detector or bundled_detector()
     info = probe(path)
-    windows = tuple(views(path, info))
+    with ThreadPoolExecutor(threads) as pool:
+        gridded = pool.submit(decoder_grid, path, info)
+        windows = tuple(views(path, info))
+        grid, traces = gridded.result()
     if len(windows) < len(starts(info)):
         info = replace(
             info,
@@ -127,9 +130,7 @@ def examine(path: str | Path, detector: Detector | None = None, threads: int = 2
         )
         return Examination(_report(path, info, windows, "inconclusive", reasons=(reason,)), windows)
     with ThreadPoolExecutor(threads) as pool:
-        gridded = pool.submit(decoder_grid, path, info)
         evidence = tuple(pool.map(collect_evidence, long_enough))
-        grid, traces = gridded.result()
     fitted = detector.of(
         min(info.width, info.height), float(np.median([view.fps for view in long_enough]))
     )
