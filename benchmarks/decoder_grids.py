@@ -21,31 +21,15 @@ from praxino.data.degrade import compressed
 from praxino.detection.decoder_grid import GridFinding, decoder_grid, finding, traces
 from praxino.storage.media.frames import iter_frames, probe
 
-FOUR_FRAMES = {
-    "CausVid",
-    "CausalWan",
-    "FramePack-HunyuanVideo",
-    "LongLive",
-    "MAGI-1",
-    "Phantom",
-    "PhaseLock-Wan2.1",
-    "ResamplingForcing",
-    "SelfForcing",
-    "SkyReels-A2",
-    "SkyReels-V2",
-    "Stand-In-Wan",
-    "Wan2.1",
-}
-"""Wan 2.1 and what was made of it, HunyuanVideo, MAGI-1."""
+FOUR_FRAMES = {"Wan2.1", "FramePack-HunyuanVideo", "MAGI-1"}
+"""With what was made of them."""
+FRAMES = 49
+"""Frames of camera clips that go through the bundled autoencoder."""
 
 
 def found(clip: store.Clip) -> GridFinding:
     cv2.setNumThreads(1)
     return decoder_grid(clip.path, probe(clip.path))[0]
-
-
-FRAMES = 49
-"""Frames of camera clips that go through the bundled autoencoder."""
 
 
 def trips(clips: list[store.Clip], count: int = 8) -> tuple[int, int]:
@@ -73,8 +57,8 @@ def main() -> None:
         findings = list(pool.map(found, clips, chunksize=4))
     kinds = {
         "camera": lambda clip: not clip.made,
-        "generated, four frames at a time": lambda clip: clip.group in FOUR_FRAMES,
-        "generated, others": lambda clip: clip.made and clip.group not in FOUR_FRAMES,
+        "generated, four frames at a time": lambda clip: clip.base in FOUR_FRAMES,
+        "generated, others": lambda clip: clip.made and clip.base not in FOUR_FRAMES,
     }
     print(f"{'':<34} {'clips':>5} {'beat':>5} {'grid':>5}  beats of")
     for name, belongs in kinds.items():

@@ -6,16 +6,13 @@ Each is `generate` with an edit; what is not asked for follows the film.
 
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from praxino.cli import generate as films
 from praxino.cli.options import Frames, LastImage, Quiet, Size, Steps
 from praxino.errors import InputError
-
-if TYPE_CHECKING:
-    from praxino.edits import Edit
 
 FilmFile = Annotated[Path, typer.Argument(help="The film or picture.", show_default=False)]
 Sentence = Annotated[str, typer.Argument(help="What to show.", show_default=False)]
@@ -42,9 +39,7 @@ def extend(
     quiet: Quiet = False,
 ) -> None:
     """Let a film go on, or begin earlier."""
-    from praxino.edits import Extend
-
-    edit = Extend(video=str(film), backward=backward, context=context)
+    edit = {"task": "extend", "video": str(film), "backward": backward, "context": context}
     _make(edit, locals())
 
 
@@ -61,9 +56,8 @@ def join(
     quiet: Quiet = False,
 ) -> None:
     """Make one film of two, with what lies between them."""
-    from praxino.edits import Join
-
-    _make(Join(video=str(film), second=str(second), context=context), locals())
+    edit = {"task": "join", "video": str(film), "second": str(second), "context": context}
+    _make(edit, locals())
 
 
 def loop(
@@ -79,9 +73,7 @@ def loop(
     quiet: Quiet = False,
 ) -> None:
     """Make a film that goes on with its beginning."""
-    from praxino.edits import Loop
-
-    _make(Loop(video=str(film) if film else "", context=context), locals())
+    _make({"task": "loop", "video": str(film) if film else "", "context": context}, locals())
 
 
 def retake(
@@ -97,8 +89,7 @@ def retake(
     quiet: Quiet = False,
 ) -> None:
     """Make a stretch of a film again."""
-    values = {"task": "retake", "video": str(film), "start": start, "end": end}
-    _make(_edit(values), locals())
+    _make({"task": "retake", "video": str(film), "start": start, "end": end}, locals())
 
 
 def inpaint(
@@ -119,8 +110,8 @@ def inpaint(
 ) -> None:
     """Make a part of a film's picture again."""
     keyframes = [_keyframe(text) for text in box or ()]
-    values = {"task": "inpaint", "video": str(film), "mask": str(mask) if mask else ""}
-    _make(_edit(values | {"boxes": keyframes}), locals())
+    edit = {"task": "inpaint", "video": str(film), "mask": str(mask) if mask else ""}
+    _make(edit | {"boxes": keyframes}, locals())
 
 
 def outpaint(
@@ -137,8 +128,8 @@ def outpaint(
     """Make what lies around a film's picture: --size is the new one's, --box where the old one
     lies.
     """
-    values = {"task": "outpaint", "video": str(film), "box": _numbers(box) if box else None}
-    _make(_edit(values), locals())
+    edit = {"task": "outpaint", "video": str(film), "box": _numbers(box) if box else None}
+    _make(edit, locals())
 
 
 def restyle(
@@ -153,10 +144,9 @@ def restyle(
     quiet: Quiet = False,
 ) -> None:
     """Make a film again after another sentence, along its old motion."""
-    from praxino import edits
-
     share = strength_of(strength)
-    _make(edits.Restyle(video=str(film), strength=share, source=source), locals())
+    edit = {"task": "restyle", "video": str(film), "strength": share, "source": source}
+    _make(edit, locals())
 
 
 def strength_of(word: str) -> float:
@@ -179,23 +169,19 @@ def strength_of(word: str) -> float:
 VERBS = (extend, join, loop, retake, inpaint, outpaint, restyle)
 
 
-def _make(edit: "Edit", options: dict[str, Any]) -> None:
-    """`generate`, with the options of a verb and an edit; its other options as they are by
-    default.
+def _make(edit: dict[str, Any], options: dict[str, Any]) -> None:
+    """`generate`, with the options of a verb and an edit as plain values; its other options as they
+    are by default.
     """
+    from praxino.edits import parse_edit
+
     parameters = inspect.signature(films.generate).parameters
     flags = {name: parameter.default for name, parameter in parameters.items()}
     flags |= {name: value for name, value in options.items() if name in flags}
-    films.make_films(flags | {"edit": edit})
+    films.make_films(flags | {"edit": parse_edit(edit)})
 
 
-def _edit(values: dict[str, Any]) -> "Edit":
-    from praxino import edits
-
-    return edits.parse_edit(values)
-
-
-def _keyframe(text: str) -> "dict[str, Any]":
+def _keyframe(text: str) -> dict[str, Any]:
     """``[SECONDS:]LEFT,TOP,RIGHT,BOTTOM`` as plain values."""
     seconds, _, box = text.rpartition(":")
     try:

@@ -155,7 +155,7 @@ def finding(of: Traces, info: MediaInfo) -> GridFinding:
     """What is told of the traces."""
     fields: dict[str, object] = {"unjudged": _unjudged(of)}
     sentences = []
-    beat = _beat(of)
+    beat = None if fields["unjudged"] else _beat(of)
     if beat is not None:
         strength, first = beat
         fields |= {"beat": PERIOD, "beat_strength": strength, "beat_first": first}
@@ -209,8 +209,6 @@ def _unjudged(of: Traces) -> str:
 def _beat(of: Traces, period: int = PERIOD) -> tuple[float, int] | None:
     """Log amplitude and first frame of a beat, if there is one."""
     cycles = len(of.bend) // period
-    if _unjudged(of):
-        return None
     logs = np.log(of.bend[: cycles * period] + 0.02)
     around = sliding_window_view(np.pad(logs, period, mode="reflect"), 2 * period + 1)
     uneven = np.clip(logs - np.median(around, axis=-1), -0.5, 0.5)

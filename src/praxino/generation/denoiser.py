@@ -2,6 +2,7 @@
 time.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -176,15 +177,18 @@ class ConditionedDenoiser:
         frames = self.conditions.frames
         assert frames.clean is not None
         assert frames.mask is not None
-        whole = self._whole_tokens(frames.mask)
-        if frames.noise is None or bool((whole == frames.mask).all()):
+        whole = self._whole_tokens
+        if frames.noise is None or torch.equal(whole, frames.mask):
             return torch.lerp(x, frames.clean, frames.mask)
         path = PATHS[self.model.config.path]()
         noisy = path.alpha(t).to(x) * frames.clean + path.sigma(t).to(x) * frames.noise
         return torch.lerp(torch.lerp(x, noisy, frames.mask), frames.clean, whole)
 
-    def _whole_tokens(self, mask: Tensor) -> Tensor:
+    @functools.cached_property
+    def _whole_tokens(self) -> Tensor:
         """1 where all latents of a token are given."""
+        mask = self.conditions.frames.mask
+        assert mask is not None
         p, q, r = self.model.dit.config.patch
         if mask.shape[3:] == (1, 1):
             q = r = 1
@@ -207,17 +211,15 @@ class ConditionedDenoiser:
         dit, context = self.at(t)
         frames, count = self.conditions.frames, len(range(2)[rows])
         turn = self._turned(t)
-        x = x.roll(-turn, 2)
-        x = x.expand(count, -1, -1, -1, -1)
+        x = _rolled(x, -turn).expand(count, -1, -1, -1, -1)
         times = quantize_time(t, self.model.config.ticks).to(x).expand(count, 1)
         if frames.mask is not None:
-            times = times * (1 - self._given_groups(frames.mask))
+            times = times * (1 - self._given_groups)
         if frames.channels is not None:
             x = torch.cat([x, frames.channels.expand(count, -1, -1, -1, -1)], dim=1)
         with torch.inference_mode(), exact_and_fast(x.device):
-            layout = self._layout(rows)
-            layout = None if layout is None else layout.roll(-turn, 2)
-            return dit(x, times, context.rows(rows), layout=layout).float().roll(turn, 2)
+            layout = self._layout(rows, -turn)
+            return _rolled(dit(x, times, context.rows(rows), layout=layout).float(), turn)
 
     def _turned(self, t: Tensor) -> int:
         """By how many latent frames a cyclic film is turned at this time: one more at each."""
@@ -225,15 +227,22 @@ class ConditionedDenoiser:
             self._turn, self._turn_time = self._turn + 1, float(t)
         return self._turn
 
-    def _given_groups(self, mask: Tensor) -> Tensor:
+    @functools.cached_property
+    def _given_groups(self) -> Tensor:
         """(1, G): which latent frames, or else which tokens, are given."""
-        whole = self._whole_tokens(mask)
+        whole = self._whole_tokens
         p, q, r = self.model.dit.config.patch
         by_frame = whole[:, :, ::p, :1, :1]
         if bool((whole[:, :, ::p] == by_frame).all()):
             return by_frame.reshape(1, -1)
         return whole[:, :, ::p, ::q, ::r].reshape(1, -1)
 
-    def _layout(self, rows: slice) -> Tensor | None:
-        layout = self.conditions.layout
-        return None if layout is None else torch.cat([layout, torch.zeros_like(layout)])[rows]
+    def _layout(self, rows: slice, turn: int) -> Tensor | None:
+        if (layout := self.conditions.layout) is None:
+            return None
+        return _rolled(torch.cat([layout, torch.zeros_like(layout)])[rows], turn)
+
+
+def _rolled(x: Tensor, turn: int) -> Tensor:
+    """(B, C, t, h, w) turned by latent frames; itself, where it is not turned."""
+    return x.roll(turn, 2) if turn else x

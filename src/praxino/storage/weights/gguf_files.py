@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from praxino.errors import CheckpointError, InputError
+from praxino.storage.weights.files import GGUF_MAGIC
 
-MAGIC: Final = b"GGUF"
 VERSIONS: Final = (2, 3)
 STRING, ARRAY = 8, 9
 VALUE_BYTES: Final = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
@@ -94,7 +94,7 @@ class GGUFFile:
 
     def _table(self, file: BinaryIO) -> dict[str, StoredTensor]:
         """The tensors, from the header."""
-        file.seek(len(MAGIC))
+        file.seek(len(GGUF_MAGIC))
         (version,) = _numbers(file, "<I")
         if version not in VERSIONS:
             raise ValueError(f"version {version}")
