@@ -3,6 +3,7 @@ outside.
 """
 
 import io
+import os
 import threading
 import uuid
 
@@ -72,6 +73,22 @@ def test_a_folder_goes_with_all_that_is_in_it(objects):
         objects.write(name, b"x")
     objects.remove("a")
     assert [objects.size(name) for name in ("a/1/x.png", "a/y.png", "ab/z.png")] == [None, None, 1]
+
+
+def test_a_folder_goes_while_another_writes_to_it(tmp_path, monkeypatch):
+    objects, rmdir = Objects(str(tmp_path)), os.rmdir
+    late = iter(["job/b.bin", "job/c.bin"])
+    objects.write("job/a.bin", b"1")
+
+    def written_to(*args, **kwargs):
+        if name := next(late, ""):
+            objects.write(name, b"2")
+        rmdir(*args, **kwargs)
+
+    monkeypatch.setattr(os, "rmdir", written_to)
+    objects.remove("job")
+    assert not (tmp_path / "job").exists()
+    assert not next(late, "")
 
 
 def test_it_can_be_checked(objects, tmp_path):

@@ -22,6 +22,8 @@ CHUNK_BYTES: Final = 2**18
 
 SETTLED: Final = 0.2
 """Seconds in which two that write the same file at once are done."""
+REMOVE_ATTEMPTS: Final = 100
+"""How often the deletion of a folder begins again that others write to."""
 
 
 @runtime_checkable
@@ -206,9 +208,26 @@ class Objects:
         ]
 
     def remove(self, name: str) -> None:
-        """Delete a file, or a folder with all that is in it; nothing happens if it is not there."""
-        with suppress(FileNotFoundError, NotADirectoryError), self._reached():
-            self._fs.rm(self._path(name), recursive=True)
+        """Delete a file, or a folder with all that is in it; nothing happens if it is not there.
+
+        Others may put files into the folder, or delete it, meanwhile: it is begun again then.
+        """
+        path, attempts = self._path(name), 0
+        while True:
+            try:
+                with self._reached():
+                    self._fs.rm(path, recursive=True)
+                return
+            except (FileNotFoundError, NotADirectoryError):
+                if not (self._local and os.path.lexists(path)):
+                    return
+            except OSError as error:
+                attempts += 1
+                if (
+                    error.errno not in (errno.ENOTEMPTY, errno.EISDIR)
+                    or attempts == REMOVE_ATTEMPTS
+                ):
+                    raise
 
 
 def _settle(path: str) -> None:
