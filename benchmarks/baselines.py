@@ -34,8 +34,9 @@ from praxino import recipes
 from praxino.data.diorama import Scene, compose, render
 from praxino.data.pixels import strip, to_pixels, to_tensor
 from praxino.diffusion.guidance import guided
-from praxino.diffusion.objective import as_denoiser, draw_times, target
+from praxino.diffusion.objective import draw_times
 from praxino.diffusion.path import PATHS, grid
+from praxino.diffusion.prediction import as_denoiser, target
 from praxino.diffusion.sampling import SAMPLERS
 from praxino.evaluation import diorama
 from praxino.evaluation.frechet import caveats, distances

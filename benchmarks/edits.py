@@ -17,8 +17,8 @@ import praxino
 from praxino.data.diorama import compose, render
 from praxino.data.diorama.caption import caption
 from praxino.data.pixels import resized
-from praxino.generation.conditioning import GivenImage
 from praxino.generation.films import GivenVideo
+from praxino.generation.images import GivenImage
 from praxino.generation.pipeline import Pipeline
 from praxino.provenance.policy import Provenance
 from praxino.storage.media.frames import read_video

@@ -15,8 +15,9 @@ from torch import Tensor
 from praxino.data.diorama import caption, compose, render
 from praxino.data.diorama.split import UNSEEN
 from praxino.data.pixels import to_pixels, to_tensor
-from praxino.diffusion.objective import draw_times, target, weight
+from praxino.diffusion.objective import draw_times, weight
 from praxino.diffusion.path import PATHS
+from praxino.diffusion.prediction import target
 from praxino.generation.loading import find_model
 from praxino.models.layout import cover_of, rasterize
 from praxino.storage.weights import bundle

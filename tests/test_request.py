@@ -22,9 +22,10 @@ FLAGS = {
     "guidance_low": "guidance-2",
     "last": "last-image",
     "loras": "lora",
+    "references": "reference",
 }
 """What the command line calls fields of other names."""
-NOT_IN_THE_API = {"last", "loras", "layout", "best_of", "edit"}
+NOT_IN_THE_API = {"references", "last", "loras", "layout", "best_of", "edit"}
 """Files of the server's machine, and what costs as much as several jobs."""
 NOT_ON_THE_PAGE = NOT_IN_THE_API | {
     "rescale",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from praxino.errors import PraxinoError as PraxinoError
     from praxino.generation.loading import load as load
     from praxino.generation.pipeline import Pipeline as Pipeline
-    from praxino.generation.pipeline import Progress as Progress
+    from praxino.generation.progress import Progress as Progress
     from praxino.provenance.policy import Provenance as Provenance
     from praxino.provenance.stamp import stamp as stamp
     from praxino.provenance.verify import verify as verify
@@ -26,7 +26,7 @@ __version__ = version("praxino")
 _HOMES = {
     "load": ("praxino.generation.loading", "load"),
     "Pipeline": ("praxino.generation.pipeline", "Pipeline"),
-    "Progress": ("praxino.generation.pipeline", "Progress"),
+    "Progress": ("praxino.generation.progress", "Progress"),
     "Video": ("praxino.storage.media.video", "Video"),
     "detect": ("praxino.detection.detector", "detect"),
     "Report": ("praxino.detection.report", "Report"),

@@ -7,6 +7,7 @@ the library, a web server without torch and a worker all complete a request by t
 
 import math
 import secrets
+from collections.abc import Callable
 from typing import Any, Final, Literal, TypedDict
 
 from pydantic import Field, ValidationError, model_validator
@@ -16,6 +17,7 @@ from praxino.config import Config
 from praxino.edits import Edit, FilmShape
 from praxino.errors import InputError, ShapeError, UnknownNameError
 from praxino.layout import Layout, parse
+from praxino.references import Reference, parse_references, require_references
 from praxino.shapes import Compression, VideoShape
 
 MAX_PROMPT_CHARS: Final = 2000
@@ -50,6 +52,7 @@ class GenerationSettings(TypedDict, total=False):
     layout: Layout | None
     best_of: int | None
     edit: Edit | None
+    references: tuple[Reference, ...] | None
 
 
 class Request(Config):
@@ -95,6 +98,11 @@ class Request(Config):
         1, ge=1, le=64, description="Make so many films, keep the one that shows its layout best."
     )
     edit: Edit | None = Field(None, description="What is made of a film that is there already.")
+    references: tuple[Reference, ...] = Field(
+        (),
+        strict=False,
+        description="FILE[:KIND]: what @image1, @image2 ... look like; repeatable.",
+    )
 
     @model_validator(mode="after")
     def _interval_is_ordered(self) -> "Request":
@@ -109,6 +117,12 @@ class Request(Config):
         return _validated(
             {**self.model_dump(), "seed": seed}, {"seed": "a lower seed, or fewer films"}
         )
+
+    @property
+    def pictures(self) -> list[str]:
+        """Names of all pictures that it is made from."""
+        of_references = [name for one in self.references for name in one.pictures]
+        return [name for name in (self.image, self.last, *of_references) if name]
 
     def candidates(self) -> "list[Request]":
         """The requests of `best_of` films, of seeds from this one's up."""
@@ -162,6 +176,8 @@ class ModelCard(Config):
         Whether it can keep the best of several films.
     edits : tuple of str
         Tasks that it can do (`praxino.edits`).
+    slots : int
+        Entities whose pictures it can be given; 0 for none.
     """
 
     id: str
@@ -178,6 +194,15 @@ class ModelCard(Config):
     layout_edition: int = 0
     chooses: bool = False
     edits: tuple[str, ...] = Field((), strict=False)
+    slots: int = 0
+
+
+PLAIN_FORMS: Final[dict[str, Callable[[Any], Any]]] = {
+    "layout": parse,
+    "edit": edits.parse_edit,
+    "references": parse_references,
+}
+"""How settings of nested values are read from plain ones."""
 
 
 def complete(
@@ -192,7 +217,7 @@ def complete(
     Parameters
     ----------
     settings : dict
-        Fields of `Request`; ``layout`` and ``edit`` may be plain dicts.
+        Fields of `Request`; ``layout``, ``edit`` and ``references`` may be of plain values.
     picture : (height, width), optional
         Size in pixels of the picture that the film begins with: without a size in ``settings``, the
         film takes its proportions, with about as many pixels as the model's default.
@@ -213,9 +238,9 @@ def complete(
     if unknown := sorted(settings.keys() - Request.model_fields.keys()):
         raise UnknownNameError("setting", unknown[0], Request.model_fields)
     explicit = {name: value for name, value in settings.items() if value is not None}
-    for name, from_plain in (("layout", parse), ("edit", edits.parse_edit)):
-        if isinstance(explicit.get(name), dict):
-            explicit[name] = from_plain(explicit[name])
+    for name, from_plain in PLAIN_FORMS.items():
+        if isinstance(value := explicit.get(name), dict) or _is_plain_list(value):
+            explicit[name] = from_plain(value)
     for name in ("prompt", "negative"):
         _require_text(name, explicit.get(name, ""), may_be_empty=name == "negative")
     defaults = {"seed": 0, **card.defaults.model_dump(exclude={"licence"})}
@@ -234,9 +259,14 @@ def complete(
     own = {name: f"the model's own choice is {value}" for name, value in defaults.items()}
     request = _validated({**defaults, **explicit}, own | {"seed": ""})
     request.shape.validate(Compression(*card.compression), card.patch)
+    require_references(request.prompt, request.references)
     for require in (_require_pictures, _require_layout, _require_edit):
         require(request, card)
     return request, notes
+
+
+def _is_plain_list(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and any(isinstance(one, dict) for one in value)
 
 
 def _require_sampler(explicit: dict[str, Any], card: ModelCard) -> None:

@@ -5,8 +5,8 @@ asked when in doubt.
 import pytest
 import torch
 
-from praxino.diffusion.objective import as_denoiser
 from praxino.diffusion.path import Flow, grid
+from praxino.diffusion.prediction import as_denoiser
 from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC
 from praxino.diffusion.step_cache import forecast
 

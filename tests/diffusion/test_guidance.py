@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from praxino.diffusion.guidance import guided
-from praxino.diffusion.objective import as_denoiser
 from praxino.diffusion.path import Flow
+from praxino.diffusion.prediction import as_denoiser
 
 X, T = torch.randn(2, 3, 4), torch.tensor(0.5)
 

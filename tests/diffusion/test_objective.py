@@ -5,15 +5,9 @@ import itertools
 import pytest
 import torch
 
-from praxino.diffusion.objective import (
-    convert,
-    draw_times,
-    estimate_eps,
-    estimate_x0,
-    target,
-    weight,
-)
+from praxino.diffusion.objective import draw_times, weight
 from praxino.diffusion.path import PATHS
+from praxino.diffusion.prediction import convert, estimate_eps, estimate_x0, target
 
 KINDS = ["noise", "x0", "v", "velocity"]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from praxino.diffusion.ddpm import Chain, cosine_betas, linear_betas
-from praxino.diffusion.objective import as_denoiser
 from praxino.diffusion.path import Flow, shift
+from praxino.diffusion.prediction import as_denoiser
 from praxino.diffusion.sampling import ddim, ddpm, dpmpp_2m, dpmpp_2m_sde, euler, unipc
 
 diffusers = pytest.importorskip("diffusers")

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from praxino.diffusion.ddpm import Chain
-from praxino.diffusion.objective import as_denoiser, target
 from praxino.diffusion.path import PATHS, Flow, grid
+from praxino.diffusion.prediction import as_denoiser, target
 from praxino.diffusion.sampling import (
     SAMPLERS,
     STOCHASTIC,

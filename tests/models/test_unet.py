@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from praxino.diffusion.objective import as_denoiser
 from praxino.diffusion.path import PATHS, grid
+from praxino.diffusion.prediction import as_denoiser
 from praxino.diffusion.sampling import SAMPLERS
 from praxino.errors import ShapeError
 from praxino.models.unet import UNet, UNetConfig

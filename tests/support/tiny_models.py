@@ -51,6 +51,22 @@ def laid_out(folder: Path) -> None:
     )
 
 
+def with_slots(folder: Path) -> None:
+    """A tiny model that is given pictures of entities, with random weights."""
+    torch.manual_seed(4)
+    dit = DiT(DiTConfig(width=24, heads=2, layers=2, ffn=32, text_width=16, time_features=16,
+                        slots=4))  # fmt: skip
+    for parameter in (dit.head.weight, dit.slot_embedding):
+        torch.nn.init.normal_(parameter, std=0.5)
+    bundle.write(
+        folder,
+        BundleConfig(name="with-slots", frames=5, height=32, width=32, steps=3),
+        vae=_vae(),
+        dit=dit,
+        text=_text(),
+    )
+
+
 def _vae() -> VAE:
     return VAE(
         VAEConfig(

@@ -20,6 +20,7 @@ from praxino.cli.generate import generate
 from praxino.cli.inspect import inspect
 from praxino.cli.keys import keys
 from praxino.cli.layout import layout
+from praxino.cli.memory import memory
 from praxino.cli.noise import noise
 from praxino.cli.plan import plan
 from praxino.cli.serve import serve
@@ -55,6 +56,7 @@ for verb in (
 ):
     app.command()(verb)
 app.add_typer(keys, name="keys")
+app.add_typer(memory, name="memory")
 
 
 def _version(show: bool | None) -> None:

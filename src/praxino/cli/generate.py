@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -30,12 +30,16 @@ from praxino.errors import CheckpointError, InputError, MediaError
 
 if TYPE_CHECKING:
     from praxino.generation.pipeline import Pipeline
-    from praxino.generation.pipeline import Progress as GenerationProgress
+    from praxino.generation.progress import Progress as GenerationProgress
     from praxino.layout import Layout
+    from praxino.references import Reference
     from praxino.request import Request
     from praxino.storage.wan.single_files import PartFiles
 
 MAX_EDIT_BYTES: Final = 2**20
+MAX_STRENGTH: Final = 2.0
+ENDS: Final = {"first": "image", "last": "last"}
+"""Settings of pictures that are given as ``--reference FILE:first`` and ``FILE:last``."""
 Output = Annotated[
     Path,
     typer.Option("-o", "--output", help="The ending chooses: .mp4 .webm .gif, .png for one frame."),
@@ -45,6 +49,12 @@ LayoutFile = Annotated[
 ]
 EditFile = Annotated[
     Path | None, typer.Option("--edit", help="What is made of a film that is there already.")
+]
+ReferenceFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reference", help="FILE[:KIND]: what @image1, @image2 ... look like; repeatable."
+    ),
 ]
 Guidance2 = Annotated[
     float | None,
@@ -99,6 +109,7 @@ def generate(
     vision: VisionFile = None,
     image: FirstImage = None,
     last: LastImage = None,
+    reference: ReferenceFiles = None,
     lora: Lora = None,
     layout: LayoutFile = None,
     edit: EditFile = None,
@@ -220,8 +231,9 @@ def settings_of(flags: dict[str, Any]) -> dict[str, Any]:
     width, height = parse_size(flags["size"])
     picture = flags["output"].suffix.lower() == ".png" and flags["frames"] is None
     settings = {name: flags[name] for name in Request.model_fields if name in flags}
+    ends, settings["references"] = parse_references(flags.get("reference") or ())
     for name in ("image", "last"):
-        settings[name] = flags[name] and str(flags[name])
+        settings[name] = ends.get(name) or (flags[name] and str(flags[name]))
     return settings | {
         "prompt": flags["sentence"],
         "width": width,
@@ -232,6 +244,53 @@ def settings_of(flags: dict[str, Any]) -> dict[str, Any]:
         "layout": read_layout(flags["layout"]),
         "edit": read_edit(flags["edit"]),
     }
+
+
+def parse_references(
+    texts: Sequence[str],
+) -> "tuple[dict[str, str], tuple[Reference, ...] | None]":
+    """Pictures that the film begins and ends with, by setting, and the other references, of flags
+    ``FILE[:KIND]`` (kinds of entities, first and last) and ``@NAME:STRENGTH`` (what is remembered).
+
+    Raises
+    ------
+    InputError
+        For what is neither.
+    """
+    from praxino.references import KINDS, Reference
+
+    ends: dict[str, str] = {}
+    references: list[Reference] = []
+    for text in texts:
+        file, _, kind = text.rpartition(":")
+        if text.startswith("@"):
+            references.append(_remembered(text))
+        elif kind in ENDS:
+            ends[ENDS[kind]] = file
+        else:
+            entity_kind = next((one for one in KINDS if one == kind), None)
+            name = f"image{sum(one.name.startswith('image') for one in references) + 1}"
+            picture = file if entity_kind else text
+            references.append(
+                Reference(name=name, kind=entity_kind or "object", pictures=(picture,))
+            )
+    return ends, tuple(references) or None
+
+
+def _remembered(text: str) -> "Reference":
+    """What the memory has of ``@NAME:STRENGTH``."""
+    from praxino.generation import memory
+
+    name, _, strength = text[1:].partition(":")
+    try:
+        share = float(strength or 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= MAX_STRENGTH:
+        raise InputError(
+            f"--reference {text}: a strength is from 0 to {MAX_STRENGTH:g}", f"@{name}:0.5"
+        )
+    return memory.installation().reference(name, share)
 
 
 def merge_settings(record: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:

@@ -108,6 +108,10 @@ def _model(folder: Path, model: "ModelParts") -> Findings:
         else "first frame to film",
     }
     lines.append(("makes", makes[config.pictures]))
+    if slots := model.dit.config.slots:
+        lines.append(("entities", f"{slots} by their pictures"))
+    else:
+        lines.append(("entities", "by their descriptions"))
     size = (
         f"{config.frames} frames of {config.width}x{config.height} at {config.fps:g} a second, "
         f"{config.steps} steps"

@@ -1,6 +1,6 @@
 """The two processes, without networks.
 
-`path` (alpha and sigma), `objective` (predictions, weights, times), `ddpm` (the chain of 2020),
-`sampling` (seven samplers), `guidance`, `step_cache` (forecast outputs), `flow_edit` (from one
-film to another).
+`path` (alpha and sigma), `prediction` (what a network says), `objective` (weights, times), `ddpm`
+(the chain of 2020), `sampling` (seven samplers), `guidance`, `step_cache` (forecast outputs),
+`flow_edit` (from one film to another).
 """

@@ -1,104 +1,16 @@
-"""What a film is made from beside a sentence: given frames, as each kind of model wants to be told
-of them.
-"""
+"""Pictures that a film begins and ends with, as each kind of model wants to be told of them."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from praxino.data.pixels import to_tensor
+from praxino.generation.denoiser import FrameCondition
+from praxino.generation.images import GivenImage, fitted
 from praxino.models.vae import VAE
 from praxino.request import Request
 from praxino.storage.weights.bundle import BundleConfig
-
-
-@dataclass(frozen=True)
-class GivenImage:
-    """A picture that a film begins or ends with.
-
-    Attributes
-    ----------
-    name : str
-        As the request and the film's record name it.
-    pixels : (H, W, 3) uint8
-    content : bytes
-        The file that it was read from: the film's signature states it. Empty for pixels that are no
-        file.
-    """
-
-    name: str
-    pixels: NDArray[np.uint8]
-    content: bytes = field(default=b"", repr=False)
-
-    @classmethod
-    def read(cls, path: Path, name: str = "") -> "GivenImage":
-        """The first frame of a file; raises `MediaError` if it cannot be read."""
-        from praxino.storage.media.frames import read_video
-
-        return cls(name or str(path), read_video(path, most=1).frames[0], path.read_bytes())
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        return self.pixels.shape[0], self.pixels.shape[1]
-
-
-@dataclass(frozen=True)
-class FrameCondition:
-    """Frames, or parts of them, that a film is to contain.
-
-    Attributes
-    ----------
-    channels : Tensor (1, C', t, h, w), optional
-        Goes in beside the noisy latents: a mask and the latents of the given frames.
-    clean : Tensor (1, C, t, h, w), optional
-        Latents that stay as they are where ``mask`` is 1.
-    mask : Tensor (1, 1, t, h, w), optional
-        Height and width may be 1: whole frames.
-    noise : Tensor (1, C, t, h, w), optional
-        What is mixed into given latents that share a token with others, at that token's time.
-    """
-
-    channels: Tensor | None = None
-    clean: Tensor | None = None
-    mask: Tensor | None = None
-    noise: Tensor | None = None
-
-    def merged(self, other: "FrameCondition") -> "FrameCondition":
-        """What ``other`` gives, too, where nothing is given here."""
-        if self.clean is None or self.mask is None:
-            return other
-        if other.clean is None or other.mask is None:
-            return self
-        clean = torch.where(self.mask > 0, self.clean, other.clean)
-        mask = torch.maximum(self.mask, other.mask.expand_as(self.mask))
-        return replace(self, clean=clean, mask=mask)
-
-
-def load_images(names: Iterable[str | None], images: Sequence[GivenImage] = ()) -> list[GivenImage]:
-    """The pictures of these names: those in ``images``, the others read from files; no name, no
-    picture.
-    """
-    by_name = {image.name: image for image in images}
-    return [by_name.get(name) or GivenImage.read(Path(name)) for name in names if name]
-
-
-def fitted(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """A picture at the film's size: scaled until it covers it, the middle cut out."""
-    scale = max(height / picture.shape[0], width / picture.shape[1])
-    size = (
-        max(width, round(picture.shape[1] * scale)),
-        max(height, round(picture.shape[0] * scale)),
-    )
-    large = np.array(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
-    top, left = (large.shape[0] - height) // 2, (large.shape[1] - width) // 2
-    return large[top : top + height, left : left + width]
 
 
 def encode_images(

@@ -6,18 +6,19 @@ import functools
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from praxino.diffusion.guidance import guided
-from praxino.diffusion.objective import as_denoiser
 from praxino.diffusion.path import PATHS
-from praxino.diffusion.sampling import Denoiser
-from praxino.generation.conditioning import FrameCondition
+from praxino.diffusion.prediction import as_denoiser
+from praxino.diffusion.sampling import Denoiser, State
+from praxino.errors import GenerationError
 from praxino.generation.offload import Offloader, exact_and_fast
 from praxino.models.dit import Context, DiT
+from praxino.models.pictures import Pictures
 from praxino.models.text import merge_padding
 from praxino.request import Request
 from praxino.storage.weights.lazy import LazyModule, ModelParts
@@ -26,6 +27,38 @@ BATCH_GUIDANCE_TOKENS = 4096
 """Tokens of a film up to which both sentences are evaluated as one batch; beyond, that only costs
 memory.
 """
+
+
+@dataclass(frozen=True)
+class FrameCondition:
+    """Frames, or parts of them, that a film is to contain.
+
+    Attributes
+    ----------
+    channels : Tensor (1, C', t, h, w), optional
+        Goes in beside the noisy latents: a mask and the latents of the given frames.
+    clean : Tensor (1, C, t, h, w), optional
+        Latents that stay as they are where ``mask`` is 1.
+    mask : Tensor (1, 1, t, h, w), optional
+        Height and width may be 1: whole frames.
+    noise : Tensor (1, C, t, h, w), optional
+        What is mixed into given latents that share a token with others, at that token's time.
+    """
+
+    channels: Tensor | None = None
+    clean: Tensor | None = None
+    mask: Tensor | None = None
+    noise: Tensor | None = None
+
+    def merged(self, other: "FrameCondition") -> "FrameCondition":
+        """What ``other`` gives, too, where nothing is given here."""
+        if self.clean is None or self.mask is None:
+            return other
+        if other.clean is None or other.mask is None:
+            return self
+        clean = torch.where(self.mask > 0, self.clean, other.clean)
+        mask = torch.maximum(self.mask, other.mask.expand_as(self.mask))
+        return replace(self, clean=clean, mask=mask)
 
 
 @dataclass(frozen=True)
@@ -42,6 +75,10 @@ class Conditioning:
         Channels of the layout (`generation.layout`); the negative sentence goes without.
     streamed : bool
         The network's large weights stay in host memory (`offload.stream_weights`).
+    pictures : Pictures, optional
+        Of entities, (2, P, ...): of the negative sentence none is there.
+    names : Tensor (2, L), optional
+        Where the sentences name an entity: its slot + 1; 0 elsewhere.
     cyclic : bool
         The film goes on with its beginning: each evaluation sees it begin one latent frame later
         (Mobius, arXiv 2502.20307).
@@ -52,6 +89,8 @@ class Conditioning:
     frames: FrameCondition = field(default_factory=FrameCondition)
     streamed: bool = False
     layout: Tensor | None = None
+    pictures: Pictures | None = None
+    names: Tensor | None = None
     cyclic: bool = False
 
 
@@ -88,6 +127,15 @@ def denoiser(
             )
         )
         yield lambda x, t: (low if network.is_low(t) else high)(x, t)
+
+
+def require_finite(state: State) -> None:
+    """Stop at the first step that goes wrong: what comes after it would be black, hours later."""
+    if not bool(torch.isfinite(state.x0).all()):
+        raise GenerationError(
+            f"step {state.step} of {state.steps} is not finite (NaN): the film would be black",
+            "--dtype float32; other weights; without --lora",
+        )
 
 
 class ConditionedDenoiser:
@@ -135,11 +183,16 @@ class ConditionedDenoiser:
             dit = self.stack.enter_context(
                 self.offloader.resident(part, self.dtype, self.conditions.streamed)
             )
-            text, tokens = self.conditions.text, self.conditions.tokens
+            conditions = self.conditions
+            tokens, names = conditions.tokens, conditions.names
             with torch.inference_mode(), exact_and_fast(self.offloader.device):
-                text, counts = merge_padding(text)
+                text, counts = merge_padding(conditions.text)
                 context = dit.context(
-                    text, None if tokens is None else tokens.expand(len(text), -1, -1), counts
+                    text,
+                    None if tokens is None else tokens.expand(len(text), -1, -1),
+                    counts,
+                    conditions.pictures,
+                    None if names is None else names[:, : text.shape[1]],
                 )
             self._loaded.append((dit, context))
             self._part = part

@@ -17,17 +17,18 @@ from praxino.diffusion.flow_edit import flow_edit
 from praxino.diffusion.path import PATHS, Path
 from praxino.diffusion.sampling import State
 from praxino.edits import Restyle, sources
-from praxino.generation.conditioning import FrameCondition, GivenImage, load_images
-from praxino.generation.denoiser import Conditioning, denoiser
+from praxino.generation.denoiser import Conditioning, FrameCondition, denoiser
 from praxino.generation.films import GivenVideo, load_videos
+from praxino.generation.images import GivenImage, load_images
 from praxino.generation.offload import exact_and_fast
+from praxino.generation.progress import Progress
 from praxino.generation.timeline import Timeline, build
 from praxino.provenance.policy import Provenance
 from praxino.request import Request
 from praxino.storage.media.video import Video
 
 if TYPE_CHECKING:
-    from praxino.generation.pipeline import Pipeline, Progress
+    from praxino.generation.pipeline import Pipeline
 
 WINDOW_CONTEXT: Final = 3
 """Latent frames that each window is given of the one before."""
@@ -58,22 +59,18 @@ def run(
     InputError
         If the films do not fit the edit.
     """
-    from praxino.generation.pipeline import Progress
-
     edit = request.edit
     assert edit is not None
     films = load_videos(sources(edit), videos)
-    images = load_images([request.image, request.last], images)
-    tokens, frames = pipeline.encode_pictures(images, request)
+    images = load_images(request.pictures, images)
     timeline = _timeline(pipeline, request, films)
-    text = pipeline.text([request.prompt, request.negative])
     cyclic = timeline is None
-    conditions = Conditioning(text, tokens, frames, False, pipeline.layout(request), cyclic)
+    conditions = replace(pipeline.conditioning(request, images), cyclic=cyclic)
     noise = pipeline.noise(request, torch.Generator().manual_seed(request.seed))
     if timeline is None:
         states = _denoise(pipeline, request, 1.0)(conditions, noise)
     else:
-        window = pipeline.window(request)
+        window = window_length(pipeline, request)
         states = sample(
             _denoising(pipeline, request, timeline.start), conditions, timeline, noise, window
         )
@@ -158,6 +155,15 @@ def _flow_editing(
             yield from flow_edit(target, source, clean, times, path, generator)
 
     return states
+
+
+def window_length(pipeline: "Pipeline", request: Request) -> int:
+    """Latent frames of the films that the model makes by default, or of ``request``, if that is
+    shorter.
+    """
+    compression = pipeline.model.vae.config.compression
+    usual = request.model_copy(update={"frames": pipeline.model.config.frames})
+    return min(one.shape.latent(compression, 1).frames for one in (usual, request))
 
 
 def windows(count: int, window: int, context: int = WINDOW_CONTEXT) -> list[slice]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from praxino import edits
-from praxino.generation.conditioning import fitted
+from praxino.generation.images import fitted
 
 
 @dataclass(frozen=True, eq=False)

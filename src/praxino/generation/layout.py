@@ -2,9 +2,14 @@
 denoiser is told.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
+import torch
 from torch import Tensor
 
 from praxino.layout import Layout, LayoutThing
+from praxino.models.latent_reader import LatentReader
 from praxino.models.layout import LayoutNet, as_tensors, rasterize
 from praxino.request import Request
 from praxino.shapes import LatentShape, VideoShape
@@ -48,15 +53,26 @@ def _joined(first: Layout, second: Layout) -> Layout:
     )
 
 
-def laid_out(request: Request, network: LayoutNet | None) -> Request:
-    """The request with a layout, drawn from its sentence and seed where the model draws layouts and
-    none is given.
+def laid_out(request: Request, network: LayoutNet | None, sentence: str) -> Request:
+    """The request with a layout, drawn from its sentence, as the model reads it, and its seed where
+    the model draws layouts and none is given.
     """
     if network is None or request.layout is not None:
         return request
     return request.model_copy(
-        update={"layout": draw(network, request.prompt, request.seed, request.shape)}
+        update={"layout": draw(network, sentence, request.seed, request.shape)}
     )
+
+
+@torch.inference_mode()
+def best(reader: LatentReader, rasters: Sequence[Tensor | None], latents: Sequence[Tensor]) -> int:
+    """Which of several films (1, C, t, h, w) shows its own layout, as `channels` has it, best."""
+    scores = [
+        float(reader.agreement(latent.cpu().float(), raster.cpu()))
+        for latent, raster in zip(latents, rasters, strict=True)
+        if raster is not None
+    ]
+    return int(np.argmax(scores))
 
 
 def channels(layout: Layout, network: LayoutNet, shape: LatentShape) -> Tensor:

@@ -33,4 +33,5 @@ def model_card(model: ModelParts) -> ModelCard:
         layout_edition=model.layout.config.edition if model.layout else 0,
         chooses=model.layout is not None and model.latent_reader is not None,
         edits=edits.TASKS if config.pictures == "clean" else edits.ALONG,
+        slots=dit.slots,
     )

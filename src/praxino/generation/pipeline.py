@@ -1,8 +1,8 @@
 """A prompt becomes a film: text, sampling, decoding."""
 
 import functools
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast
@@ -15,14 +15,8 @@ from torch import Tensor
 from praxino.data.pixels import to_pixels
 from praxino.diffusion.path import PATHS, grid
 from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, State
-from praxino.errors import GenerationError, InputError, UnknownNameError
-from praxino.generation.conditioning import (
-    FrameCondition,
-    GivenImage,
-    encode_images,
-    load_images,
-)
-from praxino.generation.denoiser import Conditioning, denoiser
+from praxino.errors import InputError, UnknownNameError
+from praxino.generation.denoiser import Conditioning, FrameCondition, denoiser, require_finite
 from praxino.generation.model_card import model_card
 from praxino.generation.offload import (
     Offloader,
@@ -31,6 +25,7 @@ from praxino.generation.offload import (
     fast_dtype,
     text_dtype,
 )
+from praxino.generation.progress import Progress
 from praxino.log import logger
 from praxino.provenance import keys
 from praxino.provenance.policy import STANDARD, Ingredient, Provenance
@@ -41,6 +36,7 @@ from praxino.storage.weights.lazy import ModelParts
 if TYPE_CHECKING:
     from praxino.diffusion.sampling import SamplerName
     from praxino.generation.films import GivenVideo
+    from praxino.generation.images import GivenImage
     from praxino.generation.plan import Plan
     from praxino.generation.preview import LatentToRGB
 
@@ -57,33 +53,6 @@ DTYPES: Final[dict[str, tuple[torch.dtype, EightBit | None]]] = {
     "fp8": (torch.bfloat16, "fp8"),
 }
 """The type that products are computed in, and that of the weights where it is a smaller one."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """The state after one sampling step.
-
-    Attributes
-    ----------
-    step, steps : int
-    x0 : Tensor
-        The model's present estimate of the film's latent.
-    video : Video, optional
-        The finished film; only after the last step.
-    preview : callable
-        () -> (frames, height, width, 3) uint8: the present estimate in pixels, marked as the film
-        will be.
-    finish : callable
-        () -> Video: the film as it is now, for a caller that wants no more steps; its record says
-        where it stopped.
-    """
-
-    step: int
-    steps: int
-    x0: Tensor
-    video: Video | None
-    preview: Callable[[], NDArray[np.uint8]]
-    finish: Callable[[], Video]
 
 
 class Pipeline:
@@ -137,8 +106,9 @@ class Pipeline:
             the second of two experts. ``layout`` says what is where (`praxino.layout.Layout`);
             where none is given, models that draw layouts draw one from the sentence and the seed.
             ``best_of`` films of seeds from ``seed`` up are made, and the one is kept that shows its
-            layout best. ``noise_mark`` gives the noise signs that this installation can recognise
-            (`provenance.watermark.noise`).
+            layout best. ``references`` say what the ``@names`` of the sentence are; others are
+            looked up in the memory of this installation. ``noise_mark`` gives the noise signs that
+            this installation can recognise (`provenance.watermark.noise`).
 
         Returns
         -------
@@ -169,9 +139,14 @@ class Pipeline:
         return model_card(self.model)
 
     def request(self, prompt: str, **settings: Unpack[GenerationSettings]) -> Request:
-        """Check and complete a request without carrying it out; the notes of `complete` are
-        logged.
+        """Check and complete a request without carrying it out; names that only the memory of this
+        installation knows are looked up there, and the notes of `complete` are logged.
         """
+        if "@" in prompt:
+            from praxino.generation import memory
+
+            references = memory.installation().resolve(prompt, settings.get("references") or ())
+            settings = {**settings, "references": references}
         request, notes = self.complete(prompt, **settings)
         for note in notes:
             logger.warning("note: %s", note)
@@ -180,7 +155,7 @@ class Pipeline:
     def complete(
         self,
         prompt: str,
-        images: Sequence[GivenImage] = (),
+        images: Sequence["GivenImage"] = (),
         videos: Sequence["GivenVideo"] = (),
         **settings: Unpack[GenerationSettings],
     ) -> tuple[Request, list[str]]:
@@ -189,7 +164,8 @@ class Pipeline:
         Parameters
         ----------
         images : sequence of GivenImage
-            Pictures that ``image`` and ``last`` name; those of other names are read from files.
+            Pictures that ``image``, ``last`` and ``references`` name; those of other names are
+            read from files, or from the memory of this installation.
         videos : sequence of GivenVideo
             Films that ``edit`` names; likewise.
 
@@ -199,7 +175,7 @@ class Pipeline:
             And notes for whoever asked: a size that followed a picture, words that the model does
             not know.
         """
-        first = load_images([settings.get("image")] if self.card.pictures else [], images)
+        first = _loaded([settings.get("image")] if self.card.pictures else [], images)
         film = None
         if (edit := settings.get("edit")) is not None:
             from praxino.generation.films import film_shape
@@ -208,13 +184,17 @@ class Pipeline:
         request, notes = complete(
             self.card, {"prompt": prompt, **settings}, first[0].size if first else None, film
         )
-        load_images([request.image, request.last], [*images, *first])  # refused now, not later
+        _loaded(request.pictures, [*images, *first])  # refused now, not later
         self.adapted(request.loras)
         if request.layout is not None and self.model.layout is not None:
             from praxino.generation import layout
 
             layout.require_known_words(request.layout, self.model.layout)
-        for sentence in (request.prompt, request.negative):
+        if request.references:
+            from praxino.generation import entities
+
+            notes += entities.notes(request, self.card)
+        for sentence in (self.sentence(request), request.negative):
             self.model.vocabulary.validate(sentence)
             for word, near in self.model.vocabulary.unknown(sentence).items():
                 hint = f" (near: {', '.join(near)})" if near else ""
@@ -222,9 +202,7 @@ class Pipeline:
         return request, notes
 
     def plan(self, request: Request, speed: bool = True) -> "Plan":
-        """Memory and time that a film will take; nothing is loaded for it. Without ``speed``, times
-        are not said.
-        """
+        """Memory and, with ``speed``, time that a film will take; nothing is loaded for it."""
         from praxino.generation.plan import plan
 
         return plan(self.adapted(request.loras), request, self.device, self.dtype, speed)
@@ -233,7 +211,7 @@ class Pipeline:
         self,
         request: Request,
         provenance: Provenance = STANDARD,
-        images: Sequence[GivenImage] = (),
+        images: Sequence["GivenImage"] = (),
         videos: Sequence["GivenVideo"] = (),
     ) -> Generator[Progress, None, None]:
         """Carry out a complete `Request`, with ``images`` and ``videos`` as in `complete`.
@@ -250,16 +228,15 @@ class Pipeline:
         plan = self.plan(request, speed=False).validate() if self._needs_plan(request) else None
         tile, streamed = (plan.tile, plan.streamed) if plan else (None, frozenset[str]())
         candidates = [self._laid_out(one) for one in request.candidates()]
-        text = self.text([request.prompt, request.negative], "text" in streamed)
-        images = load_images([request.image, request.last], images)
-        pictures = self.encode_pictures(images, request)
+        images = _loaded(request.pictures, images)
+        conditions = self.conditioning(request, images, streamed)
         steps, latents = len(candidates) * request.steps, []
         finish = functools.partial(self.film, provenance=provenance, tile=tile, images=images)
         for number, candidate in enumerate(candidates):
-            conditions = Conditioning(
-                text, *pictures, "denoise" in streamed, self.layout(candidate)
-            )
-            for state in self._sample(candidate, conditions):
+            laid_out = replace(conditions, layout=self.layout(candidate))
+            generator = torch.Generator().manual_seed(candidate.seed)
+            start = self.noise(candidate, generator), self.times(candidate)
+            for state in self.denoise(candidate, laid_out, *start, generator):
                 step, x0 = number * request.steps + state.step, state.x0
                 if step < steps:
                     preview = functools.partial(self.marked_preview, x0, candidate, provenance)
@@ -289,13 +266,7 @@ class Pipeline:
             return request
         from praxino.generation import layout
 
-        return layout.laid_out(request, self.model.layout)
-
-    def _sample(self, request: Request, conditions: Conditioning) -> Iterator[State]:
-        """The sampler's states, from noise to a film's latent."""
-        generator = torch.Generator().manual_seed(request.seed)
-        noise = self.noise(request, generator)
-        yield from self.denoise(request, conditions, noise, self.times(request), generator)
+        return layout.laid_out(request, self.model.layout, self.sentence(request))
 
     def times(self, request: Request) -> Tensor:
         """The sampler's times, (steps + 1,), from 1 down to 0."""
@@ -324,23 +295,17 @@ class Pipeline:
             for state in SAMPLERS[cast("SamplerName", request.sampler)](
                 model, x, times, path, **extra
             ):
-                _require_finite(state)
+                require_finite(state)
                 yield state
 
-    @torch.inference_mode()
     def _best(self, candidates: Sequence[Request], latents: Sequence[Tensor]) -> int:
         """Which film shows its own layout best."""
-        if len(candidates) == 1:
-            return 0
-        rasters = [self.layout(candidate) for candidate in candidates]
-        assert self.model.latent_reader is not None
         reader = self.model.latent_reader
-        scores = [
-            float(reader.agreement(latent.cpu().float(), raster.cpu()))
-            for latent, raster in zip(latents, rasters, strict=True)
-            if raster is not None
-        ]
-        return int(np.argmax(scores))
+        if len(candidates) == 1 or reader is None:
+            return 0
+        from praxino.generation import layout
+
+        return layout.best(reader, [self.layout(one) for one in candidates], latents)
 
     def film(
         self,
@@ -348,7 +313,7 @@ class Pipeline:
         request: Request,
         provenance: Provenance,
         tile: int | None,
-        images: Sequence[GivenImage],
+        images: Sequence["GivenImage"],
         **more: Any,
     ) -> Video:
         """Decode and mark a film, to be signed when it is written; ``more`` goes into its
@@ -365,19 +330,16 @@ class Pipeline:
         **more: Any,
     ) -> Video:
         """Mark a film, to be signed when it is written, with what it was made from."""
-        video = Video(frames, request.fps, self.record(request) | more)
+        record = self.record(request)
+        if request.references:
+            from praxino.generation import entities
+
+            record["references"] = entities.digested(request, inputs)
+        video = Video(frames, request.fps, record | more)
         ingredients = [
             Ingredient(PurePath(one.name).name, one.content) for one in inputs if one.content
         ]
         return provenance.sign(provenance.mark(video), ingredients)
-
-    def window(self, request: Request) -> int:
-        """Latent frames of the films that the model makes by default, or of ``request``, if that
-        is shorter.
-        """
-        usual = request.model_copy(update={"frames": self.model.config.frames})
-        count = lambda one: one.shape.latent(self.model.vae.config.compression, 1).frames  # noqa: E731
-        return min(count(usual), count(request))
 
     def adapted(self, loras: tuple[str, ...]) -> ModelParts:
         """The model with changes folded in; each is ``[high=|low=]FILE[:SCALE]``."""
@@ -394,6 +356,42 @@ class Pipeline:
             self._adapted[loras] = changed
         return self._adapted[loras]
 
+    def sentence(self, request: Request) -> str:
+        """The request's sentence as the model reads it, without names that mean nothing to it."""
+        if not request.references:
+            return request.prompt
+        from praxino.generation import entities
+
+        return entities.sentence(request, self.card)
+
+    def conditioning(
+        self,
+        request: Request,
+        images: Sequence["GivenImage"],
+        streamed: frozenset[str] = frozenset(),
+    ) -> Conditioning:
+        """What the denoiser is told of a request, but for a layout that is drawn.
+
+        Parameters
+        ----------
+        images : sequence of GivenImage
+            Of the names in ``request.pictures``.
+        streamed : frozenset of str
+            Stages whose weights stay in host memory.
+        """
+        sentences = [self.sentence(request), request.negative]
+        text = self.text(sentences, "text" in streamed)
+        by_name = {image.name: image for image in images}
+        ends = [by_name[name] for name in (request.image, request.last) if name]
+        conditions = Conditioning(
+            text, *self.encode_pictures(ends, request), "denoise" in streamed, self.layout(request)
+        )
+        if not (request.references and self.card.slots):
+            return conditions
+        from praxino.generation import entities
+
+        return entities.add_pictures(self, request, by_name, sentences, conditions)
+
     @torch.inference_mode()
     def text(self, sentences: list[str], streamed: bool = False) -> Tensor:
         """(S, L, D) from S sentences; ``streamed`` as in `offload.stream_weights`."""
@@ -403,11 +401,13 @@ class Pipeline:
 
     @torch.inference_mode()
     def encode_pictures(
-        self, images: Sequence[GivenImage], request: Request
+        self, images: Sequence["GivenImage"], request: Request
     ) -> tuple[Tensor | None, FrameCondition]:
         """What a model attends to of the given pictures, and how they go into the film."""
         if not images:
             return None, FrameCondition()
+        from praxino.generation.conditioning import encode_images
+
         tokens = None
         if self.model.vision is not None:
             with self.offloader.resident(self.model.vision, self.dtype) as vision:
@@ -491,10 +491,10 @@ class Pipeline:
         return made_by | request.model_dump()
 
 
-def _require_finite(state: State) -> None:
-    """Stop at the first step that goes wrong: what comes after it would be black, hours later."""
-    if not bool(torch.isfinite(state.x0).all()):
-        raise GenerationError(
-            f"step {state.step} of {state.steps} is not finite (NaN): the film would be black",
-            "--dtype float32; other weights; without --lora",
-        )
+def _loaded(names: Sequence[str | None], images: Sequence["GivenImage"] = ()) -> "list[GivenImage]":
+    """`load_images`, which a film without pictures has no use for."""
+    if not any(names):
+        return []
+    from praxino.generation.images import load_images
+
+    return load_images(names, images)

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from praxino.edits import BoxKeyframe, Edit, Extend, Inpaint, Join, Loop, Outpaint, Retake
 from praxino.errors import InputError
-from praxino.generation.conditioning import fitted
 from praxino.generation.films import GivenVideo
+from praxino.generation.images import fitted
 from praxino.request import Request
 from praxino.shapes import Compression, VideoShape
 

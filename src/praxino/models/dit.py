@@ -408,7 +408,7 @@ class DiT(nn.Module):
             visual.append(block.visual_keys(x, steps, rotation))
             if layer + 1 < len(self.blocks):
                 x = block(x, steps, block.cross.keys(silence, None), None, places, layer)
-        bias = torch.where(there, math.log(max(pictures.strength, 1e-30)), -torch.inf).to(dtype)
+        bias = pictures.bias.repeat_interleave(h * w, dim=1).to(dtype)
         return visual, bias[:, None, None]
 
     def _time(self, t: Tensor, end: Tensor | None) -> tuple[Tensor, Tensor]:

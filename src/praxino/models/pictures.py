@@ -1,6 +1,7 @@
 """Reference pictures of entities, as a denoiser is given them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -21,7 +22,7 @@ class Pictures:
         Whether the place holds a picture.
     noise : float
         The time that the latents are told: 0 where they are clean.
-    strength : float
+    strength : float or (B, P)
         How much attention they get against what they would get by themselves: 1 as trained, 0 none.
     """
 
@@ -30,11 +31,19 @@ class Pictures:
     index: Tensor
     there: Tensor
     noise: float = 0.0
-    strength: float = 1.0
+    strength: Tensor | float = 1.0
 
     def to(self, device: torch.device) -> "Pictures":
         """The pictures on a device."""
-        moved = {
-            name: getattr(self, name).to(device) for name in ("latents", "slot", "index", "there")
+        moved: dict[str, Any] = {
+            part.name: value.to(device)
+            for part in fields(self)
+            if isinstance(value := getattr(self, part.name), Tensor)
         }
         return replace(self, **moved)
+
+    @property
+    def bias(self) -> Tensor:
+        """(B, P): what is added to the scores of attention to a picture."""
+        strength = torch.as_tensor(self.strength, device=self.there.device).float()
+        return torch.where(self.there, strength.clamp_min(1e-30).log(), -torch.inf)

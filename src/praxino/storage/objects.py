@@ -194,12 +194,12 @@ class Objects:
         except FileNotFoundError:
             return
 
-    def folders(self) -> list[str]:
-        """The folders at the top."""
+    def folders(self, name: str = "") -> list[str]:
+        """Names of the folders in a folder, or at the top."""
         try:
             with self._reached():
-                entries = self._fs.ls(self._root, detail=True)
-        except FileNotFoundError:
+                entries = self._fs.ls(self._path(name) if name else self._root, detail=True)
+        except (FileNotFoundError, NotADirectoryError):
             return []
         return [
             str(entry["name"]).rstrip("/").rpartition("/")[2]

@@ -23,8 +23,9 @@ from praxino.data.diorama.layouts import shown_things
 from praxino.data.diorama.phrases import SENTENCES
 from praxino.data.latents import World, shuffled_indices
 from praxino.data.pixels import strip
-from praxino.diffusion.objective import Times, Weighting, by_quartile, draw_times, target, weight
+from praxino.diffusion.objective import Times, Weighting, by_quartile, draw_times, weight
 from praxino.diffusion.path import PATHS, shift_for_tokens
+from praxino.diffusion.prediction import target
 from praxino.errors import InputError
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.layout import LayoutConfig, cover_of, rasterize

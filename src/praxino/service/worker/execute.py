@@ -21,7 +21,8 @@ from praxino.storage.media.formats import FORMATS
 from praxino.storage.media.video import Video
 
 if TYPE_CHECKING:
-    from praxino.generation.pipeline import Pipeline, Progress
+    from praxino.generation.pipeline import Pipeline
+    from praxino.generation.progress import Progress
 
 Frames = NDArray[np.uint8]
 
@@ -63,7 +64,7 @@ def make(
     Stopped on the way, the film is kept as it is then; before the first step there is nothing to
     keep, and `Stopped` is raised.
     """
-    from praxino.generation.conditioning import GivenImage
+    from praxino.generation.images import GivenImage
     from praxino.provenance.policy import STANDARD
 
     images = [GivenImage.read(folder / job.input, job.input)] if job.input else []

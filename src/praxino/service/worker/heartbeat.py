@@ -12,7 +12,7 @@ from praxino.service.queue.store import Store
 from praxino.service.worker.execute import Stopped
 
 if TYPE_CHECKING:
-    from praxino.generation.pipeline import Progress
+    from praxino.generation.progress import Progress
 
 logger = logging.getLogger("praxino.service")
 

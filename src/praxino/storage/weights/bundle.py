@@ -16,8 +16,8 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from praxino.config import Config
-from praxino.diffusion.objective import Prediction
 from praxino.diffusion.path import PathName
+from praxino.diffusion.prediction import Prediction
 from praxino.diffusion.sampling import SamplerName
 from praxino.errors import CheckpointError
 from praxino.models.dit import DiT, DiTConfig

@@ -1,0 +1,159 @@
+"""Entities that a request calls by name, as each kind of model is told of them: by pictures and a
+word of its own, or by a description in the sentence.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from praxino.data.pixels import to_tensor
+from praxino.generation.denoiser import Conditioning
+from praxino.generation.images import DIGEST, GivenImage, whole
+from praxino.generation.offload import exact_and_fast
+from praxino.models.pictures import Pictures
+from praxino.models.text import ENTITY_NAMES, TextEncoder
+from praxino.references import MENTION, SHOWN_KINDS, Reference, mentions
+from praxino.request import ModelCard, Request
+
+if TYPE_CHECKING:
+    from praxino.generation.films import GivenVideo
+    from praxino.generation.pipeline import Pipeline
+
+
+def pictured(request: Request, card: ModelCard) -> list[Reference]:
+    """The entities whose pictures the model is given, in the order of its slots."""
+    able = [
+        one
+        for one in request.references
+        if one.pictures and one.strength > 0 and one.kind in SHOWN_KINDS
+    ]
+    return able[: card.slots]
+
+
+def sentence(request: Request, card: ModelCard) -> str:
+    """The request's sentence as the model reads it."""
+    slots = [one.name for one in pictured(request, card)]
+    words = [
+        ENTITY_NAMES[slots.index(one.name)] if one.name in slots else ""
+        for one in request.references
+    ]
+    return spoken(request.prompt, request.references, words)
+
+
+def spoken(prompt: str, references: Sequence[Reference], words: Sequence[str] = ()) -> str:
+    """A sentence as a model reads it.
+
+    Parameters
+    ----------
+    words : sequence of str
+        For each reference a word by which the model knows its pictures; none for a model that
+        takes no pictures. "" for a reference that the model is given none of.
+    """
+    word_of = dict(zip((one.name.lower() for one in references), words, strict=False))
+    by_name = {one.name.lower(): one for one in references}
+    mentioned: set[str] = set()
+
+    def read(match: re.Match[str]) -> str:
+        name = match[1].lower()
+        one, word = by_name[name], word_of.get(name, "")
+        first = name not in mentioned
+        mentioned.add(name)
+        if word:
+            return f"{word} {one.description}".rstrip() if first else word
+        return one.description if first else _again(one.description)
+
+    sentence = MENTION.sub(read, prompt).replace("@@", "@")
+    unmentioned = [
+        one for one in references if one.description and one.name.lower() not in mentioned
+    ]
+    before = [f"{one.description}. " for one in unmentioned if one.kind == "style"]
+    after = [f", {one.description}" for one in unmentioned if one.kind == "place"]
+    return "".join([*before, sentence.strip(), *after])
+
+
+def _again(description: str) -> str:
+    """A description of what was mentioned before: "a red dog" is "the red dog" then."""
+    return re.sub(r"^(an?|one)\s", "the ", description, flags=re.IGNORECASE)
+
+
+def notes(request: Request, card: ModelCard) -> list[str]:
+    """Notes on entities that the model cannot be told in full."""
+    pictures_of = {one.name for one in pictured(request, card)}
+    mentioned = {name.lower() for name in mentions(request.prompt)}
+    texts = []
+    for one in request.references:
+        if one.pictures and one.name not in pictures_of and one.strength > 0:
+            how = "its description says what it is" if one.description else "it has no description"
+            texts.append(f"{card.id} is given no picture of @{one.name}: {how}")
+        if one.kind in SHOWN_KINDS and one.name.lower() not in mentioned:
+            texts.append(f"the sentence does not mention @{one.name}")
+    return texts
+
+
+@torch.inference_mode()
+def add_pictures(
+    pipeline: "Pipeline",
+    request: Request,
+    images: Mapping[str, GivenImage],
+    sentences: Sequence[str],
+    conditions: Conditioning,
+) -> Conditioning:
+    """Conditions with the pictures of the request's entities, for a model with slots.
+
+    Parameters
+    ----------
+    images : mapping
+        The pictures by name.
+    sentences : sequence of str
+        The sentence as `sentence` says it, and the negative one, which goes without pictures.
+    """
+    entities = pictured(request, pipeline.card)
+    if not entities:
+        return conditions
+    config = pipeline.model.config
+    places = [
+        (slot, index, one.strength, whole(images[name].pixels, config.height, config.width))
+        for slot, one in enumerate(entities)
+        for index, name in enumerate(one.pictures)
+    ]
+    with (
+        pipeline.offloader.resident(pipeline.model.vae, torch.float32) as vae,
+        exact_and_fast(pipeline.device),
+    ):
+        frames = np.stack([picture for *_, picture in places])[:, None]
+        latents = vae.encode(to_tensor(frames).to(pipeline.device))[:, :, 0]
+    twice = lambda values: torch.tensor([values, values])  # noqa: E731
+    there = torch.tensor([[True], [False]]).expand(2, len(places))
+    pictures = Pictures(
+        latents[None].expand(2, *latents.shape),
+        twice([slot for slot, *_ in places]),
+        twice([index for _, index, *_ in places]),
+        there,
+        strength=twice([strength for _, _, strength, _ in places]),
+    )
+    encoder = pipeline.model.vocabulary
+    assert isinstance(encoder, TextEncoder)
+    names = encoder.name_slots(sentences, conditions.text.shape[1])
+    return replace(
+        conditions, pictures=pictures.to(pipeline.device), names=names.to(pipeline.device)
+    )
+
+
+def digested(request: Request, inputs: "Sequence[GivenImage | GivenVideo]") -> list[dict[str, Any]]:
+    """References as a record keeps them: pictures are named by their content."""
+    content = {one.name: one.content for one in inputs}
+
+    def name(picture: str) -> str:
+        if picture.startswith(DIGEST):
+            return picture
+        return DIGEST + hashlib.sha256(content.get(picture, b"")).hexdigest()
+
+    return [
+        {**one.model_dump(), "pictures": [name(picture) for picture in one.pictures]}
+        for one in request.references
+    ]

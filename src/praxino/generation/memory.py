@@ -1,0 +1,294 @@
+"""A memory of characters, objects, places and styles, which any sentence may call by ``@name``.
+
+What is kept of an entity is a description and pictures, and nothing that is made of them: whatever
+is removed here is gone. Pictures are kept small and without what cameras write into files.
+"""
+
+import hashlib
+import io
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field, ValidationError
+
+from praxino.config import Config
+from praxino.errors import InputError, MediaError
+from praxino.generation.images import DIGEST, GivenImage
+from praxino.references import (
+    KINDS,
+    MAX_DESCRIPTION_CHARS,
+    MAX_REFERENCE_PICTURES,
+    NAME_PATTERN,
+    EntityKind,
+    Reference,
+    mentions,
+    parse_references,
+    require_known,
+)
+from praxino.storage.objects import Objects
+
+VARIABLE: Final = "PRAXINO_MEMORY"
+"""Environment variable that names another folder for the memory of this installation."""
+MAX_PICTURES: Final = 16
+"""Pictures that are kept of one entity."""
+KEPT_PIXELS: Final = 512
+"""Longer side of pictures that are kept, at most."""
+MIN_CONTRAST: Final = 2.0
+"""Standard deviation of grey levels below which a picture shows nothing."""
+VIEW_PIXELS: Final = 16
+"""Side of the thumbnails by which pictures are told apart."""
+
+
+class EntityPicture(Config):
+    """One picture of an entity.
+
+    Attributes
+    ----------
+    digest : str
+        ``sha256:`` and 64 hexadecimal digits: of the file that is kept.
+    origin : str
+        "given", or the film, shot and frame that it was cut out of.
+    """
+
+    digest: str
+    origin: str = "given"
+
+    @property
+    def generated(self) -> bool:
+        """Whether a model made it."""
+        return self.origin != "given"
+
+
+class Entity(Config):
+    """One thing that the memory knows; times are seconds since 1970."""
+
+    name: str = Field(pattern=f"^{NAME_PATTERN}$")
+    kind: EntityKind = "character"
+    description: str = Field("", max_length=MAX_DESCRIPTION_CHARS)
+    pictures: tuple[EntityPicture, ...] = Field((), strict=False, max_length=MAX_PICTURES)
+    created: float = 0.0
+    updated: float = 0.0
+
+
+class Memory:
+    """The entities of one owner.
+
+    Parameters
+    ----------
+    objects : Objects
+        Where they are kept.
+    owner : str
+        Lower-case letters, digits and underscores; "" where there is only one.
+    """
+
+    def __init__(self, objects: Objects, owner: str = "") -> None:
+        self.objects = objects
+        self.root = f"memory/{owner or 'own'}"
+
+    def add(
+        self,
+        name: str,
+        pictures: Sequence[Path] = (),
+        kind: str | None = None,
+        description: str | None = None,
+        consent: bool = False,
+        origin: str = "given",
+    ) -> Entity:
+        """Keep a new entity, or more of one that is known.
+
+        Parameters
+        ----------
+        pictures : sequence of Path
+            Files; of a film the first frame.
+        consent : bool
+            Whoever is shown by the pictures of a character has agreed, or is nobody.
+
+        Raises
+        ------
+        InputError
+            For a name, kind or description that cannot be used, a picture that shows nothing, too
+            many pictures, or pictures of a character without ``consent``.
+        MediaError
+            For a picture that cannot be read.
+        """
+        entity = self._changed(name, kind, description)
+        if not (entity.description or entity.pictures or pictures):
+            raise InputError(f"@{name} has neither pictures nor a description", "--description")
+        if pictures and entity.kind == "character" and not consent:
+            raise InputError(
+                f"pictures of the character @{name}: has whoever they show agreed?",
+                "--consent says so, or that they show no real person",
+                "consent",
+            )
+        contents = [_kept(path) for path in pictures]
+        files = {DIGEST + hashlib.sha256(content).hexdigest(): content for content in contents}
+        for one in entity.pictures:
+            files.pop(one.digest, None)
+        more = tuple(EntityPicture(digest=digest, origin=origin) for digest in files)
+        if (count := len(entity.pictures) + len(more)) > MAX_PICTURES:
+            raise InputError(
+                f"@{name} would have {count} pictures: at most {MAX_PICTURES}",
+                f"praxino memory remove {name}, or fewer pictures",
+                "pictures",
+            )
+        for digest, content in files.items():
+            self.objects.write(self._file(entity.name, digest), content)
+        updates = {"pictures": entity.pictures + more, "updated": time.time()}
+        entity = entity.model_copy(update=updates)
+        self.objects.write(self._record(entity.name), entity.model_dump_json().encode())
+        return entity
+
+    def _changed(self, name: str, kind: str | None, description: str | None) -> Entity:
+        """An entity, new or as it is, of this kind and description where they are not None."""
+        if name.lower() in self._names():
+            before = self._load(name).model_dump()
+        else:
+            before = {"name": name, "created": time.time()}
+        updates = {"kind": kind, "description": description}
+        return _entity(before | {key: text for key, text in updates.items() if text is not None})
+
+    def entities(self) -> list[Entity]:
+        """All that is known, by name."""
+        return [self._load(name) for name in self._names()]
+
+    def find(self, name: str) -> Entity:
+        """An entity by name, whatever the case; raises `InputError` for an unknown one."""
+        names = self._names()
+        if name.lower() not in names:
+            require_known(name, [one.name for one in self.entities()])
+        return self._load(name)
+
+    def remove(self, name: str) -> None:
+        """Delete an entity and all that is kept of it; raises `InputError` for an unknown one."""
+        require_known(name, names := self._names())
+        if name.lower() in names:
+            self.objects.remove(f"{self.root}/{name.lower()}")
+
+    def image(self, digest: str) -> GivenImage | None:
+        """A kept picture by its digest; None if it is not, or no more, known."""
+        for entity in self.entities():
+            if digest in [one.digest for one in entity.pictures]:
+                content = b"".join(self.objects.read(self._file(entity.name, digest)))
+                return GivenImage(digest, _decoded(content), content) if content else None
+        return None
+
+    def reference(self, name: str, strength: float = 1.0) -> Reference:
+        """What a request says of an entity; raises `InputError` for an unknown one."""
+        entity = self.find(name)
+        return Reference(
+            name=entity.name,
+            kind=entity.kind,
+            description=entity.description,
+            pictures=tuple(self.chosen_pictures(entity)),
+            strength=strength,
+        )
+
+    def resolve(
+        self, prompt: str, references: Sequence[Reference | dict[str, Any]] = ()
+    ) -> tuple[Reference, ...]:
+        """``references``, perhaps of plain values, and those of the entities that the sentence
+        mentions beside them; raises `InputError` for an unknown name.
+        """
+        references = parse_references(references)
+        names = {one.name.lower() for one in references}
+        more = [name for name in mentions(prompt) if name.lower() not in names]
+        return (*references, *(self.reference(name) for name in more))
+
+    def chosen_pictures(self, entity: Entity) -> list[str]:
+        """Digests of the pictures that a model is given: those that were given first, then those
+        that look least like the ones before (farthest points).
+        """
+        selected = [one.digest for one in entity.pictures if not one.generated]
+        selected = selected[:MAX_REFERENCE_PICTURES]
+        rest = [one.digest for one in entity.pictures if one.digest not in selected]
+        if not rest or len(selected) == MAX_REFERENCE_PICTURES:
+            return selected
+        images = {digest: self.image(digest) for digest in [*selected, *rest]}
+        views = {digest: _view(one.pixels) for digest, one in images.items() if one is not None}
+        rest = [digest for digest in rest if digest in views]
+        while rest and len(selected) < MAX_REFERENCE_PICTURES:
+            farthest = max(rest, key=lambda digest: _distance(views, digest, selected))
+            selected.append(farthest)
+            rest.remove(farthest)
+        return selected
+
+    def _names(self) -> list[str]:
+        """Names of all folders, in lower case."""
+        return sorted(self.objects.folders(self.root))
+
+    def _load(self, name: str) -> Entity:
+        content = b"".join(self.objects.read(self._record(name)))
+        try:
+            return Entity.model_validate_json(content)
+        except ValidationError:
+            raise MediaError(
+                f"what is kept of @{name} cannot be read", f"praxino memory remove {name}"
+            ) from None
+
+    def _record(self, name: str) -> str:
+        return f"{self.root}/{name.lower()}/entity.json"
+
+    def _file(self, name: str, digest: str) -> str:
+        return f"{self.root}/{name.lower()}/{digest.removeprefix(DIGEST)}.png"
+
+
+def installation() -> Memory:
+    """The memory of this installation."""
+    named = os.environ.get(VARIABLE)
+    return Memory(Objects(named or str(platformdirs.user_data_path("praxino"))))
+
+
+def _entity(fields: dict[str, Any]) -> Entity:
+    """An entity of these fields; the first that cannot be used is an `InputError`."""
+    try:
+        return Entity.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        allowed = first["msg"].removeprefix("Input ")
+        hints = {
+            "name": "a letter, then letters, digits and _, 2 to 32 together",
+            "kind": " ".join(KINDS),
+            "description": f"at most {MAX_DESCRIPTION_CHARS} characters: a red dog",
+        }
+        problem = f"{name}={first['input']!r}: {allowed}"
+        raise InputError(problem, hints.get(name, ""), name) from None
+
+
+def _kept(path: Path) -> bytes:
+    """The file that is kept of a picture: PNG, small, and without what was written into the file
+    beside the picture.
+    """
+    pixels = GivenImage.read(path).pixels
+    if float(pixels.std()) < MIN_CONTRAST:
+        raise InputError(f"{path.name} shows nothing: it is all of one colour", "another picture")
+    image = Image.fromarray(pixels)
+    image.thumbnail((KEPT_PIXELS, KEPT_PIXELS), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def _decoded(content: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+def _distance(
+    views: Mapping[str, NDArray[np.float32]], digest: str, others: Sequence[str]
+) -> float:
+    """Mean difference of a picture's thumbnail from the nearest of others."""
+    near = [np.abs(views[digest] - views[one]).mean() for one in others if one in views]
+    return float(min(near, default=0.0))
+
+
+def _view(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A small thumbnail, by which pictures are told apart."""
+    size = (VIEW_PIXELS, VIEW_PIXELS)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX), np.float32)
