@@ -3,6 +3,7 @@ that was refused.
 """
 
 import inspect
+import json
 
 import numpy as np
 import pytest
@@ -20,9 +21,20 @@ from support.footage import textured, write
 PROMPT = "a red ball bounces"
 EDITS = {"extend", "join", "loop", "retake", "inpaint", "outpaint", "restyle"}
 """One way to the file, walked for three of them."""
-WRITE = {"generate", "noise", *EDITS}
+WRITE = {"generate", "noise", "film", *EDITS}
 """The verbs that write films; all others write tables, pages, weights, and drawings of boxes."""
-READ = {"layout", "train", "evaluate", "compare", "plan", "detect", "verify", "inspect", "doctor"}
+READ = {
+    "layout",
+    "takes",
+    "train",
+    "evaluate",
+    "compare",
+    "plan",
+    "detect",
+    "verify",
+    "inspect",
+    "doctor",
+}
 SERVE = {"serve", "worker", "bot"}
 """Those that do what others ask for: tests/service walks what comes out of them."""
 STAMP = {"stamp"}
@@ -134,6 +146,17 @@ def test_films_made_from_films(run, tmp_path):
         assert whole(tmp_path / "b.mp4").credentials.ingredients == sources
     run("generate", "--like", "b.mp4", "-o", "again.mp4")
     whole(tmp_path / "again.mp4")
+
+
+def test_a_film_of_shots_and_its_takes(run, tmp_path):
+    shots = [{"id": "a", "prompt": PROMPT}, {"id": "b", "prompt": PROMPT, "cut": False}]
+    (tmp_path / "film.json").write_text(json.dumps({"steps": 2, "shots": shots}))
+    run("film", "film.json", "-o", "film.mp4")
+    assert whole(tmp_path / "film.mp4").credentials.ingredients == ("a-001.mp4", "b-001.mp4")
+    whole(tmp_path / "film.takes" / "a-001.mp4")
+    assert whole(tmp_path / "film.takes" / "b-001.mp4").credentials.ingredients == ("a-001.mp4",)
+    run("film", "film.json", "-o", "bare.mp4", "--resume", "--no-watermark", "--no-credentials")
+    assert verify(tmp_path / "bare.mp4").outcome == "nothing"
 
 
 def test_refusing_is_explicit_said_and_recorded(run, tmp_path):

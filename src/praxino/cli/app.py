@@ -16,6 +16,7 @@ from praxino.cli.detect import detect
 from praxino.cli.doctor import doctor
 from praxino.cli.edits import VERBS as EDITS
 from praxino.cli.evaluate import evaluate
+from praxino.cli.film import film, takes
 from praxino.cli.generate import generate
 from praxino.cli.inspect import inspect
 from praxino.cli.keys import keys
@@ -39,6 +40,8 @@ app = typer.Typer(
 for verb in (
     generate,
     *EDITS,
+    film,
+    takes,
     layout,
     noise,
     train,

@@ -5,6 +5,7 @@
 pictures), `entities` (what is called by name), `layout` (what is where), `offload` (weights on the
 device when they are needed), `progress` (what is said on the way). `memory` keeps entities.
 `editing` carries out a request that is made from `films`: `timeline` says what of them is given.
+`shots` makes films of many shots, whose `takes` are kept.
 `plan` predicts memory and time, `preview` sketches, `noising` shows the forward process,
 `inversion` runs backwards.
 """

@@ -48,7 +48,7 @@ Denoise = Callable[[Conditioning, Tensor], Iterator[State]]
 def run(
     pipeline: "Pipeline",
     request: Request,
-    provenance: Provenance,
+    provenance: Provenance | None,
     images: Sequence[GivenImage],
     videos: Sequence[GivenVideo],
 ) -> "Generator[Progress, None, None]":

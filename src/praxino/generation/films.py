@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from praxino import edits
 from praxino.generation.images import fitted
@@ -25,12 +26,16 @@ class GivenVideo:
         Frames a second.
     content : bytes
         The file that it was read from: the film's signature states it.
+    latents : (1, C, t, h, w), optional
+        What it was decoded from, as far as that is kept: what goes on from it need not encode it
+        again.
     """
 
     name: str
     frames: NDArray[np.uint8]
     fps: float
     content: bytes = field(default=b"", repr=False)
+    latents: Tensor | None = field(default=None, repr=False)
 
     @classmethod
     def read(cls, path: Path, name: str = "") -> "GivenVideo":

@@ -210,16 +210,17 @@ class Pipeline:
     def run(
         self,
         request: Request,
-        provenance: Provenance = STANDARD,
+        provenance: Provenance | None = STANDARD,
         images: Sequence["GivenImage"] = (),
         videos: Sequence["GivenVideo"] = (),
     ) -> Generator[Progress, None, None]:
         """Carry out a complete `Request`, with ``images`` and ``videos`` as in `complete`.
 
         What does not fit into memory, or cannot be marked and signed, is refused before the first
-        step.
+        step. ``provenance`` None is for callers that mark what they make of the film.
         """
-        provenance.require_ready()
+        if provenance is not None:
+            provenance.require_ready()
         if request.edit is not None:
             from praxino.generation import editing
 
@@ -311,21 +312,19 @@ class Pipeline:
         self,
         latent: Tensor,
         request: Request,
-        provenance: Provenance,
+        provenance: Provenance | None,
         tile: int | None,
         images: Sequence["GivenImage"],
         **more: Any,
     ) -> Video:
-        """Decode and mark a film, to be signed when it is written; ``more`` goes into its
-        record.
-        """
+        """Decode and mark a film, to be signed when written; ``more`` goes into its record."""
         return self.signed(self.decode(latent, tile), request, provenance, images, **more)
 
     def signed(
         self,
         frames: NDArray[np.uint8],
         request: Request,
-        provenance: Provenance,
+        provenance: Provenance | None,
         inputs: Sequence["GivenImage | GivenVideo"],
         **more: Any,
     ) -> Video:
@@ -336,6 +335,8 @@ class Pipeline:
 
             record["references"] = entities.digested(request, inputs)
         video = Video(frames, request.fps, record | more)
+        if provenance is None:
+            return video
         ingredients = [
             Ingredient(PurePath(one.name).name, one.content) for one in inputs if one.content
         ]
@@ -450,12 +451,11 @@ class Pipeline:
             return np.concatenate([to_pixels(clip)[0] for clip in decoded(vae, latent, tile)])
 
     def marked_preview(
-        self, latent: Tensor, request: Request, provenance: Provenance
+        self, latent: Tensor, request: Request, provenance: Provenance | None
     ) -> NDArray[np.uint8]:
         """A `preview`, marked as the film will be."""
-        return provenance.mark(
-            Video(self.preview(latent, request), 1.0, self.record(request))
-        ).frames
+        video = Video(self.preview(latent, request), 1.0, self.record(request))
+        return video.frames if provenance is None else provenance.mark(video).frames
 
     def preview(self, latent: Tensor, request: Request) -> NDArray[np.uint8]:
         """A look at an unfinished film: by the tiny decoder, the whole one where it is quick, or

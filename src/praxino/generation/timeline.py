@@ -100,7 +100,7 @@ def build(
         case Extend(backward=True):
             return canvas.begun(film, edit.context)
         case Extend():
-            return canvas.continued(film, edit.context)
+            return canvas.continued(film, edit.context, videos[edit.video].latents)
         case Join():
             return canvas.between(film, videos[edit.second].fitted(*size), edit.context)
         case Loop():
@@ -125,9 +125,9 @@ class _Canvas:
         """How many frames the first ``latents`` latent frames stand for."""
         return VideoShape.of_latent(latents, self.compression)
 
-    def continued(self, film: Film, context: int) -> Timeline:
-        """Given: the end of a film."""
-        start, count = self._end_of(film, context)
+    def continued(self, film: Film, context: int, latents: Tensor | None = None) -> Timeline:
+        """Given: the end of a film, and perhaps the latents that it was decoded from."""
+        start, count = self._end_of(film, context, latents)
         timeline = self._placed([(0, start)], film[-count:], 0)
         return replace(timeline, before=film[:-count])
 
@@ -230,10 +230,14 @@ class _Canvas:
         none = frames[:0]
         return Timeline(clean, mask, frames, stay, none, none, self.shape[0])
 
-    def _end_of(self, film: Film, context: int) -> tuple[Tensor, int]:
-        """Latents of a film's end, and of how many frames they are."""
+    def _end_of(self, film: Film, context: int, kept: Tensor | None = None) -> tuple[Tensor, int]:
+        """Latents of a film's end, and of how many frames they are: those that were kept, or else
+        its frames encoded.
+        """
         latents = min(context, self.count - 1, (len(film) - 1) // self.compression.time + 1)
         count = self.frames(latents)
+        if kept is not None and kept.shape[2] >= latents:
+            return kept[:, :, -latents:], count
         return self.encode(film[-count:]), count
 
     def _beginning_of(self, film: Film, context: int) -> tuple[Tensor, int]:

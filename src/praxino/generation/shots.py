@@ -1,0 +1,414 @@
+"""A film of many shots, made take by take and put together.
+
+A shot is made again when anything changes that it was made from, and what goes on from it with it;
+all other takes stay as they are. A process that is killed loses the take that it was at.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path, PurePath
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from praxino import layout
+from praxino.edits import Edit, Extend, sources
+from praxino.errors import GenerationError, InputError
+from praxino.generation.films import GivenVideo, load_videos
+from praxino.generation.images import DIGEST, GivenImage, load_images
+from praxino.generation.memory import Memory
+from praxino.generation.pipeline import Pipeline
+from praxino.generation.progress import Progress
+from praxino.generation.takes import Take, Takes
+from praxino.provenance.policy import STANDARD, Ingredient, Provenance
+from praxino.references import Reference, mentions, require_known
+from praxino.request import Request, frames_of
+from praxino.script import SHOT, FilmScript, Shot, frame_of_shot
+from praxino.storage.media.video import Video
+
+CONTEXT: Final = 3
+"""Latent frames of the shot before that one without a cut is told of."""
+Frames = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class MadeShot:
+    """A shot that others can be made from: a take, or before it is made its shape alone.
+
+    Attributes
+    ----------
+    run : (T, H, W, 3) uint8
+        Its frames, behind those of the shots that it goes on from.
+    count : int
+        How many of them are its own.
+    """
+
+    key: str
+    run: Frames
+    count: int
+    take: Take | None = None
+    latents: Tensor | None = None
+    content: bytes = b""
+
+    @property
+    def own(self) -> Frames:
+        """The frames of this shot alone."""
+        return self.run[len(self.run) - self.count :]
+
+
+@dataclass(frozen=True, eq=False)
+class ShotOrder:
+    """What a shot is made from, complete and checked; ``key`` names all of it but the seed."""
+
+    shot: Shot
+    request: Request
+    key: str
+    images: tuple[GivenImage, ...]
+    videos: tuple[GivenVideo, ...]
+    before: MadeShot | None
+    needs: tuple[MadeShot, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class FilmMaker:
+    """Makes the shots of a script.
+
+    Parameters
+    ----------
+    folder : Path
+        From where on the script names files.
+    memory : Memory, optional
+        Knows names that are not of the cast.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        script: FilmScript,
+        folder: Path,
+        takes: Takes,
+        memory: Memory | None = None,
+    ) -> None:
+        self.pipeline, self.script, self.folder = pipeline, script, folder
+        self.takes, self.memory = takes, memory
+        defaults = pipeline.card.defaults
+        self.fps = script.fps or defaults.fps
+        width, height = script.size.split("x") if script.size else (defaults.width, defaults.height)
+        self.height, self.width = int(height), int(width)
+
+    def check(self) -> list[str]:
+        """Check all shots before any is made; notes, each behind the names of its shots.
+
+        Raises
+        ------
+        InputError, MediaError
+            For the first shot that cannot be done, which the error names.
+        """
+        notes: dict[str, list[str]] = {}
+        done: dict[str, MadeShot] = {}
+        for shot in self.script.in_order():
+            order = self._order(shot, done)
+            for note in order.notes:
+                notes.setdefault(note, []).append(shot.id)
+            done[shot.id] = self._imagined(order)
+        return [f"{', '.join(shots)}: {note}" for note, shots in notes.items()]
+
+    def make(
+        self, provenance: Provenance = STANDARD, only: Sequence[str] = ()
+    ) -> Iterator[tuple[Shot, int, Progress]]:
+        """Make the takes that are not there: after each step the shot, the number of its take, and
+        how far it is.
+
+        Parameters
+        ----------
+        only : sequence of str
+            Names of the shots to make; others stay as they are, or not done.
+
+        Raises
+        ------
+        InputError
+            If a shot to make needs one that is not there.
+        """
+        for name in only:
+            self.script.find(name)
+        done: dict[str, MadeShot] = {}
+        for shot in self.script.in_order():
+            missing = [name for name in self.script.needs(shot) if name not in done]
+            if missing and shot.id in only:
+                raise InputError(
+                    f"shot {shot.id} needs {missing[0]}, which has no take", f"--only {missing[0]}"
+                )
+            if missing:
+                continue
+            order = self._order(shot, done)
+            take = self._current(order)
+            if take is None and (not only or shot.id in only):
+                yield from self._new_take(order, provenance)
+                take = self._current(order)
+            if take is not None:
+                done[shot.id] = self._loaded(order, take)
+
+    def missing(self) -> list[str]:
+        """Names of the shots that have no take."""
+        done = self._taken()
+        return [shot.id for shot in self.script.shots if shot.id not in done]
+
+    def _taken(self) -> dict[str, MadeShot]:
+        """All shots that have a take."""
+        done: dict[str, MadeShot] = {}
+        for shot in self.script.in_order():
+            if any(name not in done for name in self.script.needs(shot)):
+                continue
+            order = self._order(shot, done)
+            if (take := self._current(order)) is not None:
+                done[shot.id] = self._loaded(order, take)
+        return done
+
+    def assembled(self, provenance: Provenance = STANDARD) -> Video:
+        """The whole film, marked, and to be signed as made from its takes when it is written.
+
+        Raises
+        ------
+        InputError
+            If a shot has no take.
+        """
+        done = self._taken()
+        for shot in self.script.shots:
+            if shot.id not in done:
+                raise InputError(f"shot {shot.id} has no take", "praxino film makes it")
+        shots = [done[shot.id] for shot in self.script.shots]
+        takes = [shot.take for shot in shots if shot.take is not None]
+        frames = np.concatenate([shot.own for shot in shots])
+        film = Video(frames, self.fps, self._record(takes))
+        paths = [self.takes.path(take) for take in takes]
+        return provenance.sign(
+            provenance.mark(film), [Ingredient(path.name, path) for path in paths]
+        )
+
+    def _record(self, takes: Sequence[Take]) -> dict[str, Any]:
+        """What the film's file says of it."""
+        model = self.pipeline.model
+        shots = [
+            {
+                "id": take.shot,
+                "take": take.number,
+                "seed": take.seed,
+                "frames": take.frames,
+                "prompt": self.script.sentence(self.script.find(take.shot)),
+            }
+            for take in takes
+        ]
+        return {
+            "generator": "praxino",
+            "version": version("praxino"),
+            "model": model.config.name,
+            "digest": model.digest,
+            "dtype": self.pipeline.precision,
+            "title": self.script.title,
+            "shots": shots,
+        }
+
+    def _order(self, shot: Shot, done: dict[str, MadeShot]) -> ShotOrder:
+        """What a shot is made from; errors name it."""
+        try:
+            return self._completed(shot, done)
+        except InputError as error:
+            raise InputError(f"shot {shot.id}: {error}", "", error.setting) from None
+
+    def _completed(self, shot: Shot, done: dict[str, MadeShot]) -> ShotOrder:
+        script = self.script
+        before_shot = script.before(shot)
+        before = done[before_shot.id] if before_shot else None
+        videos, edit = self._edit(shot, before)
+        request, notes = self.pipeline.complete(
+            script.sentence(shot),
+            ends := self._ends(shot, done),
+            videos,
+            negative=shot.negative or script.negative,
+            seed=_seed(script, shot),
+            steps=script.steps,
+            guidance=script.guidance,
+            frames=self._frames(shot, before),
+            height=self.height,
+            width=self.width,
+            fps=self.fps,
+            image=self._path(shot.image),
+            last=self._path(shot.last),
+            layout=layout.read(self.folder / shot.layout) if shot.layout else None,
+            edit=edit,
+            references=self._references(shot),
+        )
+        images = tuple(load_images(request.pictures, ends))
+        needs = tuple(done[name] for name in script.needs(shot))
+        key = _key(
+            self.pipeline.card.digest, request, (*images, *videos), [one.key for one in needs]
+        )
+        return ShotOrder(shot, request, key, images, tuple(videos), before, needs, tuple(notes))
+
+    def _edit(self, shot: Shot, before: MadeShot | None) -> tuple[list[GivenVideo], Edit | None]:
+        """The films that a shot is made from, and how."""
+        if before is not None:
+            name = SHOT + self.script.shots[self.script.shots.index(shot) - 1].id
+            video = GivenVideo(name, before.run, self.fps, before.content, before.latents)
+            return [video], Extend(video=name, context=CONTEXT)
+        if shot.task is None:
+            return [], None
+        names = {"video": shot.task.video, "second": getattr(shot.task, "second", "")}
+        names["mask"] = getattr(shot.task, "mask", "")
+        paths = {field: str(self.folder / name) for field, name in names.items() if name}
+        edit = shot.task.model_copy(update=paths)
+        return list(load_videos(sources(edit)).values()), edit
+
+    def _frames(self, shot: Shot, before: MadeShot | None) -> int | None:
+        """Frames to make for a shot; None where its task says how many."""
+        card = self.pipeline.card
+        count = shot.frames
+        if shot.seconds is not None:
+            count = frames_of(shot.seconds, self.fps, card)
+        if before is None:
+            return count if count or shot.task else card.defaults.frames
+        step = card.compression[0]
+        latents = min(CONTEXT, (len(before.run) - 1) // step + 1)
+        return step * (latents - 1) + (count or card.defaults.frames)
+
+    def _ends(self, shot: Shot, done: dict[str, MadeShot]) -> list[GivenImage]:
+        """Pictures that a shot begins or ends with and that other shots have done."""
+        images = []
+        for name in (shot.image, shot.last):
+            if (place := frame_of_shot(name)) is not None:
+                source, number = done[place[0]], place[1]
+                if not -source.count <= number < source.count:
+                    raise InputError(f"{name}: that shot has {source.count} frames", "", "image")
+                images.append(GivenImage(name, source.own[number], source.content))
+        return images
+
+    def _path(self, name: str) -> str | None:
+        """A file's name from the script's folder on; names of shots' frames as they are."""
+        if not name:
+            return None
+        return name if frame_of_shot(name) else str(self.folder / name)
+
+    def _references(self, shot: Shot) -> tuple[Reference, ...]:
+        """Who is in a shot: of the cast, or else of the memory."""
+        names = [*mentions(self.script.sentence(shot)), *shot.cast]
+        cast = [
+            one.model_copy(update={"pictures": tuple(str(self.folder / p) for p in one.pictures)})
+            for one in self.script.references(list(dict.fromkeys(names)))
+        ]
+        in_cast = {one.name.lower() for one in cast}
+        if strangers := [name for name in shot.cast if name.lower() not in in_cast]:
+            require_known(strangers[0], list(self.script.cast))
+        if self.memory is None:
+            return tuple(cast)
+        return self.memory.resolve(self.script.sentence(shot), cast)
+
+    def _current(self, order: ShotOrder) -> Take | None:
+        """The take of a shot that counts; raises `InputError` if the script names one that is not
+        there.
+        """
+        take = self.takes.current(order.shot.id, order.key, order.shot.take)
+        if take is None and order.shot.take is not None:
+            raise InputError(
+                f"shot {order.shot.id}: take {order.shot.take} is not there, or out of date",
+                "without take, the newest one is used",
+                "take",
+            )
+        return take
+
+    def _new_take(
+        self, order: ShotOrder, provenance: Provenance
+    ) -> Iterator[tuple[Shot, int, Progress]]:
+        """Make a take."""
+        number = self.takes.next_number(order.shot.id)
+        request = order.request.reseeded(_take_seed(order.request.seed, number))
+        progress = None
+        for progress in self.pipeline.run(request, None, order.images, order.videos):
+            if progress.video is None:
+                yield order.shot, number, progress
+        if progress is None or progress.video is None:
+            raise GenerationError(f"shot {order.shot.id}: no step was made")
+        before = len(order.before.run) if order.before else 0
+        frames = progress.video.frames[before:]
+        film = Video(frames, self.fps, progress.video.record)
+        signed = provenance.sign(provenance.mark(film), self._ingredients(order))
+        take = Take(
+            shot=order.shot.id,
+            number=number,
+            seed=request.seed,
+            key=order.key,
+            frames=len(frames),
+        )
+        self.takes.add(take, signed, frames, progress.x0)
+        yield order.shot, number, replace(progress, video=signed)
+
+    def _ingredients(self, order: ShotOrder) -> list[Ingredient]:
+        """Files that a take is made from."""
+        takes = [self.takes.path(one.take) for one in order.needs if one.take is not None]
+        inputs: list[GivenImage | GivenVideo] = [*order.images, *order.videos]
+        files = [one for one in inputs if one.content and not one.name.startswith(SHOT)]
+        return [
+            *(Ingredient(path.name, path) for path in takes),
+            *(Ingredient(PurePath(one.name).name, one.content) for one in files),
+        ]
+
+    def _loaded(self, order: ShotOrder, take: Take) -> MadeShot:
+        """A shot as its take shows it."""
+        frames, latents = self.takes.load(take)
+        run = np.concatenate([order.before.run, frames]) if order.before else frames
+        content = self.takes.path(take).read_bytes()
+        key = _digest([order.key, take.number])
+        return MadeShot(key, run, len(frames), take, latents.to(self.pipeline.device), content)
+
+    def _imagined(self, order: ShotOrder) -> MadeShot:
+        """A shot before it is done: black frames of its shape."""
+        count = order.request.frames
+        if order.before is not None:
+            step = self.pipeline.card.compression[0]
+            count -= step * (min(CONTEXT, (len(order.before.run) - 1) // step + 1) - 1) + 1
+        total = count + (len(order.before.run) if order.before else 0)
+        run = np.broadcast_to(np.uint8(0), (total, self.height, self.width, 3))
+        return MadeShot(order.key, run, count)
+
+
+def _seed(script: FilmScript, shot: Shot) -> int:
+    """The seed of a shot's first take."""
+    if shot.seed is not None:
+        return shot.seed
+    return int(_digest([script.seed, shot.id])[:8], 16)
+
+
+def _take_seed(seed: int, number: int) -> int:
+    """The seed of a take, of its shot's."""
+    return seed if number == 1 else int(_digest([seed, number])[:8], 16)
+
+
+def _key(
+    model: str,
+    request: Request,
+    inputs: Sequence[GivenImage | GivenVideo],
+    needs: Sequence[str],
+) -> str:
+    """A digest of all that a take is made from but its own seed; files count by their content."""
+    names = {
+        one.name: DIGEST + hashlib.sha256(one.content).hexdigest()
+        for one in inputs
+        if not one.name.startswith(SHOT)  # ``needs`` has them
+    }
+
+    def by_content(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: by_content(part) for name, part in value.items()}
+        if isinstance(value, list):
+            return [by_content(part) for part in value]
+        return names.get(value, value) if isinstance(value, str) else value
+
+    return _digest([model, by_content(request.model_dump(mode="json")), list(needs)])
+
+
+def _digest(values: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

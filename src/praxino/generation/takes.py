@@ -1,0 +1,140 @@
+"""The takes of a film's shots, in a folder: what was made, and what was said of it.
+
+Each is a film to look at, marked and signed, and beside it a file with what the whole film is put
+together from: its frames as they were before that, and its latents.
+"""
+
+import json
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+from torch import Tensor
+
+from praxino.config import Config
+from praxino.errors import InputError, MediaError
+from praxino.script import SHOT_PATTERN
+from praxino.storage.files import write_text
+from praxino.storage.media.video import Video
+from praxino.storage.weights.checkpoint import load_tensors, write_tensors
+
+LIST: Final = "takes.json"
+ENDING: Final = ".mp4"
+TakeState = Literal["draft", "kept", "rejected"]
+
+
+class Take(Config):
+    """One take of a shot.
+
+    Attributes
+    ----------
+    key : str
+        Digest of all that it was made from: where that changes, it is out of date.
+    state : str
+        "draft" until somebody has looked at it.
+    """
+
+    shot: str = Field(pattern=f"^{SHOT_PATTERN}$")
+    number: int = Field(ge=1)
+    seed: int
+    key: str
+    frames: int
+    state: TakeState = "draft"
+
+    @property
+    def name(self) -> str:
+        """Name of its file, without an ending."""
+        return f"{self.shot}-{self.number:03d}"
+
+
+class Takes:
+    """All takes of one film.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are; made when the first one is added.
+
+    Raises
+    ------
+    MediaError
+        If the list in the folder cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.all: list[Take] = []
+        if (path := folder / LIST).exists():
+            try:
+                self.all = [Take.model_validate(one) for one in json.loads(path.read_bytes())]
+            except (OSError, ValueError, TypeError, ValidationError):
+                raise MediaError(
+                    f"{path} cannot be read", "delete it: the takes beside it are made again"
+                ) from None
+
+    def of(self, shot: str) -> list[Take]:
+        """Takes of a shot, the first one first."""
+        return [take for take in self.all if take.shot == shot]
+
+    def current(self, shot: str, key: str, number: int | None = None) -> Take | None:
+        """The take of a shot that counts: that of this number, or else the newest that was kept, or
+        else the newest that was not rejected; None where none was made from ``key``, or its files
+        are gone.
+        """
+        able = [
+            take
+            for take in self.of(shot)
+            if take.key == key and self.path(take).exists() and self._data(take).exists()
+        ]
+        if number is not None:
+            return next((take for take in able if take.number == number), None)
+        kept = [take for take in able if take.state == "kept"]
+        drafts = [take for take in able if take.state == "draft"]
+        return next(reversed(kept or drafts), None)
+
+    def next_number(self, shot: str) -> int:
+        """The number of a new take."""
+        return max((take.number for take in self.of(shot)), default=0) + 1
+
+    def add(self, take: Take, film: Video, frames: NDArray[np.uint8], latents: Tensor) -> None:
+        """Keep a new take: the marked film, its frames before that, and its latents."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        film.save(self.path(take))
+        tensors = {"frames": torch.from_numpy(np.ascontiguousarray(frames)), "latents": latents}
+        write_tensors(self._data(take), tensors)
+        self.all.append(take)
+        self._write()
+
+    def set_state(self, shot: str, number: int | None, state: TakeState) -> Take:
+        """Say what is thought of a take, the newest one where no number is given; raises
+        `InputError` if there is none.
+        """
+        takes = self.of(shot)
+        take = next((one for one in reversed(takes) if number in (None, one.number)), None)
+        if take is None:
+            there = ", ".join(str(one.number) for one in takes) or "none"
+            which = f" {number}" if number is not None else ""
+            raise InputError(f"shot {shot} has no take{which}", f"there are: {there}", "take")
+        changed = take.model_copy(update={"state": state})
+        self.all[self.all.index(take)] = changed
+        self._write()
+        return changed
+
+    def path(self, take: Take) -> Path:
+        """The film to look at."""
+        return self.folder / f"{take.name}{ENDING}"
+
+    def load(self, take: Take) -> tuple[NDArray[np.uint8], Tensor]:
+        """The frames of a take, and its latents."""
+        tensors = load_tensors(self._data(take))
+        return tensors["frames"].numpy(), tensors["latents"].float()
+
+    def _data(self, take: Take) -> Path:
+        return self.folder / f"{take.name}.safetensors"
+
+    def _write(self) -> None:
+        plain = [take.model_dump() for take in self.all]
+        write_text(self.folder / LIST, json.dumps(plain, indent=1))

@@ -1,0 +1,174 @@
+"""Films of many shots: takes stay, what changes is made again with what needs it."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import praxino
+from praxino.cli import app as cli
+from praxino.errors import InputError, MediaError
+from praxino.generation.memory import Memory
+from praxino.generation.shots import FilmMaker
+from praxino.generation.takes import Takes
+from praxino.provenance.policy import Provenance
+from praxino.provenance.verify import verify
+from praxino.script import parse_script
+from praxino.storage.media.frames import read_video
+from praxino.storage.objects import Objects
+from support.footage import textured
+
+PLAIN = Provenance(watermark=False, credentials=False)
+SHOTS = [
+    {"id": "a", "prompt": "a cat"},
+    {"id": "b", "prompt": "@anna runs", "cut": False},
+    {"id": "c", "prompt": "a ball", "image": "shot:a/0", "frames": 9},
+]
+CAST = {"anna": {"kind": "animal", "description": "a red dog"}}
+
+
+@pytest.fixture(scope="module", name="pipeline")
+def _pipeline(tiny_model):
+    return praxino.load(tiny_model, device="cpu")
+
+
+def maker(pipeline, folder, shots=SHOTS, memory=None, **more):
+    script = parse_script({"shots": shots, "cast": CAST, **more})
+    return FilmMaker(pipeline, script, folder, Takes(folder / "takes"), memory)
+
+
+def made(film_maker, only=()):
+    """The takes that one run makes."""
+    return {(shot.id, number) for shot, number, _ in film_maker.make(PLAIN, only)}
+
+
+def test_shots_follow_one_another(pipeline, tmp_path):
+    film_maker = maker(pipeline, tmp_path)
+    assert film_maker.check() == []
+    assert made(film_maker) == {("a", 1), ("b", 1), ("c", 1)}
+    film = film_maker.assembled(PLAIN)
+    assert len(film.frames) == 5 + 4 + 9
+    assert [shot["id"] for shot in film.record["shots"]] == ["a", "b", "c"]
+    assert made(maker(pipeline, tmp_path)) == set()
+    again = maker(pipeline, tmp_path).assembled(PLAIN)
+    assert np.array_equal(again.frames, film.frames)
+
+
+def test_what_changes_is_made_again_with_what_needs_it(pipeline, tmp_path):
+    made(maker(pipeline, tmp_path))
+    changed = [{**SHOTS[0], "prompt": "a dog"}, *SHOTS[1:]]
+    assert made(maker(pipeline, tmp_path, changed)) == {("a", 2), ("b", 2), ("c", 2)}
+    changed[1] = {**SHOTS[1], "prompt": "@anna sleeps"}
+    assert made(maker(pipeline, tmp_path, changed)) == {("b", 3)}
+    assert made(maker(pipeline, tmp_path)) == set()  # the first takes are still there
+
+
+def test_rejected_takes_are_made_again_from_other_noise(pipeline, tmp_path):
+    made(maker(pipeline, tmp_path))
+    takes = Takes(tmp_path / "takes")
+    takes.set_state("c", None, "rejected")
+    assert made(maker(pipeline, tmp_path)) == {("c", 2)}
+    takes = Takes(tmp_path / "takes")
+    first, second = takes.of("c")
+    assert first.seed != second.seed
+    takes.set_state("c", 1, "kept")
+    film = maker(pipeline, tmp_path).assembled(PLAIN)
+    assert film.record["shots"][2]["take"] == 1
+    with pytest.raises(InputError, match=r"shot c has no take 7.*1, 2"):
+        takes.set_state("c", 7, "kept")
+    chosen = [*SHOTS[:2], {**SHOTS[2], "take": 2}]
+    assert maker(pipeline, tmp_path, chosen).assembled(PLAIN).record["shots"][2]["take"] == 2
+    with pytest.raises(InputError, match="take 9 is not there"):
+        maker(pipeline, tmp_path, [*SHOTS[:2], {**SHOTS[2], "take": 9}]).assembled(PLAIN)
+
+
+def test_a_killed_run_loses_one_take(pipeline, tmp_path):
+    states = maker(pipeline, tmp_path).make(PLAIN)
+    for shot, _, progress in states:
+        if shot.id == "b" and progress.step == 1:
+            break
+    states.close()
+    assert {take.shot for take in Takes(tmp_path / "takes").all} == {"a"}
+    assert made(maker(pipeline, tmp_path)) == {("b", 1), ("c", 1)}
+
+
+def test_single_shots(pipeline, tmp_path):
+    with pytest.raises(InputError, match="shot b needs a"):
+        made(maker(pipeline, tmp_path), ["b"])
+    assert made(maker(pipeline, tmp_path), ["a"]) == {("a", 1)}
+    assert maker(pipeline, tmp_path).missing() == ["b", "c"]
+    with pytest.raises(InputError, match="shot b has no take"):
+        maker(pipeline, tmp_path).assembled(PLAIN)
+    with pytest.raises(InputError, match="no shot z"):
+        made(maker(pipeline, tmp_path), ["z"])
+
+
+def test_takes_whose_files_are_gone_are_made_again(pipeline, tmp_path):
+    made(maker(pipeline, tmp_path))
+    (tmp_path / "takes" / "c-001.mp4").unlink()
+    assert made(maker(pipeline, tmp_path)) == {("c", 2)}
+    (tmp_path / "takes" / "takes.json").write_text("[{")
+    with pytest.raises(MediaError, match=r"takes\.json cannot be read"):
+        maker(pipeline, tmp_path)
+
+
+def test_what_goes_on_is_not_encoded_again(pipeline, tmp_path, monkeypatch):
+    made(maker(pipeline, tmp_path), ["a"])
+    vae = type(pipeline.model.vae.load(pipeline.model.vae.stored))
+    monkeypatch.setattr(vae, "encode", lambda *_, **__: pytest.fail("encoded"))
+    assert made(maker(pipeline, tmp_path), ["b"]) == {("b", 1)}
+
+
+def test_the_cast_comes_from_the_script_or_the_memory(pipeline, tmp_path):
+    memory = Memory(Objects(str(tmp_path / "memory")))
+    shots = [{"id": "a", "prompt": "@anna and @bob"}]
+    with pytest.raises(InputError, match="shot a: nothing is called @bob"):
+        maker(pipeline, tmp_path, shots, memory).check()
+    memory.add("bob", description="a blue cat", kind="animal")
+    film_maker = maker(pipeline, tmp_path, shots, memory)
+    film_maker.check()
+    assert made(film_maker) == {("a", 1)}
+    with pytest.raises(InputError, match="nothing is called @eve"):
+        maker(pipeline, tmp_path, [{"id": "a", "prompt": "x", "cast": ["eve"]}]).check()
+
+
+def test_pictures_and_films_are_named_from_the_scripts_folder_on(pipeline, tmp_path):
+    Image.fromarray(textured(1, 32, 32)[0]).save(tmp_path / "first.png")
+    shots = [{"id": "a", "prompt": "a cat", "image": "first.png"}]
+    first = maker(pipeline, tmp_path, shots)
+    assert made(first) == {("a", 1)}
+    Image.fromarray(textured(2, 32, 32)[1]).save(tmp_path / "first.png")
+    assert made(maker(pipeline, tmp_path, shots)) == {("a", 2)}  # another picture, another take
+    loop = [{"id": "a", "prompt": "a cat"}, {"id": "b", "prompt": "a", "task": {"task": "loop"}}]
+    assert len(made(maker(pipeline, tmp_path, loop))) == 2
+
+
+def test_errors_name_the_shot(pipeline, tmp_path):
+    with pytest.raises(InputError, match="shot c: seconds=1"):
+        maker(pipeline, tmp_path, [{"id": "c", "prompt": "a", "seconds": 1.3}]).check()
+    late = {"id": "b", "prompt": "a", "image": "shot:a/9"}
+    with pytest.raises(InputError, match="shot b: shot:a/9: that shot has 5 frames"):
+        maker(pipeline, tmp_path, [SHOTS[0], late]).check()
+
+
+def test_the_command_line_makes_and_signs_a_film(tmp_path, tiny_model, monkeypatch):
+    monkeypatch.setenv("PRAXINO_MEMORY", str(tmp_path / "memory"))
+    path, film = tmp_path / "film.json", tmp_path / "film.mp4"
+    path.write_text(json.dumps({"shots": SHOTS[:2], "cast": CAST, "model": str(tiny_model)}))
+    run = lambda *words: CliRunner().invoke(cli.app, [str(word) for word in words])  # noqa: E731
+    result = run("film", path, "-o", film)
+    assert result.exit_code == 0, result.output
+    assert "2 shots, 1.1 seconds" in result.output
+    assert len(read_video(film).frames) == 9
+    verification = verify(film)
+    assert "a-001.mp4" in " ".join(verification.sentences)
+    assert isinstance(run("film", path, "-o", film).exception, InputError)
+    assert run("film", path, "-o", film, "--resume").exit_code == 0
+    table = run("takes", path, "--reject", "b:1").stdout
+    assert "b     1     rejected" in table
+    assert isinstance(run("takes", path, "--keep", "b:x").exception, InputError)
+    again = run("film", path, "-o", film, "--only", "b")
+    assert again.exit_code == 0, again.output
+    assert len(Takes(tmp_path / "film.takes").of("b")) == 2
