@@ -8,9 +8,10 @@ import pytest
 
 from praxino.cli.generate import generate
 from praxino.diffusion.sampling import EVALUATIONS, SAMPLERS
+from praxino.durations import frames_of
 from praxino.errors import InputError
 from praxino.layout import Layout
-from praxino.request import GenerationSettings, ModelCard, Request, complete, frames_of, merge
+from praxino.request import GenerationSettings, ModelCard, Request, complete, merge
 from praxino.service.api.schemas import PARAMETERS, Extra, VideoCreate, parameter_of
 from support.client import CARD
 
@@ -25,7 +26,16 @@ FLAGS = {
     "references": "reference",
 }
 """What the command line calls fields of other names."""
-NOT_IN_THE_API = {"references", "last", "loras", "layout", "best_of", "edit"}
+NOT_IN_THE_API = {
+    "references",
+    "recaption",
+    "prompt_used",
+    "last",
+    "loras",
+    "layout",
+    "best_of",
+    "edit",
+}
 """Files of the server's machine, and what costs as much as several jobs."""
 NOT_ON_THE_PAGE = NOT_IN_THE_API | {
     "rescale",

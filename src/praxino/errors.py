@@ -6,6 +6,7 @@ PraxinoError
 │   └── UnknownNameError            a name that is none of the known ones (did you mean ...)
 ├── CheckpointError (OSError)       a model folder that is missing, damaged or of another kind
 ├── MediaError (OSError)            a picture or film that cannot be read or written
+├── EndpointError (OSError)         a language model that says nothing that can be used
 ├── GenerationError (RuntimeError)  a film that cannot be finished: a step that is not a number
 ├── JobError (RuntimeError)         a job that cannot do that now, or is another's
 │   ├── LimitError                  a quota that is used up
@@ -64,6 +65,14 @@ class CheckpointError(PraxinoError, OSError):
 
 class MediaError(PraxinoError, OSError):
     """A picture or film that cannot be read or written."""
+
+
+class EndpointError(PraxinoError, OSError):
+    """A language model that says nothing that can be used; ``passing``: asking again may help."""
+
+    def __init__(self, problem: str, passing: bool = False) -> None:
+        super().__init__(problem)
+        self.passing = passing
 
 
 class GenerationError(PraxinoError, RuntimeError):

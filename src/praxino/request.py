@@ -5,7 +5,6 @@ Nothing here needs the model itself: its `ModelCard` says what it makes, so that
 the library, a web server without torch and a worker all complete a request by the same function.
 """
 
-import math
 import secrets
 from collections.abc import Callable
 from typing import Any, Final, Literal, TypedDict
@@ -20,6 +19,7 @@ from praxino.layout import Layout, parse
 from praxino.references import Reference, parse_references, require_references
 from praxino.shapes import Compression, VideoShape
 
+Recaption = Literal["off", "grammar", "llm"]
 MAX_PROMPT_CHARS: Final = 2000
 """Characters of a prompt."""
 MAX_RANDOM_SEED: Final = 2**31
@@ -53,6 +53,8 @@ class GenerationSettings(TypedDict, total=False):
     best_of: int | None
     edit: Edit | None
     references: tuple[Reference, ...] | None
+    recaption: Recaption | None
+    prompt_used: str | None
 
 
 class Request(Config):
@@ -104,6 +106,13 @@ class Request(Config):
         description="FILE[:KIND]: what @image1, @image2 ... look like; repeatable.",
     )
 
+    recaption: Recaption = Field(
+        "off", description="off grammar llm: who makes a short sentence long."
+    )
+    prompt_used: str = Field(
+        "", max_length=MAX_PROMPT_CHARS, description="The sentence that the model reads instead."
+    )
+
     @model_validator(mode="after")
     def _interval_is_ordered(self) -> "Request":
         if not 0 <= self.interval[0] <= self.interval[1] <= 1:
@@ -149,6 +158,7 @@ class ModelDefaults(Config):
     negative: str = ""
     licence: str = ""
     guidance_low: float | None = None
+    recaption: Recaption = "off"
 
 
 class ModelCard(Config):
@@ -178,6 +188,8 @@ class ModelCard(Config):
         Tasks that it can do (`praxino.edits`).
     slots : int
         Entities whose pictures it can be given; 0 for none.
+    grammar : bool
+        Whether the grammar of the diorama speaks of what it shows.
     """
 
     id: str
@@ -195,6 +207,7 @@ class ModelCard(Config):
     chooses: bool = False
     edits: tuple[str, ...] = Field((), strict=False)
     slots: int = 0
+    grammar: bool = False
 
 
 PLAIN_FORMS: Final[dict[str, Callable[[Any], Any]]] = {
@@ -259,8 +272,7 @@ def complete(
     own = {name: f"the model's own choice is {value}" for name, value in defaults.items()}
     request = _validated({**defaults, **explicit}, own | {"seed": ""})
     request.shape.validate(Compression(*card.compression), card.patch)
-    require_references(request.prompt, request.references)
-    for require in (_require_pictures, _require_layout, _require_edit):
+    for require in (_require_sentence, _require_pictures, _require_layout, _require_edit):
         require(request, card)
     return request, notes
 
@@ -296,55 +308,23 @@ def _after_film(
 def merge(before: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of an earlier request, with those in ``settings`` that are not None in their place.
 
-    A layout belongs to the prompt, seed and shape that it was drawn for: where one of these
-    changes, it is left out.
+    A layout belongs to the prompt, seed and shape that it was drawn for, a longer sentence to what
+    it was made of: where one of these changes, they are left out.
     """
     changed = {name: value for name, value in settings.items() if value is not None}
-    belongs_to = ("prompt", "seed", "frames", "width", "height")
-    if any(name in changed and changed[name] != before.get(name) for name in belongs_to):
-        before = {name: value for name, value in before.items() if name != "layout"}
+    belong_to = {
+        "layout": ("prompt", "seed", "frames", "width", "height", "prompt_used"),
+        "prompt_used": ("prompt", "seed", "recaption"),
+    }
+    for name, sources in belong_to.items():
+        if any(one in changed and changed[one] != before.get(one) for one in sources):
+            before = {one: value for one, value in before.items() if one != name}
     return before | changed
 
 
 def random_seed() -> int:
     """A seed where a service is given none, below `MAX_RANDOM_SEED`."""
     return secrets.randbelow(MAX_RANDOM_SEED)
-
-
-def frames_of(seconds: float, fps: float, card: ModelCard) -> int:
-    """Frames of a film that lasts so long from its first frame to its last; never rounded.
-
-    Raises
-    ------
-    InputError
-        If that is no whole number of frames that the model can make: names the nearest durations
-        that are.
-    """
-    compression = Compression(*card.compression)
-    step, first = (
-        card.compression[0] * card.patch[0],
-        VideoShape.of_latent(card.patch[0], compression),
-    )
-    gaps = seconds * fps
-    over = gaps + 1 - first  # frames beyond the shortest film
-    if math.isclose(over, round(over), abs_tol=1e-6) and over > -1e-6 and not round(over) % step:
-        return round(gaps) + 1
-    near = [first - 1 + step * round_(max(0.0, over) / step) for round_ in (math.floor, math.ceil)]
-    texts = [f"{count / fps:.3f}".rstrip("0").rstrip(".") for count in dict.fromkeys(near) if count]
-    exact = [
-        text
-        for text in texts
-        if math.isclose(float(text) * fps, round(float(text) * fps), abs_tol=1e-6)
-    ]
-    raise InputError(
-        f"seconds={seconds:g}: {gaps:g} frames after the first, must be {_rule(step, first - 1)}",
-        f"{' or '.join(exact) + ', or ' if exact else ''}a number of frames",
-        "seconds",
-    )
-
-
-def _rule(step: int, first: int) -> str:
-    return f"a multiple of {step}" if first % step == 0 else f"{step}k+{first}"
 
 
 def _validated(values: dict[str, Any], hints: dict[str, str]) -> Request:
@@ -391,6 +371,17 @@ def _shape_of(name: str, picture: tuple[int, int], card: ModelCard) -> VideoShap
         )
     usual = VideoShape(card.defaults.frames, card.defaults.height, card.defaults.width)
     return usual.in_proportion(picture, Compression(*card.compression), card.patch)
+
+
+def _require_sentence(request: Request, card: ModelCard) -> None:
+    """Raise `InputError` for a name that nothing stands for, or a longer sentence that nobody here
+    can write.
+    """
+    require_references(request.prompt, request.references)
+    require_references(request.prompt_used, request.references)
+    if request.recaption == "grammar" and not card.grammar:
+        problem = f"recaption=grammar: it knows nothing of what {card.id} shows"
+        raise InputError(problem, "off, or llm", "recaption")
 
 
 def _require_pictures(request: Request, card: ModelCard) -> None:

@@ -34,6 +34,7 @@ class Stream(IntEnum):
     CLIP_CHOICE = 16
     REFERENCE_PICTURES = 17
     LATENT_READER_BATCH = 18
+    EXPANSION = 19
 
 
 def generator(stream: Stream, seed: int, index: int) -> np.random.Generator:

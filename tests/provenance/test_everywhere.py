@@ -26,6 +26,7 @@ WRITE = {"generate", "noise", "film", *EDITS}
 READ = {
     "layout",
     "takes",
+    "recaption",
     "train",
     "evaluate",
     "compare",
@@ -84,7 +85,7 @@ def test_no_method_is_forgotten():
             for kind in ("Video", "Progress")
         )
     }
-    assert films == {"generate", "stream", "run", "film", "signed"}
+    assert films == {"generate", "stream", "run", "signed"}
 
 
 @pytest.mark.parametrize("ending", ["mp4", "webm", "gif"])

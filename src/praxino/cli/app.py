@@ -24,6 +24,7 @@ from praxino.cli.layout import layout
 from praxino.cli.memory import memory
 from praxino.cli.noise import noise
 from praxino.cli.plan import plan
+from praxino.cli.recaption import recaption
 from praxino.cli.serve import serve
 from praxino.cli.stamp import stamp
 from praxino.cli.train import train
@@ -43,6 +44,7 @@ for verb in (
     film,
     takes,
     layout,
+    recaption,
     noise,
     train,
     evaluate,

@@ -66,6 +66,11 @@ BestOf = Annotated[
 Compile = Annotated[
     bool, typer.Option("--compile", help="torch.compile: slow first step, faster ones after.")
 ]
+RecaptionMode = Annotated[
+    str | None,
+    typer.Option("--recaption", help="off grammar llm: who makes a short sentence long."),
+]
+PromptUsed = Annotated[str | None, typer.Option(help="The sentence that the model reads instead.")]
 Sentence = Annotated[str | None, typer.Argument(help="What to show.", show_default=False)]
 ModelName = Annotated[
     str | None, typer.Option(help="Bundled, a folder, or OWNER/NAME. [default: diorama]")
@@ -113,6 +118,8 @@ def generate(
     lora: Lora = None,
     layout: LayoutFile = None,
     edit: EditFile = None,
+    recaption: RecaptionMode = None,
+    prompt_used: PromptUsed = None,
     negative: Negative = None,
     steps: Steps = None,
     guidance: Guidance = None,

@@ -1,11 +1,11 @@
 """A prompt becomes a video.
 
 `loading` finds a model, `model_card` says what it makes, `pipeline` carries out a request:
-`denoiser` (network, guidance, conditions), `conditioning` (given frames), `images` (given
-pictures), `entities` (what is called by name), `layout` (what is where), `offload` (weights on the
-device when they are needed), `progress` (what is said on the way). `memory` keeps entities.
+`caption` (longer sentences), `denoiser` (network, guidance, conditions), `conditioning` (given
+frames), `images` (given pictures), `entities` (what is called by name), `layout` (what is where),
+`offload` (weights on the device when they are needed), `progress` (what is said on the way).
 `editing` carries out a request that is made from `films`: `timeline` says what of them is given.
-`shots` makes films of many shots, whose `takes` are kept.
-`plan` predicts memory and time, `preview` sketches, `noising` shows the forward process,
-`inversion` runs backwards.
+`memory` keeps entities. `shots` makes films of many shots, whose `takes` are kept. `plan` predicts
+memory and time, `preview` sketches, `noising` shows the forward process, `inversion` runs
+backwards.
 """

@@ -42,7 +42,7 @@ def sentence(request: Request, card: ModelCard) -> str:
         ENTITY_NAMES[slots.index(one.name)] if one.name in slots else ""
         for one in request.references
     ]
-    return spoken(request.prompt, request.references, words)
+    return spoken(request.prompt_used or request.prompt, request.references, words)
 
 
 def spoken(prompt: str, references: Sequence[Reference], words: Sequence[str] = ()) -> str:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from praxino import edits
 from praxino.diffusion.sampling import SAMPLERS
+from praxino.models.text import TextEncoder
 from praxino.request import ModelCard, ModelDefaults
 from praxino.storage.weights.lazy import ModelParts
 
@@ -34,4 +35,5 @@ def model_card(model: ModelParts) -> ModelCard:
         chooses=model.layout is not None and model.latent_reader is not None,
         edits=edits.TASKS if config.pictures == "clean" else edits.ALONG,
         slots=dit.slots,
+        grammar=isinstance(model.vocabulary, TextEncoder),
     )

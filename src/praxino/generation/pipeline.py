@@ -194,6 +194,11 @@ class Pipeline:
             from praxino.generation import entities
 
             notes += entities.notes(request, self.card)
+        if request.recaption != "off" and not request.prompt_used:
+            from praxino.generation import caption
+
+            longer, more = caption.recaption(request, self.card, self.sentence(request))
+            request, notes = request.model_copy(update={"prompt_used": longer}), [*notes, *more]
         for sentence in (self.sentence(request), request.negative):
             self.model.vocabulary.validate(sentence)
             for word, near in self.model.vocabulary.unknown(sentence).items():
@@ -232,7 +237,11 @@ class Pipeline:
         images = _loaded(request.pictures, images)
         conditions = self.conditioning(request, images, streamed)
         steps, latents = len(candidates) * request.steps, []
-        finish = functools.partial(self.film, provenance=provenance, tile=tile, images=images)
+
+        def finish(x0: Tensor, candidate: Request, **more: Any) -> Video:
+            frames = self.decode(x0, tile)
+            return self.signed(frames, candidate, provenance, images, **more)
+
         for number, candidate in enumerate(candidates):
             laid_out = replace(conditions, layout=self.layout(candidate))
             generator = torch.Generator().manual_seed(candidate.seed)
@@ -308,18 +317,6 @@ class Pipeline:
 
         return layout.best(reader, [self.layout(one) for one in candidates], latents)
 
-    def film(
-        self,
-        latent: Tensor,
-        request: Request,
-        provenance: Provenance | None,
-        tile: int | None,
-        images: Sequence["GivenImage"],
-        **more: Any,
-    ) -> Video:
-        """Decode and mark a film, to be signed when written; ``more`` goes into its record."""
-        return self.signed(self.decode(latent, tile), request, provenance, images, **more)
-
     def signed(
         self,
         frames: NDArray[np.uint8],
@@ -328,7 +325,9 @@ class Pipeline:
         inputs: Sequence["GivenImage | GivenVideo"],
         **more: Any,
     ) -> Video:
-        """Mark a film, to be signed when it is written, with what it was made from."""
+        """Mark a film, to be signed when it is written, with what it was made from; ``more`` goes
+        into its record.
+        """
         record = self.record(request)
         if request.references:
             from praxino.generation import entities
@@ -360,7 +359,7 @@ class Pipeline:
     def sentence(self, request: Request) -> str:
         """The request's sentence as the model reads it, without names that mean nothing to it."""
         if not request.references:
-            return request.prompt
+            return request.prompt_used or request.prompt
         from praxino.generation import entities
 
         return entities.sentence(request, self.card)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from praxino import layout
+from praxino.durations import frames_of
 from praxino.edits import Edit, Extend, sources
 from praxino.errors import GenerationError, InputError
 from praxino.generation.films import GivenVideo, load_videos
@@ -27,7 +28,7 @@ from praxino.generation.progress import Progress
 from praxino.generation.takes import Take, Takes
 from praxino.provenance.policy import STANDARD, Ingredient, Provenance
 from praxino.references import Reference, mentions, require_known
-from praxino.request import Request, frames_of
+from praxino.request import Request
 from praxino.script import SHOT, FilmScript, Shot, frame_of_shot
 from praxino.storage.media.video import Video
 

@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
+from praxino.durations import frames_of
 from praxino.errors import InputError
-from praxino.request import ModelCard, Request, complete, frames_of, merge, random_seed
+from praxino.request import ModelCard, Request, complete, merge, random_seed
 from praxino.service.api.errors import ApiError
 from praxino.service.api.schemas import (
     PARAMETERS,

@@ -15,8 +15,9 @@ import discord
 from discord import app_commands
 from sqlalchemy.exc import SQLAlchemyError
 
+from praxino.durations import frames_of
 from praxino.errors import InputError, JobError, PraxinoError
-from praxino.request import complete, frames_of, random_seed
+from praxino.request import complete, random_seed
 from praxino.service.discord.replies import Place, Reply
 from praxino.service.queue.jobs import (
     ANALYSES,

@@ -74,6 +74,9 @@ class BundleConfig(Config):
     last_time: float = Field(
         0.0, ge=0, lt=1, description="before the shift, where the grid ends but for its last step"
     )
+    recaption: Literal["off", "grammar"] = Field(
+        "off", description="who makes a short sentence long, where nothing is said"
+    )
     ticks: int = Field(
         0, ge=0, description="the network is told whole numbers of 1/ticks; 0: any time"
     )
