@@ -10,7 +10,7 @@ import pytest
 
 from praxino.client import AsyncClient, Client, ServerError
 from praxino.client.wire import EXTRA
-from praxino.service.api.schemas import Extra
+from praxino.service.api.bodies import Extra
 
 RESOURCE = {
     "id": "video_1", "status": "in_progress", "progress": 40, "prompt": "a cat", "model": "tiny",

@@ -165,6 +165,25 @@ def frame_count(edit: Edit, film: FilmShape, usual: int, step: int) -> int:
     return step * math.ceil((film.frames - 1) / step) + 1
 
 
+def with_context(frames: int, film: int, context: int, step: int) -> int:
+    """How many frames are made for a film of ``film`` frames to go on for ``frames`` (4k + 1, the
+    first of them its last), those of ``context`` latent frames included that are given.
+    """
+    return step * (min(context, (film - 1) // step + 1) - 1) + frames
+
+
+def lengthened(edit: Edit, film: int, frames: int, step: int) -> int:
+    """How many frames are made, so that a film of ``film`` frames becomes longer by the duration of
+    ``frames`` (4k + 1); ``frames`` itself for edits that make none longer.
+    """
+    if isinstance(edit, Extend) and edit.backward:
+        return frames + step * min(edit.context, film // step)
+    if isinstance(edit, (Extend, Join, Loop)):
+        after = 0 if isinstance(edit, Extend) else step * edit.context
+        return with_context(frames, film, edit.context, step) + after
+    return frames
+
+
 def parse_edit(tree: object) -> Edit:
     """An edit from plain values; raises `InputError` with the first field that is wrong."""
     try:

@@ -9,8 +9,6 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context, parent_process
 from typing import Any, Final, TypeVar
 
-import cv2
-
 Job = TypeVar("Job", bound=tuple[Any, ...])
 Result = TypeVar("Result")
 
@@ -46,6 +44,8 @@ def init_worker() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    import cv2  # half a second, which programs that only start processes need not wait
+
     cv2.setNumThreads(1)
 
 

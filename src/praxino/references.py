@@ -19,6 +19,8 @@ EntityKind = Literal["character", "animal", "object", "place", "style"]
 KINDS: Final[tuple[EntityKind, ...]] = ("character", "animal", "object", "place", "style")
 SHOWN_KINDS: Final = ("character", "animal", "object")
 """Kinds of which a film shows one; a place is where it plays, a style how it looks."""
+DIGEST: Final = "sha256:"
+"""What names of pictures begin with that are called by their content."""
 MAX_REFERENCES: Final = 4
 """Entities of one film."""
 MAX_REFERENCE_PICTURES: Final = 4
@@ -48,9 +50,7 @@ _ADAPTER: Final[TypeAdapter[tuple[Reference, ...]]] = TypeAdapter(tuple[Referenc
 
 
 def parse_references(tree: object) -> tuple[Reference, ...]:
-    """References from plain values, or from a list of some that are; raises `InputError` with the
-    first field that is wrong.
-    """
+    """References from values that may be plain; raises `InputError` with the first wrong field."""
     try:
         return _ADAPTER.validate_json(json.dumps(tree, default=_plain))
     except ValidationError as error:
@@ -75,10 +75,13 @@ def mentions(prompt: str) -> list[str]:
     return [spelled[name] for name in ordered]
 
 
+def escape_mentions(text: str) -> str:
+    """A sentence in which no @ begins a name."""
+    return text.replace("@", "@@")
+
+
 def require_references(prompt: str, references: Sequence[Reference]) -> None:
-    """Raise `InputError` for a name that nothing stands for, two that differ in case only, or too
-    many.
-    """
+    """Raise `InputError` for an unknown name, two that differ in case only, or too many."""
     names = [one.name.lower() for one in references]
     if twice := [one.name for one in references if names.count(one.name.lower()) > 1]:
         raise InputError(

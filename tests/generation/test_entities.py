@@ -11,7 +11,7 @@ import praxino
 from praxino.errors import InputError, MediaError
 from praxino.generation.entities import spoken
 from praxino.generation.images import GivenImage, whole
-from praxino.generation.memory import Memory
+from praxino.generation.memory import Memory, kept_pictures
 from praxino.provenance.policy import Provenance
 from praxino.references import Reference
 from praxino.storage.objects import Objects
@@ -88,7 +88,7 @@ def test_references_go_with_edits_and_pictures(pipeline, files):
 def test_the_record_names_content_and_the_memory_finds_it(pipeline, files, tmp_path, monkeypatch):
     monkeypatch.setenv("PRAXINO_MEMORY", str(tmp_path))
     memory = Memory(Objects(str(tmp_path)))
-    memory.add("anna", [Path(file) for file in files[:2]], "animal", "a red dog")
+    memory.add("anna", [kept_pictures(Path(file))[0] for file in files[:2]], "animal", "a red dog")
     video = film(pipeline, "@Anna runs")
     (reference,) = video.record["references"]
     assert reference["pictures"] == [one.digest for one in memory.find("anna").pictures]

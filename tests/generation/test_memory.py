@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from praxino.cli import app as cli
 from praxino.errors import InputError, MediaError
-from praxino.generation.memory import MAX_PICTURES, Memory
+from praxino.generation.memory import MAX_PICTURES, Memory, kept_pictures
 from praxino.storage.objects import Objects
 from support.footage import textured
 
@@ -20,12 +20,17 @@ def _memory(tmp_path):
     return Memory(Objects(str(tmp_path / "store")))
 
 
-@pytest.fixture(name="pictures")
-def _pictures(tmp_path):
+@pytest.fixture(name="paths")
+def _paths(tmp_path):
     paths = [tmp_path / f"{number}.png" for number in range(6)]
     for path, frame in zip(paths, textured(6, 48, 40), strict=True):
         Image.fromarray(frame).save(path)
     return paths
+
+
+@pytest.fixture(name="pictures")
+def _pictures(paths):
+    return [kept_pictures(path)[0] for path in paths]
 
 
 def test_what_is_added_is_found_by_any_case(memory, pictures):
@@ -63,7 +68,7 @@ def test_pictures_are_kept_small_and_without_where_they_were_made(memory, tmp_pa
     file = io.BytesIO()
     Image.fromarray(textured(1, 900, 1400)[0]).save(file, "JPEG", exif=exif)
     (tmp_path / "large.jpg").write_bytes(file.getvalue())
-    digest = memory.add("garden", [tmp_path / "large.jpg"], "place").pictures[0].digest
+    digest = memory.add("garden", kept_pictures(tmp_path / "large.jpg"), "place").pictures[0].digest
     image = memory.image(digest)
     assert image.size == (329, 512)
     assert b"at home" not in image.content
@@ -95,16 +100,15 @@ def test_what_cannot_be_kept(memory, name, settings, message):
     assert memory.entities() == []
 
 
-def test_pictures_that_show_nothing(memory, pictures, tmp_path):
+def test_pictures_that_show_nothing(tmp_path):
     Image.new("RGB", (40, 40), (9, 9, 9)).save(tmp_path / "blank.png")
     (tmp_path / "empty.png").touch()
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(InputError, match=r"blank\.png shows nothing"):
-        memory.add("anna", [pictures[0], tmp_path / "blank.png"], "animal")
+        kept_pictures(tmp_path / "blank.png")
     for name in ("empty.png", "text.png", "absent.png"):
         with pytest.raises(MediaError):
-            memory.add("anna", [tmp_path / name], "animal")
-    assert memory.entities() == []
+            kept_pictures(tmp_path / name)
 
 
 def test_too_many_pictures(memory, tmp_path):
@@ -112,7 +116,7 @@ def test_too_many_pictures(memory, tmp_path):
     for path, frame in zip(paths, textured(len(paths), 24, 24), strict=True):
         Image.fromarray(frame).save(path)
     with pytest.raises(InputError, match=f"{MAX_PICTURES + 1} pictures: at most"):
-        memory.add("anna", paths, "animal")
+        memory.add("anna", [kept_pictures(path)[0] for path in paths], "animal")
 
 
 def test_a_model_is_given_those_first_that_were_given(memory, pictures):
@@ -133,12 +137,10 @@ def test_what_is_damaged_can_be_removed(memory, pictures):
     assert memory.entities() == []
 
 
-def test_the_command_line_remembers(tmp_path, pictures, monkeypatch, tiny_model):
+def test_the_command_line_remembers(tmp_path, paths, monkeypatch, tiny_model):
     monkeypatch.setenv("PRAXINO_MEMORY", str(tmp_path / "store"))
     run = lambda *words: CliRunner().invoke(cli.app, [str(word) for word in words])  # noqa: E731
-    added = run(
-        "memory", "add", "anna", *pictures[:2], "--kind", "animal", "--description", "a dog"
-    )
+    added = run("memory", "add", "anna", *paths[:2], "--kind", "animal", "--description", "a dog")
     assert added.stdout == "@anna: animal, 2 pictures\n"
     assert "@anna  animal  2         a dog" in run("memory", "list").stdout
     listed = json.loads(run("memory", "list", "--json").stdout)

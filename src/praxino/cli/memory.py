@@ -22,7 +22,9 @@ SHEET_PIXELS: Final = 160
 @memory.command(name="add")
 def remember(
     name: Name,
-    pictures: Annotated[list[Path] | None, typer.Argument(help="What it looks like.")] = None,
+    pictures: Annotated[
+        list[Path] | None, typer.Argument(help="What it looks like: pictures, or films.")
+    ] = None,
     kind: Annotated[
         str | None, typer.Option(help="character animal object place style.  [default: character]")
     ] = None,
@@ -35,12 +37,13 @@ def remember(
 ) -> None:
     """Remember an entity, or more pictures of one that is known."""
     from praxino.errors import UnknownNameError
-    from praxino.generation.memory import installation
+    from praxino.generation.memory import installation, kept_pictures
     from praxino.references import KINDS
 
     if kind is not None and kind not in KINDS:
         raise UnknownNameError("kind", kind, KINDS)
-    entity = installation().add(name, pictures or (), kind, description, consent)
+    contents = [one for path in pictures or () for one in kept_pictures(path)]
+    entity = installation().add(name, contents, kind, description, consent)
     count = len(entity.pictures)
     typer.echo(f"@{entity.name}: {entity.kind}, {count} picture{'' if count == 1 else 's'}")
 

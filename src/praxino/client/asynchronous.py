@@ -18,7 +18,9 @@ from praxino.client.wire import (
     Progress,
     Variant,
     auth_headers,
+    character_request,
     check_request,
+    edit_request,
     event_request,
     film_path,
     film_request,
@@ -119,6 +121,33 @@ class AsyncClient:
         """Submit the same film with another prompt, or other noise."""
         body = {"prompt": prompt} | ({} if seed is None else {"seed": seed})
         return to_film(await self._send("POST", f"{film_path(film)}/remix", json=body))
+
+    async def extend(self, film: Film | File, prompt: str, **settings: Any) -> Film:
+        """Submit a film that goes on from another one, which was made there or is sent;
+        ``seconds``, ``backward`` and the settings of `create`.
+        """
+        request = edit_request("/v1/videos/extensions", prompt, film, settings)
+        return to_film(await self._send("POST", request.pop("url"), **request))
+
+    async def edit(self, film: Film | File, prompt: str, **settings: Any) -> Film:
+        """Submit a film that is made again from another one; ``task``, ``strength``, ``source``,
+        ``box``, ``start``, ``end`` and the settings of `create`.
+        """
+        request = edit_request("/v1/videos/edits", prompt, film, settings)
+        return to_film(await self._send("POST", request.pop("url"), **request))
+
+    async def add_character(self, name: str, *pictures: File, **settings: Any) -> dict[str, Any]:
+        """Remember what sentences may call by ``@name``; ``kind``, ``description``, ``consent``."""
+        request = character_request(name, pictures, settings)
+        return await self._send("POST", "/v1/videos/characters", **request)
+
+    async def characters(self) -> list[dict[str, Any]]:
+        """All that is remembered, as JSON."""
+        return list((await self._send("GET", "/v1/videos/characters"))["data"])
+
+    async def remove_character(self, name: str) -> None:
+        """Forget a character, with all its pictures."""
+        await self._send("DELETE", f"/v1/videos/characters/{name}")
 
     async def delete(self, film: Film | str) -> None:
         """Delete a film and its files; one that is being made is stopped."""

@@ -4,7 +4,7 @@ import base64
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +13,9 @@ from typing import Any, BinaryIO, Final, Literal
 import httpx
 
 URL: Final = "http://127.0.0.1:8400"
-EXTRA: Final = frozenset(("sampler", "rescale", "interval", "cache", "noise_mark"))
+EXTRA: Final = frozenset(
+    ("sampler", "rescale", "interval", "cache", "noise_mark", "recaption", "prompt_used")
+)
 """Settings that go into ``extra_params``."""
 MAX_RECONNECTS: Final = 10
 """Times in a row that a cut stream of events is opened again without news."""
@@ -225,6 +227,32 @@ def film_request(prompt: str, picture: File | None, settings: Mapping[str, Any])
     form = {name: str(value) for name, value in body.items()}
     form |= {"extra_params": json.dumps(extra)} if extra else {}
     return {"data": form, "files": {"input_reference": to_upload(picture)}}
+
+
+def edit_request(
+    path: str, prompt: str, film: Film | File, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The address and body of a request for a film that is made from another one."""
+    request = film_request(prompt, None, settings)
+    if isinstance(film, Film):
+        request["json"]["video"] = {"id": film.id}
+        return {"url": path, **request}
+    body = request["json"]
+    form = {
+        name: json.dumps(value) if isinstance(value, (list, dict)) else str(value)
+        for name, value in body.items()
+    }
+    return {"url": path, "data": form, "files": {"video": to_upload(film)}}
+
+
+def character_request(
+    name: str, pictures: Sequence[File], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The body of a request to remember a character."""
+    form = {"name": name} | {key: str(value) for key, value in settings.items()}
+    files = [("pictures", to_upload(picture)) for picture in pictures]
+    # without a file there is no form
+    return {"data": form, "files": files} if files else {"json": {"name": name, **settings}}
 
 
 def to_upload(file: File) -> tuple[str, bytes]:

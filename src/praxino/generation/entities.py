@@ -13,11 +13,11 @@ import torch
 
 from praxino.data.pixels import to_tensor
 from praxino.generation.denoiser import Conditioning
-from praxino.generation.images import DIGEST, GivenImage, whole
+from praxino.generation.images import GivenImage, whole
 from praxino.generation.offload import exact_and_fast
 from praxino.models.pictures import Pictures
 from praxino.models.text import ENTITY_NAMES, TextEncoder
-from praxino.references import MENTION, SHOWN_KINDS, Reference, mentions
+from praxino.references import DIGEST, MENTION, SHOWN_KINDS, Reference, mentions
 from praxino.request import ModelCard, Request
 
 if TYPE_CHECKING:

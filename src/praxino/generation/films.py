@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from praxino import edits
 from praxino.generation.images import fitted
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,7 @@ class GivenVideo:
     frames: NDArray[np.uint8]
     fps: float
     content: bytes = field(default=b"", repr=False)
-    latents: Tensor | None = field(default=None, repr=False)
+    latents: "Tensor | None" = field(default=None, repr=False)
 
     @classmethod
     def read(cls, path: Path, name: str = "") -> "GivenVideo":

@@ -3,16 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from praxino.errors import MediaError
-
-DIGEST: Final = "sha256:"
-"""What names of pictures begin with that are called by their content."""
+from praxino.references import DIGEST
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ is removed here is gone. Pictures are kept small and without what cameras write 
 import hashlib
 import io
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,8 +21,9 @@ from pydantic import Field, ValidationError
 
 from praxino.config import Config
 from praxino.errors import InputError, MediaError
-from praxino.generation.images import DIGEST, GivenImage
+from praxino.generation.images import GivenImage
 from praxino.references import (
+    DIGEST,
     KINDS,
     MAX_DESCRIPTION_CHARS,
     MAX_REFERENCE_PICTURES,
@@ -36,8 +38,11 @@ from praxino.storage.objects import Objects
 
 VARIABLE: Final = "PRAXINO_MEMORY"
 """Environment variable that names another folder for the memory of this installation."""
+MAX_ENTITIES: Final = 1000
 MAX_PICTURES: Final = 16
 """Pictures that are kept of one entity."""
+FRAMES_OF_FILM: Final = 4
+"""Pictures that are taken out of a film."""
 KEPT_PIXELS: Final = 512
 """Longer side of pictures that are kept, at most."""
 MIN_CONTRAST: Final = 2.0
@@ -85,17 +90,19 @@ class Memory:
     objects : Objects
         Where they are kept.
     owner : str
-        Lower-case letters, digits and underscores; "" where there is only one.
+        As an API key is called; "" where there is only one.
     """
 
     def __init__(self, objects: Objects, owner: str = "") -> None:
         self.objects = objects
-        self.root = f"memory/{owner or 'own'}"
+        plain = re.fullmatch(r"[a-z0-9_]*", owner)
+        name = owner if plain else f"owner_{hashlib.sha256(owner.encode()).hexdigest()[:32]}"
+        self.root = f"memory/{name or 'own'}"
 
     def add(
         self,
         name: str,
-        pictures: Sequence[Path] = (),
+        pictures: Sequence[bytes] = (),
         kind: str | None = None,
         description: str | None = None,
         consent: bool = False,
@@ -105,18 +112,16 @@ class Memory:
 
         Parameters
         ----------
-        pictures : sequence of Path
-            Files; of a film the first frame.
+        pictures : sequence of bytes
+            As `kept_pictures` makes them.
         consent : bool
             Whoever is shown by the pictures of a character has agreed, or is nobody.
 
         Raises
         ------
         InputError
-            For a name, kind or description that cannot be used, a picture that shows nothing, too
-            many pictures, or pictures of a character without ``consent``.
-        MediaError
-            For a picture that cannot be read.
+            For a name, kind or description that cannot be used, too many pictures or entities, or
+            pictures of a character without ``consent``.
         """
         entity = self._changed(name, kind, description)
         if not (entity.description or entity.pictures or pictures):
@@ -127,8 +132,7 @@ class Memory:
                 "--consent says so, or that they show no real person",
                 "consent",
             )
-        contents = [_kept(path) for path in pictures]
-        files = {DIGEST + hashlib.sha256(content).hexdigest(): content for content in contents}
+        files = {DIGEST + hashlib.sha256(content).hexdigest(): content for content in pictures}
         for one in entity.pictures:
             files.pop(one.digest, None)
         more = tuple(EntityPicture(digest=digest, origin=origin) for digest in files)
@@ -147,8 +151,11 @@ class Memory:
 
     def _changed(self, name: str, kind: str | None, description: str | None) -> Entity:
         """An entity, new or as it is, of this kind and description where they are not None."""
-        if name.lower() in self._names():
+        names = self._names()
+        if name.lower() in names:
             before = self._load(name).model_dump()
+        elif len(names) >= MAX_ENTITIES:
+            raise InputError(f"{len(names)} entities: there is no room for more", "remove some")
         else:
             before = {"name": name, "created": time.time()}
         updates = {"kind": kind, "description": description}
@@ -262,13 +269,31 @@ def _entity(fields: dict[str, Any]) -> Entity:
         raise InputError(problem, hints.get(name, ""), name) from None
 
 
-def _kept(path: Path) -> bytes:
-    """The file that is kept of a picture: PNG, small, and without what was written into the file
-    beside the picture.
+def kept_pictures(path: Path) -> list[bytes]:
+    """The files that are kept of a picture, or of four frames of a film: PNG, small, and without
+    what was written into the file beside the picture.
+
+    Raises
+    ------
+    InputError
+        If one shows nothing.
+    MediaError
+        If the file cannot be read.
     """
-    pixels = GivenImage.read(path).pixels
+    from praxino.storage.media.frames import read_video
+
+    frames = read_video(path).frames
+    count = min(len(frames), FRAMES_OF_FILM)
+    return [
+        _kept(frames[index], path.name)
+        for index in np.linspace(0, len(frames) - 1, count).round().astype(int)
+    ]
+
+
+def _kept(pixels: NDArray[np.uint8], name: str) -> bytes:
+    """The file that is kept of one picture."""
     if float(pixels.std()) < MIN_CONTRAST:
-        raise InputError(f"{path.name} shows nothing: it is all of one colour", "another picture")
+        raise InputError(f"{name} shows nothing: it is all of one colour", "another picture")
     image = Image.fromarray(pixels)
     image.thumbnail((KEPT_PIXELS, KEPT_PIXELS), Image.Resampling.LANCZOS)
     file = io.BytesIO()

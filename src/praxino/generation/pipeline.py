@@ -358,8 +358,9 @@ class Pipeline:
 
     def sentence(self, request: Request) -> str:
         """The request's sentence as the model reads it, without names that mean nothing to it."""
-        if not request.references:
-            return request.prompt_used or request.prompt
+        sentence = request.prompt_used or request.prompt
+        if not request.references and "@" not in sentence:
+            return sentence
         from praxino.generation import entities
 
         return entities.sentence(request, self.card)

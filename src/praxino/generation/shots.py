@@ -18,16 +18,16 @@ from torch import Tensor
 
 from praxino import layout
 from praxino.durations import frames_of
-from praxino.edits import Edit, Extend, sources
+from praxino.edits import Edit, Extend, sources, with_context
 from praxino.errors import GenerationError, InputError
 from praxino.generation.films import GivenVideo, load_videos
-from praxino.generation.images import DIGEST, GivenImage, load_images
+from praxino.generation.images import GivenImage, load_images
 from praxino.generation.memory import Memory
 from praxino.generation.pipeline import Pipeline
 from praxino.generation.progress import Progress
 from praxino.generation.takes import Take, Takes
 from praxino.provenance.policy import STANDARD, Ingredient, Provenance
-from praxino.references import Reference, mentions, require_known
+from praxino.references import DIGEST, Reference, mentions, require_known
 from praxino.request import Request
 from praxino.script import SHOT, FilmScript, Shot, frame_of_shot
 from praxino.storage.media.video import Video
@@ -273,9 +273,8 @@ class FilmMaker:
             count = frames_of(shot.seconds, self.fps, card)
         if before is None:
             return count if count or shot.task else card.defaults.frames
-        step = card.compression[0]
-        latents = min(CONTEXT, (len(before.run) - 1) // step + 1)
-        return step * (latents - 1) + (count or card.defaults.frames)
+        frames = count or card.defaults.frames
+        return with_context(frames, len(before.run), CONTEXT, card.compression[0])
 
     def _ends(self, shot: Shot, done: dict[str, MadeShot]) -> list[GivenImage]:
         """Pictures that a shot begins or ends with and that other shots have done."""
@@ -370,7 +369,7 @@ class FilmMaker:
         count = order.request.frames
         if order.before is not None:
             step = self.pipeline.card.compression[0]
-            count -= step * (min(CONTEXT, (len(order.before.run) - 1) // step + 1) - 1) + 1
+            count -= with_context(1, len(order.before.run), CONTEXT, step)
         total = count + (len(order.before.run) if order.before else 0)
         run = np.broadcast_to(np.uint8(0), (total, self.height, self.width, 3))
         return MadeShot(order.key, run, count)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from praxino.service.api import conversion, files, jobs, schemas, uploads
+from praxino.service.api import bodies, conversion, files, jobs, schemas, uploads
 from praxino.service.api.auth import AppState, CallerDep, StateDep
 from praxino.service.api.errors import ApiError, errors, files_of, sent
 from praxino.service.queue.jobs import AnalysisRequest, Job
@@ -59,13 +59,13 @@ async def _submit(
 ) -> schemas.AnalysisResource:
     await jobs.require_quota(state, caller)
     async with uploads.form(request, "file") as (values, file):
-        body = uploads.validate(schemas.FileForm, {**values, "file": ""}, strict=False)
+        body = uploads.validate(bodies.FileForm, {**values, "file": ""}, strict=False)
         order, priority = (
             AnalysisRequest(name=file.name),
             conversion.to_priority(body.priority, caller),
         )
         job = await run_in_threadpool(
-            submit, state.store, state.objects, caller, kind, order, file, priority=priority
+            submit, state.store, state.objects, caller, kind, order, file.named(), priority=priority
         )
     return await _wait_for(state, job, wait)
 

@@ -12,7 +12,17 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import praxino
-from praxino.service.api import analyses, errors, images, schemas, stamps, system, videos
+from praxino.service.api import (
+    analyses,
+    bodies,
+    characters,
+    edits,
+    errors,
+    images,
+    stamps,
+    system,
+    videos,
+)
 from praxino.service.api.auth import AppState
 from praxino.service.api.metrics import Metrics
 from praxino.service.api.middleware import Guard, Head
@@ -23,9 +33,10 @@ ABOUT: Final = (
     "of the OpenAI videos API; fields for steps, guidance and seed have the names of vLLM-Omni."
 )
 BODIES: Final[tuple[type[BaseModel], ...]] = (
-    schemas.VideoCreate, schemas.VideoForm, schemas.RemixCreate,
-    schemas.RemixForm, schemas.ImageCreate, schemas.FileForm, schemas.StampForm,
-    schemas.SessionCreate,
+    bodies.VideoCreate, bodies.VideoForm, bodies.RemixCreate,
+    bodies.RemixForm, bodies.ImageCreate, bodies.FileForm, bodies.StampForm,
+    bodies.SessionCreate, bodies.CharacterCreate, bodies.CharacterForm,
+    bodies.ExtensionCreate, bodies.ExtensionForm, bodies.EditCreate, bodies.EditForm,
 )  # fmt: skip
 """Bodies that routes read themselves, since they come in more than one form."""
 KEYLESS_PATHS: Final = ("/healthz", "/readyz", "/v1/session")
@@ -45,8 +56,8 @@ def create(state: AppState) -> ASGIApp:
     )
     app.state.praxino = state
     errors.install(app)
-    for router in (videos.router, images.router, analyses.router, stamps.router, system.router):
-        app.include_router(router)
+    for room in (characters, edits, videos, images, analyses, stamps, system):
+        app.include_router(room.router)  # the first that fits a path answers
     # made once somebody asks for it, as it takes longer than everything else here
     app.openapi = functools.cache(functools.partial(_described, app.openapi))  # type: ignore[method-assign]
     guarded: ASGIApp = Guard(app, state.max_upload_bytes, state.origins, state.is_open_async)

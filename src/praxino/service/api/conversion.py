@@ -3,25 +3,43 @@
 from typing import Any, Final
 
 from praxino.durations import frames_of
+from praxino.edits import FilmShape, lengthened, parse_edit
 from praxino.errors import InputError
+from praxino.generation.memory import Memory
 from praxino.request import ModelCard, Request, complete, merge, random_seed
-from praxino.service.api.errors import ApiError
-from praxino.service.api.schemas import (
+from praxino.service.api.bodies import (
     PARAMETERS,
+    EditBody,
     GenerationBody,
     ImageCreate,
     RemixCreate,
     VideoCreate,
 )
+from praxino.service.api.errors import ApiError
 from praxino.service.queue.jobs import PRIORITIES, Priority
 from praxino.service.queue.quotas import Caller, require_size
 
+PICTURE_SETTINGS: Final = ("image", "last", "references", "edit")
+"""Settings that come with files."""
 MAX_JSON_SEED: Final = 2**53
 """Seeds above are no exact numbers in JSON."""
 
 
-def to_request(body: VideoCreate, card: ModelCard, picture: str, max_size_factor: int) -> Request:
-    """The request of a body for a film, which may begin with a picture of this name ("" for none).
+def sentences(body: GenerationBody) -> list[str]:
+    """The sentences of a body that may mention names."""
+    extra = getattr(body, "extra_params", None)
+    return [body.prompt, *([extra.prompt_used] if extra and extra.prompt_used else [])]
+
+
+def to_request(
+    body: VideoCreate, card: ModelCard, pictures: dict[str, Any], max_size_factor: int
+) -> Request:
+    """The request of a body for a film.
+
+    Parameters
+    ----------
+    pictures : dict
+        Settings of the pictures and entities that come with it.
 
     Raises
     ------
@@ -40,7 +58,7 @@ def to_request(body: VideoCreate, card: ModelCard, picture: str, max_size_factor
             )
             raise InputError(problem, "", "frames")
         settings["frames"] = frames
-    return _checked(settings | {"image": picture or None}, card, max_size_factor)
+    return _checked(settings | pictures, card, max_size_factor)
 
 
 def to_image_request(
@@ -54,15 +72,38 @@ def to_image_request(
     return _checked(settings, card, max_size_factor)
 
 
-def to_remix(before: Request, body: RemixCreate, card: ModelCard, max_size_factor: int) -> Request:
+def to_remix(
+    before: Request, body: RemixCreate, card: ModelCard, max_size_factor: int, memory: Memory
+) -> Request:
     """An earlier request with another prompt, and other noise if the body has a seed; errors as in
     `to_request`.
     """
-    return _checked(
-        merge(before.model_dump(), {"prompt": body.prompt, "seed": body.seed}),
-        card,
-        max_size_factor,
-    )
+    settings = merge(before.model_dump(), {"prompt": body.prompt, "seed": body.seed})
+    settings["references"] = memory.resolve(body.prompt, before.references)
+    return _checked(settings, card, max_size_factor)
+
+
+def to_edit(
+    body: EditBody,
+    edit: dict[str, Any],
+    card: ModelCard,
+    pictures: dict[str, Any],
+    film: FilmShape,
+    max_size_factor: int,
+) -> Request:
+    """The request of a body for a film that is made from another one, of shape ``film``; errors as
+    in `to_request`.
+
+    Parameters
+    ----------
+    edit : dict
+        As `praxino.edits.parse_edit` takes it.
+    """
+    settings = _settings(body) | pictures | {"edit": parse_edit(edit)}
+    if body.seconds is not None:
+        frames = frames_of(float(body.seconds), film.fps, card)
+        settings["frames"] = lengthened(settings["edit"], film.frames, frames, card.compression[0])
+    return _checked(settings, card, max_size_factor, film)
 
 
 def to_priority(name: Priority, caller: Caller) -> int:
@@ -84,7 +125,7 @@ def _settings(body: GenerationBody) -> dict[str, Any]:
     settings = {
         name: getattr(body, parameter, None)
         for name, parameter in PARAMETERS.items()
-        if name != "image"
+        if name not in PICTURE_SETTINGS
     }
     if body.size is not None:
         settings["width"], settings["height"] = map(int, body.size.split("x"))
@@ -94,7 +135,12 @@ def _settings(body: GenerationBody) -> dict[str, Any]:
     return settings | (extra.model_dump(exclude_none=True) if extra is not None else {})
 
 
-def _checked(settings: dict[str, Any], card: ModelCard, max_size_factor: int) -> Request:
-    request, _ = complete(card, settings)
+def _checked(
+    settings: dict[str, Any],
+    card: ModelCard,
+    max_size_factor: int,
+    film: FilmShape | None = None,
+) -> Request:
+    request, _ = complete(card, settings, film=film)
     require_size(request, card, max_size_factor)
     return request

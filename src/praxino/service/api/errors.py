@@ -20,7 +20,7 @@ from praxino.errors import (
     PraxinoError,
     UnknownNameError,
 )
-from praxino.service.api.schemas import parameter_of
+from praxino.service.api.bodies import parameter_of
 from praxino.storage.objects import is_full
 
 logger = logging.getLogger("praxino.service")

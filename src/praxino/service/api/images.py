@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from praxino.errors import InputError, JobError
-from praxino.service.api import conversion, files, jobs, schemas, uploads
+from praxino.service.api import bodies, conversion, files, jobs, schemas, uploads
 from praxino.service.api.auth import AppState, CallerDep, StateDep
 from praxino.service.api.errors import ApiError, errors, files_of, sent
 from praxino.service.queue.jobs import Job, new_id
@@ -34,7 +34,7 @@ IMAGE_POLL_SECONDS: Final = 0.5
 async def generate(request: Request, state: StateDep, caller: CallerDep) -> schemas.Images:
     """Make images; a client that disconnects before they are done stops them."""
     await jobs.require_quota(state, caller)
-    body = await uploads.json_body(request, schemas.ImageCreate)
+    body = await uploads.json_body(request, bodies.ImageCreate)
     images = await run_in_threadpool(_submit, state, caller, body)
     try:
         done = [await _wait_for(state, request, job) for job in images]
@@ -48,7 +48,7 @@ async def generate(request: Request, state: StateDep, caller: CallerDep) -> sche
     return schemas.Images(created=int(time.time()), data=data)
 
 
-def _submit(state: AppState, caller: Caller, body: schemas.ImageCreate) -> list[Job]:
+def _submit(state: AppState, caller: Caller, body: bodies.ImageCreate) -> list[Job]:
     card = find_card(state.store, body.model, state.default)
     if (most := caller.quota.max_at_once) is not None and body.n > most:
         raise ApiError(

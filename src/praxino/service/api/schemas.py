@@ -1,213 +1,14 @@
-"""Bodies of requests and answers, in the shape of the OpenAI videos API.
+"""What clients are answered, in the shape of the OpenAI videos API."""
 
-Further fields for steps, guidance, seed and the like have the names that vLLM-Omni gave them.
-"""
+from typing import Any, Literal
 
-from typing import Annotated, Any, Final, Literal
+from pydantic import BaseModel, Field
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
-
-from praxino.request import MAX_PROMPT_CHARS, ModelCard, Request
+from praxino.generation.memory import Entity
+from praxino.references import DIGEST, EntityKind
+from praxino.request import ModelCard
+from praxino.service.api.bodies import Extra
 from praxino.service.queue.jobs import PRIORITY_NAMES, Failure, Job, Priority, Status
-
-Sentence = Annotated[
-    str,
-    StringConstraints(
-        min_length=1, max_length=MAX_PROMPT_CHARS, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$"
-    ),
-]
-Short = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
-Label = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00]*$")]
-Size = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")]
-Seconds = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,6})?$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f]+$")]
-
-EXAMPLE: dict[str, JsonValue] = {
-    "prompt": "a golden dog plays fetch with a red ball in a sunlit park",
-    "seconds": "2",
-    "seed": 3,
-}
-
-
-class Body(BaseModel):
-    """The parent of all that clients send: unknown fields are errors, since silence about them
-    would mislead.
-    """
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class Picture(Body):
-    """A picture inside a JSON body."""
-
-    image_url: Annotated[
-        str,
-        StringConstraints(
-            pattern=r"^data:image/(png|jpe?g|webp|heic|heif|avif|gif|tiff|bmp);base64,[A-Za-z0-9+/=]+$"
-        ),
-    ]
-
-
-def setting(name: str, **more: Any) -> Any:
-    """An optional field of a body with the range and description of that field of `Request`."""
-    original = Request.model_fields[name]
-    field = Field(None, description=original.description, **more)
-    field.metadata = [*original.metadata, *field.metadata]
-    return field
-
-
-class Extra(Body):
-    """Settings that other servers do not have."""
-
-    sampler: str | None = setting("sampler")
-    rescale: float | None = setting("rescale")
-    interval: Annotated[list[float], Field(min_length=2, max_length=2)] | None = setting("interval")
-    cache: float | None = setting("cache")
-    noise_mark: bool | None = setting("noise_mark")
-
-
-PARAMETERS: Final = {
-    "prompt": "prompt",
-    "negative": "negative_prompt",
-    "seed": "seed",
-    "steps": "num_inference_steps",
-    "guidance": "guidance_scale",
-    "guidance_low": "guidance_scale_2",
-    "shift": "flow_shift",
-    "frames": "num_frames",
-    "height": "height",
-    "width": "width",
-    "fps": "fps",
-    "image": "input_reference",
-}
-"""What clients call the fields of `Request`; those of `Extra` are called as here."""
-
-
-def parameter_of(setting: str) -> str | None:
-    """The parameter by which a client sends a setting; None for ""."""
-    if setting in Extra.model_fields:
-        return f"extra_params.{setting}"
-    if setting in ("height", "width"):
-        return "size"
-    return PARAMETERS.get(setting, setting) or None
-
-
-class GenerationBody(Body):
-    """What films and images have in common."""
-
-    prompt: Sentence
-    model: Name | None = None
-    size: Size | None = Field(None, description="WIDTHxHEIGHT in pixels")
-    num_inference_steps: int | None = setting("steps")
-    guidance_scale: float | None = setting("guidance")
-    guidance_scale_2: float | None = setting("guidance_low")
-    flow_shift: float | None = setting("shift", ge=0.01)
-    seed: int | None = Field(
-        None, ge=0, lt=2**53, description="drawn at random where it is not given"
-    )
-    negative_prompt: Short | None = None
-    priority: Priority = "normal"
-    user: str | None = Field(None, max_length=256, description="accepted, ignored")
-
-
-class VideoCreate(GenerationBody):
-    """A request for a film."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
-
-    seconds: Seconds | Annotated[float, Field(gt=0, lt=10_000)] | None = Field(
-        None, description="from the first frame to the last"
-    )
-    width: int | None = setting("width")
-    height: int | None = setting("height")
-    num_frames: int | None = setting("frames")
-    fps: float | None = setting("fps")
-    input_reference: Picture | None = Field(None, description="a picture that the film begins with")
-    extra_params: Extra | None = None
-
-
-def without_null(schema: dict[str, Any]) -> None:
-    """Take nulls out of a form's schema: its fields are there or not."""
-    for field in schema["properties"].values():
-        for kind in field.pop("anyOf", ()):
-            field |= kind if kind != {"type": "null"} else {}
-        if field.get("default", "") is None:
-            del field["default"]
-    schema["examples"] = [
-        {name: value for name, value in EXAMPLE.items() if name in schema["properties"]}
-    ]
-
-
-class VideoForm(VideoCreate):
-    """`VideoCreate` as a form: every value a string, the picture a file, ``extra_params`` as
-    JSON.
-    """
-
-    model_config = ConfigDict(json_schema_extra=without_null)
-
-    input_reference: (
-        Annotated[str, Field(json_schema_extra={"format": "binary", "minLength": 1})] | None
-    ) = None  # type: ignore[assignment]
-    extra_params: Annotated[str, Field(max_length=2000)] | None = None  # type: ignore[assignment]
-
-
-class RemixCreate(Body):
-    """Another sentence for a film, or other noise; all else as it was."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"prompt": "the same dog in the snow"}]}
-    )
-
-    prompt: Sentence
-    seed: int | None = Field(None, ge=0, lt=2**53, description="other noise")
-
-
-class RemixForm(RemixCreate):
-    """`RemixCreate` as a form."""
-
-    model_config = ConfigDict(json_schema_extra=without_null)
-
-
-class ImageCreate(GenerationBody):
-    """A request for images, which is answered when they are made."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"prompt": "a purple sun over a green sea"}]}
-    )
-
-    n: int = Field(1, ge=1, le=10)
-    response_format: Literal["b64_json", "url"] = "b64_json"
-    quality: Literal["auto", "standard"] | None = Field(
-        None, description="as the model makes it: there is one"
-    )
-    output_format: Literal["png"] | None = None
-    background: Literal["auto", "opaque"] | None = None
-
-
-class FileForm(Body):
-    """A film or a picture to look at."""
-
-    file: str = Field(json_schema_extra={"format": "binary", "minLength": 1})
-    priority: Priority = "normal"
-
-
-class StampForm(FileForm):
-    """A film or picture that is declared as generated."""
-
-    model: Label = Field("", description="name of the model that made it")
-    prompt: Short = Field("", description="sentence it was made from: its hash is stated")
-    by: Label = Field("", description="who declares it")
-    edited: Literal["true", "false"] = Field("false", description="only parts were generated")
-    state_prompt: Literal["true", "false"] = Field(
-        "false", description="state the sentence itself, too"
-    )
-    credentials: Literal["true", "false"] = Field("true", description="sign it")
-
-
-class SessionCreate(Body):
-    """A key for the page."""
-
-    key: str = Field(min_length=1, max_length=256, pattern=r"^[!-:<-~]+$")
 
 
 class Session(BaseModel):
@@ -256,6 +57,8 @@ class VideoResource(BaseModel):
     settings: dict[str, Any] = Field(
         default_factory=dict, description="of its order, as extra_params take them"
     )
+    references: list[str] = Field(default_factory=list, description="names of its entities")
+    edit: str | None = Field(None, description="what was made of another film: extend, restyle ...")
 
 
 class VideoList(BaseModel):
@@ -323,6 +126,34 @@ class StampResource(BaseModel):
         None, description="where its statements are, if its format has no room for them"
     )
     queue_position: int | None = None
+
+
+class CharacterPicture(BaseModel):
+    """A picture of an entity."""
+
+    digest: str
+    origin: str
+    url: str
+
+
+class CharacterResource(BaseModel):
+    """What sentences may call by name."""
+
+    id: str
+    object: Literal["character"] = "character"
+    name: str
+    kind: EntityKind
+    description: str
+    pictures: list[CharacterPicture]
+    created_at: int
+    updated_at: int
+
+
+class CharacterList(BaseModel):
+    """All characters of a caller."""
+
+    object: Literal["list"] = "list"
+    data: list[CharacterResource]
 
 
 class ModelResource(BaseModel):
@@ -393,6 +224,8 @@ def to_video_resource(job: Job, position: int | None = None) -> VideoResource:
         queue_position=position,
         notes=list(job.result.notes),
         has_content="content" in job.result.files,
+        references=[one.name for one in request.references],
+        edit=request.edit.task if request.edit else None,
         settings={
             name: list(value) if isinstance(value, tuple) else value
             for name, value in extra.items()
@@ -411,6 +244,24 @@ def to_model_resource(card: ModelCard, ready: bool) -> ModelResource:
         patch=list(card.patch),
         pictures=card.pictures,
         samplers=list(card.samplers),
+    )
+
+
+def to_character_resource(entity: Entity) -> CharacterResource:
+    """What a client may see of an entity."""
+    pictures = []
+    for one in entity.pictures:
+        digest = one.digest.removeprefix(DIGEST)
+        url = f"/v1/videos/characters/{entity.name}/pictures/{digest}"
+        pictures.append(CharacterPicture(digest=digest, origin=one.origin, url=url))
+    return CharacterResource(
+        id=entity.name,
+        name=entity.name,
+        kind=entity.kind,
+        description=entity.description,
+        pictures=pictures,
+        created_at=int(entity.created),
+        updated_at=int(entity.updated),
     )
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from praxino.service.api import conversion, files, jobs, schemas, uploads
+from praxino.service.api import bodies, conversion, files, jobs, schemas, uploads
 from praxino.service.api.auth import CallerDep, StateDep
 from praxino.service.api.errors import ApiError, errors, files_of, sent
 from praxino.service.queue.jobs import StampRequest
@@ -31,7 +31,7 @@ async def stamp(
     """Declare that a film or picture was generated: a mark in its pixels, and a signature."""
     await jobs.require_quota(state, caller)
     async with uploads.form(request, "file") as (values, file):
-        body = uploads.validate(schemas.StampForm, {**values, "file": ""}, strict=False)
+        body = uploads.validate(bodies.StampForm, {**values, "file": ""}, strict=False)
         order = StampRequest(
             name=file.name,
             model=body.model,
@@ -43,7 +43,14 @@ async def stamp(
         )
         priority = conversion.to_priority(body.priority, caller)
         job = await run_in_threadpool(
-            submit, state.store, state.objects, caller, "stamp", order, file, priority=priority
+            submit,
+            state.store,
+            state.objects,
+            caller,
+            "stamp",
+            order,
+            file.named(),
+            priority=priority,
         )
     return schemas.to_stamp_resource(*await jobs.latest(state, job, wait))
 

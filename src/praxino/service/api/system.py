@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from praxino.service.api import schemas, uploads
+from praxino.service.api import bodies, schemas, uploads
 from praxino.service.api.auth import CallerDep, StateDep, cookie_name
 from praxino.service.api.errors import ApiError, errors, files, sent
 from praxino.service.queue.models import served_models
@@ -89,7 +89,7 @@ async def sign_in(request: Request, state: StateDep) -> Response:
     """Let the page use a key, which it cannot read again: films are shown by elements that send no
     headers.
     """
-    body = await uploads.json_body(request, schemas.SessionCreate)
+    body = await uploads.json_body(request, bodies.SessionCreate)
     if (
         not await state.is_open_async()
         and await run_in_threadpool(state.find_caller, body.key) is None

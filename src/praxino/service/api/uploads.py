@@ -6,7 +6,7 @@ import base64
 import binascii
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -25,6 +25,12 @@ B = TypeVar("B", bound=BaseModel)
 
 MAX_FORM_VALUE_BYTES: Final = 16_384
 MAX_PROBLEM_CHARS: Final = 200
+MAX_FILES: Final = {"pictures": 8}
+"""How many files of a name a form may bring, where it is not one."""
+JSON_FIELDS: Final = {"extra_params", "references", "keyframes", "box"}
+"""Fields of forms that are JSON."""
+Files = dict[str, list[InputFile]]
+"""Files of a form by the names of its fields."""
 
 
 def require_picture(file: InputFile, param: str) -> None:
@@ -58,26 +64,18 @@ async def json_body(request: Request, kind: type[B]) -> B:
 
 @asynccontextmanager
 async def json_or_form(
-    request: Request, kind: type[B], file: str = ""
-) -> AsyncIterator[tuple[B, InputFile | None]]:
-    """A body of either kind, and the file that came with it under that name, or inside as ``data:``
-    address.
-    """
+    request: Request, kind: type[B], *files: str
+) -> AsyncIterator[tuple[B, Files]]:
+    """A body of either kind, and the files that came with it as parts of a form of these names."""
     media = _only(request, "application/json", "multipart/form-data")
     if media == "application/json":
-        body = await _json(request, kind)
-        inside = getattr(body, file) if file else None
-        yield (
-            body,
-            await run_in_threadpool(_from_data_url, inside.image_url)
-            if inside is not None
-            else None,
-        )
+        yield await _json(request, kind), {}
         return
-    async with _form(request, file) as (values, brought):
-        if "extra_params" in values:
-            values["extra_params"] = _parsed(values["extra_params"].encode(), "extra_params")
-        yield validate(kind, values, strict=False), brought
+    async with _form(request, *files) as (values, brought):
+        plain: dict[str, Any] = dict(values)
+        for name in JSON_FIELDS & plain.keys():
+            plain[name] = _parsed(values[name].encode(), name)
+        yield validate(kind, plain, strict=False), brought
 
 
 @asynccontextmanager
@@ -85,9 +83,20 @@ async def form(request: Request, file: str) -> AsyncIterator[tuple[dict[str, str
     """A form that must bring a file."""
     _only(request, "multipart/form-data")
     async with _form(request, file) as (values, brought):
-        if brought is None:
+        if file not in brought:
             raise ApiError(400, f"{file}: a file is needed", "missing_file", file)
-        yield values, brought
+        yield values, brought[file][0]
+
+
+def picture_of_url(address: str, param: str) -> InputFile:
+    """The picture in a ``data:`` address; raises `ApiError` 400 or 415 if there is none."""
+    try:
+        content = base64.b64decode(address.partition(",")[2], validate=True)
+    except binascii.Error as error:
+        raise ApiError(400, f"image_url: {error}", "invalid_value", f"{param}.image_url") from None
+    file = require_media(InputFile.of(io.BytesIO(content)), param)
+    require_picture(file, param)
+    return file
 
 
 def validate(kind: type[B], values: Any, strict: bool) -> B:
@@ -135,48 +144,40 @@ def _number(text: str) -> float | int:
 
 
 @asynccontextmanager
-async def _form(
-    request: Request, file: str
-) -> AsyncIterator[tuple[dict[str, str], InputFile | None]]:
+async def _form(request: Request, *files: str) -> AsyncIterator[tuple[dict[str, str], Files]]:
+    most = sum(MAX_FILES.get(name, 1) for name in files)
     try:
-        sent = await request.form(max_files=1, max_fields=64, max_part_size=MAX_FORM_VALUE_BYTES)
+        sent = await request.form(
+            max_files=max(1, most), max_fields=64, max_part_size=MAX_FORM_VALUE_BYTES
+        )
     except HTTPException as error:
         raise ApiError(400, f"no form: {error.detail}", "invalid_form") from None
     except (ValueError, LookupError, AssertionError) as error:
         raise ApiError(400, f"no form: {type(error).__name__}", "invalid_form") from None
     try:
-        yield _sorted(sent, file)
+        yield _sorted(sent, files)
     finally:
         await sent.close()
 
 
-def _sorted(sent: FormData, file: str) -> tuple[dict[str, str], InputFile | None]:
-    """The values of a form, each there once, and the one file that it may bring."""
+def _sorted(sent: FormData, files: Sequence[str]) -> tuple[dict[str, str], Files]:
+    """The values of a form, each there once, and the files that it may bring."""
     values: dict[str, str] = {}
-    brought = None
+    brought: Files = {}
     for name, value in sent.multi_items():
         shown_name = name[:64]
-        if name in values or (brought and name == file):
+        if name in values or len(brought.get(name, ())) >= MAX_FILES.get(name, 1):
             raise ApiError(400, f"{shown_name!r} is there twice", "invalid_form", shown_name)
         if isinstance(value, UploadFile):
-            if name != file:
+            if name not in files:
                 raise ApiError(
                     400, f"{shown_name!r} must not be a file", "invalid_form", shown_name
                 )
             if value.size or value.filename:  # a page sends an empty one where none was chosen
-                brought = require_media(InputFile.of(value.file, value.filename or ""), file)
-        elif name == file:
-            raise ApiError(400, f"{file} must be a file", "invalid_form", file)
+                file = require_media(InputFile.of(value.file, value.filename or ""), name)
+                brought.setdefault(name, []).append(file)
+        elif name in files:
+            raise ApiError(400, f"{name} must be a file", "invalid_form", name)
         else:
             values[name] = value
     return values, brought
-
-
-def _from_data_url(address: str) -> InputFile:
-    try:
-        content = base64.b64decode(address.partition(",")[2], validate=True)
-    except binascii.Error as error:
-        raise ApiError(
-            400, f"image_url: {error}", "invalid_value", "input_reference.image_url"
-        ) from None
-    return require_media(InputFile.of(io.BytesIO(content)), "input_reference")

@@ -2,14 +2,23 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from praxino.service.api import conversion, events, files, jobs, schemas, uploads
+from praxino.service.api import (
+    bodies,
+    conversion,
+    events,
+    files,
+    jobs,
+    references,
+    schemas,
+    uploads,
+)
 from praxino.service.api.auth import AppState, CallerDep, StateDep
 from praxino.service.api.errors import EVENTS, ApiError, errors, files_of, sent
 from praxino.service.api.middleware import is_head
@@ -35,32 +44,32 @@ MAX_TITLE_CHARS: Final = 60
 async def create(request: Request, state: StateDep, caller: CallerDep) -> schemas.VideoResource:
     """Submit a film. It waits in the queue until a worker is free."""
     await jobs.require_quota(state, caller)
-    async with uploads.json_or_form(request, schemas.VideoCreate, "input_reference") as (
+    async with uploads.json_or_form(request, bodies.VideoCreate, "input_reference") as (
         body,
-        picture,
+        brought,
     ):
-        return await run_in_threadpool(_create, state, caller, body, picture)
+        return await run_in_threadpool(_create, state, caller, body, brought)
 
 
 def _create(
-    state: AppState, caller: Caller, body: schemas.VideoCreate, picture: InputFile | None
+    state: AppState, caller: Caller, body: bodies.VideoCreate, brought: uploads.Files
 ) -> schemas.VideoResource:
-    if picture is not None:
-        uploads.require_picture(picture, "input_reference")
-    card = find_card(state.store, body.model, state.default)
-    name = picture.storage_name if picture else ""
-    order = conversion.to_request(body, card, name, state.max_size_factor)
-    priority = conversion.to_priority(body.priority, caller)
-    job = submit(
-        state.store,
-        state.objects,
-        caller,
-        "video",
-        order,
-        picture,
-        model=card.id,
-        priority=priority,
+    (first,) = brought.get("input_reference", [None])
+    if body.input_reference is not None:
+        first = uploads.picture_of_url(body.input_reference.image_url, "input_reference")
+    pictures = references.pictures_of(
+        references.memory_of(state, caller),
+        conversion.sentences(body),
+        body.references or (),
+        body.keyframes or (),
+        first,
     )
+    card = find_card(state.store, body.model, state.default)
+    order = conversion.to_request(body, card, pictures.settings, state.max_size_factor)
+    references.require_keyframes(order, body.keyframes or ())
+    priority = conversion.to_priority(body.priority, caller)
+    about = {"model": card.id, "priority": priority}
+    job = submit(state.store, state.objects, caller, "video", order, pictures.files, **about)
     return schemas.to_video_resource(job, state.store.position(job))
 
 
@@ -153,39 +162,44 @@ async def remix(
     state: StateDep,
     caller: CallerDep,
 ) -> schemas.VideoResource:
-    """Make a film again from another prompt: same noise, same settings, same first picture."""
+    """Make a film again from another prompt: same noise, same settings, same pictures."""
     before = await jobs.fetch_async(state, caller, id, "video")
     await jobs.require_quota(state, caller)
-    async with uploads.json_or_form(request, schemas.RemixCreate) as (body, _):
+    async with uploads.json_or_form(request, bodies.RemixCreate) as (body, _):
         return await run_in_threadpool(_remix, state, caller, before, body)
 
 
 def _remix(
-    state: AppState, caller: Caller, before: Job, body: schemas.RemixCreate
+    state: AppState, caller: Caller, before: Job, body: bodies.RemixCreate
 ) -> schemas.VideoResource:
     card = find_card(state.store, before.model, None)
-    order = conversion.to_remix(before.request, body, card, state.max_size_factor)
+    memory = references.memory_of(state, caller)
+    order = conversion.to_remix(before.request, body, card, state.max_size_factor, memory)
     about = {
         "model": before.model,
         "remixed_from": before.id,
         "priority": min(before.priority, caller.quota.priority),
     }
-    with _first_picture(state, before) as picture:
-        job = submit(state.store, state.objects, caller, "video", order, picture, **about)
+    with _inputs(state, before) as inputs:
+        job = submit(state.store, state.objects, caller, "video", order, inputs, **about)
     return schemas.to_video_resource(job, state.store.position(job))
 
 
 @contextmanager
-def _first_picture(state: AppState, job: Job) -> Iterator[InputFile | None]:
-    """The picture that a film began with."""
-    if not job.input:
-        yield None
-        return
-    try:
-        with state.objects.open(f"{job.id}/{job.input}") as file:
-            yield uploads.require_media(InputFile.of(file, job.input), "input_reference")
-    except FileNotFoundError:
-        raise ApiError(404, "the picture that it began with is gone", "not_found") from None
+def _inputs(state: AppState, job: Job) -> Iterator[dict[str, InputFile]]:
+    """The files that a film was made from."""
+    with ExitStack() as stack:
+        try:
+            files = {
+                name: stack.enter_context(state.objects.open(f"{job.id}/{name}"))
+                for name in job.inputs
+            }
+        except FileNotFoundError:
+            raise ApiError(404, "what it was made from is gone", "not_found") from None
+        yield {
+            name: uploads.require_media(InputFile.of(file, name), name)
+            for name, file in files.items()
+        }
 
 
 @router.get(

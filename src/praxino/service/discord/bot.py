@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from praxino.durations import frames_of
 from praxino.errors import InputError, JobError, PraxinoError
+from praxino.references import escape_mentions
 from praxino.request import complete, random_seed
 from praxino.service.discord.replies import Place, Reply
 from praxino.service.queue.jobs import (
@@ -186,7 +187,7 @@ async def _check(interaction: Interaction, file: discord.Attachment) -> None:
         for kind in ANALYSES:  # one after the other: the caller may have one place in the queue
             try:
                 job = await asyncio.to_thread(
-                    submit, bot.store, bot.objects, caller, kind, order, upload
+                    submit, bot.store, bot.objects, caller, kind, order, upload.named()
                 )
                 if first is None:
                     first = job
@@ -223,7 +224,7 @@ async def _make(
 
 async def _finish(bot: Bot, reply: Reply, job: Job) -> None:
     """Show the progress of a job, and post its film."""
-    quote = f"> {_quote(job.request.prompt)}"
+    quote = f"> {_quote(job.request.prompt.replace('@@', '@'))}"
     async with reply.place.kept_for(bot.objects, job):
         ended = await _wait_for(bot, reply, job, quote, Stop.under(job, reply.place.user))
         await _post(bot, reply, ended, quote)
@@ -238,6 +239,8 @@ def _submit(
     upload: InputFile | None,
 ) -> Job:
     card = find_card(bot.store, None, bot.model)
+    # names with @ are people there, and no characters
+    settings = settings | {"prompt": escape_mentions(settings["prompt"])}
     if settings["seed"] is None:
         settings = settings | {"seed": random_seed()}
     if seconds is not None:
@@ -247,8 +250,9 @@ def _submit(
     order, _ = complete(card, settings)
     require_size(order, card, MAX_SIZE_FACTOR)
     priority = min(PRIORITIES["normal"], caller.quota.priority)
+    files = upload.named() if upload else None
     return submit(
-        bot.store, bot.objects, caller, kind, order, upload, model=card.id, priority=priority
+        bot.store, bot.objects, caller, kind, order, files, model=card.id, priority=priority
     )
 
 

@@ -15,7 +15,9 @@ from typing import Any, Final, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from praxino.config import Config
+from praxino.edits import sources
 from praxino.errors import JobError
+from praxino.references import DIGEST
 from praxino.request import ModelCard, Request
 
 Kind = Literal["video", "image", "detect", "verify", "stamp"]
@@ -129,7 +131,7 @@ class Job(Config):
     order : Request, AnalysisRequest or StampRequest
         The film to make, or the file to look at or to stamp.
     input : str
-        Name of the file that came with it, "" without one.
+        Name of the picture that a film begins with, or of the file to look at; "" without one.
     priority : int
         One of `PRIORITIES`.
     step, steps, eta : int, int, float
@@ -172,6 +174,14 @@ class Job(Config):
         """The film or picture to make; only of a job of the kinds in `MADE`."""
         assert isinstance(self.order, Request)
         return self.order
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of all files that came with it."""
+        if not isinstance(self.order, Request):
+            return (self.input,) if self.input else ()
+        pictures = (name for name in self.order.pictures if not name.startswith(DIGEST))
+        return tuple(dict.fromkeys((*pictures, *sources(self.order.edit))))
 
     @property
     def filename(self) -> str:

@@ -3,6 +3,7 @@
 import io
 import unicodedata
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final, cast
@@ -56,6 +57,10 @@ class InputFile:
         ending = format_.ending if format_ else ""
         return cls(file, size, ending, safe_filename(name) or f"file.{ending}")
 
+    def named(self) -> "dict[str, InputFile]":
+        """It as the only file of a job."""
+        return {self.storage_name: self}
+
     @property
     def storage_name(self) -> str:
         """Its name among the files of its job."""
@@ -105,29 +110,32 @@ def submit(
     caller: Caller,
     kind: Kind,
     order: Request | AnalysisRequest,
-    file: InputFile | None = None,
+    files: Mapping[str, InputFile] | None = None,
     **fields: Any,
 ) -> Job:
-    """Store a job's file, then the job: whichever worker claims it finds the file there.
+    """Store a job's files, then the job: whichever worker claims it finds the files there.
 
     Parameters
     ----------
+    files : mapping
+        By the names that the order has for them.
     fields
         Further ones of `Job`.
 
     Raises
     ------
     LimitError
-        If the caller's quota is used up; the file is deleted then.
+        If the caller's quota is used up; the files are deleted then.
     """
-    job = Job(id=new_id(kind), kind=kind, owner=caller.owner, order=order, **fields)
-    if file is not None:
-        job = job.model_copy(update={"input": file.storage_name})
+    files = files or {}
+    name = order.image if isinstance(order, Request) else next(iter(files), "")
+    job = Job(id=new_id(kind), kind=kind, owner=caller.owner, order=order, input=name, **fields)
+    for name, file in files.items():
         file.file.seek(0)
-        objects.upload_stream(f"{job.id}/{job.input}", file.file)
+        objects.upload_stream(f"{job.id}/{name}", file.file)
     try:
-        return store.submit(job, caller.quota, file.size if file else 0)
+        return store.submit(job, caller.quota, sum(file.size for file in files.values()))
     except LimitError:
-        if file is not None:  # after any other error the job may be stored: `orphans` looks later
+        if files:  # after any other error the job may be stored: `orphans` looks later
             objects.remove(job.id)
         raise

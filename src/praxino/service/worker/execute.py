@@ -7,6 +7,7 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,12 +16,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from praxino import processes
+from praxino.edits import sources
 from praxino.errors import GenerationError, MediaError
+from praxino.references import DIGEST
 from praxino.service.queue.jobs import Job, JobResult, StampRequest
 from praxino.storage.media.formats import FORMATS
 from praxino.storage.media.video import Video
+from praxino.storage.objects import Objects
 
 if TYPE_CHECKING:
+    from praxino.generation.films import GivenVideo
+    from praxino.generation.images import GivenImage
     from praxino.generation.pipeline import Pipeline
     from praxino.generation.progress import Progress
 
@@ -55,21 +61,66 @@ OnPreview = Callable[[int, bytes], None]
 """Called with a step and its preview as WebP."""
 
 
+@dataclass(frozen=True)
+class JobInputs:
+    """What a film is made from."""
+
+    images: tuple["GivenImage", ...] = ()
+    videos: tuple["GivenVideo", ...] = ()
+
+
+def read_inputs(
+    job: Job, folder: Path, objects: Objects, raise_if_stopped: Callable[[], None]
+) -> JobInputs:
+    """The files of a job, which lie in a folder, and pictures of its owner's memory.
+
+    Raises
+    ------
+    MediaError
+        If one cannot be read, or is forgotten.
+    """
+    from praxino.generation.films import GivenVideo
+    from praxino.generation.images import GivenImage
+    from praxino.generation.memory import Memory
+
+    memory, images = Memory(objects, job.owner), []
+    for name in dict.fromkeys(job.request.pictures):
+        if not name.startswith(DIGEST):
+            images.append(GivenImage.read(folder / name, name))
+        elif (image := memory.image(name)) is not None:
+            images.append(image)
+        else:
+            raise MediaError("a picture of the memory is forgotten", "order the film again")
+    # it may be anything
+    read = lambda name: processes.run_isolated(  # noqa: E731
+        GivenVideo.read, (folder / name, name), ANALYSIS_CPU_SECONDS, raise_if_stopped
+    )
+    try:
+        return JobInputs(tuple(images), tuple(read(name) for name in sources(job.request.edit)))
+    except BrokenProcessPool:
+        raise MediaError(f"cannot read the film: {processes.KILLED}", "is it complete?") from None
+
+
 def make(
-    job: Job, pipeline: "Pipeline", folder: Path, on_step: OnStep, on_preview: OnPreview
+    job: Job,
+    pipeline: "Pipeline",
+    folder: Path,
+    inputs: JobInputs,
+    on_step: OnStep,
+    on_preview: OnPreview,
 ) -> JobResult:
-    """Make a film or an image; its files are written into ``folder``, where the picture that it
-    begins with lies.
+    """Make a film or an image; its files are written into ``folder``.
 
     Stopped on the way, the film is kept as it is then; before the first step there is nothing to
     keep, and `Stopped` is raised.
     """
-    from praxino.generation.images import GivenImage
     from praxino.provenance.policy import STANDARD
 
-    images = [GivenImage.read(folder / job.input, job.input)] if job.input else []
-    request, notes = pipeline.complete(**job.request.model_dump(), images=images)
-    video, steps, stopped = _run(pipeline.run(request, images=images), on_step, on_preview)
+    images, videos = inputs.images, inputs.videos
+    settings = job.request.model_dump()
+    request, notes = pipeline.complete(**settings, images=images, videos=videos)
+    states = pipeline.run(request, images=images, videos=videos)
+    video, steps, stopped = _run(states, on_step, on_preview)
     if job.kind == "image":
         files = {"content": "image.png"}
     else:

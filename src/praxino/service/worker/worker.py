@@ -136,11 +136,12 @@ class Worker:
 
     def _result(self, job: Job, folder: Path, heartbeat: Heartbeat) -> tuple[JobResult, int]:
         """What came of a job, its files stored; and their bytes."""
-        if job.input:
-            self._insist(self.objects.get, f"{job.id}/{job.input}", folder / job.input)
+        for name in job.inputs:
+            self._insist(self.objects.get, f"{job.id}/{name}", folder / name)
         if job.kind in MADE:
+            inputs = execute.read_inputs(job, folder, self.objects, heartbeat.raise_if_stopped)
             pipeline = self._pipeline(job.model)
-            result = execute.make(job, pipeline, folder, heartbeat.step, heartbeat.preview)
+            result = execute.make(job, pipeline, folder, inputs, heartbeat.step, heartbeat.preview)
         else:
             result = execute.analyse(job, folder, heartbeat.raise_if_stopped)
         size = sum(
@@ -203,10 +204,11 @@ class Worker:
             self._quietly(delete_input, self.store, self.objects, job)
 
     def _input_size(self, job: Job) -> int:
-        """Bytes of the picture that a film began with, which is kept beside it."""
-        if not job.input or job.kind not in MADE:
+        """Bytes of the files that a film was made from, which are kept beside it."""
+        if job.kind not in MADE:
             return 0
-        return self._quietly(self.objects.size, f"{job.id}/{job.input}") or 0
+        sizes = (self._quietly(self.objects.size, f"{job.id}/{name}") for name in job.inputs)
+        return sum(size or 0 for size in sizes)
 
     def _pipeline(self, name: str) -> "Pipeline":
         """The model of a name; the one before leaves first, if it was another."""

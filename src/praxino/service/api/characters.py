@@ -1,0 +1,117 @@
+"""The caller's characters: what sentences may call by ``@name``."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path as FilePath
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from praxino import processes
+from praxino.errors import InputError, MediaError
+from praxino.generation.memory import Memory, kept_pictures
+from praxino.references import NAME_PATTERN
+from praxino.service.api import bodies, references, schemas, uploads
+from praxino.service.api.auth import CallerDep, StateDep
+from praxino.service.api.errors import ApiError, errors, files, sent
+from praxino.service.queue.submission import InputFile
+
+router = APIRouter(prefix="/v1/videos/characters", tags=["characters"])
+
+READ_CPU_SECONDS: Final = 60
+"""Processor seconds that reading the pictures of one request may take."""
+Name = Annotated[str, Path(pattern=f"^{NAME_PATTERN}$", examples=["rex"])]
+Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", examples=["0" * 64])]
+
+
+@router.post(
+    "", openapi_extra=sent("CharacterCreate", "CharacterForm"), responses=errors(408, 413, 415, 507)
+)
+async def add(request: Request, state: StateDep, caller: CallerDep) -> schemas.CharacterResource:
+    """Remember a character, animal, object, place or style, or more pictures of one."""
+    files = ("pictures", "video")
+    async with uploads.json_or_form(request, bodies.CharacterCreate, *files) as (body, brought):
+        memory = references.memory_of(state, caller)
+        return await run_in_threadpool(_add, memory, body, brought)
+
+
+def _add(
+    memory: Memory, body: bodies.CharacterCreate, brought: uploads.Files
+) -> schemas.CharacterResource:
+    inside = [uploads.picture_of_url(one.image_url, "pictures") for one in body.pictures or ()]
+    files = brought.get("pictures", [])
+    for file in files:
+        uploads.require_picture(file, "pictures")
+    pictures = _kept_pictures([*inside, *files, *brought.get("video", [])])
+    entity = memory.add(body.name, pictures, body.kind, body.description, body.consent)
+    return schemas.to_character_resource(entity)
+
+
+@router.get("")
+def list_all(state: StateDep, caller: CallerDep) -> schemas.CharacterList:
+    """All that the caller's sentences may call by name."""
+    entities = references.memory_of(state, caller).entities()
+    return schemas.CharacterList(data=[schemas.to_character_resource(one) for one in entities])
+
+
+@router.get("/{name}", responses=errors(404))
+def show(name: Name, state: StateDep, caller: CallerDep) -> schemas.CharacterResource:
+    """A character by name."""
+    memory = references.memory_of(state, caller)
+    try:
+        return schemas.to_character_resource(memory.find(name))
+    except InputError as error:
+        raise ApiError(404, str(error), "not_found") from None
+
+
+@router.get(
+    "/{name}/pictures/{digest}",
+    response_class=Response,
+    responses={200: files("The picture", "image/png"), **errors(404)},
+)
+def content(name: Name, digest: Digest, state: StateDep, caller: CallerDep) -> Response:
+    """A picture of a character, as PNG."""
+    memory = references.memory_of(state, caller)
+    image = memory.image(f"sha256:{digest}")
+    if image is None:
+        raise ApiError(404, f"@{name} has no such picture", "not_found")
+    return Response(image.content, media_type="image/png")
+
+
+@router.delete("/{name}", responses=errors(404))
+def forget(name: Name, state: StateDep, caller: CallerDep) -> schemas.Deleted:
+    """Forget one, with all its pictures."""
+    try:
+        references.memory_of(state, caller).remove(name)
+    except InputError as error:
+        raise ApiError(404, str(error), "not_found") from None
+    return schemas.Deleted(id=name, object="character.deleted")
+
+
+def _kept_pictures(pictures: Sequence[InputFile]) -> list[bytes]:
+    """Pictures as they are kept, read in a process of its own, since they may be anything."""
+    if not pictures:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for number, one in enumerate(pictures):
+            paths.append(FilePath(folder) / f"{number}.{one.ending}")
+            one.file.seek(0)
+            with paths[-1].open("wb") as copy:
+                shutil.copyfileobj(one.file, copy)
+        try:
+            return processes.run_isolated(_keep, (paths,), READ_CPU_SECONDS)
+        except (MediaError, InputError) as error:
+            problem = str(error).replace(f"{folder}/", "")
+            raise ApiError(400, f"pictures: {problem}", "invalid_value", "pictures") from None
+        except BrokenProcessPool:
+            problem = f"pictures: cannot be read: {processes.KILLED}"
+            raise ApiError(400, problem, "invalid_value", "pictures") from None
+
+
+def _keep(paths: Sequence[FilePath]) -> list[bytes]:
+    return [one for path in paths for one in kept_pictures(path)]

@@ -1,0 +1,190 @@
+"""Characters of a caller, films that show them, and pictures at the ends of films."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from support.client import DOT, WORKER, ended, order, refused
+from support.footage import textured, write
+
+PATH = "/v1/videos/characters"
+
+
+def png(number=0, size=(40, 48)):
+    file = io.BytesIO()
+    Image.fromarray(textured(number + 1, *size)[number]).save(file, "PNG")
+    return file.getvalue()
+
+
+def url(content):
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+def parts(*contents):
+    return [("pictures", (f"{number}.png", one)) for number, one in enumerate(contents)]
+
+
+@pytest.fixture(name="rex")
+def _rex(running):
+    body = {"name": "Rex", "kind": "animal", "description": "a brown dog"}
+    answer = running.client.post(PATH, data=body, files=parts(png(0), png(1)))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_character_from_its_pictures_to_its_end(running, rex):
+    client = running.client
+    assert (rex["name"], rex["kind"], len(rex["pictures"])) == ("Rex", "animal", 2)
+    assert client.get(f"{PATH}/rex").json() == rex
+    assert client.get(PATH).json()["data"] == [rex]
+    picture = client.get(rex["pictures"][0]["url"])
+    assert picture.headers["content-type"] == "image/png"
+    assert np.array_equal(
+        np.asarray(Image.open(io.BytesIO(picture.content))), textured(1, 40, 48)[0]
+    )
+    more = {"name": "rex", "pictures": [{"image_url": url(png(2))}]}
+    assert len(client.post(PATH, json=more).json()["pictures"]) == 3
+    assert client.delete(f"{PATH}/REX").json()["deleted"]
+    for method, path in (
+        ("GET", f"{PATH}/rex"),
+        ("DELETE", f"{PATH}/rex"),
+        ("GET", rex["pictures"][0]["url"]),
+    ):
+        refused(client.request(method, path), 404, "not_found")
+    assert client.get(PATH).json()["data"] == []
+
+
+def test_a_film_of_a_character_gives_four_pictures(client, tmp_path):
+    content = write(tmp_path / "a.mp4", textured(9, 32, 32), 8).read_bytes()
+    form = {"name": "rex", "kind": "animal"}
+    answer = client.post(PATH, data=form, files={"video": ("a.mp4", content)})
+    assert len(answer.json()["pictures"]) == 4
+
+
+def test_a_film_shows_characters_by_name(running, rex):
+    client = running.client
+    film = order(client, prompt="@rex runs", num_inference_steps=2).json()
+    assert film["references"] == ["Rex"]
+    film = ended(client, film["id"])
+    assert film["status"] == "completed", film
+    assert "tiny is given no picture of @Rex" in " ".join(film["notes"])
+    weak = order(client, prompt="@rex runs", references=[{"name": "rex", "strength": 0.5}]).json()
+    assert weak["references"] == ["Rex"]
+    remix = client.post(f"/v1/videos/{film['id']}/remix", json={"prompt": "@rex sleeps"}).json()
+    assert ended(client, remix["id"])["references"] == ["Rex"]
+
+
+def test_a_form_may_mention_them(running, rex):
+    form = {"prompt": "@rex runs", "references": '[{"name": "rex", "strength": 2}]'}
+    film = running.client.post(
+        "/v1/videos", files={name: (None, text) for name, text in form.items()}
+    )
+    assert film.json()["references"] == ["Rex"], film.text
+
+
+def test_a_picture_of_the_body_is_an_entity_too(running):
+    references = [
+        {"image_url": url(png(0))},
+        {"image_url": url(png(1)), "name": "bob", "role": "character", "description": "a man"},
+    ]
+    film = order(running.client, prompt="@image1 and @bob", references=references).json()
+    assert film["references"] == ["image1", "bob"]
+    assert ended(running.client, film["id"])["status"] == "completed"
+
+
+def test_films_begin_and_end_with_keyframes(running):
+    client = running.client
+    frames = [{"seconds": 0, "image_url": url(png(0))}, {"seconds": 0.5, "image_url": url(png(1))}]
+    film = order(client, keyframes=frames, seconds="0.5", size="32x32").json()
+    assert film["input_reference"]
+    assert ended(client, film["id"])["status"] == "completed"
+    ends = [{"role": "first", "image_url": url(png(0))}, {"role": "last", "image_url": url(png(1))}]
+    assert order(client, references=ends).json()["input_reference"]
+    middle = [frames[0], {"seconds": 0.25, "image_url": url(png(1))}]
+    refused(
+        order(client, keyframes=middle, seconds="0.5"), 400, said="at 0 and at 0.5",
+        param="keyframes.1.seconds",
+    )  # fmt: skip
+    refused(order(client, keyframes=[frames[0], frames[0]]), 400, said="two pictures")
+    refused(order(client, keyframes=frames[1:], seconds="0.5"), 400, param="last")
+
+
+def test_a_forgotten_character_fails_its_film_and_no_other(studio_of, tiny_model):
+    studio = studio_of(tiny_model)
+    studio.store.announce("w", WORKER)  # seen, and not at work yet
+    studio.client.post(PATH, data={"name": "rex", "kind": "animal"}, files=parts(png()))
+    film = order(studio.client, prompt="@rex runs", size="32x32", num_frames=5).json()
+    studio.client.delete(f"{PATH}/rex")
+    other = order(studio.client, size="32x32", num_frames=5).json()
+    with studio.at_work():
+        film, other = (ended(studio.client, one["id"]) for one in (film, other))
+    assert film["status"] == "failed"
+    assert "forgotten" in film["error"]["message"]
+    assert other["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"name": "1a"}, "name"),
+        ({"name": "rex"}, "neither pictures nor a description"),
+        ({"name": "rex", "kind": "person", "description": "a"}, "kind"),
+        ({"name": "rex", "description": "d" * 201}, "description"),
+        ({"name": "rex", "pictures": [{"image_url": url(DOT)}]}, "agreed"),
+        ({"name": "rex", "pictures": [{"image_url": "http://a/b.png"}]}, "another form"),
+        ({"name": "rex", "pictures": [{"image_url": url(b"text")}]}, "neither"),
+        ({"name": "rex", "colour": "red"}, "colour"),
+    ],
+)
+def test_what_is_no_character(client, body, message):
+    answer = client.post(PATH, json=body)
+    assert answer.status_code in (400, 415), answer.text
+    assert message in answer.text
+
+
+def test_pictures_that_show_nothing_or_are_broken(client):
+    blank = io.BytesIO()
+    Image.new("RGB", (30, 30)).save(blank, "PNG")
+    form = {"name": "rex", "kind": "animal"}
+    answer = client.post(PATH, data=form, files=parts(blank.getvalue()))
+    refused(answer, 400, said="shows nothing", param="pictures")
+    refused(client.post(PATH, data=form, files=parts(png()[:60])), 400, param="pictures")
+    refused(client.post(PATH, data=form, files=parts(*[png()] * 9)), 400, "invalid_form")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"prompt": "@nobody runs"}, "nothing is called @nobody"),
+        ({"prompt": "a", "references": [{"name": "nobody"}]}, "nothing is called @nobody"),
+        ({"prompt": "a", "references": [{}]}, "a name, or a picture"),
+        ({"prompt": "a", "references": [{"role": "first"}]}, "a picture is needed"),
+        ({"prompt": "a", "references": [{"name": "a1", "strength": 3}]}, "strength"),
+        (
+            {
+                "prompt": "a",
+                "references": [{"name": f"n{i}", "description": "a"} for i in range(5)],
+            },
+            "5 entities",
+        ),
+    ],
+)
+def test_names_that_cannot_be(idle, body, message):
+    assert message in refused(order(idle.client, **body), 400)["message"]
+
+
+def test_callers_have_characters_of_their_own(studio_of):
+    from praxino.service import api_keys
+    from praxino.service.queue.quotas import Quota
+
+    studio = studio_of()
+    keys = [api_keys.add_key(studio.store.database, name, Quota(per_minute=0))[1] for name in "ab"]
+    mine, other = ({"Authorization": f"Bearer {key}"} for key in keys)
+    body = {"name": "rex", "description": "a brown dog", "kind": "animal"}
+    assert studio.client.post(PATH, json=body, headers=mine).status_code == 200
+    assert studio.client.get(PATH, headers=other).json()["data"] == []
+    refused(studio.client.get(f"{PATH}/rex", headers=other), 404)
+    refused(studio.client.get(PATH), 401)
