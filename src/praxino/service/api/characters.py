@@ -51,7 +51,7 @@ def _add(
     return schemas.to_character_resource(entity)
 
 
-@router.get("")
+@router.get("", responses=errors())
 def list_all(state: StateDep, caller: CallerDep) -> schemas.CharacterList:
     """All that the caller's sentences may call by name."""
     entities = references.memory_of(state, caller).entities()

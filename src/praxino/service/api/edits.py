@@ -100,9 +100,12 @@ def _films(
                 job = jobs.fetch(state, caller, source.id, "video")
                 if "content" not in job.result.files:
                     raise ApiError(409, f"{job.id} is {job.status}: it has no film", "not_ready")
-                stored = stack.enter_context(
-                    state.objects.open(job.file(job.result.files["content"]))
-                )
+                try:
+                    stored = stack.enter_context(
+                        state.objects.open(job.file(job.result.files["content"]))
+                    )
+                except FileNotFoundError:
+                    raise ApiError(404, "it was deleted meanwhile", "not_found") from None
                 films[name] = uploads.require_media(InputFile.of(stored, f"{job.id}.mp4"), name)
         if (mask := getattr(body, "mask", None)) is not None:
             films["mask"] = uploads.picture_of_url(mask.image_url, "mask")
