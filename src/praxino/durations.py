@@ -1,7 +1,8 @@
-"""Seconds as frames."""
+"""Seconds as frames, and how many are made for a film to become longer."""
 
 import math
 
+from praxino.edits import Edit, Extend, Join, Loop
 from praxino.errors import InputError
 from praxino.request import ModelCard
 from praxino.shapes import Compression, VideoShape
@@ -41,3 +42,22 @@ def frames_of(seconds: float, fps: float, card: ModelCard) -> int:
 
 def _rule(step: int, first: int) -> str:
     return f"a multiple of {step}" if first % step == 0 else f"{step}k+{first}"
+
+
+def with_context(frames: int, film: int, context: int, step: int) -> int:
+    """How many frames are made for a film of ``film`` frames to go on for ``frames`` (4k + 1, the
+    first of them its last), those of ``context`` latent frames included that are given.
+    """
+    return step * (min(context, (film - 1) // step + 1) - 1) + frames
+
+
+def lengthened(edit: Edit, film: int, frames: int, step: int) -> int:
+    """How many frames are made, so that a film of ``film`` frames becomes longer by the duration of
+    ``frames`` (4k + 1); ``frames`` itself for edits that make none longer.
+    """
+    if isinstance(edit, Extend) and edit.backward:
+        return frames + step * min(edit.context, film // step)
+    if isinstance(edit, (Extend, Join, Loop)):
+        after = 0 if isinstance(edit, Extend) else step * edit.context
+        return with_context(frames, film, edit.context, step) + after
+    return frames

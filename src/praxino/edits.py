@@ -4,14 +4,13 @@ Plain values, as requests carry them and records keep them. Boxes are (left, top
 shares of the picture from its upper left corner.
 """
 
-import json
 import math
 from typing import Annotated, Final, Literal, NamedTuple, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
 from praxino.config import Config
-from praxino.errors import InputError
+from praxino.plain import parse
 
 Box = tuple[float, float, float, float]
 STRENGTHS: Final = {"keep": 0.45, "change": 0.65, "reimagine": 0.8}
@@ -165,37 +164,9 @@ def frame_count(edit: Edit, film: FilmShape, usual: int, step: int) -> int:
     return step * math.ceil((film.frames - 1) / step) + 1
 
 
-def with_context(frames: int, film: int, context: int, step: int) -> int:
-    """How many frames are made for a film of ``film`` frames to go on for ``frames`` (4k + 1, the
-    first of them its last), those of ``context`` latent frames included that are given.
-    """
-    return step * (min(context, (film - 1) // step + 1) - 1) + frames
-
-
-def lengthened(edit: Edit, film: int, frames: int, step: int) -> int:
-    """How many frames are made, so that a film of ``film`` frames becomes longer by the duration of
-    ``frames`` (4k + 1); ``frames`` itself for edits that make none longer.
-    """
-    if isinstance(edit, Extend) and edit.backward:
-        return frames + step * min(edit.context, film // step)
-    if isinstance(edit, (Extend, Join, Loop)):
-        after = 0 if isinstance(edit, Extend) else step * edit.context
-        return with_context(frames, film, edit.context, step) + after
-    return frames
-
-
 def parse_edit(tree: object) -> Edit:
     """An edit from plain values; raises `InputError` with the first field that is wrong."""
-    try:
-        return _ADAPTER.validate_json(json.dumps(tree))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"][1:])
-        message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        problem = f"edit: {place + ': ' if place else ''}{message}"
-        raise InputError(problem, f"tasks are {' '.join(TASKS)}", "edit") from None
-    except (TypeError, ValueError):
-        raise InputError("edit: no JSON", f"tasks are {' '.join(TASKS)}", "edit") from None
+    return parse(_ADAPTER, tree, "edit", "edit", f"tasks are {' '.join(TASKS)}")
 
 
 def require_box(box: Box) -> None:

@@ -5,14 +5,13 @@ are in picture heights, x to the right and y down from the upper left corner; a 
 the picture, partly or wholly.
 """
 
-import json
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
+from praxino import plain
 from praxino.config import Config
-from praxino.errors import InputError, MediaError
 
 MAX_THINGS: Final = 6
 MAX_FRAMES: Final = 10_000
@@ -89,45 +88,13 @@ class Layout(Config):
 
 
 def read(path: Path) -> Layout:
-    """The layout in a JSON file.
-
-    Raises
-    ------
-    MediaError
-        If there is no such file, or it cannot be read.
-    InputError
-        If it is no layout: names the first thing that is wrong.
-    """
-    try:
-        size = path.stat().st_size
-        text = path.read_text(encoding="utf-8") if size <= MAX_LAYOUT_BYTES else ""
-    except FileNotFoundError:
-        raise MediaError(f"no such file: {path}", HINT_DRAW) from None
-    except OSError as error:
-        raise MediaError(f"cannot read {path}: {error.strerror}", "is it a file?") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is no JSON", HINT_DRAW) from None
-    if size > MAX_LAYOUT_BYTES:
-        raise InputError(
-            f"{path} has {size} bytes: a layout has at most {MAX_LAYOUT_BYTES}", HINT_DRAW
-        )
-    try:
-        tree = json.loads(text)
-    except ValueError:
-        raise InputError(f"{path} is no JSON", HINT_DRAW) from None
-    return parse(tree, str(path))
+    """The layout in a JSON file; raises `MediaError` or `InputError` if there is none."""
+    return parse(plain.read_json(path, MAX_LAYOUT_BYTES, HINT_DRAW), str(path))
 
 
 def parse(tree: object, name: str = "layout") -> Layout:
     """A layout from plain values; raises `InputError` with the first field that is wrong."""
-    try:
-        return Layout.model_validate_json(json.dumps(tree))
-    except (ValidationError, ValueError) as error:
-        if not isinstance(error, ValidationError):
-            raise InputError(f"{name} is no layout: {error}", "see docs/layout.md") from None
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        raise InputError(
-            f"{name}: {place + ': ' if place else ''}{message}", "see docs/layout.md"
-        ) from None
+    return plain.parse(_ADAPTER, tree, name, "layout", "see docs/layout.md")
+
+
+_ADAPTER: Final = TypeAdapter(Layout)

@@ -5,15 +5,15 @@ is given these beside a word for each; another one reads their descriptions in t
 """
 
 import difflib
-import json
 import re
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from praxino.config import Config
 from praxino.errors import InputError
+from praxino.plain import parse
 
 EntityKind = Literal["character", "animal", "object", "place", "style"]
 KINDS: Final[tuple[EntityKind, ...]] = ("character", "animal", "object", "place", "style")
@@ -51,21 +51,7 @@ _ADAPTER: Final[TypeAdapter[tuple[Reference, ...]]] = TypeAdapter(tuple[Referenc
 
 def parse_references(tree: object) -> tuple[Reference, ...]:
     """References from values that may be plain; raises `InputError` with the first wrong field."""
-    try:
-        return _ADAPTER.validate_json(json.dumps(tree, default=_plain))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        raise InputError(f"references.{place}: {message}", "", "references") from None
-    except (TypeError, ValueError):
-        raise InputError("references: no JSON", "a list of entities", "references") from None
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Reference):
-        return value.model_dump()
-    raise TypeError(f"{type(value)} is no plain value")
+    return parse(_ADAPTER, tree, "references", "references", "a list of entities")
 
 
 def mentions(prompt: str) -> list[str]:

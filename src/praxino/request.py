@@ -187,7 +187,9 @@ class ModelCard(Config):
     edits : tuple of str
         Tasks that it can do (`praxino.edits`).
     slots : int
-        Entities whose pictures it can be given; 0 for none.
+        Entities whose pictures it can be given beside a word for each; 0 for none.
+    reference_frames : bool
+        Whether it can be given pictures of entities as frames.
     grammar : bool
         Whether the grammar of the diorama speaks of what it shows.
     """
@@ -207,6 +209,7 @@ class ModelCard(Config):
     chooses: bool = False
     edits: tuple[str, ...] = Field((), strict=False)
     slots: int = 0
+    reference_frames: bool = False
     grammar: bool = False
 
 

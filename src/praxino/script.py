@@ -4,17 +4,17 @@ Written as YAML or JSON by whoever makes the film, and only read here. Files are
 script's folder on; ``shot:ID`` names what another shot has made.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from praxino.config import Config
 from praxino.edits import Edit
 from praxino.errors import InputError, MediaError
+from praxino.plain import parse
 from praxino.references import (
     MAX_DESCRIPTION_CHARS,
     MAX_REFERENCE_PICTURES,
@@ -214,17 +214,7 @@ def frame_of_shot(name: str) -> tuple[str, int] | None:
 
 def parse_script(tree: object) -> FilmScript:
     """A script from plain values; raises `InputError` with the first field that is wrong."""
-    try:
-        return FilmScript.model_validate_json(json.dumps(tree))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        raise InputError(
-            f"script: {place}{': ' if place else ''}{message}", _HINT, "script"
-        ) from None
-    except (TypeError, ValueError, RecursionError):
-        raise InputError("script: no YAML of plain values", _HINT, "script") from None
+    return parse(TypeAdapter(FilmScript), tree, "script", "script", _HINT)
 
 
 def read_script(path: Path) -> FilmScript:

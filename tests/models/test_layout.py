@@ -12,6 +12,7 @@ from praxino.recipes import recipe
 from praxino.training import layout as layout_stage
 from praxino.training.layout import LayoutStage, true_layouts
 from praxino.training.loop import train
+from praxino.training.warm_start import adapt_denoiser
 
 SMALL = recipe(
     "diorama-layout", ["stage.layout.width=16", "stage.layout.frames=5", "stage.batch=8"]
@@ -154,7 +155,7 @@ def test_no_layout_changes_nothing_to_the_bit():
     sizes = {"width": 24, "heads": 2, "layers": 2, "ffn": 32, "text_width": 16, "time_features": 16}
     plain, told = DiT(DiTConfig(**sizes)), DiT(DiTConfig(**sizes, layout=27))
     torch.nn.init.normal_(plain.head.weight)
-    told.load_state_dict(told.adapted(plain.state_dict(), plain.config))
+    told.load_state_dict(adapt_denoiser(told, plain.state_dict(), plain.config))
     x, t, text = torch.randn(2, 16, 2, 4, 4), torch.rand(2, 1), torch.randn(2, 3, 16)
     layout = torch.rand(2, 27, 2, 4, 4)
     assert torch.equal(plain(x, t, text), told(x, t, text))

@@ -6,6 +6,7 @@ import torch
 from praxino.errors import InputError
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.pictures import Pictures
+from praxino.training.warm_start import adapt_denoiser
 
 SIZES = {"width": 24, "heads": 2, "layers": 3, "ffn": 32, "text_width": 16, "time_features": 16}
 
@@ -41,7 +42,7 @@ def test_without_pictures_and_ends_nothing_changes_to_the_bit(clip):
     plain = DiT(DiTConfig(**SIZES))
     torch.nn.init.normal_(plain.head.weight)
     more = DiT(DiTConfig(**SIZES, slots=4, spans=True, layout=3))
-    more.load_state_dict(more.adapted(plain.state_dict(), plain.config))
+    more.load_state_dict(adapt_denoiser(more, plain.state_dict(), plain.config))
     x, t, text = clip
     assert torch.equal(plain(x, t, text), more(x, t, text))
     torch.testing.assert_close(plain(x, t, text), more(x, t, text, end=t), rtol=1e-5, atol=1e-5)

@@ -3,6 +3,7 @@
 import torch
 
 from praxino.models.text import TextConfig, TextEncoder, words
+from praxino.training.warm_start import adapt_text
 
 WORDS = ("a", "ball", "blue", "bounces", "cat", "red")
 
@@ -51,7 +52,7 @@ def test_weights_of_another_vocabulary_keep_the_words_that_both_know():
     new = TextConfig(vocabulary=("a", "blue", "red", "rain"), width=8, layers=1, heads=2, length=6)
     known, grown = TextEncoder(old), TextEncoder(new)
     fresh = grown.words.weight.detach().clone()
-    grown.load_state_dict(grown.adapted(known.state_dict(), old))
+    grown.load_state_dict(adapt_text(grown, known.state_dict(), old))
     for word, vector in (("a", known.words.weight[1]), ("red", known.words.weight[3])):
         assert torch.equal(grown.words.weight[grown.ids[word]], vector)
     assert torch.equal(grown.words.weight[grown.ids["rain"]], fresh[grown.ids["rain"]])

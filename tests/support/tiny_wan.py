@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 FROM_PICTURES = ("i2v", "flf2v", "i2v-a14b")
-KINDS = ("t2v", "i2v", "flf2v", "ti2v", "t2v-a14b", "i2v-a14b")
+KINDS = ("t2v", "i2v", "flf2v", "ti2v", "t2v-a14b", "i2v-a14b", "vace")
 
 
 def shaken(module: torch.nn.Module) -> torch.nn.Module:
@@ -40,14 +40,16 @@ def tokenizer() -> Any:
 
 
 def transformer(kind: str) -> torch.nn.Module:
-    from diffusers import WanTransformer3DModel
+    from diffusers import WanTransformer3DModel, WanVACETransformer3DModel
 
     latents = 6 if kind == "ti2v" else 4
     eye = {"image_dim": 20, "added_kv_proj_dim": 48} if kind in ("i2v", "flf2v") else {}
     places = {"pos_embed_seq_len": 2 * 5} if kind == "flf2v" else {}
     more = latents + 4 if kind in FROM_PICTURES else 0
+    control = {"vace_layers": [0, 2], "vace_in_channels": 2 * latents + 8 * 8}
+    network = WanVACETransformer3DModel if kind == "vace" else WanTransformer3DModel
     return shaken(
-        WanTransformer3DModel(
+        network(
             patch_size=(1, 2, 2),
             num_attention_heads=2,
             attention_head_dim=24,
@@ -56,9 +58,10 @@ def transformer(kind: str) -> torch.nn.Module:
             text_dim=32,
             freq_dim=32,
             ffn_dim=64,
-            num_layers=2,
+            num_layers=3 if kind == "vace" else 2,
             cross_attn_norm=True,
             qk_norm="rms_norm_across_heads",
+            **(control if kind == "vace" else {}),
             **eye,
             **places,
         )
@@ -103,7 +106,12 @@ def autoencoder(kind: str) -> torch.nn.Module:
 @functools.cache
 def pipeline(kind: str) -> Any:
     """The reference's pipeline of one kind, always the same; the two experts of A14B differ."""
-    from diffusers import UniPCMultistepScheduler, WanImageToVideoPipeline, WanPipeline
+    from diffusers import (
+        UniPCMultistepScheduler,
+        WanImageToVideoPipeline,
+        WanPipeline,
+        WanVACEPipeline,
+    )
     from transformers import (
         CLIPImageProcessorPil,
         CLIPVisionConfig,
@@ -143,6 +151,9 @@ def pipeline(kind: str) -> Any:
     elif kind in FROM_PICTURES:
         parts |= {"image_encoder": None, "image_processor": None}
     kinds = WanImageToVideoPipeline if kind in FROM_PICTURES else WanPipeline
+    if kind == "vace":
+        kinds = WanVACEPipeline
+        del parts["expand_timesteps"]
     made = kinds(**parts)
     made.set_progress_bar_config(disable=True)
     return made

@@ -1,6 +1,5 @@
 """``praxino generate``: a sentence becomes a film, or several."""
 
-import json
 import logging
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -413,16 +412,10 @@ def read_edit(edit: Any) -> Any:
     """The edit in a JSON file, if one is named; one that is read already stays."""
     if not isinstance(edit, Path):
         return edit
-    from praxino import edits
+    from praxino import edits, plain
 
     hint = f"tasks are {' '.join(edits.TASKS)}"
-    try:
-        tree = json.loads(edit.read_bytes()[:MAX_EDIT_BYTES])
-    except OSError as error:
-        raise MediaError(f"cannot read {edit}: {error.strerror}", "is it a file?") from None
-    except ValueError:
-        raise InputError(f"{edit} is no JSON", hint, "edit") from None
-    return edits.parse_edit(tree)
+    return edits.parse_edit(plain.read_json(edit, MAX_EDIT_BYTES, hint))
 
 
 def parse_interval(text: str | None) -> tuple[float, float] | None:

@@ -75,6 +75,7 @@ def describe(name: str) -> Findings:
 
 
 def _model(folder: Path, model: "ModelParts") -> Findings:
+    from praxino.references import MAX_REFERENCES
     from praxino.storage.wan import family
 
     config = model.config
@@ -103,13 +104,14 @@ def _model(folder: Path, model: "ModelParts") -> Findings:
     makes = {
         "none": "text to film, pictures with --frames 1",
         "clean": "text or first and last frame to film, pictures with --frames 1",
+        "control": "text, pictures, frames, films and masks to film",
         "channels": "first and last frame to film"
         if model.dit.config.image_places
         else "first frame to film",
     }
     lines.append(("makes", makes[config.pictures]))
-    if slots := model.dit.config.slots:
-        lines.append(("entities", f"{slots} by their pictures"))
+    if (slots := model.dit.config.slots) or config.pictures == "control":
+        lines.append(("entities", f"{slots or MAX_REFERENCES} by their pictures"))
     else:
         lines.append(("entities", "by their descriptions"))
     size = (

@@ -1,16 +1,24 @@
 """Pictures that a film begins and ends with, as each kind of model wants to be told of them."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from praxino.data.pixels import to_tensor
+from praxino.diffusion.path import Path
 from praxino.generation.denoiser import FrameCondition
-from praxino.generation.images import GivenImage, fitted
+from praxino.generation.images import GivenImage, fitted, whole
+from praxino.models.vace import mask_channels
 from praxino.models.vae import VAE
 from praxino.request import Request
 from praxino.storage.weights.bundle import BundleConfig
+
+WHITE: Final = 255
+"""Grey level around pictures of entities."""
 
 
 def encode_images(
@@ -19,6 +27,7 @@ def encode_images(
     images: Sequence[GivenImage],
     vae: VAE,
     device: torch.device,
+    references: Sequence[GivenImage] = (),
 ) -> FrameCondition:
     """A request's pictures, encoded.
 
@@ -26,13 +35,65 @@ def encode_images(
     ----------
     vae : VAE
         On ``device``.
+    references : sequence of GivenImage
+        Of entities, for models that are given them as frames.
     """
+    if config.pictures == "control":
+        film = np.zeros((request.frames, request.height, request.width, 3), np.uint8)
+        given = np.zeros(film.shape[:3], bool)
+        for place, image in zip((0, request.frames - 1), images, strict=False):
+            film[place] = fitted(image.pixels, request.height, request.width)
+            given[place] = True
+        return control(film, given, references, vae, device)
     fit = (fitted(image.pixels, request.height, request.width) for image in images)
     clips = [to_tensor(frame[None, None]).to(device) for frame in fit]  # (1, 3, 1, H, W) each
     kind: Callable[[Request, list[Tensor], VAE], FrameCondition] = (
         _channels if config.pictures == "channels" else _clean
     )
     return kind(request, clips, vae)
+
+
+def control(
+    film: NDArray[np.uint8],
+    given: NDArray[np.bool_],
+    references: Sequence[GivenImage],
+    vae: VAE,
+    device: torch.device,
+) -> FrameCondition:
+    """What guides a control branch (VACE, arXiv 2503.07598, section 3.2).
+
+    Latents of what is given, those of what is made again (which is left out: gray), and which is
+    which; the pictures of entities stand before the film, on white, in their order.
+
+    Parameters
+    ----------
+    film : (F, H, W, 3)
+    given : (F, H, W)
+        Which of its pixels are given.
+    """
+    size, step = film.shape[1:3], vae.config.compression
+    new = torch.from_numpy(~given).to(device).float()  # (F, H, W)
+    pixels = to_tensor(film[None]).to(device)  # (1, 3, F, H, W)
+    inactive, reactive = (vae.encode(part, chunk=1) for part in (pixels * (1 - new), pixels * 0))
+    mask = mask_channels(new, step.time, step.height, step.width)
+    rows = [torch.cat([inactive, reactive, mask.to(inactive)], dim=1)]
+    for number, image in enumerate(references):
+        clip = to_tensor(whole(image.pixels, size[0], size[1], WHITE)[None, None]).to(device)
+        latent = vae.encode(clip)
+        blank = torch.zeros_like(rows[-1][:, latent.shape[1] :, :1])
+        rows.insert(number, torch.cat([latent, blank], dim=1))
+    return FrameCondition(control=torch.cat(rows, dim=2), leading=len(references))
+
+
+def lengthened(
+    x: Tensor, frames: FrameCondition, path: Path, t: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Noisy latents of a film at ``t``, behind those of the reference pictures before it."""
+    assert frames.control is not None
+    clean = frames.control[:, : x.shape[1], : frames.leading]
+    noise = torch.randn(clean.shape, generator=generator).to(x)
+    before = path.alpha(t).to(x) * clean + path.sigma(t).to(x) * noise
+    return torch.cat([before, x], dim=2)
 
 
 def _channels(request: Request, clips: list[Tensor], vae: VAE) -> FrameCondition:

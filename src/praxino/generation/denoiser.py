@@ -17,7 +17,8 @@ from praxino.diffusion.prediction import as_denoiser
 from praxino.diffusion.sampling import Denoiser, State
 from praxino.errors import GenerationError
 from praxino.generation.offload import Offloader, exact_and_fast
-from praxino.models.dit import Context, DiT
+from praxino.models.context import Context
+from praxino.models.dit import DiT
 from praxino.models.pictures import Pictures
 from praxino.models.text import merge_padding
 from praxino.request import Request
@@ -43,12 +44,19 @@ class FrameCondition:
         Height and width may be 1: whole frames.
     noise : Tensor (1, C, t, h, w), optional
         What is mixed into given latents that share a token with others, at that token's time.
+    control : Tensor (1, C'', r + t, h, w), optional
+        What guides a control branch, and before it r reference pictures, which the film is
+        lengthened by while it is denoised.
+    leading : int
+        r.
     """
 
     channels: Tensor | None = None
     clean: Tensor | None = None
     mask: Tensor | None = None
     noise: Tensor | None = None
+    control: Tensor | None = None
+    leading: int = 0
 
     def merged(self, other: "FrameCondition") -> "FrameCondition":
         """What ``other`` gives, too, where nothing is given here."""
@@ -185,6 +193,7 @@ class ConditionedDenoiser:
             )
             conditions = self.conditions
             tokens, names = conditions.tokens, conditions.names
+            control = conditions.frames.control
             with torch.inference_mode(), exact_and_fast(self.offloader.device):
                 text, counts = merge_padding(conditions.text)
                 context = dit.context(
@@ -193,6 +202,7 @@ class ConditionedDenoiser:
                     counts,
                     conditions.pictures,
                     None if names is None else names[:, : text.shape[1]],
+                    None if control is None else control.expand(len(text), -1, -1, -1, -1),
                 )
             self._loaded.append((dit, context))
             self._part = part

@@ -17,6 +17,7 @@ from praxino.diffusion.flow_edit import flow_edit
 from praxino.diffusion.path import PATHS, Path
 from praxino.diffusion.sampling import State
 from praxino.edits import Restyle, sources
+from praxino.errors import InputError
 from praxino.generation.denoiser import Conditioning, FrameCondition, denoiser
 from praxino.generation.films import GivenVideo, load_videos
 from praxino.generation.images import GivenImage, load_images
@@ -68,7 +69,14 @@ def run(
     conditions = replace(pipeline.conditioning(request, images), cyclic=cyclic)
     noise = pipeline.noise(request, torch.Generator().manual_seed(request.seed))
     if timeline is None:
+        if conditions.frames.leading:
+            raise InputError(
+                f"{pipeline.card.id} makes no loop with reference pictures", "", "edit"
+            )
         states = _denoise(pipeline, request, 1.0)(conditions, noise)
+    elif pipeline.model.config.pictures == "control":
+        guided = replace(conditions, frames=_control(pipeline, request, timeline, images))
+        states = _denoising(pipeline, request, timeline.start)(guided, noise)
     else:
         window = window_length(pipeline, request)
         states = sample(
@@ -86,7 +94,7 @@ def run(
 
     for state in states:
         if state.step < state.steps:
-            preview = functools.partial(pipeline.marked_preview, state.x0, request, provenance)
+            preview = functools.partial(pipeline.preview, state.x0, request, provenance)
             stopped = functools.partial(finish, state.x0, stopped=state.step)
             yield Progress(state.step, state.steps, state.x0, None, preview, stopped)
     video = finish(state.x)
@@ -108,6 +116,24 @@ def _timeline(
     ):
         encode = lambda film: vae.encode(to_tensor(film[None]).to(pipeline.device), chunk=1)  # noqa: E731
         return build(request.edit, request, videos, encode, compression)
+
+
+def _control(
+    pipeline: "Pipeline", request: Request, timeline: Timeline, images: Sequence[GivenImage]
+) -> FrameCondition:
+    """What guides a model's control branch of a timeline, and of the pictures of entities."""
+    from praxino.generation import entities
+    from praxino.generation.conditioning import control
+
+    by_name = {image.name: image for image in images}
+    references = entities.frames(request, pipeline.card, by_name)
+    with (
+        torch.inference_mode(),
+        pipeline.offloader.resident(pipeline.model.vae, torch.float32) as vae,
+        exact_and_fast(pipeline.device),
+    ):
+        frames = control(timeline.pixels, timeline.stay, references, vae, pipeline.device)
+    return replace(frames, clean=timeline.clean)
 
 
 def _denoising(pipeline: "Pipeline", request: Request, start: float) -> Denoise:

@@ -27,17 +27,15 @@ if TYPE_CHECKING:
 
 def pictured(request: Request, card: ModelCard) -> list[Reference]:
     """The entities whose pictures the model is given, in the order of its slots."""
-    able = [
-        one
-        for one in request.references
-        if one.pictures and one.strength > 0 and one.kind in SHOWN_KINDS
-    ]
-    return able[: card.slots]
+    able = [one for one in request.references if one.pictures and one.strength > 0]
+    if card.reference_frames:
+        return able
+    return [one for one in able if one.kind in SHOWN_KINDS][: card.slots]
 
 
 def sentence(request: Request, card: ModelCard) -> str:
     """The request's sentence as the model reads it."""
-    slots = [one.name for one in pictured(request, card)]
+    slots = [one.name for one in pictured(request, card)] if card.slots else []
     words = [
         ENTITY_NAMES[slots.index(one.name)] if one.name in slots else ""
         for one in request.references
@@ -93,6 +91,13 @@ def notes(request: Request, card: ModelCard) -> list[str]:
         if one.kind in SHOWN_KINDS and one.name.lower() not in mentioned:
             texts.append(f"the sentence does not mention @{one.name}")
     return texts
+
+
+def frames(request: Request, card: ModelCard, images: Mapping[str, GivenImage]) -> list[GivenImage]:
+    """Pictures of entities, in their order, for a model that is given them as frames."""
+    if not card.reference_frames:
+        return []
+    return [images[name] for one in pictured(request, card) for name in one.pictures]
 
 
 @torch.inference_mode()

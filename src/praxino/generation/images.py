@@ -69,17 +69,21 @@ def _load(name: str) -> GivenImage:
     return image
 
 
-def whole(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """A whole picture at another size, on a ground of the colour that its border has."""
+def whole(
+    picture: NDArray[np.uint8], height: int, width: int, ground: int | None = None
+) -> NDArray[np.uint8]:
+    """A whole picture at another size, on a ground of this grey level, or else of the colour that
+    its border has.
+    """
     scale = min(height / picture.shape[0], width / picture.shape[1])
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
-    ground = np.empty((height, width, 3), np.uint8)
-    ground[:] = np.median(border, axis=0).astype(np.uint8)
+    canvas = np.empty((height, width, 3), np.uint8)
+    canvas[:] = np.median(border, axis=0).astype(np.uint8) if ground is None else ground
     top, left = (height - size[1]) // 2, (width - size[0]) // 2
     small = Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
-    ground[top : top + size[1], left : left + size[0]] = np.asarray(small)
-    return ground
+    canvas[top : top + size[1], left : left + size[0]] = np.asarray(small)
+    return canvas
 
 
 def fitted(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

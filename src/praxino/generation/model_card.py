@@ -33,7 +33,8 @@ def model_card(model: ModelParts) -> ModelCard:
         samplers=tuple(SAMPLERS),
         layout_edition=model.layout.config.edition if model.layout else 0,
         chooses=model.layout is not None and model.latent_reader is not None,
-        edits=edits.TASKS if config.pictures == "clean" else edits.ALONG,
+        edits=edits.TASKS if config.pictures in ("clean", "control") else edits.ALONG,
         slots=dit.slots,
+        reference_frames=config.pictures == "control",
         grammar=isinstance(model.vocabulary, TextEncoder),
     )

@@ -97,18 +97,13 @@ class Pipeline:
             How the film says that it was generated: by a mark in its pixels and a signature in its
             file.
         **settings
-            ``negative`` (str), ``seed`` (0), ``steps``, ``guidance`` (1 is none), ``sampler``,
-            ``frames`` (4k + 1), ``height``, ``width`` (pixels) and ``fps``; what is not given is
-            the model's own choice. ``image`` and ``last`` are files whose first pictures the film
-            begins and ends with; without a size, the film then has the proportions of the first
-            one. ``loras`` as in `adapted`. ``interval``, the times (low, high) that are guided, and
-            ``rescale`` as in `guided`; ``shift`` as in `path.shift`; ``guidance_low`` is that of
-            the second of two experts. ``layout`` says what is where (`praxino.layout.Layout`);
-            where none is given, models that draw layouts draw one from the sentence and the seed.
-            ``best_of`` films of seeds from ``seed`` up are made, and the one is kept that shows its
-            layout best. ``references`` say what the ``@names`` of the sentence are; others are
-            looked up in the memory of this installation. ``noise_mark`` gives the noise signs that
-            this installation can recognise (`provenance.watermark.noise`).
+            Fields of `praxino.request.Request`: ``seed``, ``steps``, ``guidance`` (1 is none),
+            ``frames`` (4k + 1), ``height``, ``width`` and so on; what is not given is the model's
+            own choice. ``image`` and ``last`` are files whose first pictures the film begins and
+            ends with; without a size, it then has the proportions of the first one. Where no
+            ``layout`` is given, models that draw layouts draw one from sentence and seed.
+            ``references`` say what the ``@names`` of the sentence are; others are looked up in the
+            memory of this installation.
 
         Returns
         -------
@@ -249,7 +244,7 @@ class Pipeline:
             for state in self.denoise(candidate, laid_out, *start, generator):
                 step, x0 = number * request.steps + state.step, state.x0
                 if step < steps:
-                    preview = functools.partial(self.marked_preview, x0, candidate, provenance)
+                    preview = functools.partial(self.preview, x0, candidate, provenance)
                     yield Progress(
                         step,
                         steps,
@@ -298,7 +293,11 @@ class Pipeline:
             After the first step that is no number.
         """
         extra = {"generator": generator} if request.sampler in STOCHASTIC else {}
-        path = PATHS[self.model.config.path]()
+        path, leading = PATHS[self.model.config.path](), conditions.frames.leading
+        if leading:
+            from praxino.generation import conditioning
+
+            x = conditioning.lengthened(x, conditions.frames, path, times[0], generator)
         with denoiser(
             self.adapted(request.loras), self.offloader, self.dtype, conditions, request
         ) as model:
@@ -306,7 +305,7 @@ class Pipeline:
                 model, x, times, path, **extra
             ):
                 require_finite(state)
-                yield state
+                yield replace(state, x=state.x[:, :, leading:], x0=state.x0[:, :, leading:])
 
     def _best(self, candidates: Sequence[Request], latents: Sequence[Tensor]) -> int:
         """Which film shows its own layout best."""
@@ -384,13 +383,15 @@ class Pipeline:
         text = self.text(sentences, "text" in streamed)
         by_name = {image.name: image for image in images}
         ends = [by_name[name] for name in (request.image, request.last) if name]
-        conditions = Conditioning(
-            text, *self.encode_pictures(ends, request), "denoise" in streamed, self.layout(request)
-        )
+        references: list[GivenImage] = []
+        if request.references:
+            from praxino.generation import entities
+
+            references = entities.frames(request, self.card, by_name)
+        pictures = self.encode_pictures(ends, request, references)
+        conditions = Conditioning(text, *pictures, "denoise" in streamed, self.layout(request))
         if not (request.references and self.card.slots):
             return conditions
-        from praxino.generation import entities
-
         return entities.add_pictures(self, request, by_name, sentences, conditions)
 
     @torch.inference_mode()
@@ -402,10 +403,13 @@ class Pipeline:
 
     @torch.inference_mode()
     def encode_pictures(
-        self, images: Sequence["GivenImage"], request: Request
+        self,
+        images: Sequence["GivenImage"],
+        request: Request,
+        references: Sequence["GivenImage"] = (),
     ) -> tuple[Tensor | None, FrameCondition]:
         """What a model attends to of the given pictures, and how they go into the film."""
-        if not images:
+        if not images and self.model.config.pictures != "control":
             return None, FrameCondition()
         from praxino.generation.conditioning import encode_images
 
@@ -417,7 +421,8 @@ class Pipeline:
             self.offloader.resident(self.model.vae, torch.float32) as vae,
             exact_and_fast(self.device),
         ):
-            return tokens, encode_images(self.model.config, request, images, vae, self.device)
+            config, device = self.model.config, self.device
+            return tokens, encode_images(config, request, images, vae, device, references)
 
     def layout(self, request: Request) -> Tensor | None:
         """What the denoiser is told of the request's layout, (1, C, t, h, w)."""
@@ -450,23 +455,14 @@ class Pipeline:
         ):
             return np.concatenate([to_pixels(clip)[0] for clip in decoded(vae, latent, tile)])
 
-    def marked_preview(
+    def preview(
         self, latent: Tensor, request: Request, provenance: Provenance | None
     ) -> NDArray[np.uint8]:
-        """A `preview`, marked as the film will be."""
-        video = Video(self.preview(latent, request), 1.0, self.record(request))
-        return video.frames if provenance is None else provenance.mark(video).frames
+        """A look at an unfinished film, (T, H, W, 3), marked as it will be."""
+        from praxino.generation.preview import sketch
 
-    def preview(self, latent: Tensor, request: Request) -> NDArray[np.uint8]:
-        """A look at an unfinished film: by the tiny decoder, the whole one where it is quick, or
-        `LatentToRGB`.
-        """
-        if self.model.tiny_decoder is not None:
-            with torch.inference_mode():
-                return to_pixels(self.model.tiny_decoder(latent.cpu().float()))[0]
-        if self.offloader.keep:
-            return self.decode(latent)
-        return self.colours.film(latent, request.shape)
+        video = Video(sketch(self, latent, request), 1.0, self.record(request))
+        return video.frames if provenance is None else provenance.mark(video).frames
 
     @functools.cached_property
     def colours(self) -> "LatentToRGB":

@@ -172,7 +172,7 @@ def plan(
     free = free_memory(device)
     rate = _rates(device) if speed else {}
     stages = [_text(model, dtype, rate)]
-    if request.image:
+    if request.image or model.dit.config.control_layers:
         stages.append(_pictures(model, request, rate))
     stages.append(_denoise(model, request, dtype, rate))
     if device.type != "cpu":
@@ -217,13 +217,14 @@ def _text(model: ModelParts, dtype: torch.dtype, rate: dict[torch.dtype, float])
 
 
 def _pictures(model: ModelParts, request: Request, rate: dict[torch.dtype, float]) -> StagePlan:
-    frames = request.frames if model.config.pictures == "channels" else 1
+    whole = model.config.pictures in ("channels", "control")
+    frames = request.frames if whole else 1
     with _empty(model.vae, torch.float32) as (vae, weights), Meter() as meter:
         assert isinstance(vae, VAE)
         step = vae.config.compression.time
         traced = min(frames, 1 + 2 * step)
         vae.encode(torch.empty(1, 3, traced, request.height, request.width), chunk=1)
-    flops = meter.flops * frames / traced
+    flops = meter.flops * frames / traced * (2 if model.config.pictures == "control" else 1)
     film = 3 * 4 * (frames - traced) * request.height * request.width
     return _stage("pictures", torch.float32, weights, meter.peak + film, flops, rate)
 
@@ -233,6 +234,9 @@ def _denoise(
 ) -> StagePlan:
     vae = model.vae.config
     shape = request.shape.latent(vae.compression, vae.latent_channels)
+    if model.config.pictures == "control":  # pictures of entities stand before the film
+        leading = sum(len(one.pictures) for one in request.references)
+        shape = replace(shape, frames=shape.frames + leading)
     guided = request.guidance != 1.0 or request.guidance_low not in (None, 1.0)
     with _empty(model.dit, dtype) as (dit, weights):
         assert isinstance(dit, DiT)
@@ -249,7 +253,13 @@ def _denoise(
                 else None
             )
             length = getattr(model.vocabulary, "length", 64)
-            context = dit.context(torch.empty(2, length, config.text_width), references)
+            control = (
+                torch.empty(2, config.control_channels, *shape.size()[2:])
+                if config.control_layers
+                else None
+            )
+            words = torch.empty(2, length, config.text_width)
+            context = dit.context(words, references, control=control)
             # beside the sample, solvers keep what they saw before
             state = torch.empty(shape.size())
             kept = [torch.empty_like(state) for _ in range(6)]

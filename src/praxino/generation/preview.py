@@ -8,16 +8,22 @@ nothing; detail it cannot show.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
 from torch import Tensor
 
 from praxino.data.pixels import resized, to_pixels
 from praxino.models.vae import VAE
+from praxino.request import Request
 from praxino.shapes import VideoShape
+
+if TYPE_CHECKING:
+    from praxino.generation.pipeline import Pipeline
 
 SQUARES_A_SIDE = (2, 3, 4, 6)
 """Squares along a side of the pictures that the map is fitted on."""
@@ -77,3 +83,15 @@ def _pictures(side: int) -> Iterator[Tensor]:
             yield F.interpolate(
                 small, size=(side, side), mode="bilinear" if number % 2 else "nearest"
             )
+
+
+def sketch(pipeline: "Pipeline", latent: Tensor, request: Request) -> NDArray[np.uint8]:
+    """A look at an unfinished film, (T, H, W, 3): by the tiny decoder, by the whole one where that
+    is quick, or by `LatentToRGB`.
+    """
+    if pipeline.model.tiny_decoder is not None:
+        with torch.inference_mode():
+            return to_pixels(pipeline.model.tiny_decoder(latent.cpu().float()))[0]
+    if pipeline.offloader.keep:
+        return pipeline.decode(latent)
+    return pipeline.colours.film(latent, request.shape)

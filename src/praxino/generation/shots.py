@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from praxino import layout
-from praxino.durations import frames_of
-from praxino.edits import Edit, Extend, sources, with_context
+from praxino.durations import frames_of, with_context
+from praxino.edits import Edit, Extend, sources
 from praxino.errors import GenerationError, InputError
 from praxino.generation.films import GivenVideo, load_videos
 from praxino.generation.images import GivenImage, load_images

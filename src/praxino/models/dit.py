@@ -10,8 +10,7 @@ L text tokens.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -24,13 +23,13 @@ from praxino.config import Config
 from praxino.errors import InputError
 from praxino.models import attention
 from praxino.models.attention import Pattern, RMSNorm, Rotation
+from praxino.models.context import Context, Memory
 from praxino.models.embeddings import (
     Embedding,
     ReferenceEmbedding,
     gated,
     layer_norm,
     modulate,
-    rescale_times,
     sinusoid,
 )
 from praxino.models.pictures import Pictures
@@ -83,6 +82,10 @@ class DiTConfig(Config):
     spans: bool = Field(
         False, description="it may be told where a step ends, for samplers of few steps"
     )
+    control_layers: tuple[int, ...] = Field(
+        (), strict=False, description="layers after which a control branch adds (`models.vace`)"
+    )
+    control_channels: int = Field(96, gt=0, description="latent channels of its control")
     eps: float = Field(1e-6, gt=0)
     attention: Pattern = "full"
     block: int = Field(1, gt=0, description="latent frames per block of block-causal attention")
@@ -112,13 +115,13 @@ class SelfAttention(nn.Module):
         self.q, self.k, self.v, self.out = (nn.Linear(config.width, config.width) for _ in range(4))
         self.norm_q, self.norm_k = (RMSNorm(config.width, config.eps) for _ in range(2))
 
-    def keys(self, x: Tensor, rotation: Rotation) -> "Memory":
+    def keys(self, x: Tensor, rotation: Rotation) -> Memory:
         # (B, N, heads, head)
         k = attention.rotate(self.norm_k(self.k(x)).unflatten(2, (self.heads, -1)), rotation)
         return k, self.v(x).unflatten(2, (self.heads, -1))
 
     def forward(
-        self, x: Tensor, places: "TokenLayout", layer: int, visual: "Memory | None" = None
+        self, x: Tensor, places: "TokenLayout", layer: int, visual: Memory | None = None
     ) -> Tensor:
         grid = places.grid
         q = attention.rotate(self.norm_q(self.q(x)).unflatten(2, (self.heads, -1)), places.rotation)
@@ -136,33 +139,6 @@ class SelfAttention(nn.Module):
         else:
             mixed = attention.attend(q, k, v, places.mask)
         return self.out(mixed.flatten(2))  # (B, N, D)
-
-
-Memory = tuple[Tensor, Tensor]
-"""Keys and values: (B, L, heads, head)."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """What every block attends to beside the clip: it depends on neither noise nor time, so once a
-    film is enough.
-    """
-
-    layers: list[list[Memory]]
-    bias: Tensor | None = None
-    """(1, 1, 1, L), added to the scores of the text's tokens."""
-    visual: list[Memory] | None = None
-    """Keys and values of reference pictures, for the self-attention of each block."""
-    visual_bias: Tensor | None = None
-    """(B, 1, 1, R), added to their scores: -inf where there is no picture."""
-
-    def rows(self, which: slice) -> "Context":
-        """The context of some of the clips."""
-        layers = [[(k[which], v[which]) for k, v in memories] for memories in self.layers]
-        visual = None if self.visual is None else [(k[which], v[which]) for k, v in self.visual]
-        return Context(
-            layers, self.bias, visual, None if self.visual_bias is None else self.visual_bias[which]
-        )
 
 
 class CrossAttention(nn.Module):
@@ -297,33 +273,6 @@ class DiT(nn.Module):
                     nn.init.normal_(module.weight, std=0.02)
         nn.init.zeros_(self.head.weight)
 
-    def adapted(self, tensors: Mapping[str, Tensor], config: DiTConfig) -> dict[str, Tensor]:
-        """Weights for this network from those of a network of this kind, perhaps without layouts,
-        slots or spans.
-
-        It then computes what that one does, to the bit where both have one ``time_scale`` and
-        nearly where not; where a step ends is embedded as where it begins.
-
-        Parameters
-        ----------
-        config : DiTConfig
-            Of the network whose weights ``tensors`` are.
-        """
-        tensors = dict(tensors)
-        for name in ("time_embedding", "span_embedding"):
-            if config.time_scale != self.config.time_scale and f"{name}.0.weight" in tensors:
-                first = tensors[f"{name}.0.weight"], tensors[f"{name}.0.bias"]
-                first = rescale_times(*first, config.time_scale, self.config.time_scale)
-                tensors[f"{name}.0.weight"], tensors[f"{name}.0.bias"] = first
-        parts = ("layout_embedding", "slot_embedding", "span_embedding")
-        missing = {
-            name: tensor for name, tensor in self.state_dict().items() if name.startswith(parts)
-        }
-        for name in missing:
-            if name.startswith("span_embedding"):
-                missing[name] = tensors[name.replace("span_embedding", "time_embedding")]
-        return {**missing, **tensors}
-
     def context(
         self,
         text: Float[Tensor, "batch length text_width"],
@@ -331,6 +280,7 @@ class DiT(nn.Module):
         counts: Float[Tensor, " length"] | None = None,
         pictures: Pictures | None = None,
         names: Int[Tensor, "batch length"] | None = None,
+        control: Float[Tensor, "batch control frames height width"] | None = None,
     ) -> Context:
         """The part of an evaluation that is the same at every step; other arguments and errors as
         in `forward`.
@@ -344,6 +294,8 @@ class DiT(nn.Module):
             Of entities; only for a config with ``slots``.
         names : (B, L), optional
             Where the text names an entity: its slot + 1; 0 elsewhere.
+        control : (B, C', t, h, w), optional
+            What guides a control branch; only for a config with ``control_layers``.
         """
         if references is not None and self.reference_embedding is None:
             raise InputError("this model takes no references", "only models with an image_width do")
@@ -357,12 +309,26 @@ class DiT(nn.Module):
             words = words + F.pad(self.slot_embedding, (0, 0, 1, 0))[names].to(words.dtype)
         if self.reference_embedding is not None and references is not None:
             references = self.reference_embedding(references)  # (B, M, D)
-        blocks = cast(list[Block], list(self.blocks))
         bias = None if counts is None else counts.log().to(words.dtype).view(1, 1, 1, -1)
         visual, visual_bias = self._look_at(pictures) if pictures is not None else (None, None)
-        return Context(
-            [block.cross.keys(words, references) for block in blocks], bias, visual, visual_bias
-        )
+        layers = [block.cross.keys(words, references) for block in self.all_blocks()]
+        return Context(layers, bias, visual, visual_bias, self.embed_control(control))
+
+    def all_blocks(self) -> "list[Block]":
+        """Every block that attends to the text."""
+        return cast(list[Block], list(self.blocks))
+
+    def embed_control(self, control: Tensor | None) -> Tensor | None:
+        """The tokens of a control branch; raises `InputError` where there is none."""
+        if control is not None:
+            raise InputError("this model takes no control", "only models with a branch for it do")
+        return None
+
+    def hints(
+        self, tokens: Tensor, steps: Tensor, context: Context, places: TokenLayout
+    ) -> dict[int, Tensor]:
+        """What is added after some of the blocks, (B, N, D) each: nothing here."""
+        return {}
 
     def _look_at(self, pictures: Pictures) -> tuple[list[Memory], Tensor]:
         """Keys and values of reference pictures in every block, and the bias of their scores.
@@ -479,21 +445,19 @@ class DiT(nn.Module):
                 f"{t.shape[1]} times for {math.prod(grid)} tokens",
                 "1, one a latent frame, or one a token",
             )
+        c = self.config
         places = TokenLayout.of_clip(
-            self.config.attention,
-            self.config.block,
-            self.config.head,
-            grid,
-            x.device,
-            context.visual_bias,
+            c.attention, c.block, c.head, grid, x.device, context.visual_bias
         )
         tokens = self._embed(x, layout)  # (B, N, D)
         time, steps = self._time(t, end)  # (B, G, D), (B, G, 6, D)
+        hints = self.hints(tokens, steps, context, places)
         visual: Sequence[Memory | None] = context.visual or [None] * len(self.blocks)
-        for layer, (block, memories, visual_memory) in enumerate(
-            zip(self.blocks, context.layers, visual, strict=True)
-        ):
+        for layer, (block, visual_memory) in enumerate(zip(self.blocks, visual, strict=True)):
+            memories = context.layers[layer]
             tokens = block(tokens, steps, memories, context.bias, places, layer, visual_memory)
+            if layer in hints:
+                tokens = tokens + hints[layer]
         shift, scale = (self.modulation.float() + time.float().unsqueeze(2)).unbind(2)  # (B, G, D)
         # (B, N, p q r C)
         out = self.head(modulate(layer_norm(self.norm, tokens), shift, scale).to(tokens.dtype))

@@ -4,14 +4,10 @@ Legend: B batch, D width, M reference tokens, F features of a time.
 """
 
 import math
-from typing import Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-RIDGE: Final = 1e-3
-"""Ridge of the fit of `rescale_times`, against features of 0.5 mean square."""
 
 
 def sinusoid(t: Tensor, features: int) -> Tensor:
@@ -23,22 +19,6 @@ def sinusoid(t: Tensor, features: int) -> Tensor:
     # few numbers, and not every device has float64
     angles = t.cpu().double()[..., None] * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=-1).float().to(t.device)
-
-
-def rescale_times(weight: Tensor, bias: Tensor, old: float, new: float) -> tuple[Tensor, Tensor]:
-    """The first layer of a time embedding, (D, F) and (D,), for features ``sinusoid(new * t)`` in
-    place of ``old * t``.
-
-    Ridge regression over times from 0 to 1. Sinusoids of a thousand t turn faster than a trained
-    network makes use of; slower ones give nearly the same embedding, and one that can be
-    differentiated by time.
-    """
-    t, count = torch.linspace(0, 1, 8192), weight.shape[1]
-    target = sinusoid(old * t, count).double() @ weight.double().T + bias.double()
-    x = F.pad(sinusoid(new * t, count).double(), (0, 1), value=1.0)
-    gram = x.T @ x / len(x) + RIDGE * torch.eye(count + 1, dtype=torch.float64)
-    fitted = torch.linalg.solve(gram, x.T @ target / len(x)).T  # (D, F + 1)
-    return fitted[:, :-1].to(weight.dtype), fitted[:, -1].to(bias.dtype)
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ larger ones share.
 import difflib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol, runtime_checkable
 
 import torch
@@ -139,21 +139,6 @@ class TextEncoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         nn.init.normal_(self.words.weight, std=0.5)
-
-    def adapted(self, tensors: Mapping[str, Tensor], config: TextConfig) -> dict[str, Tensor]:
-        """Weights of an encoder of another vocabulary or length, for this one.
-
-        Words and places that both know keep their vectors; the others keep those this encoder has
-        now.
-        """
-        words, places = self.words.weight.detach().clone(), self.places.detach().clone()
-        theirs = {word: i + 1 for i, word in enumerate(config.vocabulary)}
-        both = [(self.ids[word], row) for word, row in theirs.items() if word in self.ids]
-        mine, former = (torch.tensor([0, *ids]) for ids in zip(*both, strict=True))
-        words[mine] = tensors["words.weight"][former].to(words.dtype)
-        length = min(len(places), len(tensors["places"]))
-        places[:length] = tensors["places"][:length]
-        return {**tensors, "words.weight": words, "places": places}
 
     def tokenise(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Word ids (B, L) and which of them are words rather than padding (B, L); unknown words are

@@ -51,6 +51,7 @@ from praxino.training.tasks import (
     draw_windows,
     no_task,
 )
+from praxino.training.warm_start import adapt_denoiser, adapt_text
 
 
 class DiffusionConfig(Config):
@@ -178,10 +179,11 @@ class Diffusion:
     def _load(self, init: Path) -> None:
         """Begin with the weights of a model folder."""
         trained = checkpoint.read_config(init / "dit", DiTConfig)
-        weights = self.dit.adapted(checkpoint.read_tensors(init / "dit"), trained)
+        weights = adapt_denoiser(self.dit, checkpoint.read_tensors(init / "dit"), trained)
         checkpoint.load_strict(self.dit, weights, str(init / "dit"))
         words = checkpoint.read_tensors(init / "text")
-        words = self.text.adapted(words, checkpoint.read_config(init / "text", TextConfig))
+        before = checkpoint.read_config(init / "text", TextConfig)
+        words = adapt_text(self.text, words, before)
         checkpoint.load_strict(self.text, words, str(init / "text"))
 
     def _latents(self, stretch: int) -> Tensor:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from praxino.config import Config
 from praxino.models import attention
-from praxino.models.dit import Block, DiT, Memory, SelfAttention
+from praxino.models.context import Memory
+from praxino.models.dit import Block, DiT, SelfAttention
 from praxino.models.pictures import Pictures
 from praxino.models.tokens import TokenLayout, patchify
 

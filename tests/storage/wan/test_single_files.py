@@ -77,6 +77,13 @@ def test_a_transformer_finds_its_other_parts(comfy, wan_folder, name):
     assert np.ptp(film.frames) > 20
 
 
+def test_a_control_branch_is_seen_in_the_tensors(wan_folder, tmp_path):
+    model = family.read(wan_folder("vace"), "x")
+    save_file(original(model.dit), tmp_path / "vace.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"num_heads": model.dit.config.heads}))
+    assert single_files.transformer(tmp_path / "vace.safetensors").config == model.dit.config
+
+
 def test_parts_may_be_named(comfy, tmp_path):
     path = shutil.copy(comfy / "diffusion_models" / "wan_plain.safetensors", tmp_path)
     shutil.copy(comfy / "diffusion_models" / "config.json", tmp_path)

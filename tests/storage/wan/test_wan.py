@@ -13,11 +13,16 @@ from safetensors.torch import load_file, save_file
 import praxino
 from praxino.errors import CheckpointError
 from praxino.models.dit import DiT, DiTConfig
+from praxino.models.vace import network_of
 from praxino.models.vae import VAE, VAEConfig
 from praxino.storage.wan import components, family
 from praxino.storage.wan.names import ORIGINAL_UMT5, foreign_names, from_foreign, to_foreign
 from praxino.storage.weights.files import open_weights
 from support import tiny_wan
+
+CONTROLLED = DiTConfig(
+    channels=4, width=48, heads=2, layers=3, ffn=64, text_width=16, control_layers=(0, 2)
+)
 
 
 @pytest.fixture(scope="module", name="saved")
@@ -41,7 +46,9 @@ def _in_original_layout(source, target):
         if model.low is None
         else {"high_noise_model": model.dit, "low_noise_model": model.low}
     )
-    kind = {"clean": "ti2v", "channels": "i2v", "none": "t2v"}[model.config.pictures]
+    kind = {"clean": "ti2v", "channels": "i2v", "none": "t2v", "control": "vace"}[
+        model.config.pictures
+    ]
     for place, part in dits.items():
         network = part.load(torch.float32)
         (target / place).mkdir(exist_ok=True)
@@ -62,6 +69,8 @@ def _in_original_layout(source, target):
             "eps": c.eps,
             "text_len": 512,
         }
+        if kind == "vace":
+            config |= {"vace_layers": c.control_layers, "vace_in_dim": c.control_channels}
         (target / place / "config.json").write_text(json.dumps(config))
     vae = model.vae.load(torch.float32)
     torch.save(to_foreign(vae, "original"), target / "Wan2.1_VAE.pth")
@@ -88,7 +97,7 @@ def _in_original_layout(source, target):
     return target
 
 
-@pytest.mark.parametrize("kind", ["t2v", pytest.param("t2v-a14b", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["t2v", "vace", pytest.param("t2v-a14b", marks=pytest.mark.slow)])
 def test_the_original_layout_makes_the_same_film(saved, tmp_path, kind):
     folder = _in_original_layout(saved[kind], tmp_path / kind)
     # the file of the autoencoder does not hold its latents' statistics, and 4 channels are not
@@ -120,6 +129,7 @@ def test_original_names_are_those_the_reference_knows():
             ),
             utils.convert_wan_transformer_to_diffusers,
         ),
+        (network_of(CONTROLLED), utils.convert_wan_transformer_to_diffusers),
     ):
         theirs, ours = convert(dict(to_foreign(model, "original"))), to_foreign(model)
         assert theirs.keys() == ours.keys()
@@ -144,8 +154,9 @@ def test_original_names_are_those_the_reference_knows():
         ),
         VAE(VAEConfig(width=4, decoder_width=8)),
         VAE(VAEConfig(width=4, decoder_width=8, residual=True, patch=2)),
+        network_of(CONTROLLED),
     ],
-    ids=["dit", "vae", "residual vae"],
+    ids=["dit", "vae", "residual vae", "vace"],
 )
 def test_rename_tables_there_and_back(model, layout):
     names = foreign_names(model, layout)

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from praxino.durations import frames_of
-from praxino.edits import FilmShape, lengthened, parse_edit
+from praxino.durations import frames_of, lengthened
+from praxino.edits import FilmShape, parse_edit
 from praxino.errors import InputError
 from praxino.generation.memory import Memory
 from praxino.request import ModelCard, Request, complete, merge, random_seed

@@ -17,6 +17,7 @@ from praxino.log import quiet_logging
 from praxino.models.clip_vision import Sight, Vision
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.umt5 import UMT5, Tokeniser
+from praxino.models.vace import network_of
 from praxino.models.vae import VAE, VAEConfig
 from praxino.storage.wan import names
 from praxino.storage.wan.names import Layout
@@ -143,11 +144,12 @@ def dit_of(
     config: DiTConfig = _built(DiTConfig, source, fields)
     place = str(weights.source)
     adapt = lambda network, weights: names.from_foreign(network, weights, layout, place)  # noqa: E731
-    return StoredModule(config, weights, lambda: DiT(config), adapt)
+    return StoredModule(config, weights, lambda: network_of(config), adapt)
 
 
 def _diffusers_dit(path: Path, raw: dict[str, Any], weights: Weights) -> dict[str, Any]:
-    if (kind := raw.get("_class_name")) != "WanTransformer3DModel":
+    kind = raw.get("_class_name")
+    if kind not in ("WanTransformer3DModel", "WanVACETransformer3DModel"):
         raise CheckpointError(f"{path} is of a {kind}", "a WanTransformer3DModel")
     if raw["cross_attn_norm"] is not True or raw["qk_norm"] != "rms_norm_across_heads":
         raise CheckpointError(
@@ -166,13 +168,15 @@ def _diffusers_dit(path: Path, raw: dict[str, Any], weights: Weights) -> dict[st
         "image_places": raw.get("pos_embed_seq_len") or 0,
         "time_features": raw["freq_dim"],
         "eps": raw["eps"],
+        "control_layers": tuple(raw.get("vace_layers") or ()),
+        "control_channels": raw.get("vace_in_channels") or 96,
     }
 
 
 def _original_dit(path: Path, raw: dict[str, Any], weights: Weights) -> dict[str, Any]:
-    if (kind := raw.get("model_type")) not in ("t2v", "i2v", "flf2v", "ti2v"):
+    if (kind := raw.get("model_type")) not in ("t2v", "i2v", "flf2v", "ti2v", "vace"):
         raise CheckpointError(
-            f"{path} is of a model for {kind}", "t2v, i2v, flf2v and ti2v are known"
+            f"{path} is of a model for {kind}", "t2v, i2v, flf2v, ti2v and vace are known"
         )
     size = lambda name, axis: weights.entries[name].shape[axis] if name in weights.entries else 0  # noqa: E731
     return {
@@ -187,7 +191,14 @@ def _original_dit(path: Path, raw: dict[str, Any], weights: Weights) -> dict[str
         "image_places": size("img_emb.emb_pos", 1),
         "time_features": raw["freq_dim"],
         "eps": raw["eps"],
+        "control_layers": _control_layers(raw) if kind == "vace" else (),
+        "control_channels": raw.get("vace_in_dim") or 96,
     }
+
+
+def _control_layers(raw: dict[str, Any]) -> tuple[int, ...]:
+    """Layers that a control branch adds to: as the config says, or else every second one."""
+    return tuple(raw.get("vace_layers") or range(0, raw["num_layers"], 2))
 
 
 def vae(place: Path, layout: Layout) -> StoredModule[VAE]:

@@ -24,6 +24,7 @@ from praxino.storage.weights.checkpoint import HINT_SAME_PLACE
 from praxino.storage.weights.lazy import ModelParts, StoredModule
 
 INDEX: Final = "model_index.json"
+PIPELINES: Final = ("WanPipeline", "WanImageToVideoPipeline", "WanVACEPipeline")
 NEGATIVE: Final = (
     "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，丑陋的，残缺的，"
     "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
@@ -88,10 +89,8 @@ class _Parts:
 def _diffusers(folder: Path) -> _Parts:
     index = components.read_json(folder / INDEX)
     kind = index.get("_class_name")
-    if kind not in ("WanPipeline", "WanImageToVideoPipeline"):
-        raise CheckpointError(
-            f"{folder} holds a {kind}", "a WanPipeline or a WanImageToVideoPipeline"
-        )
+    if kind not in PIPELINES:
+        raise CheckpointError(f"{folder} holds a {kind}", f"one of {', '.join(PIPELINES)}")
     have = {
         part
         for part, entry in index.items()
@@ -172,6 +171,8 @@ def defaults(name: str, dits: Sequence[StoredModule[DiT]], clean: bool) -> dict[
     """
     dit = dits[0].config
     pictures = "clean" if clean else "channels" if dit.channels > dit.out_channels else "none"
+    if dit.control_layers:
+        pictures = "control"
     values: dict[str, Any] = {
         "frames": 81,
         "height": 480,
@@ -187,6 +188,8 @@ def defaults(name: str, dits: Sequence[StoredModule[DiT]], clean: bool) -> dict[
         "proportions": True,
     }
     large = {"height": 720, "width": 1280}
+    if pictures == "control" and len(dits) == 1:
+        return values | {"shift": 16.0} | ({} if dit.width == 1536 else large)
     if clean:
         return values | {"frames": 121, "height": 704, "width": 1280, "fps": 24.0}
     if len(dits) == 2 and pictures == "channels":

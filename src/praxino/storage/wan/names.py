@@ -42,6 +42,10 @@ DIFFUSERS_DIT: Final[Rules] = (
     (r"\.down\.", ".ffn.net.2."),
     (r"modulation$", "scale_shift_table"),
     (r"^head\.", "proj_out."),
+    (r"^control\.patch_embedding", "vace_patch_embedding"),
+    (r"^control\.blocks", "vace_blocks"),
+    (r"\.before\.", ".proj_in."),
+    (r"\.after\.", ".proj_out."),
 )
 
 ORIGINAL_DIT: Final[Rules] = (
@@ -60,6 +64,9 @@ ORIGINAL_DIT: Final[Rules] = (
     (r"\.down\.", ".ffn.2."),
     (r"^modulation$", "head.modulation"),
     (r"^head\.(weight|bias)", r"head.head.\1"),
+    (r"^control\.patch_embedding", "vace_patch_embedding"),
+    (r"^control\.blocks", "vace_blocks"),
+    (r"\.(before|after)\.", r".\1_proj."),
 )
 
 DIFFUSERS_VAE: Final[Rules] = (
@@ -300,6 +307,8 @@ def _foreign_shape(model: DiT | VAE, name: str, tensor: Tensor) -> Tensor:
     if isinstance(model, DiT):
         if name == "patch_embedding.weight":
             return tensor.view(tensor.shape[0], model.config.channels, *model.config.patch)
+        if name == "control.patch_embedding.weight":
+            return tensor.view(tensor.shape[0], model.config.control_channels, *model.config.patch)
         return tensor.unsqueeze(0) if name == "reference_embedding.places" else tensor
     if name.endswith("gamma"):
         return tensor.view(-1, 1, 1) if ".attention." in name else tensor.view(-1, 1, 1, 1)

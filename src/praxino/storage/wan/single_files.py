@@ -195,9 +195,21 @@ def _config(path: Path, weights: Weights, layout: Layout) -> Callable[[], dict[s
             "image_width": size("image", 1),
             "image_places": size("places", 1),
             "time_features": shapes[named["time"]][1],
+            **_control(weights),
         }
 
     return fields
+
+
+def _control(weights: Weights) -> dict[str, Any]:
+    """Fields of a control branch (VACE), whose blocks are evenly spread over the others."""
+    count, layers = (components.count(weights, name) for name in ("vace_blocks.", "blocks."))
+    if not count:
+        return {}
+    return {
+        "control_layers": tuple(range(0, layers, -(-layers // count))),
+        "control_channels": weights.shapes["vace_patch_embedding.weight"][1],
+    }
 
 
 def _heads(path: Path, width: int) -> int:

@@ -61,10 +61,11 @@ class BundleConfig(Config):
     guidance: float = Field(4.0, ge=0)
     shift: float = Field(1.0, gt=0)
     negative: str = Field("", description="what not to show, where nothing is said")
-    pictures: Literal["none", "clean", "channels"] = Field(
+    pictures: Literal["none", "clean", "channels", "control"] = Field(
         "clean",
         description=(
-            "how a film takes given frames: not, clean among the noise, or in further channels"
+            "how a film takes given frames: not, clean among the noise, in further channels, or "
+            "by a control branch"
         ),
     )
     boundary: float | None = Field(
@@ -189,6 +190,9 @@ def mismatch(vae: VAEConfig, dit: DiTConfig, text_width: int, extra: int = 0) ->
     if (dit.channels, dit.out_channels) != (latents + extra, latents):
         rule = f"must be {latents + extra} and {latents}, the latent channels being {latents}"
         return f"dit.channels {dit.channels}, dit.out_channels {dit.out_channels}: {rule}"
+    control = 2 * latents + vae.compression.height * vae.compression.width
+    if dit.control_layers and dit.control_channels != control:
+        return f"dit.control_channels {dit.control_channels} must be {control}"
     if dit.text_width != text_width:
         return f"dit.text_width {dit.text_width} must be text.width {text_width}"
     return None
