@@ -7,13 +7,14 @@ script's folder on; ``shot:ID`` names what another shot has made.
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from praxino.config import Config
-from praxino.edits import Edit
+from praxino.edits import Edit, sources
 from praxino.errors import InputError, MediaError
+from praxino.layout import Layout
 from praxino.plain import parse
 from praxino.references import (
     MAX_DESCRIPTION_CHARS,
@@ -59,8 +60,8 @@ class Shot(Config):
     image, last : str
         Pictures that it begins and ends with: files, or ``shot:ID/FRAME`` (negative numbers count
         from the end; ``shot:ID`` is its last frame).
-    layout : str
-        File of `praxino layout`.
+    layout : str or Layout
+        File of `praxino layout`, or what is in it.
     task : Edit
         What is made of another film, whose file it names.
     seed : int
@@ -78,7 +79,7 @@ class Shot(Config):
     cast: tuple[str, ...] = Field((), strict=False, max_length=MAX_REFERENCES)
     image: str = Field("", max_length=MAX_FILE_CHARS)
     last: str = Field("", max_length=MAX_FILE_CHARS)
-    layout: str = Field("", max_length=MAX_FILE_CHARS)
+    layout: Annotated[str, Field(max_length=MAX_FILE_CHARS)] | Layout = ""
     task: Edit | None = None
     seed: int | None = Field(None, ge=0, lt=2**63)
     take: int | None = Field(None, ge=1)
@@ -95,6 +96,12 @@ class Shot(Config):
         if not self.cut and (self.image or self.task):
             raise ValueError("cut: false goes on from the shot before: no image, no task")
         return self
+
+    def files(self) -> list[str]:
+        """Names of the files that it is made from."""
+        pictures = [name for name in (self.image, self.last) if not frame_of_shot(name)]
+        layout = self.layout if isinstance(self.layout, str) else ""
+        return [name for name in (*pictures, layout, *sources(self.task)) if name]
 
     def sources(self) -> list[str]:
         """Names of the shots that its pictures are taken from."""

@@ -26,6 +26,7 @@ from praxino.generation.memory import Memory
 from praxino.generation.pipeline import Pipeline
 from praxino.generation.progress import Progress
 from praxino.generation.takes import Take, Takes
+from praxino.layout import Layout
 from praxino.provenance.policy import STANDARD, Ingredient, Provenance
 from praxino.references import DIGEST, Reference, mentions, require_known
 from praxino.request import Request
@@ -156,8 +157,12 @@ class FilmMaker:
 
     def missing(self) -> list[str]:
         """Names of the shots that have no take."""
-        done = self._taken()
-        return [shot.id for shot in self.script.shots if shot.id not in done]
+        current = self.current()
+        return [shot.id for shot in self.script.shots if shot.id not in current]
+
+    def current(self) -> dict[str, int]:
+        """Numbers of the takes that count, by their shots."""
+        return {name: shot.take.number for name, shot in self._taken().items() if shot.take}
 
     def _taken(self) -> dict[str, MadeShot]:
         """All shots that have a take."""
@@ -226,9 +231,11 @@ class FilmMaker:
         before_shot = script.before(shot)
         before = done[before_shot.id] if before_shot else None
         videos, edit = self._edit(shot, before)
+        references = self._references(shot)
+        images = [*self._ends(shot, done), *self._remembered(references)]
         request, notes = self.pipeline.complete(
             script.sentence(shot),
-            ends := self._ends(shot, done),
+            images,
             videos,
             negative=shot.negative or script.negative,
             seed=_seed(script, shot),
@@ -240,16 +247,16 @@ class FilmMaker:
             fps=self.fps,
             image=self._path(shot.image),
             last=self._path(shot.last),
-            layout=layout.read(self.folder / shot.layout) if shot.layout else None,
+            layout=self._layout(shot),
             edit=edit,
-            references=self._references(shot),
+            references=references,
         )
-        images = tuple(load_images(request.pictures, ends))
+        inputs = tuple(load_images(request.pictures, images))
         needs = tuple(done[name] for name in script.needs(shot))
         key = _key(
-            self.pipeline.card.digest, request, (*images, *videos), [one.key for one in needs]
+            self.pipeline.card.digest, request, (*inputs, *videos), [one.key for one in needs]
         )
-        return ShotOrder(shot, request, key, images, tuple(videos), before, needs, tuple(notes))
+        return ShotOrder(shot, request, key, inputs, tuple(videos), before, needs, tuple(notes))
 
     def _edit(self, shot: Shot, before: MadeShot | None) -> tuple[list[GivenVideo], Edit | None]:
         """The films that a shot is made from, and how."""
@@ -306,6 +313,18 @@ class FilmMaker:
         if self.memory is None:
             return tuple(cast)
         return self.memory.resolve(self.script.sentence(shot), cast)
+
+    def _remembered(self, references: Sequence[Reference]) -> list[GivenImage]:
+        """Pictures of entities that the memory has."""
+        if self.memory is None:
+            return []
+        names = [name for one in references for name in one.pictures if name.startswith(DIGEST)]
+        return [image for name in names if (image := self.memory.image(name)) is not None]
+
+    def _layout(self, shot: Shot) -> Layout | None:
+        if isinstance(shot.layout, Layout):
+            return shot.layout
+        return layout.read(self.folder / shot.layout) if shot.layout else None
 
     def _current(self, order: ShotOrder) -> Take | None:
         """The take of a shot that counts; raises `InputError` if the script names one that is not

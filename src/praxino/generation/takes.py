@@ -5,21 +5,23 @@ together from: its frames as they were before that, and its latents.
 """
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
-from torch import Tensor
+from pydantic import Field, TypeAdapter, ValidationError
 
 from praxino.config import Config
 from praxino.errors import InputError, MediaError
 from praxino.script import SHOT_PATTERN
 from praxino.storage.files import write_text
-from praxino.storage.media.video import Video
-from praxino.storage.weights.checkpoint import load_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from praxino.storage.media.video import Video
 
 LIST: Final = "takes.json"
 ENDING: Final = ".mp4"
@@ -57,6 +59,8 @@ class Takes:
     ----------
     folder : Path
         Where they are; made when the first one is added.
+    on_add : callable, optional
+        Called with each new take when its files are there.
 
     Raises
     ------
@@ -64,13 +68,13 @@ class Takes:
         If the list in the folder cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, on_add: Callable[[Take], None] = lambda _: None) -> None:
+        self.folder, self.on_add = folder, on_add
         self.all: list[Take] = []
         if (path := folder / LIST).exists():
             try:
-                self.all = [Take.model_validate(one) for one in json.loads(path.read_bytes())]
-            except (OSError, ValueError, TypeError, ValidationError):
+                self.all = parse_takes(path.read_bytes())
+            except (OSError, ValueError):
                 raise MediaError(
                     f"{path} cannot be read", "delete it: the takes beside it are made again"
                 ) from None
@@ -87,7 +91,7 @@ class Takes:
         able = [
             take
             for take in self.of(shot)
-            if take.key == key and self.path(take).exists() and self._data(take).exists()
+            if take.key == key and self.path(take).exists() and self.data(take).exists()
         ]
         if number is not None:
             return next((take for take in able if take.number == number), None)
@@ -99,42 +103,68 @@ class Takes:
         """The number of a new take."""
         return max((take.number for take in self.of(shot)), default=0) + 1
 
-    def add(self, take: Take, film: Video, frames: NDArray[np.uint8], latents: Tensor) -> None:
+    def add(self, take: Take, film: "Video", frames: NDArray[np.uint8], latents: "Tensor") -> None:
         """Keep a new take: the marked film, its frames before that, and its latents."""
+        import torch
+
+        from praxino.storage.weights.checkpoint import write_tensors
+
         self.folder.mkdir(parents=True, exist_ok=True)
         film.save(self.path(take))
         tensors = {"frames": torch.from_numpy(np.ascontiguousarray(frames)), "latents": latents}
-        write_tensors(self._data(take), tensors)
+        write_tensors(self.data(take), tensors)
         self.all.append(take)
         self._write()
+        self.on_add(take)
 
-    def set_state(self, shot: str, number: int | None, state: TakeState) -> Take:
+    def set_state(self, shot: str, number: int | None, state: TakeState) -> None:
         """Say what is thought of a take, the newest one where no number is given; raises
         `InputError` if there is none.
         """
-        takes = self.of(shot)
-        take = next((one for one in reversed(takes) if number in (None, one.number)), None)
-        if take is None:
-            there = ", ".join(str(one.number) for one in takes) or "none"
-            which = f" {number}" if number is not None else ""
-            raise InputError(f"shot {shot} has no take{which}", f"there are: {there}", "take")
-        changed = take.model_copy(update={"state": state})
-        self.all[self.all.index(take)] = changed
+        self.all = with_state(self.all, shot, number, state)
         self._write()
-        return changed
 
     def path(self, take: Take) -> Path:
         """The film to look at."""
         return self.folder / f"{take.name}{ENDING}"
 
-    def load(self, take: Take) -> tuple[NDArray[np.uint8], Tensor]:
+    def load(self, take: Take) -> "tuple[NDArray[np.uint8], Tensor]":
         """The frames of a take, and its latents."""
-        tensors = load_tensors(self._data(take))
+        from praxino.storage.weights.checkpoint import load_tensors
+
+        tensors = load_tensors(self.data(take))
         return tensors["frames"].numpy(), tensors["latents"].float()
 
-    def _data(self, take: Take) -> Path:
+    def data(self, take: Take) -> Path:
+        """What the whole film is put together from."""
         return self.folder / f"{take.name}.safetensors"
 
     def _write(self) -> None:
-        plain = [take.model_dump() for take in self.all]
-        write_text(self.folder / LIST, json.dumps(plain, indent=1))
+        write_text(self.folder / LIST, dump_takes(self.all))
+
+
+def parse_takes(content: bytes) -> list[Take]:
+    """The takes of a list; raises `ValueError` if it is none."""
+    try:
+        return TypeAdapter(list[Take]).validate_json(content)
+    except ValidationError as error:
+        raise ValueError(str(error)) from None
+
+
+def dump_takes(takes: Sequence[Take]) -> str:
+    """A list of takes, as JSON."""
+    return json.dumps([take.model_dump() for take in takes], indent=1)
+
+
+def with_state(
+    takes: Sequence[Take], shot: str, number: int | None, state: TakeState
+) -> list[Take]:
+    """Takes, of which one has another state; see `Takes.set_state`."""
+    of_shot = [one for one in takes if one.shot == shot]
+    take = next((one for one in reversed(of_shot) if number in (None, one.number)), None)
+    if take is None:
+        there = ", ".join(str(one.number) for one in of_shot) or "none"
+        which = f" {number}" if number is not None else ""
+        raise InputError(f"shot {shot} has no take{which}", f"there are: {there}", "take")
+    changed = take.model_copy(update={"state": state})
+    return [changed if one is take else one for one in takes]

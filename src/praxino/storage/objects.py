@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from praxino.errors import InputError, MediaError, PraxinoError
 
-NAME: Final = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)*(\.[a-z0-9]+)?")
+NAME: Final = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*(\.[a-z0-9]+)?")
 """What a name looks like: nothing in it can lead out of the place."""
 CHUNK_BYTES: Final = 2**18
 """Bytes that are read at a time."""

@@ -18,6 +18,7 @@ from praxino.service.api import (
     characters,
     edits,
     errors,
+    films,
     images,
     stamps,
     system,
@@ -37,6 +38,7 @@ BODIES: Final[tuple[type[BaseModel], ...]] = (
     bodies.RemixForm, bodies.ImageCreate, bodies.FileForm, bodies.StampForm,
     bodies.SessionCreate, bodies.CharacterCreate, bodies.CharacterForm,
     bodies.ExtensionCreate, bodies.ExtensionForm, bodies.EditCreate, bodies.EditForm,
+    bodies.FilmCreate, bodies.FilmMake, bodies.TakeUpdate,
 )  # fmt: skip
 """Bodies that routes read themselves, since they come in more than one form."""
 KEYLESS_PATHS: Final = ("/healthz", "/readyz", "/v1/session")
@@ -56,7 +58,7 @@ def create(state: AppState) -> ASGIApp:
     )
     app.state.praxino = state
     errors.install(app)
-    for room in (characters, edits, videos, images, analyses, stamps, system):
+    for room in (characters, edits, films, videos, images, analyses, stamps, system):
         app.include_router(room.router)  # the first that fits a path answers
     # made once somebody asks for it, as it takes longer than everything else here
     app.openapi = functools.cache(functools.partial(_described, app.openapi))  # type: ignore[method-assign]

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
+from praxino.generation.takes import TakeState
 from praxino.references import NAME_PATTERN, EntityKind, Reference
 from praxino.request import MAX_PROMPT_CHARS, Request
+from praxino.script import MAX_SHOTS, SHOT_PATTERN
 from praxino.service.queue.jobs import Priority
 
 Sentence = Annotated[
@@ -28,10 +30,19 @@ PictureUrl = Annotated[
     ),
 ]
 EntityName = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$")]
+ShotName = Annotated[str, StringConstraints(pattern=f"^{SHOT_PATTERN}$")]
 FilmId = Annotated[str, StringConstraints(pattern=r"^video_[0-9a-f]{32}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f]+$")]
 
 FileField = Annotated[str, Field(json_schema_extra={"format": "binary", "minLength": 1})]
+SCRIPT_EXAMPLE: dict[str, JsonValue] = {
+    "title": "A walk",
+    "cast": {"rex": {"kind": "animal", "description": "a brown dog"}},
+    "shots": [
+        {"id": "one", "prompt": "@rex runs"},
+        {"id": "two", "prompt": "@rex jumps", "cut": False},
+    ],
+}
 EDIT_EXAMPLE: dict[str, JsonValue] = {
     "prompt": "the dog runs on",
     "video": {"id": "video_00000000000000000000000000000000"},
@@ -282,6 +293,31 @@ class CharacterForm(CharacterCreate):
 
     pictures: Annotated[list[FileField], Field(max_length=8)] | None = None  # type: ignore[assignment]
     video: FileField | None = Field(None, description="a film of it, for four of its frames")
+
+
+class FilmCreate(Body):
+    """A film of many shots."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"script": SCRIPT_EXAMPLE}]})
+
+    script: dict[str, Any] = Field(description="as of docs/films.md")
+
+
+class FilmMake(Body):
+    """Which takes to make."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+
+    only: Annotated[list[ShotName], Field(max_length=MAX_SHOTS)] | None = Field(
+        None, description="names of shots; all that have no take where there are none"
+    )
+    model: Name | None = None
+
+
+class TakeUpdate(Body):
+    """What is thought of a take."""
+
+    state: TakeState
 
 
 class RemixCreate(Body):

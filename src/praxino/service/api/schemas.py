@@ -1,13 +1,16 @@
 """What clients are answered, in the shape of the OpenAI videos API."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from praxino.generation.memory import Entity
+from praxino.generation.takes import Take, TakeState
 from praxino.references import DIGEST, EntityKind
 from praxino.request import ModelCard
 from praxino.service.api.bodies import Extra
+from praxino.service.queue.films import Film
 from praxino.service.queue.jobs import PRIORITY_NAMES, Failure, Job, Priority, Status
 
 
@@ -156,6 +159,48 @@ class CharacterList(BaseModel):
     data: list[CharacterResource]
 
 
+class TakeResource(BaseModel):
+    """One take of a shot."""
+
+    number: int
+    state: TakeState
+    seed: int
+    frames: int
+    current: bool = Field(description="whether it is the one that counts")
+    url: str
+
+
+class ShotResource(BaseModel):
+    """A shot with its takes."""
+
+    id: str
+    takes: list[TakeResource]
+
+
+class FilmResource(BaseModel):
+    """A film of many shots."""
+
+    id: str
+    object: Literal["film"] = "film"
+    title: str
+    status: Status | Literal["idle"] = Field(description="idle: nothing was made of it yet")
+    progress: int = Field(description="percent of the takes that are being made")
+    error: Failure | None = None
+    notes: list[str] = Field(default_factory=list)
+    script: dict[str, Any]
+    shots: list[ShotResource]
+    has_content: bool
+    created_at: int
+    updated_at: int
+
+
+class FilmList(BaseModel):
+    """All films of a caller."""
+
+    object: Literal["list"] = "list"
+    data: list[FilmResource]
+
+
 class ModelResource(BaseModel):
     """A model that is served, with what it makes where nothing else is asked for."""
 
@@ -262,6 +307,38 @@ def to_character_resource(entity: Entity) -> CharacterResource:
         pictures=pictures,
         created_at=int(entity.created),
         updated_at=int(entity.updated),
+    )
+
+
+def to_film_resource(film: Film, takes: Sequence[Take], job: Job | None) -> FilmResource:
+    """What a client may see of a film, its takes and its latest job."""
+    shots = []
+    for shot in film.script.shots:
+        of_shot = [
+            TakeResource(
+                number=one.number,
+                state=one.state,
+                seed=one.seed,
+                frames=one.frames,
+                current=film.current.get(shot.id) == one.number,
+                url=f"/v1/films/{film.id}/takes/{shot.id}/{one.number}",
+            )
+            for one in takes
+            if one.shot == shot.id
+        ]
+        shots.append(ShotResource(id=shot.id, takes=of_shot))
+    return FilmResource(
+        id=film.id,
+        title=film.script.title,
+        status=job.status if job else "idle",
+        progress=job.progress if job else 0,
+        error=job.error if job else None,
+        notes=list(job.result.notes) if job else [],
+        script=film.script.model_dump(mode="json", exclude_defaults=True),
+        shots=shots,
+        has_content=bool(job and "content" in job.result.files),
+        created_at=int(film.created),
+        updated_at=int(film.updated),
     )
 
 

@@ -20,11 +20,13 @@ from praxino.errors import JobError
 from praxino.references import DIGEST
 from praxino.request import ModelCard, Request
 
-Kind = Literal["video", "image", "detect", "verify", "stamp"]
+Kind = Literal["video", "image", "detect", "verify", "stamp", "film"]
 Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
 Priority = Literal["low", "normal", "high"]
 
 MADE: Final[tuple[Kind, ...]] = ("video", "image")
+"""Kinds that a model makes from one request."""
+WITH_MODEL: Final[tuple[Kind, ...]] = (*MADE, "film")
 """Kinds that a model makes."""
 ANALYSES: Final[tuple[Kind, ...]] = ("verify", "detect")
 """Kinds that look at a file."""
@@ -68,6 +70,21 @@ class StampRequest(AnalysisRequest):
     edited: bool = False
     state_prompt: bool = False
     credentials: bool = True
+
+
+class FilmRequest(Config):
+    """Takes of a film's shots to be made, and the film to be put together.
+
+    Attributes
+    ----------
+    film : str
+        Its id among `queue.films`.
+    only : tuple of str
+        Names of the shots to make; all that have no take where there are none.
+    """
+
+    film: str
+    only: tuple[str, ...] = Field((), strict=False)
 
 
 class JobResult(Config):
@@ -128,7 +145,7 @@ class Job(Config):
         Grows with each job; 0 until it is stored.
     owner : str
         The key that asked for it; "" where none is needed.
-    order : Request, AnalysisRequest or StampRequest
+    order : Request, FilmRequest, AnalysisRequest or StampRequest
         The film to make, or the file to look at or to stamp.
     input : str
         Name of the picture that a film begins with, or of the file to look at; "" without one.
@@ -152,7 +169,7 @@ class Job(Config):
     status: Status = "queued"
     owner: str = ""
     model: str = ""
-    order: Request | StampRequest | AnalysisRequest
+    order: Request | FilmRequest | StampRequest | AnalysisRequest
     input: str = ""
     priority: int = 0
     step: int = 0
@@ -222,9 +239,11 @@ class Job(Config):
         What another release wrote may have other fields: those of this one are taken as they are.
         Such a job can be listed and deleted; a worker that cannot make it fails it.
         """
-        unknown: Request | AnalysisRequest = AnalysisRequest(name="")
+        unknown: Request | FilmRequest | AnalysisRequest = AnalysisRequest(name="")
         if values["kind"] in MADE:
             unknown = UNKNOWN_REQUEST
+        elif values["kind"] == "film":
+            unknown = FilmRequest(film="")
         elif values["kind"] == "stamp":
             unknown = StampRequest(name="")
         order = _parse(unknown, values["order"])

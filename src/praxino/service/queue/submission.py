@@ -12,7 +12,7 @@ from PIL import Image
 
 from praxino.errors import InputError, LimitError, MediaError
 from praxino.request import Request
-from praxino.service.queue.jobs import AnalysisRequest, Job, Kind, new_id
+from praxino.service.queue.jobs import AnalysisRequest, FilmRequest, Job, Kind, new_id
 from praxino.service.queue.quotas import Caller
 from praxino.service.queue.store import Store
 from praxino.storage.media.formats import (
@@ -109,7 +109,7 @@ def submit(
     objects: Objects,
     caller: Caller,
     kind: Kind,
-    order: Request | AnalysisRequest,
+    order: Request | FilmRequest | AnalysisRequest,
     files: Mapping[str, InputFile] | None = None,
     **fields: Any,
 ) -> Job:

@@ -21,11 +21,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from praxino.errors import CheckpointError, InputError, JobError, MediaError, PraxinoError
 from praxino.request import ModelCard
-from praxino.service.queue.jobs import MADE, Failure, Job, JobResult, Kind, Status, WorkerInfo
+from praxino.service.queue.jobs import (
+    MADE,
+    WITH_MODEL,
+    Failure,
+    Job,
+    JobResult,
+    Kind,
+    Status,
+    WorkerInfo,
+)
 from praxino.service.queue.retention import RetentionPolicy, delete_input, orphans, sweep
 from praxino.service.queue.schema import first_line
 from praxino.service.queue.store import Store
-from praxino.service.worker import execute
+from praxino.service.worker import execute, films
 from praxino.service.worker.heartbeat import Heartbeat
 from praxino.storage.objects import Objects, is_full
 
@@ -84,7 +93,7 @@ class Worker:
 
     def run(self) -> None:
         """Claim and do jobs until `leave`; a job in progress then goes back into the queue."""
-        if set(self.kinds) & set(MADE):
+        if set(self.kinds) & set(WITH_MODEL):
             self._cards = tuple(
                 self._pipeline(name).card.model_copy(update={"id": name}) for name in self.models
             )
@@ -138,7 +147,10 @@ class Worker:
         """What came of a job, its files stored; and their bytes."""
         for name in job.inputs:
             self._insist(self.objects.get, f"{job.id}/{name}", folder / name)
-        if job.kind in MADE:
+        if job.kind == "film":
+            pipeline = self._pipeline(job.model)
+            result = films.make(job, pipeline, folder, self.objects, heartbeat.step)
+        elif job.kind in MADE:
             inputs = execute.read_inputs(job, folder, self.objects, heartbeat.raise_if_stopped)
             pipeline = self._pipeline(job.model)
             result = execute.make(job, pipeline, folder, inputs, heartbeat.step, heartbeat.preview)
