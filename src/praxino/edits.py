@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, NamedTuple, get_args
 from pydantic import Field, TypeAdapter, model_validator
 
 from praxino.config import Config
-from praxino.plain import parse
+from praxino.plain import parse_plain
 
 Box = tuple[float, float, float, float]
 STRENGTHS: Final = {"keep": 0.45, "change": 0.65, "reimagine": 0.8}
@@ -166,7 +166,7 @@ def frame_count(edit: Edit, film: FilmShape, usual: int, step: int) -> int:
 
 def parse_edit(tree: object) -> Edit:
     """An edit from plain values; raises `InputError` with the first field that is wrong."""
-    return parse(_ADAPTER, tree, "edit", "edit", f"tasks are {' '.join(TASKS)}")
+    return parse_plain(_ADAPTER, tree, "edit", "edit", f"tasks are {' '.join(TASKS)}")
 
 
 def require_box(box: Box) -> None:

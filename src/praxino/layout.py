@@ -89,12 +89,12 @@ class Layout(Config):
 
 def read(path: Path) -> Layout:
     """The layout in a JSON file; raises `MediaError` or `InputError` if there is none."""
-    return parse(plain.read_json(path, MAX_LAYOUT_BYTES, HINT_DRAW), str(path))
+    return parse_layout(plain.read_json(path, MAX_LAYOUT_BYTES, HINT_DRAW), str(path))
 
 
-def parse(tree: object, name: str = "layout") -> Layout:
+def parse_layout(tree: object, name: str = "layout") -> Layout:
     """A layout from plain values; raises `InputError` with the first field that is wrong."""
-    return plain.parse(_ADAPTER, tree, name, "layout", "see docs/layout.md")
+    return plain.parse_plain(_ADAPTER, tree, name, "layout", "see docs/layout.md")
 
 
 _ADAPTER: Final = TypeAdapter(Layout)

@@ -11,7 +11,7 @@ from praxino.errors import InputError, MediaError
 T = TypeVar("T")
 
 
-def parse(adapter: TypeAdapter[T], tree: object, name: str, setting: str, hint: str) -> T:
+def parse_plain(adapter: TypeAdapter[T], tree: object, name: str, setting: str, hint: str) -> T:
     """A value from plain ones, some of which may be configs already.
 
     Parameters

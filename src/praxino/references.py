@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from praxino.config import Config
 from praxino.errors import InputError
-from praxino.plain import parse
+from praxino.plain import parse_plain
 
 EntityKind = Literal["character", "animal", "object", "place", "style"]
 KINDS: Final[tuple[EntityKind, ...]] = ("character", "animal", "object", "place", "style")
@@ -51,7 +51,7 @@ _ADAPTER: Final[TypeAdapter[tuple[Reference, ...]]] = TypeAdapter(tuple[Referenc
 
 def parse_references(tree: object) -> tuple[Reference, ...]:
     """References from values that may be plain; raises `InputError` with the first wrong field."""
-    return parse(_ADAPTER, tree, "references", "references", "a list of entities")
+    return parse_plain(_ADAPTER, tree, "references", "references", "a list of entities")
 
 
 def mentions(prompt: str) -> list[str]:

@@ -15,7 +15,7 @@ from praxino import edits
 from praxino.config import Config
 from praxino.edits import Edit, FilmShape
 from praxino.errors import InputError, ShapeError, UnknownNameError
-from praxino.layout import Layout, parse
+from praxino.layout import Layout, parse_layout
 from praxino.references import Reference, parse_references, require_references
 from praxino.shapes import Compression, VideoShape
 
@@ -214,7 +214,7 @@ class ModelCard(Config):
 
 
 PLAIN_FORMS: Final[dict[str, Callable[[Any], Any]]] = {
-    "layout": parse,
+    "layout": parse_layout,
     "edit": edits.parse_edit,
     "references": parse_references,
 }

@@ -15,7 +15,7 @@ from praxino.config import Config
 from praxino.edits import Edit, sources
 from praxino.errors import InputError, MediaError
 from praxino.layout import Layout
-from praxino.plain import parse
+from praxino.plain import parse_plain
 from praxino.references import (
     MAX_DESCRIPTION_CHARS,
     MAX_REFERENCE_PICTURES,
@@ -221,7 +221,7 @@ def frame_of_shot(name: str) -> tuple[str, int] | None:
 
 def parse_script(tree: object) -> FilmScript:
     """A script from plain values; raises `InputError` with the first field that is wrong."""
-    return parse(TypeAdapter(FilmScript), tree, "script", "script", _HINT)
+    return parse_plain(TypeAdapter(FilmScript), tree, "script", "script", _HINT)
 
 
 def read_script(path: Path) -> FilmScript:

@@ -28,7 +28,9 @@ def worker(
     storage: Storage = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option(help="Kind of jobs to take: video image detect verify; repeatable."),
+        typer.Option(
+            help="Kind of jobs to take: video image film detect verify stamp; repeatable."
+        ),
     ] = None,
     keep_days: KeepDays = 30.0,
     keep_bytes: KeepBytes = 0,

@@ -40,11 +40,11 @@ def encode_images(
     """
     if config.pictures == "control":
         film = np.zeros((request.frames, request.height, request.width, 3), np.uint8)
-        given = np.zeros(film.shape[:3], bool)
+        stay = np.zeros(film.shape[:3], bool)
         for place, image in zip((0, request.frames - 1), images, strict=False):
             film[place] = fitted(image.pixels, request.height, request.width)
-            given[place] = True
-        return control(film, given, references, vae, device)
+            stay[place] = True
+        return control(film, stay, references, vae, device)
     fit = (fitted(image.pixels, request.height, request.width) for image in images)
     clips = [to_tensor(frame[None, None]).to(device) for frame in fit]  # (1, 3, 1, H, W) each
     kind: Callable[[Request, list[Tensor], VAE], FrameCondition] = (
@@ -55,7 +55,7 @@ def encode_images(
 
 def control(
     film: NDArray[np.uint8],
-    given: NDArray[np.bool_],
+    stay: NDArray[np.bool_],
     references: Sequence[GivenImage],
     vae: VAE,
     device: torch.device,
@@ -68,11 +68,11 @@ def control(
     Parameters
     ----------
     film : (F, H, W, 3)
-    given : (F, H, W)
+    stay : (F, H, W)
         Which of its pixels are given.
     """
     size, step = film.shape[1:3], vae.config.compression
-    new = torch.from_numpy(~given).to(device).float()  # (F, H, W)
+    new = torch.from_numpy(~stay).to(device).float()  # (F, H, W)
     pixels = to_tensor(film[None]).to(device)  # (1, 3, F, H, W)
     inactive, reactive = (vae.encode(part, chunk=1) for part in (pixels * (1 - new), pixels * 0))
     mask = mask_channels(new, step.time, step.height, step.width)

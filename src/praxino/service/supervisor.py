@@ -17,10 +17,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from praxino.errors import InputError, PraxinoError
 from praxino.service.locations import JOBS_VARIABLE, STORAGE_VARIABLE, Locations
+from praxino.service.queue.jobs import Kind
 from praxino.service.queue.retention import RetentionPolicy
 from praxino.service.queue.store import LEASE_SECONDS
 
@@ -48,7 +49,7 @@ class WorkerConfig:
     device: str = "auto"
     dtype: str = "auto"
     keeping: RetentionPolicy = field(default_factory=RetentionPolicy)
-    kinds: tuple[str, ...] = ("video", "image", "detect", "verify", "stamp")
+    kinds: tuple[str, ...] = get_args(Kind)
     lease: float = LEASE_SECONDS
 
 

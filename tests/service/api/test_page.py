@@ -4,12 +4,12 @@ may go wrong.
 
 import json
 import re
-import time
 
 import pytest
 from PIL import Image
 
 from support.client import DOT
+from support.pages import CONTRAST, NAMELESS, SMALL, opened, until
 from support.studio import browser, served
 
 pytestmark = pytest.mark.system
@@ -18,27 +18,6 @@ PROMPT = "a red ball bounces on the grass"
 PIXELS = """(canvas =>
 [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data])
 (document.querySelector('#forward'))"""
-NAMELESS = """[...document.querySelectorAll('button, input, select, textarea, a, img')]
-.filter(e => e.tagName === 'IMG' ? !e.hasAttribute('alt')
-  : !(e.textContent.trim() || e.ariaLabel || e.ariaHidden || e.labels?.length))
-.map(e => e.outerHTML)"""
-SMALL = """[...document.querySelectorAll('button, .button')]
-.filter(e => e.checkVisibility() && !e.closest('.ideas, .card') && e.offsetHeight < 44)
-.map(e => e.outerHTML)"""
-CONTRAST = """(() => {  // WCAG 2.2, 1.4.3, of text that lies on the page itself
-  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const light = colour => {
-    canvas.fillStyle = colour;
-    canvas.fillRect(0, 0, 1, 1);
-    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data]
-      .map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-    return .2126 * r + .7152 * g + .0722 * b + .05;
-  };
-  const paper = light(getComputedStyle(document.body).backgroundColor);
-  return ['body', 'footer', '.empty', 'a', '.problem']
-    .map(name => light(getComputedStyle(document.querySelector(name)).color))
-    .map(ink => Math.max(ink, paper) / Math.min(ink, paper));
-})()"""
 
 
 @pytest.fixture(scope="module", name="server")
@@ -56,36 +35,8 @@ def _chromium():
 
 @pytest.fixture(name="page")
 def _page(chromium, server):
-    """A page of its own; at the end, nothing was said on the console, and nothing asked of other
-    hosts.
-    """
-    page = chromium.new_page(viewport={"width": 1200, "height": 900})
-    page.set_default_timeout(60_000)
-    wrong: list[str] = []
-    page.allowed = []
-    page.on("console", lambda said: said.type in ("error", "warning") and wrong.append(said.text))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "request",
-        lambda asked: (
-            asked.url.startswith((server.url, "data:", "blob:")) or wrong.append(asked.url)
-        ),
-    )
-    page.goto(server.url)
-    page.wait_for_selector("#seconds option", state="attached")
-    yield page
-    page.close()
-    assert [text for text in wrong if not any(re.search(each, text) for each in page.allowed)] == []
-
-
-def until(page, true, seconds=60):
-    """Until a script says so; Playwright's own way evaluates text in the page, which its policy
-    forbids.
-    """
-    end = time.monotonic() + seconds
-    while not page.evaluate(true):
-        assert time.monotonic() < end, true
-        page.wait_for_timeout(50)
+    with opened(chromium, server) as page:
+        yield page
 
 
 def make(page, prompt=PROMPT, steps=4):
@@ -346,9 +297,9 @@ def test_by_keyboard_alone(page):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Tab")
-    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")  # around to the last tab
     assert page.is_visible("#drop")
-    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowRight")
     page.focus("#prompt")
     page.keyboard.type("a cat walks")
     page.keyboard.press("Control+Enter")
@@ -363,7 +314,7 @@ def test_on_a_phone(page, scheme):
     page.set_viewport_size({"width": 360, "height": 740})
     make(page, f"a house, {scheme}", steps=3)
     made(page, f"a house, {scheme}")
-    for tab in ("make", "check"):
+    for tab in ("make", "board", "check"):
         page.click(f"#tab-{tab}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         assert page.evaluate(SMALL) == []

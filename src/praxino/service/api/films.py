@@ -50,7 +50,7 @@ def all_films(state: StateDep, caller: CallerDep) -> schemas.FilmList:
 
 
 @router.get("/{id}", responses=errors(404))
-def retrieve(id: Id, state: StateDep, caller: CallerDep) -> schemas.FilmResource:  # noqa: A002
+def retrieve_film(id: Id, state: StateDep, caller: CallerDep) -> schemas.FilmResource:  # noqa: A002
     """A film: its script, its takes, and how far it is."""
     return _resource(state, caller, _find(state, caller, id))
 
@@ -108,7 +108,7 @@ def _make(state: AppState, caller: Caller, id_: str, body: bodies.FilmMake) -> s
 
 
 @router.post("/{id}/cancel", responses=errors(404, 409))
-def cancel(id: Id, state: StateDep, caller: CallerDep) -> schemas.FilmResource:  # noqa: A002
+def cancel_takes(id: Id, state: StateDep, caller: CallerDep) -> schemas.FilmResource:  # noqa: A002
     """Stop making takes; those that are made stay."""
     film = _find(state, caller, id)
     job = _job(state, caller, film)
@@ -212,10 +212,10 @@ def _script(state: AppState, caller: Caller, body: bodies.FilmCreate) -> FilmScr
             raise InputError(
                 f"script: cast.{name}: no files here", "POST /v1/videos/characters", "script"
             )
-    known = [*script.cast, *(one.name for one in references.memory_of(state, caller).entities())]
+    names = [*script.cast, *(one.name for one in references.memory_of(state, caller).entities())]
     for shot in script.shots:
         for name in (*mentions(script.sentence(shot)), *shot.cast):
-            require_known(name, known)
+            require_known(name, names)
     return script
 
 

@@ -21,7 +21,16 @@ PAGE: Final = {
     "studio.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     **dict.fromkeys(
-        ("studio.js", "api.js", "make.js", "strip.js", "check.js", "noise.js"),
+        (
+            "studio.js",
+            "api.js",
+            "make.js",
+            "strip.js",
+            "check.js",
+            "noise.js",
+            "film.js",
+            "cast.js",
+        ),
         "text/javascript; charset=utf-8",
     ),
 }

@@ -1,6 +1,7 @@
 // The Make tab: an order, the stage on which one film forms or plays, and the strip of all of them.
 
 import { call, ended, follow } from "./api.js";
+import * as cast from "./cast.js";
 import { dropping, element } from "./check.js";
 import { draw, share } from "./noise.js";
 import * as strip from "./strip.js";
@@ -24,6 +25,7 @@ export function ready(others) {
   $("prompt").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("order").requestSubmit();
   });
+  cast.mention($("prompt"));
   $("picture").addEventListener("change", () => give($("picture").files[0]));
   $("given-remove").addEventListener("click", () => give(null));
   dropping($("make"), $("order"), (files) => files?.length && give(files[0]));
@@ -49,6 +51,7 @@ export async function refresh() {
   try {
     await know();
     await strip.load();
+    await cast.load();
     $("problem").hidden = true;
     const open = strip.films().find((film) => !ended(film));
     const before = shown && (await call(`/v1/videos/${shown.id}`).catch(() => null));

@@ -2,10 +2,11 @@
 
 import { call, online } from "./api.js";
 import * as check from "./check.js";
+import * as film from "./film.js";
 import * as make from "./make.js";
 
 const $ = (id) => document.getElementById(id);
-const TABS = ["make", "check"];
+const TABS = ["make", "board", "check"];
 
 export function open(name) {
   for (const tab of TABS) {
@@ -14,6 +15,7 @@ export function open(name) {
     $(`tab-${tab}`).tabIndex = chosen ? 0 : -1;
     $(tab).hidden = !chosen;
   }
+  if (name === "board") film.refresh();
   history.replaceState(null, "", name === "make" ? location.pathname : `#${name}`);
 }
 
@@ -21,7 +23,8 @@ for (const tab of TABS) {
   $(`tab-${tab}`).addEventListener("click", () => open(tab));
   $(`tab-${tab}`).addEventListener("keydown", (event) => {
     if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
-    const other = TABS[(TABS.indexOf(tab) + 1) % TABS.length];
+    const by = event.key === "ArrowRight" ? 1 : TABS.length - 1;
+    const other = TABS[(TABS.indexOf(tab) + by) % TABS.length];
     open(other);
     $(`tab-${other}`).focus();
   });
@@ -58,6 +61,7 @@ $("door-form").addEventListener("submit", async (event) => {
     keyed();
     make.refresh();
     check.refresh();
+    film.refresh();
   } catch (error) {
     $("door-problem").textContent = error.message;
     $("door-problem").hidden = false;
@@ -78,6 +82,7 @@ $("leave").addEventListener("click", async () => {
 
 keyed();
 check.ready();
+film.ready();
 make.ready({
   examine: async (film) => {
     open("check");
