@@ -19,6 +19,7 @@ from praxino.storage.weights.bundle import BundleConfig
 from praxino.training.autoencoder import AutoencoderConfig, Bucket
 from praxino.training.diffusion import DiffusionConfig
 from praxino.training.forensic import ForensicStageConfig
+from praxino.training.identity import IdentityStageConfig
 from praxino.training.latent_reader import LatentReaderStageConfig
 from praxino.training.layout import LayoutStageConfig, world_layout
 from praxino.training.loop import LoopConfig
@@ -245,6 +246,19 @@ def diorama_reader() -> TrainConfig:
     )
 
 
+def diorama_identity() -> TrainConfig:
+    """The network that tells individuals of the diorama apart; 0.4 M parameters.
+
+    ``praxino train diorama-identity``: two CPU cores, 15 minutes. Expect the nearest of 95 other
+    crops to show the same individual in nine of ten cases at the end.
+    """
+    return TrainConfig(
+        stage=IdentityStageConfig(seed=95),
+        loop=LoopConfig(steps=800),
+        optimizer=OptimizerConfig(lr=2e-3, ema=0.99),
+    )
+
+
 def detector() -> TrainConfig:
     """The detector's network: camera detail against decoded detail, 0.13 M parameters.
 
@@ -287,6 +301,7 @@ RECIPES: Final[dict[str, Callable[[], TrainConfig]]] = {
     "diorama-tiny-decoder": diorama_tiny_decoder,
     "diorama-reader": diorama_reader,
     "diorama-judge": diorama_judge,
+    "diorama-identity": diorama_identity,
     "detector": detector,
     "smoke": smoke,
 }

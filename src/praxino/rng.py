@@ -35,6 +35,8 @@ class Stream(IntEnum):
     REFERENCE_PICTURES = 17
     LATENT_READER_BATCH = 18
     EXPANSION = 19
+    IDENTITY_BATCH = 20
+    IDENTITY_POOL = 21
 
 
 def generator(stream: Stream, seed: int, index: int) -> np.random.Generator:

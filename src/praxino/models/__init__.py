@@ -3,5 +3,5 @@
 `dit` (with `attention`, `embeddings`, `tokens`, `pictures`, `context`), `vace` (it with a control
 branch), `unet`, `vae` (with `causal`,
 `resample`, `winograd`, `tiling`), `tiny_decoder`, `text`, `umt5`, `clip_vision`, `layout`,
-`reader`, `latent_reader`, `forensic`; `precision` knows which arithmetic is fast here.
+`reader`, `latent_reader`, `forensic`, `identity`; `precision` knows which arithmetic is fast here.
 """

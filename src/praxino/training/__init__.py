@@ -2,6 +2,6 @@
 
 `loop` runs a stage; `stages` is the table of them: `autoencoder`, `tiny_decoder`, `diffusion` (with
 `batch`, `tasks`, `references`, `grounding`, `routing`, `warm_start`), `layout`, `latent_reader`,
-`reader`, `forensic`. `optimizer` moves the weights, `encoding` makes and keeps latents, `sources`
-says where weights come from, `runs` what a folder remembers, `run_log` writes metrics.
+`reader`, `forensic`, `identity`. `optimizer` moves the weights, `encoding` makes and keeps latents,
+`sources` says where weights come from, `runs` what a folder remembers, `run_log` writes metrics.
 """

@@ -8,6 +8,7 @@ from praxino.storage.weights import bundle
 from praxino.training.autoencoder import Autoencoder, AutoencoderConfig
 from praxino.training.diffusion import Diffusion, DiffusionConfig
 from praxino.training.forensic import ForensicStage, ForensicStageConfig
+from praxino.training.identity import IdentityStage, IdentityStageConfig
 from praxino.training.latent_reader import LatentReaderStage, LatentReaderStageConfig
 from praxino.training.layout import LayoutStage, LayoutStageConfig
 from praxino.training.loop import TrainingStage
@@ -23,6 +24,7 @@ StageConfig = (
     | LatentReaderStageConfig
     | ReaderStageConfig
     | ForensicStageConfig
+    | IdentityStageConfig
 )
 
 STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], TrainingStage]]]] = {
@@ -33,6 +35,7 @@ STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], Tra
     "latent-reader": (LatentReaderStageConfig, LatentReaderStage),
     "reader": (ReaderStageConfig, ReaderStage),
     "forensic": (ForensicStageConfig, ForensicStage.of_footage),
+    "identity": (IdentityStageConfig, IdentityStage),
 }
 """By ``kind``: the config's type, and what builds the stage from (config, sources, workplace)."""
 
@@ -44,6 +47,7 @@ USES: Final[dict[str, frozenset[str]]] = {
     "latent-reader": frozenset({"init", "vae"}),
     "reader": frozenset({"init", "vae"}),
     "forensic": frozenset({"init", "footage"}),
+    "identity": frozenset({"init", "vae"}),
 }
 """By ``kind``: the fields of `Sources` that a stage reads."""
 

@@ -11,6 +11,7 @@ from praxino.data.diorama import world
 from praxino.data.diorama.canvas import Canvas, oversampling, reduce
 from praxino.data.diorama.casting import CastingContext, Requirement, cast_alone
 from praxino.data.diorama.compose import compose
+from praxino.data.diorama.families import marking_of
 from praxino.data.diorama.places import backdrop
 from praxino.data.diorama.scene import Thing
 from praxino.data.diorama.sprites import DRAW, pose_of
@@ -106,3 +107,51 @@ def varied_pictures(
         DRAW[one.kind](canvas, pose_of(posed, place, travel, travel, (light, light, light)))
         pictures[i] = reduce(canvas.pixels, size, size)
     return pictures
+
+
+CROP_SHARE: Final = 1.5
+"""Side of a square around a thing, of the thing's height."""
+
+
+def own_individual(seed: int, kind: str, colour: str) -> Thing:
+    """An individual of the second edition: the marks of this seed on an animal or person."""
+    rng = generator(Stream.INDIVIDUAL, seed, 0)
+    stage = CastingContext(rng, "grass", np.zeros(1), 1.0, 0.0, all_pairs=True)
+    (one,) = cast_alone(stage, 1, Requirement(kind, colour=colour))
+    free = [other for other in world.COLOURS if other != colour]
+    return replace(one, marking=marking_of(seed, free))
+
+
+def portraits(
+    one: Thing, rng: Generator, count: int, size: int = 64
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Pictures of a thing as films show it: small or large, at any place, half before a place.
+
+    Returns
+    -------
+    (count, size, size, 3) uint8
+    (count, 3)
+        Its centre and its height, in pictures' heights.
+    """
+    factor = oversampling(size)
+    pictures = np.empty((count, size, size, 3), np.uint8)
+    where = np.empty((count, 3))
+    motions = [m for m in world.KINDS[one.kind].motions if m in ("still", "walk", "run")]
+    for i in range(count):
+        height = float(rng.uniform(0.3, 0.75)) / max(1.0, world.KINDS[one.kind].aspect / 1.3)
+        place = (float(rng.uniform(0.3, 0.7)), float(rng.uniform(0.4, 0.65)))
+        pixels = np.full((size * factor, size * factor, 3), PLAIN, np.uint8)
+        canvas = Canvas(pixels, float(size * factor))
+        if rng.random() < 0.5:
+            backdrop(compose(int(rng.integers(2**31)), 0, frames=1), canvas)
+        posed = replace(
+            one,
+            motion=str(rng.choice(motions or ["still"])),
+            height=height,
+            ground=place[1] + height / 2,
+            heading=int(rng.choice([-1, 1])),
+        )
+        travel, light = float(rng.uniform(0, 2)) * height, float(rng.uniform(0.6, 1.05))
+        DRAW[one.kind](canvas, pose_of(posed, place, travel, travel, (light, light, light)))
+        pictures[i], where[i] = reduce(canvas.pixels, size, size), (*place, height)
+    return pictures, where
