@@ -1,7 +1,8 @@
 """Put a finished run into the package: ``python docs/ship.py runs/diorama 1.0 --layout
 runs/diorama-layout``.
 
-Copies the run's model (or its autoencoder, or reader) as bfloat16 to ``src/praxino/bundled`` and
+Copies the run's model (or its autoencoder, reader, or network that tells individuals apart) as
+bfloat16 to ``src/praxino/bundled`` and
 draws its losses as ``docs/curves-1.0.png`` (``docs/curves-reader-1.0.png``). A denoiser that is
 told layouts ships with the network that draws them.
 """
@@ -11,15 +12,18 @@ import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 
-from praxino.evaluation.readers import READER, read_reader
+from praxino.evaluation import identity
+from praxino.evaluation.readers import IDENTITY, READER, read_identity, read_reader
 from praxino.storage.weights import bundle, checkpoint
 
 HERE = Path(__file__).parent
 LOSSES = {
     "denoiser": ("loss", "loss/q1", "loss/q2", "loss/q3", "loss/q4", "loss/pictures"),
     "autoencoder": ("pixels", "gradients", "kl"),
+    "identity": ("loss", "right/nearest"),
     "reader": (
         "heat",
         "offset",
@@ -48,7 +52,16 @@ def curves(run: Path, what: str, target: Path) -> None:
 
 
 def main(run: Path, edition: str, layout: Path | None) -> None:
-    if (run / "final" / "reader").exists():
+    if (run / "final" / "identity").exists():
+        what, target = "identity", IDENTITY
+        network = read_identity(run / "final")
+        judge = identity.IdentityJudge(read_reader(), network)
+        cosines = identity.true_cosines(judge, bundle.read_vae(bundle.BUNDLED / "diorama"))
+        least = round(float(np.percentile(cosines, 5)), 3)
+        print(f"threshold: 5% of {len(cosines)} true films are below {least}")
+        config = network.config.model_copy(update={"threshold": least})
+        checkpoint.save(target / "identity", config, network.state_dict(), torch.bfloat16)
+    elif (run / "final" / "reader").exists():
         what, target = "reader", READER
         reader = read_reader(run / "final")
         checkpoint.save(target / "reader", reader.config, reader.state_dict(), torch.bfloat16)

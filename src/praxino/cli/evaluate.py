@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def evaluate(
     model: Annotated[str, typer.Argument(help="A bundled model or a folder.", show_default=False)],
     suite: Annotated[
-        str, typer.Option(help="diorama rare physics motion binding words")
+        str, typer.Option(help="diorama rare physics motion binding words identity")
     ] = "diorama",
     samples: Annotated[
         int, typer.Option(min=1, max=MAX_FILMS_PER_CALL, help="Sentences of the suite.")
@@ -45,6 +45,10 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a model on a suite of sentences; the same command resumes an interrupted run."""
+    if suite == "identity":
+        scores, text = judge_identity(model, samples, reader, output, device, Progress(quiet))
+        typer.echo(json.dumps(scores, indent=1) if json_ else text)
+        return
     readers = (reader, second_reader)
     scores, text = judge(
         model, (suite, samples, seeds), readers, best_of, output, processes, device, Progress(quiet)
@@ -103,6 +107,58 @@ def judge(
     report.write(folder, ordered, summary, f"{name}: suite {suite_of[0]}, {len(cases)} films")
     progress.say(f"wrote {folder / 'index.html'}, {folder / 'scores.json'}")
     return summary, report.table(summary)
+
+
+def judge_identity(
+    name: str,
+    samples: int,
+    reader: Path | None,
+    output: Path | None,
+    device: str,
+    progress: Progress,
+) -> tuple[dict[str, Any], str]:
+    """Whether a model's films show the individuals of their pictures: scores, and the table."""
+    import torch
+
+    from praxino.evaluation import identity
+    from praxino.evaluation.readers import READER, read_identity, read_reader
+    from praxino.generation import loading
+    from praxino.generation.images import GivenImage
+    from praxino.references import Reference
+    from praxino.storage.files import write_text
+
+    folder = output or Path("runs") / f"evaluate-{_run_name(Path(name))}-identity"
+    pipeline = loading.load(name, device)
+    config = pipeline.model.config
+    cases = identity.identity_cases(
+        samples, config.frames, config.width / config.height, config.fps
+    )
+    judge_ = identity.IdentityJudge(read_reader(reader or READER), read_identity())
+    takes_pictures = pipeline.card.slots > 0 or pipeline.card.reference_frames
+
+    def make(sentence: str, seed: int, pictures: identity.Film | None) -> identity.Film:
+        names = [f"{number}.png" for number in range(len(pictures) if pictures is not None else 0)]
+        images = [
+            GivenImage(name, picture)
+            for name, picture in zip(names, pictures if pictures is not None else (), strict=True)
+        ]
+        star = (Reference(name="star", kind="animal", pictures=tuple(names)),) if names else None
+        request, _ = pipeline.complete(sentence, images, seed=seed, references=star)
+        *_, last = pipeline.run(request, None, images)
+        assert last.video is not None
+        return last.video.frames
+
+    rows = []
+    vae = pipeline.model.vae.load(torch.float32)
+    with progress.bar("identity", len(cases)) as advance:
+        for row in identity.judge(judge_, vae, make, cases, takes_pictures):
+            rows.append(row)
+            advance(len(rows))
+    summary = identity.identity_summary(rows)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "scores.json", json.dumps({"summary": summary, "cases": rows}, indent=1))
+    progress.say(f"wrote {folder / 'scores.json'}")
+    return summary, identity.identity_table(summary)
 
 
 def _require_usable(model: Path, name: str, cases: Sequence["Case"], best_of: int) -> None:

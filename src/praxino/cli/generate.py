@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from praxino.layout import Layout
     from praxino.references import Reference
     from praxino.request import Request
+    from praxino.storage.media.video import Video
     from praxino.storage.wan.single_files import PartFiles
 
 MAX_EDIT_BYTES: Final = 2**20
@@ -96,6 +97,9 @@ Preview = Annotated[
     int, typer.Option(help="Every so many steps, write OUTPUT.preview.png; 0 is never.")
 ]
 NoWatermark = Annotated[bool, typer.Option("--no-watermark", help="Put no mark into the pixels.")]
+NoGrowth = Annotated[
+    bool, typer.Option("--no-growth", help="Add nothing of the film to the memory of its @names.")
+]
 NoCredentials = Annotated[bool, typer.Option("--no-credentials", help="Do not sign the file.")]
 CredentialPrompt = Annotated[
     bool, typer.Option("--credential-prompt", help="Sign the sentence, too.")
@@ -143,6 +147,7 @@ def generate(
     no_credentials: NoCredentials = False,
     credential_prompt: CredentialPrompt = False,
     noise_mark: NoiseMark = None,
+    no_growth: NoGrowth = False,
     quiet: Quiet = False,
 ) -> None:
     """Turn a sentence into a film, marked and signed as generated."""
@@ -177,7 +182,9 @@ def make_films(flags: dict[str, Any]) -> None:
     requests = _with_seeds(first, count, same_layout=flags["layout"] is not None)
     require_output(output, count, first.frames, first.fps)
     for request, path in zip(requests, numbered(output, count), strict=True):
-        _make(loaded.run(request, provenance), request, path, flags["preview"], progress)
+        film = _make(loaded.run(request, provenance), request, path, flags["preview"], progress)
+        if request.references and loaded.card.grammar and not flags.get("no_growth"):
+            _grow(request, film, path, progress)
 
 
 def _with_seeds(first: "Request", count: int, same_layout: bool) -> list["Request"]:
@@ -197,7 +204,7 @@ def _make(
     path: Path,
     preview: int,
     progress: Progress,
-) -> None:
+) -> "Video":
     """One film, step by step; stopped by Ctrl-C, it is written as it is then."""
     state, stopped = None, False
     try:
@@ -221,6 +228,15 @@ def _make(
     progress.say(f"wrote {path}: {length}, {width}x{height}, seed {film.record['seed']}")
     if stopped:
         raise typer.Exit(130)
+    return film
+
+
+def _grow(request: "Request", film: "Video", path: Path, progress: Progress) -> None:
+    """Add what the film shows of remembered entities to the memory, where it can be verified."""
+    from praxino.generation import growth, memory
+
+    for note in growth.grow(memory.installation(), request.references, film.frames, path.name):
+        progress.say(f"note: {note}")
 
 
 def _write_preview(state: "GenerationProgress", path: Path) -> None:

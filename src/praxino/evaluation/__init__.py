@@ -1,6 +1,6 @@
 """How good videos are.
 
 `suite` (sentences), `judge` (a film and its ceilings), `diorama` (scores of a reading), `physics`,
-`motion`, `layouts`, `readers` (on disk); `compare` (two folders), `features` and `frechet`
-(distances); `report` writes it down.
+`motion`, `layouts`, `identity` (individuals), `readers` (on disk); `compare` (two folders),
+`features` and `frechet` (distances); `report` writes it down.
 """

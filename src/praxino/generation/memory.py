@@ -178,6 +178,15 @@ class Memory:
         if name.lower() in names:
             self.objects.remove(f"{self.root}/{name.lower()}")
 
+    def forget_picture(self, name: str, digest: str) -> Entity:
+        """Delete one picture of an entity; raises `InputError` for an unknown name."""
+        entity = self.find(name)
+        pictures = tuple(one for one in entity.pictures if one.digest != digest)
+        entity = entity.model_copy(update={"pictures": pictures, "updated": time.time()})
+        self.objects.write(self._record(entity.name), entity.model_dump_json().encode())
+        self.objects.remove(self._file(entity.name, digest))
+        return entity
+
     def image(self, digest: str) -> GivenImage | None:
         """A kept picture by its digest; None if it is not, or no more, known."""
         for entity in self.entities():

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,16 +16,16 @@ from praxino.config import Config
 from praxino.data.diorama import Edition, world
 from praxino.data.diorama.casting import MARKED_KINDS
 from praxino.data.diorama.families import is_individual_held_out
-from praxino.data.diorama.references import CROP_SHARE, own_individual, portraits
+from praxino.data.diorama.references import own_individual, portraits
 from praxino.data.pixels import to_pixels, to_tensor
-from praxino.models.identity import IdentityConfig, IdentityNet
+from praxino.models.identity import IdentityConfig, IdentityNet, crop_around
 from praxino.models.vae import VAE
 from praxino.rng import Stream, generator
 from praxino.storage.weights import bundle, checkpoint
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 
 TEMPERATURE: Final = 0.1
-"""Of the contrastive loss."""
+"""Temperature of the contrastive loss."""
 CROP_JITTER: Final = 0.15
 """How far a crop's centre and side are off, of its side."""
 
@@ -62,26 +61,7 @@ class IdentityBatch:
     """Crops (B, 3, side, side) in [-1, 1], and which individual each shows."""
 
     crops: Tensor
-    who: Tensor
-
-
-def crop_around(
-    picture: NDArray[np.uint8], centre: tuple[float, float], height: float, side: int
-) -> NDArray[np.uint8]:
-    """A square around a thing, (side, side, 3); what lies outside the picture is its border.
-
-    Parameters
-    ----------
-    centre, height
-        Of the thing, in pictures' heights.
-    """
-    rows = len(picture)
-    share = side / max(2.0, CROP_SHARE * height * rows)
-    left, top = (side / 2 - share * rows * middle for middle in centre)
-    matrix = np.array([[share, 0, left], [0, share, top]])
-    return cv2.warpAffine(
-        picture, matrix, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
-    ).astype(np.uint8)
+    labels: Tensor
 
 
 class IdentityStage:
@@ -136,8 +116,8 @@ class IdentityStage:
         pictures = self._pictures[(through, *which)].reshape(len(places), *self._pictures.shape[4:])
         off = rng.uniform(-CROP_JITTER, CROP_JITTER, places.shape) * places[:, 2:]
         crops = self._crops(pictures, places + off)
-        who = torch.arange(config.groups * config.individuals).repeat_interleave(config.views)
-        return IdentityBatch(crops.to(self.device), who.to(self.device))
+        labels = torch.arange(config.groups * config.individuals).repeat_interleave(config.views)
+        return IdentityBatch(crops.to(self.device), labels.to(self.device))
 
     def _crops(self, pictures: NDArray[np.uint8], places: NDArray[np.float64]) -> Tensor:
         """(B, 3, side, side) of pictures (B, H, W, 3)."""
@@ -153,14 +133,14 @@ class IdentityStage:
     ) -> tuple[Tensor, dict[str, float]]:
         """Supervised contrast (Khosla et al., arXiv 2004.11362, eq. 2)."""
         vectors = self.module(batch.crops).float()  # (B, D)
-        alike = batch.who[:, None] == batch.who
+        alike = batch.labels[:, None] == batch.labels
         itself = torch.eye(len(alike), dtype=torch.bool, device=alike.device)
         scores = (vectors @ vectors.T / TEMPERATURE).masked_fill(itself, -torch.inf)
         logs = scores.log_softmax(dim=1).masked_fill(itself, 0.0)
         others = alike & ~itself
         loss = -(logs * others).sum(1) / others.sum(1)
         nearest = scores.argmax(dim=1)
-        right = (batch.who[nearest] == batch.who).float().mean().item()
+        right = (batch.labels[nearest] == batch.labels).float().mean().item()
         return loss.mean(), {"right/nearest": right}
 
     @torch.no_grad()

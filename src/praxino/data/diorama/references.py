@@ -109,10 +109,6 @@ def varied_pictures(
     return pictures
 
 
-CROP_SHARE: Final = 1.5
-"""Side of a square around a thing, of the thing's height."""
-
-
 def own_individual(seed: int, kind: str, colour: str) -> Thing:
     """An individual of the second edition: the marks of this seed on an animal or person."""
     rng = generator(Stream.INDIVIDUAL, seed, 0)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from praxino.generation.takes import Take, Takes
 
 
-def make(
+def make_film(
     job: Job,
     pipeline: "Pipeline",
     folder: Path,

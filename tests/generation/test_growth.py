@@ -1,0 +1,88 @@
+"""A memory grows by crops that are verified, and by nothing else."""
+
+import numpy as np
+import pytest
+
+from praxino.data.diorama import render
+from praxino.evaluation import identity
+from praxino.generation import growth
+from praxino.generation.growth import Candidate, Verifier, keep
+from praxino.generation.memory import Memory
+from praxino.references import Reference
+from praxino.storage.objects import Objects
+from support.footage import textured
+
+
+def png(picture):
+    import io
+
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module", name="cases")
+def _cases():
+    return identity.identity_cases(12, 17, 1.0, 8.0)
+
+
+@pytest.fixture(scope="module", name="verifier")
+def _verifier():
+    return Verifier()
+
+
+@pytest.fixture(name="memory")
+def _memory(tmp_path):
+    return Memory(Objects(str(tmp_path)))
+
+
+def candidates(verifier, memory, case, film, kind="animal"):
+    entity = memory.add("rex", [png(one) for one in case.pictures], kind, consent=True)
+    return verifier.candidates(film, entity, memory)
+
+
+def test_a_film_of_it_has_a_crop_and_films_of_others_have_fewer(verifier, cases, tmp_path):
+    own, others = 0, 0
+    for number, case in enumerate(cases):
+        memory = Memory(Objects(str(tmp_path / str(number))))
+        own += len(candidates(verifier, memory, case, render(case.scene, 64, 64)))
+        stranger = render(cases[number - 1].scene, 64, 64)
+        others += len(candidates(verifier, memory, case, stranger))
+    assert own > others
+    assert own >= 1
+
+
+def test_nothing_of_what_cannot_be_verified(verifier, memory, cases):
+    film = render(cases[0].scene, 64, 64)
+    words = memory.add("bob", description="a dog", kind="animal")
+    assert verifier.candidates(film, words, memory) == []
+    place = memory.add("home", [png(cases[0].pictures[0])], "place")
+    assert verifier.candidates(film, place, memory) == []
+    gray = np.full_like(film, 128)
+    assert candidates(verifier, memory, cases[0], gray) == []
+
+
+def test_generated_pictures_make_room_and_given_ones_never(memory):
+    pictures = textured(8, 64, 64)
+    entity = memory.add("rex", [png(pictures[0])], "animal")
+    for number in range(1, 6):
+        entity = keep(memory, entity, Candidate(pictures[number], number, 0.9), f"film {number}")
+    assert [one.origin for one in entity.pictures] == ["given", "film 3", "film 4", "film 5"]
+    assert len([one for one in entity.pictures if not one.generated]) == 1
+    files = list(memory.objects.folders("memory/own"))
+    assert files == ["rex"]
+
+
+def test_growing_says_what_it_kept(memory, cases, monkeypatch):
+    memory.add("rex", [png(cases[0].pictures[0])], "animal")
+    found = Candidate(textured(1, 64, 64)[0], 4, 0.87)
+    monkeypatch.setattr(Verifier, "candidates", lambda *_: [found])
+    rex = Reference(name="rex", kind="animal", pictures=("sha256:" + "0" * 64,))
+    film = np.zeros((17, 64, 64, 3), np.uint8)
+    notes = growth.grow(memory, [rex], film, "a.mp4")
+    assert notes == ["@rex has one more picture, of frame 4 (likeness 0.87)"]
+    assert memory.find("rex").pictures[-1].origin == "a.mp4, frame 4"
+    stranger = Reference(name="bob", description="a cat")
+    assert growth.grow(memory, [stranger], film, "a.mp4") == []
