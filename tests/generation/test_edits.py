@@ -225,3 +225,21 @@ def test_an_edit_in_a_file(tiny_model, tmp_path):
     assert read_video(out).record["edit"]["task"] == "extend"
     (tmp_path / "edit.json").write_text("{")
     assert "no JSON" in str(run("generate", "a cat", *options).exception)
+
+
+def test_given_pictures_come_back_as_they_were(pipeline, tmp_path):
+    from PIL import Image
+
+    for name, frame in (("first", FILM[0]), ("last", FILM[-1])):
+        Image.fromarray(frame).save(tmp_path / f"{name}.png")
+    ends = {name: str(tmp_path / f"{name}.png") for name in ("first", "last")}
+    settings = {"image": ends["first"], "last": ends["last"], "frames": 9}
+    request, _ = pipeline.complete("a cat", **settings)
+    *_, done = pipeline.run(request, None)
+    frames = done.video.frames
+    assert np.array_equal(frames[0], FILM[0])
+    assert np.array_equal(frames[-1], FILM[-1])
+    decoded = pipeline.decode(done.x0)
+    assert np.abs(frames[4].astype(int) - decoded[4]).mean() < 8
+    *_, alone = pipeline.run(request.model_copy(update={"last": ""}), None)
+    assert not np.array_equal(alone.video.frames[-1], FILM[-1])

@@ -235,6 +235,10 @@ class Pipeline:
 
         def finish(x0: Tensor, candidate: Request, **more: Any) -> Video:
             frames = self.decode(x0, tile)
+            if request.image:
+                from praxino.generation.timeline import with_ends
+
+                frames = with_ends(frames, images[: 1 + bool(request.last)])
             return self.signed(frames, candidate, provenance, images, **more)
 
         for number, candidate in enumerate(candidates):

@@ -4,7 +4,7 @@ Latents that are given stay as they are while the others are made; when the film
 pixels that were given are put back, and what was made is led up to them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from praxino.edits import BoxKeyframe, Edit, Extend, Inpaint, Join, Loop, Outpaint, Retake
 from praxino.errors import InputError
 from praxino.generation.films import GivenVideo
-from praxino.generation.images import fitted
+from praxino.generation.images import GivenImage, fitted
 from praxino.request import Request
 from praxino.shapes import Compression, VideoShape
 
@@ -70,12 +70,27 @@ class Timeline:
 
     def compose(self, decoded: Film) -> Film:
         """The whole film, of the decoded frames (F, H, W, 3)."""
-        frames = _led(decoded.astype(np.float32), self.pixels, self.stay)
-        share = _feathered(self.stay)[..., None]
-        frames = share * self.pixels + (1 - share) * frames
-        frames = np.where(self.stay[..., None], self.pixels, frames.round().clip(0, 255))
-        inner = frames[: self.length].astype(np.uint8)
+        inner = put_back(decoded, self.pixels, self.stay)[: self.length]
         return np.concatenate([self.before, inner, self.after])
+
+
+def put_back(decoded: Film, pixels: Film, stay: NDArray[np.bool_]) -> Film:
+    """Decoded frames (F, H, W, 3) with the pixels (F, H, W, 3) that are given where they stay
+    (F, H, W), and what is beside them led over to them.
+    """
+    frames = _led(decoded.astype(np.float32), pixels, stay)
+    share = _feathered(stay)[..., None]
+    frames = share * pixels + (1 - share) * frames
+    frames = np.where(stay[..., None], pixels, frames.round().clip(0, 255))
+    return frames.astype(np.uint8)
+
+
+def with_ends(decoded: Film, images: Sequence[GivenImage]) -> Film:
+    """Decoded frames that begin with a picture as it was given, and end with another one."""
+    pixels, stay = np.zeros_like(decoded), np.zeros(decoded.shape[:3], bool)
+    for frame, image in zip((0, len(decoded) - 1), images, strict=False):
+        pixels[frame], stay[frame] = fitted(image.pixels, *decoded.shape[1:3]), True
+    return put_back(decoded, pixels, stay)
 
 
 def build(
