@@ -173,13 +173,10 @@ def judge(
         Whether the model is given pictures; else it makes no films of them.
     """
     for number, case in enumerate(cases_):
-        height, width = case.pictures.shape[1:3]
-        truth = render(case.scene, height, width)
-        with torch.inference_mode():
-            through = to_pixels(vae.decode(vae.encode(to_tensor(truth[None]))))[0]
+        truth = _true_film(case)
         films = {
             "truth": truth,
-            "autoencoder": through,
+            "autoencoder": _through(vae, truth),
             "bare": make(case.sentence("a {noun}"), number, None),
             "described": make(case.sentence(case.described), number, None),
         }
@@ -194,13 +191,21 @@ def true_cosines(judge_: IdentityJudge, vae: VAE, count: int = 200) -> list[floa
     """
     cosines = []
     for case in identity_cases(count, 17, 1.0, 8.0, seed=SEED + 1):
-        film = render(case.scene, *case.pictures.shape[1:3])
-        with torch.inference_mode():
-            film = to_pixels(vae.decode(vae.encode(to_tensor(film[None]))))[0]
-        scores = judge_.scores(film, case)
+        scores = judge_.scores(_through(vae, _true_film(case)), case)
         if scores["gate"]:
             cosines.append(scores["cosine"])
     return cosines
+
+
+def _true_film(case: IdentityCase) -> Film:
+    """(T, H, W, 3): the scene of a case as it was drawn, at the size of its pictures."""
+    return render(case.scene, *case.pictures.shape[1:3])
+
+
+def _through(vae: VAE, film: Film) -> Film:
+    """A film, encoded and decoded."""
+    with torch.inference_mode():
+        return to_pixels(vae.decode(vae.encode(to_tensor(film[None]))))[0]
 
 
 def identity_summary(rows: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, Any]]:

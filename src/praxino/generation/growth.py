@@ -9,7 +9,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import cv2
 import numpy as np
@@ -24,7 +24,6 @@ from praxino.models.reader import Reader, ReaderConfig, Sighting
 from praxino.references import Reference
 from praxino.storage.weights.bundle import BUNDLED, read_part
 
-GrowthMode = Literal["off", "ask", "verified"]
 MAX_ALIKE: Final = 0.9
 """Correlation of thumbnails from which a crop shows no new view."""
 MIN_SHARPNESS: Final = 0.7

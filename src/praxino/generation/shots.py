@@ -109,7 +109,7 @@ class FilmMaker:
         Raises
         ------
         InputError, MediaError
-            For the first shot that cannot be done, which the error names.
+            For the first shot that cannot be made, which the error names.
         """
         notes: dict[str, list[str]] = {}
         done: dict[str, MadeShot] = {}
@@ -129,7 +129,7 @@ class FilmMaker:
         Parameters
         ----------
         only : sequence of str
-            Names of the shots to make; others stay as they are, or not done.
+            Names of the shots to make; others stay as they are, made or not.
 
         Raises
         ------
@@ -230,7 +230,7 @@ class FilmMaker:
         script = self.script
         before_shot = script.before(shot)
         before = done[before_shot.id] if before_shot else None
-        videos, edit = self._edit(shot, before)
+        videos, edit = self._edit(shot, before_shot, before)
         references = self._references(shot)
         images = [*self._ends(shot, done), *self._remembered(references)]
         request, notes = self.pipeline.complete(
@@ -258,10 +258,12 @@ class FilmMaker:
         )
         return ShotOrder(shot, request, key, inputs, tuple(videos), before, needs, tuple(notes))
 
-    def _edit(self, shot: Shot, before: MadeShot | None) -> tuple[list[GivenVideo], Edit | None]:
+    def _edit(
+        self, shot: Shot, before_shot: Shot | None, before: MadeShot | None
+    ) -> tuple[list[GivenVideo], Edit | None]:
         """The films that a shot is made from, and how."""
-        if before is not None:
-            name = SHOT + self.script.shots[self.script.shots.index(shot) - 1].id
+        if before_shot is not None and before is not None:
+            name = SHOT + before_shot.id
             video = GivenVideo(name, before.run, self.fps, before.content, before.latents)
             return [video], Extend(video=name, context=CONTEXT)
         if shot.task is None:
@@ -284,7 +286,7 @@ class FilmMaker:
         return with_context(frames, len(before.run), CONTEXT, card.compression[0])
 
     def _ends(self, shot: Shot, done: dict[str, MadeShot]) -> list[GivenImage]:
-        """Pictures that a shot begins or ends with and that other shots have done."""
+        """Pictures that a shot begins or ends with and that other shots have made."""
         images = []
         for name in (shot.image, shot.last):
             if (place := frame_of_shot(name)) is not None:
@@ -384,7 +386,7 @@ class FilmMaker:
         return MadeShot(key, run, len(frames), take, latents.to(self.pipeline.device), content)
 
     def _imagined(self, order: ShotOrder) -> MadeShot:
-        """A shot before it is done: black frames of its shape."""
+        """A shot before it is made: black frames of its shape."""
         count = order.request.frames
         if order.before is not None:
             step = self.pipeline.card.compression[0]
