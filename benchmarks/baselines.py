@@ -48,7 +48,8 @@ from praxino.models.text import TextEncoder
 from praxino.models.unet import UNet, UNetConfig
 from praxino.storage.media.video import write_picture
 from praxino.storage.weights import bundle
-from praxino.training.diffusion import Diffusion, DiffusionConfig, draw_caption
+from praxino.training.captions import draw_caption
+from praxino.training.diffusion import Diffusion, DiffusionConfig
 from praxino.training.optimizer import EMA, OptimizerConfig, make_optimizer
 from praxino.training.runs import TrainConfig
 from praxino.training.sources import NOTHING, Workplace
@@ -84,8 +85,9 @@ class World:
     def draw(self, seed: int, step: int, count: int) -> tuple[Tensor, list[str]]:
         rng = np.random.default_rng([seed, step])
         chosen = rng.integers(len(self.clips), size=count)
+        mix, world_seed = self.config.captions, self.config.seed
         said = [
-            draw_caption(self.config, self.scenes[i], step * count + k, rng)
+            draw_caption(mix, self.scenes[i], world_seed, step * count + k, rng)
             for k, i in enumerate(chosen)
         ]
         return to_tensor(self.clips[chosen]), said

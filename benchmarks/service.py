@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from praxino.request import ModelCard, ModelDefaults
+from praxino.cards import ModelCard, ModelDefaults
 from praxino.service.locations import JOBS_VARIABLE
 from praxino.service.queue.jobs import AnalysisRequest, Job, JobResult, WorkerInfo, new_id
 from praxino.service.queue.store import Store

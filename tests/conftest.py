@@ -116,6 +116,16 @@ def _layout_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", name="refining_model")
+def _refining_model(tmp_path_factory) -> Path:
+    """The folder of a tiny model that makes films larger and faster."""
+    from support import tiny_models
+
+    folder = tmp_path_factory.mktemp("models") / "with-refiner"
+    tiny_models.with_refiner(folder)
+    return folder
+
+
 @pytest.fixture(scope="session", name="bucket")
 def _bucket() -> Iterator[str]:
     """The address of a place for files where S3 is spoken."""

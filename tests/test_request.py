@@ -6,12 +6,13 @@ from typing import get_type_hints
 
 import pytest
 
+from praxino.cards import ModelCard
 from praxino.cli.generate import generate
 from praxino.diffusion.sampling import EVALUATIONS, SAMPLERS
 from praxino.durations import frames_of
 from praxino.errors import InputError
 from praxino.layout import Layout
-from praxino.request import GenerationSettings, ModelCard, Request, complete, merge
+from praxino.request import GenerationSettings, Request, complete, merge
 from praxino.service.api.bodies import PARAMETERS, Extra, VideoCreate, parameter_of
 from support.client import CARD
 

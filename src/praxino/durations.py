@@ -2,9 +2,9 @@
 
 import math
 
+from praxino.cards import ModelCard
 from praxino.edits import Edit, Extend, Join, Loop
 from praxino.errors import InputError
-from praxino.request import ModelCard
 from praxino.shapes import Compression, VideoShape
 
 

@@ -123,8 +123,16 @@ class Restyle(Config):
     )
 
 
+class Enhance(Config):
+    """A film is made larger, or faster, as the request's ``enhance`` says."""
+
+    task: Literal["enhance"] = "enhance"
+    video: str = Field(max_length=MAX_NAME, description="the film or picture")
+
+
 Edit = Annotated[
-    Extend | Join | Loop | Retake | Inpaint | Outpaint | Restyle, Field(discriminator="task")
+    Extend | Join | Loop | Retake | Inpaint | Outpaint | Restyle | Enhance,
+    Field(discriminator="task"),
 ]
 TASKS: Final = tuple(kind.model_fields["task"].default for kind in get_args(get_args(Edit)[0]))
 """Names of all tasks."""
@@ -133,6 +141,8 @@ _ADAPTER: Final[TypeAdapter[Edit]] = TypeAdapter(Edit)
 
 ALONG: Final = ("restyle",)
 """Tasks for which a model need not be told which latents are given."""
+WITH_REFINER: Final = ("enhance",)
+"""Tasks for which a model needs a refiner."""
 RETAKE_CONTEXT_FRAMES: Final = 12
 """Frames beside a stretch that is made again, at least."""
 

@@ -7,11 +7,12 @@ the library, a web server without torch and a worker all complete a request by t
 
 import secrets
 from collections.abc import Callable
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, TypedDict
 
 from pydantic import Field, ValidationError, model_validator
 
 from praxino import edits
+from praxino.cards import ENHANCED_AXES, STEPS_PER_AXIS, Enhance, ModelCard, Recaption
 from praxino.config import Config
 from praxino.edits import Edit, FilmShape
 from praxino.errors import InputError, ShapeError, UnknownNameError
@@ -19,7 +20,6 @@ from praxino.layout import Layout, parse_layout
 from praxino.references import Reference, parse_references, require_references
 from praxino.shapes import Compression, VideoShape
 
-Recaption = Literal["off", "grammar", "llm"]
 MAX_PROMPT_CHARS: Final = 2000
 """Characters of a prompt."""
 MAX_RANDOM_SEED: Final = 2**31
@@ -53,6 +53,7 @@ class GenerationSettings(TypedDict, total=False):
     best_of: int | None
     edit: Edit | None
     references: tuple[Reference, ...] | None
+    enhance: Enhance | None
     recaption: Recaption | None
     prompt_used: str | None
 
@@ -105,7 +106,9 @@ class Request(Config):
         strict=False,
         description="FILE[:KIND]: what @image1, @image2 ... look like; repeatable.",
     )
-
+    enhance: Enhance = Field(
+        "off", description="off space time space,time: twice the size, twice the frame rate."
+    )
     recaption: Recaption = Field(
         "off", description="off grammar llm: who makes a short sentence long."
     )
@@ -140,77 +143,29 @@ class Request(Config):
 
     @property
     def shape(self) -> VideoShape:
-        """Frames, height and width."""
+        """Frames, height and width, before it is enlarged."""
         return VideoShape(self.frames, self.height, self.width)
 
+    @property
+    def enhanced_axes(self) -> tuple[str, ...]:
+        """Along which axes it is enlarged, in this order."""
+        return tuple(axis for axis in ENHANCED_AXES if axis in self.enhance.split(","))
 
-class ModelDefaults(Config):
-    """What a model makes where a request leaves it open, and its licence."""
+    @property
+    def enhancing_steps(self) -> int:
+        """Steps that this takes."""
+        return STEPS_PER_AXIS * len(self.enhanced_axes)
 
-    frames: int
-    height: int
-    width: int
-    fps: float
-    steps: int
-    guidance: float
-    sampler: str
-    shift: float
-    negative: str = ""
-    licence: str = ""
-    guidance_low: float | None = None
-    recaption: Recaption = "off"
-
-
-class ModelCard(Config):
-    """What a request can be checked against without the model.
-
-    Attributes
-    ----------
-    id : str
-        The name by which the model is asked for.
-    digest : str
-        Names the weights.
-    compression, patch : tuple of int
-        Frames, rows and columns of one latent position, and of latents in one token.
-    pictures, needs_picture : bool
-        Whether a film can begin with a given picture, and whether it must.
-    last_picture : str
-        Whether it can end with one.
-    follows_picture : bool
-        Whether films of any proportions can be made, and so those of a given picture.
-    experts : int
-        2 for models with a second denoiser at low noise.
-    layout_edition : int
-        Edition of the world whose layouts the model takes; 0 for none.
-    chooses : bool
-        Whether it can keep the best of several films.
-    edits : tuple of str
-        Tasks that it can do (`praxino.edits`).
-    slots : int
-        Entities whose pictures it can be given beside a word for each; 0 for none.
-    reference_frames : bool
-        Whether it can be given pictures of entities as frames.
-    grammar : bool
-        Whether the grammar of the diorama speaks of what it shows.
-    """
-
-    id: str
-    digest: str
-    defaults: ModelDefaults
-    compression: tuple[int, int, int] = Field(strict=False)
-    patch: tuple[int, int, int] = Field(strict=False)
-    pictures: bool
-    needs_picture: bool
-    last_picture: Literal["none", "optional", "required"] = "none"
-    follows_picture: bool = True
-    experts: int
-    samplers: tuple[str, ...] = Field(strict=False)
-    layout_edition: int = 0
-    chooses: bool = False
-    edits: tuple[str, ...] = Field((), strict=False)
-    slots: int = 0
-    reference_frames: bool = False
-    grammar: bool = False
+    @property
+    def result(self) -> FilmShape:
+        """Frames, pixels and rate of the film that is made."""
+        frames, height, width, fps = self.frames, self.height, self.width, self.fps
+        for axis in self.enhanced_axes:
+            if axis == "time":
+                frames, fps = 2 * frames - 1, 2 * fps
+            else:
+                height, width = 2 * height, 2 * width
+        return FilmShape(frames, height, width, fps)
 
 
 PLAIN_FORMS: Final[dict[str, Callable[[Any], Any]]] = {
@@ -275,7 +230,7 @@ def complete(
     own = {name: f"the model's own choice is {value}" for name, value in defaults.items()}
     request = _validated({**defaults, **explicit}, own | {"seed": ""})
     request.shape.validate(Compression(*card.compression), card.patch)
-    for require in (_require_sentence, _require_pictures, _require_layout, _require_edit):
+    for require in REQUIREMENTS:
         require(request, card)
     return request, notes
 
@@ -302,6 +257,13 @@ def _after_film(
     edit: Edit = explicit["edit"]
     frames = edits.frame_count(edit, film, card.defaults.frames, card.compression[0])
     follow: dict[str, Any] = {"frames": frames, "fps": film.fps}
+    if edit.task == "enhance":  # its own size, as near as it can be
+        steps = (card.compression[axis + 1] * card.patch[axis + 1] for axis in range(2))
+        height, width = (
+            max(1, size // step) * step
+            for size, step in zip((film.height, film.width), steps, strict=True)
+        )
+        return follow | {"height": height, "width": width, "enhance": "space"} | explicit
     if not explicit.keys() & {"height", "width"} and edit.task != "outpaint":
         shape = _shape_of(edit.video, (film.height, film.width), card)
         follow |= {"height": shape.height, "width": shape.width}
@@ -431,6 +393,19 @@ def _require_edit(request: Request, card: ModelCard) -> None:
         )
 
 
+def _require_enhance(request: Request, card: ModelCard) -> None:
+    """Raise `InputError` if the film cannot be enlarged as is asked for."""
+    if request.edit is not None and request.edit.task == "enhance" and request.enhance == "off":
+        raise InputError("enhance=off: nothing is left to do", "space, time or both", "enhance")
+    if request.enhance != "off" and not card.refines:
+        problem = f"enhance={request.enhance}: {card.id} has no refiner"
+        raise InputError(problem, "off", "enhance")
+    if "time" in request.enhanced_axes and request.frames == 1:
+        raise InputError(
+            f"enhance={request.enhance}: one frame has no time between", "space", "enhance"
+        )
+
+
 def _require_layout(request: Request, card: ModelCard) -> None:
     """Raise `InputError` if the model cannot paint the request's layout, or choose the best of
     several films.
@@ -467,3 +442,13 @@ def _require_layout(request: Request, card: ModelCard) -> None:
             "draw it for the same size",
             "layout",
         )
+
+
+REQUIREMENTS: Final = (
+    _require_sentence,
+    _require_pictures,
+    _require_layout,
+    _require_edit,
+    _require_enhance,
+)
+"""What raises `InputError` for a request that a model cannot carry out, the first problem first."""

@@ -37,6 +37,8 @@ class Stream(IntEnum):
     EXPANSION = 19
     IDENTITY_BATCH = 20
     IDENTITY_POOL = 21
+    REFINER_PAIRS = 22
+    REFINER_BATCH = 23
 
 
 def generator(stream: Stream, seed: int, index: int) -> np.random.Generator:

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
+from praxino.cards import Enhance
 from praxino.config import Config
 from praxino.edits import Edit, sources
 from praxino.errors import InputError, MediaError
@@ -122,6 +123,7 @@ class FilmScript(Config):
     negative: str = Field("", max_length=2000)
     seed: int = Field(0, ge=0, lt=2**63)
     style: str = Field("", max_length=500)
+    enhance: Enhance | None = None
     cast: dict[str, CastMember] = Field(default_factory=dict, max_length=MAX_CAST)
     shots: tuple[Shot, ...] = Field(strict=False, min_length=1, max_length=MAX_SHOTS)
 

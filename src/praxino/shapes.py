@@ -40,6 +40,15 @@ def token_grid(size: Sequence[int], patch: tuple[int, int, int]) -> tuple[int, i
     return t, h, w
 
 
+def window_starts(length: int, window: int, overlap: int) -> list[int]:
+    """Where windows begin that cover ``length``: each overlaps the one before by ``overlap`` or
+    more, and the last one ends with it.
+    """
+    if length <= window:
+        return [0]
+    return [*range(0, length - window, max(1, window - overlap)), length - window]
+
+
 @dataclass(frozen=True)
 class VideoShape:
     """Frames, height and width of a clip in pixels."""

@@ -105,6 +105,26 @@ def test_single_shots(pipeline, tmp_path):
         made(maker(pipeline, tmp_path), ["z"])
 
 
+def test_the_whole_is_enlarged_and_takes_stay_small(refining_model, tmp_path):
+    pipeline = praxino.load(refining_model, device="cpu")
+    assert made(maker(pipeline, tmp_path, enhance="space,time")) == {("a", 1), ("b", 1), ("c", 1)}
+    film = maker(pipeline, tmp_path, enhance="space,time").assembled(PLAIN)
+    assert film.frames.shape == (9 + 8 + 17, 64, 64, 3)
+    assert film.fps == 16
+    assert read_video(tmp_path / "takes/a-001.mp4").frames.shape == (5, 32, 32, 3)
+    kept = (tmp_path / "takes/a-001.enlarged.safetensors").stat().st_mtime_ns
+    again = maker(pipeline, tmp_path, enhance="space,time").assembled(PLAIN)
+    assert np.array_equal(again.frames, film.frames)
+    assert (tmp_path / "takes/a-001.enlarged.safetensors").stat().st_mtime_ns == kept
+    assert made(maker(pipeline, tmp_path)) == set()
+    assert maker(pipeline, tmp_path, enhance="space").assembled(PLAIN).frames.shape[1] == 64
+
+
+def test_a_model_without_a_refiner_enlarges_no_film(pipeline, tmp_path):
+    with pytest.raises(InputError, match="tiny has no refiner"):
+        maker(pipeline, tmp_path, enhance="space").check()
+
+
 def test_takes_whose_files_are_gone_are_made_again(pipeline, tmp_path):
     made(maker(pipeline, tmp_path))
     (tmp_path / "takes" / "c-001.mp4").unlink()

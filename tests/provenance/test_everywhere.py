@@ -19,8 +19,8 @@ from praxino.storage.media.frames import read_video
 from support.footage import textured, write
 
 PROMPT = "a red ball bounces"
-EDITS = {"extend", "join", "loop", "retake", "inpaint", "outpaint", "restyle"}
-"""One way to the file, walked for three of them."""
+EDITS = {"extend", "join", "loop", "retake", "inpaint", "outpaint", "restyle", "enhance"}
+"""One way to the file, walked for four of them."""
 WRITE = {"generate", "noise", "film", *EDITS}
 """The verbs that write films; all others write tables, pages, weights, and drawings of boxes."""
 READ = {
@@ -85,7 +85,7 @@ def test_no_method_is_forgotten():
             for kind in ("Video", "Progress")
         )
     }
-    assert films == {"generate", "stream", "run", "signed"}
+    assert films == {"generate", "stream", "run"}
 
 
 @pytest.mark.parametrize("ending", ["mp4", "webm", "gif"])
@@ -133,7 +133,7 @@ def test_the_command_line(run, tmp_path):
     assert read_video("noise.png").record["credentials"] is False
 
 
-def test_films_made_from_films(run, tmp_path):
+def test_films_made_from_films(run, refining_model, tmp_path):
     run("generate", PROMPT, "--steps", "2", "-o", "a.mp4")
     textured_film = write(tmp_path / "other.mp4", textured(17, 64, 64), 8)
     for verb, *options in (
@@ -147,6 +147,8 @@ def test_films_made_from_films(run, tmp_path):
         assert whole(tmp_path / "b.mp4").credentials.ingredients == sources
     run("generate", "--like", "b.mp4", "-o", "again.mp4")
     whole(tmp_path / "again.mp4")
+    run("enhance", "a.mp4", "--model", refining_model, "-o", "large.mp4")
+    assert whole(tmp_path / "large.mp4").credentials.ingredients == ("a.mp4",)
 
 
 def test_a_film_of_shots_and_its_takes(run, tmp_path):

@@ -3,7 +3,7 @@
 import base64
 import time
 
-from praxino.request import ModelCard, ModelDefaults
+from praxino.cards import ModelCard, ModelDefaults
 from praxino.service.queue.jobs import WorkerInfo
 
 CARD = ModelCard(

@@ -67,6 +67,25 @@ def with_slots(folder: Path) -> None:
     )
 
 
+def with_refiner(folder: Path) -> None:
+    """A tiny model that makes films larger and faster, and is given pictures of entities, with
+    random weights.
+    """
+    torch.manual_seed(5)
+    sizes = {"width": 24, "heads": 2, "layers": 1, "ffn": 32, "text_width": 16, "time_features": 16}
+    dit, refiner = DiT(DiTConfig(**sizes, slots=4)), DiT(DiTConfig(**sizes, slots=4, channels=32))
+    for network in (dit, refiner):
+        torch.nn.init.normal_(network.head.weight, std=0.2)
+    bundle.write(
+        folder,
+        BundleConfig(name="with-refiner", frames=5, height=32, width=32, steps=3),
+        vae=_vae(),
+        dit=dit,
+        text=_text(),
+        refiner=refiner,
+    )
+
+
 def _vae() -> VAE:
     return VAE(
         VAEConfig(

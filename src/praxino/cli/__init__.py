@@ -1,6 +1,6 @@
 """The command line: a verb a file.
 
-`generate`, `edits` (seven verbs), `film` (and takes), `memory`, `layout`, `recaption`, `noise`,
+`generate`, `edits` (eight verbs), `film` (and takes), `memory`, `layout`, `recaption`, `noise`,
 `train`, `evaluate`, `compare`, `plan`, `detect`, `verify`, `stamp`, `inspect`, `doctor`, `serve`,
 `keys`, `worker` and `bot` are verbs.
 `app` knows them all, `options` holds what several share, `batch` what verbs do that take many

@@ -1,5 +1,5 @@
 """Films made from films: ``praxino extend``, ``join``, ``loop``, ``retake``, ``inpaint``,
-``outpaint`` and ``restyle``.
+``outpaint``, ``restyle`` and ``enhance``.
 
 Each is `generate` with an edit; what is not asked for follows the film.
 """
@@ -149,6 +149,38 @@ def restyle(
     _make(edit, locals())
 
 
+def enhance(
+    film: FilmFile,
+    sentence: Annotated[
+        str | None, typer.Argument(help="What it shows; else as its record says.")
+    ] = None,
+    axes: Annotated[
+        str, typer.Option(help="space time space,time: twice the size, twice the frame rate.")
+    ] = "space",
+    output: films.Output = Path("film.mp4"),
+    model: films.ModelName = None,
+    seed: films.SeedOption = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make a film larger, or faster."""
+    settings = locals() | {"sentence": sentence or _sentence_of(film), "enhance": axes}
+    _make({"task": "enhance", "video": str(film)}, settings)
+
+
+def _sentence_of(film: Path) -> str:
+    """What a film's record says that it shows."""
+    from praxino.storage.media.frames import read_video
+
+    record = read_video(film).record
+    prompt = record.get("prompt_used") or record.get("prompt")
+    if not isinstance(prompt, str):
+        raise InputError(
+            f"{film} holds no record of what it shows",
+            f'praxino enhance {film} "a red ball bounces on the grass"',
+        )
+    return prompt
+
+
 def strength_of(word: str) -> float:
     """A strength from one of the words of `edits.STRENGTHS`, or a number from 0 to 1."""
     from praxino import edits
@@ -166,7 +198,7 @@ def strength_of(word: str) -> float:
     return value
 
 
-VERBS = (extend, join, loop, retake, inpaint, outpaint, restyle)
+VERBS = (extend, join, loop, retake, inpaint, outpaint, restyle, enhance)
 
 
 def _make(edit: dict[str, Any], options: dict[str, Any]) -> None:

@@ -66,6 +66,12 @@ BestOf = Annotated[
 Compile = Annotated[
     bool, typer.Option("--compile", help="torch.compile: slow first step, faster ones after.")
 ]
+EnhanceAxes = Annotated[
+    str | None,
+    typer.Option(
+        "--enhance", help="off space time space,time: twice the size, twice the frame rate."
+    ),
+]
 RecaptionMode = Annotated[
     str | None,
     typer.Option("--recaption", help="off grammar llm: who makes a short sentence long."),
@@ -121,6 +127,7 @@ def generate(
     lora: Lora = None,
     layout: LayoutFile = None,
     edit: EditFile = None,
+    enhance: EnhanceAxes = None,
     recaption: RecaptionMode = None,
     prompt_used: PromptUsed = None,
     negative: Negative = None,

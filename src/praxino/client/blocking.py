@@ -11,6 +11,7 @@ import httpx
 from praxino.client.wire import (
     CHUNK_BYTES,
     URL,
+    Axes,
     Check,
     EventStream,
     File,
@@ -155,6 +156,10 @@ class Client:
         """Submit the same film with another prompt, or other noise."""
         body = {"prompt": prompt} | ({} if seed is None else {"seed": seed})
         return to_film(self._send("POST", f"{film_path(film)}/remix", json=body))
+
+    def enhance(self, film: Film | str, axes: Axes = "space") -> Film:
+        """Submit the same film twice as large ("space"), at twice the rate ("time") or both."""
+        return to_film(self._send("POST", f"{film_path(film)}/enhance", json={"enhance": axes}))
 
     def extend(self, film: Film | File, prompt: str, **settings: Any) -> Film:
         """Submit a film that goes on from another one, which was made there or is sent;

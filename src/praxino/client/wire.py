@@ -14,7 +14,7 @@ import httpx
 
 URL: Final = "http://127.0.0.1:8400"
 EXTRA: Final = frozenset(
-    ("sampler", "rescale", "interval", "cache", "noise_mark", "recaption", "prompt_used")
+    ("sampler", "rescale", "interval", "cache", "noise_mark", "enhance", "recaption", "prompt_used")
 )
 """Settings that go into ``extra_params``."""
 MAX_RECONNECTS: Final = 10
@@ -24,6 +24,7 @@ AWAY: Final = (502, 503, 504)
 CHECK_WAIT_SECONDS: Final = 30
 CHUNK_BYTES: Final = 2**16
 
+Axes = Literal["space", "time", "space,time"]
 Variant = Literal["video", "thumbnail", "spritesheet", "input_reference"]
 File = str | os.PathLike[str] | bytes
 

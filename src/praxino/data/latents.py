@@ -150,7 +150,7 @@ def world_pictures(
         f"encoder {fingerprint} {world.key} pictures {_portraits()}".encode()
     ).hexdigest()[:12]
     make = functools.partial(_encoded_pictures, encode, world)
-    return _in_shards(cache / f"pictures-{name}", "pictures", start, clips, make)
+    return in_shards(cache / f"pictures-{name}", "pictures", start, clips, make)
 
 
 def _encoded_pictures(
@@ -223,18 +223,23 @@ def world_latents(
         drawn = draw(world, starts, [min(first + batch, high) for first in starts])
         return torch.cat([encode(to_tensor(pixels)).to(torch.float16).cpu() for pixels in drawn])
 
-    return _in_shards(cache / f"latents-{name}", "latents", start, clips, make)
+    return in_shards(cache / f"latents-{name}", "latents", start, clips, make)
 
 
-def _in_shards(
-    folder: Path, name: str, start: int, clips: int, make: Callable[[int, int], Tensor]
+def in_shards(
+    folder: Path,
+    name: str,
+    start: int,
+    clips: int,
+    make: Callable[[int, int], Tensor],
+    shard: int = SHARD,
 ) -> Tensor:
-    """What ``make`` makes of ``clips`` clips from ``start`` on, `SHARD` at a time, each a file of
+    """What ``make`` makes of ``clips`` clips from ``start`` on, ``shard`` at a time, each a file of
     ``folder``.
     """
     parts = []
-    for low in range(start, start + clips, SHARD):
-        high = min(low + SHARD, start + clips)
+    for low in range(start, start + clips, shard):
+        high = min(low + shard, start + clips)
         path = folder / f"{low:07d}-{high:07d}.safetensors"
         if not path.exists():
             logger.info(

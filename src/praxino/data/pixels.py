@@ -1,11 +1,16 @@
 """Clips as arrays, tensors and pictures: conversions without loss of meaning."""
 
+from typing import Literal
+
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
+
+Axis = Literal["space", "time"]
+"""Along which a film is enlarged: twice as high and wide, or twice as many frames a second."""
 
 
 def to_tensor(pixels: NDArray[np.uint8]) -> Float[Tensor, "batch channels frames height width"]:
@@ -39,3 +44,23 @@ def resized(clip: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
     return np.stack(
         [cv2.resize(frame, (width, height), interpolation=way) for frame in clip]
     ).astype(np.uint8)
+
+
+def enlarged(clip: NDArray[np.uint8], axis: Axis) -> NDArray[np.uint8]:
+    """(T, H, W, 3) twice as high and wide by Lanczos's filter, or with a mean frame between each
+    two: 2T - 1 frames.
+    """
+    if axis == "time":
+        frames = np.empty((2 * len(clip) - 1, *clip.shape[1:]), np.uint8)
+        frames[::2] = clip
+        frames[1::2] = ((clip[:-1].astype(np.uint16) + clip[1:] + 1) // 2).astype(np.uint8)
+        return frames
+    size = (2 * clip.shape[2], 2 * clip.shape[1])
+    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_LANCZOS4) for frame in clip])
+
+
+def reduced(clip: NDArray[np.uint8], axis: Axis) -> NDArray[np.uint8]:
+    """The film that `enlarged` makes one like (T, H, W, 3) of: half as high and wide, or every
+    second frame.
+    """
+    return clip[::2] if axis == "time" else resized(clip, clip.shape[1] // 2, clip.shape[2] // 2)

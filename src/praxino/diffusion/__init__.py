@@ -2,5 +2,5 @@
 
 `path` (alpha and sigma), `prediction` (what a network says), `objective` (weights, times), `ddpm`
 (the chain of 2020), `sampling` (seven samplers), `guidance`, `step_cache` (forecast outputs),
-`flow_edit` (from one film to another).
+`flow_edit` (from one film to another), `refinement` (from an enlarged one to a large one).
 """

@@ -6,10 +6,11 @@ import json
 import re
 from typing import Any, Final
 
+from praxino.cards import ModelCard
 from praxino.chat import ChatEndpoint
 from praxino.errors import EndpointError
 from praxino.references import mentions
-from praxino.request import MAX_PROMPT_CHARS, ModelCard, Request
+from praxino.request import MAX_PROMPT_CHARS, Request
 
 TEMPERATURE: Final = 0.3
 MAX_TOKENS: Final = 512

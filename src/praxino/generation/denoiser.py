@@ -137,6 +137,24 @@ def denoiser(
         yield lambda x, t: (low if network.is_low(t) else high)(x, t)
 
 
+def context_of(dit: DiT, conditions: Conditioning, device: torch.device) -> Context:
+    """What a network makes of the conditions, once a film: a row for the sentence, and one for the
+    negative one.
+    """
+    tokens, names = conditions.tokens, conditions.names
+    control = conditions.frames.control
+    with torch.inference_mode(), exact_and_fast(device):
+        text, counts = merge_padding(conditions.text)
+        return dit.context(
+            text,
+            None if tokens is None else tokens.expand(len(text), -1, -1),
+            counts,
+            conditions.pictures,
+            None if names is None else names[:, : text.shape[1]],
+            None if control is None else control.expand(len(text), -1, -1, -1, -1),
+        )
+
+
 def require_finite(state: State) -> None:
     """Stop at the first step that goes wrong: what comes after it would be black, hours later."""
     if not bool(torch.isfinite(state.x0).all()):
@@ -191,19 +209,7 @@ class ConditionedDenoiser:
             dit = self.stack.enter_context(
                 self.offloader.resident(part, self.dtype, self.conditions.streamed)
             )
-            conditions = self.conditions
-            tokens, names = conditions.tokens, conditions.names
-            control = conditions.frames.control
-            with torch.inference_mode(), exact_and_fast(self.offloader.device):
-                text, counts = merge_padding(conditions.text)
-                context = dit.context(
-                    text,
-                    None if tokens is None else tokens.expand(len(text), -1, -1),
-                    counts,
-                    conditions.pictures,
-                    None if names is None else names[:, : text.shape[1]],
-                    None if control is None else control.expand(len(text), -1, -1, -1, -1),
-                )
+            context = context_of(dit, self.conditions, self.offloader.device)
             self._loaded.append((dit, context))
             self._part = part
         return self._loaded[0]

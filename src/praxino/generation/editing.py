@@ -7,17 +7,20 @@ before as latents: they are decoded once, all together, and nothing is encoded t
 import functools
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from praxino.data.pixels import to_tensor
 from praxino.diffusion.flow_edit import flow_edit
 from praxino.diffusion.path import PATHS, Path
 from praxino.diffusion.sampling import State
-from praxino.edits import Restyle, sources
+from praxino.edits import Enhance, Loop, Restyle, sources
 from praxino.errors import InputError
+from praxino.generation import finish
 from praxino.generation.denoiser import Conditioning, FrameCondition, denoiser
 from praxino.generation.films import GivenVideo, load_videos
 from praxino.generation.images import GivenImage, load_images
@@ -26,6 +29,7 @@ from praxino.generation.progress import Progress
 from praxino.generation.timeline import Timeline, build
 from praxino.provenance.policy import Provenance
 from praxino.request import Request
+from praxino.shapes import window_starts
 from praxino.storage.media.video import Video
 
 if TYPE_CHECKING:
@@ -64,41 +68,56 @@ def run(
     assert edit is not None
     films = load_videos(sources(edit), videos)
     images = load_images(request.pictures, images)
+    inputs: tuple[GivenImage | GivenVideo, ...] = (*images, *films.values())
+    if isinstance(edit, Enhance):
+        frames, nothing = films[edit.video].fitted(request.height, request.width), torch.empty(0)
+        film = finish.UnfinishedFilm(request, nothing, frames, inputs, 0)
+        yield from finish.finished(pipeline, film, provenance)
+        return
     timeline = _timeline(pipeline, request, films)
-    cyclic = timeline is None
-    conditions = replace(pipeline.conditioning(request, images), cyclic=cyclic)
+
+    def composed(latent: Tensor) -> NDArray[np.uint8]:
+        if timeline:
+            return timeline.compose(pipeline.decode(latent))
+        return pipeline.decode(cyclic_lead(latent))[-cycle_frames(pipeline, latent) :]
+
+    def stopped(state: State) -> Video:
+        frames = composed(state.x0)
+        return finish.signed(pipeline, frames, request, provenance, inputs, stopped=state.step)
+
+    for state in _states(pipeline, request, timeline, images):
+        if state.step < (total := state.steps + request.enhancing_steps):
+            preview = functools.partial(pipeline.preview, state.x0, request, provenance)
+            kept = functools.partial(stopped, state)
+            yield Progress(state.step, total, state.x0, None, preview, kept)
+    cyclic = isinstance(edit, Loop)
+    film = finish.UnfinishedFilm(
+        request, state.x, composed(state.x), inputs, state.steps, cyclic=cyclic
+    )
+    yield from finish.finished(pipeline, film, provenance)
+
+
+def _states(
+    pipeline: "Pipeline",
+    request: Request,
+    timeline: Timeline | None,
+    images: Sequence[GivenImage],
+) -> Iterator[State]:
+    """The sampler's states for what is made anew: of a whole film, or window after window."""
+    conditions = replace(pipeline.conditioning(request, images), cyclic=timeline is None)
     noise = pipeline.noise(request, torch.Generator().manual_seed(request.seed))
     if timeline is None:
         if conditions.frames.leading:
             raise InputError(
                 f"{pipeline.card.id} makes no loop with reference pictures", "", "edit"
             )
-        states = _denoise(pipeline, request, 1.0)(conditions, noise)
-    elif pipeline.model.config.pictures == "control":
+        return _denoise(pipeline, request, 1.0)(conditions, noise)
+    denoise = _denoising(pipeline, request, timeline.start)
+    if pipeline.model.config.pictures == "control":
         guided = replace(conditions, frames=_control(pipeline, request, timeline, images))
-        states = _denoising(pipeline, request, timeline.start)(guided, noise)
-    else:
-        window = window_length(pipeline, request)
-        states = sample(
-            _denoising(pipeline, request, timeline.start), conditions, timeline, noise, window
-        )
-    ingredients: list[GivenImage | GivenVideo] = [*images, *films.values()]
-
-    def finish(latent: Tensor, **more: Any) -> Video:
-        lead = cyclic_lead(latent) if cyclic else latent
-        decoded = pipeline.decode(lead)
-        whole = (
-            timeline.compose(decoded) if timeline else decoded[-cycle_frames(pipeline, latent) :]
-        )
-        return pipeline.signed(whole, request, provenance, ingredients, **more)
-
-    for state in states:
-        if state.step < state.steps:
-            preview = functools.partial(pipeline.preview, state.x0, request, provenance)
-            stopped = functools.partial(finish, state.x0, stopped=state.step)
-            yield Progress(state.step, state.steps, state.x0, None, preview, stopped)
-    video = finish(state.x)
-    yield Progress(state.steps, state.steps, state.x, video, lambda: video.frames, lambda: video)
+        return denoise(guided, noise)
+    window = window_length(pipeline, request)
+    return sample(denoise, conditions, timeline, noise, window)
 
 
 def _timeline(
@@ -196,11 +215,8 @@ def windows(count: int, window: int, context: int = WINDOW_CONTEXT) -> list[slic
     """Spans of ``count`` latent frames: each is of ``window``, and begins with ``context`` or more
     of the one before.
     """
-    if count <= window:
-        return [slice(0, count)]
-    hop = max(1, window - min(context, window - 1))
-    starts = [*range(0, count - window, hop), count - window]
-    return [slice(start, start + window) for start in starts]
+    window = min(count, window)
+    return [slice(start, start + window) for start in window_starts(count, window, context)]
 
 
 def sample(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from praxino.cards import ModelCard
 from praxino.data.pixels import to_tensor
 from praxino.generation.denoiser import Conditioning
 from praxino.generation.images import GivenImage, whole
@@ -18,7 +19,7 @@ from praxino.generation.offload import exact_and_fast
 from praxino.models.pictures import Pictures
 from praxino.models.text import ENTITY_NAMES, TextEncoder
 from praxino.references import DIGEST, MENTION, SHOWN_KINDS, Reference, mentions
-from praxino.request import ModelCard, Request
+from praxino.request import Request
 
 if TYPE_CHECKING:
     from praxino.generation.films import GivenVideo

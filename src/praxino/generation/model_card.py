@@ -3,9 +3,9 @@
 from typing import Literal
 
 from praxino import edits
+from praxino.cards import ModelCard, ModelDefaults
 from praxino.diffusion.sampling import SAMPLERS
 from praxino.models.text import TextEncoder
-from praxino.request import ModelCard, ModelDefaults
 from praxino.storage.weights.lazy import ModelParts
 
 
@@ -33,8 +33,20 @@ def model_card(model: ModelParts) -> ModelCard:
         samplers=tuple(SAMPLERS),
         layout_edition=model.layout.config.edition if model.layout else 0,
         chooses=model.layout is not None and model.latent_reader is not None,
-        edits=edits.TASKS if config.pictures in ("clean", "control") else edits.ALONG,
+        edits=_tasks(model),
         slots=dit.slots,
         reference_frames=config.pictures == "control",
         grammar=isinstance(model.vocabulary, TextEncoder),
+        refines=model.refiner is not None,
+    )
+
+
+def _tasks(model: ModelParts) -> tuple[str, ...]:
+    """What it can make of films."""
+    takes_frames = model.config.pictures in ("clean", "control")
+    return tuple(
+        task
+        for task in edits.TASKS
+        if (task in edits.WITH_REFINER and model.refiner is not None)
+        or (task not in edits.WITH_REFINER and (takes_frames or task in edits.ALONG))
     )

@@ -3,8 +3,6 @@
 import functools
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from importlib.metadata import version
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast
 
 import numpy as np
@@ -12,10 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from praxino.cards import ModelCard
 from praxino.data.pixels import to_pixels
 from praxino.diffusion.path import PATHS, grid
 from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, State
 from praxino.errors import InputError, UnknownNameError
+from praxino.generation import finish
 from praxino.generation.denoiser import Conditioning, FrameCondition, denoiser, require_finite
 from praxino.generation.model_card import model_card
 from praxino.generation.offload import (
@@ -28,8 +28,8 @@ from praxino.generation.offload import (
 from praxino.generation.progress import Progress
 from praxino.log import logger
 from praxino.provenance import keys
-from praxino.provenance.policy import STANDARD, Ingredient, Provenance
-from praxino.request import GenerationSettings, ModelCard, Request, complete
+from praxino.provenance.policy import STANDARD, Provenance
+from praxino.request import GenerationSettings, Request, complete
 from praxino.storage.media.video import Video
 from praxino.storage.weights.lazy import ModelParts
 
@@ -232,14 +232,14 @@ class Pipeline:
         images = _loaded(request.pictures, images)
         conditions = self.conditioning(request, images, streamed)
         steps, latents = len(candidates) * request.steps, []
+        total = steps + request.enhancing_steps
 
-        def finish(x0: Tensor, candidate: Request, **more: Any) -> Video:
+        def composed(x0: Tensor) -> NDArray[np.uint8]:
             frames = self.decode(x0, tile)
-            if request.image:
-                from praxino.generation.timeline import with_ends
+            return finish.with_given_ends(frames, request, images)
 
-                frames = with_ends(frames, images[: 1 + bool(request.last)])
-            return self.signed(frames, candidate, provenance, images, **more)
+        def stopped(x0: Tensor, candidate: Request, **more: Any) -> Video:
+            return finish.signed(self, composed(x0), candidate, provenance, images, **more)
 
         for number, candidate in enumerate(candidates):
             laid_out = replace(conditions, layout=self.layout(candidate))
@@ -247,21 +247,22 @@ class Pipeline:
             start = self.noise(candidate, generator), self.times(candidate)
             for state in self.denoise(candidate, laid_out, *start, generator):
                 step, x0 = number * request.steps + state.step, state.x0
-                if step < steps:
+                if step < total:
                     preview = functools.partial(self.preview, x0, candidate, provenance)
                     yield Progress(
                         step,
-                        steps,
+                        total,
                         x0,
                         None,
                         preview,
-                        functools.partial(finish, x0, candidate, stopped=step),
+                        functools.partial(stopped, x0, candidate, stopped=step),
                     )
             latents.append(state.x)
         best = self._best(candidates, latents)
         more: dict[str, Any] = {"chosen_from": len(candidates)} if len(candidates) > 1 else {}
-        video = finish(latents[best], candidates[best], **more)
-        yield Progress(steps, steps, latents[best], video, lambda: video.frames, lambda: video)
+        x0, frames = latents[best], composed(latents[best])
+        film = finish.UnfinishedFilm(candidates[best], x0, frames, tuple(images), steps, more)
+        yield from finish.finished(self, film, provenance)
 
     def _needs_plan(self, request: Request) -> bool:
         """Whether a film may be too large for the memory: tracing it takes seconds."""
@@ -319,30 +320,6 @@ class Pipeline:
         from praxino.generation import layout
 
         return layout.best(reader, [self.layout(one) for one in candidates], latents)
-
-    def signed(
-        self,
-        frames: NDArray[np.uint8],
-        request: Request,
-        provenance: Provenance | None,
-        inputs: Sequence["GivenImage | GivenVideo"],
-        **more: Any,
-    ) -> Video:
-        """Mark a film, to be signed when it is written, with what it was made from; ``more`` goes
-        into its record.
-        """
-        record = self.record(request)
-        if request.references:
-            from praxino.generation import entities
-
-            record["references"] = entities.digested(request, inputs)
-        video = Video(frames, request.fps, record | more)
-        if provenance is None:
-            return video
-        ingredients = [
-            Ingredient(PurePath(one.name).name, one.content) for one in inputs if one.content
-        ]
-        return provenance.sign(provenance.mark(video), ingredients)
 
     def adapted(self, loras: tuple[str, ...]) -> ModelParts:
         """The model with changes folded in; each is ``[high=|low=]FILE[:SCALE]``."""
@@ -465,8 +442,7 @@ class Pipeline:
         """A look at an unfinished film, (T, H, W, 3), marked as it will be."""
         from praxino.generation.preview import sketch
 
-        video = Video(sketch(self, latent, request), 1.0, self.record(request))
-        return video.frames if provenance is None else provenance.mark(video).frames
+        return finish.look(self, sketch(self, latent, request), request, provenance)
 
     @functools.cached_property
     def colours(self) -> "LatentToRGB":
@@ -478,17 +454,6 @@ class Pipeline:
             exact_and_fast(self.device),
         ):
             return fit(vae)
-
-    def record(self, request: Request) -> dict[str, Any]:
-        """What remakes the film: the request, the model, the version."""
-        made_by = {
-            "generator": "praxino",
-            "version": version("praxino"),
-            "model": self.model.config.name,
-            "digest": self.model.digest,
-            "dtype": self.precision,
-        }
-        return made_by | request.model_dump()
 
 
 def _loaded(names: Sequence[str | None], images: Sequence["GivenImage"] = ()) -> "list[GivenImage]":

@@ -27,6 +27,7 @@ from praxino.generation.pipeline import Pipeline
 from praxino.generation.progress import Progress
 from praxino.generation.takes import Take, Takes
 from praxino.layout import Layout
+from praxino.log import logger
 from praxino.provenance.policy import STANDARD, Ingredient, Provenance
 from praxino.references import DIGEST, Reference, mentions, require_known
 from praxino.request import Request
@@ -56,6 +57,7 @@ class MadeShot:
     take: Take | None = None
     latents: Tensor | None = None
     content: bytes = b""
+    order: "ShotOrder | None" = None
 
     @property
     def own(self) -> Frames:
@@ -102,6 +104,7 @@ class FilmMaker:
         self.fps = script.fps or defaults.fps
         width, height = script.size.split("x") if script.size else (defaults.width, defaults.height)
         self.height, self.width = int(height), int(width)
+        self.enhance = script.enhance or defaults.enhance
 
     def check(self) -> list[str]:
         """Check all shots before any is made; notes, each behind the names of its shots.
@@ -111,6 +114,8 @@ class FilmMaker:
         InputError, MediaError
             For the first shot that cannot be made, which the error names.
         """
+        if self.enhance != "off" and not self.pipeline.card.refines:
+            raise InputError(f"enhance: {self.pipeline.card.id} has no refiner", "off", "enhance")
         notes: dict[str, list[str]] = {}
         done: dict[str, MadeShot] = {}
         for shot in self.script.in_order():
@@ -189,12 +194,35 @@ class FilmMaker:
                 raise InputError(f"shot {shot.id} has no take", "praxino film makes it")
         shots = [done[shot.id] for shot in self.script.shots]
         takes = [shot.take for shot in shots if shot.take is not None]
-        frames = np.concatenate([shot.own for shot in shots])
-        film = Video(frames, self.fps, self._record(takes))
+        frames = np.concatenate([self._enlarged(shot) for shot in shots])
+        faster = 2 if "time" in self.enhance else 1
+        film = Video(frames, faster * self.fps, self._record(takes))
         paths = [self.takes.path(take) for take in takes]
         return provenance.sign(
             provenance.mark(film), [Ingredient(path.name, path) for path in paths]
         )
+
+    def _enlarged(self, shot: MadeShot) -> Frames:
+        """A shot's own frames, as large and fast as the film is to be; kept beside its take."""
+        assert shot.take is not None
+        assert shot.order is not None
+        if self.enhance == "off":
+            return shot.own
+        if (frames := self.takes.enlarged(shot.take, self.enhance)) is not None:
+            return frames
+        from praxino.generation import enhance
+        from praxino.generation.finish import UnfinishedFilm
+
+        logger.info("making shot %s larger", shot.order.shot.id)
+        led = 1 if len(shot.run) > shot.count else 0  # what it goes on from
+        small = shot.run[len(shot.run) - shot.count - led :]
+        request = shot.order.request.model_copy(update={"enhance": self.enhance})
+        latents = shot.latents if shot.latents is not None else Tensor()
+        film = UnfinishedFilm(request, latents, small, shot.order.images, 0)
+        for _, frames in enhance.enlarge(self.pipeline, film):
+            large = frames[led:]
+        self.takes.keep_enlarged(shot.take, self.enhance, large)
+        return large
 
     def _record(self, takes: Sequence[Take]) -> dict[str, Any]:
         """What the film's file says of it."""
@@ -216,6 +244,7 @@ class FilmMaker:
             "digest": model.digest,
             "dtype": self.pipeline.precision,
             "title": self.script.title,
+            "enhance": self.enhance,
             "shots": shots,
         }
 
@@ -247,6 +276,7 @@ class FilmMaker:
             fps=self.fps,
             image=self._path(shot.image),
             last=self._path(shot.last),
+            enhance="off",  # the whole is enlarged, of the takes that count
             layout=self._layout(shot),
             edit=edit,
             references=references,
@@ -383,7 +413,8 @@ class FilmMaker:
         run = np.concatenate([order.before.run, frames]) if order.before else frames
         content = self.takes.path(take).read_bytes()
         key = _digest([order.key, take.number])
-        return MadeShot(key, run, len(frames), take, latents.to(self.pipeline.device), content)
+        latents = latents.to(self.pipeline.device)
+        return MadeShot(key, run, len(frames), take, latents, content, order)
 
     def _imagined(self, order: ShotOrder) -> MadeShot:
         """A shot before it is made: black frames of its shape."""

@@ -135,6 +135,27 @@ class Takes:
         tensors = load_tensors(self.data(take))
         return tensors["frames"].numpy(), tensors["latents"].float()
 
+    def enlarged(self, take: Take, key: str) -> NDArray[np.uint8] | None:
+        """The frames of a take as they were enlarged in a way of this key, if they were."""
+        from praxino.storage.weights.checkpoint import load_tensors
+
+        path = self._enlarged(take)
+        if not path.exists():
+            return None
+        tensors = load_tensors(path)
+        return tensors[key].numpy() if key in tensors else None
+
+    def keep_enlarged(self, take: Take, key: str, frames: NDArray[np.uint8]) -> None:
+        """Keep the frames of a take as they were enlarged, in place of those of another way."""
+        import torch
+
+        from praxino.storage.weights.checkpoint import write_tensors
+
+        write_tensors(self._enlarged(take), {key: torch.from_numpy(np.ascontiguousarray(frames))})
+
+    def _enlarged(self, take: Take) -> Path:
+        return self.folder / f"{take.name}.enlarged.safetensors"
+
     def data(self, take: Take) -> Path:
         """What the whole film is put together from."""
         return self.folder / f"{take.name}.safetensors"

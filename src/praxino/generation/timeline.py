@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from praxino.edits import BoxKeyframe, Edit, Extend, Inpaint, Join, Loop, Outpaint, Retake
+from praxino.edits import BoxKeyframe, Edit, Extend, Inpaint, Join, Loop, Outpaint, Restyle, Retake
 from praxino.errors import InputError
 from praxino.generation.films import GivenVideo
 from praxino.generation.images import GivenImage, fitted
@@ -124,7 +124,9 @@ def build(
             return canvas.retaken(film, edit, videos[edit.video].fps)
         case Inpaint():
             return canvas.inpainted(film, region(edit, videos, film.shape[:3]))
-    return canvas.restyled(film, edit.strength)
+        case Restyle():
+            return canvas.restyled(film, edit.strength)
+    raise AssertionError(f"{edit.task}: nothing of it is made anew")
 
 
 class _Canvas:

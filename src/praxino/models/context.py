@@ -33,3 +33,18 @@ class Context:
             None if part is None else part[which] for part in (self.visual_bias, self.control)
         )
         return Context(layers, self.bias, visual, bias, control)
+
+    def repeated(self, count: int) -> "Context":
+        """The context of one clip for ``count`` of them; nothing is copied."""
+        layers = [[_repeated(memory, count) for memory in memories] for memories in self.layers]
+        visual = None if self.visual is None else [_repeated(one, count) for one in self.visual]
+        bias, control = (
+            None if part is None else part.expand(count, *part.shape[1:])
+            for part in (self.visual_bias, self.control)
+        )
+        return Context(layers, self.bias, visual, bias, control)
+
+
+def _repeated(memory: Memory, count: int) -> Memory:
+    k, v = memory
+    return k.expand(count, *k.shape[1:]), v.expand(count, *v.shape[1:])

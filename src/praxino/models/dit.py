@@ -344,9 +344,10 @@ class DiT(nn.Module):
                 f"slot {int(pictures.slot.max())}: there are {self.config.slots}", "fewer entities"
             )
         dtype, (b, count) = self.patch_embedding.weight.dtype, pictures.slot.shape
-        x = self.patch_embedding(
-            patchify(pictures.latents.flatten(0, 1).unsqueeze(2), self.config.patch).to(dtype)
-        )
+        latents = pictures.latents.flatten(0, 1).unsqueeze(2)
+        more = self.config.channels - latents.shape[1]  # channels beside a clip's own latents
+        latents = F.pad(latents, (0, 0, 0, 0, 0, 0, 0, more))
+        x = self.patch_embedding(patchify(latents, self.config.patch).to(dtype))
         # (B, P, n, D)
         x = x.unflatten(0, (b, count)) + self.slot_embedding[pictures.slot].unsqueeze(2).to(dtype)
         _, h, w = token_grid((1, *pictures.latents.shape[3:]), self.config.patch)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from praxino.shapes import window_starts
+
 
 class Blend:
     """Tiles put together: a weighted mean where they overlap."""
@@ -41,15 +43,8 @@ class Blend:
 
 def corners(size: Sequence[int], tile: int, overlap: int) -> list[tuple[int, int]]:
     """Where tiles begin, row by row."""
-    rows, columns = (_tiles(length, tile, overlap) for length in size)
+    rows, columns = (window_starts(length, tile, overlap) for length in size)
     return [(top, left) for top in rows for left in columns]
-
-
-def _tiles(size: int, tile: int, overlap: int) -> list[int]:
-    """Where tiles begin, so that they cover ``size`` and the last one ends with it."""
-    if size <= tile:
-        return [0]
-    return [*range(0, size - tile, tile - overlap), size - tile]
 
 
 def _ramp(place: slice, size: int, overlap: int, like: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from praxino.config import Config
-from praxino.data.diorama import Edition, Scene, caption
+from praxino.data.diorama import Edition, Scene
 from praxino.data.diorama.layouts import shown_things
 from praxino.data.diorama.phrases import SENTENCES
 from praxino.data.latents import World, shuffled_indices
@@ -37,6 +37,7 @@ from praxino.shapes import VideoShape, token_grid
 from praxino.storage.weights import bundle, checkpoint
 from praxino.storage.weights.bundle import Bundle, BundleConfig
 from praxino.training.batch import Auxiliary, Batch, LayoutChannels
+from praxino.training.captions import CaptionMix, draw_caption
 from praxino.training.encoding import LatentEncoder
 from praxino.training.grounding import GroundingConfig, GroundingHead
 from praxino.training.layout import true_layouts, window_boxes, world_layout
@@ -122,6 +123,11 @@ class DiffusionConfig(Config):
         if self.fade and self.fade[0] >= self.fade[1]:
             raise ValueError(f"fade {self.fade}: the first batch, then a later one")
         return self
+
+    @property
+    def captions(self) -> CaptionMix:
+        """How a clip is told."""
+        return CaptionMix(drop=self.drop, tags=self.tags, paragraphs=self.paragraphs)
 
     def auxiliary_share(self, number: int) -> float:
         """What is left in batch ``number`` of all that the loss asks beside the prediction."""
@@ -225,7 +231,7 @@ class Diffusion:
         if portraits is not None:
             own = portraits[torch.from_numpy(indices)]
             pictures, scenes = draw_pictures(config.references, scenes, own, config.dit.slots, rng)
-        sentences = [draw_caption(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
+        sentences = self._sentences(scenes, start, rng)
         if still:
             latents = latents[:, :, :1]
         layout = self._layout(scenes, sentences, latents.shape, rng)
@@ -253,7 +259,7 @@ class Diffusion:
         ]
         latents = torch.stack(rows).float()
         scenes = [self.long_world.scene(int(clip)) for clip in indices]
-        sentences = [draw_caption(config, scene, start + i, rng) for i, scene in enumerate(scenes)]
+        sentences = self._sentences(scenes, start, rng)
         layout = self._layout(scenes, sentences, latents.shape, rng, places)
         task = no_task(latents.shape)
         task.clean[:, :, :3] = True
@@ -270,6 +276,10 @@ class Diffusion:
             self._weight(layout, number),
             self._auxiliary(layout, number),
         ).to(self.device)
+
+    def _sentences(self, scenes: list[Scene], start: int, rng: np.random.Generator) -> list[str]:
+        mix, seed = self.config.captions, self.config.seed
+        return [draw_caption(mix, scene, seed, start + i, rng) for i, scene in enumerate(scenes)]
 
     def _auxiliary(
         self, layout: LayoutChannels, number: int, pictures: Pictures | None = None
@@ -394,21 +404,6 @@ class Diffusion:
 
     def save(self, folder: Path) -> None:
         bundle.write(folder, self.config.bundle, vae=self.vae, dit=self.dit, text=self.text)
-
-
-def draw_caption(
-    config: DiffusionConfig, scene: Scene, wording: int, rng: np.random.Generator
-) -> str:
-    """A scene as a training step is told it: tags, a sentence, a paragraph or nothing, in the
-    config's shares.
-    """
-    if rng.random() < config.drop:
-        return ""
-    texts = caption(scene, config.seed, wording)
-    way = rng.random()
-    if way < config.tags:
-        return texts.tags
-    return texts.paragraph if way < config.tags + config.paragraphs else texts.sentence
 
 
 def _require_fitting(config: DiffusionConfig, vae: VAEConfig) -> None:

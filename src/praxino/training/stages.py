@@ -13,6 +13,7 @@ from praxino.training.latent_reader import LatentReaderStage, LatentReaderStageC
 from praxino.training.layout import LayoutStage, LayoutStageConfig
 from praxino.training.loop import TrainingStage
 from praxino.training.reader import ReaderStage, ReaderStageConfig
+from praxino.training.refiner import RefinerStage, RefinerStageConfig
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 from praxino.training.tiny_decoder import TinyDecoderStage, TinyDecoderStageConfig
 
@@ -20,6 +21,7 @@ StageConfig = (
     AutoencoderConfig
     | TinyDecoderStageConfig
     | DiffusionConfig
+    | RefinerStageConfig
     | LayoutStageConfig
     | LatentReaderStageConfig
     | ReaderStageConfig
@@ -31,6 +33,7 @@ STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], Tra
     "autoencoder": (AutoencoderConfig, Autoencoder),
     "tiny-decoder": (TinyDecoderStageConfig, TinyDecoderStage),
     "diffusion": (DiffusionConfig, Diffusion),
+    "refiner": (RefinerStageConfig, RefinerStage),
     "layout": (LayoutStageConfig, LayoutStage),
     "latent-reader": (LatentReaderStageConfig, LatentReaderStage),
     "reader": (ReaderStageConfig, ReaderStage),
@@ -43,6 +46,7 @@ USES: Final[dict[str, frozenset[str]]] = {
     "autoencoder": frozenset({"init"}),
     "tiny-decoder": frozenset({"init", "vae"}),
     "diffusion": frozenset({"init", "vae"}),
+    "refiner": frozenset({"init", "vae"}),
     "layout": frozenset({"init"}),
     "latent-reader": frozenset({"init", "vae"}),
     "reader": frozenset({"init", "vae"}),

@@ -77,3 +77,14 @@ def rescale_times(weight: Tensor, bias: Tensor, old: float, new: float) -> tuple
     gram = x.T @ x / len(x) + RIDGE * torch.eye(count + 1, dtype=torch.float64)
     fitted = torch.linalg.solve(gram, x.T @ target / len(x)).T  # (D, F + 1)
     return fitted[:, :-1].to(weight.dtype), fitted[:, -1].to(bias.dtype)
+
+
+def adapt_refiner(network: DiT, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights for a refiner from those of a denoiser of its sizes: it then predicts what that one
+    does without a layout, whatever stands in the channels beside the noisy latents.
+    """
+    own = network.state_dict()
+    shared = {name: tensor for name, tensor in tensors.items() if name in own}
+    first = shared["patch_embedding.weight"]
+    more = own["patch_embedding.weight"].shape[1] - first.shape[1]
+    return shared | {"patch_embedding.weight": F.pad(first, (0, more))}

@@ -141,3 +141,29 @@ def test_files_that_are_no_films(idle, tmp_path):
         answer = sent(idle.client, "/v1/videos/extensions", broken, prompt="a cat")
         assert answer.status_code in (400, 415), answer.text
         assert json.loads(answer.text)["error"]["param"] == "video"
+
+
+def test_a_film_becomes_larger_and_faster(tmp_path, refining_model, studio_of):
+    with studio_of(refining_model).at_work() as running:
+        client = running.client
+        assert client.get("/v1/models").json()["data"][0]["refines"]
+        extra = json.dumps({"enhance": "time"})
+        made = order(client, num_inference_steps=2, size="32x32", extra_params=extra).json()
+        film = ended(client, made["id"])
+        assert film["settings"] == {"enhance": "time"}
+        before, _ = frames(client, film["id"], tmp_path)
+        path = f"/v1/videos/{film['id']}/enhance"
+        larger = client.post(path, json={}).json()
+        done = ended(client, larger["id"])
+        assert (done["status"], done["edit"]) == ("completed", "enhance"), done
+        assert done["prompt"] == film["prompt"]
+        whole, path_ = frames(client, done["id"], tmp_path)
+        assert whole.shape == (len(before), 64, 64, 3)
+        assert verify(path_).credentials.ingredients == ("enhanced.mp4",)
+        refused(client.post(path, json={"enhance": "off"}), 400)
+        refused(client.post(f"/v1/videos/{VIDEO}/enhance", json={}), 404)
+
+
+def test_a_model_without_a_refiner_makes_nothing_larger(running, film):
+    path = f"/v1/videos/{film['id']}/enhance"
+    assert "cannot enhance" in refused(running.client.post(path, json={}), 400)["message"]

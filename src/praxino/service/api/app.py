@@ -38,6 +38,7 @@ BODIES: Final[tuple[type[BaseModel], ...]] = (
     bodies.RemixForm, bodies.ImageCreate, bodies.FileForm, bodies.StampForm,
     bodies.SessionCreate, bodies.CharacterCreate, bodies.CharacterForm,
     bodies.ExtensionCreate, bodies.ExtensionForm, bodies.EditCreate, bodies.EditForm,
+    bodies.EnhanceCreate,
     bodies.FilmCreate, bodies.FilmMake, bodies.TakeUpdate,
 )  # fmt: skip
 """Bodies that routes read themselves, since they come in more than one form."""

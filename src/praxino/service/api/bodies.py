@@ -108,6 +108,7 @@ class Extra(Body):
     interval: Annotated[list[float], Field(min_length=2, max_length=2)] | None = setting("interval")
     cache: float | None = setting("cache")
     noise_mark: bool | None = setting("noise_mark")
+    enhance: str | None = setting("enhance")
     recaption: str | None = setting("recaption")
     prompt_used: Short | None = setting("prompt_used")
 
@@ -243,6 +244,15 @@ class EditCreate(EditBody):
     end: float | None = Field(None, gt=0, description="retake: second at which it ends")
     mask: Picture | None = Field(None, description="inpaint: white where it is made again")
     second: FilmSource | None = Field(None, description="join: the film that comes after")
+
+
+class EnhanceCreate(Body):
+    """A film is made larger, or faster, by its own model."""
+
+    enhance: Literal["space", "time", "space,time"] = Field(
+        "space", description="twice the size, twice the frame rate, or both"
+    )
+    priority: Priority = "normal"
 
 
 class ExtensionForm(ExtensionCreate):

@@ -2,14 +2,16 @@
 
 from typing import Any, Final
 
+from praxino.cards import ModelCard
 from praxino.durations import frames_of, lengthened
-from praxino.edits import FilmShape, parse_edit
+from praxino.edits import Enhance, FilmShape, parse_edit
 from praxino.errors import InputError
 from praxino.generation.memory import Memory
-from praxino.request import ModelCard, Request, complete, merge, random_seed
+from praxino.request import Request, complete, merge, random_seed
 from praxino.service.api.bodies import (
     PARAMETERS,
     EditBody,
+    EnhanceCreate,
     GenerationBody,
     ImageCreate,
     RemixCreate,
@@ -103,6 +105,30 @@ def to_edit(
     if body.seconds is not None:
         frames = frames_of(float(body.seconds), film.fps, card)
         settings["frames"] = lengthened(settings["edit"], film.frames, frames, card.compression[0])
+    return _checked(settings, card, max_size_factor, film)
+
+
+def to_enhance(
+    before: Request,
+    body: EnhanceCreate,
+    name: str,
+    card: ModelCard,
+    film: FilmShape,
+    max_size_factor: int,
+) -> Request:
+    """The request that makes the film of an earlier one larger, or faster; errors as in
+    `to_request`.
+
+    Parameters
+    ----------
+    name : str
+        Of the film's file.
+    film : FilmShape
+        Its shape.
+    """
+    kept = ("prompt", "prompt_used", "negative", "seed", "references", "loras")
+    settings = {setting: getattr(before, setting) for setting in kept}
+    settings |= {"edit": Enhance(video=name), "enhance": body.enhance}
     return _checked(settings, card, max_size_factor, film)
 
 

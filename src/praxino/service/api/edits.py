@@ -17,6 +17,7 @@ from praxino.errors import MediaError
 from praxino.service.api import bodies, conversion, jobs, references, schemas, uploads
 from praxino.service.api.auth import AppState, CallerDep, StateDep
 from praxino.service.api.errors import ApiError, errors, sent
+from praxino.service.queue.jobs import Job
 from praxino.service.queue.models import find_card
 from praxino.service.queue.quotas import Caller
 from praxino.service.queue.submission import InputFile, submit
@@ -76,7 +77,7 @@ def _create(
     with _films(state, caller, body, brought) as films:
         names = {field: f"{field}.{file.ending}" for field, file in films.items()}
         order = conversion.to_edit(
-            body, edit | names, card, pictures.settings, _shape(films["video"]),
+            body, edit | names, card, pictures.settings, shape(films["video"]),
             state.max_size_factor,
         )  # fmt: skip
         files = pictures.files | {names[field]: file for field, file in films.items()}
@@ -98,15 +99,7 @@ def _films(
         for name in ("video", "second"):
             if (source := getattr(body, name, None)) is not None:
                 job = jobs.fetch(state, caller, source.id, "video")
-                if "content" not in job.result.files:
-                    raise ApiError(409, f"{job.id} is {job.status}: it has no film", "not_ready")
-                try:
-                    stored = stack.enter_context(
-                        state.objects.open(job.file(job.result.files["content"]))
-                    )
-                except FileNotFoundError:
-                    raise ApiError(404, "it was deleted meanwhile", "not_found") from None
-                films[name] = uploads.require_media(InputFile.of(stored, f"{job.id}.mp4"), name)
+                films[name] = stack.enter_context(film_of(state, job))
         if (mask := getattr(body, "mask", None)) is not None:
             films["mask"] = uploads.picture_of_url(mask.image_url, "mask")
         if "video" not in films:
@@ -114,7 +107,22 @@ def _films(
         yield films
 
 
-def _shape(file: InputFile) -> FilmShape:
+@contextmanager
+def film_of(state: AppState, job: Job) -> Iterator[InputFile]:
+    """The film that a job has made; raises `ApiError` 409 if it has none yet, or 404 if it is
+    gone.
+    """
+    if "content" not in job.result.files:
+        raise ApiError(409, f"{job.id} is {job.status}: it has no film", "not_ready")
+    with ExitStack() as stack:
+        try:
+            stored = stack.enter_context(state.objects.open(job.file(job.result.files["content"])))
+        except FileNotFoundError:
+            raise ApiError(404, "it was deleted meanwhile", "not_found") from None
+        yield uploads.require_media(InputFile.of(stored, f"{job.id}.mp4"), "video")
+
+
+def shape(file: InputFile) -> FilmShape:
     """The shape of a film, read in a process of its own, since it may be anything."""
     with tempfile.NamedTemporaryFile(suffix=f".{file.ending}") as copy:
         file.file.seek(0)

@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from praxino.cards import ModelCard
 from praxino.generation.memory import Entity
 from praxino.generation.takes import Take, TakeState
 from praxino.references import DIGEST, EntityKind
-from praxino.request import ModelCard
 from praxino.service.api.bodies import Extra
 from praxino.service.queue.films import Film
 from praxino.service.queue.jobs import PRIORITY_NAMES, Failure, Job, Priority, Status
@@ -216,6 +216,7 @@ class ModelResource(BaseModel):
     )
     patch: list[int]
     pictures: bool = Field(description="whether a film can begin with a picture")
+    refines: bool = Field(description="whether it makes films larger and faster")
     samplers: list[str]
 
 
@@ -288,6 +289,7 @@ def to_model_resource(card: ModelCard, ready: bool) -> ModelResource:
         compression=list(card.compression),
         patch=list(card.patch),
         pictures=card.pictures,
+        refines=card.refines,
         samplers=list(card.samplers),
     )
 

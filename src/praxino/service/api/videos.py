@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from praxino.service.api import (
     bodies,
     conversion,
+    edits,
     events,
     files,
     jobs,
@@ -34,6 +35,8 @@ Id = Annotated[str, Path(examples=["video_00000000000000000000000000000000"])]
 VARIANTS: Final = {"video": "content", "thumbnail": "thumbnail", "spritesheet": "spritesheet"}
 MEDIA_TYPES: Final = ("video/mp4", "image/png", "image/jpeg", "image/webp")
 MAX_TITLE_CHARS: Final = 60
+ENHANCED: Final = "enhanced.mp4"
+"""Name of a film that is made larger, among the files of a job."""
 
 
 @router.post(
@@ -182,6 +185,39 @@ def _remix(
     }
     with _inputs(state, before) as inputs:
         job = submit(state.store, state.objects, caller, "video", order, inputs, **about)
+    return schemas.to_video_resource(job, state.store.position(job))
+
+
+@router.post(
+    "/{id}/enhance",
+    responses=errors(404, 408, 409, 413, 415, 429, 507),
+    openapi_extra=sent("EnhanceCreate"),
+)
+async def enhance(
+    id: Id,  # noqa: A002
+    request: Request,
+    state: StateDep,
+    caller: CallerDep,
+) -> schemas.VideoResource:
+    """Make a film larger, or faster: what it shows stays."""
+    before = await jobs.fetch_async(state, caller, id, "video")
+    await jobs.require_quota(state, caller)
+    async with uploads.json_or_form(request, bodies.EnhanceCreate) as (body, _):
+        return await run_in_threadpool(_enhance, state, caller, before, body)
+
+
+def _enhance(
+    state: AppState, caller: Caller, before: Job, body: bodies.EnhanceCreate
+) -> schemas.VideoResource:
+    card = find_card(state.store, before.model, None)
+    about = {"model": before.model, "priority": conversion.to_priority(body.priority, caller)}
+    with _inputs(state, before) as inputs, edits.film_of(state, before) as film:
+        order = conversion.to_enhance(
+            before.request, body, ENHANCED, card, edits.shape(film), state.max_size_factor
+        )
+        files = {name: file for name, file in inputs.items() if name in order.pictures}
+        files[ENHANCED] = film
+        job = submit(state.store, state.objects, caller, "video", order, files, **about)
     return schemas.to_video_resource(job, state.store.position(job))
 
 

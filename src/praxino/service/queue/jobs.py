@@ -14,11 +14,12 @@ from typing import Any, Final, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
+from praxino.cards import ModelCard
 from praxino.config import Config
 from praxino.edits import sources
 from praxino.errors import JobError
 from praxino.references import DIGEST
-from praxino.request import ModelCard, Request
+from praxino.request import Request
 
 Kind = Literal["video", "image", "detect", "verify", "stamp", "film"]
 Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]

@@ -1,7 +1,7 @@
 """The models that workers serve, by the cards that workers announce."""
 
+from praxino.cards import ModelCard
 from praxino.errors import NoWorkerError, UnknownNameError
-from praxino.request import ModelCard
 from praxino.service.queue.store import Store
 
 

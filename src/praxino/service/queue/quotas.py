@@ -7,9 +7,10 @@ from typing import Final
 import sqlalchemy as sa
 from pydantic import Field
 
+from praxino.cards import ModelCard
 from praxino.config import Config
 from praxino.errors import InputError, LimitError
-from praxino.request import ModelCard, Request
+from praxino.request import Request
 from praxino.service.queue.schema import Database, jobs, usage
 
 MINUTE: Final = 60
@@ -52,15 +53,16 @@ def require_size(request: Request, card: ModelCard, max_size_factor: int) -> Non
     """Raise `InputError` if a film has more pixels than this server makes for anybody."""
     usual = card.defaults
     most = max(MIN_LARGEST_PIXELS, max_size_factor * usual.frames * usual.height * usual.width)
-    if request.frames * request.height * request.width > most:
-        fits = most // (request.height * request.width)
+    frames, height, width, _ = request.result
+    if frames * height * width > most:
+        fits = most // (height * width)
         hint = (
             f"at this size no more than {fits} frames"
             if fits > 1
             else f"{usual.width}x{usual.height}"
         )
         raise InputError(
-            f"{request.frames} frames of {request.width}x{request.height}: too much for here",
+            f"{frames} frames of {width}x{height}: too much for here",
             hint,
             "width",
         )

@@ -81,9 +81,10 @@ function fill(of) {
   $("seconds").replaceChildren(...whole.map((s) => element("option", { value: String(s), textContent: String(s) })));
   $("seconds").value = String((own.frames - 1) / own.fps);
   $("sampler").replaceChildren(...of.samplers.map((name) => element("option", { textContent: name })));
-  const values = { size: `${own.width}x${own.height}`, steps: own.steps, guidance: own.guidance, sampler: own.sampler, seed: "", negative: own.negative };
+  const values = { size: `${own.width}x${own.height}`, steps: own.steps, guidance: own.guidance, sampler: own.sampler, enhance: own.enhance, seed: "", negative: own.negative };
   for (const [name, value] of Object.entries(values)) $(name).value = value;
   $("attach").hidden = !of.pictures;
+  $("enhance-label").hidden = !of.refines;
 }
 
 // The settings of a film, back into the form, with those that the form does not show, and its picture.
@@ -93,7 +94,7 @@ async function use(film) {
   if (models.some((each) => each.id === film.model)) { $("model").value = film.model; fill(model()); }
   if (![...$("seconds").options].some((each) => each.value === film.seconds)) $("seconds").append(element("option", { value: film.seconds, textContent: film.seconds }));
   const values = { prompt: film.prompt, seconds: film.seconds, size: film.size, steps: film.num_inference_steps, guidance: film.guidance_scale,
-    sampler: film.settings.sampler, seed: film.seed, negative: film.negative_prompt };
+    sampler: film.settings.sampler, enhance: film.settings.enhance ?? "off", seed: film.seed, negative: film.negative_prompt };
   for (const [name, value] of Object.entries(values)) $(name).value = value;
   carry(film);
   $("settings").open = true;
@@ -107,7 +108,7 @@ async function use(film) {
 // What a film was made with that has no field: kept for the next order, and said.
 function carry({ fps, flow_shift, guidance_scale_2, settings }) {
   carried = { fps, flow_shift, guidance_scale_2, settings };
-  const own = model()?.defaults ?? {}, { sampler, ...others } = settings ?? {};
+  const own = model()?.defaults ?? {}, { sampler, enhance, ...others } = settings ?? {};
   const differs = (value, usual) => (value === usual ? null : value);
   const said = { "frames a second": differs(fps, own.fps), shift: differs(flow_shift, own.shift), "second guidance": guidance_scale_2, ...others };
   const word = (value) => (typeof value === "boolean" ? (value ? "on" : "off") : [value].flat().join(" to "));
@@ -142,9 +143,10 @@ async function order() {
   $("problem").hidden = true;
   const form = new FormData($("order"));
   for (const [name, value] of [...form]) if (value === "") form.delete(name);
-  form.set("extra_params", JSON.stringify({ ...carried.settings, sampler: form.get("sampler") ?? undefined }));
+  const enhance = model()?.refines ? form.get("enhance") : undefined;
+  form.set("extra_params", JSON.stringify({ ...carried.settings, sampler: form.get("sampler") ?? undefined, enhance }));
   for (const name of ["fps", "flow_shift", "guidance_scale_2"]) if (carried[name]) form.set(name, carried[name]);
-  form.delete("sampler");
+  for (const name of ["sampler", "enhance"]) form.delete(name);
   if (picture) form.append("input_reference", picture, "picture");
   $("go").disabled = true;
   try {

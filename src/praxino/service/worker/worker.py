@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from praxino.cards import ModelCard
 from praxino.errors import CheckpointError, InputError, JobError, MediaError, PraxinoError
-from praxino.request import ModelCard
 from praxino.service.queue.jobs import (
     MADE,
     WITH_MODEL,

@@ -1,8 +1,9 @@
 """A complete model on disk: a folder with ``config.json`` and the parts ``vae/``, ``dit/`` and
 ``text/``.
 
-Three more parts may stand beside them: ``layout/`` draws layouts from sentences, ``latent_reader/``
-says which of several films shows its layout best, ``tiny_decoder/`` shows a film as it forms.
+More parts may stand beside them: ``layout/`` draws layouts from sentences, ``latent_reader/`` says
+which of several films shows its layout best, ``tiny_decoder/`` shows a film as it forms,
+``refiner/`` makes films larger and faster.
 """
 
 import hashlib
@@ -78,6 +79,9 @@ class BundleConfig(Config):
     recaption: Literal["off", "grammar"] = Field(
         "off", description="who makes a short sentence long, where nothing is said"
     )
+    enhance: Literal["off", "space", "time", "space,time"] = Field(
+        "off", description="how a film is enlarged, where nothing is said"
+    )
     ticks: int = Field(
         0, ge=0, description="the network is told whole numbers of 1/ticks; 0: any time"
     )
@@ -104,6 +108,7 @@ class Bundle:
     layout: "LayoutNet | None" = None
     latent_reader: "LatentReader | None" = None
     tiny_decoder: "TinyDecoder | None" = None
+    refiner: DiT | None = None
 
 
 def read_vae(folder: Path) -> VAE:
@@ -179,7 +184,21 @@ def read(folder: Path) -> Bundle:
                 f"{vae.config.latent_channels}",
                 "take all parts of a model from the same place",
             )
-    return Bundle(config, vae, dit, text, checkpoint.content_digest(folder), layout, reader, tiny)
+    refiner = read_refiner(folder, vae.config, text.config.width)
+    digest = checkpoint.content_digest(folder)
+    return Bundle(config, vae, dit, text, digest, layout, reader, tiny, refiner)
+
+
+def read_refiner(folder: Path, vae: VAEConfig, text_width: int) -> DiT | None:
+    """A model's refiner by itself, if it has one; errors as in `read`."""
+    if not (folder / "refiner").is_dir():
+        return None
+    refiner = read_part(folder / "refiner", DiT, DiTConfig)
+    if problem := mismatch(vae, refiner.config, text_width, extra=vae.latent_channels):
+        raise CheckpointError(
+            f"{folder}: refiner: {problem}", "take all parts of a model from the same place"
+        )
+    return refiner
 
 
 def mismatch(vae: VAEConfig, dit: DiTConfig, text_width: int, extra: int = 0) -> str | None:

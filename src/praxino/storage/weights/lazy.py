@@ -16,12 +16,12 @@ from praxino.models.text import TextModel, Vocabulary
 from praxino.models.vae import VAE
 from praxino.storage.weights.bundle import Bundle, BundleConfig
 from praxino.storage.weights.checkpoint import HINT_SAME_PLACE
-from praxino.storage.weights.files import Weights
 
 if TYPE_CHECKING:
     from praxino.models.latent_reader import LatentReader
     from praxino.models.layout import LayoutNet
     from praxino.models.tiny_decoder import TinyDecoder
+    from praxino.storage.weights.files import Weights
 
 LayerPatch = Callable[[str, nn.Module], None]
 """What is done with a layer, by its name, as soon as it has its own tensors: no second network is
@@ -70,9 +70,9 @@ class StoredModule(Generic[M]):
     """
 
     config: Any
-    weights: Weights
+    weights: "Weights"
     make: Callable[[], M]
-    adapt: Callable[[M, Weights], Mapping[str, Tensor]]
+    adapt: "Callable[[M, Weights], Mapping[str, Tensor]]"
 
     @property
     def stored(self) -> torch.dtype:
@@ -182,6 +182,8 @@ class ModelParts:
         Says how well latents show a layout.
     tiny_decoder : TinyDecoder, optional
         Decodes previews.
+    refiner : Part[DiT], optional
+        Makes films larger and faster.
     digest : str
         Names the weights.
     """
@@ -197,6 +199,7 @@ class ModelParts:
     layout: "LayoutNet | None" = None
     latent_reader: "LatentReader | None" = None
     tiny_decoder: "TinyDecoder | None" = None
+    refiner: LazyModule[DiT] | None = None
 
     @functools.cached_property
     def parameters(self) -> int:
@@ -218,6 +221,7 @@ def in_memory(bundle: Bundle) -> ModelParts:
         layout=bundle.layout,
         latent_reader=bundle.latent_reader,
         tiny_decoder=bundle.tiny_decoder,
+        refiner=LoadedModule(bundle.refiner) if bundle.refiner else None,
     )
 
 
