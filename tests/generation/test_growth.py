@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from praxino.data.diorama import render
+from praxino.errors import InputError
 from praxino.evaluation import identity
 from praxino.generation import growth
-from praxino.generation.growth import Candidate, Verifier, keep
+from praxino.generation.growth import Candidate, Verifier
 from praxino.generation.memory import Memory
 from praxino.references import Reference
 from praxino.storage.objects import Objects
@@ -68,7 +69,7 @@ def test_generated_pictures_make_room_and_given_ones_never(memory):
     pictures = textured(8, 64, 64)
     entity = memory.add("rex", [png(pictures[0])], "animal")
     for number in range(1, 6):
-        entity = keep(memory, entity, Candidate(pictures[number], number, 0.9), f"film {number}")
+        entity = memory.add_generated("rex", png(pictures[number]), f"film {number}")
     assert [one.origin for one in entity.pictures] == ["given", "film 3", "film 4", "film 5"]
     assert len([one for one in entity.pictures if not one.generated]) == 1
     files = list(memory.objects.folders("memory/own"))
@@ -86,3 +87,46 @@ def test_growing_says_what_it_kept(memory, cases, monkeypatch):
     assert memory.find("rex").pictures[-1].origin == "a.mp4, frame 4"
     stranger = Reference(name="bob", description="a cat")
     assert growth.grow(memory, [stranger], film, "a.mp4") == []
+
+
+def test_what_is_asked_waits_for_an_answer(memory, cases, monkeypatch):
+    given = png(cases[0].pictures[0])
+    memory.add("rex", [given], "animal")
+    found = Candidate(textured(1, 64, 64)[0], 4, 0.87)
+    monkeypatch.setattr(Verifier, "candidates", lambda *_: [found])
+    rex = Reference(name="rex", kind="animal", pictures=("sha256:" + "0" * 64,))
+    film = np.zeros((17, 64, 64, 3), np.uint8)
+    for _ in range(2):
+        assert growth.grow(memory, [rex], film, "a.mp4", ask=True) == []
+    entity = memory.find("rex")
+    (proposal,) = entity.proposals
+    assert (proposal.origin, proposal.likeness) == ("a.mp4, frame 4", 0.87)
+    assert proposal.digest not in memory.chosen_pictures(entity)
+    assert memory.image(proposal.digest) is not None
+    kept = memory.answer("rex", proposal.digest, accept=True)
+    assert (kept.proposals, kept.pictures[-1].digest) == ((), proposal.digest)
+    with pytest.raises(InputError, match="no such proposal"):
+        memory.answer("rex", proposal.digest, accept=True)
+
+
+def test_what_is_refused_is_deleted_and_old_proposals_make_room(memory):
+    memory.add("rex", [png(textured(1, 64, 64)[0])], "animal")
+    views = [png(one) for one in textured(9, 64, 64)[1:]]
+    for number, view in enumerate(views[:6]):
+        memory.propose("rex", view, f"film {number}", 0.8)
+    entity = memory.find("rex")
+    assert [one.origin for one in entity.proposals] == [f"film {n}" for n in range(2, 6)]
+    refused = entity.proposals[0].digest
+    assert len(memory.answer("REX", refused, accept=False).proposals) == 3
+    assert memory.image(refused) is None
+    for one in memory.find("rex").proposals:
+        memory.answer("rex", one.digest, accept=True)
+    origins = [one.origin for one in memory.find("rex").pictures]
+    assert origins == ["given", "film 3", "film 4", "film 5"]
+    for view in views[6:]:
+        memory.add_generated("rex", view, "later")
+    assert [one.origin for one in memory.find("rex").pictures] == [
+        "given",
+        "film 5",
+        *["later"] * 2,
+    ]

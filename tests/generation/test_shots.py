@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 import praxino
 from praxino.cli import app as cli
 from praxino.errors import InputError, MediaError
+from praxino.generation.growth import Verifier
 from praxino.generation.memory import Memory
 from praxino.generation.shots import FilmMaker
 from praxino.generation.takes import Takes
@@ -82,6 +83,36 @@ def test_rejected_takes_are_made_again_from_other_noise(pipeline, tmp_path):
     assert maker(pipeline, tmp_path, chosen).assembled(PLAIN).record["shots"][2]["take"] == 2
     with pytest.raises(InputError, match="take 9 is not there"):
         maker(pipeline, tmp_path, [*SHOTS[:2], {**SHOTS[2], "take": 9}]).assembled(PLAIN)
+
+
+def test_takes_keep_their_layout_and_an_edited_one_has_the_same_noise(layout_model, tmp_path):
+    pipeline = praxino.load(layout_model, device="cpu")
+    shots = [{"id": "a", "prompt": "a red dog and a blue cat"}]
+    made(maker(pipeline, tmp_path, shots))
+    (first,) = Takes(tmp_path / "takes").all
+    assert first.layout is not None
+    assert first.layout.frames == 5
+    edited = first.layout.model_dump(mode="json")
+    words = {"kind": "cat", "colour": "blue", "motion": "walk", "heading": 1, "depth": 0}
+    edited["things"] = [words | {"boxes": [[0.5, 0.5, 0.2, 0.2]] * 5}]
+    made(maker(pipeline, tmp_path, [{**shots[0], "layout": edited}]))
+    _, second = Takes(tmp_path / "takes").all
+    assert second.seed == first.seed
+    assert second.layout.model_dump(mode="json") == edited
+
+
+def test_takes_say_how_like_their_pictures_entities_are(pipeline, tmp_path, monkeypatch):
+    Image.fromarray(textured(1, 32, 32)[0]).save(tmp_path / "anna.png")
+    cast = {"anna": {"kind": "animal", "description": "a dog", "pictures": ["anna.png"]}}
+    for likeness, alike in ((0.9, True), (0.1, False), (None, False)):
+        folder = tmp_path / str(likeness)
+        monkeypatch.setattr(Verifier, "likeness", lambda *_, value=likeness: value)
+        script = parse_script({"shots": [{"id": "a", "prompt": "@anna runs"}], "cast": cast})
+        made(FilmMaker(pipeline, script, tmp_path, Takes(folder)))
+        (take,) = Takes(folder).all
+        assert [one.model_dump() for one in take.identity] == [
+            {"name": "anna", "likeness": likeness, "alike": alike}
+        ]
 
 
 def test_a_killed_run_loses_one_take(pipeline, tmp_path):

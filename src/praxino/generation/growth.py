@@ -5,6 +5,7 @@ given pictures as two pictures of one individual are, unlike what is kept alread
 Frames as they come are never kept: what is wrong in them would be learned.
 """
 
+import functools
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from PIL import Image
 
 from praxino.data.pixels import to_tensor
 from praxino.generation.memory import Entity, Memory
-from praxino.models.identity import CROP_SHARE, IdentityConfig, IdentityNet, crop_around
+from praxino.models.identity import CROP_SHARE, IdentityConfig, IdentityNet, crop_around, crops_of
 from praxino.models.reader import Reader, ReaderConfig, Sighting
 from praxino.references import Reference
 from praxino.storage.weights.bundle import BUNDLED, read_part
@@ -30,8 +31,6 @@ MIN_SHARPNESS: Final = 0.7
 """Sharpness of a crop, against that of the given pictures."""
 MAX_NEW: Final = 1
 """Crops of one film and entity that are kept."""
-MORE_THAN_GIVEN: Final = 2
-"""How many more generated pictures an entity may have than given ones."""
 THUMBNAIL_PIXELS: Final = 24
 """Side at which views and sharpness are compared: about that of things in films."""
 KINDS: Final = ("animal", "character")
@@ -106,6 +105,19 @@ class Verifier:
         ]
         return sorted(able, key=lambda one: -one.cosine)[:MAX_NEW]
 
+    @torch.inference_mode()
+    def likeness(self, film: NDArray[np.uint8], pictures: list[NDArray[np.uint8]]) -> float | None:
+        """How like what pictures show the likest thing of a film (T, H, W, 3) is: a cosine; None
+        where the reader finds nothing.
+        """
+        centre = torch.nn.functional.normalize(self._embedded(pictures).mean(0), dim=0)
+        side, cosines = self.network.config.side, []
+        for thing in self.reader.read(to_tensor(film[None]))[0].things:
+            if len(crops := crops_of(film, thing, side)):
+                seen = self.network.together(to_tensor(crops[:, None])[:, :, 0])
+                cosines.append(float(seen @ centre))
+        return max(cosines, default=None)
+
     def _things(self, film: NDArray[np.uint8]) -> list[Sighting]:
         """What may be the entity: a thing that is the only one of its kind."""
         things = self.reader.read(to_tensor(film[None]))[0].things
@@ -135,7 +147,11 @@ class Verifier:
 
 
 def grow(
-    memory: Memory, references: Sequence[Reference], film: NDArray[np.uint8], name: str
+    memory: Memory,
+    references: Sequence[Reference],
+    film: NDArray[np.uint8],
+    name: str,
+    ask: bool = False,
 ) -> list[str]:
     """Keep what a film (T, H, W, 3) shows of its remembered entities, where it can be verified;
     notes on what was kept.
@@ -144,15 +160,21 @@ def grow(
     ----------
     name : str
         Of the film, for the origin of what is kept.
+    ask : bool
+        Propose it to whoever owns the memory instead.
     """
     names = {one.name: one for one in memory.entities()}
     able = [names[one.name] for one in references if one.name in names and one.pictures]
     if not any(one.pictures for one in able):
         return []
-    verifier, notes = Verifier(), []
+    verifier, notes = bundled_verifier(), []
     for entity in able:
         for candidate in verifier.candidates(film, entity, memory):
-            keep(memory, entity, candidate, f"{name}, frame {candidate.frame}")
+            content, origin = _png(candidate.pixels), f"{name}, frame {candidate.frame}"
+            if ask:
+                memory.propose(entity.name, content, origin, candidate.cosine)
+                continue
+            memory.add_generated(entity.name, content, origin)
             notes.append(
                 f"@{entity.name} has one more picture, of frame {candidate.frame} "
                 f"(likeness {candidate.cosine:.2f})"
@@ -160,17 +182,16 @@ def grow(
     return notes
 
 
-def keep(memory: Memory, entity: Entity, candidate: Candidate, origin: str) -> Entity:
-    """Keep a crop among an entity's pictures; the oldest generated one makes room, a given one
-    never.
-    """
-    generated = [one for one in entity.pictures if one.generated]
-    most = len(entity.pictures) - len(generated) + MORE_THAN_GIVEN
-    if len(generated) >= most:
-        memory.forget_picture(entity.name, generated[0].digest)
+@functools.cache
+def bundled_verifier() -> Verifier:
+    """A verifier of the bundled networks, loaded once."""
+    return Verifier()
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(candidate.pixels).save(file, "PNG")
-    return memory.add(entity.name, [file.getvalue()], consent=True, origin=origin)
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 def _sharpness(picture: NDArray[np.uint8]) -> float:

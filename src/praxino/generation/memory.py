@@ -41,6 +41,10 @@ VARIABLE: Final = "PRAXINO_MEMORY"
 MAX_ENTITIES: Final = 1000
 MAX_PICTURES: Final = 16
 """Pictures that are kept of one entity."""
+MAX_PROPOSALS: Final = 4
+"""Pictures of one entity that wait for an answer; older ones make room."""
+MORE_THAN_GIVEN: Final = 2
+"""How many more generated pictures an entity may have than given ones."""
 FRAMES_OF_FILM: Final = 4
 """Pictures that are taken out of a film."""
 KEPT_PIXELS: Final = 512
@@ -71,6 +75,18 @@ class EntityPicture(Config):
         return self.origin != "given"
 
 
+class PictureProposal(EntityPicture):
+    """A picture out of a film that may become one of an entity, if whoever owns it says so.
+
+    Attributes
+    ----------
+    likeness : float
+        Cosine to the pictures that were given.
+    """
+
+    likeness: float = 0.0
+
+
 class Entity(Config):
     """One thing that the memory knows; times are seconds since 1970."""
 
@@ -78,6 +94,7 @@ class Entity(Config):
     kind: EntityKind = "character"
     description: str = Field("", max_length=MAX_DESCRIPTION_CHARS)
     pictures: tuple[EntityPicture, ...] = Field((), strict=False, max_length=MAX_PICTURES)
+    proposals: tuple[PictureProposal, ...] = Field((), strict=False, max_length=MAX_PROPOSALS)
     created: float = 0.0
     updated: float = 0.0
 
@@ -144,8 +161,61 @@ class Memory:
             )
         for digest, content in files.items():
             self.objects.write(self._file(entity.name, digest), content)
-        updates = {"pictures": entity.pictures + more, "updated": time.time()}
-        entity = entity.model_copy(update=updates)
+        return self._written(entity, pictures=entity.pictures + more)
+
+    def add_generated(self, name: str, content: bytes, origin: str) -> Entity:
+        """Keep a picture that a model made; the oldest generated one makes room, a given one
+        never.
+        """
+        self._make_room(name)
+        return self.add(name, [content], consent=True, origin=origin)
+
+    def propose(self, name: str, content: bytes, origin: str, likeness: float) -> Entity:
+        """Keep a picture out of a film until somebody says whether it is to be one of an entity's;
+        raises `InputError` for an unknown name.
+        """
+        entity, digest = self.find(name), DIGEST + hashlib.sha256(content).hexdigest()
+        if digest in [one.digest for one in (*entity.pictures, *entity.proposals)]:
+            return entity
+        self.objects.write(self._file(entity.name, digest), content)
+        new = PictureProposal(digest=digest, origin=origin, likeness=likeness)
+        proposals = (*entity.proposals, new)
+        for old in proposals[:-MAX_PROPOSALS]:
+            self.objects.remove(self._file(entity.name, old.digest))
+        return self._written(entity, proposals=proposals[-MAX_PROPOSALS:])
+
+    def answer(self, name: str, digest: str, accept: bool) -> Entity:
+        """Make a proposed picture one of an entity's, or delete it.
+
+        Raises
+        ------
+        InputError
+            For an unknown name, or a picture that nobody proposed.
+        """
+        entity = self.find(name)
+        proposal = next((one for one in entity.proposals if one.digest == digest), None)
+        if proposal is None:
+            raise InputError(f"@{entity.name} has no such proposal", "it may be answered already")
+        if accept:
+            entity = self._make_room(name)
+        rest = tuple(one for one in entity.proposals if one.digest != digest)
+        if not accept:
+            self.objects.remove(self._file(entity.name, digest))
+            return self._written(entity, proposals=rest)
+        picture = EntityPicture(digest=digest, origin=proposal.origin)
+        return self._written(entity, proposals=rest, pictures=(*entity.pictures, picture))
+
+    def _make_room(self, name: str) -> Entity:
+        """An entity without its oldest generated picture, if it has as many as it may."""
+        entity = self.find(name)
+        generated = [one for one in entity.pictures if one.generated]
+        if len(generated) < len(entity.pictures) - len(generated) + MORE_THAN_GIVEN:
+            return entity
+        return self.forget_picture(name, generated[0].digest)
+
+    def _written(self, entity: Entity, **changes: Any) -> Entity:
+        """An entity with changes, as it is kept from now on."""
+        entity = entity.model_copy(update={**changes, "updated": time.time()})
         self.objects.write(self._record(entity.name), entity.model_dump_json().encode())
         return entity
 
@@ -182,15 +252,14 @@ class Memory:
         """Delete one picture of an entity; raises `InputError` for an unknown name."""
         entity = self.find(name)
         pictures = tuple(one for one in entity.pictures if one.digest != digest)
-        entity = entity.model_copy(update={"pictures": pictures, "updated": time.time()})
-        self.objects.write(self._record(entity.name), entity.model_dump_json().encode())
+        entity = self._written(entity, pictures=pictures)
         self.objects.remove(self._file(entity.name, digest))
         return entity
 
     def image(self, digest: str) -> GivenImage | None:
-        """A kept picture by its digest; None if it is not, or no more, known."""
+        """A kept or proposed picture by its digest; None if it is not, or no more, known."""
         for entity in self.entities():
-            if digest in [one.digest for one in entity.pictures]:
+            if digest in [one.digest for one in (*entity.pictures, *entity.proposals)]:
                 content = b"".join(self.objects.read(self._file(entity.name, digest)))
                 return GivenImage(digest, _decoded(content), content) if content else None
         return None

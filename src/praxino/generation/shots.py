@@ -25,7 +25,7 @@ from praxino.generation.images import GivenImage, load_images
 from praxino.generation.memory import Memory
 from praxino.generation.pipeline import Pipeline
 from praxino.generation.progress import Progress
-from praxino.generation.takes import Take, Takes
+from praxino.generation.takes import Take, TakeIdentity, Takes
 from praxino.layout import Layout
 from praxino.log import logger
 from praxino.provenance.policy import STANDARD, Ingredient, Provenance
@@ -260,7 +260,7 @@ class FilmMaker:
         before_shot = script.before(shot)
         before = done[before_shot.id] if before_shot else None
         videos, edit = self._edit(shot, before_shot, before)
-        references = self._references(shot)
+        references = self.references_of(shot)
         images = [*self._ends(shot, done), *self._remembered(references)]
         request, notes = self.pipeline.complete(
             script.sentence(shot),
@@ -332,7 +332,7 @@ class FilmMaker:
             return None
         return name if frame_of_shot(name) else str(self.folder / name)
 
-    def _references(self, shot: Shot) -> tuple[Reference, ...]:
+    def references_of(self, shot: Shot) -> tuple[Reference, ...]:
         """Who is in a shot: of the cast, or else of the memory."""
         names = [*mentions(self.script.sentence(shot)), *shot.cast]
         cast = [
@@ -376,15 +376,16 @@ class FilmMaker:
     ) -> Iterator[tuple[Shot, int, Progress]]:
         """Make a take."""
         number = self.takes.next_number(order.shot.id)
-        request = order.request.reseeded(_take_seed(order.request.seed, number))
+        before = sum(take.key == order.key for take in self.takes.of(order.shot.id))
+        request = order.request.reseeded(_take_seed(order.request.seed, before + 1))
         progress = None
         for progress in self.pipeline.run(request, None, order.images, order.videos):
             if progress.video is None:
                 yield order.shot, number, progress
         if progress is None or progress.video is None:
             raise GenerationError(f"shot {order.shot.id}: no step was made")
-        before = len(order.before.run) if order.before else 0
-        frames = progress.video.frames[before:]
+        led = len(order.before.run) if order.before else 0
+        frames = progress.video.frames[led:]
         film = Video(frames, self.fps, progress.video.record)
         signed = provenance.sign(provenance.mark(film), self._ingredients(order))
         take = Take(
@@ -393,9 +394,29 @@ class FilmMaker:
             seed=request.seed,
             key=order.key,
             frames=len(frames),
+            identity=self._identity(order, frames),
+            layout=recorded_layout(film.record),
         )
         self.takes.add(take, signed, frames, progress.x0)
         yield order.shot, number, replace(progress, video=signed)
+
+    def _identity(self, order: ShotOrder, frames: Frames) -> tuple[TakeIdentity, ...]:
+        """How like their pictures the entities of a take are; none for films of other worlds than
+        the reader's.
+        """
+        images = {image.name: image.pixels for image in order.images}
+        if not self.pipeline.card.grammar or not any(o.pictures for o in order.request.references):
+            return ()
+        from praxino.generation import growth
+
+        verifier, scores = growth.bundled_verifier(), []
+        for one in order.request.references:
+            if one.pictures and one.kind in growth.KINDS:
+                likeness = verifier.likeness(frames, [images[name] for name in one.pictures])
+                alike = likeness is not None and likeness >= verifier.network.config.threshold
+                rounded = None if likeness is None else round(likeness, 3)
+                scores.append(TakeIdentity(name=one.name, likeness=rounded, alike=alike))
+        return tuple(scores)
 
     def _ingredients(self, order: ShotOrder) -> list[Ingredient]:
         """Files that a take is made from."""
@@ -427,6 +448,12 @@ class FilmMaker:
         return MadeShot(order.key, run, count)
 
 
+def recorded_layout(record: dict[str, Any]) -> Layout | None:
+    """The layout in a film's record, if it was made after one."""
+    plain = record.get("layout")
+    return None if plain is None else layout.parse_layout(plain)
+
+
 def _seed(script: FilmScript, shot: Shot) -> int:
     """The seed of a shot's first take."""
     if shot.seed is not None:
@@ -435,7 +462,7 @@ def _seed(script: FilmScript, shot: Shot) -> int:
 
 
 def _take_seed(seed: int, number: int) -> int:
-    """The seed of a take, of its shot's."""
+    """The seed of a take, of its shot's; ``number`` counts those that were made from the same."""
     return seed if number == 1 else int(_digest([seed, number])[:8], 16)
 
 

@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from praxino.config import Config
 from praxino.errors import InputError, MediaError
+from praxino.layout import Layout
 from praxino.script import SHOT_PATTERN
 from praxino.storage.files import write_text
 
@@ -28,6 +29,22 @@ ENDING: Final = ".mp4"
 TakeState = Literal["draft", "kept", "rejected"]
 
 
+class TakeIdentity(Config):
+    """How like its pictures an entity of a take is.
+
+    Attributes
+    ----------
+    likeness : float, optional
+        A cosine; None where nothing like it was found.
+    alike : bool
+        Whether that is as like as two pictures of one individual are.
+    """
+
+    name: str
+    likeness: float | None
+    alike: bool
+
+
 class Take(Config):
     """One take of a shot.
 
@@ -37,6 +54,10 @@ class Take(Config):
         Digest of all that it was made from: where that changes, it is out of date.
     state : str
         "draft" until somebody has looked at it.
+    identity : tuple of TakeIdentity
+        Of the entities that it was given pictures of, where they can be read.
+    layout : Layout, optional
+        What it was told to show where.
     """
 
     shot: str = Field(pattern=f"^{SHOT_PATTERN}$")
@@ -45,6 +66,8 @@ class Take(Config):
     key: str
     frames: int
     state: TakeState = "draft"
+    identity: tuple[TakeIdentity, ...] = Field((), strict=False)
+    layout: Layout | None = None
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from praxino.generation.growth import Candidate, Verifier
 from support.client import DOT, WORKER, ended, order, refused
 from support.footage import textured, write
 
@@ -188,3 +189,24 @@ def test_callers_have_characters_of_their_own(studio_of):
     assert studio.client.get(PATH, headers=other).json()["data"] == []
     refused(studio.client.get(f"{PATH}/rex", headers=other), 404)
     refused(studio.client.get(PATH), 401)
+
+
+def test_what_films_show_of_a_character_is_asked_for(running, rex, monkeypatch):
+    client, views = running.client, textured(2, 48, 48, seed=9)
+    found = iter([[Candidate(views[0], 2, 0.8)], [Candidate(views[1], 3, 0.7)]])
+    monkeypatch.setattr(Verifier, "candidates", lambda *_: next(found))
+    for _ in range(2):
+        film = order(client, prompt="@rex runs", num_inference_steps=1).json()
+        assert ended(client, film["id"])["status"] == "completed"
+    character = client.get(f"{PATH}/rex").json()
+    before = len(character["pictures"])
+    first, second = character["proposals"]
+    assert (first["likeness"], first["origin"][:6]) == (0.8, "video_")
+    assert client.get(first["url"]).headers["content-type"] == "image/png"
+    address = f"{PATH}/rex/proposals/"
+    kept = client.post(address + first["digest"]).json()
+    assert (len(kept["pictures"]), len(kept["proposals"])) == (before + 1, 1)
+    assert client.delete(address + second["digest"]).json()["proposals"] == []
+    refused(client.get(second["url"]), 404, "not_found")
+    refused(client.post(address + second["digest"]), 404, "not_found")
+    refused(client.delete(f"{PATH}/nobody/proposals/{'0' * 64}"), 404, "not_found")

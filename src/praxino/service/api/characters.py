@@ -14,7 +14,7 @@ from starlette.responses import Response
 from praxino import processes
 from praxino.errors import InputError, MediaError
 from praxino.generation.memory import Memory, kept_pictures
-from praxino.references import NAME_PATTERN
+from praxino.references import DIGEST, NAME_PATTERN
 from praxino.service.api import bodies, references, schemas, uploads
 from praxino.service.api.auth import CallerDep, StateDep
 from praxino.service.api.errors import ApiError, errors, files, sent
@@ -80,6 +80,29 @@ def content(name: Name, digest: Digest, state: StateDep, caller: CallerDep) -> R
     if image is None:
         raise ApiError(404, f"@{name} has no such picture", "not_found")
     return Response(image.content, media_type="image/png")
+
+
+@router.post("/{name}/proposals/{digest}", responses=errors(404))
+def accept(
+    name: Name, digest: Digest, state: StateDep, caller: CallerDep
+) -> schemas.CharacterResource:
+    """Let a proposed picture become one of a character's."""
+    return _answer(references.memory_of(state, caller), name, digest, True)
+
+
+@router.delete("/{name}/proposals/{digest}", responses=errors(404))
+def refuse(
+    name: Name, digest: Digest, state: StateDep, caller: CallerDep
+) -> schemas.CharacterResource:
+    """Delete a proposed picture."""
+    return _answer(references.memory_of(state, caller), name, digest, False)
+
+
+def _answer(memory: Memory, name: str, digest: str, yes: bool) -> schemas.CharacterResource:
+    try:
+        return schemas.to_character_resource(memory.answer(name, f"{DIGEST}{digest}", yes))
+    except InputError as error:
+        raise ApiError(404, str(error), "not_found") from None
 
 
 @router.delete("/{name}", responses=errors(404))

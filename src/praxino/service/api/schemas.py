@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from praxino.cards import ModelCard
-from praxino.generation.memory import Entity
+from praxino.generation.memory import Entity, EntityPicture
 from praxino.generation.takes import Take, TakeState
 from praxino.references import DIGEST, EntityKind
 from praxino.service.api.bodies import Extra
@@ -139,6 +139,12 @@ class CharacterPicture(BaseModel):
     url: str
 
 
+class CharacterProposal(CharacterPicture):
+    """A picture out of a film that waits for an answer."""
+
+    likeness: float = Field(description="cosine to the pictures that were given")
+
+
 class CharacterResource(BaseModel):
     """What sentences may call by name."""
 
@@ -148,6 +154,9 @@ class CharacterResource(BaseModel):
     kind: EntityKind
     description: str
     pictures: list[CharacterPicture]
+    proposals: list[CharacterProposal] = Field(
+        description="pictures out of films, each of which may become one of its own"
+    )
     created_at: int
     updated_at: int
 
@@ -159,6 +168,14 @@ class CharacterList(BaseModel):
     data: list[CharacterResource]
 
 
+class TakeIdentity(BaseModel):
+    """How like its pictures an entity of a take is."""
+
+    name: str
+    likeness: float | None = Field(description="a cosine; null where nothing like it was found")
+    alike: bool = Field(description="as like as two pictures of one individual are")
+
+
 class TakeResource(BaseModel):
     """One take of a shot."""
 
@@ -167,6 +184,12 @@ class TakeResource(BaseModel):
     seed: int
     frames: int
     current: bool = Field(description="whether it is the one that counts")
+    identity: list[TakeIdentity] = Field(
+        description="of the entities that it was given pictures of"
+    )
+    layout: dict[str, Any] | None = Field(
+        description="what it shows where, for a shot's layout; null for models without layouts"
+    )
     url: str
 
 
@@ -296,17 +319,22 @@ def to_model_resource(card: ModelCard, ready: bool) -> ModelResource:
 
 def to_character_resource(entity: Entity) -> CharacterResource:
     """What a client may see of an entity."""
-    pictures = []
-    for one in entity.pictures:
+
+    def shown(one: EntityPicture) -> dict[str, Any]:
         digest = one.digest.removeprefix(DIGEST)
         url = f"/v1/videos/characters/{entity.name}/pictures/{digest}"
-        pictures.append(CharacterPicture(digest=digest, origin=one.origin, url=url))
+        return {"digest": digest, "origin": one.origin, "url": url}
+
+    proposals = [
+        CharacterProposal(**shown(one), likeness=round(one.likeness, 3)) for one in entity.proposals
+    ]
     return CharacterResource(
         id=entity.name,
         name=entity.name,
         kind=entity.kind,
         description=entity.description,
-        pictures=pictures,
+        pictures=[CharacterPicture(**shown(one)) for one in entity.pictures],
+        proposals=proposals,
         created_at=int(entity.created),
         updated_at=int(entity.updated),
     )
@@ -323,6 +351,8 @@ def to_film_resource(film: Film, takes: Sequence[Take], job: Job | None) -> Film
                 seed=one.seed,
                 frames=one.frames,
                 current=film.current.get(shot.id) == one.number,
+                identity=[TakeIdentity(**each.model_dump()) for each in one.identity],
+                layout=one.layout.model_dump(mode="json") if one.layout else None,
                 url=f"/v1/films/{film.id}/takes/{shot.id}/{one.number}",
             )
             for one in takes

@@ -30,6 +30,7 @@ PAGE: Final = {
             "noise.js",
             "film.js",
             "cast.js",
+            "layout.js",
         ),
         "text/javascript; charset=utf-8",
     ),

@@ -22,6 +22,7 @@ export async function load() {
   $("cast").replaceChildren(...all.map((one) => {
     const chip = element("button", { type: "button", className: "chip", title: one.description });
     chip.append(face(one), `@${one.name}`);
+    if (one.proposals.length) chip.append(element("span", { className: "badge warm", textContent: `${one.proposals.length} new` }));
     chip.addEventListener("click", () => open(one));
     return chip;
   }));
@@ -44,10 +45,36 @@ function open(one) {
   $("character-pictures").value = "";
   $("character-consent").checked = false;
   $("character-faces").replaceChildren(...(one?.pictures ?? []).map((each) => element("img", { src: each.url, alt: `@${one.name}, ${each.origin}` })));
+  propose(one);
   $("character-remove").hidden = !one;
   $("character-problem").hidden = true;
   consents();
-  $("character").showModal();
+  if (!$("character").open) $("character").showModal();
+}
+
+// Pictures out of films, each of which may become one of a character's.
+function propose(one) {
+  $("character-proposals").replaceChildren(...(one?.proposals ?? []).map((each) => {
+    const row = element("div", { className: "row" });
+    row.append(element("img", { src: each.url, alt: `@${one.name}, ${each.origin}, likeness ${each.likeness.toFixed(2)}` }));
+    for (const [text, method] of [["Remember it", "POST"], ["No", "DELETE"]]) {
+      const button = element("button", { type: "button", textContent: text });
+      button.addEventListener("click", () => answer(one, each, method));
+      row.append(button);
+    }
+    return row;
+  }));
+  $("character-asked").hidden = !one?.proposals.length;
+}
+
+async function answer(one, each, method) {
+  try {
+    open(await call(`/v1/videos/characters/${one.name}/proposals/${each.digest}`, { method }));
+  } catch (error) {
+    $("character-problem").textContent = error.message;
+    $("character-problem").hidden = false;
+  }
+  await load();
 }
 
 async function add() {

@@ -3,6 +3,7 @@
 import { call, ended } from "./api.js";
 import * as cast from "./cast.js";
 import { element } from "./check.js";
+import { editor } from "./layout.js";
 
 const $ = (id) => document.getElementById(id);
 const NEW = { title: "", shots: [{ id: "1", prompt: "" }] };
@@ -77,7 +78,7 @@ function card(shot, place) {
   const seconds = element("select", { ariaLabel: `Seconds of shot ${place + 1}` });
   for (const value of ["", 1, 2, 3, 4, 5]) seconds.append(element("option", { value, textContent: value ? `${value} s` : "usual length" }));
   seconds.value = shot.seconds ?? "";
-  seconds.addEventListener("change", () => { if (seconds.value) shot.seconds = Number(seconds.value); else delete shot.seconds; touch(); });
+  seconds.addEventListener("change", () => { if (seconds.value) shot.seconds = Number(seconds.value); else delete shot.seconds; delete shot.layout; touch(); });
   const goes = element("label", { className: "tick" }), tick = element("input", { type: "checkbox", checked: shot.cut === false });
   tick.addEventListener("change", () => { if (tick.checked) shot.cut = false; else delete shot.cut; touch(); });
   goes.append(tick, " goes on from the shot before");
@@ -153,8 +154,47 @@ function screen(item, take) {
     button.addEventListener("click", () => act(() => call(`/v1/films/${film.id}/takes/${item.dataset.shot}/${take.number}`, { method: "PATCH", json: { state: take.state === value ? "draft" : value } })));
     judge.append(button);
   }
-  place.replaceChildren(video, judge);
+  const board = element("div", { className: "shot-film" });
+  board.append(video);
+  place.replaceChildren(board, judge, ...likenesses(take));
+  if (take.layout) judge.append(laying(item, take, board, video));
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) video.play().catch(() => {});
+}
+
+// How like their pictures the characters of a take are.
+function likenesses(take) {
+  if (!take.identity.length) return [];
+  const line = element("p", { className: "row likeness" });
+  for (const { name, likeness, alike } of take.identity) {
+    const text = likeness === null ? `@${name} not found` : `@${name} ${alike ? "alike" : "unlike"} (${likeness.toFixed(2)})`;
+    line.append(element("span", { className: `badge ${alike ? "good" : "bad"}`, textContent: text, title: "cosine to the pictures that were given" }));
+  }
+  return [line];
+}
+
+// The button that opens a take's layout over its film; what is moved there, the next take follows.
+function laying(item, take, board, video) {
+  const shot = script.shots.find((one) => one.id === item.dataset.shot);
+  const button = element("button", { type: "button", textContent: "Layout" });
+  button.setAttribute("aria-expanded", "false");
+  button.addEventListener("click", () => {
+    const open = button.getAttribute("aria-expanded") === "true";
+    button.setAttribute("aria-expanded", !open);
+    for (const each of board.querySelectorAll("svg, .laying")) each.remove();
+    if (open) return void video.play().catch(() => {});
+    const layout = { ...take.layout, ...shot.layout }; // the script leaves out what is as usual
+    const time = element("input", { type: "range", min: 0, max: layout.frames - 1, value: 0, ariaLabel: "Frame" });
+    const own = element("button", { type: "button", textContent: "As the model drew it", hidden: !shot.layout });
+    const { svg, draw } = editor(layout, () => Number(time.value), (now) => { shot.layout = now; own.hidden = false; touch(); });
+    time.addEventListener("input", () => { video.currentTime = time.value / layout.fps; draw(); });
+    own.addEventListener("click", () => { delete shot.layout; touch(); button.click(); button.click(); });
+    video.pause();
+    video.currentTime = 0;
+    const tools = element("div", { className: "row laying" });
+    tools.append(time, own);
+    board.append(svg, tools);
+  });
+  return button;
 }
 
 // What can be done now, and how far it is.

@@ -5,7 +5,7 @@ folder.
 import dataclasses
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,8 @@ from PIL import Image
 
 from praxino import processes
 from praxino.edits import sources
-from praxino.errors import GenerationError, MediaError
+from praxino.errors import GenerationError, MediaError, PraxinoError
+from praxino.log import logger
 from praxino.references import DIGEST
 from praxino.service.queue.jobs import Job, JobResult, StampRequest
 from praxino.storage.media.formats import FORMATS
@@ -27,8 +28,10 @@ from praxino.storage.objects import Objects
 if TYPE_CHECKING:
     from praxino.generation.films import GivenVideo
     from praxino.generation.images import GivenImage
+    from praxino.generation.memory import Memory
     from praxino.generation.pipeline import Pipeline
     from praxino.generation.progress import Progress
+    from praxino.references import Reference
 
 Frames = NDArray[np.uint8]
 
@@ -63,8 +66,9 @@ OnPreview = Callable[[int, bytes], None]
 
 @dataclass(frozen=True)
 class JobInputs:
-    """What a film is made from."""
+    """What a film is made from, and its owner's memory."""
 
+    memory: "Memory"
     images: tuple["GivenImage", ...] = ()
     videos: tuple["GivenVideo", ...] = ()
 
@@ -96,9 +100,26 @@ def read_inputs(
         GivenVideo.read, (folder / name, name), ANALYSIS_CPU_SECONDS, raise_if_stopped
     )
     try:
-        return JobInputs(tuple(images), tuple(read(name) for name in sources(job.request.edit)))
+        films = tuple(read(name) for name in sources(job.request.edit))
+        return JobInputs(memory, tuple(images), films)
     except BrokenProcessPool:
         raise MediaError(f"cannot read the film: {processes.KILLED}", "is it complete?") from None
+
+
+def propose(memory: "Memory", references: Sequence["Reference"], frames: Frames, name: str) -> None:
+    """Ask whoever owns a memory whether it shall keep what a film shows of its entities.
+
+    Parameters
+    ----------
+    name : str
+        Of the film.
+    """
+    from praxino.generation import growth
+
+    try:
+        growth.grow(memory, references, frames, name, ask=True)
+    except PraxinoError as error:  # the film is made, whatever became of the memory meanwhile
+        logger.warning("nothing of %s was proposed: %s", name, error)
 
 
 def make(
@@ -109,7 +130,8 @@ def make(
     on_step: OnStep,
     on_preview: OnPreview,
 ) -> JobResult:
-    """Make a film or an image; its files are written into ``folder``.
+    """Make a film or an image; its files are written into ``folder``, and what it shows of entities
+    is proposed to their owner.
 
     Stopped on the way, the film is kept as it is then; before the first step there is nothing to
     keep, and `Stopped` is raised.
@@ -135,6 +157,8 @@ def make(
         # many frames are one picture: it has its own mark
         STANDARD.mark(tiles).save(folder / files["spritesheet"])
     video.save(folder / files["content"])
+    if request.references and pipeline.card.grammar:
+        propose(inputs.memory, request.references, video.frames, job.id)
     return JobResult(files=files, stopped=stopped, steps=steps, notes=tuple(notes))
 
 

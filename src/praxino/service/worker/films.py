@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from praxino.errors import MediaError
 from praxino.service.queue.films import Film, Films
 from praxino.service.queue.jobs import FilmRequest, Job, JobResult
-from praxino.service.worker.execute import Stopped
+from praxino.service.worker.execute import Stopped, propose
 from praxino.storage.objects import Objects
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ def make_film(
     try:
         for shot, number, progress in maker.make(only=job.order.only):
             steps += 1
+            if progress.video is not None and pipeline.card.grammar:
+                name = f"{film.script.title or film.id}, shot {shot.id}"
+                propose(memory, maker.references_of(shot), progress.video.frames, name)
             done.add((shot.id, number))
             step = (len(done) - 1) * progress.steps + progress.step
             on_step(
