@@ -4,7 +4,7 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,11 +15,17 @@ from praxino.errors import InputError
 if TYPE_CHECKING:
     from praxino.evaluation.suite import Case
 
+IDENTITY_SUITES: Final = ("identity", "identity-pairs", "identity-gap")
+"""Suites whose films are compared with pictures of individuals."""
+
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A bundled model or a folder.", show_default=False)],
     suite: Annotated[
-        str, typer.Option(help="diorama rare physics motion binding words identity")
+        str,
+        typer.Option(
+            help="diorama rare physics motion binding words identity identity-pairs identity-gap"
+        ),
     ] = "diorama",
     samples: Annotated[
         int, typer.Option(min=1, max=MAX_FILMS_PER_CALL, help="Sentences of the suite.")
@@ -45,8 +51,10 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a model on a suite of sentences; the same command resumes an interrupted run."""
-    if suite == "identity":
-        scores, text = judge_identity(model, samples, reader, output, device, Progress(quiet))
+    if suite in IDENTITY_SUITES:
+        scores, text = judge_identity(
+            model, suite, samples, reader, output, device, Progress(quiet)
+        )
         typer.echo(json.dumps(scores, indent=1) if json_ else text)
         return
     readers = (reader, second_reader)
@@ -111,54 +119,31 @@ def judge(
 
 def judge_identity(
     name: str,
+    suite: str,
     samples: int,
     reader: Path | None,
     output: Path | None,
     device: str,
     progress: Progress,
 ) -> tuple[dict[str, Any], str]:
-    """Whether a model's films show the individuals of their pictures: scores, and the table."""
-    import torch
-
-    from praxino.evaluation import identity
-    from praxino.evaluation.readers import READER, read_identity, read_reader
-    from praxino.generation import loading
-    from praxino.generation.images import GivenImage
-    from praxino.references import Reference
+    """Whether a model's films show the individuals of their pictures, in one of the
+    `IDENTITY_SUITES`: scores, and the table.
+    """
+    from praxino.cli import evaluate_identity
     from praxino.storage.files import write_text
 
-    folder = output or Path("runs") / f"evaluate-{_run_name(Path(name))}-identity"
-    pipeline = loading.load(name, device)
-    config = pipeline.model.config
-    cases = identity.identity_cases(
-        samples, config.frames, config.width / config.height, config.fps
-    )
-    judge_ = identity.IdentityJudge(read_reader(reader or READER), read_identity())
-    takes_pictures = pipeline.card.slots > 0 or pipeline.card.reference_frames
-
-    def make(sentence: str, seed: int, pictures: identity.Film | None) -> identity.Film:
-        names = [f"{number}.png" for number in range(len(pictures) if pictures is not None else 0)]
-        images = [
-            GivenImage(name, picture)
-            for name, picture in zip(names, pictures if pictures is not None else (), strict=True)
-        ]
-        star = (Reference(name="star", kind="animal", pictures=tuple(names)),) if names else None
-        request, _ = pipeline.complete(sentence, images, seed=seed, references=star)
-        *_, last = pipeline.run(request, None, images)
-        assert last.video is not None
-        return last.video.frames
-
-    rows = []
-    vae = pipeline.model.vae.load(torch.float32)
-    with progress.bar("identity", len(cases)) as advance:
-        for row in identity.judge(judge_, vae, make, cases, takes_pictures):
+    folder = output or Path("runs") / f"evaluate-{_run_name(Path(name))}-{suite}"
+    rows: list[Any] = []
+    suite_ = evaluate_identity.SUITES[suite](name, samples, reader, device)
+    with progress.bar(suite, samples) as advance:
+        for row in suite_.rows:
             rows.append(row)
             advance(len(rows))
-    summary = identity.identity_summary(rows)
+    summary = suite_.summary(rows)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "scores.json", json.dumps({"summary": summary, "cases": rows}, indent=1))
     progress.say(f"wrote {folder / 'scores.json'}")
-    return summary, identity.identity_table(summary)
+    return summary, suite_.table(summary)
 
 
 def _require_usable(model: Path, name: str, cases: Sequence["Case"], best_of: int) -> None:

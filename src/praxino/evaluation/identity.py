@@ -87,13 +87,13 @@ def identity_cases(
             continue
         rng = generator(Stream.IDENTITY_POOL, seed, index)
         kind, colour = things[0].kind, things[0].colour
-        marking = own_individual(_held_out(rng), kind, colour).marking
+        marking = own_individual(held_out_individual(rng), kind, colour).marking
         thing = replace(things[0], marking=marking)
         gallery = [varied_pictures(thing, rng, PICTURES, size)]
         for number in range(1, RIVALS):
             alike = number < RIVALS // 2
             other = own_individual(
-                _held_out(rng),
+                held_out_individual(rng),
                 kind if alike else str(rng.choice(list(MARKED_KINDS))),
                 colour if alike else str(rng.choice(list(world.COLOURS))),
             )
@@ -119,12 +119,11 @@ class IdentityJudge:
         one (0 without the gate). ``cosine``: how like. ``copied``: how much nearer it is, pixel by
         pixel, to the pictures that were given than to others of the same individual.
         """
+        likeness = self.likeness(film, case.thing.kind, case.gallery)
         thing = self._sighting(film, case.thing.kind)
-        if thing is None:
+        if thing is None or likeness is None:
             return {"gate": 0.0, "top1": 0.0}
         crops = crops_of(film, thing, self.network.config.side)
-        vector = self._embedded(crops)
-        likeness = [float(vector @ self._of_pictures(one)) for one in case.gallery]
         copied, others = (
             self._nearest(crops, one, case.thing.kind) for one in (case.pictures, case.others)
         )
@@ -134,6 +133,16 @@ class IdentityJudge:
             "cosine": likeness[0],
             "copied": copied - others,
         }
+
+    def likeness(self, film: Film, kind: str, gallery: Sequence[Film]) -> list[float] | None:
+        """How like the pictures of each of a gallery a film's thing of this kind is: cosines; None
+        where no such thing is read.
+        """
+        thing = self._sighting(film, kind)
+        if thing is None:
+            return None
+        vector = self._embedded(crops_of(film, thing, self.network.config.side))
+        return [float(vector @ self._of_pictures(one)) for one in gallery]
 
     def _sighting(self, film: Film, kind: str) -> Sighting | None:
         things = self.reader.read(to_tensor(film[None]))[0].things
@@ -176,7 +185,7 @@ def judge(
         truth = _true_film(case)
         films = {
             "truth": truth,
-            "autoencoder": _through(vae, truth),
+            "autoencoder": through(vae, truth),
             "bare": make(case.sentence("a {noun}"), number, None),
             "described": make(case.sentence(case.described), number, None),
         }
@@ -191,7 +200,7 @@ def true_cosines(judge_: IdentityJudge, vae: VAE, count: int = 200) -> list[floa
     """
     cosines = []
     for case in identity_cases(count, 17, 1.0, 8.0, seed=SEED + 1):
-        scores = judge_.scores(_through(vae, _true_film(case)), case)
+        scores = judge_.scores(through(vae, _true_film(case)), case)
         if scores["gate"]:
             cosines.append(scores["cosine"])
     return cosines
@@ -202,7 +211,7 @@ def _true_film(case: IdentityCase) -> Film:
     return render(case.scene, *case.pictures.shape[1:3])
 
 
-def _through(vae: VAE, film: Film) -> Film:
+def through(vae: VAE, film: Film) -> Film:
     """A film, encoded and decoded."""
     with torch.inference_mode():
         return to_pixels(vae.decode(vae.encode(to_tensor(film[None]))))[0]
@@ -235,7 +244,7 @@ def identity_table(scores: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _held_out(rng: np.random.Generator) -> int:
+def held_out_individual(rng: np.random.Generator) -> int:
     """The seed of an individual that training never shows."""
     while True:
         seed = int(rng.integers(2**31))
