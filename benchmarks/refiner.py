@@ -1,9 +1,9 @@
 """Films made larger and faster by a refiner, beside Lanczos's filter and mean frames.
 
 ``python benchmarks/refiner.py MODEL --films 16``: clips that no training shows, as a smaller or
-slower film of them comes out of the model's autoencoder; what the refiner makes of these is compared
-with the clips themselves, and with what the autoencoder keeps of them, which is the best there can
-be. For each way along an axis:
+slower film of them comes out of the model's autoencoder; what the refiner makes of these is
+compared with the clips themselves, and with what the autoencoder keeps of them, which is the best
+there can be. For each way along an axis:
 
 psnr
     To the clip, in dB; of frames in between alone, for twice the rate.

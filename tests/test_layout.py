@@ -84,3 +84,23 @@ def test_files_that_are_none(tmp_path):
         file.truncate(layout.MAX_LAYOUT_BYTES + 1)
     with pytest.raises(InputError, match="bytes: at most"):
         layout.read(tmp_path / "large.json")
+
+
+def thing(colour, kind, *boxes):
+    words = {"motion": "still", "heading": 1, "depth": 0}
+    return layout.LayoutThing(colour=colour, kind=kind, boxes=boxes, **words)
+
+
+def test_things_are_found_by_their_words_and_outlined_in_the_picture():
+    red = thing("red", "ball", (0.5, 0.5, 0.2, 0.2), (1.0, 0.5, 0.2, 0.2), (3.0, 0.5, 0.2, 0.2))
+    blue = thing("blue", "ball", *[(0.1, 0.1, 0.1, 0.1)] * 3)
+    both = layout.Layout(frames=3, fps=8, aspect=2, things=(red, blue))
+    assert both.find("Red") is red
+    assert both.find("blue ball") is blue
+    for words in ("ball", "green ball", ""):
+        with pytest.raises(InputError, match="there are red ball, blue ball"):
+            both.find(words)
+    first, second = both.outlines(red, margin=0.5)
+    assert (first.seconds, second.seconds) == (0, 1 / 8)
+    assert first.box == pytest.approx((0.15, 0.3, 0.35, 0.7))
+    assert second.box == pytest.approx((0.4, 0.3, 0.6, 0.7))

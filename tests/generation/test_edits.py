@@ -1,5 +1,6 @@
 """Films made from films on a tiny model: what is given comes back as it was, the rest is new."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -243,3 +244,24 @@ def test_given_pictures_come_back_as_they_were(pipeline, tmp_path):
     assert np.abs(frames[4].astype(int) - decoded[4]).mean() < 8
     *_, alone = pipeline.run(request.model_copy(update={"last": ""}), None)
     assert not np.array_equal(alone.video.frames[-1], FILM[-1])
+
+
+def test_a_box_follows_a_thing_of_the_layout(layout_model, tmp_path):
+    def run(*words):
+        return CliRunner().invoke(cli.app, [*map(str, words), "--model", str(layout_model)])
+
+    film, out, plain = tmp_path / "a.mp4", tmp_path / "b.mp4", tmp_path / "layout.json"
+    boxes = [[0.3 + 0.1 * frame, 0.5, 0.3, 0.3] for frame in range(5)]
+    dog = {"kind": "dog", "colour": "red", "motion": "walk", "heading": 1, "depth": 0}
+    plain.write_text(json.dumps({"frames": 5, "things": [{**dog, "boxes": boxes}]}))
+    assert run("generate", "a red dog", "--layout", plain, "-o", film).exit_code == 0
+    result = run("inpaint", film, "a cat", "--follow", "dog", "-o", out)
+    assert result.exit_code == 0, result.output
+    keyframes = read_video(out).record["edit"]["boxes"]
+    assert [one["seconds"] for one in keyframes] == [frame / 8 for frame in range(5)]
+    assert keyframes[1]["box"] == pytest.approx([0.22, 0.32, 0.58, 0.68])
+    for words, message in (
+        (("--follow", "cat"), "there are red dog"),
+        (("--follow", "dog", "--box", "0,0,1,1"), "one of them"),
+    ):
+        assert message in str(run("inpaint", film, "a cat", *words, "-o", out).exception)

@@ -102,6 +102,10 @@ def inpaint(
         list[str] | None,
         typer.Option(help="[SECONDS:]LEFT,TOP,RIGHT,BOTTOM; repeated, the box moves."),
     ] = None,
+    follow: Annotated[
+        str | None,
+        typer.Option(help="A thing of the layout in the film's record, such as 'red ball'."),
+    ] = None,
     output: films.Output = Path("film.mp4"),
     model: films.ModelName = None,
     steps: Steps = None,
@@ -109,7 +113,9 @@ def inpaint(
     quiet: Quiet = False,
 ) -> None:
     """Make a part of a film's picture again."""
-    keyframes = [_keyframe(text) for text in box or ()]
+    if follow is not None and (box or mask):
+        raise InputError("--follow says where, and --box or --mask, too", "one of them")
+    keyframes = _followed(film, follow) if follow else [_keyframe(text) for text in box or ()]
     edit = {"task": "inpaint", "video": str(film), "mask": str(mask) if mask else ""}
     _make(edit | {"boxes": keyframes}, locals())
 
@@ -211,6 +217,23 @@ def _make(edit: dict[str, Any], options: dict[str, Any]) -> None:
     flags = {name: parameter.default for name, parameter in parameters.items()}
     flags |= {name: value for name, value in options.items() if name in flags}
     films.make_films(flags | {"edit": parse_edit(edit)})
+
+
+def _followed(film: Path, words: str) -> list[dict[str, Any]]:
+    """Keyframes of a box that follows a thing of the layout in a film's record."""
+    from praxino.layout import parse_layout
+    from praxino.storage.media.frames import read_video
+
+    record = read_video(film).record
+    if not record.get("layout"):
+        raise InputError(
+            f"{film} holds no record of a layout", "--box; films of models that draw layouts do"
+        )
+    layout = parse_layout(record["layout"])
+    outlines = layout.outlines(layout.find(words))
+    if not outlines:
+        raise InputError(f"--follow {words}: it is never in the picture", "--box says where")
+    return [outline._asdict() for outline in outlines]
 
 
 def _keyframe(text: str) -> dict[str, Any]:
