@@ -147,7 +147,7 @@ def test_a_film_becomes_larger_and_faster(tmp_path, refining_model, studio_of):
     with studio_of(refining_model).at_work() as running:
         client = running.client
         assert client.get("/v1/models").json()["data"][0]["refines"]
-        extra = json.dumps({"enhance": "time"})
+        extra = {"enhance": "time"}
         made = order(client, num_inference_steps=2, size="32x32", extra_params=extra).json()
         film = ended(client, made["id"])
         assert film["settings"] == {"enhance": "time"}

@@ -1,29 +1,22 @@
 """The caller's characters: what sentences may call by ``@name``."""
 
-import shutil
-import tempfile
 from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path as FilePath
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from praxino import processes
-from praxino.errors import InputError, MediaError
+from praxino.errors import InputError
 from praxino.generation.memory import Memory, kept_pictures
 from praxino.references import DIGEST, NAME_PATTERN
 from praxino.service.api import bodies, references, schemas, uploads
 from praxino.service.api.auth import CallerDep, StateDep
 from praxino.service.api.errors import ApiError, errors, files, sent
-from praxino.service.queue.submission import InputFile
 
 router = APIRouter(prefix="/v1/videos/characters", tags=["characters"])
 
-READ_CPU_SECONDS: Final = 60
-"""Processor seconds that reading the pictures of one request may take."""
 Name = Annotated[str, Path(pattern=f"^{NAME_PATTERN}$", examples=["rex"])]
 Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", examples=["0" * 64])]
 
@@ -46,7 +39,8 @@ def _add(
     files = brought.get("pictures", [])
     for file in files:
         uploads.require_picture(file, "pictures")
-    pictures = _kept_pictures([*inside, *files, *brought.get("video", [])])
+    sent_files = [*inside, *files, *brought.get("video", [])]
+    pictures = uploads.read_isolated(_keep, sent_files, "pictures") if sent_files else []
     entity = memory.add(body.name, pictures, body.kind, body.description, body.consent)
     return schemas.to_character_resource(entity)
 
@@ -113,27 +107,6 @@ def forget(name: Name, state: StateDep, caller: CallerDep) -> schemas.Deleted:
     except InputError as error:
         raise ApiError(404, str(error), "not_found") from None
     return schemas.Deleted(id=name, object="character.deleted")
-
-
-def _kept_pictures(pictures: Sequence[InputFile]) -> list[bytes]:
-    """Pictures as they are kept, read in a process of its own, since they may be anything."""
-    if not pictures:
-        return []
-    with tempfile.TemporaryDirectory() as folder:
-        paths = []
-        for number, one in enumerate(pictures):
-            paths.append(FilePath(folder) / f"{number}.{one.ending}")
-            one.file.seek(0)
-            with paths[-1].open("wb") as copy:
-                shutil.copyfileobj(one.file, copy)
-        try:
-            return processes.run_isolated(_keep, (paths,), READ_CPU_SECONDS)
-        except (MediaError, InputError) as error:
-            problem = str(error).replace(f"{folder}/", "")
-            raise ApiError(400, f"pictures: {problem}", "invalid_value", "pictures") from None
-        except BrokenProcessPool:
-            problem = f"pictures: cannot be read: {processes.KILLED}"
-            raise ApiError(400, problem, "invalid_value", "pictures") from None
 
 
 def _keep(paths: Sequence[FilePath]) -> list[bytes]:

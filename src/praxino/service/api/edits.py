@@ -1,9 +1,6 @@
 """Films made from films: one that was made here, or a file that is sent."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -11,9 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
-from praxino import processes
 from praxino.edits import STRENGTHS, FilmShape
-from praxino.errors import MediaError
 from praxino.service.api import bodies, conversion, jobs, references, schemas, uploads
 from praxino.service.api.auth import AppState, CallerDep, StateDep
 from praxino.service.api.errors import ApiError, errors, sent
@@ -24,8 +19,6 @@ from praxino.service.queue.submission import InputFile, submit
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
-READ_CPU_SECONDS: Final = 120
-"""Processor seconds that reading a film may take which another is made from."""
 RESPONSES: Final = errors(404, 408, 409, 413, 415, 429, 507)
 
 
@@ -123,24 +116,13 @@ def film_of(state: AppState, job: Job) -> Iterator[InputFile]:
 
 
 def shape(file: InputFile) -> FilmShape:
-    """The shape of a film, read in a process of its own, since it may be anything."""
-    with tempfile.NamedTemporaryFile(suffix=f".{file.ending}") as copy:
-        file.file.seek(0)
-        shutil.copyfileobj(file.file, copy)
-        copy.flush()
-        try:
-            return processes.run_isolated(_read_shape, (Path(copy.name),), READ_CPU_SECONDS)
-        except MediaError as error:
-            problem = str(error).replace(copy.name, "the film")
-            raise ApiError(400, f"video: {problem}", "invalid_value", "video") from None
-        except BrokenProcessPool:
-            problem = f"video: cannot read it: {processes.KILLED}"
-            raise ApiError(400, problem, "invalid_value", "video") from None
+    """The shape of a film."""
+    return uploads.read_isolated(_read_shape, [file], "video")
 
 
-def _read_shape(path: Path) -> FilmShape:
+def _read_shape(paths: Sequence[Path]) -> FilmShape:
     from praxino.storage.media.frames import read_video
 
-    video = read_video(path)
+    video = read_video(paths[0])
     count, height, width = video.frames.shape[:3]
     return FilmShape(count, height, width, video.fps)

@@ -6,8 +6,12 @@ import base64
 import binascii
 import io
 import json
-from collections.abc import AsyncIterator, Sequence
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
@@ -16,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
+from praxino import processes
 from praxino.errors import InputError, MediaError
 from praxino.service.api.errors import ApiError, invalid
 from praxino.service.queue import submission
@@ -23,6 +28,10 @@ from praxino.service.queue.submission import InputFile
 
 B = TypeVar("B", bound=BaseModel)
 
+R = TypeVar("R")
+
+READ_CPU_SECONDS: Final = 120
+"""Processor seconds that reading the files of one request may take."""
 MAX_FORM_VALUE_BYTES: Final = 16_384
 MAX_PROBLEM_CHARS: Final = 200
 MAX_FILES: Final = {"pictures": 8}
@@ -54,6 +63,26 @@ def require_media(file: InputFile, param: str) -> InputFile:
             415, f"{param} is neither a film nor a picture", "unsupported_media_type", param
         )
     return file
+
+
+def read_isolated(read: Callable[[Sequence[Path]], R], files: Sequence[InputFile], param: str) -> R:
+    """What ``read`` makes of copies of files, in a process of its own, since they may be anything;
+    raises `ApiError` 400 for what it cannot read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for number, one in enumerate(files):
+            paths.append(Path(folder) / f"{number}.{one.ending}")
+            one.file.seek(0)
+            with paths[-1].open("wb") as copy:
+                shutil.copyfileobj(one.file, copy)
+        try:
+            return processes.run_isolated(read, (paths,), READ_CPU_SECONDS)
+        except (MediaError, InputError) as error:
+            problem = f"{param}: {str(error).replace(f'{folder}/', '')}"
+        except BrokenProcessPool:
+            problem = f"{param}: cannot be read: {processes.KILLED}"
+    raise ApiError(400, problem, "invalid_value", param)
 
 
 async def json_body(request: Request, kind: type[B]) -> B:
