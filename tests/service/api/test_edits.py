@@ -150,7 +150,7 @@ def test_a_film_becomes_larger_and_faster(tmp_path, refining_model, studio_of):
         extra = {"enhance": "time"}
         made = order(client, num_inference_steps=2, size="32x32", extra_params=extra).json()
         film = ended(client, made["id"])
-        assert film["settings"] == {"enhance": "time"}
+        assert film["settings"]["enhance"] == "time"
         before, _ = frames(client, film["id"], tmp_path)
         path = f"/v1/videos/{film['id']}/enhance"
         larger = client.post(path, json={}).json()
