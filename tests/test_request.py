@@ -31,6 +31,7 @@ NOT_IN_THE_API = {"loras", "layout", "best_of"}
 """Files of the server's machine, and what costs as much as several jobs."""
 NOT_ON_THE_PAGE = NOT_IN_THE_API | {
     "recaption",
+    "reference_guidance",
     "prompt_used",
     "last",
     "references",

@@ -17,7 +17,7 @@ from praxino.config import Config
 from praxino.edits import Edit, FilmShape
 from praxino.errors import InputError, ShapeError, UnknownNameError
 from praxino.layout import Layout, parse_layout
-from praxino.references import Reference, parse_references, require_references
+from praxino.references import SHOWN_KINDS, Reference, parse_references, require_references
 from praxino.shapes import Compression, VideoShape
 
 MAX_PROMPT_CHARS: Final = 2000
@@ -45,6 +45,7 @@ class GenerationSettings(TypedDict, total=False):
     cache: float | None
     shift: float | None
     guidance_low: float | None
+    reference_guidance: float | None
     image: str | None
     last: str | None
     loras: tuple[str, ...] | None
@@ -89,6 +90,9 @@ class Request(Config):
     )
     guidance_low: float | None = Field(
         None, ge=0, le=100, description="Guidance of the low-noise expert (two-expert models)."
+    )
+    reference_guidance: float | None = Field(
+        None, ge=0, le=100, description="How closely to follow pictures of @names, on their own."
     )
     image: str = Field("", description="The picture that the film begins with.")
     last: str = Field("", description="The picture that it ends with.")
@@ -393,6 +397,17 @@ def _require_edit(request: Request, card: ModelCard) -> None:
         )
 
 
+def _require_pictured(request: Request, card: ModelCard) -> None:
+    """Raise `InputError` for a guidance by pictures of entities, where the model is given none."""
+    shown = any(one.pictures and one.kind in SHOWN_KINDS for one in request.references)
+    if request.reference_guidance is not None and not (card.slots and shown):
+        raise InputError(
+            f"reference_guidance={request.reference_guidance:g}: {card.id} is given no pictures",
+            "leave it out",
+            "reference_guidance",
+        )
+
+
 def _require_enhance(request: Request, card: ModelCard) -> None:
     """Raise `InputError` if the film cannot be enlarged as is asked for."""
     if request.edit is not None and request.edit.task == "enhance" and request.enhance == "off":
@@ -447,6 +462,7 @@ def _require_layout(request: Request, card: ModelCard) -> None:
 REQUIREMENTS: Final = (
     _require_sentence,
     _require_pictures,
+    _require_pictured,
     _require_layout,
     _require_edit,
     _require_enhance,

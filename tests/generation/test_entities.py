@@ -54,6 +54,19 @@ def test_pictures_change_the_film_and_their_strength_is_a_dial(pipeline, files):
     assert np.array_equal(none, said)
 
 
+def test_pictures_may_have_a_guidance_of_their_own(pipeline, files):
+    anna = ANNA | {"pictures": files[:2]}
+    settings = {"guidance": 3.0, "seed": 2}
+    together, alike, strong = (
+        film(pipeline, "@anna runs", anna, reference_guidance=guidance, **settings).frames
+        for guidance in (None, 3.0, 8.0)
+    )
+    assert np.abs(together.astype(int) - alike).max() <= 1
+    assert np.abs(together.astype(int) - strong).max() > 1
+    with pytest.raises(InputError, match="given no pictures"):
+        pipeline.request("@anna runs", references=[ANNA], reference_guidance=3.0)
+
+
 def test_a_film_without_references_is_as_before(pipeline):
     assert np.array_equal(film(pipeline, "a cat").frames, film(pipeline, "a cat").frames)
     request = pipeline.request("a cat")

@@ -60,6 +60,9 @@ Guidance2 = Annotated[
     float | None,
     typer.Option("--guidance-2", help="Guidance of the low-noise expert (two-expert models)."),
 ]
+ReferenceGuidance = Annotated[
+    float | None, typer.Option(help="How closely to follow pictures of @names, on their own.")
+]
 BestOf = Annotated[
     int | None, typer.Option(help="Make so many films, keep the one that shows its layout best.")
 ]
@@ -134,6 +137,7 @@ def generate(
     steps: Steps = None,
     guidance: Guidance = None,
     guidance_low: Guidance2 = None,
+    reference_guidance: ReferenceGuidance = None,
     interval: Interval = None,
     rescale: Rescale = None,
     cache: Cache = None,

@@ -14,7 +14,17 @@ import httpx
 
 URL: Final = "http://127.0.0.1:8400"
 EXTRA: Final = frozenset(
-    ("sampler", "rescale", "interval", "cache", "noise_mark", "enhance", "recaption", "prompt_used")
+    (
+        "sampler",
+        "rescale",
+        "interval",
+        "cache",
+        "noise_mark",
+        "reference_guidance",
+        "enhance",
+        "recaption",
+        "prompt_used",
+    )
 )
 """Settings that go into ``extra_params``."""
 MAX_RECONNECTS: Final = 10

@@ -4,7 +4,7 @@ time.
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -76,7 +76,8 @@ class Conditioning:
     Attributes
     ----------
     text : Tensor (2, L, D)
-        The sentence and the negative one.
+        The sentence and the negative one; where pictures of entities are guided on their own, a
+        third row: the negative one again.
     tokens : Tensor (1, M, D'), optional
         Of pictures, for models that attend to them.
     layout : Tensor (1, C', t, h, w), optional
@@ -84,7 +85,7 @@ class Conditioning:
     streamed : bool
         The network's large weights stay in host memory (`offload.stream_weights`).
     pictures : Pictures, optional
-        Of entities, (2, P, ...): of the negative sentence none is there.
+        Of entities, (2, P, ...): of the negative sentence none is there, of a third row all are.
     names : Tensor (2, L), optional
         Where the sentences name an entity: its slot + 1; 0 elsewhere.
     cyclic : bool
@@ -119,7 +120,9 @@ def denoiser(
 ) -> Iterator[Denoiser]:
     """(x, t) -> x0 of a guided film; its network is in memory while the block lasts."""
     with ExitStack() as stack:
-        network = ConditionedDenoiser(model, offloader, dtype, conditions, stack, request.cache)
+        network = ConditionedDenoiser(
+            model, offloader, dtype, conditions, stack, request.cache, request.reference_guidance
+        )
         high, low = (
             guided(
                 network.first,
@@ -174,6 +177,8 @@ class ConditionedDenoiser:
     ----------
     cache : float
         Tolerance of `forecast`; 0 asks the network at every step.
+    reference_guidance : float, optional
+        How closely to follow pictures of entities; None where they are guided with the sentence.
     """
 
     def __init__(
@@ -184,10 +189,11 @@ class ConditionedDenoiser:
         conditions: Conditioning,
         stack: ExitStack,
         cache: float = 0.0,
+        reference_guidance: float | None = None,
     ) -> None:
         self.model, self.offloader, self.dtype = model, offloader, dtype
         self.conditions, self.stack = conditions, stack
-        self.cache = cache
+        self.cache, self.reference_guidance = cache, reference_guidance
         self._turn, self._turn_time = 0, math.nan
         self._forecasts: dict[tuple[bool, int, int], Denoiser] = {}
         self._part: LazyModule[DiT] | None = None
@@ -223,10 +229,23 @@ class ConditionedDenoiser:
         return self._estimate(x, t, slice(1, 2))
 
     def both(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """The two estimates that guidance draws apart.
+
+        With a guidance of its own for pictures, the second one is of the pictures without the
+        sentence, and what they change is drawn out in both (Phantom, arXiv 2502.11079).
+        """
+        if self.reference_guidance is None:
+            cond, uncond = self._estimates(x, t, 2)
+            return cond, uncond
+        cond, uncond, shown = self._estimates(x, t, 3)
+        more = (self.reference_guidance - 1) * (shown - uncond)
+        return cond + more, shown + more
+
+    def _estimates(self, x: Tensor, t: Tensor, rows: int) -> Sequence[Tensor]:
+        """x0 of the first rows of the conditions, as one batch where that pays."""
         if math.prod(x.shape[2:]) > BATCH_GUIDANCE_TOKENS * math.prod(self.at(t)[0].config.patch):
-            return self.first(x, t), self.second(x, t)
-        cond, uncond = self._estimate(x, t, slice(0, 2)).split(1)
-        return cond, uncond
+            return [self._estimate(x, t, slice(row, row + 1)) for row in range(rows)]
+        return self._estimate(x, t, slice(0, rows)).split(1)
 
     def _estimate(self, x: Tensor, t: Tensor, rows: slice) -> Tensor:
         """x0 of ``x`` (1, C, t, h, w) for each of the chosen sentences: (S, C, t, h, w)."""
@@ -278,7 +297,7 @@ class ConditionedDenoiser:
     def _evaluate(self, x: Tensor, t: Tensor, rows: slice) -> Tensor:
         """What the network says of ``x``, in float32."""
         dit, context = self.at(t)
-        frames, count = self.conditions.frames, len(range(2)[rows])
+        frames, count = self.conditions.frames, rows.stop - rows.start
         turn = self._turned(t)
         x = _rolled(x, -turn).expand(count, -1, -1, -1, -1)
         times = quantize_time(t, self.model.config.ticks).to(x).expand(count, 1)
@@ -309,7 +328,8 @@ class ConditionedDenoiser:
     def _layout(self, rows: slice, turn: int) -> Tensor | None:
         if (layout := self.conditions.layout) is None:
             return None
-        return _rolled(torch.cat([layout, torch.zeros_like(layout)])[rows], turn)
+        others = torch.zeros_like(layout).expand(len(self.conditions.text) - 1, -1, -1, -1, -1)
+        return _rolled(torch.cat([layout, others])[rows], turn)
 
 
 def _rolled(x: Tensor, turn: int) -> Tensor:

@@ -184,14 +184,16 @@ def _flow_editing(
 ) -> Denoise:
     """Restyling with the old film's own sentence, (2, L, D) with the negative one."""
     path = PATHS[pipeline.model.config.path]()
-    gentle = request.model_copy(update={"guidance": SOURCE_GUIDANCE, "guidance_low": None})
+    gently = {"guidance": SOURCE_GUIDANCE, "guidance_low": None, "reference_guidance": None}
+    gentle = request.model_copy(update=gently)
     model, offloader, dtype = pipeline.adapted(request.loras), pipeline.offloader, pipeline.dtype
 
     def states(conditions: Conditioning, noise: Tensor) -> Iterator[State]:
         clean = conditions.frames.clean
         assert clean is not None
         _, times = along(path, clean, noise, pipeline.times(request), start)
-        old = replace(conditions, text=source_text, layout=None)
+        others = source_text[1:].expand(len(conditions.text) - 1, -1, -1)
+        old = replace(conditions, text=torch.cat([source_text[:1], others]), layout=None)
         generator = torch.Generator().manual_seed(request.seed)
         with (
             denoiser(model, offloader, dtype, conditions, request) as target,

@@ -133,21 +133,23 @@ def add_pictures(
     ):
         frames = np.stack([picture for *_, picture in places])[:, None]
         latents = vae.encode(to_tensor(frames).to(pipeline.device))[:, :, 0]
-    twice = lambda values: torch.tensor([values, values])  # noqa: E731
-    there = torch.tensor([[True], [False]]).expand(2, len(places))
+    text, shown = conditions.text, [True, False]
+    if request.reference_guidance is not None:
+        sentences, text = [*sentences, sentences[1]], torch.cat([text, text[1:]])
+        shown.append(True)
+    rows = len(shown)
+    every = lambda values: torch.tensor([values] * rows)  # noqa: E731
     pictures = Pictures(
-        latents[None].expand(2, *latents.shape),
-        twice([slot for slot, *_ in places]),
-        twice([index for _, index, *_ in places]),
-        there,
-        strength=twice([strength for _, _, strength, _ in places]),
+        latents[None].expand(rows, *latents.shape),
+        every([slot for slot, *_ in places]),
+        every([index for _, index, *_ in places]),
+        torch.tensor(shown)[:, None].expand(rows, len(places)),
+        strength=every([strength for _, _, strength, _ in places]),
     )
     encoder = pipeline.model.vocabulary
     assert isinstance(encoder, TextEncoder)
-    names = encoder.name_slots(sentences, conditions.text.shape[1])
-    return replace(
-        conditions, pictures=pictures.to(pipeline.device), names=names.to(pipeline.device)
-    )
+    names = encoder.name_slots(sentences, text.shape[1]).to(pipeline.device)
+    return replace(conditions, text=text, pictures=pictures.to(pipeline.device), names=names)
 
 
 def digested(request: Request, inputs: "Sequence[GivenImage | GivenVideo]") -> list[dict[str, Any]]:

@@ -242,7 +242,8 @@ def _denoise(
         assert isinstance(dit, DiT)
         config = dit.config
         tokens = shape.frames * shape.height * shape.width // (config.patch[1] * config.patch[2])
-        rows = 2 if guided and tokens <= BATCH_GUIDANCE_TOKENS else 1
+        estimates = (2 if request.reference_guidance is None else 3) if guided else 1
+        rows = estimates if tokens <= BATCH_GUIDANCE_TOKENS else 1
         weights -= _saved(model.dit, dit, dtype)
         _widen(model.dit, dit, dtype)
         sizes = _products(model.dit, dit, dtype)
@@ -258,7 +259,7 @@ def _denoise(
                 if config.control_layers
                 else None
             )
-            words = torch.empty(2, length, config.text_width)
+            words = torch.empty(max(2, rows), length, config.text_width)
             context = dit.context(words, references, control=control)
             # beside the sample, solvers keep what they saw before
             state = torch.empty(shape.size())
@@ -269,7 +270,7 @@ def _denoise(
             step = meter.flops - before
             del kept
     steps = request.best_of * request.steps * EVALUATIONS.get(request.sampler, 1)
-    calls = steps * (2 if guided and rows == 1 else 1)
+    calls = steps * estimates // rows
     stage = _stage("denoise", dtype, weights, meter.peak, before + step * calls, rate)
     return _with_products(stage, model.dit, sizes)
 

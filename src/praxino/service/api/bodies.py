@@ -108,6 +108,7 @@ class Extra(Body):
     interval: Annotated[list[float], Field(min_length=2, max_length=2)] | None = setting("interval")
     cache: float | None = setting("cache")
     noise_mark: bool | None = setting("noise_mark")
+    reference_guidance: float | None = setting("reference_guidance")
     enhance: str | None = setting("enhance")
     recaption: str | None = setting("recaption")
     prompt_used: Short | None = setting("prompt_used")
