@@ -93,6 +93,45 @@ def test_a_film_of_shots_from_its_characters_to_the_file(page, tmp_path):
     until(page, "document.querySelectorAll('.take').length === 0")
 
 
+def test_what_is_where_is_moved_by_hand(page):
+    page.fill("#shot-1", "a red ball bounces on the grass")
+    page.click("#film-make")
+    finished(page)
+    card = page.locator("#shots li.shot-card").first
+    card.locator("text=Layout").click()
+    page.wait_for_selector("svg.layout rect")
+    box = page.locator("[data-handle='0-whole']").bounding_box()
+    assert page.evaluate("document.querySelector('#shots video').paused")
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 40, middle[1], steps=3)
+    page.mouse.up()
+    moved = page.locator("[data-handle='0-whole']").bounding_box()
+    assert abs(moved["x"] - box["x"] - 40) < 2
+    end = page.locator("[data-handle='0-end']")
+    before = end.bounding_box()
+    end.focus()
+    page.keyboard.press("ArrowRight")
+    assert end.bounding_box()["x"] > before["x"]
+    assert abs(page.locator("[data-handle='0-whole']").bounding_box()["x"] - moved["x"]) < 1
+    assert "red ball" in end.get_attribute("aria-label")
+    page.click("#film-make")
+    until(page, "document.querySelectorAll('.take').length === 2")
+    finished(page)
+    titles = [one.get_attribute("title") for one in card.locator(".take").all()]
+    assert titles[0] == titles[1]  # the same noise
+    card.locator("text=Layout").click()
+    page.wait_for_selector("svg.layout rect")
+    card.locator("text=As the model drew it").click()
+    back = page.locator("[data-handle='0-whole']").bounding_box()
+    assert abs(back["width"] - box["width"]) < 2
+    page.click("#film-make")
+    finished(page)
+    assert len(card.locator(".take").all()) == 2  # the first take counts again
+    page.click("#film-delete")
+
+
 def test_shots_are_moved_and_removed(page):
     for number, text in enumerate(("first", "second", "third")):
         if number:
