@@ -88,12 +88,12 @@ class Layout(Config):
         """The one thing that these words name: its kind, its colour, or both; raises `InputError`
         unless there is one.
         """
-        wanted = set(words.lower().split())
+        asked_for = set(words.lower().split())
         names = [f"{thing.colour} {thing.kind}" for thing in self.things]
         able = [
             thing
             for thing, name in zip(self.things, names, strict=True)
-            if wanted and wanted <= set(name.split())
+            if asked_for and asked_for <= set(name.split())
         ]
         if len(able) != 1:
             there = ", ".join(names) or "nothing"

@@ -399,8 +399,8 @@ def _require_edit(request: Request, card: ModelCard) -> None:
 
 def _require_pictured(request: Request, card: ModelCard) -> None:
     """Raise `InputError` for a guidance by pictures of entities, where the model is given none."""
-    shown = any(one.pictures and one.kind in SHOWN_KINDS for one in request.references)
-    if request.reference_guidance is not None and not (card.slots and shown):
+    pictures = any(one.pictures and one.kind in SHOWN_KINDS for one in request.references)
+    if request.reference_guidance is not None and not (card.slots and pictures):
         raise InputError(
             f"reference_guidance={request.reference_guidance:g}: {card.id} is given no pictures",
             "leave it out",

@@ -670,7 +670,7 @@ def test_inspect_says_what_a_checkpoint_is(praxino, wan, tmp_path, what):
         "vae": "an autoencoder of the Wan family, names of diffusers",
         "text_encoder": "an UMT5 text encoder, names of transformers",
         "lora": "1 pairs, rank 4",
-        "bundled": "6.9 million parameters",
+        "bundled": "7.0 million parameters",
     }
     assert said[what] in out
 

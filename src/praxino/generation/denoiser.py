@@ -237,9 +237,9 @@ class ConditionedDenoiser:
         if self.reference_guidance is None:
             cond, uncond = self._estimates(x, t, 2)
             return cond, uncond
-        cond, uncond, shown = self._estimates(x, t, 3)
-        more = (self.reference_guidance - 1) * (shown - uncond)
-        return cond + more, shown + more
+        cond, uncond, pictures = self._estimates(x, t, 3)
+        more = (self.reference_guidance - 1) * (pictures - uncond)
+        return cond + more, pictures + more
 
     def _estimates(self, x: Tensor, t: Tensor, rows: int) -> Sequence[Tensor]:
         """x0 of the first rows of the conditions, as one batch where that pays."""

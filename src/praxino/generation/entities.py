@@ -133,17 +133,17 @@ def add_pictures(
     ):
         frames = np.stack([picture for *_, picture in places])[:, None]
         latents = vae.encode(to_tensor(frames).to(pipeline.device))[:, :, 0]
-    text, shown = conditions.text, [True, False]
+    text, visible = conditions.text, [True, False]
     if request.reference_guidance is not None:
         sentences, text = [*sentences, sentences[1]], torch.cat([text, text[1:]])
-        shown.append(True)
-    rows = len(shown)
+        visible.append(True)
+    rows = len(visible)
     every = lambda values: torch.tensor([values] * rows)  # noqa: E731
     pictures = Pictures(
         latents[None].expand(rows, *latents.shape),
         every([slot for slot, *_ in places]),
         every([index for _, index, *_ in places]),
-        torch.tensor(shown)[:, None].expand(rows, len(places)),
+        torch.tensor(visible)[:, None].expand(rows, len(places)),
         strength=every([strength for _, _, strength, _ in places]),
     )
     encoder = pipeline.model.vocabulary

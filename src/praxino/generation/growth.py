@@ -114,8 +114,8 @@ class Verifier:
         side, cosines = self.network.config.side, []
         for thing in self.reader.read(to_tensor(film[None]))[0].things:
             if len(crops := crops_of(film, thing, side)):
-                seen = self.network.together(to_tensor(crops[:, None])[:, :, 0])
-                cosines.append(float(seen @ centre))
+                embedding = self.network.together(to_tensor(crops[:, None])[:, :, 0])
+                cosines.append(float(embedding @ centre))
         return max(cosines, default=None)
 
     def _things(self, film: NDArray[np.uint8]) -> list[Sighting]:

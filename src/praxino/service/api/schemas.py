@@ -320,20 +320,21 @@ def to_model_resource(card: ModelCard, ready: bool) -> ModelResource:
 def to_character_resource(entity: Entity) -> CharacterResource:
     """What a client may see of an entity."""
 
-    def shown(one: EntityPicture) -> dict[str, Any]:
+    def to_picture(one: EntityPicture) -> dict[str, Any]:
         digest = one.digest.removeprefix(DIGEST)
         url = f"/v1/videos/characters/{entity.name}/pictures/{digest}"
         return {"digest": digest, "origin": one.origin, "url": url}
 
     proposals = [
-        CharacterProposal(**shown(one), likeness=round(one.likeness, 3)) for one in entity.proposals
+        CharacterProposal(**to_picture(one), likeness=round(one.likeness, 3))
+        for one in entity.proposals
     ]
     return CharacterResource(
         id=entity.name,
         name=entity.name,
         kind=entity.kind,
         description=entity.description,
-        pictures=[CharacterPicture(**shown(one)) for one in entity.pictures],
+        pictures=[CharacterPicture(**to_picture(one)) for one in entity.pictures],
         proposals=proposals,
         created_at=int(entity.created),
         updated_at=int(entity.updated),
@@ -351,7 +352,7 @@ def to_film_resource(film: Film, takes: Sequence[Take], job: Job | None) -> Film
                 seed=one.seed,
                 frames=one.frames,
                 current=film.current.get(shot.id) == one.number,
-                identity=[TakeIdentity(**each.model_dump()) for each in one.identity],
+                identity=[TakeIdentity(**entity.model_dump()) for entity in one.identity],
                 layout=one.layout.model_dump(mode="json") if one.layout else None,
                 url=f"/v1/films/{film.id}/takes/{shot.id}/{one.number}",
             )
