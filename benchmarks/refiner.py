@@ -32,7 +32,6 @@ from praxino.data.diorama.split import UNSEEN
 from praxino.data.latents import World
 from praxino.data.pixels import Axis, enlarged, reduced, to_pixels, to_tensor
 from praxino.generation import enhance
-from praxino.generation.finish import UnfinishedFilm
 from praxino.generation.pipeline import Pipeline
 from praxino.provenance.policy import Provenance
 
@@ -82,8 +81,7 @@ def through(pipeline: Pipeline, film: Film) -> Film:
 
 def refined(pipeline: Pipeline, small: Film, axis: Axis, sentence: str, seed: int) -> Film:
     request = pipeline.request(sentence, frames=len(small), seed=seed, enhance=axis)
-    *_, (_, film) = enhance.enlarge(pipeline, UnfinishedFilm(request, torch.empty(0), small, (), 0))
-    return film
+    return enhance.enlarged_frames(pipeline, request, small, (), lambda: None)
 
 
 def scores(film: Film, true: Film, axis: Axis) -> dict[str, float]:

@@ -218,7 +218,7 @@ def complete(
             explicit[name] = from_plain(value)
     for name in ("prompt", "negative"):
         _require_text(name, explicit.get(name, ""), may_be_empty=name == "negative")
-    defaults = {"seed": 0, **card.defaults.model_dump(exclude={"licence"})}
+    defaults = _defaults(card, explicit.get("frames"))
     _require_sampler(explicit, card)
     notes: list[str] = []
     explicit = _after_film(explicit, film, card)
@@ -237,6 +237,14 @@ def complete(
     for require in REQUIREMENTS:
         require(request, card)
     return request, notes
+
+
+def _defaults(card: ModelCard, frames: int | None) -> dict[str, Any]:
+    """What a model makes where nothing is said; of one frame, nothing lies between two."""
+    defaults = {"seed": 0, **card.defaults.model_dump(exclude={"licence"})}
+    if frames == 1 and "time" in card.defaults.enhance:
+        defaults["enhance"] = "space" if "space" in card.defaults.enhance else "off"
+    return defaults
 
 
 def _is_plain_list(value: object) -> bool:
@@ -399,8 +407,16 @@ def _require_edit(request: Request, card: ModelCard) -> None:
 
 def _require_pictured(request: Request, card: ModelCard) -> None:
     """Raise `InputError` for a guidance by pictures of entities, where the model is given none."""
-    pictures = any(one.pictures and one.kind in SHOWN_KINDS for one in request.references)
-    if request.reference_guidance is not None and not (card.slots and pictures):
+    if request.reference_guidance is None:
+        return
+    able = [one for one in request.references if one.pictures and one.strength > 0]
+    if request.guidance == 1 or request.guidance_low == 1:
+        raise InputError(
+            f"reference_guidance={request.reference_guidance:g}: nothing is guided",
+            "a guidance above 1",
+            "reference_guidance",
+        )
+    if not (card.slots and any(one.kind in SHOWN_KINDS for one in able)):
         raise InputError(
             f"reference_guidance={request.reference_guidance:g}: {card.id} is given no pictures",
             "leave it out",

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from praxino.cards import Enhance
 from praxino.config import Config
-from praxino.edits import Edit, sources
+from praxino.edits import WITH_REFINER, Edit, sources
 from praxino.errors import InputError, MediaError
 from praxino.layout import Layout
 from praxino.plain import parse_plain
@@ -94,6 +94,8 @@ class Shot(Config):
     def _one_length_and_one_beginning(self) -> "Shot":
         if self.seconds is not None and self.frames is not None:
             raise ValueError("seconds and frames: one of them")
+        if self.task is not None and self.task.task in WITH_REFINER:
+            raise ValueError("task: enhance is the whole film's: enhance: space, time or both")
         if not self.cut and (self.image or self.task):
             raise ValueError("cut: false goes on from the shot before: no image, no task")
         return self

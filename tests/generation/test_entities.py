@@ -63,8 +63,11 @@ def test_pictures_may_have_a_guidance_of_their_own(pipeline, files):
     )
     assert np.abs(together.astype(int) - alike).max() <= 1
     assert np.abs(together.astype(int) - strong).max() > 1
-    with pytest.raises(InputError, match="given no pictures"):
-        pipeline.request("@anna runs", references=[ANNA], reference_guidance=3.0)
+    for references in ([ANNA], [anna | {"strength": 0}]):
+        with pytest.raises(InputError, match="given no pictures"):
+            pipeline.request("@anna runs", references=references, reference_guidance=3.0)
+    with pytest.raises(InputError, match="nothing is guided"):
+        pipeline.request("@anna", references=[anna], reference_guidance=3.0, guidance=1.0)
 
 
 def test_a_film_without_references_is_as_before(pipeline):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from praxino.data.diorama import render
-from praxino.errors import InputError
+from praxino.errors import InputError, PraxinoError
 from praxino.evaluation import identity
 from praxino.generation import growth
 from praxino.generation.growth import Candidate, Verifier
-from praxino.generation.memory import Memory
+from praxino.generation.memory import MAX_PICTURES, Memory
 from praxino.references import Reference
 from praxino.storage.objects import Objects
 from support.footage import textured
@@ -130,3 +130,28 @@ def test_what_is_refused_is_deleted_and_old_proposals_make_room(memory):
         "film 5",
         *["later"] * 2,
     ]
+
+
+def test_a_full_memory_takes_no_more_and_stays_readable(memory):
+    given = [png(one) for one in textured(MAX_PICTURES, 64, 64)]
+    memory.add("rex", given, "animal")
+    memory.propose("rex", png(textured(1, 64, 64, seed=7)[0]), "film", 0.9)
+    (proposal,) = memory.find("rex").proposals
+    with pytest.raises(InputError, match="no room"):
+        memory.answer("rex", proposal.digest, accept=True)
+    assert len(memory.find("rex").pictures) == MAX_PICTURES
+    assert memory.answer("rex", proposal.digest, accept=False).proposals == ()
+
+
+def test_what_is_forgotten_meanwhile_stays_forgotten(memory, monkeypatch):
+    memory.add("rex", [png(textured(1, 64, 64)[0])], "animal")
+    write = memory.objects.write
+
+    def forget(name, content):
+        memory.remove("rex")
+        write(name, content)
+
+    monkeypatch.setattr(memory.objects, "write", forget)
+    with pytest.raises(PraxinoError):
+        memory.propose("rex", png(textured(1, 64, 64, seed=7)[0]), "film", 0.9)
+    assert memory.entities() == []

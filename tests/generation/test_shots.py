@@ -143,12 +143,24 @@ def test_the_whole_is_enlarged_and_takes_stay_small(refining_model, tmp_path):
     assert film.frames.shape == (9 + 8 + 17, 64, 64, 3)
     assert film.fps == 16
     assert read_video(tmp_path / "takes/a-001.mp4").frames.shape == (5, 32, 32, 3)
-    kept = (tmp_path / "takes/a-001.enlarged.safetensors").stat().st_mtime_ns
+    kept = (tmp_path / "takes/a-001-enlarged.safetensors").stat().st_mtime_ns
     again = maker(pipeline, tmp_path, enhance="space,time").assembled(PLAIN)
     assert np.array_equal(again.frames, film.frames)
-    assert (tmp_path / "takes/a-001.enlarged.safetensors").stat().st_mtime_ns == kept
+    assert (tmp_path / "takes/a-001-enlarged.safetensors").stat().st_mtime_ns == kept
     assert made(maker(pipeline, tmp_path)) == set()
     assert maker(pipeline, tmp_path, enhance="space").assembled(PLAIN).frames.shape[1] == 64
+
+
+def test_a_new_take_of_an_old_name_is_enlarged_anew(refining_model, tmp_path):
+    pipeline = praxino.load(refining_model, device="cpu")
+    shots = [{"id": "a", "prompt": "a cat"}]
+    made(maker(pipeline, tmp_path, shots, enhance="space"))
+    before = maker(pipeline, tmp_path, shots, enhance="space").assembled(PLAIN)
+    (tmp_path / "takes/takes.json").unlink()
+    other = [{"id": "a", "prompt": "a red ball", "seed": 9}]
+    made(maker(pipeline, tmp_path, other, enhance="space"))
+    after = maker(pipeline, tmp_path, other, enhance="space").assembled(PLAIN)
+    assert not np.array_equal(after.frames, before.frames)
 
 
 def test_a_model_without_a_refiner_enlarges_no_film(pipeline, tmp_path):

@@ -179,6 +179,11 @@ def _sentence_of(film: Path) -> str:
 
     record = read_video(film).record
     prompt = record.get("prompt_used") or record.get("prompt")
+    if isinstance(prompt, str) and record.get("references"):
+        from praxino.generation.entities import spoken
+        from praxino.references import parse_references
+
+        return spoken(prompt, parse_references(record["references"]))
     if not isinstance(prompt, str):
         raise InputError(
             f"{film} holds no record of what it shows",

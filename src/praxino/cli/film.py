@@ -57,7 +57,8 @@ def film(
             "--resume goes on with them; --takes FOLDER begins anew",
         )
     provenance = Provenance(not no_watermark, not no_credentials)
-    films.require_output(output, 1, 2, plot.fps or 1)
+    faster = 2 if "time" in (plot.enhance or "") else 1
+    films.require_output(output, 1, 2, faster * (plot.fps or 1))
     provenance.require_ready(output)
     pipeline = loading.load(_model(model, plot.model, script.parent), device, dtype)
     maker = FilmMaker(pipeline, plot, script.parent, shelf, memory.installation())

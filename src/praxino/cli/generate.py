@@ -191,7 +191,7 @@ def make_films(flags: dict[str, Any]) -> None:
     loaded = load_model(flags["model"], record, like, how)
     first = loaded.request(**settings)
     requests = _with_seeds(first, count, same_layout=flags["layout"] is not None)
-    require_output(output, count, first.frames, first.fps)
+    require_output(output, count, first.result.frames, first.result.fps)
     for request, path in zip(requests, numbered(output, count), strict=True):
         film = _make(loaded.run(request, provenance), request, path, flags["preview"], progress)
         if request.references and loaded.card.grammar and not flags.get("no_growth"):

@@ -2,7 +2,7 @@
 decoded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -16,6 +16,7 @@ from praxino.generation.denoiser import Conditioning, context_of, require_finite
 from praxino.generation.finish import Frames, UnfinishedFilm
 from praxino.generation.images import GivenImage
 from praxino.generation.offload import exact_and_fast
+from praxino.request import Request
 
 if TYPE_CHECKING:
     from praxino.generation.pipeline import Pipeline
@@ -43,6 +44,21 @@ def enlarge(pipeline: "Pipeline", film: UnfinishedFilm) -> Iterator[tuple[int, F
             if state.step == state.steps:
                 frames = pipeline.decode(state.x)[:last]
             yield step, frames
+
+
+def enlarged_frames(
+    pipeline: "Pipeline",
+    request: Request,
+    frames: Frames,
+    images: Sequence[GivenImage],
+    on_step: Callable[[], None],
+) -> Frames:
+    """`enlarge` at once; ``on_step`` is called after each step, and ends it by what it raises."""
+    film = UnfinishedFilm(request, torch.empty(0), frames, tuple(images), 0)
+    for _, latest in enlarge(pipeline, film):
+        frames = latest
+        on_step()
+    return frames
 
 
 def _refined(

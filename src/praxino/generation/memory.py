@@ -20,7 +20,7 @@ from PIL import Image
 from pydantic import Field, ValidationError
 
 from praxino.config import Config
-from praxino.errors import InputError, MediaError
+from praxino.errors import InputError, MediaError, PraxinoError
 from praxino.generation.images import GivenImage
 from praxino.references import (
     DIGEST,
@@ -178,6 +178,11 @@ class Memory:
         if digest in [one.digest for one in (*entity.pictures, *entity.proposals)]:
             return entity
         self.objects.write(self._file(entity.name, digest), content)
+        try:
+            entity = self.find(name)  # as it is by now: whoever owns it may be at it, too
+        except PraxinoError:
+            self.objects.remove(f"{self.root}/{name.lower()}")
+            raise
         new = PictureProposal(digest=digest, origin=origin, likeness=likeness)
         proposals = (*entity.proposals, new)
         for old in proposals[:-MAX_PROPOSALS]:
@@ -206,16 +211,25 @@ class Memory:
         return self._written(entity, proposals=rest, pictures=(*entity.pictures, picture))
 
     def _make_room(self, name: str) -> Entity:
-        """An entity without its oldest generated picture, if it has as many as it may."""
+        """An entity without its oldest generated picture, if it has as many as it may; raises
+        `InputError` if all that it may have are given ones.
+        """
         entity = self.find(name)
         generated = [one for one in entity.pictures if one.generated]
-        if len(generated) < len(entity.pictures) - len(generated) + MORE_THAN_GIVEN:
+        most = len(entity.pictures) - len(generated) + MORE_THAN_GIVEN
+        if len(generated) < most and len(entity.pictures) < MAX_PICTURES:
             return entity
+        if not generated:
+            raise InputError(
+                f"@{entity.name} has {MAX_PICTURES} given pictures: there is no room for more",
+                "fewer of them",
+                "pictures",
+            )
         return self.forget_picture(name, generated[0].digest)
 
     def _written(self, entity: Entity, **changes: Any) -> Entity:
         """An entity with changes, as it is kept from now on."""
-        entity = entity.model_copy(update={**changes, "updated": time.time()})
+        entity = Entity.model_validate(entity.model_dump() | changes | {"updated": time.time()})
         self.objects.write(self._record(entity.name), entity.model_dump_json().encode())
         return entity
 

@@ -6,7 +6,7 @@ all other takes stay as they are. A process that is killed loses the take that i
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path, PurePath
@@ -180,8 +180,15 @@ class FilmMaker:
                 done[shot.id] = self._loaded(order, take)
         return done
 
-    def assembled(self, provenance: Provenance = STANDARD) -> Video:
+    def assembled(
+        self, provenance: Provenance = STANDARD, on_step: Callable[[], None] = lambda: None
+    ) -> Video:
         """The whole film, marked, and to be signed as made from its takes when it is written.
+
+        Parameters
+        ----------
+        on_step : callable
+            Called after each step in which a shot is enlarged; what it raises ends the work.
 
         Raises
         ------
@@ -194,7 +201,7 @@ class FilmMaker:
                 raise InputError(f"shot {shot.id} has no take", "praxino film makes it")
         shots = [done[shot.id] for shot in self.script.shots]
         takes = [shot.take for shot in shots if shot.take is not None]
-        frames = np.concatenate([self._enlarged(shot) for shot in shots])
+        frames = np.concatenate([self._enlarged(shot, on_step) for shot in shots])
         faster = 2 if "time" in self.enhance else 1
         film = Video(frames, faster * self.fps, self._record(takes))
         paths = [self.takes.path(take) for take in takes]
@@ -202,7 +209,7 @@ class FilmMaker:
             provenance.mark(film), [Ingredient(path.name, path) for path in paths]
         )
 
-    def _enlarged(self, shot: MadeShot) -> Frames:
+    def _enlarged(self, shot: MadeShot, on_step: Callable[[], None]) -> Frames:
         """A shot's own frames, as large and fast as the film is to be; kept beside its take."""
         assert shot.take is not None
         assert shot.order is not None
@@ -211,18 +218,14 @@ class FilmMaker:
         if (frames := self.takes.enlarged(shot.take, self.enhance)) is not None:
             return frames
         from praxino.generation import enhance
-        from praxino.generation.finish import UnfinishedFilm
 
         logger.info("making shot %s larger", shot.order.shot.id)
-        led = 1 if len(shot.run) > shot.count else 0  # what it goes on from
-        small = shot.run[len(shot.run) - shot.count - led :]
         request = shot.order.request.model_copy(update={"enhance": self.enhance})
-        latents = shot.latents if shot.latents is not None else Tensor()
-        film = UnfinishedFilm(request, latents, small, shot.order.images, 0)
-        for _, frames in enhance.enlarge(self.pipeline, film):
-            large = frames[led:]
-        self.takes.keep_enlarged(shot.take, self.enhance, large)
-        return large
+        led = 1 if len(shot.run) > shot.count else 0  # of what it goes on from
+        frames = shot.run[len(shot.run) - shot.count - led :]
+        large = enhance.enlarged_frames(self.pipeline, request, frames, shot.order.images, on_step)
+        self.takes.keep_enlarged(shot.take, self.enhance, large[led:])
+        return large[led:]
 
     def _record(self, takes: Sequence[Take]) -> dict[str, Any]:
         """What the film's file says of it."""

@@ -136,6 +136,7 @@ class Takes:
         film.save(self.path(take))
         tensors = {"frames": torch.from_numpy(np.ascontiguousarray(frames)), "latents": latents}
         write_tensors(self.data(take), tensors)
+        self.enlargement(take).unlink(missing_ok=True)  # of an older take of this name
         self.all.append(take)
         self._write()
         self.on_add(take)
@@ -162,7 +163,7 @@ class Takes:
         """The frames of a take as they were enlarged in a way of this key, if they were."""
         from praxino.storage.weights.checkpoint import load_tensors
 
-        path = self._enlarged(take)
+        path = self.enlargement(take)
         if not path.exists():
             return None
         tensors = load_tensors(path)
@@ -174,10 +175,11 @@ class Takes:
 
         from praxino.storage.weights.checkpoint import write_tensors
 
-        write_tensors(self._enlarged(take), {key: torch.from_numpy(np.ascontiguousarray(frames))})
+        write_tensors(self.enlargement(take), {key: torch.from_numpy(np.ascontiguousarray(frames))})
 
-    def _enlarged(self, take: Take) -> Path:
-        return self.folder / f"{take.name}.enlarged.safetensors"
+    def enlargement(self, take: Take) -> Path:
+        """The file of its enlarged frames."""
+        return self.folder / f"{take.name}-enlarged.safetensors"
 
     def data(self, take: Take) -> Path:
         """What the whole film is put together from."""

@@ -160,8 +160,10 @@ class RefinerStage:
     @property
     def _base(self) -> str:
         """Names what small films are damaged by."""
-        total = torch.stack([p.double().abs().sum() for p in self.base.parameters()]).sum()
-        return f" {total:.12e} {self.config.damaged} {self.config.most_damage}"
+        weights = [*self.base.parameters(), *self.text.parameters()]
+        total = torch.stack([p.double().abs().sum() for p in weights]).sum()
+        config = self.config
+        return f" {total:.12e} {config.damaged} {config.most_damage} {config.window[0]}"
 
     @torch.no_grad()
     def _decode(self, latents: Tensor) -> Tensor:

@@ -166,4 +166,4 @@ def test_a_film_becomes_larger_and_faster(tmp_path, refining_model, studio_of):
 
 def test_a_model_without_a_refiner_makes_nothing_larger(running, film):
     path = f"/v1/videos/{film['id']}/enhance"
-    assert "cannot enhance" in refused(running.client.post(path, json={}), 400)["message"]
+    assert "no refiner" in refused(running.client.post(path, json={}), 409)["message"]

@@ -76,7 +76,7 @@ def content(name: Name, digest: Digest, state: StateDep, caller: CallerDep) -> R
     return Response(image.content, media_type="image/png")
 
 
-@router.post("/{name}/proposals/{digest}", responses=errors(404))
+@router.post("/{name}/proposals/{digest}", responses=errors(404, 409))
 def accept(
     name: Name, digest: Digest, state: StateDep, caller: CallerDep
 ) -> schemas.CharacterResource:
@@ -96,6 +96,8 @@ def _answer(memory: Memory, name: str, digest: str, yes: bool) -> schemas.Charac
     try:
         return schemas.to_character_resource(memory.answer(name, f"{DIGEST}{digest}", yes))
     except InputError as error:
+        if error.setting == "pictures":
+            raise ApiError(409, str(error), "conflict") from None
         raise ApiError(404, str(error), "not_found") from None
 
 

@@ -126,7 +126,7 @@ def to_enhance(
     film : FilmShape
         Its shape.
     """
-    kept = ("prompt", "prompt_used", "negative", "seed", "references", "loras")
+    kept = ("prompt", "prompt_used", "recaption", "negative", "seed", "references", "loras")
     settings = {setting: getattr(before, setting) for setting in kept}
     settings |= {"edit": Enhance(video=name), "enhance": body.enhance}
     return _checked(settings, card, max_size_factor, film)

@@ -79,7 +79,10 @@ def read_isolated(read: Callable[[Sequence[Path]], R], files: Sequence[InputFile
         try:
             return processes.run_isolated(read, (paths,), READ_CPU_SECONDS)
         except (MediaError, InputError) as error:
-            problem = f"{param}: {str(error).replace(f'{folder}/', '')}"
+            text = str(error)
+            for path, one in zip(paths, files, strict=True):
+                text = text.replace(str(path), one.name).replace(path.name, one.name)
+            problem = f"{param}: {text}"
         except BrokenProcessPool:
             problem = f"{param}: cannot be read: {processes.KILLED}"
     raise ApiError(400, problem, "invalid_value", param)

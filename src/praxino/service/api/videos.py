@@ -210,6 +210,8 @@ def _enhance(
     state: AppState, caller: Caller, before: Job, body: bodies.EnhanceCreate
 ) -> schemas.VideoResource:
     card = find_card(state.store, before.model, None)
+    if not card.refines:
+        raise ApiError(409, f"{card.id} has no refiner: it makes no film larger", "conflict")
     about = {"model": before.model, "priority": conversion.to_priority(body.priority, caller)}
     with _inputs(state, before) as inputs, edits.film_of(state, before) as film:
         order = conversion.to_enhance(

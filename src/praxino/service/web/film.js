@@ -74,13 +74,13 @@ function card(shot, place) {
   item.dataset.shot = shot.id;
   const prompt = element("textarea", { rows: 3, maxLength: 2000, value: shot.prompt, id: `shot-${shot.id}`, placeholder: "what this shot shows; @ calls a character" });
   const name = element("label", { htmlFor: prompt.id, textContent: `Shot ${place + 1}` });
-  prompt.addEventListener("input", () => { shot.prompt = prompt.value; touch(); });
+  prompt.addEventListener("input", () => { shot.prompt = prompt.value; forget(shot); touch(); });
   const seconds = element("select", { ariaLabel: `Seconds of shot ${place + 1}` });
   for (const value of ["", 1, 2, 3, 4, 5]) seconds.append(element("option", { value, textContent: value ? `${value} s` : "usual length" }));
   seconds.value = shot.seconds ?? "";
-  seconds.addEventListener("change", () => { if (seconds.value) shot.seconds = Number(seconds.value); else delete shot.seconds; delete shot.layout; touch(); });
+  seconds.addEventListener("change", () => { if (seconds.value) shot.seconds = Number(seconds.value); else delete shot.seconds; forget(shot); touch(); });
   const goes = element("label", { className: "tick" }), tick = element("input", { type: "checkbox", checked: shot.cut === false });
-  tick.addEventListener("change", () => { if (tick.checked) shot.cut = false; else delete shot.cut; touch(); });
+  tick.addEventListener("change", () => { if (tick.checked) shot.cut = false; else delete shot.cut; forget(shot); touch(); });
   goes.append(tick, " goes on from the shot before");
   goes.hidden = place === 0;
   const tools = element("p", { className: "row" });
@@ -100,6 +100,13 @@ function card(shot, place) {
   return item;
 }
 
+// A layout that was moved by hand belongs to the sentence and the length that it was drawn for, and to its take's noise.
+function forget(shot) {
+  if (!shot.layout) return;
+  delete shot.layout;
+  delete shot.seed;
+}
+
 function add() {
   const names = new Set(script.shots.map((shot) => shot.id));
   let number = script.shots.length + 1;
@@ -113,7 +120,7 @@ function add() {
 function move(place, by) {
   const [shot] = script.shots.splice(place, 1);
   script.shots.splice(place + by, 0, shot);
-  if (script.shots[0].cut === false) delete script.shots[0].cut;
+  if (script.shots[0].cut === false) { delete script.shots[0].cut; forget(script.shots[0]); }
   touch();
   draw();
 }
@@ -182,12 +189,13 @@ function laying(item, take, board, video) {
     button.setAttribute("aria-expanded", !open);
     for (const each of board.querySelectorAll("svg, .laying")) each.remove();
     if (open) return void video.play().catch(() => {});
-    const layout = { ...take.layout, ...shot.layout }; // the script leaves out what is as usual
+    const fits = shot.layout?.things?.every((thing) => thing.boxes.length === take.layout.frames);
+    const layout = fits ? { ...take.layout, things: shot.layout.things } : take.layout;
     const time = element("input", { type: "range", min: 0, max: layout.frames - 1, value: 0, ariaLabel: "Frame" });
     const own = element("button", { type: "button", textContent: "As the model drew it", hidden: !shot.layout });
-    const { svg, draw } = editor(layout, () => Number(time.value), (now) => { shot.layout = now; own.hidden = false; touch(); });
+    const { svg, draw } = editor(layout, () => Number(time.value), (now) => { shot.layout = now; shot.seed = take.seed; own.hidden = false; touch(); });
     time.addEventListener("input", () => { video.currentTime = time.value / layout.fps; draw(); });
-    own.addEventListener("click", () => { delete shot.layout; touch(); button.click(); button.click(); });
+    own.addEventListener("click", () => { forget(shot); touch(); button.click(); button.click(); });
     video.pause();
     video.currentTime = 0;
     const tools = element("div", { className: "row laying" });

@@ -118,7 +118,7 @@ def propose(memory: "Memory", references: Sequence["Reference"], frames: Frames,
 
     try:
         growth.grow(memory, references, frames, name, ask=True)
-    except PraxinoError as error:  # the film is made, whatever became of the memory meanwhile
+    except (PraxinoError, OSError, RuntimeError, ValueError) as error:  # the film is made
         logger.warning("nothing of %s was proposed: %s", name, error)
 
 

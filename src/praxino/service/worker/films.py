@@ -25,6 +25,7 @@ def make_film(
     folder: Path,
     objects: Objects,
     on_step: Callable[["Progress"], bool],
+    raise_if_stopped: Callable[[], None],
 ) -> JobResult:
     """Make the takes that are missing, and put the film together if all are there.
 
@@ -69,7 +70,10 @@ def make_film(
     _save_current(films, film.id, current)
     files = {}
     if len(current) == len(film.script.shots):
-        maker.assembled().save(folder / "film.mp4")
+        try:
+            maker.assembled(on_step=raise_if_stopped).save(folder / "film.mp4")
+        finally:
+            _store_enlargements(films, film.id, takes)
         files["content"] = "film.mp4"
     return JobResult(files=files, steps=steps, notes=tuple(notes))
 
@@ -85,6 +89,16 @@ def _save_current(films: Films, id_: str, current: dict[str, int]) -> None:
     """Keep which takes count, beside whatever else was said of the film meanwhile."""
     film = _find(films, id_)
     films.save(film.model_copy(update={"current": current}))
+
+
+def _store_enlargements(films: Films, id_: str, takes: "Takes") -> None:
+    """Keep enlarged frames beside their takes, unless the film was deleted meanwhile."""
+    if films.find(id_) is None:
+        return
+    for take in takes.all:
+        path = takes.enlargement(take)
+        if path.exists():
+            films.objects.put(films.path(id_, path.name), path)
 
 
 def _fetched(films: Films, id_: str, folder: Path) -> "Takes":
@@ -105,7 +119,7 @@ def _fetched(films: Films, id_: str, folder: Path) -> "Takes":
 
     takes = Takes(folder, store)
     for take in stored:
-        for path in (takes.path(take), takes.data(take)):
+        for path in (takes.path(take), takes.data(take), takes.enlargement(take)):
             if films.objects.size(films.path(id_, path.name)) is not None:
                 films.objects.get(films.path(id_, path.name), path)
     return takes

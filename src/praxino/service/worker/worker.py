@@ -149,7 +149,9 @@ class Worker:
             self._insist(self.objects.get, f"{job.id}/{name}", folder / name)
         if job.kind == "film":
             pipeline = self._pipeline(job.model)
-            result = films.make_film(job, pipeline, folder, self.objects, heartbeat.step)
+            result = films.make_film(
+                job, pipeline, folder, self.objects, heartbeat.step, heartbeat.raise_if_stopped
+            )
         elif job.kind in MADE:
             inputs = execute.read_inputs(job, folder, self.objects, heartbeat.raise_if_stopped)
             pipeline = self._pipeline(job.model)

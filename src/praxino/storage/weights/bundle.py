@@ -185,6 +185,10 @@ def read(folder: Path) -> Bundle:
                 "take all parts of a model from the same place",
             )
     refiner = read_refiner(folder, vae.config, text.config.width)
+    if config.enhance != "off" and refiner is None:
+        raise CheckpointError(
+            f"{folder}: enhance {config.enhance}: it has no refiner", 'a folder "refiner", or off'
+        )
     digest = checkpoint.content_digest(folder)
     return Bundle(config, vae, dit, text, digest, layout, reader, tiny, refiner)
 
