@@ -153,7 +153,7 @@ class Request(Config):
     @property
     def enhanced_axes(self) -> tuple[str, ...]:
         """Along which axes it is enlarged, in this order."""
-        return tuple(axis for axis in ENHANCED_AXES if axis in self.enhance.split(","))
+        return axes_of(self.enhance)
 
     @property
     def enhancing_steps(self) -> int:
@@ -163,13 +163,25 @@ class Request(Config):
     @property
     def result(self) -> FilmShape:
         """Frames, pixels and rate of the film that is made."""
-        frames, height, width, fps = self.frames, self.height, self.width, self.fps
-        for axis in self.enhanced_axes:
-            if axis == "time":
-                frames, fps = 2 * frames - 1, 2 * fps
-            else:
-                height, width = 2 * height, 2 * width
-        return FilmShape(frames, height, width, fps)
+        return enlarged_shape(
+            FilmShape(self.frames, self.height, self.width, self.fps), self.enhance
+        )
+
+
+def axes_of(enhance: Enhance) -> tuple[str, ...]:
+    """Along which axes films are enlarged, in this order."""
+    return tuple(axis for axis in ENHANCED_AXES if axis in enhance.split(","))
+
+
+def enlarged_shape(shape: FilmShape, enhance: Enhance) -> FilmShape:
+    """The shape of a film that is enlarged."""
+    frames, height, width, fps = shape
+    for axis in axes_of(enhance):
+        if axis == "time":
+            frames, fps = 2 * frames - 1, 2 * fps
+        else:
+            height, width = 2 * height, 2 * width
+    return FilmShape(frames, height, width, fps)
 
 
 PLAIN_FORMS: Final[dict[str, Callable[[Any], Any]]] = {

@@ -158,6 +158,8 @@ def test_a_film_becomes_larger_and_faster(tmp_path, refining_model, studio_of):
         assert (done["status"], done["edit"]) == ("completed", "enhance"), done
         assert done["prompt"] == film["prompt"]
         whole, path_ = frames(client, done["id"], tmp_path)
+        assert done["size"] == "32x32"
+        assert done["result"] == {"size": "64x64", "num_frames": len(whole), "fps": 16.0}
         assert whole.shape == (len(before), 64, 64, 3)
         assert verify(path_).credentials.ingredients == ("enhanced.mp4",)
         refused(client.post(path, json={"enhance": "off"}), 400)

@@ -163,3 +163,15 @@ def test_films_are_their_owners(running, tmp_path):
     assert Films(running.objects, "").find(film["id"]) is not None
     assert Films(running.objects, "key_1").find(film["id"]) is None
     refused(running.client.get(f"{PATH}/film_{'0' * 32}"), 404, "not_found")
+
+
+def test_shots_have_no_more_pixels_than_films(idle):
+    client = idle.client
+    for change in (
+        {"size": "4096x4096"},
+        {"shots": [{"id": "a", "prompt": "a cat", "frames": 99997}]},
+    ):
+        script = {"shots": [{"id": "a", "prompt": "a cat"}], **change}
+        film = client.post(PATH, json={"script": script}).json()
+        answer = client.post(f"{PATH}/{film['id']}/takes", json={})
+        refused(answer, 400, said="too much for here")

@@ -1,11 +1,14 @@
 """Films of many shots: scripts that are sent, takes that are made, looked at and judged."""
 
+import math
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from praxino.cards import ModelCard
+from praxino.edits import FilmShape
 from praxino.errors import InputError
 from praxino.generation.takes import with_state
 from praxino.references import mentions, require_known
@@ -16,7 +19,7 @@ from praxino.service.api.errors import ApiError, errors, files_of, sent
 from praxino.service.queue.films import Film, Films
 from praxino.service.queue.jobs import FilmRequest, Job
 from praxino.service.queue.models import find_card
-from praxino.service.queue.quotas import Caller
+from praxino.service.queue.quotas import Caller, require_shape
 from praxino.service.queue.retention import delete_job
 from praxino.service.queue.submission import submit
 
@@ -100,6 +103,7 @@ def _make(state: AppState, caller: Caller, id_: str, body: bodies.FilmMake) -> s
     for name in body.only or ():
         film.script.find(name)
     card = find_card(state.store, body.model or film.script.model or None, state.default)
+    _require_sizes(film.script, card, state.max_size_factor)
     order = FilmRequest(film=film.id, only=tuple(body.only or ()))
     job = submit(state.store, state.objects, caller, "film", order, model=card.id)
     film = film.model_copy(update={"job": job.id})
@@ -217,6 +221,18 @@ def _script(state: AppState, caller: Caller, body: bodies.FilmCreate) -> FilmScr
         for name in (*mentions(script.sentence(shot)), *shot.cast):
             require_known(name, names)
     return script
+
+
+def _require_sizes(script: FilmScript, card: ModelCard, max_size_factor: int) -> None:
+    """Raise `InputError` for a shot of more pixels than this server makes for anybody."""
+    usual = card.defaults
+    width, height = map(int, script.size.split("x")) if script.size else (usual.width, usual.height)
+    fps, enhance = script.fps or usual.fps, script.enhance or usual.enhance
+    for shot in script.shots:
+        frames = shot.frames or usual.frames
+        if shot.seconds is not None:
+            frames = math.ceil(shot.seconds * fps) + 1
+        require_shape(FilmShape(frames, height, width, fps), enhance, card, max_size_factor)
 
 
 def _find(state: AppState, caller: Caller, id_: str) -> Film:

@@ -20,6 +20,14 @@ class Session(BaseModel):
     key: bool = Field(description="whether it was given one")
 
 
+class FilmFormat(BaseModel):
+    """What a film's file holds."""
+
+    size: str
+    num_frames: int
+    fps: float
+
+
 class VideoResource(BaseModel):
     """A film, as far as it is."""
 
@@ -38,6 +46,7 @@ class VideoResource(BaseModel):
     error: Failure | None = None
     num_frames: int
     fps: float
+    result: FilmFormat = Field(description="of the film, once it is enlarged as it is to be")
     num_inference_steps: int
     guidance_scale: float
     seed: int
@@ -263,7 +272,7 @@ def _timestamp(seconds: float | None) -> int | None:
 
 def to_video_resource(job: Job, position: int | None = None) -> VideoResource:
     """What a client may see of a job for a film."""
-    request = job.request
+    request, result = job.request, job.request.result
     extra = request.model_dump(include={*Extra.model_fields}, exclude_defaults=True)
     return VideoResource(
         id=job.id,
@@ -280,6 +289,9 @@ def to_video_resource(job: Job, position: int | None = None) -> VideoResource:
         error=job.error,
         num_frames=request.frames,
         fps=request.fps,
+        result=FilmFormat(
+            size=f"{result.width}x{result.height}", num_frames=result.frames, fps=result.fps
+        ),
         num_inference_steps=request.steps,
         guidance_scale=request.guidance,
         seed=request.seed,

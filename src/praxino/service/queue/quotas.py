@@ -7,10 +7,11 @@ from typing import Final
 import sqlalchemy as sa
 from pydantic import Field
 
-from praxino.cards import ModelCard
+from praxino.cards import Enhance, ModelCard
 from praxino.config import Config
+from praxino.edits import FilmShape
 from praxino.errors import InputError, LimitError
-from praxino.request import Request
+from praxino.request import Request, enlarged_shape
 from praxino.service.queue.schema import Database, jobs, usage
 
 MINUTE: Final = 60
@@ -51,12 +52,20 @@ class Caller:
 
 def require_size(request: Request, card: ModelCard, max_size_factor: int) -> None:
     """Raise `InputError` if a film has more pixels than this server makes for anybody."""
+    shape = FilmShape(request.frames, request.height, request.width, request.fps)
+    require_shape(shape, request.enhance, card, max_size_factor)
+
+
+def require_shape(
+    shape: FilmShape, enhance: Enhance, card: ModelCard, max_size_factor: int
+) -> None:
+    """`require_size` for a film of this shape that is enlarged afterwards."""
     usual = card.defaults
     most = max(MIN_LARGEST_PIXELS, max_size_factor * usual.frames * usual.height * usual.width)
-    frames, height, width, _ = request.result
+    frames, height, width, _ = enlarged_shape(shape, enhance)
     if frames * height * width > most:
         fits = most // (height * width)
-        if "time" in request.enhanced_axes:  # as many as are asked for: between them come others
+        if "time" in enhance:  # as many as are asked for: between them come others
             fits = (fits + 1) // 2
         hint = (
             f"at this size no more than {fits} frames"
