@@ -4,7 +4,8 @@ them.
 A film is read by the reader; the thing of the right kind is cut out and compared with pictures of
 twenty individuals, ten of its kind and colour. The same is done with the true film, and with that
 through the model's autoencoder, which says what can be expected at best; with a film of the bare
-sentence, and of one that describes the individual in words, which say what pictures are worth.
+sentence, and of one that describes the individual in words, which say what pictures are worth; of
+pictures alone, and of pictures and words.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -191,6 +192,8 @@ def judge(
         }
         if takes_pictures:
             films["pictures"] = make(case.sentence("@star the {noun}"), number, case.pictures)
+            both = case.sentence(f"@star {case.described}")
+            films["both"] = make(both, number, case.pictures)
         yield {source: judge_.scores(film, case) for source, film in films.items()}
 
 
