@@ -1,8 +1,8 @@
 """Put a finished run into the package: ``python docs/ship.py runs/diorama 1.0 --layout
 runs/diorama-layout``.
 
-Copies the run's model (or its autoencoder, reader, or network that tells individuals apart) as
-bfloat16 to ``src/praxino/bundled`` and
+Copies the run's model (or its autoencoder, refiner, reader, or network that tells individuals
+apart) as bfloat16 to ``src/praxino/bundled`` and
 draws its losses as ``docs/curves-1.0.png`` (``docs/curves-reader-1.0.png``). A denoiser that is
 told layouts ships with the network that draws them.
 """
@@ -17,6 +17,7 @@ import torch
 
 from praxino.evaluation import identity
 from praxino.evaluation.readers import IDENTITY, READER, read_identity, read_reader
+from praxino.models.dit import DiT, DiTConfig
 from praxino.storage.weights import bundle, checkpoint
 
 HERE = Path(__file__).parent
@@ -24,6 +25,7 @@ LOSSES = {
     "denoiser": ("loss", "loss/q1", "loss/q2", "loss/q3", "loss/q4", "loss/pictures"),
     "autoencoder": ("pixels", "gradients", "kl"),
     "identity": ("loss", "right/nearest"),
+    "refiner": ("loss", "kept"),
     "reader": (
         "heat",
         "offset",
@@ -61,6 +63,10 @@ def main(run: Path, edition: str, layout: Path | None) -> None:
         print(f"threshold: 5% of {len(cosines)} true films are below {least}")
         config = network.config.model_copy(update={"threshold": least})
         checkpoint.save(target / "identity", config, network.state_dict(), torch.bfloat16)
+    elif (run / "final" / "refiner").exists():
+        what, target = "refiner", bundle.BUNDLED / "diorama" / "refiner"
+        refiner = bundle.read_part(run / "final" / "refiner", DiT, DiTConfig)
+        checkpoint.save(target, refiner.config, refiner.state_dict(), torch.bfloat16)
     elif (run / "final" / "reader").exists():
         what, target = "reader", READER
         reader = read_reader(run / "final")
