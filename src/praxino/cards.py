@@ -16,6 +16,11 @@ STEPS_PER_AXIS: Final = 6
 """Steps in which a film is refined along each of them."""
 
 
+def axes_of(enhance: Enhance) -> tuple[str, ...]:
+    """Along which axes films are enlarged, in this order."""
+    return tuple(axis for axis in ENHANCED_AXES if axis in enhance.split(","))
+
+
 class ModelDefaults(Config):
     """What a model makes where a request leaves it open, and its licence."""
 

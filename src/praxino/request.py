@@ -12,7 +12,7 @@ from typing import Any, Final, TypedDict
 from pydantic import Field, ValidationError, model_validator
 
 from praxino import edits
-from praxino.cards import ENHANCED_AXES, STEPS_PER_AXIS, Enhance, ModelCard, Recaption
+from praxino.cards import STEPS_PER_AXIS, Enhance, ModelCard, Recaption, axes_of
 from praxino.config import Config
 from praxino.edits import Edit, FilmShape
 from praxino.errors import InputError, ShapeError, UnknownNameError
@@ -166,11 +166,6 @@ class Request(Config):
         return enlarged_shape(
             FilmShape(self.frames, self.height, self.width, self.fps), self.enhance
         )
-
-
-def axes_of(enhance: Enhance) -> tuple[str, ...]:
-    """Along which axes films are enlarged, in this order."""
-    return tuple(axis for axis in ENHANCED_AXES if axis in enhance.split(","))
 
 
 def enlarged_shape(shape: FilmShape, enhance: Enhance) -> FilmShape:
@@ -436,13 +431,17 @@ def _require_pictured(request: Request, card: ModelCard) -> None:
         )
 
 
+def require_refiner(enhance: Enhance, card: ModelCard) -> None:
+    """Raise `InputError` if a film is to be enlarged by a model that has nothing for it."""
+    if enhance != "off" and not card.refines:
+        raise InputError(f"enhance={enhance}: {card.id} has no refiner", "off", "enhance")
+
+
 def _require_enhance(request: Request, card: ModelCard) -> None:
     """Raise `InputError` if the film cannot be enlarged as is asked for."""
     if request.edit is not None and request.edit.task == "enhance" and request.enhance == "off":
         raise InputError("enhance=off: nothing is left to do", "space, time or both", "enhance")
-    if request.enhance != "off" and not card.refines:
-        problem = f"enhance={request.enhance}: {card.id} has no refiner"
-        raise InputError(problem, "off", "enhance")
+    require_refiner(request.enhance, card)
     if "time" in request.enhanced_axes and request.frames == 1:
         raise InputError(
             f"enhance={request.enhance}: one frame has no time between", "space", "enhance"

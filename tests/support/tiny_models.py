@@ -16,11 +16,14 @@ from praxino.storage.weights.bundle import BundleConfig
 from praxino.training.layout import LayoutStageConfig
 from praxino.training.reader import ReaderStageConfig
 
+SIZES = {"width": 24, "heads": 2, "layers": 1, "ffn": 32, "text_width": 16, "time_features": 16}
+"""Of all denoisers here."""
+
 
 def tiny(folder: Path) -> None:
     """A complete model folder with random weights that runs in no time."""
     torch.manual_seed(1)
-    dit = DiT(DiTConfig(width=24, heads=2, layers=1, ffn=32, text_width=16, time_features=16))
+    dit = DiT(DiTConfig(**SIZES))
     torch.nn.init.normal_(dit.head.weight, std=0.2)
     bundle.write(
         folder,
@@ -37,8 +40,7 @@ def laid_out(folder: Path) -> None:
     config = recipe("diorama-layout", ["stage.layout.width=16", "stage.layout.frames=5"]).stage
     assert isinstance(config, LayoutStageConfig)
     network = LayoutNet(config.layout)
-    dit = DiT(DiTConfig(width=24, heads=2, layers=1, ffn=32, text_width=16, time_features=16,
-                        layout=config.layout.channels))  # fmt: skip
+    dit = DiT(DiTConfig(**SIZES, layout=config.layout.channels))
     for layer in (dit.head, dit.layout_embedding, network.velocity):
         torch.nn.init.normal_(layer.weight, std=0.2)
     bundle.write(
@@ -54,8 +56,7 @@ def laid_out(folder: Path) -> None:
 def with_slots(folder: Path) -> None:
     """A tiny model that is given pictures of entities, with random weights."""
     torch.manual_seed(4)
-    dit = DiT(DiTConfig(width=24, heads=2, layers=2, ffn=32, text_width=16, time_features=16,
-                        slots=4))  # fmt: skip
+    dit = DiT(DiTConfig(**SIZES | {"layers": 2}, slots=4))
     for parameter in (dit.head.weight, dit.slot_embedding):
         torch.nn.init.normal_(parameter, std=0.5)
     bundle.write(
@@ -72,8 +73,7 @@ def with_refiner(folder: Path) -> None:
     random weights.
     """
     torch.manual_seed(5)
-    sizes = {"width": 24, "heads": 2, "layers": 1, "ffn": 32, "text_width": 16, "time_features": 16}
-    dit, refiner = DiT(DiTConfig(**sizes, slots=4)), DiT(DiTConfig(**sizes, slots=4, channels=32))
+    dit, refiner = DiT(DiTConfig(**SIZES, slots=4)), DiT(DiTConfig(**SIZES, slots=4, channels=32))
     for network in (dit, refiner):
         torch.nn.init.normal_(network.head.weight, std=0.2)
     bundle.write(

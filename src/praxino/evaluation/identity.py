@@ -8,7 +8,7 @@ sentence, and of one that describes the individual in words, which say what pict
 pictures alone, and of pictures and words.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -120,11 +120,11 @@ class IdentityJudge:
         one (0 without the gate). ``cosine``: how like. ``copied``: how much nearer it is, pixel by
         pixel, to the pictures that were given than to others of the same individual.
         """
-        likeness = self.likeness(film, case.thing.kind, case.gallery)
         thing = self._sighting(film, case.thing.kind)
-        if thing is None or likeness is None:
+        if thing is None:
             return {"gate": 0.0, "top1": 0.0}
         crops = crops_of(film, thing, self.network.config.side)
+        likeness = self._cosines(crops, case.gallery)
         copied, others = (
             self._nearest(crops, one, case.thing.kind) for one in (case.pictures, case.others)
         )
@@ -135,19 +135,30 @@ class IdentityJudge:
             "copied": copied - others,
         }
 
-    def likeness(self, film: Film, kind: str, gallery: Sequence[Film]) -> list[float] | None:
-        """How like the pictures of each of a gallery a film's thing of this kind is: cosines; None
-        where no such thing is read.
+    def likeness(
+        self, film: Film, galleries: Mapping[str, Sequence[Film]]
+    ) -> dict[str, list[float]]:
+        """How like the pictures of each of a gallery a film's thing of that gallery's kind is:
+        cosines, by kind; of things alone that are read.
         """
-        thing = self._sighting(film, kind)
-        if thing is None:
-            return None
-        vector = self._embedded(crops_of(film, thing, self.network.config.side))
+        things, side = self._things(film), self.network.config.side
+        return {
+            kind: self._cosines(crops_of(film, things[kind], side), gallery)
+            for kind, gallery in galleries.items()
+            if kind in things
+        }
+
+    def _cosines(self, crops: Film, gallery: Sequence[Film]) -> list[float]:
+        vector = self._embedded(crops)
         return [float(vector @ self._of_pictures(one)) for one in gallery]
 
-    def _sighting(self, film: Film, kind: str) -> Sighting | None:
+    def _things(self, film: Film) -> dict[str, Sighting]:
+        """The first thing of each kind that is read."""
         things = self.reader.read(to_tensor(film[None]))[0].things
-        return next((thing for thing in things if thing.kind == kind), None)
+        return {thing.kind: thing for thing in reversed(things)}
+
+    def _sighting(self, film: Film, kind: str) -> Sighting | None:
+        return self._things(film).get(kind)
 
     def _embedded(self, crops: Film) -> Tensor:
         return self.network.together(to_tensor(crops[:, None])[:, :, 0])

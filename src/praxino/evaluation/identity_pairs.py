@@ -116,12 +116,12 @@ def pair_scores(judge: IdentityJudge, film: Film, case: PairCase) -> dict[str, f
     ``gate``: a thing of each kind is read. ``bound``: the share of the two that look more like
     their own pictures than like their rival's. ``both``: whether both do.
     """
-    bound = []
-    for thing, own, rival in zip(case.things, case.pictures, case.rivals, strict=True):
-        likeness = judge.likeness(film, thing.kind, (own, rival))
-        bound.append(likeness is not None and likeness[0] > likeness[1])
-        if likeness is None:
-            return {"gate": 0.0, "bound": 0.0, "both": 0.0}
+    kinds = [thing.kind for thing in case.things]
+    galleries = dict(zip(kinds, zip(case.pictures, case.rivals, strict=True), strict=True))
+    likeness = judge.likeness(film, galleries)
+    if len(likeness) < len(kinds):
+        return {"gate": 0.0, "bound": 0.0, "both": 0.0}
+    bound = [own > rival for own, rival in likeness.values()]
     return {"gate": 1.0, "bound": float(np.mean(bound)), "both": float(all(bound))}
 
 

@@ -17,6 +17,7 @@ from praxino.generation.finish import Frames, UnfinishedFilm
 from praxino.generation.images import GivenImage
 from praxino.generation.offload import exact_and_fast
 from praxino.request import Request
+from praxino.shapes import VideoShape
 
 if TYPE_CHECKING:
     from praxino.generation.pipeline import Pipeline
@@ -84,13 +85,9 @@ def _refined(
 def _window(pipeline: "Pipeline") -> Window:
     """Latents of the films that the model makes by default: what its refiner has seen."""
     config, vae = pipeline.model.config, pipeline.model.vae.config
-    usual = pipeline.card.defaults
-    frames = 1 + (usual.frames - 1) // vae.compression.time
-    return (
-        frames,
-        config.height // vae.compression.height,
-        config.width // vae.compression.width,
-    )
+    usual = VideoShape(config.frames, config.height, config.width)
+    shape = usual.latent(vae.compression, vae.latent_channels)
+    return shape.frames, shape.height, shape.width
 
 
 @torch.inference_mode()

@@ -145,11 +145,15 @@ def look(
 
 def record(pipeline: "Pipeline", request: Request) -> dict[str, Any]:
     """What remakes the film: the request, the model, the version."""
-    made_by = {
+    return maker(pipeline) | request.model_dump()
+
+
+def maker(pipeline: "Pipeline") -> dict[str, Any]:
+    """What a record says of the program and the model."""
+    return {
         "generator": "praxino",
         "version": version("praxino"),
         "model": pipeline.model.config.name,
         "digest": pipeline.model.digest,
         "dtype": pipeline.precision,
     }
-    return made_by | request.model_dump()

@@ -89,7 +89,7 @@ class Verifier:
             return []
         kept = [image.pixels for one in entity.pictures if (image := memory.image(one.digest))]
         views = [_view(one) for one in kept]
-        centre = torch.nn.functional.normalize(self._embedded(pictures).mean(0), dim=0)
+        centre = self._centre(pictures)
         sharp = MIN_SHARPNESS * float(np.median([_sharpness(one) for one in pictures]))
         able = [
             candidate
@@ -110,7 +110,7 @@ class Verifier:
         """How like what pictures show the likest thing of a film (T, H, W, 3) is: a cosine; None
         where the reader finds nothing.
         """
-        centre = torch.nn.functional.normalize(self._embedded(pictures).mean(0), dim=0)
+        centre = self._centre(pictures)
         side, cosines = self.network.config.side, []
         for thing in self.reader.read(to_tensor(film[None]))[0].things:
             if len(crops := crops_of(film, thing, side)):
@@ -135,6 +135,10 @@ class Verifier:
             cosine = float(self._embedded([pixels])[0].detach() @ centre.detach())
             candidates.append(Candidate(pixels, int(frame), cosine))
         return candidates
+
+    def _centre(self, pictures: list[NDArray[np.uint8]]) -> torch.Tensor:
+        """(D,): what pictures of one thing have in common."""
+        return torch.nn.functional.normalize(self._embedded(pictures).mean(0), dim=0)
 
     def _embedded(self, pictures: list[NDArray[np.uint8]]) -> torch.Tensor:
         """(N, D) of pictures of any size."""

@@ -43,10 +43,8 @@ def model_card(model: ModelParts) -> ModelCard:
 
 def _tasks(model: ModelParts) -> tuple[str, ...]:
     """What it can make of films."""
-    takes_frames = model.config.pictures in ("clean", "control")
-    return tuple(
-        task
-        for task in edits.TASKS
-        if (task in edits.WITH_REFINER and model.refiner is not None)
-        or (task not in edits.WITH_REFINER and (takes_frames or task in edits.ALONG))
-    )
+    if model.config.pictures in ("clean", "control"):
+        tasks = tuple(task for task in edits.TASKS if task not in edits.WITH_REFINER)
+    else:
+        tasks = edits.ALONG
+    return tasks if model.refiner is None else (*tasks, *edits.WITH_REFINER)

@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import Any, Final
 
@@ -18,8 +17,9 @@ from torch import Tensor
 
 from praxino import layout
 from praxino.durations import frames_of, with_context
-from praxino.edits import Edit, Extend, sources
+from praxino.edits import Edit, Extend, FilmShape, sources
 from praxino.errors import GenerationError, InputError
+from praxino.generation import finish
 from praxino.generation.films import GivenVideo, load_videos
 from praxino.generation.images import GivenImage, load_images
 from praxino.generation.memory import Memory
@@ -30,7 +30,7 @@ from praxino.layout import Layout
 from praxino.log import logger
 from praxino.provenance.policy import STANDARD, Ingredient, Provenance
 from praxino.references import DIGEST, Reference, mentions, require_known
-from praxino.request import Request
+from praxino.request import Request, enlarged_shape, require_refiner
 from praxino.script import SHOT, FilmScript, Shot, frame_of_shot
 from praxino.storage.media.video import Video
 
@@ -114,8 +114,7 @@ class FilmMaker:
         InputError, MediaError
             For the first shot that cannot be made, which the error names.
         """
-        if self.enhance != "off" and not self.pipeline.card.refines:
-            raise InputError(f"enhance: {self.pipeline.card.id} has no refiner", "off", "enhance")
+        require_refiner(self.enhance, self.pipeline.card)
         notes: dict[str, list[str]] = {}
         done: dict[str, MadeShot] = {}
         for shot in self.script.in_order():
@@ -202,8 +201,9 @@ class FilmMaker:
         shots = [done[shot.id] for shot in self.script.shots]
         takes = [shot.take for shot in shots if shot.take is not None]
         frames = np.concatenate([self._enlarged(shot, on_step) for shot in shots])
-        faster = 2 if "time" in self.enhance else 1
-        film = Video(frames, faster * self.fps, self._record(takes))
+        shape = FilmShape(len(frames), self.height, self.width, self.fps)
+        fps = enlarged_shape(shape, self.enhance).fps
+        film = Video(frames, fps, self._record(takes))
         paths = [self.takes.path(take) for take in takes]
         return provenance.sign(
             provenance.mark(film), [Ingredient(path.name, path) for path in paths]
@@ -229,7 +229,6 @@ class FilmMaker:
 
     def _record(self, takes: Sequence[Take]) -> dict[str, Any]:
         """What the film's file says of it."""
-        model = self.pipeline.model
         shots = [
             {
                 "id": take.shot,
@@ -240,16 +239,8 @@ class FilmMaker:
             }
             for take in takes
         ]
-        return {
-            "generator": "praxino",
-            "version": version("praxino"),
-            "model": model.config.name,
-            "digest": model.digest,
-            "dtype": self.pipeline.precision,
-            "title": self.script.title,
-            "enhance": self.enhance,
-            "shots": shots,
-        }
+        film = {"title": self.script.title, "enhance": self.enhance, "shots": shots}
+        return finish.maker(self.pipeline) | film
 
     def _order(self, shot: Shot, done: dict[str, MadeShot]) -> ShotOrder:
         """What a shot is made from; errors name it."""

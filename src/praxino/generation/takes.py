@@ -84,6 +84,8 @@ class Takes:
         Where they are; made when the first one is added.
     on_add : callable, optional
         Called with each new take when its files are there.
+    on_enlarge : callable, optional
+        Called with each take whose enlarged frames were kept.
 
     Raises
     ------
@@ -91,8 +93,13 @@ class Takes:
         If the list in the folder cannot be read.
     """
 
-    def __init__(self, folder: Path, on_add: Callable[[Take], None] = lambda _: None) -> None:
-        self.folder, self.on_add = folder, on_add
+    def __init__(
+        self,
+        folder: Path,
+        on_add: Callable[[Take], None] = lambda _: None,
+        on_enlarge: Callable[[Take], None] = lambda _: None,
+    ) -> None:
+        self.folder, self.on_add, self.on_enlarge = folder, on_add, on_enlarge
         self.all: list[Take] = []
         if (path := folder / LIST).exists():
             try:
@@ -176,6 +183,7 @@ class Takes:
         from praxino.storage.weights.checkpoint import write_tensors
 
         write_tensors(self.enlargement(take), {key: torch.from_numpy(np.ascontiguousarray(frames))})
+        self.on_enlarge(take)
 
     def enlargement(self, take: Take) -> Path:
         """The file of its enlarged frames."""

@@ -1,5 +1,7 @@
 """How a training step is told what a clip shows: tags, a sentence, a paragraph or nothing."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from pydantic import Field
 
@@ -13,6 +15,13 @@ class CaptionMix(Config):
     drop: float = Field(0.1, ge=0, le=1, description="part of the sentences left out, for guidance")
     tags: float = Field(0.15, ge=0, le=1, description="part of lists of tags among the captions")
     paragraphs: float = Field(0.25, ge=0, le=1, description="part of paragraphs")
+
+
+def draw_captions(
+    mix: CaptionMix, scenes: Sequence[Scene], seed: int, start: int, rng: np.random.Generator
+) -> list[str]:
+    """`draw_caption` of a step's scenes, in wordings from ``start`` on."""
+    return [draw_caption(mix, scene, seed, start + i, rng) for i, scene in enumerate(scenes)]
 
 
 def draw_caption(

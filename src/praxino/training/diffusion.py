@@ -37,7 +37,7 @@ from praxino.shapes import VideoShape, token_grid
 from praxino.storage.weights import bundle, checkpoint
 from praxino.storage.weights.bundle import Bundle, BundleConfig
 from praxino.training.batch import Auxiliary, Batch, LayoutChannels
-from praxino.training.captions import CaptionMix, draw_caption
+from praxino.training.captions import CaptionMix, draw_captions
 from praxino.training.encoding import LatentEncoder
 from praxino.training.grounding import GroundingConfig, GroundingHead
 from praxino.training.layout import true_layouts, window_boxes, world_layout
@@ -231,7 +231,7 @@ class Diffusion:
         if portraits is not None:
             own = portraits[torch.from_numpy(indices)]
             pictures, scenes = draw_pictures(config.references, scenes, own, config.dit.slots, rng)
-        sentences = self._sentences(scenes, start, rng)
+        sentences = draw_captions(config.captions, scenes, config.seed, start, rng)
         if still:
             latents = latents[:, :, :1]
         layout = self._layout(scenes, sentences, latents.shape, rng)
@@ -259,7 +259,7 @@ class Diffusion:
         ]
         latents = torch.stack(rows).float()
         scenes = [self.long_world.scene(int(clip)) for clip in indices]
-        sentences = self._sentences(scenes, start, rng)
+        sentences = draw_captions(config.captions, scenes, config.seed, start, rng)
         layout = self._layout(scenes, sentences, latents.shape, rng, places)
         task = no_task(latents.shape)
         task.clean[:, :, :3] = True
@@ -276,10 +276,6 @@ class Diffusion:
             self._weight(layout, number),
             self._auxiliary(layout, number),
         ).to(self.device)
-
-    def _sentences(self, scenes: list[Scene], start: int, rng: np.random.Generator) -> list[str]:
-        mix, seed = self.config.captions, self.config.seed
-        return [draw_caption(mix, scene, seed, start + i, rng) for i, scene in enumerate(scenes)]
 
     def _auxiliary(
         self, layout: LayoutChannels, number: int, pictures: Pictures | None = None

@@ -17,7 +17,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from praxino.config import Config
-from praxino.data.diorama import Edition, Scene
+from praxino.data.diorama import Edition
 from praxino.data.diorama.caption import caption
 from praxino.data.diorama.split import UNSEEN
 from praxino.data.latent_pairs import PairMaker, world_pairs
@@ -33,7 +33,7 @@ from praxino.models.text import TextConfig, TextEncoder
 from praxino.rng import Stream, generator
 from praxino.shapes import window_starts
 from praxino.storage.weights import bundle, checkpoint
-from praxino.training.captions import CaptionMix, draw_caption
+from praxino.training.captions import CaptionMix, draw_captions
 from praxino.training.encoding import LatentEncoder
 from praxino.training.references import ReferenceConfig, draw_clips, draw_pictures
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
@@ -207,12 +207,8 @@ class RefinerStage:
             scenes = [source.world.scene(int(clip)) for clip in indices]
         windows = [_window(source.pairs[clip], config.window, rng) for clip in indices.tolist()]
         latents, condition = torch.stack(windows, dim=1).float()
-        sentences = self._sentences(scenes, start, rng)
+        sentences = draw_captions(config.captions, scenes, config.seed, start, rng)
         return RefinerBatch(latents, condition, sentences, pictures).to(self.device)
-
-    def _sentences(self, scenes: list[Scene], start: int, rng: np.random.Generator) -> list[str]:
-        mix, seed = self.config.captions, self.config.seed
-        return [draw_caption(mix, scene, seed, start + i, rng) for i, scene in enumerate(scenes)]
 
     def loss(
         self, batch: RefinerBatch, generator: torch.Generator

@@ -70,10 +70,7 @@ def make_film(
     _save_current(films, film.id, current)
     files = {}
     if len(current) == len(film.script.shots):
-        try:
-            maker.assembled(on_step=raise_if_stopped).save(folder / "film.mp4")
-        finally:
-            _store_enlargements(films, film.id, takes)
+        maker.assembled(on_step=raise_if_stopped).save(folder / "film.mp4")
         files["content"] = "film.mp4"
     return JobResult(files=files, steps=steps, notes=tuple(notes))
 
@@ -89,16 +86,6 @@ def _save_current(films: Films, id_: str, current: dict[str, int]) -> None:
     """Keep which takes count, beside whatever else was said of the film meanwhile."""
     film = _find(films, id_)
     films.save(film.model_copy(update={"current": current}))
-
-
-def _store_enlargements(films: Films, id_: str, takes: "Takes") -> None:
-    """Keep enlarged frames beside their takes, unless the film was deleted meanwhile."""
-    if films.find(id_) is None:
-        return
-    for take in takes.all:
-        path = takes.enlargement(take)
-        if path.exists():
-            films.objects.put(films.path(id_, path.name), path)
 
 
 def _fetched(films: Films, id_: str, folder: Path) -> "Takes":
@@ -117,7 +104,12 @@ def _fetched(films: Films, id_: str, folder: Path) -> "Takes":
         else:
             films.save_takes(id_, takes.all)
 
-    takes = Takes(folder, store)
+    def store_enlarged(take: "Take") -> None:
+        if films.find(id_) is not None:
+            path = takes.enlargement(take)
+            films.objects.put(films.path(id_, path.name), path)
+
+    takes = Takes(folder, store, store_enlarged)
     for take in stored:
         for path in (takes.path(take), takes.data(take), takes.enlargement(take)):
             if films.objects.size(films.path(id_, path.name)) is not None:

@@ -16,6 +16,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
+from praxino.cards import Enhance
 from praxino.config import Config
 from praxino.diffusion.path import PathName
 from praxino.diffusion.prediction import Prediction
@@ -79,9 +80,7 @@ class BundleConfig(Config):
     recaption: Literal["off", "grammar"] = Field(
         "off", description="who makes a short sentence long, where nothing is said"
     )
-    enhance: Literal["off", "space", "time", "space,time"] = Field(
-        "off", description="how a film is enlarged, where nothing is said"
-    )
+    enhance: Enhance = Field("off", description="how a film is enlarged, where nothing is said")
     ticks: int = Field(
         0, ge=0, description="the network is told whole numbers of 1/ticks; 0: any time"
     )
