@@ -155,3 +155,18 @@ def test_what_is_forgotten_meanwhile_stays_forgotten(memory, monkeypatch):
     with pytest.raises(PraxinoError):
         memory.propose("rex", png(textured(1, 64, 64, seed=7)[0]), "film", 0.9)
     assert memory.entities() == []
+
+
+def test_a_proposal_and_a_change_at_the_same_time_both_count(memory, monkeypatch):
+    memory.add("rex", [png(textured(1, 64, 64)[0])], "animal")
+    write = memory.objects.write
+
+    def write_and_change(name, content):
+        write(name, content)
+        monkeypatch.setattr(memory.objects, "write", write)
+        memory.add("rex", description="a dog with a belt")
+
+    monkeypatch.setattr(memory.objects, "write", write_and_change)
+    memory.propose("rex", png(textured(1, 64, 64, seed=7)[0]), "film", 0.9)
+    entity = memory.find("rex")
+    assert (len(entity.proposals), entity.description) == (1, "a dog with a belt")

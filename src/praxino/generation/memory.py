@@ -82,9 +82,12 @@ class PictureProposal(EntityPicture):
     ----------
     likeness : float
         Cosine to the pictures that were given.
+    proposed : float
+        Seconds since 1970.
     """
 
     likeness: float = 0.0
+    proposed: float = 0.0
 
 
 class Entity(Config):
@@ -101,6 +104,9 @@ class Entity(Config):
 
 class Memory:
     """The entities of one owner.
+
+    A proposal is kept in files of its own: who makes films adds some while whoever owns the
+    entity changes its record, and neither overwrites what the other wrote.
 
     Parameters
     ----------
@@ -160,7 +166,7 @@ class Memory:
                 "pictures",
             )
         for digest, content in files.items():
-            self.objects.write(self._file(entity.name, digest), content)
+            self.objects.write(self._picture(entity.name, digest), content)
         return self._written(entity, pictures=entity.pictures + more)
 
     def add_generated(self, name: str, content: bytes, origin: str) -> Entity:
@@ -177,17 +183,19 @@ class Memory:
         entity, digest = self.find(name), DIGEST + hashlib.sha256(content).hexdigest()
         if digest in [one.digest for one in (*entity.pictures, *entity.proposals)]:
             return entity
-        self.objects.write(self._file(entity.name, digest), content)
+        proposal = PictureProposal(
+            digest=digest, origin=origin, likeness=likeness, proposed=time.time()
+        )
+        folder = self._proposal(entity.name, digest)
+        self.objects.write(f"{folder}/picture.png", content)
+        self.objects.write(f"{folder}/proposal.json", proposal.model_dump_json().encode())
+        for old in self._proposals(entity.name)[:-MAX_PROPOSALS]:
+            self.objects.remove(self._proposal(entity.name, old.digest))
         try:
-            entity = self.find(name)  # as it is by now: whoever owns it may be at it, too
-        except PraxinoError:
+            return self.find(name)
+        except PraxinoError:  # it was removed meanwhile
             self.objects.remove(f"{self.root}/{name.lower()}")
             raise
-        new = PictureProposal(digest=digest, origin=origin, likeness=likeness)
-        proposals = (*entity.proposals, new)
-        for old in proposals[:-MAX_PROPOSALS]:
-            self.objects.remove(self._file(entity.name, old.digest))
-        return self._written(entity, proposals=proposals[-MAX_PROPOSALS:])
 
     def answer(self, name: str, digest: str, accept: bool) -> Entity:
         """Make a proposed picture one of an entity's, or delete it.
@@ -202,13 +210,10 @@ class Memory:
         if proposal is None:
             raise InputError(f"@{entity.name} has no such proposal", "it may be answered already")
         if accept:
-            entity = self._make_room(name)
-        rest = tuple(one for one in entity.proposals if one.digest != digest)
-        if not accept:
-            self.objects.remove(self._file(entity.name, digest))
-            return self._written(entity, proposals=rest)
-        picture = EntityPicture(digest=digest, origin=proposal.origin)
-        return self._written(entity, proposals=rest, pictures=(*entity.pictures, picture))
+            content = b"".join(self.objects.read(self._file(entity, digest)))
+            self.add_generated(name, content, proposal.origin)
+        self.objects.remove(self._proposal(entity.name, digest))
+        return self.find(name)
 
     def _make_room(self, name: str) -> Entity:
         """An entity without its oldest generated picture, if it has as many as it may; raises
@@ -230,7 +235,8 @@ class Memory:
     def _written(self, entity: Entity, **changes: Any) -> Entity:
         """An entity with changes, as it is kept from now on."""
         entity = Entity.model_validate(entity.model_dump() | changes | {"updated": time.time()})
-        self.objects.write(self._record(entity.name), entity.model_dump_json().encode())
+        record = entity.model_dump_json(exclude={"proposals"})
+        self.objects.write(self._record(entity.name), record.encode())
         return entity
 
     def _changed(self, name: str, kind: str | None, description: str | None) -> Entity:
@@ -267,14 +273,14 @@ class Memory:
         entity = self.find(name)
         pictures = tuple(one for one in entity.pictures if one.digest != digest)
         entity = self._written(entity, pictures=pictures)
-        self.objects.remove(self._file(entity.name, digest))
+        self.objects.remove(self._picture(entity.name, digest))
         return entity
 
     def image(self, digest: str) -> GivenImage | None:
         """A kept or proposed picture by its digest; None if it is not, or no more, known."""
         for entity in self.entities():
             if digest in [one.digest for one in (*entity.pictures, *entity.proposals)]:
-                content = b"".join(self.objects.read(self._file(entity.name, digest)))
+                content = b"".join(self.objects.read(self._file(entity, digest)))
                 return GivenImage(digest, _decoded(content), content) if content else None
         return None
 
@@ -325,17 +331,38 @@ class Memory:
     def _load(self, name: str) -> Entity:
         content = b"".join(self.objects.read(self._record(name)))
         try:
-            return Entity.model_validate_json(content)
+            entity = Entity.model_validate_json(content)
         except ValidationError:
             raise MediaError(
                 f"what is kept of @{name} cannot be read", f"praxino memory remove {name}"
             ) from None
+        proposals = self._proposals(name)[-MAX_PROPOSALS:]
+        return entity.model_copy(update={"proposals": tuple(proposals)})
+
+    def _proposals(self, name: str) -> list[PictureProposal]:
+        """Pictures that wait for an answer, the oldest first."""
+        proposals = []
+        for folder in self.objects.folders(f"{self.root}/{name.lower()}/proposed"):
+            digest = DIGEST + folder
+            content = b"".join(self.objects.read(f"{self._proposal(name, digest)}/proposal.json"))
+            if content:  # else it is being written, or deleted
+                proposals.append(PictureProposal.model_validate_json(content))
+        return sorted(proposals, key=lambda one: one.proposed)
 
     def _record(self, name: str) -> str:
         return f"{self.root}/{name.lower()}/entity.json"
 
-    def _file(self, name: str, digest: str) -> str:
+    def _file(self, entity: Entity, digest: str) -> str:
+        """Where a picture lies, be it kept or proposed."""
+        if digest in [one.digest for one in entity.pictures]:
+            return self._picture(entity.name, digest)
+        return f"{self._proposal(entity.name, digest)}/picture.png"
+
+    def _picture(self, name: str, digest: str) -> str:
         return f"{self.root}/{name.lower()}/{digest.removeprefix(DIGEST)}.png"
+
+    def _proposal(self, name: str, digest: str) -> str:
+        return f"{self.root}/{name.lower()}/proposed/{digest.removeprefix(DIGEST)}"
 
 
 def installation() -> Memory:
