@@ -24,7 +24,7 @@ test-service: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow or system" tests/service tests/test_examples.py
 
 parity: $(VENV)/.dev
-	$(BIN)/python -m pytest -q tests/*/test_parity.py tests/generation/test_wan.py tests/generation/test_vace.py tests/storage/wan tests/storage/weights/test_lora.py
+	$(BIN)/python -m pytest -q tests/*/test_parity.py tests/generation/test_wan.py tests/generation/test_vace.py tests/*/test_stand_in.py tests/storage/wan tests/storage/weights/test_lora.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

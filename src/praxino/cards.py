@@ -68,6 +68,8 @@ class ModelCard(Config):
         Entities whose pictures it can be given beside a word for each; 0 for none.
     reference_frames : bool
         Whether it can be given pictures of entities as frames.
+    stand_in : bool
+        Whether it is shown one picture of one character, for whom it has no word.
     grammar : bool
         Whether the grammar of the diorama speaks of what it shows.
     refines : bool
@@ -90,5 +92,6 @@ class ModelCard(Config):
     edits: tuple[str, ...] = Field((), strict=False)
     slots: int = 0
     reference_frames: bool = False
+    stand_in: bool = False
     grammar: bool = False
     refines: bool = False

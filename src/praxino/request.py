@@ -423,7 +423,7 @@ def _require_pictured(request: Request, card: ModelCard) -> None:
             "a guidance above 1",
             "reference_guidance",
         )
-    if not (card.slots and any(one.kind in SHOWN_KINDS for one in able)):
+    if not ((card.slots or card.stand_in) and any(one.kind in SHOWN_KINDS for one in able)):
         raise InputError(
             f"reference_guidance={request.reference_guidance:g}: {card.id} is given no pictures",
             "leave it out",

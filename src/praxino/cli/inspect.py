@@ -177,10 +177,11 @@ def _file(path: Path) -> Findings:
         widths = sorted({weights.entries[name].shape[1] for name in pairs})
         pairs_and_ranks = f"{len(pairs)} pairs, rank {', '.join(map(str, ranks))}, "
         layers = f"a model with layers of width {', '.join(map(str, widths))}"
+        beside = " --reference PICTURE" if kind == "Stand-In" else ""
         return [
             ("kind", f"a {kind}"),
             ("holds", f"{pairs_and_ranks if pairs else ''}{_sizes(weights)}"),
-            ("needs", f"{layers if pairs else 'a model'}: --lora {path}"),
+            ("needs", f"{layers if pairs else 'a model'}: --lora {path}{beside}"),
         ]
     first = ", ".join(sorted(weights)[:3])
     raise CheckpointError(

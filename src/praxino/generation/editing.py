@@ -145,7 +145,8 @@ def _control(
     from praxino.generation.conditioning import control
 
     by_name = {image.name: image for image in images}
-    references = entities.frames(request, pipeline.card, by_name)
+    card = pipeline.card_with(request.loras)
+    references = entities.frames(request, card, by_name)
     with (
         torch.inference_mode(),
         pipeline.offloader.resident(pipeline.model.vae, torch.float32) as vae,

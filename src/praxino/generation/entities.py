@@ -6,10 +6,12 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from praxino.cards import ModelCard
 from praxino.data.pixels import to_tensor
@@ -20,10 +22,15 @@ from praxino.models.pictures import Pictures
 from praxino.models.text import ENTITY_NAMES, TextEncoder
 from praxino.references import DIGEST, MENTION, SHOWN_KINDS, Reference, mentions
 from praxino.request import Request
+from praxino.shapes import token_grid
 
 if TYPE_CHECKING:
     from praxino.generation.films import GivenVideo
     from praxino.generation.pipeline import Pipeline
+
+STAND_IN_PIXELS: Final = 512
+"""Side of the picture that a Stand-In branch is shown, whatever the film's size."""
+WHITE: Final = 255
 
 
 def pictured(request: Request, card: ModelCard) -> list[Reference]:
@@ -31,7 +38,13 @@ def pictured(request: Request, card: ModelCard) -> list[Reference]:
     able = [one for one in request.references if one.pictures and one.strength > 0]
     if card.reference_frames:
         return able
-    return [one for one in able if one.kind in SHOWN_KINDS][: card.slots]
+    return [one for one in able if one.kind in SHOWN_KINDS][: card.slots or int(card.stand_in)]
+
+
+def stand_in(request: Request, card: ModelCard) -> Reference | None:
+    """The entity of which a Stand-In branch is shown a picture."""
+    shown = [one for one in pictured(request, card) if one.kind in SHOWN_KINDS]
+    return shown[0] if shown and card.stand_in else None
 
 
 def sentence(request: Request, card: ModelCard) -> str:
@@ -89,6 +102,8 @@ def notes(request: Request, card: ModelCard) -> list[str]:
         if one.pictures and one.name not in pictures_of and one.strength > 0:
             how = "its description says what it is" if one.description else "it has no description"
             texts.append(f"{card.id} is given no picture of @{one.name}: {how}")
+        if one == stand_in(request, card) and len(one.pictures) > 1:
+            texts.append(f"Stand-In is shown the first picture of @{one.name}")
         if one.kind in SHOWN_KINDS and one.name.lower() not in mentioned:
             texts.append(f"the sentence does not mention @{one.name}")
     return texts
@@ -98,7 +113,13 @@ def frames(request: Request, card: ModelCard, images: Mapping[str, GivenImage]) 
     """Pictures of entities, in their order, for a model that is given them as frames."""
     if not card.reference_frames:
         return []
-    return [images[name] for one in pictured(request, card) for name in one.pictures]
+    shown_beside = stand_in(request, card)
+    return [
+        images[name]
+        for one in pictured(request, card)
+        if one != shown_beside
+        for name in one.pictures
+    ]
 
 
 @torch.inference_mode()
@@ -127,12 +148,7 @@ def add_pictures(
         for slot, one in enumerate(entities)
         for index, name in enumerate(one.pictures)
     ]
-    with (
-        pipeline.offloader.resident(pipeline.model.vae, torch.float32) as vae,
-        exact_and_fast(pipeline.device),
-    ):
-        frames = np.stack([picture for *_, picture in places])[:, None]
-        latents = vae.encode(to_tensor(frames).to(pipeline.device))[:, :, 0]
+    latents = _encoded(pipeline, [picture for *_, picture in places])
     text, visible = conditions.text, [True, False]
     if request.reference_guidance is not None:
         sentences, text = [*sentences, sentences[1]], torch.cat([text, text[1:]])
@@ -150,6 +166,51 @@ def add_pictures(
     assert isinstance(encoder, TextEncoder)
     names = encoder.name_slots(sentences, text.shape[1]).to(pipeline.device)
     return replace(conditions, text=text, pictures=pictures.to(pipeline.device), names=names)
+
+
+@torch.inference_mode()
+def add_stand_in(
+    pipeline: "Pipeline",
+    request: Request,
+    images: Mapping[str, GivenImage],
+    conditions: Conditioning,
+) -> Conditioning:
+    """Conditions with one picture of one entity, for a model with a Stand-In branch.
+
+    The picture goes beside the sentence and beside the negative one, as the branch was trained;
+    with a guidance of its own, there is a third evaluation without it.
+    """
+    one = stand_in(request, pipeline.card_with(request.loras))
+    if one is None:
+        return conditions
+    picture = images[one.pictures[0]].pixels
+    latents = _encoded(pipeline, [whole(picture, STAND_IN_PIXELS, STAND_IN_PIXELS, WHITE)])
+    text, visible = conditions.text, [True, True]
+    if request.reference_guidance is not None:
+        text, visible = torch.cat([text, text[1:]]), [True, False, True]
+    vae, rows = pipeline.model.vae.config, len(visible)
+    latent = request.shape.latent(vae.compression, vae.latent_channels)
+    _, height, width = token_grid(latent.size()[2:], pipeline.model.dit.config.patch)
+    first = torch.zeros(rows, 1, dtype=torch.long)
+    pictures = Pictures(
+        latents[None].expand(rows, *latents.shape),
+        first,
+        first,
+        torch.tensor(visible)[:, None],
+        strength=one.strength,
+        beside=(height, width),
+    )
+    return replace(conditions, text=text, pictures=pictures.to(pipeline.device))
+
+
+def _encoded(pipeline: "Pipeline", pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """(P, C, h, w): each picture encoded alone."""
+    with (
+        pipeline.offloader.resident(pipeline.model.vae, torch.float32) as vae,
+        exact_and_fast(pipeline.device),
+    ):
+        frames = np.stack(pictures)[:, None]
+        return vae.encode(to_tensor(frames).to(pipeline.device))[:, :, 0]
 
 
 def digested(request: Request, inputs: "Sequence[GivenImage | GivenVideo]") -> list[dict[str, Any]]:

@@ -36,6 +36,7 @@ def model_card(model: ModelParts) -> ModelCard:
         edits=_tasks(model),
         slots=dit.slots,
         reference_frames=config.pictures == "control",
+        stand_in=dit.picture_rank > 0,
         grammar=isinstance(model.vocabulary, TextEncoder),
         refines=model.refiner is not None,
     )

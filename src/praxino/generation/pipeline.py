@@ -170,14 +170,16 @@ class Pipeline:
             And notes for whoever asked: a size that followed a picture, words that the model does
             not know.
         """
-        first = _loaded([settings.get("image")] if self.card.pictures else [], images)
+        loras = settings.get("loras")  # checked below, with all else
+        card = self.card_with(tuple(loras)) if isinstance(loras, list | tuple) else self.card
+        first = _loaded([settings.get("image")] if card.pictures else [], images)
         film = None
         if (edit := settings.get("edit")) is not None:
             from praxino.generation.films import film_shape
 
             film = film_shape(edit, videos)
         request, notes = complete(
-            self.card, {"prompt": prompt, **settings}, first[0].size if first else None, film
+            card, {"prompt": prompt, **settings}, first[0].size if first else None, film
         )
         _loaded(request.pictures, [*images, *first])  # refused now, not later
         self.adapted(request.loras)
@@ -188,11 +190,11 @@ class Pipeline:
         if request.references:
             from praxino.generation import entities
 
-            notes += entities.notes(request, self.card)
+            notes += entities.notes(request, card)
         if request.recaption != "off" and not request.prompt_used:
             from praxino.generation import caption
 
-            longer, more = caption.recaption(request, self.card, self.sentence(request))
+            longer, more = caption.recaption(request, card, self.sentence(request))
             request, notes = request.model_copy(update={"prompt_used": longer}), [*notes, *more]
         for sentence in (self.sentence(request), request.negative):
             self.model.vocabulary.validate(sentence)
@@ -336,6 +338,12 @@ class Pipeline:
             self._adapted[loras] = changed
         return self._adapted[loras]
 
+    def card_with(self, loras: tuple[str, ...]) -> ModelCard:
+        """What requests with these LoRAs are checked against; errors as of `lora.adapted`."""
+        if not loras or not all(isinstance(one, str) for one in loras):
+            return self.card
+        return model_card(self.adapted(loras))
+
     def sentence(self, request: Request) -> str:
         """The request's sentence as the model reads it, without names that mean nothing to it."""
         sentence = request.prompt_used or request.prompt
@@ -343,7 +351,7 @@ class Pipeline:
             return sentence
         from praxino.generation import entities
 
-        return entities.sentence(request, self.card)
+        return entities.sentence(request, self.card_with(request.loras))
 
     def conditioning(
         self,
@@ -360,6 +368,7 @@ class Pipeline:
         streamed : frozenset of str
             Stages whose weights stay in host memory.
         """
+        card = self.card_with(request.loras)
         sentences = [self.sentence(request), request.negative]
         text = self.text(sentences, "text" in streamed)
         by_name = {image.name: image for image in images}
@@ -368,12 +377,14 @@ class Pipeline:
         if request.references:
             from praxino.generation import entities
 
-            references = entities.frames(request, self.card, by_name)
+            references = entities.frames(request, card, by_name)
         pictures = self.encode_pictures(ends, request, references)
         conditions = Conditioning(text, *pictures, "denoise" in streamed, self.layout(request))
-        if not (request.references and self.card.slots):
-            return conditions
-        return entities.add_pictures(self, request, by_name, sentences, conditions)
+        if request.references and card.stand_in:
+            return entities.add_stand_in(self, request, by_name, conditions)
+        if request.references and card.slots:
+            return entities.add_pictures(self, request, by_name, sentences, conditions)
+        return conditions
 
     @torch.inference_mode()
     def text(self, sentences: list[str], streamed: bool = False) -> Tensor:

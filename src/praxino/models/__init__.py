@@ -1,7 +1,7 @@
 """One network a file.
 
 `dit` (with `attention`, `embeddings`, `tokens`, `pictures`, `context`), `vace` (it with a control
-branch), `unet`, `vae` (with `causal`,
-`resample`, `winograd`, `tiling`), `tiny_decoder`, `text`, `umt5`, `clip_vision`, `layout`,
+branch), `stand_in` (a branch for pictures), `unet`, `vae` (with `causal`, `resample`, `winograd`,
+`tiling`), `tiny_decoder`, `text`, `umt5`, `clip_vision`, `layout`,
 `reader`, `latent_reader`, `forensic`, `identity`; `precision` knows which arithmetic is fast here.
 """

@@ -11,7 +11,7 @@ L text tokens.
 
 import math
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +35,9 @@ from praxino.models.embeddings import (
 from praxino.models.pictures import Pictures
 from praxino.models.tokens import TokenLayout, patchify, unpatchify
 from praxino.shapes import token_grid
+
+if TYPE_CHECKING:
+    from praxino.models.stand_in import StandIn
 
 FLOAT32 = ("time_embedding", "time_projection", "modulation", "norm")
 """Parts of names whose weights stay float32 where the rest is bfloat16."""
@@ -78,6 +81,11 @@ class DiTConfig(Config):
         ge=0,
         le=16,
         description="entities whose pictures it may be given; 0: the model takes none",
+    )
+    picture_rank: int = Field(
+        0,
+        ge=0,
+        description="rank of a branch of its own for pictures (`models.stand_in`); 0: it has none",
     )
     spans: bool = Field(
         False, description="it may be told where a step ends, for samplers of few steps"
@@ -257,6 +265,8 @@ class DiT(nn.Module):
         self.slot_embedding = (
             nn.Parameter(0.02 * torch.randn(config.slots, width)) if config.slots else None
         )
+        self.stand_in: StandIn | None = None
+        """For a config with a ``picture_rank``; `models.vace.network_of` builds it."""
         self.span_embedding: Embedding | None = None
         if config.spans:
             self.span_embedding = Embedding(config.time_features, width, nn.SiLU())
@@ -291,7 +301,7 @@ class DiT(nn.Module):
             How many equal tokens each token of the text stands for: its share of the attention is
             as large.
         pictures : Pictures, optional
-            Of entities; only for a config with ``slots``.
+            Of entities; only for a config with ``slots``, or a ``picture_rank``.
         names : (B, L), optional
             Where the text names an entity: its slot + 1; 0 elsewhere.
         control : (B, C', t, h, w), optional
@@ -310,7 +320,9 @@ class DiT(nn.Module):
         if self.reference_embedding is not None and references is not None:
             references = self.reference_embedding(references)  # (B, M, D)
         bias = None if counts is None else counts.log().to(words.dtype).view(1, 1, 1, -1)
-        visual, visual_bias = self._look_at(pictures) if pictures is not None else (None, None)
+        visual, visual_bias = (
+            self.picture_memory(pictures) if pictures is not None else (None, None)
+        )
         layers = [block.cross.keys(words, references) for block in self.all_blocks()]
         return Context(layers, bias, visual, visual_bias, self.embed_control(control))
 
@@ -330,13 +342,15 @@ class DiT(nn.Module):
         """What is added after some of the blocks, (B, N, D) each: nothing here."""
         return {}
 
-    def _look_at(self, pictures: Pictures) -> tuple[list[Memory], Tensor]:
+    def picture_memory(self, pictures: Pictures) -> tuple[list[Memory], Tensor]:
         """Keys and values of reference pictures in every block, and the bias of their scores.
 
         The pictures of an entity go through the blocks of the clip, seeing one another and the
         empty sentence: what comes out depends on neither clip nor sentence, and can be kept. They
         stand before the clip in time and beside it in space, where no token of a clip stands.
         """
+        if self.stand_in is not None:
+            return self.stand_in.memory(self, pictures)
         if self.slot_embedding is None:
             raise InputError("this model takes no reference pictures", "only models with slots do")
         if pictures.slot.numel() and int(pictures.slot.max()) >= self.config.slots:
@@ -344,12 +358,8 @@ class DiT(nn.Module):
                 f"slot {int(pictures.slot.max())}: there are {self.config.slots}", "fewer entities"
             )
         dtype, (b, count) = self.patch_embedding.weight.dtype, pictures.slot.shape
-        latents = pictures.latents.flatten(0, 1).unsqueeze(2)
-        more = self.config.channels - latents.shape[1]  # channels beside a clip's own latents
-        latents = F.pad(latents, (0, 0, 0, 0, 0, 0, 0, more))
-        x = self.patch_embedding(patchify(latents, self.config.patch).to(dtype))
-        # (B, P, n, D)
-        x = x.unflatten(0, (b, count)) + self.slot_embedding[pictures.slot].unsqueeze(2).to(dtype)
+        slots = self.slot_embedding[pictures.slot].unsqueeze(2).to(dtype)
+        x = self.picture_tokens(pictures).unflatten(0, (b, count)) + slots  # (B, P, n, D)
         _, h, w = token_grid((1, *pictures.latents.shape[3:]), self.config.patch)
         rows, columns = torch.meshgrid(torch.arange(h), w + torch.arange(w), indexing="ij")
         beside = (
@@ -369,7 +379,7 @@ class DiT(nn.Module):
         alike = alike | torch.eye(alike.shape[1], dtype=torch.bool, device=x.device)
         places = TokenLayout((count, h, w), "full", rotation, alike[:, None])
         x, visual = x.flatten(1, 2), []  # (B, P n, D)
-        _, steps = self._time(x.new_full((b, 1), pictures.noise, dtype=torch.float32), None)
+        _, steps = self.times(x.new_full((b, 1), pictures.noise, dtype=torch.float32))
         silence = self.text_embedding(x.new_zeros(b, 1, self.config.text_width))
         for layer, block in enumerate(cast(list[Block], list(self.blocks))):
             visual.append(block.visual_keys(x, steps, rotation))
@@ -378,7 +388,15 @@ class DiT(nn.Module):
         bias = pictures.bias.repeat_interleave(h * w, dim=1).to(dtype)
         return visual, bias[:, None, None]
 
-    def _time(self, t: Tensor, end: Tensor | None) -> tuple[Tensor, Tensor]:
+    def picture_tokens(self, pictures: Pictures) -> Tensor:
+        """(B P, n, D): each picture's own tokens."""
+        latents = pictures.latents.flatten(0, 1).unsqueeze(2)
+        more = self.config.channels - latents.shape[1]  # channels beside a clip's own latents
+        latents = F.pad(latents, (0, 0, 0, 0, 0, 0, 0, more))
+        dtype = self.patch_embedding.weight.dtype
+        return self.patch_embedding(patchify(latents, self.config.patch).to(dtype))
+
+    def times(self, t: Tensor, end: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Embeddings (B, G, D) of times, and what they make of the blocks' modulation (B, G, 6, D);
         float32.
         """
@@ -451,7 +469,7 @@ class DiT(nn.Module):
             c.attention, c.block, c.head, grid, x.device, context.visual_bias
         )
         tokens = self._embed(x, layout)  # (B, N, D)
-        time, steps = self._time(t, end)  # (B, G, D), (B, G, 6, D)
+        time, steps = self.times(t, end)  # (B, G, D), (B, G, 6, D)
         hints = self.hints(tokens, steps, context, places)
         visual: Sequence[Memory | None] = context.visual or [None] * len(self.blocks)
         for layer, (block, visual_memory) in enumerate(zip(self.blocks, visual, strict=True)):

@@ -24,6 +24,9 @@ class Pictures:
         The time that the latents are told: 0 where they are clean.
     strength : float or (B, P)
         How much attention they get against what they would get by themselves: 1 as trained, 0 none.
+    beside : (int, int)
+        Rows and columns of the clip's tokens, for a branch of its own (`models.stand_in`): its
+        pictures stand behind them.
     """
 
     latents: Float[Tensor, "batch places channels height width"]
@@ -32,6 +35,7 @@ class Pictures:
     there: Tensor
     noise: float = 0.0
     strength: Tensor | float = 1.0
+    beside: tuple[int, int] = (0, 0)
 
     def to(self, device: torch.device) -> "Pictures":
         """The pictures on a device."""

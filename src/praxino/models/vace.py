@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from praxino.errors import InputError
 from praxino.models.context import Context, Memory
 from praxino.models.dit import Block, DiT, DiTConfig
+from praxino.models.stand_in import StandIn
 from praxino.models.tokens import TokenLayout, patchify
 
 
@@ -90,7 +91,10 @@ class ControlledDiT(DiT):
 
 def network_of(config: DiTConfig) -> DiT:
     """The network of a config."""
-    return ControlledDiT(config) if config.control_layers else DiT(config)
+    network = ControlledDiT(config) if config.control_layers else DiT(config)
+    if config.picture_rank:
+        network.stand_in = StandIn(config)
+    return network
 
 
 def mask_channels(mask: Tensor, time: int, height: int, width: int) -> Tensor:

@@ -52,7 +52,7 @@ BESIDE: Final = (
     "spiece_model",
 )
 """How names of tensors end that are no weights: scales, marks of a format, a tokenizer."""
-PICKLES: Final = (".pth", ".pt", ".bin")
+PICKLES: Final = (".pth", ".pt", ".bin", ".ckpt")
 HINT_COPY_AGAIN: Final = "copy or download it again"
 
 
@@ -346,6 +346,8 @@ def _pickled(path: Path) -> tuple[dict[str, Tensor], dict[str, Entry]]:
         raise CheckpointError(
             f"{path} is no file of weights ({type(error).__name__})", HINT_COPY_AGAIN
         ) from None
+    if isinstance(tensors, dict) and isinstance(tensors.get("state_dict"), dict):
+        tensors = tensors["state_dict"]  # as trainers write them, beside what they go on from
     if not isinstance(tensors, dict) or not all(
         isinstance(tensor, Tensor) for tensor in tensors.values()
     ):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from praxino.errors import CheckpointError, InputError
 from praxino.log import logger
 from praxino.models.dit import DiT
-from praxino.storage.weights import lora_names
+from praxino.storage.weights import lora_names, stand_in
 from praxino.storage.weights.files import HINT_COPY_AGAIN, Weights, open_weights
 from praxino.storage.weights.lazy import LazyModule, ModelParts, PatchedModule
 
@@ -324,12 +324,12 @@ class Adapted(PatchedModule[DiT]):
 
 
 def adapted(model: ModelParts, loras: Sequence[LoRASpec]) -> ModelParts:
-    """A model with LoRAs for its experts.
+    """A model with LoRAs for its experts, and branches for pictures (`stand_in`).
 
     Raises
     ------
     CheckpointError
-        As in `read`.
+        As in `read_lora` and `stand_in.with_branch`.
     InputError
         For a LoRA of one expert where there are no two.
     """
@@ -339,10 +339,14 @@ def adapted(model: ModelParts, loras: Sequence[LoRASpec]) -> ModelParts:
         )
 
     def changed(part: LazyModule[DiT], expert: str) -> LazyModule[DiT]:
-        network = part.build()
-        patches = [
-            (read_lora(one.file, network), one.scale) for one in loras if one.expert in ("", expert)
-        ]
+        network, patches = part.build(), []
+        for one in loras:
+            if one.expert not in ("", expert):
+                continue
+            if stand_in.is_stand_in(open_weights(one.file)):
+                part = stand_in.with_branch(part, one.file, one.scale)
+            else:
+                patches.append((read_lora(one.file, network), one.scale))
         return Adapted(part, tuple(patches)) if patches else part
 
     low = changed(model.low, "low") if model.low is not None else None

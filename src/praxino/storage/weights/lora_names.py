@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from praxino.models.dit import DiT
 from praxino.storage.wan.names import foreign_names
+from praxino.storage.weights import stand_in
 
 _LOW_RANK: Final = r"lora(?:_linear_layer)?[._]"
 PARTS: Final = tuple(
@@ -100,11 +101,20 @@ def placement(names: Iterable[str], network: DiT) -> Placement:
 
 def pairs_in(names: Iterable[str]) -> list[str]:
     """The first halves of low-rank pairs among the names of a file."""
-    return [name for name in names if (split := _part(name)) and split[1] == "down"]
+    return [
+        name
+        for name in names
+        if ((split := _part(name)) and split[1] == "down") or stand_in.is_first_half(name)
+    ]
 
 
 def kind_of(names: Iterable[str]) -> str:
-    """What a file of changes is: "LoRA", "DoRA", "LoKr", "LoHa"; empty for other files."""
+    """What a file of changes is: "LoRA", "DoRA", "LoKr", "LoHa", "Stand-In"; empty for other
+    files.
+    """
+    names = list(names)
+    if stand_in.is_stand_in(names):
+        return "Stand-In"
     parts = {split[1] for split in map(_part, names) if split}
     if any(part.startswith("lokr_") for part in parts):
         return "LoKr"
