@@ -8,6 +8,7 @@ from praxino import layout
 from praxino.data.diorama import compose
 from praxino.data.diorama.layouts import layout_of
 from praxino.errors import InputError, MediaError
+from praxino.generation.restyle import on_tracks
 
 
 @pytest.fixture(name="tree")
@@ -104,3 +105,21 @@ def test_things_are_found_by_their_words_and_outlined_in_the_picture():
     assert (first.seconds, second.seconds) == (0, 1 / 8)
     assert first.box == pytest.approx((0.15, 0.3, 0.35, 0.7))
     assert second.box == pytest.approx((0.4, 0.3, 0.6, 0.7))
+
+
+def test_things_take_the_tracks_of_their_kind_first(tree):
+    old = layout.parse_layout(tree)
+    a, b = old.things
+    red = {"colour": "red", "boxes": b.boxes}
+    new = old.model_copy(update={"things": (b.model_copy(update=red), a.model_copy())})
+    new = new.model_copy(
+        update={"things": tuple(t.model_copy(update={"boxes": a.boxes}) for t in new.things)}
+    )
+    found = on_tracks(new, old)
+    assert [one.kind for one in found.things] == [b.kind, a.kind]
+    if a.kind != b.kind:
+        assert [one.boxes for one in found.things] == [b.boxes, a.boxes]
+    assert found.things[0].colour == "red"
+    alone = old.model_copy(update={"things": (a,)})
+    assert on_tracks(new, alone).things[1].boxes == a.boxes
+    assert on_tracks(alone, old.model_copy(update={"things": ()})) == alone

@@ -13,8 +13,11 @@ from praxino.config import Config
 from praxino.plain import parse_plain
 
 Box = tuple[float, float, float, float]
+Strength = Literal["keep", "change", "reimagine"]
 STRENGTHS: Final = {"keep": 0.45, "change": 0.65, "reimagine": 0.8}
 """Words for how much of a film is made anew, as the time from which it is."""
+SOURCE_STRENGTHS: Final = {"keep": 0.65, "change": 0.85, "reimagine": 0.95}
+"""The same where the film's own sentence is known: what both sentences say stays by itself."""
 MAX_NAME: Final = 1024
 MAX_KEYFRAMES: Final = 1000
 CONTEXT: Final = "latent frames of it that the new ones are told of"
@@ -115,12 +118,22 @@ class Restyle(Config):
 
     task: Literal["restyle"] = "restyle"
     video: str = Field(max_length=MAX_NAME, description="the film or picture")
-    strength: float = Field(
-        STRENGTHS["change"], gt=0, le=1, description="time from which it is made anew"
+    strength: Annotated[float, Field(gt=0, le=1)] | Strength = Field(
+        "change", description="a word, or the time from which it is made anew"
     )
-    source: str = Field(
-        "", max_length=2000, description="the sentence of the film as it is: keeps more of it"
+    source: str | None = Field(
+        None,
+        max_length=2000,
+        description="the sentence of the film as it is, which keeps more of it; None: as its "
+        "record says; empty: none",
     )
+
+    @property
+    def start(self) -> float:
+        """The time from which it is made anew."""
+        if not isinstance(self.strength, str):
+            return self.strength
+        return (SOURCE_STRENGTHS if self.source else STRENGTHS)[self.strength]
 
 
 class Enhance(Config):

@@ -16,8 +16,11 @@ from praxino.diffusion.path import Flow, grid
 from praxino.errors import InputError, MediaError
 from praxino.generation.editing import anchored, windows
 from praxino.generation.films import GivenVideo
+from praxino.generation.restyle import on_tracks
+from praxino.layout import parse_layout
 from praxino.provenance.policy import Provenance
 from praxino.storage.media.frames import read_video
+from support import tiny_models
 from support.footage import textured, write
 
 PLAIN = Provenance(watermark=False, credentials=False)
@@ -130,6 +133,59 @@ def test_a_film_is_made_after_another_sentence(pipeline, source):
     whole = edited(pipeline, edit=edit)
     assert whole.shape == FILM.shape
     assert not np.array_equal(whole, FILM)
+
+
+def test_the_record_says_what_a_film_showed(pipeline, tmp_path, monkeypatch):
+    video = pipeline.generate("a cat", PLAIN, frames=5, seed=1)
+    video.save(tmp_path / "a.mp4")
+    edit = {"task": "restyle", "video": str(tmp_path / "a.mp4")}
+    known = pipeline.generate("a dog", PLAIN, edit=edit, seed=2)
+    assert known.record["edit"] | {"video": ""} == {
+        "task": "restyle", "video": "", "strength": "change", "source": "a cat",
+    }  # fmt: skip
+    said = pipeline.generate("a dog", PLAIN, edit=edit | {"source": "a cat"}, seed=2)
+    unsaid = pipeline.generate("a dog", PLAIN, edit=edit | {"source": ""}, seed=2)
+    assert np.array_equal(known.frames, said.frames)
+    assert not np.array_equal(known.frames, unsaid.frames)
+    other = GivenVideo.read(tmp_path / "a.mp4")
+    long = replace(other, name="long.mp4", sentence="a cat " * 100)
+    request, _ = pipeline.complete(
+        "a dog", videos=[long], edit={"task": "restyle", "video": "long.mp4"}, seed=2
+    )
+    *_, last = pipeline.run(request, PLAIN, videos=[long])
+    assert last.video.record["edit"]["source"] == ""
+
+
+def test_what_is_said_anew_goes_where_the_old_film_has_it(tmp_path):
+    tiny_models.laid_out(tmp_path / "model")
+    pipeline = praxino.load(tmp_path / "model", device="cpu")
+    before = pipeline.generate("a red dog runs", PLAIN, seed=1)
+    before.save(tmp_path / "a.mp4")
+    edit = {"task": "restyle", "video": str(tmp_path / "a.mp4"), "source": ""}
+    after = pipeline.generate("a blue cat", PLAIN, edit=edit, seed=5)
+    old, new = (parse_layout(video.record["layout"]) for video in (before, after))
+    drawn = pipeline.laid_out(pipeline.request("a blue cat", seed=5)).layout
+    assert new == on_tracks(drawn, old)
+    same = pipeline.generate("a blue cat", PLAIN, edit=edit | {"source": "a red dog"}, seed=5)
+    assert not np.array_equal(same.frames, after.frames)
+    free = pipeline.generate("a blue cat", PLAIN, edit=edit, seed=5, layout=old)
+    assert parse_layout(free.record["layout"]) == old
+
+
+def test_a_film_of_several_windows_is_restyled_with_its_layout(tmp_path):
+    tiny_models.laid_out(tmp_path / "model")
+    pipeline = praxino.load(tmp_path / "model", device="cpu")
+    pipeline.generate("a red dog runs", PLAIN, seed=1, frames=13).save(tmp_path / "a.mp4")
+    edit = {"task": "restyle", "video": str(tmp_path / "a.mp4")}
+    after = pipeline.generate("a blue dog runs", PLAIN, edit=edit, seed=5)
+    assert len(after.frames) == 13
+    assert after.record["edit"]["source"] == "a red dog runs"
+
+
+def test_words_of_strength_mean_more_where_the_sentence_is_known():
+    assert edits.Restyle(video="a", strength="keep").start == 0.45
+    assert edits.Restyle(video="a", strength="keep", source="a cat").start == 0.65
+    assert edits.Restyle(video="a", strength=0.3, source="a cat").start == 0.3
 
 
 def test_pictures_are_edited_too(pipeline):

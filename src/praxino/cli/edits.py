@@ -142,7 +142,10 @@ def restyle(
     film: FilmFile,
     sentence: Sentence,
     strength: Annotated[str, typer.Option(help="keep change reimagine, or 0 to 1.")] = "change",
-    source: Annotated[str, typer.Option(help="The film's own sentence: more of it is kept.")] = "",
+    source: Annotated[
+        str | None,
+        typer.Option(help="The film's own sentence, which keeps more of it; else of its record."),
+    ] = None,
     output: films.Output = Path("film.mp4"),
     model: films.ModelName = None,
     steps: Steps = None,
@@ -175,16 +178,10 @@ def enhance(
 
 def _sentence_of(film: Path) -> str:
     """What a film's record says that it shows."""
+    from praxino.generation.films import recorded_sentence
     from praxino.storage.media.frames import read_video
 
-    record = read_video(film).record
-    prompt = record.get("prompt_used") or record.get("prompt")
-    if isinstance(prompt, str) and record.get("references"):
-        from praxino.generation.entities import spoken
-        from praxino.references import parse_references
-
-        return spoken(prompt, parse_references(record["references"]))
-    if not isinstance(prompt, str):
+    if not (prompt := recorded_sentence(read_video(film).record)):
         raise InputError(
             f"{film} holds no record of what it shows",
             f'praxino enhance {film} "a red ball bounces on the grass"',
@@ -192,12 +189,12 @@ def _sentence_of(film: Path) -> str:
     return prompt
 
 
-def strength_of(word: str) -> float:
-    """A strength from one of the words of `edits.STRENGTHS`, or a number from 0 to 1."""
+def strength_of(word: str) -> str | float:
+    """A strength: one of the words of `edits.STRENGTHS`, or a number from 0 to 1."""
     from praxino import edits
 
     if word in edits.STRENGTHS:
-        return edits.STRENGTHS[word]
+        return word
     try:
         value = float(word)
     except ValueError:

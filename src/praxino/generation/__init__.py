@@ -5,7 +5,8 @@
 frames), `images` (given pictures), `entities` (what is called by name), `layout` (what is where),
 `offload` (weights on the device when they are needed), `progress` (what is said on the way),
 `finish` (mark, signature, record), `enhance` (larger and faster films).
-`editing` carries out a request that is made from `films`: `timeline` says what of them is given.
+`editing` carries out a request that is made from `films`: `timeline` says what of them is given,
+`restyle` goes along their motion.
 `memory` keeps entities, and `growth` verifies what is added to them. `shots` makes films of many
 shots, whose `takes` are kept. `plan` predicts memory and time, `preview` sketches, `noising` shows
 the forward process, `inversion` runs backwards.

@@ -5,7 +5,7 @@ before as latents: they are decoded once, all together, and nothing is encoded t
 """
 
 import functools
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -15,18 +15,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from praxino.data.pixels import to_tensor
-from praxino.diffusion.flow_edit import flow_edit
-from praxino.diffusion.path import PATHS, Path
+from praxino.diffusion.path import PATHS
 from praxino.diffusion.sampling import State
 from praxino.edits import Enhance, Loop, Restyle, sources
 from praxino.errors import InputError
-from praxino.generation import finish
-from praxino.generation.denoiser import Conditioning, FrameCondition, denoiser
+from praxino.generation import finish, restyle
+from praxino.generation.denoiser import Conditioning, FrameCondition
 from praxino.generation.films import GivenVideo, load_videos
 from praxino.generation.images import GivenImage, load_images
 from praxino.generation.offload import exact_and_fast
 from praxino.generation.progress import Progress
+from praxino.generation.restyle import Denoise, along
 from praxino.generation.timeline import Timeline, build
+from praxino.layout import Layout
 from praxino.provenance.policy import Provenance
 from praxino.request import Request
 from praxino.shapes import window_starts
@@ -41,13 +42,10 @@ MAX_GAIN: Final = 0.1
 """How far the colours of a window may be led back to those of the first, relative to their
 spread.
 """
-SOURCE_GUIDANCE: Final = 1.5
-"""Guidance towards the old film's own sentence (FlowEdit, arXiv 2412.08629)."""
+WHOLE: Final = slice(None)
+"""The span of a film that is made in one window."""
 CYCLE_LEAD: Final = 3
 """Latent frames before the first, with which a cyclic film is decoded."""
-
-Denoise = Callable[[Conditioning, Tensor], Iterator[State]]
-"""(conditions, noise) -> the sampler's states for one window."""
 
 
 def run(
@@ -74,6 +72,9 @@ def run(
         film = finish.UnfinishedFilm(request, nothing, frames, inputs, 0)
         yield from finish.finished(pipeline, film, provenance)
         return
+    old: Layout | None = None
+    if isinstance(edit, Restyle):
+        request, old = restyle.completed(pipeline, request, edit, films[edit.video])
     timeline = _timeline(pipeline, request, films)
 
     def composed(latent: Tensor) -> NDArray[np.uint8]:
@@ -85,7 +86,7 @@ def run(
         frames = composed(state.x0)
         return finish.signed(pipeline, frames, request, provenance, inputs, stopped=state.step)
 
-    for state in _states(pipeline, request, timeline, images):
+    for state in _states(pipeline, request, timeline, images, old):
         if state.step < (total := state.steps + request.enhancing_steps):
             preview = functools.partial(pipeline.preview, state.x0, request, provenance)
             kept = functools.partial(stopped, state)
@@ -102,8 +103,11 @@ def _states(
     request: Request,
     timeline: Timeline | None,
     images: Sequence[GivenImage],
+    old: Layout | None,
 ) -> Iterator[State]:
-    """The sampler's states for what is made anew: of a whole film, or window after window."""
+    """The sampler's states for what is made anew: of a whole film, or window after window; ``old``
+    is the layout of the film that is restyled.
+    """
     conditions = replace(pipeline.conditioning(request, images), cyclic=timeline is None)
     noise = pipeline.noise(request, torch.Generator().manual_seed(request.seed))
     if timeline is None:
@@ -111,11 +115,11 @@ def _states(
             raise InputError(
                 f"{pipeline.card.id} makes no loop with reference pictures", "", "edit"
             )
-        return _denoise(pipeline, request, 1.0)(conditions, noise)
-    denoise = _denoising(pipeline, request, timeline.start)
+        return _denoise(pipeline, request, 1.0)(conditions, noise, WHOLE)
+    denoise = _denoising(pipeline, request, timeline.start, old)
     if pipeline.model.config.pictures == "control":
         guided = replace(conditions, frames=_control(pipeline, request, timeline, images))
-        return denoise(guided, noise)
+        return denoise(guided, noise, WHOLE)
     window = window_length(pipeline, request)
     return sample(denoise, conditions, timeline, noise, window)
 
@@ -156,12 +160,10 @@ def _control(
     return replace(frames, clean=timeline.clean)
 
 
-def _denoising(pipeline: "Pipeline", request: Request, start: float) -> Denoise:
+def _denoising(pipeline: "Pipeline", request: Request, start: float, old: Layout | None) -> Denoise:
     """How one window of the request's edit is sampled."""
-    edit = request.edit
-    if isinstance(edit, Restyle) and edit.source and pipeline.model.config.path == "flow":
-        source = pipeline.text([edit.source, request.negative])
-        return _flow_editing(pipeline, request, start, source)
+    if isinstance(request.edit, Restyle) and request.edit.source:
+        return restyle.by_difference(pipeline, request, request.edit.source, start, old)
     return _denoise(pipeline, request, start)
 
 
@@ -169,38 +171,13 @@ def _denoise(pipeline: "Pipeline", request: Request, start: float) -> Denoise:
     """Sampling by the request's sampler, from ``start`` on along the given latents."""
     path = PATHS[pipeline.model.config.path]()
 
-    def states(conditions: Conditioning, noise: Tensor) -> Iterator[State]:
+    def states(conditions: Conditioning, noise: Tensor, span: slice) -> Iterator[State]:
         generator = torch.Generator().manual_seed(request.seed)
         clean = conditions.frames.clean
         x, times = noise, pipeline.times(request)
         if clean is not None:
             x, times = along(path, clean, noise, times, start)
         yield from pipeline.denoise(request, conditions, x, times, generator)
-
-    return states
-
-
-def _flow_editing(
-    pipeline: "Pipeline", request: Request, start: float, source_text: Tensor
-) -> Denoise:
-    """Restyling with the old film's own sentence, (2, L, D) with the negative one."""
-    path = PATHS[pipeline.model.config.path]()
-    gently = {"guidance": SOURCE_GUIDANCE, "guidance_low": None, "reference_guidance": None}
-    gentle = request.model_copy(update=gently)
-    model, offloader, dtype = pipeline.adapted(request.loras), pipeline.offloader, pipeline.dtype
-
-    def states(conditions: Conditioning, noise: Tensor) -> Iterator[State]:
-        clean = conditions.frames.clean
-        assert clean is not None
-        _, times = along(path, clean, noise, pipeline.times(request), start)
-        others = source_text[1:].expand(len(conditions.text) - 1, -1, -1)
-        old = replace(conditions, text=torch.cat([source_text[:1], others]), layout=None)
-        generator = torch.Generator().manual_seed(request.seed)
-        with (
-            denoiser(model, offloader, dtype, conditions, request) as target,
-            denoiser(model, offloader, dtype, old, gentle) as source,
-        ):
-            yield from flow_edit(target, source, clean, times, path, generator)
 
     return states
 
@@ -237,7 +214,7 @@ def sample(
         layout = None if conditions.layout is None else conditions.layout[:, :, span]
         part_conditions = replace(conditions, frames=part, layout=layout)
         new = mask[:, :, span] == 0
-        for state in denoise(part_conditions, noise[:, :, span]):
+        for state in denoise(part_conditions, noise[:, :, span], span):
             latest = whole.clone()
             latest[:, :, span] = state.x0
             steps = len(spans) * state.steps
@@ -261,19 +238,6 @@ def anchored(latent: Tensor, first: Tensor) -> Tensor:
     gain = (first_spread / spread.clamp_min(1e-6)).clamp(1 - MAX_GAIN, 1 + MAX_GAIN)
     most = MAX_GAIN * first_spread
     return (latent - mean) * gain + mean + (first_mean - mean).clamp(-most, most)
-
-
-def along(
-    path: Path, clean: Tensor, noise: Tensor, times: Tensor, start: float
-) -> tuple[Tensor, Tensor]:
-    """Latents at the time ``start`` on the way from ``clean`` to noise, and the times from there
-    on (SDEdit, arXiv 2108.01073).
-    """
-    if start >= 1:
-        return noise, times
-    first = torch.tensor(start, dtype=times.dtype)
-    x = path.alpha(first).to(clean) * clean + path.sigma(first).to(clean) * noise
-    return x, torch.cat([first[None], times[times < start]])
 
 
 def cyclic_lead(latent: Tensor) -> Tensor:

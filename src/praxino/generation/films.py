@@ -1,6 +1,7 @@
 """Films that others are made from, as they are read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from praxino import edits
+from praxino.errors import InputError
 from praxino.generation.images import fitted
+from praxino.layout import Layout, parse_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +34,10 @@ class GivenVideo:
     latents : (1, C, t, h, w), optional
         What it was decoded from, as far as that is kept: what goes on from it need not encode it
         again.
+    sentence : str
+        What its record says that it shows; empty where there is none.
+    layout : Layout, optional
+        And where.
     """
 
     name: str
@@ -38,6 +45,8 @@ class GivenVideo:
     fps: float
     content: bytes = field(default=b"", repr=False)
     latents: "Tensor | None" = field(default=None, repr=False)
+    sentence: str = ""
+    layout: "Layout | None" = field(default=None, repr=False)
 
     @classmethod
     def read(cls, path: Path, name: str = "") -> "GivenVideo":
@@ -45,13 +54,39 @@ class GivenVideo:
         from praxino.storage.media.frames import read_video
 
         video = read_video(path)
-        return cls(name or str(path), video.frames, video.fps, path.read_bytes())
+        sentence, layout = "", None
+        with suppress(InputError):  # anybody may write a record
+            sentence = recorded_sentence(video.record)
+            layout = parse_layout(video.record["layout"]) if video.record.get("layout") else None
+        content = path.read_bytes()
+        return cls(
+            name or str(path), video.frames, video.fps, content, sentence=sentence, layout=layout
+        )
 
     def fitted(self, height: int, width: int) -> NDArray[np.uint8]:
         """(T, height, width, 3): each frame as in `fitted`."""
         if self.frames.shape[1:3] == (height, width):
             return self.frames
         return np.stack([fitted(frame, height, width) for frame in self.frames])
+
+
+def recorded_sentence(record: Mapping[str, Any]) -> str:
+    """What a film's record says that it shows, as a model was told; empty if it says nothing.
+
+    Raises
+    ------
+    InputError
+        If it calls entities in a way that cannot be read.
+    """
+    prompt = record.get("prompt_used") or record.get("prompt")
+    if not isinstance(prompt, str):
+        return ""
+    if not record.get("references"):
+        return prompt
+    from praxino.generation.entities import spoken
+    from praxino.references import parse_references
+
+    return spoken(prompt, parse_references(record["references"]))
 
 
 def load_videos(names: Iterable[str], videos: Sequence[GivenVideo] = ()) -> dict[str, GivenVideo]:

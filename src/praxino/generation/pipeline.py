@@ -230,7 +230,7 @@ class Pipeline:
             return
         plan = self.plan(request, speed=False).validate() if self._needs_plan(request) else None
         tile, streamed = (plan.tile, plan.streamed) if plan else (None, frozenset[str]())
-        candidates = [self._laid_out(one) for one in request.candidates()]
+        candidates = [self.laid_out(one) for one in request.candidates()]
         images = _loaded(request.pictures, images)
         conditions = self.conditioning(request, images, streamed)
         steps, latents = len(candidates) * request.steps, []
@@ -272,7 +272,7 @@ class Pipeline:
             return True
         return not self.offloader.keep and self.model.parameters > NO_PLAN_BELOW_PARAMETERS
 
-    def _laid_out(self, request: Request) -> Request:
+    def laid_out(self, request: Request) -> Request:
         """The request with a layout, if the model draws layouts."""
         if self.model.layout is None:
             return request

@@ -125,7 +125,7 @@ def build(
         case Inpaint():
             return canvas.inpainted(film, region(edit, videos, film.shape[:3]))
         case Restyle():
-            return canvas.restyled(film, edit.strength)
+            return canvas.restyled(film, edit.start)
     raise AssertionError(f"{edit.task}: nothing of it is made anew")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
+from praxino.edits import Strength
 from praxino.generation.takes import TakeState
 from praxino.references import NAME_PATTERN, EntityKind, Reference
 from praxino.request import MAX_PROMPT_CHARS, Request
@@ -234,10 +235,10 @@ class EditCreate(EditBody):
     model_config = ConfigDict(json_schema_extra={"examples": [EDIT_EXAMPLE]})
 
     task: Literal["restyle", "inpaint", "outpaint", "retake", "loop", "join"] = "restyle"
-    strength: (
-        Literal["keep", "change", "reimagine"] | Annotated[float, Field(gt=0, le=1)] | None
-    ) = None
-    source: Short | None = Field(None, description="restyle: the sentence of the film as it is")
+    strength: Annotated[float, Field(gt=0, le=1)] | Strength | None = None
+    source: Short | None = Field(
+        None, description="restyle: the sentence of the film as it is; empty: none"
+    )
     box: Annotated[list[float], Field(min_length=4, max_length=4)] | None = Field(
         None, description="inpaint: what is made again; outpaint: where the old picture lies"
     )

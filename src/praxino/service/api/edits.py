@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
-from praxino.edits import STRENGTHS, FilmShape
+from praxino.edits import FilmShape
 from praxino.service.api import bodies, conversion, jobs, references, schemas, uploads
 from praxino.service.api.auth import AppState, CallerDep, StateDep
 from praxino.service.api.errors import ApiError, errors, sent
@@ -44,9 +44,8 @@ async def edit(request: Request, state: StateDep, caller: CallerDep) -> schemas.
 
 def _edit(body: bodies.EditCreate) -> dict[str, Any]:
     """An edit as plain values, without the names of its files."""
-    strength = STRENGTHS.get(str(body.strength), body.strength)
     values: dict[str, Any] = {
-        "strength": strength,
+        "strength": body.strength,
         "source": body.source,
         "start": body.start,
         "end": body.end,

@@ -1,0 +1,132 @@
+"""A film made again after another sentence, along its old motion: from its latents on (SDEdit), or
+along the difference of what two sentences say (FlowEdit).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import Tensor
+
+from praxino.diffusion.flow_edit import flow_edit
+from praxino.diffusion.path import PATHS, Path
+from praxino.diffusion.sampling import State
+from praxino.edits import Restyle
+from praxino.errors import InputError
+from praxino.generation.denoiser import Conditioning, denoiser
+from praxino.generation.films import GivenVideo
+from praxino.layout import Layout
+from praxino.request import Request
+
+if TYPE_CHECKING:
+    from praxino.generation.pipeline import Pipeline
+
+SOURCE_GUIDANCE: Final = 1.5
+"""Guidance towards the old film's own sentence (FlowEdit, arXiv 2412.08629)."""
+
+Denoise = Callable[[Conditioning, Tensor, slice], Iterator[State]]
+"""(conditions, noise, which latent frames of the film) -> the sampler's states for one window."""
+
+
+def completed(
+    pipeline: "Pipeline", request: Request, edit: Restyle, film: GivenVideo
+) -> tuple[Request, Layout | None]:
+    """What a request leaves to the film that is restyled.
+
+    Returns
+    -------
+    Request
+        With the film's own sentence, where the model can use it and none is said; and with a layout
+        in which the things of the new sentence go where those of the film go.
+    Layout or None
+        The film's own, if its record has one that this model can be told.
+    """
+    source = _readable(pipeline, film) if edit.source is None else edit.source
+    if pipeline.model.config.path != "flow":
+        source = ""
+    edit = edit.model_copy(update={"source": source})
+    request = request.model_copy(update={"edit": edit})
+    network, old, shape = pipeline.model.layout, film.layout, request.shape
+    if network is None or old is None:
+        return request, None
+    fits = (network.config.edition, shape.frames, shape.width / shape.height)
+    if (old.edition, old.frames, old.aspect) != fits:
+        return request, None
+    if request.layout is None:
+        new = pipeline.laid_out(request).layout
+        assert new is not None
+        request = request.model_copy(update={"layout": on_tracks(new, old)})
+    return request, old
+
+
+def _readable(pipeline: "Pipeline", film: GivenVideo) -> str:
+    """The film's own sentence; empty if this model cannot read it, as of another model's film."""
+    try:
+        pipeline.model.vocabulary.validate(film.sentence)
+    except InputError:
+        return ""
+    return film.sentence
+
+
+def on_tracks(new: Layout, old: Layout) -> Layout:
+    """What one layout shows, where another one has it: things go where the first free one of their
+    kind goes, then where any free one goes; what is left over stays where it is.
+    """
+    free, tracks = list(old.things), {}
+    for alike in (True, False):
+        for number, thing in enumerate(new.things):
+            able = [one for one in free if not alike or one.kind == thing.kind]
+            if number not in tracks and able:
+                tracks[number] = able[0]
+                free.remove(able[0])
+    parts = ("motion", "heading", "depth", "boxes")
+    things = [
+        thing.model_copy(update={part: getattr(tracks[number], part) for part in parts})
+        if number in tracks
+        else thing
+        for number, thing in enumerate(new.things)
+    ]
+    return new.model_copy(update={"things": tuple(things)})
+
+
+def by_difference(
+    pipeline: "Pipeline", request: Request, source: str, start: float, old: Layout | None
+) -> Denoise:
+    """Sampling along the difference of the request's sentence and layout and the old film's."""
+    source_text = pipeline.text([source, request.negative])  # (2, L, D)
+    path = PATHS[pipeline.model.config.path]()
+    gently = {"guidance": SOURCE_GUIDANCE, "guidance_low": None, "reference_guidance": None}
+    gentle = request.model_copy(update=gently)
+    old_layout = pipeline.layout(request.model_copy(update={"layout": old}))
+    model, offloader, dtype = pipeline.adapted(request.loras), pipeline.offloader, pipeline.dtype
+
+    def states(conditions: Conditioning, noise: Tensor, span: slice) -> Iterator[State]:
+        clean = conditions.frames.clean
+        assert clean is not None
+        _, times = along(path, clean, noise, pipeline.times(request), start)
+        others = source_text[1:].expand(len(conditions.text) - 1, -1, -1)
+        text = torch.cat([source_text[:1], others])
+        layout = None if old_layout is None else old_layout[:, :, span]
+        before = replace(conditions, text=text, layout=layout)
+        generator = torch.Generator().manual_seed(request.seed)
+        with (
+            denoiser(model, offloader, dtype, conditions, request) as target,
+            denoiser(model, offloader, dtype, before, gentle) as other,
+        ):
+            yield from flow_edit(target, other, clean, times, path, generator)
+
+    return states
+
+
+def along(
+    path: Path, clean: Tensor, noise: Tensor, times: Tensor, start: float
+) -> tuple[Tensor, Tensor]:
+    """Latents at the time ``start`` on the way from ``clean`` to noise, and the times from there
+    on (SDEdit, arXiv 2108.01073).
+    """
+    if start >= 1:
+        return noise, times
+    first = torch.tensor(start, dtype=times.dtype)
+    x = path.alpha(first).to(clean) * clean + path.sigma(first).to(clean) * noise
+    return x, torch.cat([first[None], times[times < start]])
