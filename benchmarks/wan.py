@@ -21,7 +21,8 @@ from pathlib import Path
 
 import torch
 
-from praxino.generation.offload import compile_blocks, exact_and_fast, return_large_buffers
+from praxino.generation.compilation import compile_blocks
+from praxino.generation.offload import exact_and_fast, return_large_buffers
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.text import merge_padding
 from praxino.models.vae import VAE, VAEConfig

@@ -22,6 +22,10 @@ MAX_DISTANCE: Final = 4.0
 """How far outside the picture a box may lie, in picture heights."""
 
 
+ASPECT_TOLERANCE: Final = 0.01
+"""By how much a film's proportions may differ from those of its layout."""
+
+
 class Box(NamedTuple):
     """Where a thing is in one frame: the centre of its outline, and the outline's width and
     height.

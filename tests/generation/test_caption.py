@@ -1,5 +1,7 @@
 """Longer sentences before a film is made: who writes them, what is refused, what is recorded."""
 
+import json
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -100,7 +102,7 @@ def test_without_endpoint_or_grammar_the_sentence_stays(pipeline, monkeypatch):
     monkeypatch.delenv(URL_VARIABLE, raising=False)
     request = pipeline.request("a cat").model_copy(update={"recaption": "llm"})
     card = pipeline.card.model_copy(update={"grammar": False})
-    sentence, notes = recaption(request, card, "a cat")
+    sentence, notes = recaption(request, card, "a cat", lambda _: None)
     assert sentence == "a cat"
     assert "PRAXINO_LLM_URL" in notes[0]
 
@@ -126,3 +128,10 @@ def test_the_command_line_shows_the_sentence(tiny_model):
 
     assert run("a cat").stdout.startswith("A cat ")
     assert '"prompt_used": "A cat' in run("a cat", "--json").stdout
+
+
+def test_an_answer_that_the_model_cannot_read_is_not_used(pipeline, answers):
+    answers.append(json.dumps({"prompt": "a cat " * 60}))
+    request, notes = pipeline.complete("a cat", recaption="llm")
+    assert len(request.prompt_used.split()) < 100
+    assert "known words" in notes[0]

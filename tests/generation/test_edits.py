@@ -16,10 +16,12 @@ from praxino.diffusion.path import Flow, grid
 from praxino.errors import InputError, MediaError
 from praxino.generation.editing import anchored, windows
 from praxino.generation.films import GivenVideo
+from praxino.generation.images import GivenImage
 from praxino.generation.restyle import on_tracks
 from praxino.layout import parse_layout
 from praxino.provenance.policy import Provenance
 from praxino.storage.media.frames import read_video
+from praxino.storage.media.video import Video
 from support import tiny_models
 from support.footage import textured, write
 
@@ -321,3 +323,60 @@ def test_a_box_follows_a_thing_of_the_layout(layout_model, tmp_path):
         (("--follow", "dog", "--box", "0,0,1,1"), "one of them"),
     ):
         assert message in str(run("inpaint", film, "a cat", *words, "-o", out).exception)
+
+
+def test_what_goes_on_ends_with_a_picture_or_begins_with_one(pipeline):
+    picture = GivenImage("end.png", textured(2, 32, 32)[1], b"x")
+    for backward, end in ((False, "last"), (True, "image")):
+        edit = {"task": "extend", "video": "a.mp4", "backward": backward}
+        request, _ = pipeline.complete(
+            "a cat", [picture], [SOURCE], edit=edit, frames=33, **{end: "end.png"}
+        )
+        *_, done = pipeline.run(request, PLAIN, [picture], [SOURCE])
+        frames = done.video.frames
+        assert np.array_equal(frames[0 if backward else -1], picture.pixels)
+        given = frames[-13:] if backward else frames[:13]
+        assert np.array_equal(given, FILM)
+        other = {"image": "last", "last": "image"}[end]
+        with pytest.raises(InputError, match="the film says itself"):
+            pipeline.complete("a cat", [picture], [SOURCE], edit=edit, **{other: "end.png"})
+
+
+def test_films_that_begin_with_a_picture_are_restyled_with_one(wan_folder):
+    pipeline = praxino.load(wan_folder("i2v"), device="cpu", dtype="float32")
+    film = GivenVideo("a.mp4", textured(9, 64, 64), 16.0, sentence="a red ball")
+    picture = GivenImage("first.png", film.frames[0], b"x")
+    request, _ = pipeline.complete(
+        "a blue ball", [picture], [film], steps=2, image="first.png", height=64, width=64,
+        edit={"task": "restyle", "video": "a.mp4"},
+    )  # fmt: skip
+    *_, last = pipeline.run(request, PLAIN, [picture], [film])
+    assert last.video.frames.shape == film.frames.shape
+
+
+def test_of_another_sentence_pictures_are_new(tmp_path):
+    tiny_models.with_slots(tmp_path / "model")
+    pipeline = praxino.load(tmp_path / "model", device="cpu")
+    images = [GivenImage("0.png", textured(1, 32, 32)[0], b"x")]
+    anna = {"name": "anna", "kind": "animal", "description": "a dog", "pictures": ["0.png"]}
+    edit = {"task": "restyle", "video": "a.mp4", "source": "a cat"}
+    films = []
+    for strength in (1.0, 0.0):
+        request, _ = pipeline.complete(
+            "@anna runs", images, [SOURCE], edit=edit, references=[anna | {"strength": strength}]
+        )
+        *_, last = pipeline.run(request, PLAIN, images, [SOURCE])
+        films.append(last.video.frames)
+    assert not np.array_equal(*films)
+
+
+def test_records_of_others_harm_nothing(pipeline, tmp_path):
+    video = pipeline.generate("a cat", PLAIN, frames=5, seed=1)
+    record = {"prompt": "@bob and @anna", "references": [{"name": "anna", "kind": "animal"}]}
+    layout = {"edition": 1, "frames": 5, "things": []}
+    Video(video.frames, 8.0, record | {"layout": layout}).save(tmp_path / "a.mp4")
+    read = GivenVideo.read(tmp_path / "a.mp4")
+    assert read.sentence.startswith("@bob and")
+    Video(video.frames, 8.0, {"prompt": 3, "layout": "x"}).save(tmp_path / "b.mp4")
+    read = GivenVideo.read(tmp_path / "b.mp4")
+    assert (read.sentence, read.layout) == ("", None)

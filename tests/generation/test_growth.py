@@ -170,3 +170,13 @@ def test_a_proposal_and_a_change_at_the_same_time_both_count(memory, monkeypatch
     memory.propose("rex", png(textured(1, 64, 64, seed=7)[0]), "film", 0.9)
     entity = memory.find("rex")
     assert (len(entity.proposals), entity.description) == (1, "a dog with a belt")
+
+
+def test_a_full_memory_is_said_and_nothing_else_happens(memory, cases, monkeypatch):
+    memory.add("rex", [png(one) for one in textured(MAX_PICTURES, 64, 64)], "animal")
+    found = [Candidate(one, 4, 0.87) for one in textured(2, 64, 64, seed=7)]
+    monkeypatch.setattr(Verifier, "candidates", lambda *_: found)
+    rex = Reference(name="rex", kind="animal", pictures=("sha256:" + "0" * 64,))
+    notes = growth.grow(memory, [rex], np.zeros((17, 64, 64, 3), np.uint8), "a.mp4")
+    assert len(notes) == 1
+    assert "no room" in notes[0]

@@ -156,3 +156,30 @@ def test_the_command_line_remembers(tmp_path, paths, monkeypatch, tiny_model):
     assert "tiny is given no picture of @anna" in made.output
     assert run("memory", "remove", "anna").exit_code == 0
     assert isinstance(run("memory", "show", "anna").exception, InputError)
+
+
+def test_who_becomes_a_character_needs_consent(memory, pictures):
+    memory.add("anna", pictures[:1], "object")
+    with pytest.raises(InputError, match="has whoever they show agreed"):
+        memory.add("anna", kind="character")
+    assert memory.add("anna", kind="character", consent=True).kind == "character"
+
+
+def test_what_is_being_written_is_not_there_yet(memory, pictures):
+    memory.add("anna", pictures[:1], "animal")
+    memory.objects.write("memory/own/bob/" + "0" * 64 + ".png", pictures[1])
+    assert [one.name for one in memory.entities()] == ["anna"]
+    with pytest.raises(InputError, match="nothing is called @bob"):
+        memory.find("bob")
+    assert memory.image("sha256:" + "0" * 64) is None
+    assert len(memory.add("bob", pictures[1:2], "animal").pictures) == 1
+
+
+def test_one_picture_is_forgotten(memory, pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("PRAXINO_MEMORY", str(tmp_path / "store"))
+    first, second = memory.add("anna", pictures[:2], "animal").pictures
+    run = lambda *words: CliRunner().invoke(cli.app, ["memory", "remove", *words])  # noqa: E731
+    assert run("anna", "--picture", first.digest[:19]).exit_code == 0
+    assert [one.digest for one in memory.find("anna").pictures] == [second.digest]
+    assert memory.image(first.digest) is None
+    assert isinstance(run("anna", "--picture", "0000").exception, InputError)

@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+import praxino
 from praxino.generation import plan as planner
-from praxino.generation.offload import stream_weights
+from praxino.generation.offload import Offloader
 from praxino.generation.plan import GIB, StagePlan
+from praxino.generation.weight_streaming import stream_weights
 from praxino.models.dit import DiT, DiTConfig
 from praxino.storage.weights.lazy import LoadedModule, block_linears
 from praxino.storage.weights.quantize import Quantised
@@ -95,3 +97,15 @@ def test_a_visited_stage_keeps_two_products():
     stage = StagePlan("denoise", "bfloat16", 28 * GIB, 3 * GIB, 1.0, 0.0, (27 * GIB, GIB // 8))
     assert stage.with_streamed_weights().bytes == 28 * GIB - 27 * GIB + GIB // 4 + 3 * GIB
     assert stage.with_streamed_weights().streamed
+
+
+def test_who_asks_again_meanwhile_gets_the_same_network(wan_folder):
+    part = praxino.load(wan_folder("t2v"), device="cpu").model.dit
+    offloader = Offloader(torch.device("cpu"), keep=False)
+    with offloader.resident(part, torch.float32) as first:
+        with offloader.resident(part, torch.float32) as second:
+            assert second is first
+        with offloader.resident(part, torch.bfloat16) as other:
+            assert other is not first
+    with offloader.resident(part, torch.float32) as again:
+        assert again is not first

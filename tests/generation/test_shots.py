@@ -1,5 +1,6 @@
 """Films of many shots: takes stay, what changes is made again with what needs it."""
 
+import io
 import json
 
 import numpy as np
@@ -38,6 +39,12 @@ def _pipeline(tiny_model):
 def maker(pipeline, folder, shots=SHOTS, memory=None, **more):
     script = parse_script({"shots": shots, "cast": CAST, **more})
     return FilmMaker(pipeline, script, folder, Takes(folder / "takes"), memory)
+
+
+def kept_picture(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 def made(film_maker, only=()):
@@ -235,3 +242,32 @@ def test_the_command_line_makes_and_signs_a_film(tmp_path, tiny_model, monkeypat
     again = run("film", path, "-o", film, "--only", "b")
     assert again.exit_code == 0, again.output
     assert len(Takes(tmp_path / "film.takes").of("b")) == 2
+
+
+def test_takes_stay_while_the_memory_grows(pipeline, tmp_path):
+    memory = Memory(Objects(str(tmp_path / "store")))
+    given, later = (kept_picture(one) for one in textured(2, 32, 32))
+    memory.add("rex", [given], "animal", "a dog")
+    shots = [{"id": "a", "prompt": "@rex runs"}]
+    assert made(maker(pipeline, tmp_path, shots, memory)) == {("a", 1)}
+    memory.add_generated("rex", later, "film")
+    assert made(maker(pipeline, tmp_path, shots, memory)) == set()
+    memory.add("rex", [kept_picture(textured(3, 32, 32)[2])], "animal")
+    assert made(maker(pipeline, tmp_path, shots, memory)) == {("a", 2)}
+
+
+def test_long_runs_are_kept_once(pipeline, tmp_path):
+    shots = [{"id": str(n), "prompt": "a cat", "cut": n == 0} for n in range(4)]
+    film_maker = maker(pipeline, tmp_path, shots)
+    made(film_maker)
+    taken = film_maker._taken()
+    assert [len(taken[str(n)].run) for n in range(4)] == [5, 5, 13, 17]
+    assert len(film_maker.assembled(PLAIN).frames) == 5 + 3 * 4
+
+
+def test_a_shot_that_goes_on_ends_with_a_picture(pipeline, tmp_path):
+    Image.fromarray(textured(1, 32, 32)[0]).save(tmp_path / "end.png")
+    shots = [SHOTS[0], {"id": "b", "prompt": "a cat", "cut": False, "last": "end.png"}]
+    film_maker = maker(pipeline, tmp_path, shots)
+    made(film_maker)
+    assert np.array_equal(film_maker.assembled(PLAIN).frames[-1], textured(1, 32, 32)[0])

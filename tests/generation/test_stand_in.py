@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 import praxino
-from praxino.errors import CheckpointError
+from praxino.errors import CheckpointError, InputError
 from praxino.generation import entities
 from praxino.generation.images import GivenImage
 from praxino.provenance.policy import Provenance
@@ -143,3 +143,24 @@ def test_a_model_with_pictures_of_its_own_needs_no_branch(tmp_path, branch):
     pipeline = praxino.load(tmp_path / "slots", device="cpu", dtype="float32")
     with pytest.raises(CheckpointError, match="pictures of characters already"):
         pipeline.complete("a dog", loras=[str(branch)])
+
+
+def test_beside_a_control_branch_and_its_own_pictures(wan_folder, tmp_path):
+    path = tmp_path / "Stand-In.safetensors"
+    save_file(tensors(layers=3), path)
+    pipeline = praxino.load(wan_folder("vace"), device="cpu", dtype="float32")
+    house = Reference(name="house", kind="place", description="a house", pictures=("2.png",))
+    both, notes = film(pipeline, str(path), references=[ANNA, house])
+    assert not any("given no picture" in note for note in notes)
+    framed, _ = film(pipeline, references=[house, ANNA.model_copy(update={"pictures": ()})])
+    assert np.abs(both - framed).max() > 0
+
+
+def test_of_two_experts_both_take_it(wan_folder, branch):
+    pipeline = praxino.load(wan_folder("t2v-a14b"), device="cpu", dtype="float32")
+    for one in ("high", "low"):
+        with pytest.raises(InputError, match="both take Stand-In"):
+            film(pipeline, f"{one}={branch}")
+    both, _ = film(pipeline, f"high={branch}", f"low={branch}")
+    without, _ = film(pipeline, references=[])
+    assert np.abs(both - without).max() > 2

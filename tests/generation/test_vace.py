@@ -194,3 +194,28 @@ def test_a_plan_counts_the_branch_and_its_pictures(pipeline, tmp_path):
     flops = [sum(stage.flops for stage in plan.stages) for plan in plans]
     assert flops[0] < flops[1]
     assert "pictures" in [stage.name for stage in plans[0].stages]
+
+
+def test_a_film_with_pictures_is_restyled_by_its_latents(pipeline):
+    known = GivenVideo("a.mp4", FILM, 16.0, sentence="a red ball")
+    references = [{"name": "anna", "description": "a dog", "pictures": ["0.png"]}]
+    images = [GivenImage("0.png", PICTURES[0], b"x")]
+    edit = {"task": "restyle", "video": "a.mp4"}
+    request, _ = pipeline.complete(
+        "a dog", images, [known], **SETTINGS, edit=edit, references=references
+    )
+    *_, last = pipeline.run(request, PLAIN, images, [known])
+    assert last.video.record["edit"]["source"] == ""
+    alone, _ = pipeline.complete("a dog", [], [known], **SETTINGS, edit=edit)
+    *_, last = pipeline.run(alone, PLAIN, [], [known])
+    assert last.video.record["edit"]["source"] == "a red ball"
+
+
+def test_what_goes_on_ends_with_a_picture(pipeline):
+    images = [GivenImage("last.png", PICTURES[0], b"x")]
+    request, _ = pipeline.complete(
+        "a red ball", images, [GivenVideo("a.mp4", FILM, 16.0)], **SETTINGS,
+        edit={"task": "extend", "video": "a.mp4", "context": 1}, last="last.png",
+    )  # fmt: skip
+    *_, end = pipeline.run(request, PLAIN, images, [GivenVideo("a.mp4", FILM, 16.0)])
+    assert np.array_equal(end.video.frames[-1], PICTURES[0])

@@ -96,9 +96,27 @@ def show(
 
 
 @memory.command()
-def remove(name: Name) -> None:
-    """Forget an entity, with all that is kept of it."""
+def remove(
+    name: Name,
+    picture: Annotated[
+        str | None, typer.Option(help="Only this picture: its digest, as `show` prints it.")
+    ] = None,
+) -> None:
+    """Forget an entity, with all that is kept of it, or one of its pictures."""
+    from praxino.errors import InputError
     from praxino.generation.memory import installation
 
-    installation().remove(name)
-    typer.echo(f"removed @{name}")
+    bank = installation()
+    if picture is None:
+        bank.remove(name)
+        typer.echo(f"removed @{name}")
+        return
+    digests = [one.digest for one in bank.find(name).pictures]
+    able = [one for one in digests if one.removeprefix("sha256:").startswith(
+        picture.removeprefix("sha256:"))]  # fmt: skip
+    if len(able) != 1:
+        raise InputError(
+            f"{picture}: {len(able)} pictures of @{name}", f"praxino memory show {name}", "picture"
+        )
+    bank.forget_picture(name, able[0])
+    typer.echo(f"removed {able[0][:19]} of @{name}")

@@ -4,11 +4,12 @@ paragraphs, and people write five words.
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from praxino.cards import ModelCard
 from praxino.chat import ChatEndpoint
-from praxino.errors import EndpointError
+from praxino.errors import EndpointError, InputError
 from praxino.references import mentions
 from praxino.request import MAX_PROMPT_CHARS, Request
 
@@ -26,7 +27,11 @@ GRAMMAR_WORDS: Final = 60
 
 
 def recaption(
-    request: Request, card: ModelCard, meaning: str, endpoint: ChatEndpoint | None = None
+    request: Request,
+    card: ModelCard,
+    meaning: str,
+    validate: Callable[[str], None],
+    endpoint: ChatEndpoint | None = None,
 ) -> tuple[str, list[str]]:
     """The sentence that a model reads in place of the request's.
 
@@ -34,6 +39,8 @@ def recaption(
     ----------
     meaning : str
         The sentence with descriptions in the place of names.
+    validate : callable
+        Raises `InputError` for a sentence that the model cannot read.
     endpoint : ChatEndpoint, optional
         In place of that of the environment.
 
@@ -48,10 +55,15 @@ def recaption(
     notes = []
     if request.recaption == "llm":
         try:
-            return _rewritten(request, card, endpoint or ChatEndpoint.from_environment()), []
-        except EndpointError as error:
+            rewritten = _rewritten(request, card, endpoint or ChatEndpoint.from_environment())
+            validate(rewritten)
+            return rewritten, []
+        except (EndpointError, InputError) as error:
             instead = "the grammar" if card.grammar else "nothing"
-            notes.append(f"recaption: the language model {error}; {instead} completed the sentence")
+            problem = f"answers: {error}" if isinstance(error, InputError) else error
+            notes.append(
+                f"recaption: the language model {problem}; {instead} completed the sentence"
+            )
     if not card.grammar:
         return request.prompt, notes
     from praxino.data.diorama.expand import expand

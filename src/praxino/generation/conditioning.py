@@ -1,6 +1,6 @@
 """Pictures that a film begins and ends with, as each kind of model wants to be told of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -24,7 +24,7 @@ WHITE: Final = 255
 def encode_images(
     config: BundleConfig,
     request: Request,
-    images: Sequence[GivenImage],
+    ends: Mapping[int, GivenImage],
     vae: VAE,
     device: torch.device,
     references: Sequence[GivenImage] = (),
@@ -33,6 +33,8 @@ def encode_images(
 
     Parameters
     ----------
+    ends : mapping
+        Its first and last picture by the number of the frame.
     vae : VAE
         On ``device``.
     references : sequence of GivenImage
@@ -41,13 +43,14 @@ def encode_images(
     if config.pictures == "control":
         film = np.zeros((request.frames, request.height, request.width, 3), np.uint8)
         stay = np.zeros(film.shape[:3], bool)
-        for place, image in zip((0, request.frames - 1), images, strict=False):
+        for place, image in ends.items():
             film[place] = fitted(image.pixels, request.height, request.width)
             stay[place] = True
         return control(film, stay, references, vae, device)
-    fit = (fitted(image.pixels, request.height, request.width) for image in images)
-    clips = [to_tensor(frame[None, None]).to(device) for frame in fit]  # (1, 3, 1, H, W) each
-    kind: Callable[[Request, list[Tensor], VAE], FrameCondition] = (
+    fit = {n: fitted(image.pixels, request.height, request.width) for n, image in ends.items()}
+    # (1, 3, 1, H, W) each
+    clips = {number: to_tensor(frame[None, None]).to(device) for number, frame in fit.items()}
+    kind: Callable[[Request, dict[int, Tensor], VAE], FrameCondition] = (
         _channels if config.pictures == "channels" else _clean
     )
     return kind(request, clips, vae)
@@ -96,34 +99,35 @@ def lengthened(
     return torch.cat([before, x], dim=2)
 
 
-def _channels(request: Request, clips: list[Tensor], vae: VAE) -> FrameCondition:
+def _channels(request: Request, clips: dict[int, Tensor], vae: VAE) -> FrameCondition:
     """Wan 2.1 (arXiv 2503.20314, section 5.1): four channels of mask, and the latents of gray film
     with the frames.
     """
-    film = torch.zeros(1, 3, request.frames, request.height, request.width, device=clips[0].device)
-    ends = [0, request.frames - 1][: len(clips)]
-    for place, clip in zip(ends, clips, strict=True):
+    size = (1, 3, request.frames, request.height, request.width)
+    film = torch.zeros(size, device=next(iter(clips.values())).device)
+    for place, clip in clips.items():
         film[:, :, place] = clip[:, :, 0]
     latents = vae.encode(film, chunk=1)
     step = vae.config.compression.time
     kept = torch.zeros(request.frames)
-    kept[ends] = 1
+    kept[list(clips)] = 1
     # (step, t): the first frame stands for all
     kept = torch.cat([kept[:1].repeat(step), kept[1:]]).view(-1, step).T
     mask = kept.to(latents).view(1, step, -1, 1, 1).expand(-1, -1, -1, *latents.shape[3:])
     return FrameCondition(channels=torch.cat([mask, latents], dim=1))
 
 
-def _clean(request: Request, clips: list[Tensor], vae: VAE) -> FrameCondition:
+def _clean(request: Request, clips: dict[int, Tensor], vae: VAE) -> FrameCondition:
     """Wan 2.2 5B, and models trained with a time per token: the frames themselves, without noise.
 
     A last latent frame stands for several frames: those are the given one, held.
     """
     shape = request.shape.latent(vae.config.compression, vae.config.latent_channels)
-    clean = torch.zeros(shape.size(), device=clips[0].device)
+    clean = torch.zeros(shape.size(), device=next(iter(clips.values())).device)
     mask = clean.new_zeros(1, 1, shape.frames, 1, 1)
-    clean[:, :, :1], mask[:, :, 0] = vae.encode(clips[0]), 1
-    if len(clips) == 2:
-        held = clips[1].expand(-1, -1, 1 + vae.config.compression.time, -1, -1)
+    if (first := clips.get(0)) is not None:
+        clean[:, :, :1], mask[:, :, 0] = vae.encode(first), 1
+    if (last := clips.get(request.frames - 1)) is not None:
+        held = last.expand(-1, -1, 1 + vae.config.compression.time, -1, -1)
         clean[:, :, -1:], mask[:, :, -1] = vae.encode(held)[:, :, 1:], 1
     return FrameCondition(clean=clean, mask=mask)

@@ -60,13 +60,22 @@ class FrameCondition:
 
     def merged(self, other: "FrameCondition") -> "FrameCondition":
         """What ``other`` gives, too, where nothing is given here."""
+        channels = self.channels if other.channels is None else other.channels
         if self.clean is None or self.mask is None:
-            return other
+            return replace(other, channels=channels)
         if other.clean is None or other.mask is None:
-            return self
+            return replace(self, channels=channels)
         clean = torch.where(self.mask > 0, self.clean, other.clean)
         mask = torch.maximum(self.mask, other.mask.expand_as(self.mask))
-        return replace(self, clean=clean, mask=mask)
+        return replace(self, clean=clean, mask=mask, channels=channels)
+
+    def cut(self, span: slice) -> "FrameCondition":
+        """What is given of some of the film's latent frames."""
+        parts = ("channels", "clean", "mask", "noise")
+        given = {name: getattr(self, name) for name in parts}
+        return replace(
+            self, **{name: part[:, :, span] for name, part in given.items() if part is not None}
+        )
 
 
 @dataclass(frozen=True)
@@ -83,9 +92,10 @@ class Conditioning:
     layout : Tensor (1, C', t, h, w), optional
         Channels of the layout (`generation.layout`); the negative sentence goes without.
     streamed : bool
-        The network's large weights stay in host memory (`offload.stream_weights`).
+        The network's large weights stay in host memory (`weight_streaming`).
     pictures : Pictures, optional
-        Of entities, (2, P, ...): of the negative sentence none is there, of a third row all are.
+        Of entities, (2, P, ...): of the negative sentence none is there, of a third row all are;
+        a Stand-In branch sees its picture beside both.
     names : Tensor (2, L), optional
         Where the sentences name an entity: its slot + 1; 0 elsewhere.
     cyclic : bool

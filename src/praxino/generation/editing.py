@@ -17,7 +17,7 @@ from torch import Tensor
 from praxino.data.pixels import to_tensor
 from praxino.diffusion.path import PATHS
 from praxino.diffusion.sampling import State
-from praxino.edits import Enhance, Loop, Restyle, sources
+from praxino.edits import Enhance, Extend, Loop, Restyle, sources
 from praxino.errors import InputError
 from praxino.generation import finish, restyle
 from praxino.generation.denoiser import Conditioning, FrameCondition
@@ -60,7 +60,7 @@ def run(
     Raises
     ------
     InputError
-        If the films do not fit the edit.
+        If the films do not fit the edit, or what is made at a time does not fit into memory.
     """
     edit = request.edit
     assert edit is not None
@@ -72,21 +72,31 @@ def run(
         film = finish.UnfinishedFilm(request, nothing, frames, inputs, 0)
         yield from finish.finished(pipeline, film, provenance)
         return
+    window = min(request.frames, pipeline.model.config.frames)
+    whole = pipeline.model.config.pictures == "control"
+    tile, streamed = pipeline.fitting(
+        request if whole else request.model_copy(update={"frames": window})
+    )
     old: Layout | None = None
     if isinstance(edit, Restyle):
         request, old = restyle.completed(pipeline, request, edit, films[edit.video])
     timeline = _timeline(pipeline, request, films)
+    if timeline and isinstance(edit, Extend):
+        by_name = {image.name: image for image in images}
+        ends = {number: by_name[name] for number, name in request.ends.items()}
+        timeline = timeline.ending(ends)
 
     def composed(latent: Tensor) -> NDArray[np.uint8]:
         if timeline:
-            return timeline.compose(pipeline.decode(latent))
-        return pipeline.decode(cyclic_lead(latent))[-cycle_frames(pipeline, latent) :]
+            return timeline.compose(pipeline.decode(latent, tile))
+        return pipeline.decode(cyclic_lead(latent), tile)[-cycle_frames(pipeline, latent) :]
 
     def stopped(state: State) -> Video:
         frames = composed(state.x0)
         return finish.signed(pipeline, frames, request, provenance, inputs, stopped=state.step)
 
-    for state in _states(pipeline, request, timeline, images, old):
+    conditions = pipeline.conditioning(request, images, streamed)
+    for state in _states(pipeline, request, conditions, timeline, images, old):
         if state.step < (total := state.steps + request.enhancing_steps):
             preview = functools.partial(pipeline.preview, state.x0, request, provenance)
             kept = functools.partial(stopped, state)
@@ -101,6 +111,7 @@ def run(
 def _states(
     pipeline: "Pipeline",
     request: Request,
+    conditions: Conditioning,
     timeline: Timeline | None,
     images: Sequence[GivenImage],
     old: Layout | None,
@@ -108,7 +119,7 @@ def _states(
     """The sampler's states for what is made anew: of a whole film, or window after window; ``old``
     is the layout of the film that is restyled.
     """
-    conditions = replace(pipeline.conditioning(request, images), cyclic=timeline is None)
+    conditions = replace(conditions, cyclic=timeline is None)
     noise = pipeline.noise(request, torch.Generator().manual_seed(request.seed))
     if timeline is None:
         if conditions.frames.leading:
@@ -209,8 +220,7 @@ def sample(
         part = FrameCondition(
             clean=whole[:, :, span], mask=mask[:, :, span], noise=noise[:, :, span]
         )
-        if number == 0:
-            part = part.merged(conditions.frames)
+        part = part.merged(conditions.frames.cut(span))
         layout = None if conditions.layout is None else conditions.layout[:, :, span]
         part_conditions = replace(conditions, frames=part, layout=layout)
         new = mask[:, :, span] == 0

@@ -72,6 +72,8 @@ def spoken(prompt: str, references: Sequence[Reference], words: Sequence[str] = 
 
     def read(match: re.Match[str]) -> str:
         name = match[1].lower()
+        if name not in by_name:  # of a record that says nothing of it
+            return match[0]
         one, word = by_name[name], word_of.get(name, "")
         first = name not in mentioned
         mentioned.add(name)

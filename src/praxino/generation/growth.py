@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from praxino.data.pixels import to_tensor
+from praxino.errors import InputError
 from praxino.generation.memory import Entity, Memory
 from praxino.models.identity import CROP_SHARE, IdentityConfig, IdentityNet, crop_around, crops_of
 from praxino.models.reader import Reader, ReaderConfig, Sighting
@@ -178,7 +179,11 @@ def grow(
             if ask:
                 memory.propose(entity.name, content, origin, candidate.cosine)
                 continue
-            memory.add_generated(entity.name, content, origin)
+            try:
+                memory.add_generated(entity.name, content, origin)
+            except InputError as error:  # all that it may have are given ones
+                notes.append(str(error))
+                break
             notes.append(
                 f"@{entity.name} has one more picture, of frame {candidate.frame} "
                 f"(likeness {candidate.cosine:.2f})"

@@ -36,7 +36,7 @@ def load(
         (`storage.weights.quantize`).
     compiled : bool
         Compile the denoiser: its first step takes longer, the others less
-        (`offload.compile_blocks`).
+        (`compilation.compile_blocks`).
     files : PartFiles, optional
         Of the other parts of a model whose transformer is a file; where they are not given, they
         are looked for in the folders beside it.

@@ -9,7 +9,7 @@ import io
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -146,10 +146,12 @@ class Memory:
             For a name, kind or description that cannot be used, too many pictures or entities, or
             pictures of a character without ``consent``.
         """
-        entity = self._changed(name, kind, description)
+        before = self._load(name)
+        entity = self._changed(before, name, kind, description)
+        turned = before is not None and before.pictures and before.kind != "character"
         if not (entity.description or entity.pictures or pictures):
             raise InputError(f"@{name} has neither pictures nor a description", "--description")
-        if pictures and entity.kind == "character" and not consent:
+        if (pictures or turned) and entity.kind == "character" and not consent:
             raise InputError(
                 f"pictures of the character @{name}: has whoever they show agreed?",
                 "--consent says so, or that they show no real person",
@@ -239,28 +241,26 @@ class Memory:
         self.objects.write(self._record(entity.name), record.encode())
         return entity
 
-    def _changed(self, name: str, kind: str | None, description: str | None) -> Entity:
-        """An entity, new or as it is, of this kind and description where they are not None."""
-        names = self._names()
-        if name.lower() in names:
-            before = self._load(name).model_dump()
-        elif len(names) >= MAX_ENTITIES:
-            raise InputError(f"{len(names)} entities: there is no room for more", "remove some")
-        else:
-            before = {"name": name, "created": time.time()}
+    def _changed(
+        self, before: Entity | None, name: str, kind: str | None, description: str | None
+    ) -> Entity:
+        """An entity, new or as it was, of this kind and description where they are not None."""
+        if before is None and (count := len(self._names())) >= MAX_ENTITIES:
+            raise InputError(f"{count} entities: there is no room for more", "remove some")
+        known = before.model_dump() if before else {"name": name, "created": time.time()}
         updates = {"kind": kind, "description": description}
-        return _entity(before | {key: text for key, text in updates.items() if text is not None})
+        return _entity(known | {key: text for key, text in updates.items() if text is not None})
 
     def entities(self) -> list[Entity]:
         """All that is known, by name."""
-        return [self._load(name) for name in self._names()]
+        return [one for name in self._names() if (one := self._load(name)) is not None]
 
     def find(self, name: str) -> Entity:
         """An entity by name, whatever the case; raises `InputError` for an unknown one."""
-        names = self._names()
-        if name.lower() not in names:
+        if (entity := self._load(name)) is None:
             require_known(name, [one.name for one in self.entities()])
-        return self._load(name)
+            raise AssertionError(name)
+        return entity
 
     def remove(self, name: str) -> None:
         """Delete an entity and all that is kept of it; raises `InputError` for an unknown one."""
@@ -276,9 +276,11 @@ class Memory:
         self.objects.remove(self._picture(entity.name, digest))
         return entity
 
-    def image(self, digest: str) -> GivenImage | None:
-        """A kept or proposed picture by its digest; None if it is not, or no more, known."""
-        for entity in self.entities():
+    def image(self, digest: str, name: str | None = None) -> GivenImage | None:
+        """A kept or proposed picture by its digest, of one entity or of any; None if it is not, or
+        no more, known.
+        """
+        for entity in self.entities() if name is None else [self.find(name)]:
             if digest in [one.digest for one in (*entity.pictures, *entity.proposals)]:
                 content = b"".join(self.objects.read(self._file(entity, digest)))
                 return GivenImage(digest, _decoded(content), content) if content else None
@@ -328,8 +330,18 @@ class Memory:
         """Names of all folders, in lower case."""
         return sorted(self.objects.folders(self.root))
 
-    def _load(self, name: str) -> Entity:
+    def generated(self, names: Iterable[str]) -> set[str]:
+        """Digests of the pictures that were added by themselves to any of these entities."""
+        entities = [self._load(name) for name in names]
+        return {one.digest for e in entities if e for one in e.pictures if one.generated}
+
+    def _load(self, name: str) -> Entity | None:
+        """An entity; None for one that is not there, or being written."""
+        if not re.fullmatch(NAME_PATTERN, name):
+            return None
         content = b"".join(self.objects.read(self._record(name)))
+        if not content:
+            return None
         try:
             entity = Entity.model_validate_json(content)
         except ValidationError:

@@ -4,15 +4,9 @@ memory.
 
 import copy
 import ctypes
-import functools
 import gc
-import importlib.util
 import math
-import os
-import shlex
-import shutil
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -20,11 +14,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from praxino.errors import InputError
 from praxino.models.dit import DiT
 from praxino.models.precision import fastest
 from praxino.models.vae import VAE
-from praxino.storage.weights.lazy import LazyModule, block_linears
+from praxino.storage.weights.lazy import LazyModule
 
 M = TypeVar("M")
 
@@ -44,16 +37,18 @@ class Offloader:
     keep : bool
         Networks stay once they are loaded: for models of which all parts fit at once.
     compiled : bool
-        Denoisers go through `compile_blocks`.
+        Denoisers go through `compilation`.
     """
 
     def __init__(self, device: torch.device, keep: bool, compiled: bool = False) -> None:
         if compiled:
+            from praxino.generation.compilation import require_compiler
+
             require_compiler(device)
         self.device = device
         self.keep = keep
         self.compiled = compiled
-        self._kept: dict[tuple[int, torch.dtype, bool], Any] = {}
+        self._loaded: dict[tuple[int, torch.dtype, bool], Any] = {}
         if not keep:
             return_large_buffers()
 
@@ -62,94 +57,37 @@ class Offloader:
         self, part: LazyModule[M], dtype: torch.dtype, streamed: bool = False
     ) -> Iterator[M]:
         """The network of ``part``, on the device while the block lasts; ``streamed`` as in
-        `stream_weights`.
+        `weight_streaming`. Who asks for it again meanwhile gets the same one.
         """
-        network: Any = self._kept.get((id(part), dtype, streamed))
+        key = (id(part), dtype, streamed)
+        network: Any = self._loaded.get(key)
+        first = network is None
         if network is None:
-            network = part.load(dtype)
-            assert isinstance(network, nn.Module)
-            network = (
-                stream_weights(copy.deepcopy(network) if self.keep else network, self.device)
-                if streamed
-                else network.to(self.device)
-            )
-            if (
-                self.compiled and not streamed and isinstance(network, DiT)
-            ):  # products that move cannot be compiled
-                compile_blocks(network)
-        if self.keep:
-            self._kept[id(part), dtype, streamed] = network
+            network = self._placed(part.load(dtype), streamed)
+        self._loaded[key] = network
         try:
             yield network
         finally:
-            if not self.keep:
+            if first and not self.keep:
+                del self._loaded[key]
                 large = parameter_bytes(network) >= LARGE_BYTES
                 del network
                 if large:
                     release_memory()
 
+    def _placed(self, network: Any, streamed: bool) -> Any:
+        """A network that was loaded, on the device."""
+        assert isinstance(network, nn.Module)
+        if streamed:
+            from praxino.generation.weight_streaming import stream_weights
 
-def stream_weights(network: nn.Module, device: torch.device) -> nn.Module:
-    """Move a network to the device but for the products of its blocks; changes the network itself.
+            return stream_weights(copy.deepcopy(network) if self.keep else network, self.device)
+        network = network.to(self.device)
+        if self.compiled and isinstance(network, DiT):
+            from praxino.generation.compilation import compile_blocks
 
-    Their weights stay in host memory, and each is on the device only while it is used.
-    """
-    large = set(block_linears(network).values())
-    for module in network.modules():
-        for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
-            if tensor is not None and not (module in large and name == "weight"):
-                moved = tensor.to(device)
-                setattr(
-                    module,
-                    name,
-                    nn.Parameter(moved, False) if isinstance(tensor, nn.Parameter) else moved,
-                )
-    for layer in large:
-        stored = layer.weight.data
-        home = layer.weight = nn.Parameter(
-            stored.pin_memory() if device.type == "cuda" else stored, False
-        )
-        layer.register_forward_pre_hook(functools.partial(_enter, device=device, home=home))
-        layer.register_forward_hook(functools.partial(_leave, home=home))
-    return network
-
-
-def _enter(layer: nn.Module, _: Any, device: torch.device, home: nn.Parameter) -> None:
-    layer.weight = nn.Parameter(home.data.to(device, non_blocking=True), False)
-
-
-def _leave(layer: nn.Module, _: Any, __: Any, home: nn.Parameter) -> None:
-    layer.weight = home
-
-
-def compile_blocks(dit: DiT) -> None:
-    """Let torch make one kernel of what stands between the products of each block; the first step
-    then takes longer.
-    """
-    # rotations
-    warnings.filterwarnings(
-        "ignore", message="Torchinductor does not support code generation for complex"
-    )
-    for block in dit.blocks:
-        if block._compiled_call_impl is None:
-            block.compile(dynamic=False)
-
-
-def require_compiler(device: torch.device) -> None:
-    """Raise `InputError` where there is nothing to compile with."""
-    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
-        raise InputError(
-            "--compile needs the library triton", "leave it out; or pip install triton"
-        )
-    variable, names = (
-        ("CC", ("gcc", "clang")) if device.type == "cuda" else ("CXX", ("g++", "clang++"))
-    )
-    own = shlex.split(os.environ.get(variable, ""))[:1]
-    if not any(shutil.which(name) for name in (*own, *names)):
-        raise InputError(
-            f"--compile needs a compiler ({' or '.join(names)})",
-            f"leave it out; or install {names[0]}",
-        )
+            compile_blocks(network)
+        return network
 
 
 def text_dtype(part: LazyModule[Any], dtype: torch.dtype) -> torch.dtype:

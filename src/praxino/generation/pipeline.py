@@ -1,7 +1,7 @@
 """A prompt becomes a film: text, sampling, decoding."""
 
 import functools
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast
 
@@ -194,7 +194,11 @@ class Pipeline:
         if request.recaption != "off" and not request.prompt_used:
             from praxino.generation import caption
 
-            longer, more = caption.recaption(request, card, self.sentence(request))
+            def validate(text: str) -> None:
+                read = self.sentence(request.model_copy(update={"prompt_used": text}))
+                self.model.vocabulary.validate(read)
+
+            longer, more = caption.recaption(request, card, self.sentence(request), validate)
             request, notes = request.model_copy(update={"prompt_used": longer}), [*notes, *more]
         for sentence in (self.sentence(request), request.negative):
             self.model.vocabulary.validate(sentence)
@@ -228,8 +232,7 @@ class Pipeline:
 
             yield from editing.run(self, request, provenance, images, videos)
             return
-        plan = self.plan(request, speed=False).validate() if self._needs_plan(request) else None
-        tile, streamed = (plan.tile, plan.streamed) if plan else (None, frozenset[str]())
+        tile, streamed = self.fitting(request)
         candidates = [self.laid_out(one) for one in request.candidates()]
         images = _loaded(request.pictures, images)
         conditions = self.conditioning(request, images, streamed)
@@ -266,11 +269,15 @@ class Pipeline:
         film = finish.UnfinishedFilm(candidates[best], x0, frames, tuple(images), steps, more)
         yield from finish.finished(self, film, provenance)
 
-    def _needs_plan(self, request: Request) -> bool:
-        """Whether a film may be too large for the memory: tracing it takes seconds."""
-        if request.height * request.width > NO_PLAN_BELOW_PIXELS:
-            return True
-        return not self.offloader.keep and self.model.parameters > NO_PLAN_BELOW_PARAMETERS
+    def fitting(self, request: Request) -> tuple[int | None, frozenset[str]]:
+        """How a film fits into memory: the side of the tiles that it is decoded in, and the stages
+        whose weights stay in host memory; raises `InputError` if it does not.
+        """
+        small = request.height * request.width <= NO_PLAN_BELOW_PIXELS
+        if small and (self.offloader.keep or self.model.parameters <= NO_PLAN_BELOW_PARAMETERS):
+            return None, frozenset()  # tracing it takes seconds
+        plan = self.plan(request, speed=False).validate()
+        return plan.tile, plan.streamed
 
     def laid_out(self, request: Request) -> Request:
         """The request with a layout, if the model draws layouts."""
@@ -372,7 +379,7 @@ class Pipeline:
         sentences = [self.sentence(request), request.negative]
         text = self.text(sentences, "text" in streamed)
         by_name = {image.name: image for image in images}
-        ends = [by_name[name] for name in (request.image, request.last) if name]
+        ends = {number: by_name[name] for number, name in request.ends.items()}
         references: list[GivenImage] = []
         if request.references:
             from praxino.generation import entities
@@ -388,7 +395,7 @@ class Pipeline:
 
     @torch.inference_mode()
     def text(self, sentences: list[str], streamed: bool = False) -> Tensor:
-        """(S, L, D) from S sentences; ``streamed`` as in `offload.stream_weights`."""
+        """(S, L, D) from S sentences; ``streamed`` as in `weight_streaming`."""
         part = self.adapted(()).text
         with self.offloader.resident(part, text_dtype(part, self.dtype), streamed) as encoder:
             return encoder.encode(sentences)
@@ -396,25 +403,27 @@ class Pipeline:
     @torch.inference_mode()
     def encode_pictures(
         self,
-        images: Sequence["GivenImage"],
+        ends: Mapping[int, "GivenImage"],
         request: Request,
         references: Sequence["GivenImage"] = (),
     ) -> tuple[Tensor | None, FrameCondition]:
-        """What a model attends to of the given pictures, and how they go into the film."""
-        if not images and self.model.config.pictures != "control":
+        """What a model attends to of the first and last picture, by the numbers of their frames,
+        and how they go into the film.
+        """
+        if not ends and self.model.config.pictures != "control":
             return None, FrameCondition()
         from praxino.generation.conditioning import encode_images
 
         tokens = None
         if self.model.vision is not None:
             with self.offloader.resident(self.model.vision, self.dtype) as vision:
-                tokens = vision.encode([image.pixels for image in images])
+                tokens = vision.encode([image.pixels for image in ends.values()])
         with (
             self.offloader.resident(self.model.vae, torch.float32) as vae,
             exact_and_fast(self.device),
         ):
             config, device = self.model.config, self.device
-            return tokens, encode_images(config, request, images, vae, device, references)
+            return tokens, encode_images(config, request, ends, vae, device, references)
 
     def layout(self, request: Request) -> Tensor | None:
         """What the denoiser is told of the request's layout, (1, C, t, h, w)."""

@@ -64,7 +64,7 @@ class StagePlan:
     products : (int, int)
         Of the weights, bytes of the products in its blocks, and of the largest of these.
     streamed : bool
-        Whether these products wait in host memory (`offload.stream_weights`).
+        Whether these products wait in host memory (`weight_streaming`).
     """
 
     name: str

@@ -14,9 +14,14 @@ from praxino.diffusion.path import PATHS, Path
 from praxino.diffusion.sampling import State
 from praxino.edits import Restyle
 from praxino.errors import InputError
-from praxino.generation.denoiser import Conditioning, denoiser
+from praxino.generation import entities
+from praxino.generation.denoiser import Conditioning, denoiser, require_finite
+from praxino.generation.entities import spoken
 from praxino.generation.films import GivenVideo
-from praxino.layout import Layout
+from praxino.generation.layout import require_known_words
+from praxino.layout import ASPECT_TOLERANCE, Layout
+from praxino.log import logger
+from praxino.references import mentions
 from praxino.request import Request
 
 if TYPE_CHECKING:
@@ -42,22 +47,48 @@ def completed(
     Layout or None
         The film's own, if its record has one that this model can be told.
     """
-    source = _readable(pipeline, film) if edit.source is None else edit.source
-    if pipeline.model.config.path != "flow":
+    source = _readable(pipeline, film)
+    if edit.source is not None:
+        named = {name.lower() for name in mentions(edit.source)}
+        source = spoken(edit.source, [r for r in request.references if r.name.lower() in named])
+        pipeline.model.vocabulary.validate(source)
+    if not _goes_by_difference(pipeline, request):
+        if edit.source:
+            logger.warning("%s restyles by the film's latents alone", pipeline.card.id)
         source = ""
     edit = edit.model_copy(update={"source": source})
     request = request.model_copy(update={"edit": edit})
-    network, old, shape = pipeline.model.layout, film.layout, request.shape
-    if network is None or old is None:
-        return request, None
-    fits = (network.config.edition, shape.frames, shape.width / shape.height)
-    if (old.edition, old.frames, old.aspect) != fits:
+    old = _old_layout(pipeline, request, film)
+    if old is None:
         return request, None
     if request.layout is None:
         new = pipeline.laid_out(request).layout
         assert new is not None
         request = request.model_copy(update={"layout": on_tracks(new, old)})
     return request, old
+
+
+def _goes_by_difference(pipeline: "Pipeline", request: Request) -> bool:
+    """Whether the model can be asked for a difference: not where pictures of entities are frames
+    before the film, which an old film has none of.
+    """
+    card = pipeline.card
+    in_front = card.reference_frames and entities.pictured(request, card)
+    return pipeline.model.config.path == "flow" and not in_front
+
+
+def _old_layout(pipeline: "Pipeline", request: Request, film: GivenVideo) -> Layout | None:
+    """The film's own layout, if the model can be told it; anybody may write a record."""
+    network, old, shape = pipeline.model.layout, film.layout, request.shape
+    if network is None or old is None or old.edition != network.config.edition:
+        return None
+    try:
+        require_known_words(old, network)
+    except InputError:
+        return None
+    aspect = shape.width / shape.height
+    near = abs(old.aspect / aspect - 1) < ASPECT_TOLERANCE
+    return old if near and old.frames == shape.frames else None
 
 
 def _readable(pipeline: "Pipeline", film: GivenVideo) -> str:
@@ -108,13 +139,15 @@ def by_difference(
         others = source_text[1:].expand(len(conditions.text) - 1, -1, -1)
         text = torch.cat([source_text[:1], others])
         layout = None if old_layout is None else old_layout[:, :, span]
-        before = replace(conditions, text=text, layout=layout)
+        before = replace(conditions, text=text, layout=layout, pictures=None, names=None)
         generator = torch.Generator().manual_seed(request.seed)
         with (
             denoiser(model, offloader, dtype, conditions, request) as target,
             denoiser(model, offloader, dtype, before, gentle) as other,
         ):
-            yield from flow_edit(target, other, clean, times, path, generator)
+            for state in flow_edit(target, other, clean, times, path, generator):
+                require_finite(state)
+                yield state
 
     return states
 

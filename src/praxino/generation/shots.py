@@ -4,8 +4,6 @@ A shot is made again when anything changes that it was made from, and what goes 
 all other takes stay as they are. A process that is killed loses the take that it was at.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -25,12 +23,21 @@ from praxino.generation.images import GivenImage, load_images
 from praxino.generation.memory import Memory
 from praxino.generation.pipeline import Pipeline
 from praxino.generation.progress import Progress
-from praxino.generation.takes import Take, TakeIdentity, Takes
+from praxino.generation.takes import (
+    Take,
+    TakeIdentity,
+    Takes,
+    short_digest,
+    shot_seed,
+    take_key,
+    take_seed,
+)
 from praxino.layout import Layout
 from praxino.log import logger
 from praxino.provenance.policy import STANDARD, Ingredient, Provenance
 from praxino.references import DIGEST, Reference, mentions, require_known
-from praxino.request import Request, enlarged_shape, require_refiner
+from praxino.request import Request, enlarged_shape
+from praxino.requirements import require_refiner
 from praxino.script import SHOT, FilmScript, Shot, frame_of_shot
 from praxino.storage.media.video import Video
 
@@ -63,6 +70,13 @@ class MadeShot:
     def own(self) -> Frames:
         """The frames of this shot alone."""
         return self.run[len(self.run) - self.count :]
+
+    def alone(self) -> "MadeShot":
+        """This shot behind the last frame of what it goes on from: what is left of it once the
+        shot after it is there, so that long runs take no more memory than their frames.
+        """
+        long = len(self.run) > self.count + 1
+        return replace(self, run=self.run[-self.count - 1 :].copy()) if long else self
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +158,7 @@ class FilmMaker:
             self.script.find(name)
         done: dict[str, MadeShot] = {}
         for shot in self.script.in_order():
+            self._forget_runs(done)
             missing = [name for name in self.script.needs(shot) if name not in done]
             if missing and shot.id in only:
                 raise InputError(
@@ -172,12 +187,20 @@ class FilmMaker:
         """All shots that have a take."""
         done: dict[str, MadeShot] = {}
         for shot in self.script.in_order():
+            self._forget_runs(done)
             if any(name not in done for name in self.script.needs(shot)):
                 continue
             order = self._order(shot, done)
             if (take := self._current(order)) is not None:
                 done[shot.id] = self._loaded(order, take)
         return done
+
+    def _forget_runs(self, done: dict[str, MadeShot]) -> None:
+        """Keep of shots only what is their own, if what goes on from them is there."""
+        for after in self.script.shots:
+            before = self.script.before(after)
+            if before is not None and after.id in done and before.id in done:
+                done[before.id] = done[before.id].alone()
 
     def assembled(
         self, provenance: Provenance = STANDARD, on_step: Callable[[], None] = lambda: None
@@ -261,7 +284,7 @@ class FilmMaker:
             images,
             videos,
             negative=shot.negative or script.negative,
-            seed=_seed(script, shot),
+            seed=shot_seed(script, shot),
             steps=script.steps,
             guidance=script.guidance,
             frames=self._frames(shot, before),
@@ -277,10 +300,24 @@ class FilmMaker:
         )
         inputs = tuple(load_images(request.pictures, images))
         needs = tuple(done[name] for name in script.needs(shot))
-        key = _key(
-            self.pipeline.card.digest, request, (*inputs, *videos), [one.key for one in needs]
+        lasting = self._without_growth(request)
+        key = take_key(
+            self.pipeline.card.digest, lasting, (*inputs, *videos), [one.key for one in needs]
         )
         return ShotOrder(shot, request, key, inputs, tuple(videos), before, needs, tuple(notes))
+
+    def _without_growth(self, request: Request) -> Request:
+        """The request without the pictures that the memory added by itself: a take stays what it
+        is while the memory grows.
+        """
+        if self.memory is None:
+            return request
+        grown = self.memory.generated(one.name for one in request.references)
+        references = tuple(
+            one.model_copy(update={"pictures": tuple(p for p in one.pictures if p not in grown)})
+            for one in request.references
+        )
+        return request.model_copy(update={"references": references})
 
     def _edit(
         self, shot: Shot, before_shot: Shot | None, before: MadeShot | None
@@ -371,7 +408,7 @@ class FilmMaker:
         """Make a take."""
         number = self.takes.next_number(order.shot.id)
         before = sum(take.key == order.key for take in self.takes.of(order.shot.id))
-        request = order.request.reseeded(_take_seed(order.request.seed, before + 1))
+        request = order.request.reseeded(take_seed(order.request.seed, before + 1))
         progress = None
         for progress in self.pipeline.run(request, None, order.images, order.videos):
             if progress.video is None:
@@ -427,9 +464,10 @@ class FilmMaker:
         frames, latents = self.takes.load(take)
         run = np.concatenate([order.before.run, frames]) if order.before else frames
         content = self.takes.path(take).read_bytes()
-        key = _digest([order.key, take.number])
+        key = short_digest([order.key, take.number])
         latents = latents.to(self.pipeline.device)
-        return MadeShot(key, run, len(frames), take, latents, content, order)
+        kept = replace(order, before=None, videos=(), needs=())
+        return MadeShot(key, run, len(frames), take, latents, content, kept)
 
     def _imagined(self, order: ShotOrder) -> MadeShot:
         """A shot before it is made: black frames of its shape."""
@@ -446,42 +484,3 @@ def recorded_layout(record: dict[str, Any]) -> Layout | None:
     """The layout in a film's record, if it was made after one."""
     plain = record.get("layout")
     return None if plain is None else layout.parse_layout(plain)
-
-
-def _seed(script: FilmScript, shot: Shot) -> int:
-    """The seed of a shot's first take."""
-    if shot.seed is not None:
-        return shot.seed
-    return int(_digest([script.seed, shot.id])[:8], 16)
-
-
-def _take_seed(seed: int, number: int) -> int:
-    """The seed of a take, of its shot's; ``number`` counts those that were made from the same."""
-    return seed if number == 1 else int(_digest([seed, number])[:8], 16)
-
-
-def _key(
-    model: str,
-    request: Request,
-    inputs: Sequence[GivenImage | GivenVideo],
-    needs: Sequence[str],
-) -> str:
-    """A digest of all that a take is made from but its own seed; files count by their content."""
-    names = {
-        one.name: DIGEST + hashlib.sha256(one.content).hexdigest()
-        for one in inputs
-        if not one.name.startswith(SHOT)  # ``needs`` has them
-    }
-
-    def by_content(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: by_content(part) for name, part in value.items()}
-        if isinstance(value, list):
-            return [by_content(part) for part in value]
-        return names.get(value, value) if isinstance(value, str) else value
-
-    return _digest([model, by_content(request.model_dump(mode="json")), list(needs)])
-
-
-def _digest(values: Sequence[object]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

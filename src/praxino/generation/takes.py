@@ -4,10 +4,11 @@ Each is a film to look at, marked and signed, and beside it a file with what the
 together from: its frames as they were before that, and its latents.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,17 @@ from pydantic import Field, TypeAdapter, ValidationError
 from praxino.config import Config
 from praxino.errors import InputError, MediaError
 from praxino.layout import Layout
-from praxino.script import SHOT_PATTERN
+from praxino.references import DIGEST
+from praxino.script import SHOT, SHOT_PATTERN
 from praxino.storage.files import write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from praxino.generation.films import GivenVideo
+    from praxino.generation.images import GivenImage
+    from praxino.request import Request
+    from praxino.script import FilmScript, Shot
     from praxino.storage.media.video import Video
 
 LIST: Final = "takes.json"
@@ -222,3 +228,43 @@ def with_state(
         raise InputError(f"shot {shot} has no take{which}", f"there are: {there}", "take")
     changed = take.model_copy(update={"state": state})
     return [changed if one is take else one for one in takes]
+
+
+def shot_seed(script: "FilmScript", shot: "Shot") -> int:
+    """The seed of a shot's first take."""
+    if shot.seed is not None:
+        return shot.seed
+    return int(short_digest([script.seed, shot.id])[:8], 16)
+
+
+def take_seed(seed: int, number: int) -> int:
+    """The seed of a take, of its shot's; ``number`` counts those that were made from the same."""
+    return seed if number == 1 else int(short_digest([seed, number])[:8], 16)
+
+
+def take_key(
+    model: str,
+    request: "Request",
+    inputs: "Sequence[GivenImage | GivenVideo]",
+    needs: Sequence[str],
+) -> str:
+    """A digest of all that a take is made from but its own seed; files count by their content."""
+    names = {
+        one.name: DIGEST + hashlib.sha256(one.content).hexdigest()
+        for one in inputs
+        if not one.name.startswith(SHOT)  # ``needs`` has them
+    }
+
+    def by_content(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: by_content(part) for name, part in value.items()}
+        if isinstance(value, list):
+            return [by_content(part) for part in value]
+        return names.get(value, value) if isinstance(value, str) else value
+
+    return short_digest([model, by_content(request.model_dump(mode="json")), list(needs)])
+
+
+def short_digest(values: Sequence[object]) -> str:
+    """Sixteen digits that name plain values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

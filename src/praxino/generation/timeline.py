@@ -68,6 +68,13 @@ class Timeline:
     length: int
     start: float = 1.0
 
+    def ending(self, ends: Mapping[int, GivenImage]) -> "Timeline":
+        """The timeline, with pictures that are given, too, by the numbers of their frames."""
+        pixels, stay = self.pixels.copy(), self.stay.copy()
+        for number, image in ends.items():
+            pixels[number], stay[number] = fitted(image.pixels, *pixels.shape[1:3]), True
+        return replace(self, pixels=pixels, stay=stay)
+
     def compose(self, decoded: Film) -> Film:
         """The whole film, of the decoded frames (F, H, W, 3)."""
         inner = put_back(decoded, self.pixels, self.stay)[: self.length]

@@ -7,6 +7,7 @@ Legend: as of `models.dit`.
 """
 
 import math
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -82,6 +83,8 @@ class ControlledDiT(DiT):
         control = context.control  # (B, N, D)
         if control is None:
             return {}
+        if places.mask is not None:  # of pictures beside the clip the branch sees nothing
+            places = replace(places, mask=places.mask[..., : tokens.shape[1]])
         hints, memories = {}, context.layers[len(self.blocks) :]
         blocks = cast(list[ControlBlock], list(self.control.blocks))
         for layer, block, own in zip(self.config.control_layers, blocks, memories, strict=True):

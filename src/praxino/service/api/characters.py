@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from praxino.errors import InputError
+from praxino.generation.images import GivenImage
 from praxino.generation.memory import Memory, kept_pictures
 from praxino.references import DIGEST, NAME_PATTERN
 from praxino.service.api import bodies, references, schemas, uploads
@@ -69,11 +70,28 @@ def show(name: Name, state: StateDep, caller: CallerDep) -> schemas.CharacterRes
 )
 def content(name: Name, digest: Digest, state: StateDep, caller: CallerDep) -> Response:
     """A picture of a character, as PNG."""
+    image = _image(references.memory_of(state, caller), name, digest)
+    return Response(image.content, media_type="image/png")
+
+
+@router.delete("/{name}/pictures/{digest}", responses=errors(404))
+def forget_picture(
+    name: Name, digest: Digest, state: StateDep, caller: CallerDep
+) -> schemas.CharacterResource:
+    """Forget one picture of a character."""
     memory = references.memory_of(state, caller)
-    image = memory.image(f"sha256:{digest}")
+    image = _image(memory, name, digest)
+    return schemas.to_character_resource(memory.forget_picture(name, image.name))
+
+
+def _image(memory: Memory, name: str, digest: str) -> GivenImage:
+    try:
+        image = memory.image(f"{DIGEST}{digest}", name)
+    except InputError as error:
+        raise ApiError(404, str(error), "not_found") from None
     if image is None:
         raise ApiError(404, f"@{name} has no such picture", "not_found")
-    return Response(image.content, media_type="image/png")
+    return image
 
 
 @router.post("/{name}/proposals/{digest}", responses=errors(404, 409))

@@ -331,7 +331,7 @@ def adapted(model: ModelParts, loras: Sequence[LoRASpec]) -> ModelParts:
     CheckpointError
         As in `read_lora` and `stand_in.with_branch`.
     InputError
-        For a LoRA of one expert where there are no two.
+        For a LoRA of one expert where there are no two, and Stand-In for one of two.
     """
     if model.low is None and any(one.expert for one in loras):
         raise InputError(
@@ -349,5 +349,11 @@ def adapted(model: ModelParts, loras: Sequence[LoRASpec]) -> ModelParts:
                 patches.append((read_lora(one.file, network), one.scale))
         return Adapted(part, tuple(patches)) if patches else part
 
+    dit = changed(model.dit, "high")
     low = changed(model.low, "low") if model.low is not None else None
-    return replace(model, dit=changed(model.dit, "high"), low=low)
+    if low is not None and low.config.picture_rank != dit.config.picture_rank:
+        raise InputError(
+            f"{model.config.name} has two experts: both take Stand-In, or none",
+            "--lora high=FILE --lora low=FILE",
+        )
+    return replace(model, dit=dit, low=low)

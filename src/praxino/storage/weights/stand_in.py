@@ -58,7 +58,7 @@ def with_branch(part: LazyModule[DiT], file: Path, scale: float = 1.0) -> LazyMo
             f"{file}: the model is given pictures of characters already", "leave it out"
         )
     tensors = _tensors(file, scale)
-    downs = [tensor.shape[0] for name, tensor in tensors.items() if ".down." in name]
+    downs = [len(tensor) for name, tensor in tensors.items() if ".down." in name and tensor.dim()]
     rank = min(downs, default=1)
     config: DiTConfig = part.config.model_copy(update={"picture_rank": rank})
     with torch.device("meta"):
