@@ -17,7 +17,7 @@ Strength = Literal["keep", "change", "reimagine"]
 STRENGTHS: Final = {"keep": 0.45, "change": 0.65, "reimagine": 0.8}
 """Words for how much of a film is made anew, as the time from which it is."""
 SOURCE_STRENGTHS: Final = {"keep": 0.65, "change": 0.85, "reimagine": 0.95}
-"""The same where the film's own sentence is known: what both sentences say stays by itself."""
+"""Times of these words where the film's own sentence is known: what both say stays by itself."""
 MAX_NAME: Final = 1024
 MAX_KEYFRAMES: Final = 1000
 CONTEXT: Final = "latent frames of it that the new ones are told of"

@@ -71,10 +71,10 @@ class FrameCondition:
 
     def cut(self, span: slice) -> "FrameCondition":
         """What is given of some of the film's latent frames."""
-        parts = ("channels", "clean", "mask", "noise")
-        given = {name: getattr(self, name) for name in parts}
+        names = ("channels", "clean", "mask", "noise")
+        parts = {name: getattr(self, name) for name in names}
         return replace(
-            self, **{name: part[:, :, span] for name, part in given.items() if part is not None}
+            self, **{name: part[:, :, span] for name, part in parts.items() if part is not None}
         )
 
 

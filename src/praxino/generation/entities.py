@@ -43,8 +43,8 @@ def pictured(request: Request, card: ModelCard) -> list[Reference]:
 
 def stand_in(request: Request, card: ModelCard) -> Reference | None:
     """The entity of which a Stand-In branch is shown a picture."""
-    shown = [one for one in pictured(request, card) if one.kind in SHOWN_KINDS]
-    return shown[0] if shown and card.stand_in else None
+    able = [one for one in pictured(request, card) if one.kind in SHOWN_KINDS]
+    return able[0] if able and card.stand_in else None
 
 
 def sentence(request: Request, card: ModelCard) -> str:

@@ -247,9 +247,9 @@ class Memory:
         """An entity, new or as it was, of this kind and description where they are not None."""
         if before is None and (count := len(self._names())) >= MAX_ENTITIES:
             raise InputError(f"{count} entities: there is no room for more", "remove some")
-        known = before.model_dump() if before else {"name": name, "created": time.time()}
+        fields = before.model_dump() if before else {"name": name, "created": time.time()}
         updates = {"kind": kind, "description": description}
-        return _entity(known | {key: text for key, text in updates.items() if text is not None})
+        return _entity(fields | {key: text for key, text in updates.items() if text is not None})
 
     def entities(self) -> list[Entity]:
         """All that is known, by name."""
