@@ -83,7 +83,7 @@ def recorded_sentence(record: Mapping[str, Any]) -> str:
         return ""
     if not record.get("references"):
         return prompt
-    from praxino.generation.entities import spoken
+    from praxino.generation.spoken import spoken
     from praxino.references import parse_references
 
     return spoken(prompt, parse_references(record["references"]))

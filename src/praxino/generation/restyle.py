@@ -16,9 +16,9 @@ from praxino.edits import Restyle
 from praxino.errors import InputError
 from praxino.generation import entities
 from praxino.generation.denoiser import Conditioning, denoiser, require_finite
-from praxino.generation.entities import spoken
 from praxino.generation.films import GivenVideo
 from praxino.generation.layout import require_known_words
+from praxino.generation.spoken import spoken
 from praxino.layout import ASPECT_TOLERANCE, Layout
 from praxino.log import logger
 from praxino.references import mentions

@@ -190,3 +190,46 @@ def test_it_can_be_read_and_touched(page, width, scheme):
     assert min(page.evaluate(CONTRAST)) >= 4.5
     page.click("#film-delete")
     page.click("#tab-make")
+
+
+def test_how_much_pictures_count_and_a_longer_sentence(page, tmp_path):
+    remember(page, tmp_path, "bello")
+    page.wait_for_selector(".chip >> text=@bello")
+    page.click("#tab-make")
+    page.fill("#prompt", "@bello runs")
+    dial = page.locator("#strengths input")
+    assert dial.count() == 1
+    dial.fill("0.5")
+    assert page.inner_text("#strengths output") == "0.5"
+    page.click("#longer")
+    until(page, "document.querySelector('#prompt').value.length > 30")
+    assert page.input_value("#prompt").startswith("@bello runs")
+    assert dial.input_value() == "0.5"
+    with page.expect_request("**/v1/videos") as sent:
+        page.click("#go")
+    assert '[{"name":"bello","strength":0.5}]' in sent.value.post_data
+    page.wait_for_selector("#stage[data-state=made]", timeout=60_000)
+    page.fill("#prompt", "a dog runs")
+    assert page.locator("#strengths").is_hidden()
+
+
+def test_a_picture_of_a_character_is_forgotten(page, tmp_path):
+    remember(page, tmp_path, "tom")
+    page.click(".chip >> text=@tom")
+    page.locator("#character-faces button").click()
+    until(page, "document.querySelectorAll('#character-faces figure').length === 0")
+
+
+def test_takes_stand_side_by_side(page):
+    page.fill("#shot-1", "a red ball rolls on the grass")
+    page.click("#film-make")
+    finished(page)
+    page.locator("#shots li.shot-card >> text=Reject").click()
+    until(page, "document.querySelectorAll('.take.rejected').length === 1")
+    page.click("#film-make")
+    until(page, "document.querySelectorAll('.take:not(.rejected)').length === 1")
+    finished(page)
+    page.click("text=Side by side")
+    until(page, "document.querySelectorAll('#pair-films video').length === 2")
+    assert page.inner_text("#pair-title") == "Takes of shot 1"
+    assert "Take 1, rejected" in page.inner_text("#pair-films")

@@ -210,3 +210,27 @@ def test_what_films_show_of_a_character_is_asked_for(running, rex, monkeypatch):
     refused(client.get(second["url"]), 404, "not_found")
     refused(client.post(address + second["digest"]), 404, "not_found")
     refused(client.delete(f"{PATH}/nobody/proposals/{'0' * 64}"), 404, "not_found")
+
+
+def test_one_picture_is_forgotten(running, rex):
+    first, second = rex["pictures"]
+    answer = running.client.delete(first["url"])
+    assert [one["digest"] for one in answer.json()["pictures"]] == [second["digest"]]
+    refused(running.client.get(first["url"]), 404, "not_found")
+    other = {"name": "tom", "kind": "animal", "description": "a cat"}
+    assert running.client.post(PATH, json=other).status_code == 200
+    moved = second["url"].replace("/Rex/", "/tom/")
+    refused(running.client.get(moved), 404, "not_found")
+    refused(running.client.delete(moved), 404, "not_found")
+
+
+def test_a_sentence_is_made_longer_before_a_film_is_made(running, rex):
+    answer = running.client.post("/v1/captions", json={"prompt": "@rex runs", "seed": 3}).json()
+    assert answer["prompt_used"].startswith("@rex runs")
+    assert len(answer["prompt_used"]) > 20
+    again = running.client.post("/v1/captions", json={"prompt": "@rex runs", "seed": 3}).json()
+    assert again == answer
+    body = {"prompt": "@rex runs", "recaption": "llm"}
+    assert "PRAXINO_LLM_URL" in running.client.post("/v1/captions", json=body).json()["notes"][0]
+    refused(running.client.post("/v1/captions", json={"prompt": "@nobody runs"}), 400)
+    refused(running.client.post("/v1/captions", json={"prompt": " "}), 400)

@@ -15,6 +15,7 @@ import praxino
 from praxino.service.api import (
     analyses,
     bodies,
+    captions,
     characters,
     edits,
     errors,
@@ -38,7 +39,7 @@ BODIES: Final[tuple[type[BaseModel], ...]] = (
     bodies.RemixForm, bodies.ImageCreate, bodies.FileForm, bodies.StampForm,
     bodies.SessionCreate, bodies.CharacterCreate, bodies.CharacterForm,
     bodies.ExtensionCreate, bodies.ExtensionForm, bodies.EditCreate, bodies.EditForm,
-    bodies.EnhanceCreate,
+    bodies.EnhanceCreate, bodies.CaptionCreate,
     bodies.FilmCreate, bodies.FilmMake, bodies.TakeUpdate,
 )  # fmt: skip
 """Bodies that routes read themselves, since they come in more than one form."""
@@ -59,7 +60,7 @@ def create(state: AppState) -> ASGIApp:
     )
     app.state.praxino = state
     errors.install(app)
-    for room in (characters, edits, films, videos, images, analyses, stamps, system):
+    for room in (characters, captions, edits, films, videos, images, analyses, stamps, system):
         app.include_router(room.router)  # the first that fits a path answers
     # made once somebody asks for it, as it takes longer than everything else here
     app.openapi = functools.cache(functools.partial(_described, app.openapi))  # type: ignore[method-assign]

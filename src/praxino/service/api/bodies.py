@@ -248,6 +248,17 @@ class EditCreate(EditBody):
     second: FilmSource | None = Field(None, description="join: the film that comes after")
 
 
+class CaptionCreate(Body):
+    """A short sentence, to be made a long one before a film is made of it."""
+
+    prompt: Sentence
+    model: Name | None = None
+    recaption: Literal["grammar", "llm"] = Field(
+        "grammar", description="llm: the language model that the operator has named"
+    )
+    seed: int = Field(0, ge=0, lt=2**53)
+
+
 class EnhanceCreate(Body):
     """A film is made larger, or faster, by its own model."""
 

@@ -233,6 +233,15 @@ class FilmList(BaseModel):
     data: list[FilmResource]
 
 
+class Caption(BaseModel):
+    """A longer sentence in place of a short one."""
+
+    object: Literal["caption"] = "caption"
+    prompt: str
+    prompt_used: str = Field(description="what a model would read; itself a sentence for films")
+    notes: list[str]
+
+
 class ModelResource(BaseModel):
     """A model that is served, with what it makes where nothing else is asked for."""
 
@@ -249,6 +258,7 @@ class ModelResource(BaseModel):
     patch: list[int]
     pictures: bool = Field(description="whether a film can begin with a picture")
     refines: bool = Field(description="whether it makes films larger and faster")
+    grammar: bool = Field(description="whether the built-in grammar knows what it shows")
     samplers: list[str]
 
 
@@ -325,6 +335,7 @@ def to_model_resource(card: ModelCard, ready: bool) -> ModelResource:
         patch=list(card.patch),
         pictures=card.pictures,
         refines=card.refines,
+        grammar=card.grammar,
         samplers=list(card.samplers),
     )
 

@@ -44,7 +44,12 @@ function open(one) {
   $("character-description").value = one?.description ?? "";
   $("character-pictures").value = "";
   $("character-consent").checked = false;
-  $("character-faces").replaceChildren(...(one?.pictures ?? []).map((each) => element("img", { src: each.url, alt: `@${one.name}, ${each.origin}` })));
+  $("character-faces").replaceChildren(...(one?.pictures ?? []).map((each) => {
+    const figure = element("figure"), button = element("button", { type: "button", textContent: "×", ariaLabel: `Forget this picture of @${one.name}` });
+    button.addEventListener("click", () => answer(one, `pictures/${each.digest}`, "DELETE"));
+    figure.append(element("img", { src: each.url, alt: `@${one.name}, ${each.origin}` }), button);
+    return figure;
+  }));
   propose(one);
   $("character-remove").hidden = !one;
   $("character-problem").hidden = true;
@@ -59,7 +64,7 @@ function propose(one) {
     row.append(element("img", { src: each.url, alt: `@${one.name}, ${each.origin}, likeness ${each.likeness.toFixed(2)}` }));
     for (const [text, method] of [["Remember it", "POST"], ["No", "DELETE"]]) {
       const button = element("button", { type: "button", textContent: text });
-      button.addEventListener("click", () => answer(one, each, method));
+      button.addEventListener("click", () => answer(one, `proposals/${each.digest}`, method));
       row.append(button);
     }
     return row;
@@ -67,9 +72,9 @@ function propose(one) {
   $("character-asked").hidden = !one?.proposals.length;
 }
 
-async function answer(one, each, method) {
+async function answer(one, picture, method) {
   try {
-    open(await call(`/v1/videos/characters/${one.name}/proposals/${each.digest}`, { method }));
+    open(await call(`/v1/videos/characters/${one.name}/${picture}`, { method }));
   } catch (error) {
     $("character-problem").textContent = error.message;
     $("character-problem").hidden = false;

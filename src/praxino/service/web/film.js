@@ -4,6 +4,7 @@ import { call, ended } from "./api.js";
 import * as cast from "./cast.js";
 import { element } from "./check.js";
 import { editor } from "./layout.js";
+import { together } from "./strip.js";
 
 const $ = (id) => document.getElementById(id);
 const NEW = { title: "", shots: [{ id: "1", prompt: "" }] };
@@ -143,8 +144,25 @@ function takes() {
       });
       return button;
     }));
+    if (own.length > 1) {
+      const both = element("button", { type: "button", textContent: "Side by side" });
+      both.addEventListener("click", () => beside(item.dataset.shot, own));
+      item.querySelector(".takes").append(both);
+    }
   }
   state();
+}
+
+// All takes of a shot beside one another, begun together.
+function beside(id, own) {
+  $("pair-title").textContent = `Takes of shot ${script.shots.findIndex((shot) => shot.id === id) + 1}`;
+  $("pair-films").replaceChildren(...own.map((take) => {
+    const figure = element("figure");
+    figure.append(element("video", { src: take.url, muted: true, loop: true, playsInline: true, controls: true, ariaLabel: `Take ${take.number}` }),
+      element("figcaption", { textContent: `Take ${take.number}, ${take.state}, seed ${take.seed}` }), ...likenesses(take));
+    return figure;
+  }));
+  together();
 }
 
 // One take on a card's screen, and what may be thought of it.

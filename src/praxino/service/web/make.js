@@ -26,6 +26,8 @@ export function ready(others) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("order").requestSubmit();
   });
   cast.mention($("prompt"));
+  $("prompt").addEventListener("input", strengths);
+  $("longer").addEventListener("click", longer);
   $("picture").addEventListener("change", () => give($("picture").files[0]));
   $("given-remove").addEventListener("click", () => give(null));
   dropping($("make"), $("order"), (files) => files?.length && give(files[0]));
@@ -52,6 +54,7 @@ export async function refresh() {
     await know();
     await strip.load();
     await cast.load();
+    strengths();
     $("problem").hidden = true;
     const open = strip.films().find((film) => !ended(film));
     const before = shown && (await call(`/v1/videos/${shown.id}`).catch(() => null));
@@ -85,6 +88,7 @@ function fill(of) {
   for (const [name, value] of Object.entries(values)) $(name).value = value;
   $("attach").hidden = !of.pictures;
   $("enhance-label").hidden = !of.refines;
+  $("longer").hidden = !of.grammar;
 }
 
 // The settings of a film, back into the form, with those that the form does not show, and its picture.
@@ -137,6 +141,36 @@ function give(file) {
   if (picture) $("given-image").src = URL.createObjectURL(picture);
 }
 
+// For each character that the sentence calls, how much its pictures count: 1 as trained.
+function strengths() {
+  const called = [...$("prompt").value.matchAll(/(?<![\w@])@(\w+)/g)].map((match) => match[1].toLowerCase());
+  const there = cast.characters().filter((one) => one.pictures.length && called.includes(one.name.toLowerCase()));
+  const old = Object.fromEntries([...$("strengths").querySelectorAll("input")].map((dial) => [dial.dataset.name, dial.value]));
+  $("strengths").replaceChildren(...there.map((one) => {
+    const dial = element("input", { type: "range", min: 0, max: 2, step: 0.1, value: old[one.name] ?? 1 });
+    const said = element("output", { textContent: dial.value });
+    dial.dataset.name = one.name;
+    dial.addEventListener("input", () => { said.textContent = dial.value; });
+    const label = element("label", { className: "slider" });
+    label.append(`@${one.name}`, dial, said);
+    return label;
+  }));
+  $("strengths").hidden = !there.length;
+}
+
+// The sentence as the grammar completes it: it stands in the field, to be changed before a film is made.
+async function longer() {
+  $("problem").hidden = true;
+  try {
+    const json = { prompt: $("prompt").value, model: $("model").value, seed: Number($("seed").value) || 0 };
+    $("prompt").value = (await call("/v1/captions", { method: "POST", json })).prompt_used;
+    strengths();
+    $("prompt").focus();
+  } catch (error) {
+    complain(error.message);
+  }
+}
+
 async function order() {
   if (!$("order").checkValidity()) $("settings").open = true; // what is wrong may be in there
   if (!$("order").reportValidity()) return;
@@ -147,6 +181,8 @@ async function order() {
   form.set("extra_params", JSON.stringify({ ...carried.settings, sampler: form.get("sampler") ?? undefined, enhance }));
   for (const name of ["fps", "flow_shift", "guidance_scale_2"]) if (carried[name]) form.set(name, carried[name]);
   for (const name of ["sampler", "enhance"]) form.delete(name);
+  const dials = [...$("strengths").querySelectorAll("input")].filter((dial) => dial.value !== "1");
+  if (dials.length) form.set("references", JSON.stringify(dials.map((dial) => ({ name: dial.dataset.name, strength: Number(dial.value) }))));
   if (picture) form.append("input_reference", picture, "picture");
   $("go").disabled = true;
   try {

@@ -135,6 +135,12 @@ function compare() {
     }
     return element("div", {}, element("video", { src: `/v1/videos/${film.id}/content`, muted: true, loop: true, playsInline: true, controls: true }), list);
   }));
+  $("pair-title").textContent = "Two films";
+  together();
+}
+
+// Opens the dialog of films beside one another, which begin at the same time.
+export function together() {
   $("pair").showModal();
   const videos = [...$("pair").querySelectorAll("video")];
   Promise.all(videos.map((video) => new Promise((ready) => { video.oncanplay = ready; }))).then(() => { // begin together
