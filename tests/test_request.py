@@ -27,9 +27,10 @@ FLAGS = {
     "references": "reference",
 }
 """What the command line calls fields of other names."""
-NOT_IN_THE_API = {"loras", "layout", "best_of"}
+NOT_IN_THE_API = {"loras", "best_of"}
 """Files of the server's machine, and what costs as much as several jobs."""
 NOT_ON_THE_PAGE = NOT_IN_THE_API | {
+    "layout",
     "recaption",
     "reference_guidance",
     "prompt_used",

@@ -4,16 +4,23 @@
 Each is `generate` with an edit; what is not asked for follows the film.
 """
 
+import functools
 import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from praxino.cli import generate as films
-from praxino.cli.options import Frames, LastImage, Quiet, Size, Steps
+from praxino.cli.options import Quiet
 from praxino.errors import InputError
 
+SHARED: Final = (
+    "output", "model", "reference", "lora", "layout", "negative", "steps", "guidance", "seed",
+    "device", "dtype", "no_watermark", "no_credentials", "no_growth", "quiet",
+)  # fmt: skip
+"""Options of `generate` that every verb has."""
 FilmFile = Annotated[Path, typer.Argument(help="The film or picture.", show_default=False)]
 Sentence = Annotated[str, typer.Argument(help="What to show.", show_default=False)]
 LatentContext = Annotated[
@@ -25,73 +32,70 @@ Region = Annotated[
 ]
 
 
+def verb(*more: str) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., None]]:
+    """A command of a function that says in plain values what is made of a film: beside its own
+    options it has those of `generate` that every verb has, and ``more`` of them.
+    """
+
+    def command_of(edit_of: Callable[..., dict[str, Any]]) -> Callable[..., None]:
+        own, others = (inspect.signature(one).parameters for one in (edit_of, films.generate))
+        options = [*own.values(), *(others[name] for name in (*more, *SHARED))]
+
+        @functools.wraps(edit_of)
+        def command(**values: Any) -> None:
+            _make(edit_of(**{name: values[name] for name in own}), values)
+
+        command.__annotations__ = {option.name: option.annotation for option in options}
+        command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        return command
+
+    return command_of
+
+
+@verb("image", "last", "frames")
 def extend(
     film: FilmFile,
     sentence: Sentence,
-    output: films.Output = Path("film.mp4"),
     backward: Annotated[bool, typer.Option("--backward", help="Before its beginning.")] = False,
     context: LatentContext = 3,
-    last: LastImage = None,
-    model: films.ModelName = None,
-    frames: Frames = None,
-    steps: Steps = None,
-    seed: films.SeedOption = None,
-    quiet: Quiet = False,
-) -> None:
+) -> dict[str, Any]:
     """Let a film go on, or begin earlier."""
-    edit = {"task": "extend", "video": str(film), "backward": backward, "context": context}
-    _make(edit, locals())
+    return {"task": "extend", "video": str(film), "backward": backward, "context": context}
 
 
+@verb("frames")
 def join(
     film: FilmFile,
     second: Annotated[Path, typer.Argument(help="The film that comes after.", show_default=False)],
     sentence: Sentence,
-    output: films.Output = Path("film.mp4"),
     context: LatentContext = 2,
-    model: films.ModelName = None,
-    frames: Frames = None,
-    steps: Steps = None,
-    seed: films.SeedOption = None,
-    quiet: Quiet = False,
-) -> None:
+) -> dict[str, Any]:
     """Make one film of two, with what lies between them."""
-    edit = {"task": "join", "video": str(film), "second": str(second), "context": context}
-    _make(edit, locals())
+    return {"task": "join", "video": str(film), "second": str(second), "context": context}
 
 
+@verb("frames", "size")
 def loop(
     sentence: Sentence,
     film: Annotated[Path | None, typer.Option(help="A film to lead back to its beginning.")] = None,
-    output: films.Output = Path("film.mp4"),
     context: LatentContext = 2,
-    model: films.ModelName = None,
-    frames: Frames = None,
-    size: Size = None,
-    steps: Steps = None,
-    seed: films.SeedOption = None,
-    quiet: Quiet = False,
-) -> None:
+) -> dict[str, Any]:
     """Make a film that goes on with its beginning."""
-    _make({"task": "loop", "video": str(film) if film else "", "context": context}, locals())
+    return {"task": "loop", "video": str(film) if film else "", "context": context}
 
 
+@verb("frames")
 def retake(
     film: FilmFile,
     sentence: Sentence,
     start: Annotated[float, typer.Option(min=0, help="Second at which the stretch begins.")],
     end: Annotated[float, typer.Option(min=0, help="Second at which it ends.")],
-    output: films.Output = Path("film.mp4"),
-    model: films.ModelName = None,
-    frames: Frames = None,
-    steps: Steps = None,
-    seed: films.SeedOption = None,
-    quiet: Quiet = False,
-) -> None:
+) -> dict[str, Any]:
     """Make a stretch of a film again."""
-    _make({"task": "retake", "video": str(film), "start": start, "end": end}, locals())
+    return {"task": "retake", "video": str(film), "start": start, "end": end}
 
 
+@verb()
 def inpaint(
     film: FilmFile,
     sentence: Sentence,
@@ -106,38 +110,24 @@ def inpaint(
         str | None,
         typer.Option(help="A thing of the layout in the film's record, such as 'red ball'."),
     ] = None,
-    output: films.Output = Path("film.mp4"),
-    model: films.ModelName = None,
-    steps: Steps = None,
-    seed: films.SeedOption = None,
-    quiet: Quiet = False,
-) -> None:
+) -> dict[str, Any]:
     """Make a part of a film's picture again."""
     if follow is not None and (box or mask):
         raise InputError("--follow says where, and --box or --mask, too", "one of them")
     keyframes = _followed(film, follow) if follow else [_keyframe(text) for text in box or ()]
     edit = {"task": "inpaint", "video": str(film), "mask": str(mask) if mask else ""}
-    _make(edit | {"boxes": keyframes}, locals())
+    return edit | {"boxes": keyframes}
 
 
-def outpaint(
-    film: FilmFile,
-    sentence: Sentence,
-    box: Region = None,
-    output: films.Output = Path("film.mp4"),
-    model: films.ModelName = None,
-    size: Size = None,
-    steps: Steps = None,
-    seed: films.SeedOption = None,
-    quiet: Quiet = False,
-) -> None:
+@verb("size")
+def outpaint(film: FilmFile, sentence: Sentence, box: Region = None) -> dict[str, Any]:
     """Make what lies around a film's picture: --size is the new one's, --box where the old one
     lies.
     """
-    edit = {"task": "outpaint", "video": str(film), "box": _numbers(box) if box else None}
-    _make(edit, locals())
+    return {"task": "outpaint", "video": str(film), "box": _numbers(box) if box else None}
 
 
+@verb()
 def restyle(
     film: FilmFile,
     sentence: Sentence,
@@ -146,16 +136,10 @@ def restyle(
         str | None,
         typer.Option(help="The film's own sentence, which keeps more of it; else of its record."),
     ] = None,
-    output: films.Output = Path("film.mp4"),
-    model: films.ModelName = None,
-    steps: Steps = None,
-    seed: films.SeedOption = None,
-    quiet: Quiet = False,
-) -> None:
+) -> dict[str, Any]:
     """Make a film again after another sentence, along its old motion."""
     share = strength_of(strength)
-    edit = {"task": "restyle", "video": str(film), "strength": share, "source": source}
-    _make(edit, locals())
+    return {"task": "restyle", "video": str(film), "strength": share, "source": source}
 
 
 def enhance(

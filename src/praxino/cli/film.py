@@ -40,6 +40,7 @@ def film(
     dtype: Dtype = "auto",
     no_watermark: films.NoWatermark = False,
     no_credentials: films.NoCredentials = False,
+    no_growth: films.NoGrowth = False,
     quiet: Quiet = False,
 ) -> None:
     """Make a film of many shots; what is there already, and still up to date, stays."""
@@ -66,7 +67,7 @@ def film(
     for note in maker.check():
         progress.say(f"note: {note}")
     try:
-        _make(maker, provenance, only or (), progress)
+        _make(maker, provenance, only or (), progress, not no_growth)
     except KeyboardInterrupt:
         progress.say("stopped: --resume goes on")
         raise typer.Exit(130) from None
@@ -106,9 +107,13 @@ def takes(
 
 
 def _make(
-    maker: "FilmMaker", provenance: "Provenance", only: list[str] | tuple[str, ...], say: Progress
+    maker: "FilmMaker",
+    provenance: "Provenance",
+    only: list[str] | tuple[str, ...],
+    say: Progress,
+    grows: bool,
 ) -> None:
-    """Make takes, with a bar for each."""
+    """Make takes, with a bar for each; with ``grows`` the memory learns from them."""
     states = maker.make(provenance, only)
     state = next(states, None)
     while state is not None:
@@ -116,6 +121,9 @@ def _make(
         with say.bar(f"{shot.id} take {number}", step.steps) as advance:
             while state is not None and state[:2] == (shot, number):
                 advance(state[2].step, total=state[2].steps)
+                if grows and (video := state[2].video) is not None and maker.pipeline.card.grammar:
+                    references = maker.references_of(shot)
+                    films.grow(references, video, f"{shot.id} take {number}", say)
                 state = next(states, None)
 
 

@@ -1,5 +1,6 @@
 """``praxino generate``: a sentence becomes a film, or several."""
 
+import itertools
 import logging
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -195,7 +196,7 @@ def make_films(flags: dict[str, Any]) -> None:
     for request, path in zip(requests, numbered(output, count), strict=True):
         film = _make(loaded.run(request, provenance), request, path, flags["preview"], progress)
         if request.references and loaded.card.grammar and not flags.get("no_growth"):
-            _grow(request, film, path, progress)
+            grow(request.references, film, path.name, progress)
 
 
 def _with_seeds(first: "Request", count: int, same_layout: bool) -> list["Request"]:
@@ -242,11 +243,13 @@ def _make(
     return film
 
 
-def _grow(request: "Request", film: "Video", path: Path, progress: Progress) -> None:
-    """Add what the film shows of remembered entities to the memory, where it can be verified."""
+def grow(references: "Sequence[Reference]", film: "Video", name: str, progress: Progress) -> None:
+    """Add what the film of this name shows of remembered entities to the memory, where it can be
+    verified.
+    """
     from praxino.generation import growth, memory
 
-    for note in growth.grow(memory.installation(), request.references, film.frames, path.name):
+    for note in growth.grow(memory.installation(), references, film.frames, name):
         progress.say(f"note: {note}")
 
 
@@ -266,6 +269,10 @@ def settings_of(flags: dict[str, Any]) -> dict[str, Any]:
     settings = {name: flags[name] for name in Request.model_fields if name in flags}
     ends, settings["references"] = parse_references(flags.get("reference") or ())
     for name in ("image", "last"):
+        if name in ends and flags[name]:
+            raise InputError(
+                f"{ends[name]} and {flags[name]}: two pictures in one place", "one of them", name
+            )
         settings[name] = ends.get(name) or (flags[name] and str(flags[name]))
     return settings | {
         "prompt": flags["sentence"],
@@ -294,6 +301,7 @@ def parse_references(
 
     ends: dict[str, str] = {}
     references: list[Reference] = []
+    unnamed = itertools.count(1)
     for text in texts:
         file, _, kind = text.rpartition(":")
         if text.startswith("@"):
@@ -302,7 +310,7 @@ def parse_references(
             ends[ENDS[kind]] = file
         else:
             entity_kind = next((one for one in KINDS if one == kind), None)
-            name = f"image{sum(one.name.startswith('image') for one in references) + 1}"
+            name = f"image{next(unnamed)}"
             picture = file if entity_kind else text
             references.append(
                 Reference(name=name, kind=entity_kind or "object", pictures=(picture,))

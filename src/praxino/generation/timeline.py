@@ -311,7 +311,7 @@ def region(
     Raises
     ------
     InputError
-        If a mask has other proportions than the film, or covers nothing.
+        If a mask has other proportions than the film, or covers nothing, or all.
     """
     count, height, width = shape
     if edit.mask:
@@ -332,6 +332,10 @@ def region(
     if not new.any():
         raise InputError(
             "the mask covers nothing: there is nothing to make", "white where it is new", "edit"
+        )
+    if new.all():
+        raise InputError(
+            "the mask covers the whole film: nothing of it stays", "praxino restyle", "edit"
         )
     return new
 

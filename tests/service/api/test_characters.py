@@ -234,3 +234,29 @@ def test_a_sentence_is_made_longer_before_a_film_is_made(running, rex):
     assert "PRAXINO_LLM_URL" in running.client.post("/v1/captions", json=body).json()["notes"][0]
     refused(running.client.post("/v1/captions", json={"prompt": "@nobody runs"}), 400)
     refused(running.client.post("/v1/captions", json={"prompt": " "}), 400)
+
+
+def test_pictures_without_a_name_are_counted_in_their_order(running):
+    body = {"prompt": "@image1 chases @image2", "image_reference": [{"image_url": url(png(0))}]}
+    body["references"] = [{"name": "bob", "description": "a cat"}, {"image_url": url(png(1))}]
+    made = order(running.client, **body).json()
+    assert made["status"] == "queued"
+    form = {"prompt": "@image2 runs", "model": made["model"]}
+    files = [("image_reference", (f"{n}.png", png(n))) for n in range(2)]
+    answer = running.client.post("/v1/videos", data=form, files=files)
+    assert answer.status_code == 200, answer.text
+    refused(running.client.post("/v1/videos", data=form, files=[files[0]]), 400)
+    several = [("image_reference", (f"{n}.png", png(n))) for n in range(5)]
+    refused(running.client.post("/v1/videos", data=form, files=several), 400)
+
+
+def test_proportions_say_a_size(running):
+    wide = order(running.client, prompt="a cat", aspect_ratio="2:1", short_edge=32).json()
+    assert wide["size"] == "64x32"
+    assert order(running.client, aspect_ratio="1:1").json()["size"] == "32x32"
+    for more in ({"size": "32x32", "aspect_ratio": "1:1"}, {"short_edge": 32}):
+        refused(running.client.post("/v1/videos", json={"prompt": "a cat"} | more), 400)
+    more = {"prompt": "a cat", "enable_frame_interpolation": True}
+    answer = running.client.post("/v1/videos", json=more)
+    refused(answer, 400)
+    assert "no refiner" in answer.text

@@ -113,6 +113,7 @@ class Extra(Body):
     enhance: str | None = setting("enhance")
     recaption: str | None = setting("recaption")
     prompt_used: Short | None = setting("prompt_used")
+    layout: dict[str, Any] | None = Field(None, description="as `praxino layout` prints it")
 
 
 PARAMETERS: Final = {
@@ -171,7 +172,19 @@ class VideoCreate(GenerationBody):
     height: int | None = setting("height")
     num_frames: int | None = setting("frames")
     fps: float | None = setting("fps")
+    aspect_ratio: str | None = Field(
+        None, pattern=r"^[1-9]\d{0,2}:[1-9]\d{0,2}$", description="in place of a size, as 16:9"
+    )
+    short_edge: int | None = Field(
+        None, gt=0, le=8192, description="pixels of the shorter side, with an aspect_ratio"
+    )
+    enable_frame_interpolation: bool | None = Field(
+        None, description="twice the frame rate; the same as enhance=time"
+    )
     input_reference: Picture | None = Field(None, description="a picture that the film begins with")
+    image_reference: Annotated[list[Picture], Field(max_length=4)] | Picture | None = Field(
+        None, description="pictures of @image1, @image2, ..."
+    )
     references: Annotated[list[ReferenceBody], Field(max_length=8)] | None = None
     keyframes: Annotated[list[KeyframeBody], Field(max_length=8)] | None = None
     extra_params: Extra | None = None
@@ -190,16 +203,17 @@ def without_null(schema: dict[str, Any]) -> None:
 
 
 class VideoForm(VideoCreate):
-    """`VideoCreate` as a form: every value a string, the picture a file; ``references``,
-    ``keyframes`` and ``extra_params`` as JSON.
+    """`VideoCreate` as a form: every value a string, pictures files; ``references``, ``keyframes``
+    and ``extra_params`` as JSON.
     """
 
     model_config = ConfigDict(json_schema_extra=without_null)
 
     input_reference: FileField | None = None  # type: ignore[assignment]
+    image_reference: Annotated[list[FileField], Field(max_length=4)] | None = None  # type: ignore[assignment]
     references: Annotated[str, Field(max_length=8000)] | None = None  # type: ignore[assignment]
     keyframes: Annotated[str, Field(max_length=8000)] | None = None  # type: ignore[assignment]
-    extra_params: Annotated[str, Field(max_length=2000)] | None = None  # type: ignore[assignment]
+    extra_params: Annotated[str, Field(max_length=16_000)] | None = None  # type: ignore[assignment]
 
 
 class FilmSource(Body):

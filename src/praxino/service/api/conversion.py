@@ -60,7 +60,31 @@ def to_request(
             )
             raise InputError(problem, "", "frames")
         settings["frames"] = frames
+    settings |= _proportions(body, card)
+    if body.enable_frame_interpolation:
+        axes = (settings.get("enhance") or card.defaults.enhance).split(",")
+        settings["enhance"] = "space,time" if "space" in axes else "time"
     return _checked(settings | pictures, card, max_size_factor)
+
+
+def _proportions(body: VideoCreate, card: ModelCard) -> dict[str, int]:
+    """The size that proportions say, and perhaps a shorter side: with about as many pixels as the
+    model's own films, where there is none.
+    """
+    if body.aspect_ratio is None:
+        if body.short_edge is not None:
+            problem = "short_edge says one side: aspect_ratio says the other"
+            raise ApiError(400, problem, "invalid_value", "short_edge")
+        return {}
+    if (body.size, body.width, body.height) != (None, None, None):
+        raise ApiError(400, "the size says it already", "invalid_value", "aspect_ratio")
+    width, height = map(int, body.aspect_ratio.split(":"))
+    own, steps = card.defaults, [card.compression[i + 1] * card.patch[i + 1] for i in range(2)]
+    short = body.short_edge or (own.height * own.width * min(width / height, height / width)) ** 0.5
+    scale = short / min(width, height)
+    size = [max(1, round(side * scale / step)) * step
+            for side, step in zip((height, width), steps, strict=True)]  # fmt: skip
+    return {"height": size[0], "width": size[1]}
 
 
 def to_image_request(

@@ -51,6 +51,7 @@ def pictures_of(
     references: Sequence[ReferenceBody],
     keyframes: Sequence[KeyframeBody] = (),
     first: InputFile | None = None,
+    anonymous: Sequence[InputFile] = (),
 ) -> BodyPictures:
     """What a body says of pictures.
 
@@ -60,6 +61,9 @@ def pictures_of(
         Sentences whose names must be known.
     first : InputFile, optional
         The picture that the film begins with.
+    anonymous : sequence of InputFile
+        Pictures of @image1, @image2 and so on, in their order; those without a name in
+        ``references`` come after them.
 
     Raises
     ------
@@ -76,11 +80,18 @@ def pictures_of(
         setting = "image" if keyframe.seconds == 0 else "last"
         file = uploads.picture_of_url(keyframe.image_url, f"keyframes.{number}")
         pictures.add(setting, "input" if setting == "image" else "last", file)
-    entities = [
-        entity
-        for number, body in enumerate(references)
-        if (entity := _entity(memory, body, number, pictures)) is not None
-    ]
+    entities = []
+    for number, file in enumerate(anonymous):
+        uploads.require_picture(file, "image_reference")
+        name = f"image{number + 1}"
+        pictures.files[storage_name := f"{name}.{file.ending}"] = file
+        entities.append(Reference(name=name, kind="object", pictures=(storage_name,)))
+    count = len(entities)
+    for number, body in enumerate(references):
+        entity = _entity(memory, body, number, pictures, f"image{count + 1}")
+        if entity is not None:
+            count += body.name is None
+            entities.append(entity)
     names = [one.name.lower() for one in entities]
     for prompt in prompts:
         for one in memory.resolve(prompt, entities)[len(entities) :]:
@@ -109,9 +120,11 @@ def require_keyframes(request: Request, keyframes: Sequence[KeyframeBody]) -> No
 
 
 def _entity(
-    memory: Memory, body: ReferenceBody, number: int, pictures: BodyPictures
+    memory: Memory, body: ReferenceBody, number: int, pictures: BodyPictures, unnamed: str
 ) -> Reference | None:
-    """The entity of a reference; None for a picture that the film begins or ends with."""
+    """The entity of a reference, called ``unnamed`` where it has no name; None for a picture that
+    the film begins or ends with.
+    """
     param = f"references.{number}"
     file = uploads.picture_of_url(body.image_url, param) if body.image_url else None
     if body.role in ("first", "last"):
@@ -133,7 +146,7 @@ def _entity(
         storage_name = f"reference{number + 1}.{file.ending}"
         names, pictures.files[storage_name] = (storage_name,), file
     return Reference(
-        name=body.name or f"image{number + 1}",
+        name=body.name or unnamed,
         kind=kind or ("object" if body.name is None else "character"),
         description=body.description or "",
         pictures=names,

@@ -34,7 +34,7 @@ READ_CPU_SECONDS: Final = 120
 """Processor seconds that reading the files of one request may take."""
 MAX_FORM_VALUE_BYTES: Final = 16_384
 MAX_PROBLEM_CHARS: Final = 200
-MAX_FILES: Final = {"pictures": 8}
+MAX_FILES: Final = {"pictures": 8, "image_reference": 4}
 """How many files of a name a form may bring, where it is not one."""
 JSON_FIELDS: Final = {"extra_params", "references", "keyframes", "box"}
 """Fields of forms that are JSON."""

@@ -47,10 +47,8 @@ ENHANCED: Final = "enhanced.mp4"
 async def create(request: Request, state: StateDep, caller: CallerDep) -> schemas.VideoResource:
     """Submit a film. It waits in the queue until a worker is free."""
     await jobs.require_quota(state, caller)
-    async with uploads.json_or_form(request, bodies.VideoCreate, "input_reference") as (
-        body,
-        brought,
-    ):
+    files = ("input_reference", "image_reference")
+    async with uploads.json_or_form(request, bodies.VideoCreate, *files) as (body, brought):
         return await run_in_threadpool(_create, state, caller, body, brought)
 
 
@@ -66,6 +64,7 @@ def _create(
         body.references or (),
         body.keyframes or (),
         first,
+        [*brought.get("image_reference", ()), *_image_references(body)],
     )
     card = find_card(state.store, body.model, state.default)
     order = conversion.to_request(body, card, pictures.settings, state.max_size_factor)
@@ -74,6 +73,15 @@ def _create(
     about = {"model": card.id, "priority": priority}
     job = submit(state.store, state.objects, caller, "video", order, pictures.files, **about)
     return schemas.to_video_resource(job, state.store.position(job))
+
+
+def _image_references(body: bodies.VideoCreate) -> list[InputFile]:
+    """Pictures of @image1, @image2, ... inside of a body."""
+    several = body.image_reference or []
+    return [
+        uploads.picture_of_url(one.image_url, f"image_reference.{number}")
+        for number, one in enumerate(several if isinstance(several, list) else [several])
+    ]
 
 
 @router.get("", responses=errors(404))

@@ -115,7 +115,7 @@ function carry({ fps, flow_shift, guidance_scale_2, settings }) {
   const own = model()?.defaults ?? {}, { sampler, enhance, ...others } = settings ?? {};
   const differs = (value, usual) => (value === usual ? null : value);
   const said = { "frames a second": differs(fps, own.fps), shift: differs(flow_shift, own.shift), "second guidance": guidance_scale_2, ...others };
-  const word = (value) => (typeof value === "boolean" ? (value ? "on" : "off") : [value].flat().join(" to "));
+  const word = (value) => value.things ? "of its own" : (typeof value === "boolean" ? (value ? "on" : "off") : [value].flat().join(" to "));
   const all = Object.entries(said).filter(([, value]) => value != null).map(([name, value]) => `${name.replace("_", " ")} ${word(value)}`);
   $("kept").textContent = `Kept from that film: ${all.join(", ")}.`;
   $("kept").hidden = !all.length;
