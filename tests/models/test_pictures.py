@@ -64,6 +64,18 @@ def test_pictures_change_the_clip_and_places_without_one_do_not(dit, clip):
     torch.testing.assert_close(weak, without, rtol=1e-3, atol=1e-3)
 
 
+def test_a_gain_of_slots_is_taken_on_without_a_change(dit, clip):
+    x, t, text = clip
+    more = DiT(DiTConfig(**SIZES, slots=4, spans=True, slot_gain=8.0))
+    more.load_state_dict(adapt_denoiser(more, dit.state_dict(), dit.config))
+    names = torch.tensor([[0, 1, 0, 2, 0]]).expand(2, -1)
+    with torch.no_grad():
+        one, two = (
+            each(x, t, each.context(text, pictures=pictures(), names=names)) for each in (dit, more)
+        )
+    torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+
+
 def test_the_order_of_entities_changes_nothing(dit, clip):
     x, t, text = clip
     shown = pictures()

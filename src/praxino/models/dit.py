@@ -82,6 +82,9 @@ class DiTConfig(Config):
         le=16,
         description="entities whose pictures it may be given; 0: the model takes none",
     )
+    slot_gain: float = Field(
+        1.0, gt=0, description="factor of slots' embeddings: larger, they learn faster"
+    )
     picture_rank: int = Field(
         0,
         ge=0,
@@ -316,7 +319,8 @@ class DiT(nn.Module):
             )
         words = self.text_embedding(text.to(self.patch_embedding.weight.dtype))  # (B, L, D)
         if names is not None and self.slot_embedding is not None:
-            words = words + F.pad(self.slot_embedding, (0, 0, 1, 0))[names].to(words.dtype)
+            slots = F.pad(self.config.slot_gain * self.slot_embedding, (0, 0, 1, 0))
+            words = words + slots[names].to(words.dtype)
         if self.reference_embedding is not None and references is not None:
             references = self.reference_embedding(references)  # (B, M, D)
         bias = None if counts is None else counts.log().to(words.dtype).view(1, 1, 1, -1)
@@ -358,7 +362,7 @@ class DiT(nn.Module):
                 f"slot {int(pictures.slot.max())}: there are {self.config.slots}", "fewer entities"
             )
         dtype, (b, count) = self.patch_embedding.weight.dtype, pictures.slot.shape
-        slots = self.slot_embedding[pictures.slot].unsqueeze(2).to(dtype)
+        slots = self.config.slot_gain * self.slot_embedding[pictures.slot].unsqueeze(2).to(dtype)
         x = self.picture_tokens(pictures).unflatten(0, (b, count)) + slots  # (B, P, n, D)
         _, h, w = token_grid((1, *pictures.latents.shape[3:]), self.config.patch)
         rows, columns = torch.meshgrid(torch.arange(h), w + torch.arange(w), indexing="ij")

@@ -35,6 +35,9 @@ def adapt_denoiser(
             first = tensors[f"{name}.0.weight"], tensors[f"{name}.0.bias"]
             first = rescale_times(*first, config.time_scale, network.config.time_scale)
             tensors[f"{name}.0.weight"], tensors[f"{name}.0.bias"] = first
+    if "slot_embedding" in tensors:
+        gain = config.slot_gain / network.config.slot_gain
+        tensors["slot_embedding"] = gain * tensors["slot_embedding"]
     parts = ("layout_embedding", "slot_embedding", "span_embedding")
     missing = {
         name: tensor for name, tensor in network.state_dict().items() if name.startswith(parts)
