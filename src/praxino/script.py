@@ -18,6 +18,7 @@ from praxino.errors import InputError, MediaError
 from praxino.layout import Layout
 from praxino.plain import parse_plain
 from praxino.references import (
+    KINDS,
     MAX_DESCRIPTION_CHARS,
     MAX_REFERENCE_PICTURES,
     MAX_REFERENCES,
@@ -58,6 +59,8 @@ class Shot(Config):
         False: it goes on where the shot before ends.
     cast : tuple of str
         Who is in it beside those that its sentence mentions.
+    references : tuple of str
+        ``FILE[:KIND]``: what its sentence calls @image1, @image2 and so on.
     image, last : str
         Pictures that it begins and ends with: files, or ``shot:ID/FRAME`` (negative numbers count
         from the end; ``shot:ID`` is its last frame).
@@ -78,6 +81,9 @@ class Shot(Config):
     frames: int | None = Field(None, ge=5, le=100_000)
     cut: bool = True
     cast: tuple[str, ...] = Field((), strict=False, max_length=MAX_REFERENCES)
+    references: tuple[Annotated[str, Field(max_length=MAX_FILE_CHARS)], ...] = Field(
+        (), strict=False, max_length=MAX_REFERENCES
+    )
     image: str = Field("", max_length=MAX_FILE_CHARS)
     last: str = Field("", max_length=MAX_FILE_CHARS)
     layout: Annotated[str, Field(max_length=MAX_FILE_CHARS)] | Layout = ""
@@ -104,7 +110,17 @@ class Shot(Config):
         """Names of the files that it is made from."""
         pictures = [name for name in (self.image, self.last) if not frame_of_shot(name)]
         layout = self.layout if isinstance(self.layout, str) else ""
-        return [name for name in (*pictures, layout, *sources(self.task)) if name]
+        unnamed = [file for file, _ in self.unnamed()]
+        return [name for name in (*pictures, *unnamed, layout, *sources(self.task)) if name]
+
+    def unnamed(self) -> list[tuple[str, EntityKind]]:
+        """Files of its own references, and what they show."""
+        parts = [(text, text.rpartition(":")) for text in self.references]
+        kinds = {kind: kind for kind in KINDS}
+        return [
+            (file, kinds[kind]) if kind in kinds else (text, "object")
+            for text, (file, _, kind) in parts
+        ]
 
     def sources(self) -> list[str]:
         """Names of the shots that its pictures are taken from."""

@@ -20,6 +20,7 @@ from praxino.provenance.verify import verify
 from praxino.script import parse_script
 from praxino.storage.media.frames import read_video
 from praxino.storage.objects import Objects
+from support import tiny_models
 from support.footage import textured
 
 PLAIN = Provenance(watermark=False, credentials=False)
@@ -271,3 +272,20 @@ def test_a_shot_that_goes_on_ends_with_a_picture(pipeline, tmp_path):
     film_maker = maker(pipeline, tmp_path, shots)
     made(film_maker)
     assert np.array_equal(film_maker.assembled(PLAIN).frames[-1], textured(1, 32, 32)[0])
+
+
+def test_a_shot_has_pictures_of_its_own(tmp_path):
+    tiny_models.with_slots(tmp_path / "model")
+    pipeline = praxino.load(tmp_path / "model", device="cpu")
+    for number, picture in enumerate(textured(2, 32, 32)):
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    shots = [{"id": "a", "prompt": "@image1 and @image2", "references": ["0.png:animal", "1.png"]}]
+    film_maker = maker(pipeline, tmp_path, shots)
+    kinds = [(one.name, one.kind) for one in film_maker.references_of(film_maker.script.shots[0])]
+    assert kinds == [("image1", "animal"), ("image2", "object")]
+    assert film_maker.script.shots[0].files() == ["0.png", "1.png"]
+    assert made(film_maker) == {("a", 1)}
+    swapped = [shots[0] | {"references": ["1.png:animal", "0.png"]}]
+    assert made(maker(pipeline, tmp_path, swapped)) == {("a", 2)}
+    with pytest.raises(InputError, match="nothing is called @image3"):
+        maker(pipeline, tmp_path, [shots[0] | {"prompt": "@image3"}]).check()

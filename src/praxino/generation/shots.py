@@ -364,11 +364,15 @@ class FilmMaker:
         return name if frame_of_shot(name) else str(self.folder / name)
 
     def references_of(self, shot: Shot) -> tuple[Reference, ...]:
-        """Who is in a shot: of the cast, or else of the memory."""
+        """Who is in a shot: of its own pictures, of the cast, or else of the memory."""
         names = [*mentions(self.script.sentence(shot)), *shot.cast]
         cast = [
             one.model_copy(update={"pictures": tuple(str(self.folder / p) for p in one.pictures)})
             for one in self.script.references(list(dict.fromkeys(names)))
+        ]
+        cast += [
+            Reference(name=f"image{number}", kind=kind, pictures=(str(self.folder / file),))
+            for number, (file, kind) in enumerate(shot.unnamed(), start=1)
         ]
         in_cast = {one.name.lower() for one in cast}
         if strangers := [name for name in shot.cast if name.lower() not in in_cast]:
