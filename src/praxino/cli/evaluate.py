@@ -1,10 +1,11 @@
 """``praxino evaluate``: a model judged on a suite of sentences."""
 
+import dataclasses
 import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
@@ -42,6 +43,9 @@ def evaluate(
     best_of: Annotated[
         int, typer.Option(min=1, max=64, help="Also score the best of so many films.")
     ] = 1,
+    enhance: Annotated[
+        str, typer.Option(help="Films are enlarged so (space time space,time), and reduced again.")
+    ] = "off",
     processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the page and the rows.")
@@ -59,8 +63,9 @@ def evaluate(
         return
     readers = (reader, second_reader)
     scores, text = judge(
-        model, (suite, samples, seeds), readers, best_of, output, processes, device, Progress(quiet)
-    )
+        model, (suite, samples, seeds), readers, (best_of, enhance), output, processes, device,
+        Progress(quiet),
+    )  # fmt: skip
     typer.echo(json.dumps(scores, indent=1) if json_ else text)
 
 
@@ -68,7 +73,7 @@ def judge(
     name: str,
     suite_of: tuple[str, int, int],
     readers: tuple[Path | None, Path | None],
-    best_of: int,
+    how: tuple[int, str],
     output: Path | None,
     processes: int,
     device: str,
@@ -76,7 +81,8 @@ def judge(
 ) -> tuple[dict[str, Any], str]:
     """Scores of a model on a suite (its name, sentences, films of each), and the table to print.
 
-    ``readers`` are the first, none for the bundled one, and a second, if there is one.
+    ``readers`` are the first, none for the bundled one, and a second, if there is one; ``how`` says
+    of how many films the best is kept, and how films are enlarged.
     """
     from praxino.evaluation import report, suite
     from praxino.evaluation.judge import Judge
@@ -84,13 +90,14 @@ def judge(
     from praxino.generation.loading import choose_device, find_model
     from praxino.storage.weights.checkpoint import content_digest
 
-    folder = output or Path("runs") / f"evaluate-{_run_name(Path(name))}-{suite_of[0]}"
-    cases = suite.cases(*suite_of)
+    enlarged = "" if how[1] == "off" else f"-{how[1].replace(',', '-')}"
+    folder = output or Path("runs") / f"evaluate-{_run_name(Path(name))}-{suite_of[0]}{enlarged}"
+    cases, (best_of, enhance) = suite.cases(*suite_of), how
     model, eye, second = find_model(name), readers[0] or READER, readers[1]
     _require_usable(model, name, cases, best_of)  # before anything is written
     for reader in (eye, *([second] if second else [])):
         read_reader(reader)
-    maker = functools.partial(_film_maker, model, str(choose_device(device)))
+    maker = functools.partial(_film_maker, model, str(choose_device(device)), enhance)
     films = Judge(maker, model, eye, folder, second, best_of)
     manifest = suite.SuiteManifest(
         suite=suite_of[0],
@@ -166,9 +173,21 @@ def _run_name(model: Path) -> str:
     return f"{whole.parent.name}-{whole.name}" if whole.name == "final" else whole.name
 
 
-def _film_maker(model: Path, device: str) -> Callable[[str, int, int], Any]:
-    """Loads a model; what it returns is a `judge.Maker`. A suite calls it once in every process."""
+def _film_maker(model: Path, device: str, enhance: str) -> Callable[[str, int, int], Any]:
+    """Loads a model; what it returns is a `judge.Maker`, whose films are of the model's own size.
+    A suite calls it once in every process.
+    """
+    from praxino.cards import Enhance, axes_of
+    from praxino.data.pixels import Axis, reduced
     from praxino.generation import loading
 
-    loaded = loading.load(model, device)
-    return lambda prompt, seed, best_of: loaded.generate(prompt, seed=seed, best_of=best_of)
+    loaded, how = loading.load(model, device), cast("Enhance", enhance)
+
+    def film(prompt: str, seed: int, best_of: int) -> Any:
+        video = loaded.generate(prompt, seed=seed, best_of=best_of, enhance=how)
+        frames = video.frames
+        for axis in axes_of(how):
+            frames = reduced(frames, cast("Axis", axis))
+        return dataclasses.replace(video, frames=frames, fps=loaded.model.config.fps)
+
+    return film
