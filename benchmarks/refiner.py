@@ -13,7 +13,7 @@ seam
     Differences across the borders of windows over those elsewhere, over the same of the film that
     was enlarged by a filter, which has no windows.
 ghosts
-    Twice the rate: mean error, in grey levels, in the tenth of the pixels where the clip moves most.
+    Twice the rate: mean error, of 255, in the tenth of the pixels where the clip moves most.
 
 At the end the time that a film of the model's usual size takes more, on this machine, beside the
 time without.

@@ -120,7 +120,7 @@ def test_networks_leave_after_their_stage(t2v):
     ours.offloader.resident = watched
     ours.generate("a cat", **SMALL)
     assert loaded == ["UMT5", "DiT", "VAE"]
-    assert ours.offloader._kept == {}
+    assert ours.offloader._loaded == {}
 
 
 def test_a_step_that_is_not_finite_stops_the_film(t2v, tmp_path):

@@ -24,6 +24,7 @@ EXTRA: Final = frozenset(
         "enhance",
         "recaption",
         "prompt_used",
+        "layout",
     )
 )
 """Settings that go into ``extra_params``."""
