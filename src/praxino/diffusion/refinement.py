@@ -26,9 +26,9 @@ Refiner = Callable[[Tensor, Tensor], Tensor]
 (N, C, t, h, w).
 """
 STARTS: Final = {"space": 0.4, "time": 0.2}
-"""Times from which a film is denoised again, for each axis along which it was enlarged: earlier ones
-draw more that is new, later ones keep more of the film. Chosen on six clips, of 0.2 to 0.7, by what
-is drawn and by errors (`benchmarks/refiner.py`).
+"""Times from which a film is denoised again, for each axis along which it was enlarged: earlier
+ones draw more that is new, later ones keep more of the film. Chosen on six clips, of 0.2 to 0.7, by
+what is drawn and by errors (`benchmarks/refiner.py`).
 """
 CONDITION_NOISE: Final = 0.05
 """Noise on the latents of the enlarged film, as a time: it hides in what way they differ from those
