@@ -46,6 +46,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/gallery.py
 	$(BIN)/python docs/edits.py
 	$(BIN)/python docs/enhance.py
+	$(BIN)/python docs/film.py
 	$(BIN)/python docs/studio.py
 
 $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
