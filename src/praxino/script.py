@@ -94,7 +94,9 @@ class Shot(Config):
     @field_validator("id", mode="before")
     @classmethod
     def _id_is_text(cls, value: object) -> object:
-        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if isinstance(value, bool):
+            raise ValueError('YAML reads on, off, yes and no as true and false: quote it: "on"')
+        return str(value) if isinstance(value, int) else value
 
     @model_validator(mode="after")
     def _one_length_and_one_beginning(self) -> "Shot":

@@ -106,6 +106,9 @@ def test_a_part_of_the_picture_is_made_again(pipeline, tmp_path):
     black = replace(mask, frames=np.zeros_like(mask.frames))
     with pytest.raises(InputError, match="covers nothing"):
         edited(pipeline, (SOURCE, black), by_mask)
+    white = replace(mask, frames=np.full_like(mask.frames, 255))
+    with pytest.raises(InputError, match="covers the whole film"):
+        edited(pipeline, (SOURCE, white), by_mask)
     wide = replace(mask, frames=np.full((1, 16, 64, 3), 255, np.uint8))
     with pytest.raises(InputError, match="proportions"):
         edited(pipeline, (SOURCE, wide), by_mask)

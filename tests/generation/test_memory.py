@@ -37,7 +37,9 @@ def test_what_is_added_is_found_by_any_case(memory, pictures):
     entity = memory.add("Anna", pictures[:2], "animal", "a red dog")
     assert memory.find("anna") == memory.find("ANNA") == entity
     assert [one.name for one in memory.entities()] == ["Anna"]
-    more = memory.add("anna", pictures[1:3])
+    more = memory.add("Anna", pictures[1:3])
+    with pytest.raises(InputError, match="are one name"):
+        memory.add("ANNA", description="a black cat")
     assert len(more.pictures) == 3  # one of them was there
     assert (more.kind, more.description, more.created) == ("animal", "a red dog", entity.created)
     image = memory.image(more.pictures[0].digest)
@@ -75,10 +77,10 @@ def test_pictures_are_kept_small_and_without_where_they_were_made(memory, tmp_pa
 
 
 def test_pictures_of_a_character_need_consent(memory, pictures):
-    with pytest.raises(InputError, match="agreed"):
+    with pytest.raises(InputError, match="consent"):
         memory.add("anna", pictures[:1])
     memory.add("anna", pictures[:1], consent=True)
-    with pytest.raises(InputError, match="agreed"):
+    with pytest.raises(InputError, match="consent"):
         memory.add("anna", pictures[1:2])
     memory.add("bob", description="a man in green")
 
@@ -160,7 +162,7 @@ def test_the_command_line_remembers(tmp_path, paths, monkeypatch, tiny_model):
 
 def test_who_becomes_a_character_needs_consent(memory, pictures):
     memory.add("anna", pictures[:1], "object")
-    with pytest.raises(InputError, match="has whoever they show agreed"):
+    with pytest.raises(InputError, match="need the consent"):
         memory.add("anna", kind="character")
     assert memory.add("anna", kind="character", consent=True).kind == "character"
 

@@ -50,7 +50,7 @@ FRAMES_OF_FILM: Final = 4
 KEPT_PIXELS: Final = 512
 """Longer side of pictures that are kept, at most."""
 MIN_CONTRAST: Final = 2.0
-"""Standard deviation of grey levels below which a picture shows nothing."""
+"""Standard deviation of each colour below which a picture shows nothing."""
 VIEW_PIXELS: Final = 16
 """Side of the thumbnails by which pictures are told apart."""
 
@@ -147,13 +147,19 @@ class Memory:
             pictures of a character without ``consent``.
         """
         before = self._load(name)
+        if before is not None and before.name != name:
+            raise InputError(
+                f"@{name} and @{before.name} are one name: case does not count",
+                f"another name, or {before.name} for more of it",
+                "name",
+            )
         entity = self._changed(before, name, kind, description)
         turned = before is not None and before.pictures and before.kind != "character"
         if not (entity.description or entity.pictures or pictures):
             raise InputError(f"@{name} has neither pictures nor a description", "--description")
         if (pictures or turned) and entity.kind == "character" and not consent:
             raise InputError(
-                f"pictures of the character @{name}: has whoever they show agreed?",
+                f"pictures of the character @{name} need the consent of whoever they show",
                 "--consent says so, or that they show no real person",
                 "consent",
             )
@@ -175,8 +181,8 @@ class Memory:
         """Keep a picture that a model made; the oldest generated one makes room, a given one
         never.
         """
-        self._make_room(name)
-        return self.add(name, [content], consent=True, origin=origin)
+        entity = self._make_room(name)
+        return self.add(entity.name, [content], consent=True, origin=origin)
 
     def propose(self, name: str, content: bytes, origin: str, likeness: float) -> Entity:
         """Keep a picture out of a film until somebody says whether it is to be one of an entity's;
@@ -423,7 +429,7 @@ def kept_pictures(path: Path) -> list[bytes]:
 
 def _kept(pixels: NDArray[np.uint8], name: str) -> bytes:
     """The file that is kept of one picture."""
-    if float(pixels.std()) < MIN_CONTRAST:
+    if float(pixels.std(axis=(0, 1)).max()) < MIN_CONTRAST:
         raise InputError(f"{name} shows nothing: it is all of one colour", "another picture")
     image = Image.fromarray(pixels)
     image.thumbnail((KEPT_PIXELS, KEPT_PIXELS), Image.Resampling.LANCZOS)

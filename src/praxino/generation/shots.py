@@ -162,7 +162,8 @@ class FilmMaker:
             missing = [name for name in self.script.needs(shot) if name not in done]
             if missing and shot.id in only:
                 raise InputError(
-                    f"shot {shot.id} needs {missing[0]}, which has no take", f"--only {missing[0]}"
+                    f"shot {shot.id} needs {missing[0]}, which has no take that is up to date",
+                    f"--only {missing[0]}",
                 )
             if missing:
                 continue
@@ -353,7 +354,9 @@ class FilmMaker:
             if (place := frame_of_shot(name)) is not None:
                 source, number = done[place[0]], place[1]
                 if not -source.count <= number < source.count:
-                    raise InputError(f"{name}: that shot has {source.count} frames", "", "image")
+                    last = source.count - 1
+                    problem = f"{name}: that shot has {source.count} frames"
+                    raise InputError(problem, f"0 to {last}, or -1 for the last", "image")
                 images.append(GivenImage(name, source.own[number], source.content))
         return images
 

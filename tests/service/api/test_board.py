@@ -154,7 +154,7 @@ def test_what_is_wrong_is_said(page, tmp_path):
     assert "nothing is called @nobody" in page.inner_text("#film-problem")
     remember(page, tmp_path, "anna", "character")
     page.wait_for_selector("#character-problem:visible")
-    assert "agreed" in page.inner_text("#character-problem")
+    assert "consent" in page.inner_text("#character-problem")
     page.check("#character-consent")
     page.click("#character-form .primary")
     page.wait_for_selector(".chip >> text=@anna")

@@ -46,7 +46,7 @@ def test_a_character_from_its_pictures_to_its_end(running, rex):
     assert np.array_equal(
         np.asarray(Image.open(io.BytesIO(picture.content))), textured(1, 40, 48)[0]
     )
-    more = {"name": "rex", "pictures": [{"image_url": url(png(2))}]}
+    more = {"name": "Rex", "pictures": [{"image_url": url(png(2))}]}
     assert len(client.post(PATH, json=more).json()["pictures"]) == 3
     assert client.delete(f"{PATH}/REX").json()["deleted"]
     for method, path in (
@@ -134,7 +134,7 @@ def test_a_forgotten_character_fails_its_film_and_no_other(studio_of, tiny_model
         ({"name": "rex"}, "neither pictures nor a description"),
         ({"name": "rex", "kind": "person", "description": "a"}, "kind"),
         ({"name": "rex", "description": "d" * 201}, "description"),
-        ({"name": "rex", "pictures": [{"image_url": url(DOT)}]}, "agreed"),
+        ({"name": "rex", "pictures": [{"image_url": url(DOT)}]}, "consent"),
         ({"name": "rex", "pictures": [{"image_url": "http://a/b.png"}]}, "another form"),
         ({"name": "rex", "pictures": [{"image_url": url(b"text")}]}, "neither"),
         ({"name": "rex", "colour": "red"}, "colour"),
