@@ -12,10 +12,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from support import checker
 
 checker.install()  # before the first import of praxino
+settings.register_profile("praxino", deadline=None)  # no test is one of wall time
+settings.load_profile("praxino")
 
 
 def pytest_collection_finish() -> None:
