@@ -105,15 +105,15 @@ def remove(
     """Forget an entity, with all that is kept of it, or one of its pictures."""
     from praxino.errors import InputError
     from praxino.generation.memory import installation
+    from praxino.references import DIGEST
 
     bank = installation()
     if picture is None:
         bank.remove(name)
         typer.echo(f"removed @{name}")
         return
-    digests = [one.digest for one in bank.find(name).pictures]
-    able = [one for one in digests if one.removeprefix("sha256:").startswith(
-        picture.removeprefix("sha256:"))]  # fmt: skip
+    digests, start = [one.digest for one in bank.find(name).pictures], picture.removeprefix(DIGEST)
+    able = [one for one in digests if one.removeprefix(DIGEST).startswith(start)]
     if len(able) != 1:
         raise InputError(
             f"{picture}: {len(able)} pictures of @{name}", f"praxino memory show {name}", "picture"

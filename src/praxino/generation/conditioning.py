@@ -11,7 +11,7 @@ from torch import Tensor
 from praxino.data.pixels import to_tensor
 from praxino.diffusion.path import Path
 from praxino.generation.denoiser import FrameCondition
-from praxino.generation.images import GivenImage, fitted, whole
+from praxino.generation.images import GivenImage, fitted, put_in, whole
 from praxino.models.vace import mask_channels
 from praxino.models.vae import VAE
 from praxino.request import Request
@@ -43,9 +43,7 @@ def encode_images(
     if config.pictures == "control":
         film = np.zeros((request.frames, request.height, request.width, 3), np.uint8)
         stay = np.zeros(film.shape[:3], bool)
-        for place, image in ends.items():
-            film[place] = fitted(image.pixels, request.height, request.width)
-            stay[place] = True
+        put_in(ends, film, stay)
         return control(film, stay, references, vae, device)
     fit = {n: fitted(image.pixels, request.height, request.width) for n, image in ends.items()}
     # (1, 3, 1, H, W) each

@@ -72,11 +72,8 @@ def run(
         film = finish.UnfinishedFilm(request, nothing, frames, inputs, 0)
         yield from finish.finished(pipeline, film, provenance)
         return
-    window = min(request.frames, pipeline.model.config.frames)
     whole = pipeline.model.config.pictures == "control"
-    tile, streamed = pipeline.fitting(
-        request if whole else request.model_copy(update={"frames": window})
-    )
+    tile, streamed = pipeline.fitting(request if whole else one_window(pipeline, request))
     old: Layout | None = None
     if isinstance(edit, Restyle):
         request, old = restyle.completed(pipeline, request, edit, films[edit.video])
@@ -193,13 +190,18 @@ def _denoise(pipeline: "Pipeline", request: Request, start: float) -> Denoise:
     return states
 
 
-def window_length(pipeline: "Pipeline", request: Request) -> int:
-    """Latent frames of the films that the model makes by default, or of ``request``, if that is
+def one_window(pipeline: "Pipeline", request: Request) -> Request:
+    """The request of a film as long as the model makes by default, or of ``request``, if that is
     shorter.
     """
+    frames = min(request.frames, pipeline.model.config.frames)
+    return request.model_copy(update={"frames": frames})
+
+
+def window_length(pipeline: "Pipeline", request: Request) -> int:
+    """Latent frames of `one_window`."""
     compression = pipeline.model.vae.config.compression
-    usual = request.model_copy(update={"frames": pipeline.model.config.frames})
-    return min(one.shape.latent(compression, 1).frames for one in (usual, request))
+    return one_window(pipeline, request).shape.latent(compression, 1).frames
 
 
 def windows(count: int, window: int, context: int = WINDOW_CONTEXT) -> list[slice]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from praxino.cards import ModelCard
 from praxino.data.pixels import to_tensor
+from praxino.generation.conditioning import WHITE
 from praxino.generation.denoiser import Conditioning
 from praxino.generation.images import GivenImage, whole
 from praxino.generation.offload import exact_and_fast
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 STAND_IN_PIXELS: Final = 512
 """Side of the picture that a Stand-In branch is shown, whatever the film's size."""
-WHITE: Final = 255
 
 
 def pictured(request: Request, card: ModelCard) -> list[Reference]:

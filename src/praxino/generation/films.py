@@ -57,7 +57,7 @@ class GivenVideo:
         sentence, layout = "", None
         with suppress(InputError):  # anybody may write a record
             sentence = recorded_sentence(video.record)
-            layout = parse_layout(video.record["layout"]) if video.record.get("layout") else None
+            layout = recorded_layout(video.record)
         content = path.read_bytes()
         return cls(
             name or str(path), video.frames, video.fps, content, sentence=sentence, layout=layout
@@ -87,6 +87,14 @@ def recorded_sentence(record: Mapping[str, Any]) -> str:
     from praxino.references import parse_references
 
     return spoken(prompt, parse_references(record["references"]))
+
+
+def recorded_layout(record: Mapping[str, Any]) -> Layout | None:
+    """The layout in a film's record, if it was made after one; raises `InputError` if it cannot be
+    read.
+    """
+    plain = record.get("layout")
+    return None if plain is None else parse_layout(plain)
 
 
 def load_videos(names: Iterable[str], videos: Sequence[GivenVideo] = ()) -> dict[str, GivenVideo]:

@@ -1,6 +1,6 @@
 """Pictures that a film is made from, as they are read and brought to its size."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,6 +84,16 @@ def whole(
     small = Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
     canvas[top : top + size[1], left : left + size[0]] = np.asarray(small)
     return canvas
+
+
+def put_in(
+    ends: Mapping[int, GivenImage], pixels: NDArray[np.uint8], stay: NDArray[np.bool_]
+) -> None:
+    """Put pictures into a film (F, H, W, 3), by the numbers of their frames, and say in (F, H, W)
+    that they stay.
+    """
+    for number, image in ends.items():
+        pixels[number], stay[number] = fitted(image.pixels, *pixels.shape[1:3]), True
 
 
 def fitted(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

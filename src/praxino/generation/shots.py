@@ -18,7 +18,7 @@ from praxino.durations import frames_of, with_context
 from praxino.edits import Edit, Extend, FilmShape, sources
 from praxino.errors import GenerationError, InputError
 from praxino.generation import finish
-from praxino.generation.films import GivenVideo, load_videos
+from praxino.generation.films import GivenVideo, load_videos, recorded_layout
 from praxino.generation.images import GivenImage, load_images
 from praxino.generation.memory import Memory
 from praxino.generation.pipeline import Pipeline
@@ -485,9 +485,3 @@ class FilmMaker:
         total = count + (len(order.before.run) if order.before else 0)
         run = np.broadcast_to(np.uint8(0), (total, self.height, self.width, 3))
         return MadeShot(order.key, run, count)
-
-
-def recorded_layout(record: dict[str, Any]) -> Layout | None:
-    """The layout in a film's record, if it was made after one."""
-    plain = record.get("layout")
-    return None if plain is None else layout.parse_layout(plain)

@@ -17,7 +17,7 @@ from torch import Tensor
 from praxino.edits import BoxKeyframe, Edit, Extend, Inpaint, Join, Loop, Outpaint, Restyle, Retake
 from praxino.errors import InputError
 from praxino.generation.films import GivenVideo
-from praxino.generation.images import GivenImage, fitted
+from praxino.generation.images import GivenImage, fitted, put_in
 from praxino.request import Request
 from praxino.shapes import Compression, VideoShape
 
@@ -71,8 +71,7 @@ class Timeline:
     def ending(self, ends: Mapping[int, GivenImage]) -> "Timeline":
         """The timeline, with pictures that are given, too, by the numbers of their frames."""
         pixels, stay = self.pixels.copy(), self.stay.copy()
-        for number, image in ends.items():
-            pixels[number], stay[number] = fitted(image.pixels, *pixels.shape[1:3]), True
+        put_in(ends, pixels, stay)
         return replace(self, pixels=pixels, stay=stay)
 
     def compose(self, decoded: Film) -> Film:
@@ -95,8 +94,7 @@ def put_back(decoded: Film, pixels: Film, stay: NDArray[np.bool_]) -> Film:
 def with_ends(decoded: Film, images: Sequence[GivenImage]) -> Film:
     """Decoded frames that begin with a picture as it was given, and end with another one."""
     pixels, stay = np.zeros_like(decoded), np.zeros(decoded.shape[:3], bool)
-    for frame, image in zip((0, len(decoded) - 1), images, strict=False):
-        pixels[frame], stay[frame] = fitted(image.pixels, *decoded.shape[1:3]), True
+    put_in(dict(zip((0, len(decoded) - 1), images, strict=False)), pixels, stay)
     return put_back(decoded, pixels, stay)
 
 
