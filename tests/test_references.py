@@ -25,6 +25,8 @@ def test_unknown_names_are_refused_with_near_ones():
         require_references("@ana runs", (ANNA, BOB))
     with pytest.raises(InputError, match="praxino memory add zoe"):
         require_references("@zoe runs", ())
+    with pytest.raises(InputError, match=r"--reference FILE"):
+        require_references("@image2 runs", ())
 
 
 def test_five_entities_and_names_that_differ_in_case_are_refused():

@@ -52,6 +52,7 @@ def test_a_script_is_read(tmp_path):
             "need one another: a -> c -> b -> a",
         ),
         ([{"id": "a", "colour": "red"}], "shots.0.colour"),
+        ([{"id": "a", "promt": "a"}], "shots.0.promt: no such field. hint: did you mean prompt"),
         ([{"id": "a", "task": {"task": "fly"}}], "shots.0.task"),
         ([{"id": "a"}, {"id": "b", "cut": False, "image": "x.png"}], "no image, no task"),
         ([], "shots"),

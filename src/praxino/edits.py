@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, NamedTuple, get_args
 from pydantic import Field, TypeAdapter, model_validator
 
 from praxino.config import Config
+from praxino.errors import UnknownNameError
 from praxino.plain import parse_plain
 
 Box = tuple[float, float, float, float]
@@ -38,7 +39,7 @@ class Join(Config):
     task: Literal["join"] = "join"
     video: str = Field(max_length=MAX_NAME, description="the first film")
     second: str = Field(max_length=MAX_NAME, description="the other one")
-    context: int = Field(2, ge=1, le=16, description=CONTEXT)
+    context: int = Field(1, ge=1, le=16, description=CONTEXT)
 
 
 class Loop(Config):
@@ -46,7 +47,7 @@ class Loop(Config):
 
     task: Literal["loop"] = "loop"
     video: str = Field("", max_length=MAX_NAME, description="the film whose end is led back")
-    context: int = Field(2, ge=1, le=16, description=CONTEXT)
+    context: int = Field(1, ge=1, le=16, description=CONTEXT)
 
 
 class Retake(Config):
@@ -189,7 +190,9 @@ def frame_count(edit: Edit, film: FilmShape, usual: int, step: int) -> int:
 
 def parse_edit(tree: object) -> Edit:
     """An edit from plain values; raises `InputError` with the first field that is wrong."""
-    return parse_plain(_ADAPTER, tree, "edit", "edit", f"tasks are {' '.join(TASKS)}")
+    if isinstance(tree, dict) and tree.get("task") not in TASKS:
+        raise UnknownNameError("edit", str(tree.get("task")), TASKS)
+    return parse_plain(_ADAPTER, tree, "edit", "edit", "")
 
 
 def require_box(box: Box) -> None:

@@ -1,5 +1,6 @@
 """Plain values, as JSON has them, read and made into configs: what is wrong is said in one line."""
 
+import difflib
 import json
 from pathlib import Path
 from typing import TypeVar
@@ -29,9 +30,13 @@ def parse_plain(adapter: TypeAdapter[T], tree: object, name: str, setting: str, 
     try:
         return adapter.validate_json(json.dumps(tree, default=_dumped))
     except ValidationError as error:
-        first = error.errors()[0]
+        problems = error.errors()
+        unknown = [one for one in problems if one["type"] == "extra_forbidden"]
+        first = (unknown or problems)[0]
         place = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        if unknown:
+            message, hint = "no such field", _near(adapter, str(first["loc"][-1])) or hint
         raise InputError(f"{name}: {place and place + ': '}{message}", hint, setting) from None
     except (TypeError, ValueError, RecursionError):
         raise InputError(f"{name} is no JSON", hint, setting) from None
@@ -60,6 +65,15 @@ def read_json(path: Path, most: int, hint: str) -> object:
         return json.loads(content)
     except (ValueError, RecursionError):
         raise InputError(f"{path} is no JSON", hint) from None
+
+
+def _near(adapter: TypeAdapter[T], field: str) -> str:
+    """A hint at fields called much as an unknown one."""
+    schema = adapter.json_schema()
+    kinds = [schema, *schema.get("$defs", {}).values()]
+    fields = {name for kind in kinds for name in kind.get("properties", ())}
+    near = difflib.get_close_matches(field, sorted(fields), n=1)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 def _dumped(value: object) -> object:

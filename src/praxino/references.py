@@ -92,4 +92,6 @@ def require_known(name: str, choices: Sequence[str]) -> None:
         return
     near = [f"@{lower[one]}" for one in difflib.get_close_matches(name.lower(), lower, 3, 0.5)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"praxino memory add {name} PICTURE"
+    if name.lower().startswith("image"):
+        hint = "--reference FILE, once for each of @image1, @image2 and so on"
     raise InputError(f"nothing is called @{name}", f"{hint} (@@ is a plain @)", "references")

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from praxino.cli import generate
+from praxino.errors import InputError
 from praxino.generation.loading import find_model
 from praxino.storage import files
 from praxino.storage.media import video
@@ -701,3 +702,12 @@ def test_a_damaged_foreign_model_is_one_line(praxino, wan, tmp_path):
     assert len(err.splitlines()) == 1
     assert "is damaged" in err
     assert not (tmp_path / "x.mp4").exists()
+
+
+def test_a_kind_of_reference_that_is_misspelt(tmp_path):
+    picture = tmp_path / "cat.png"
+    picture.touch()
+    with pytest.raises(InputError, match=r"'anmal'. hint: did you mean animal"):
+        generate.parse_references([f"{picture}:anmal"])
+    ends, (reference,) = generate.parse_references([f"{picture}:animal"])
+    assert (ends, reference.kind) == ({}, "animal")

@@ -234,7 +234,9 @@ def test_flow_edit_between_two_points():
 @pytest.mark.parametrize(
     ("edit", "problem"),
     [
-        ({"task": "fly", "video": "a"}, "does not match"),
+        ({"task": "fly", "video": "a"}, "unknown edit 'fly'"),
+        ({"task": "retak", "video": "a"}, "did you mean retake"),
+        ({"task": "extend", "vido": "a"}, "no such field. hint: did you mean video"),
         ({"task": "retake", "video": "a", "start": 2, "end": 1}, "must be after"),
         ({"task": "inpaint", "video": "a"}, "a mask or a box"),
         ({"task": "inpaint", "video": "a", "mask": "m", "boxes": [BOX]}, "not both"),

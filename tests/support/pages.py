@@ -59,4 +59,5 @@ def opened(chromium, server) -> Iterator:
     page.wait_for_selector("#seconds option", state="attached")
     yield page
     page.close()
-    assert [text for text in wrong if not any(re.search(each, text) for each in page.allowed)] == []
+    left = [text for text in wrong if not any(re.search(pattern, text) for pattern in page.allowed)]
+    assert not left, left

@@ -59,7 +59,7 @@ def extend(
     backward: Annotated[bool, typer.Option("--backward", help="Before its beginning.")] = False,
     context: LatentContext = 3,
 ) -> dict[str, Any]:
-    """Let a film go on, or begin earlier."""
+    """Let a film go on, or begin earlier: --frames are those made at once, with the context."""
     return {"task": "extend", "video": str(film), "backward": backward, "context": context}
 
 
@@ -68,9 +68,11 @@ def join(
     film: FilmFile,
     second: Annotated[Path, typer.Argument(help="The film that comes after.", show_default=False)],
     sentence: Sentence,
-    context: LatentContext = 2,
+    context: LatentContext = 1,
 ) -> dict[str, Any]:
-    """Make one film of two, with what lies between them."""
+    """Make one film of two, with what lies between them: --frames are those made at once, with
+    the context on both sides. Films that are alike are led over; between others it cuts, or melts.
+    """
     return {"task": "join", "video": str(film), "second": str(second), "context": context}
 
 
@@ -78,9 +80,11 @@ def join(
 def loop(
     sentence: Sentence,
     film: Annotated[Path | None, typer.Option(help="A film to lead back to its beginning.")] = None,
-    context: LatentContext = 2,
+    context: LatentContext = 1,
 ) -> dict[str, Any]:
-    """Make a film that goes on with its beginning."""
+    """Make a film that goes on with its beginning: --frames are all of it, or, with --film, those
+    made at once, with the context on both sides.
+    """
     return {"task": "loop", "video": str(film) if film else "", "context": context}
 
 
@@ -91,7 +95,7 @@ def retake(
     start: Annotated[float, typer.Option(min=0, help="Second at which the stretch begins.")],
     end: Annotated[float, typer.Option(min=0, help="Second at which it ends.")],
 ) -> dict[str, Any]:
-    """Make a stretch of a film again."""
+    """Make a stretch of a film again: --frames are those made at once, with what lies beside it."""
     return {"task": "retake", "video": str(film), "start": start, "end": end}
 
 

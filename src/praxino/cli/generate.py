@@ -26,7 +26,7 @@ from praxino.cli.options import (
     part_files,
 )
 from praxino.cli.terminal import Progress
-from praxino.errors import CheckpointError, InputError, MediaError
+from praxino.errors import CheckpointError, InputError, MediaError, UnknownNameError
 
 if TYPE_CHECKING:
     from praxino.generation.pipeline import Pipeline
@@ -311,6 +311,8 @@ def parse_references(
         else:
             entity_kind = next((one for one in KINDS if one == kind), None)
             name = f"image{next(unnamed)}"
+            if file and not entity_kind and not Path(text).exists() and Path(file).exists():
+                raise UnknownNameError("kind of reference", kind, [*KINDS, *ENDS])
             picture = file if entity_kind else text
             references.append(
                 Reference(name=name, kind=entity_kind or "object", pictures=(picture,))

@@ -27,7 +27,6 @@ from praxino.generation.offload import (
 )
 from praxino.generation.progress import Progress
 from praxino.log import logger
-from praxino.provenance import keys
 from praxino.provenance.policy import STANDARD, Provenance
 from praxino.request import GenerationSettings, Request, complete
 from praxino.storage.media.video import Video
@@ -442,6 +441,7 @@ class Pipeline:
         shape = request.shape.latent(vae.compression, vae.latent_channels)
         drawn = torch.randn(shape.size(), generator=generator)
         if request.noise_mark:
+            from praxino.provenance import keys
             from praxino.provenance.watermark import noise
 
             drawn = noise.watermark_noise(drawn, keys.installation().derived("noise"), request.seed)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from praxino.provenance import keys
 from praxino.storage.media.video import Video
 
 logger = logging.getLogger("praxino.provenance")
@@ -57,6 +56,7 @@ class Provenance:
         before the work.
         """
         if self.watermark:
+            from praxino.provenance import keys
             from praxino.provenance.watermark import payload
 
             keys.settings()
@@ -74,6 +74,7 @@ class Provenance:
         """
         if not self.watermark:
             return dataclasses.replace(video, record=video.record | {"watermark": False})
+        from praxino.provenance import keys
         from praxino.provenance.watermark import issued, payload
         from praxino.provenance.watermark.embed import has_room, mark
 

@@ -125,7 +125,7 @@ def test_nothing_is_lost_and_nothing_done_twice(tmp_path, smoke, server):
             try:
                 return ask(
                     f"http://127.0.0.1:{port}/v1/videos",
-                    {"prompt": f"cat {number}", "num_inference_steps": 100},
+                    {"prompt": f"cat {number}", "num_inference_steps": 50},
                 )["id"]
             except OSError:
                 time.sleep(0.2)
