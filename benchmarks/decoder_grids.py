@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from rivals import clips as store
+from rivals import decoders
 
 from praxino.data.degrade import compressed
 from praxino.detection.decoder_grid import GridFinding, decoder_grid, finding, traces
@@ -40,7 +41,9 @@ def trips(clips: list[store.Clip], count: int = 8) -> tuple[int, int]:
         if len(frames) < FRAMES or rows == count:
             continue
         film = np.stack([frame.pixels[: 2 * (frame.pixels.shape[0] // 4)] for frame in frames])
-        film = store.decoded(film[:, : film.shape[1] // 8 * 8, : film.shape[2] // 16 * 8])
+        film = decoders.decoded(
+            film[:, : film.shape[1] // 8 * 8, : film.shape[2] // 16 * 8], decoders.BUNDLED
+        )
         again = (
             replace(frame, pixels=p) for frame, p in zip(frames, compressed(film, 20), strict=True)
         )

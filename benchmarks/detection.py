@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rivals import clips as store
+from rivals import decoders
 
 import praxino
 from praxino.data.diorama import compose, render
@@ -54,7 +55,7 @@ SLOW = ("half rate",)
 """Ways that make clips small or slow: what the fits of those kinds are fitted on."""
 COMPONENTS = 40
 """Principal components of the content."""
-OTHERS = ("crf 35", "gif", "12 frames", "8 frames")
+OTHERS = ("crf 35", "gif", "12 frames", "8 frames", "scale 0.75", "messenger")
 """Ways on which the fit for usual clips is judged, too, unless in a hurry."""
 HEADLINES = (
     "physics/momentum.jolts",
@@ -294,28 +295,32 @@ def kind_results(
     return found, fit(samples, pairs[counted])
 
 
-def round_trips(of: Collection, usual: tuple[EvaluationSet, EvaluationSet]) -> str:
-    """Camera clips against themselves through an autoencoder that no fit has met."""
+def round_trips(
+    of: Collection, usual: tuple[EvaluationSet, EvaluationSet], ways: Sequence[str]
+) -> list[str]:
+    """Camera clips against themselves through decoders that no fit has met: a line for each, and
+    one for all.
+    """
     real = [pair.real for pair in of.pairs]
-    long_enough = np.array([pair.real.about[2] * pair.real.about[3] >= 8.5 for pair in of.pairs])
-    kept = [clip for clip, enough in zip(real, long_enough, strict=True) if enough]
-    trip, none = (
-        rows_of(kept, way, store.plain, store.measures_of)[:, of.scored]
-        for way in ("round trip", "no trip")
-    )
-    parts = of.parts[len(of.clips) :][long_enough]
+    enough = np.array([pair.real.about[2] * pair.real.about[3] >= 8.5 for pair in of.pairs])
+    kept = [clip for clip, long in zip(real, enough, strict=True) if long]
+    ask = functools.partial(rows_of, kept, ask=store.plain, tag=store.measures_of)
+    none, parts = ask(store.NO_TRIP)[:, of.scored], of.parts[len(of.clips) :][enough]
     samples, pairs = joined(of, (("matched", usual[0]), ("native", usual[1])))
     pairs = _counted(pairs, np.tile(of.counted, 2))
-    twins = Pairs(trip, none, parts)
-    every = Pairs(
-        np.concatenate([twins.generated, pairs.generated]),
-        np.concatenate([twins.generated, pairs.real]),  # these teach nothing
-        np.concatenate([parts, pairs.parts]),
-    )
-    test = EvaluationSet(samples.measures[:0], twins)
     fit = lambda known, others: fusion.fit(known, others, of.scored_names, calibrate=False)  # noqa: E731
-    found = leave_out(samples, every, {"": test}, fit)[""]
-    return f"{len(kept)} round trips through the bundled autoencoder: {found.accuracy():.3f}"
+    lines, higher = [], []
+    for way in ways:
+        trip = ask(way)[:, of.scored]
+        every = Pairs(
+            np.concatenate([trip, pairs.generated]),
+            np.concatenate([trip, pairs.real]),  # round trips teach nothing
+            np.concatenate([parts, pairs.parts]),
+        )
+        test = EvaluationSet(samples.measures[:0], Pairs(trip, none, parts))
+        higher.append(leave_out(samples, every, {"": test}, fit)[""].accuracy())
+        lines.append(f"{decoders.described(way):<34} {len(kept):>4}  {higher[-1]:.3f}")
+    return [*lines, f"{'all':<34} {len(kept) * len(ways):>4}  {np.mean(higher):.3f}"]
 
 
 def on_way(
@@ -342,7 +347,7 @@ def condition(way: str, of: ProtocolResult, thin: NDArray[np.bool_]) -> Conditio
     return ConditionResult(name=way, auc=of.auc, definite=share, right=mean)
 
 
-def tables(folder: Path, ship: bool, quick: bool) -> None:
+def tables(folder: Path, ship: bool, quick: bool, run: Path | None) -> None:
     of = collect(folder)
     measured = functools.partial(test_set, of, ask=store.plain, tag=store.measures_of)
     matched, native = measured("matched", "none"), measured("native", "none")
@@ -373,7 +378,9 @@ def tables(folder: Path, ship: bool, quick: bool) -> None:
             f"{way:<20} {result.accuracy(of.counted):.3f} {result.auc:.3f} "
             f"{result.calibration_error:.3f} {rows[-1].definite:7.2f} {rows[-1].right or 0:5.2f}"
         )
-    print(round_trips(of, (matched, native)))
+    print("\nround trips through decoders that no fit has met")
+    trips = [decoders.BUNDLED, *(decoders.small(run, RUNS) if run else ())]
+    print("\n".join(round_trips(of, (matched, native), trips)))
     table = found["matched"].table(~thin_rows["none"])
     for row in table:
         span = f"{row.low:.1f} to {row.high:.1f}"
@@ -468,6 +475,9 @@ def main() -> None:
     parser.add_argument("clips", type=Path, nargs="?")
     parser.add_argument("--ship", action="store_true", help="write the fusion into the package")
     parser.add_argument("--quick", action="store_true", help="without the conditions of `OTHERS`")
+    parser.add_argument(
+        "--decoders", type=Path, help="a run of `praxino train detector`: its decoders, too"
+    )
     parser.add_argument("--only", choices=["tables", "own", "physics"], help="one part")
     options = parser.parse_args()
     if options.clips is None:
@@ -477,7 +487,7 @@ def main() -> None:
         )
         return
     if options.only in (None, "tables"):
-        tables(options.clips, options.ship, options.quick)
+        tables(options.clips, options.ship, options.quick, options.decoders)
     if options.only in (None, "own"):
         print("\nown films\n" + own_films())
     if options.only in (None, "physics"):

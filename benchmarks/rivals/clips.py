@@ -17,11 +17,10 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rivals import efficientnet
+from rivals import decoders, efficientnet
 
 import praxino
 from praxino.data.degrade import WAYS, compressed
-from praxino.data.pixels import to_pixels, to_tensor
 from praxino.detection.detector import MEASURES
 from praxino.detection.evidence import finite
 from praxino.detection.sufficiency import (
@@ -32,12 +31,12 @@ from praxino.detection.sufficiency import (
     blockiness,
 )
 from praxino.detection.view import View, view_of, views
-from praxino.models.vae import VAE
 from praxino.storage.files import write_text
 from praxino.storage.media.frames import iter_frames, probe, stride
-from praxino.storage.weights import bundle
 
 Film = NDArray[np.uint8]
+NO_TRIP = "no trip"
+"""The way of films that round trips are held against: compressed once more as they are."""
 
 
 BASES = {
@@ -137,26 +136,15 @@ def seen(clip: Clip, way: str) -> list[View]:
     if way == "none":
         return list(views(clip.path, probe(clip.path)))
     film, rate = np.stack([shot.pixels for shot in iter_frames(clip.path)]), probe(clip.path).rate
-    if way in ("round trip", "no trip"):
+    if way == decoders.BUNDLED or way.startswith((decoders.TRIP, NO_TRIP)):
         film = film[: (len(film) - 1) // 4 * 4 + 1]
-        film = compressed(decoded(film) if way == "round trip" else film, 20)
+        other = film if way == NO_TRIP else decoders.decoded(film, way)
+        film = compressed(other[: len(film) - 1], 20)  # an even number, as all of them leave
         return [view_of(film, rate)]
     if way == "half rate":  # of what detectors see
         every = stride(rate)
         film, rate = film[::every], rate / every / 2
     return [view_of(WAYS[way](film), rate)]
-
-
-@functools.cache
-def _autoencoder() -> VAE:
-    return bundle.read_vae(bundle.BUNDLED / "diorama")
-
-
-def decoded(film: Film) -> Film:
-    """A film through the bundled model's autoencoder, which no fit here has met."""
-    with torch.inference_mode():
-        vae = _autoencoder()
-        return to_pixels(vae.decode(vae.encode(to_tensor(film[None]))).float())[0]
 
 
 Ask = Callable[[View, Clip], dict[str, float]]

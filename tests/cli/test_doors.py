@@ -27,6 +27,7 @@ DOORS = {
     "noise": ("noise", "{path}", "-o", "{out}"),
     "detect": ("detect", "{path}"),
     "verify": ("verify", "{path}"),
+    "stamp": ("stamp", "{path}", "-o", "{folder}"),
 }
 MAX_SECONDS = 20
 
@@ -92,9 +93,10 @@ def worse(data, rng):
 def test_an_answer_or_one_line(name, door, files, tmp_path, praxino, tiny_model):
     path, rng = tmp_path / name, np.random.default_rng(0)
     out = tmp_path / ("out.mp4" if door == "generate" else "out.png")
+    (tmp_path / "stamped").mkdir()
     for number, data in enumerate(worse(files[name], rng)):
         path.write_bytes(data)
-        places = {"path": path, "out": out, "model": tiny_model}
+        places = {"path": path, "out": out, "model": tiny_model, "folder": tmp_path / "stamped"}
         begun = time.process_time()
         code, _, err = praxino(*(part.format(**places) for part in DOORS[door]))
         assert time.process_time() - begun < MAX_SECONDS

@@ -49,6 +49,7 @@ VERBS = {
     "generate --like": ("generate", "--like", "{path}", "-o", "out.mp4", "--model", "{model}"),
     "noise": ("noise", "{path}", "-o", "out.png"),
     "detect": ("detect", "{path}"),
+    "stamp": ("stamp", "{path}", "-o", "out.mp4"),
 }
 
 

@@ -16,6 +16,7 @@ from praxino.detection.evidence import FAMILIES, SCORED
 from praxino.detection.report import Report, to_text
 from praxino.detection.sufficiency import missing_evidence
 from praxino.errors import CheckpointError, InputError, MediaError
+from praxino.provenance import stamp
 from praxino.storage.media.frames import probe
 from support.footage import ball, sound, textured, write
 
@@ -86,6 +87,20 @@ def test_the_claim_of_a_file_is_told_beside_the_answer(tmp_path):
     said = detect(video.save(tmp_path / "a.mp4"))
     assert "record of having been made by Praxino" in said.says
     assert "no part of the answer" in html.page(examine(tmp_path / "a.mp4"))
+
+
+def test_mark_and_signature_are_told_first(praxino, tmp_path):
+    plain = write(tmp_path / "a.mp4", textured(16, 160, 160))
+    stamp.stamp(plain, tmp_path / "b.mp4", model="Veo 3")
+    code, out, err = praxino("detect", tmp_path / "b.mp4", "-o", tmp_path / "page.html")
+    assert code == 0, err
+    first, second = out.splitlines()[:2]
+    assert "declared as made by a model" in first
+    assert "watermark: found" in first
+    assert second.startswith(f"{tmp_path / 'b.mp4'}: ")
+    page = (tmp_path / "page.html").read_text()
+    assert page.index("stamped in") < page.index("How reliable")
+    assert not praxino("detect", plain)[1].startswith(f"{plain}: signature")
 
 
 def test_a_page_asks_for_nothing_from_outside(found):

@@ -1,5 +1,6 @@
 """``praxino detect``: was this generated? One film with its page, or many with one table."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,6 +64,9 @@ def run_one(
             target.parent.mkdir(parents=True, exist_ok=True)
         require_writable(target)
     examination = examine(path)
+    if claim := _claim(path):
+        report = examination.report.model_copy(update={"says": claim})
+        examination = dataclasses.replace(examination, report=report)
     if target is not None:
         match target.suffix.lower():
             case ".html":
@@ -73,6 +77,14 @@ def run_one(
                 write_table(target, [examination.report])
         progress.say(f"wrote {target}")
     return examination.report.model_dump(), to_text(examination.report)
+
+
+def _claim(path: Path) -> str:
+    """What a film's mark and signature say, if it has any."""
+    from praxino.provenance.verify import verify
+
+    verdict = verify(path)
+    return "; ".join(verdict.sentences) if verdict.outcome not in ("nothing", "unreadable") else ""
 
 
 def run_batch(

@@ -108,6 +108,10 @@ def _sum(report: Report) -> str:
 
 def _answer(report: Report) -> str:
     lines = []
+    if report.says:
+        lines.append(
+            f"<p>Of itself it says, which is no part of the answer: {html.escape(report.says)}.</p>"
+        )
     if report.probability is not None:
         at = 100 * report.probability
         lines.append(
@@ -121,8 +125,6 @@ def _answer(report: Report) -> str:
         lines.append("<p>No verdict, because: " + html.escape("; ".join(report.reasons)) + ".</p>")
     if report.reliability:
         lines.append(f"<p>How reliable: {html.escape(report.reliability)}.</p>")
-    if report.says:
-        lines.append(f"<p>Beside that, and no part of the answer: {html.escape(report.says)}.</p>")
     return "\n".join(lines)
 
 

@@ -46,8 +46,8 @@ class Report(Config):
     camera clip that is average in all lies, and the families' parts. ``reasons`` say why there is
     no verdict, or why a file is unreadable. ``reliability`` says how often answers like this one
     were right, and verdicts on clips like this one. ``windows`` are the seconds that were looked
-    at. ``grid`` is what beats in time or lies on a grid, and ``says`` what the file itself claims:
-    no parts of the answer.
+    at. ``grid`` is what beats in time or lies on a grid, and ``says`` what the file itself claims,
+    of a single one by its mark and signature, too: no parts of the answer.
     """
 
     path: str
@@ -71,7 +71,9 @@ class Report(Config):
 def to_text(report: Report) -> str:
     """A report as text, for a terminal."""
     sure = "" if report.probability is None else f" ({report.probability:.0%} generated)"
-    lines = [f"{printable(report.path)}: {report.verdict}{sure}"]
+    name = printable(report.path)
+    lines = [f"{name}: {report.says}"] if report.says else []
+    lines.append(f"{name}: {report.verdict}{sure}")
     lines += [f"  no verdict: {reason}" for reason in report.reasons]
     for finding in report.families:
         moved = "" if finding.log_odds is None else f"{finding.log_odds:+.2f}"
@@ -87,7 +89,6 @@ def to_text(report: Report) -> str:
     lines += [f"  beside that: {sentence}" for sentence in report.grid.sentences]
     lines += [f"  odd: {', '.join(report.oddities)}"] if report.oddities else []
     lines += [f"  reliability: {report.reliability}"] if report.reliability else []
-    lines += [f"  beside that: {report.says}"] if report.says else []
     return "\n".join(lines)
 
 

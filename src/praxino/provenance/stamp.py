@@ -41,6 +41,8 @@ SAME_ENDINGS: Final = {
     for ending in group
 }
 """Endings of names of pictures that stand for one format."""
+FRAMES_COMPARED: Final = 8
+"""How many frames of a moving picture tell how near its copy is."""
 WHOLE_FILM: Final = 0.9
 """Part of the frames that a film says it has, below which it was cut."""
 HINT_OTHER_NAME: Final = "another name or folder with -o"
@@ -61,8 +63,8 @@ class Stamp(Config):
     message : str
         48 bits of the mark in hexadecimal.
     psnr : float or None
-        Decibels between the luma of both files, the loss of encoding included; None if they are
-        the same, or nothing was written.
+        Decibels between the luma of both files, the loss of encoding included, at eight frames
+        from the first to the 1,025th; None if they are the same, or nothing was written.
     frames : int
         How many were written.
     notes : tuple of str
@@ -147,17 +149,14 @@ def _stamp(source: Path, target: Path, declaration: Declaration, credentials: bo
     if mark.found:
         return Stamp(path=str(source), outcome="marked before", notes=(_owner(mark),))
     message = _message(declaration.model)
-    finish = None
     with atomic_file(target) as fresh:
         frames, notes, psnr = _marked(source, fresh, info, message)
         if psnr is not None and psnr < MIN_PSNR:
             raise MediaError(f"{source}: the stamped copy differs too much ({psnr:.1f} dB)")
-        if credentials:
-            finish = _signed(source, fresh, target, declaration, message)
-        else:
+        if not credentials:
             sidecar.delete_outdated(target)
-    if finish:
-        finish()
+        elif finish := _signed(source, fresh, target, declaration, message):
+            finish()  # before the file has its name: no unsigned one is left if this fails
     return Stamp(
         path=str(source),
         out=str(target),
@@ -318,7 +317,7 @@ def _signed(
 
 
 def _first(path: Path) -> Iterable[VideoFrame]:
-    return itertools.islice(iter_frames(path), transcode.COMPARED_FRAMES)
+    return itertools.islice(iter_frames(path), FRAMES_COMPARED)
 
 
 def _luma(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from praxino.errors import MediaError
 
@@ -82,14 +83,28 @@ def atomic_file(path: Path) -> Iterator[Path]:
         fresh.unlink(missing_ok=True)
 
 
+@contextmanager
+def unchanged(path: Path) -> Iterator[None]:
+    """A block that reads a file; raises `MediaError` after it if the file changed meanwhile."""
+    before = path.stat()
+    yield
+    after = path.stat()
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise MediaError(f"{path} changes while it is read", "wait until it is whole")
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of errors of a disk, or of one's share of it, that has no more room."""
+
+
 def _cannot_write(path: Path, error: OSError) -> MediaError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    full = error.errno in FULL
     hint = (
         "free some space, or choose another folder with -o"
         if full

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 from praxino.errors import InputError, MediaError, PraxinoError
+from praxino.storage.files import FULL
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*(\.[a-z0-9]+)?")
 """What a name looks like: nothing in it can lead out of the place."""
@@ -248,4 +249,4 @@ def redact(address: str) -> str:
 
 def is_full(error: BaseException) -> bool:
     """Whether an error says that there is no more room."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return isinstance(error, OSError) and error.errno in FULL

@@ -7,10 +7,12 @@ statements; the mark in its pixels, which they name as their soft binding, remai
 
 import io
 import logging
+import os
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import c2pa
 from PIL import Image
@@ -22,10 +24,13 @@ from praxino.provenance.c2pa.manifest import FORMAT, PARENT, generated, printabl
 from praxino.provenance.c2pa.read import SIDECAR_ENDING
 from praxino.provenance.c2pa.sidecar import delete_outdated, require_own_sidecar, write
 from praxino.provenance.policy import Ingredient, Relation
+from praxino.storage.files import FULL
 from praxino.storage.media.formats import HEAD_BYTES, UNKNOWN_MIME, mime_type
 
 logger = logging.getLogger("praxino.provenance")
 
+OS_ERROR: Final = re.compile(rf"os error ({'|'.join(map(str, FULL))})\b")
+"""How the C2PA library tells of a disk that is full."""
 Given = Sequence[tuple[Ingredient, Relation, str]]
 """What went in, how, and of which type it is."""
 
@@ -40,7 +45,7 @@ def sign(
     """Put signed statements into a file, or beside ``target`` where its format has no room for
     them.
 
-    What is returned then writes those, to be called when the file has its name; the old ones are
+    What is returned then writes those, to be called as the file gets its name; the old ones are
     gone until then.
 
     Parameters
@@ -107,6 +112,8 @@ def _signed(fresh: Path, mime: str, statements: dict[str, Any], inputs: Given) -
             manifest = _manifest(fresh, mime, statements, which, signer)
         except c2pa.C2paError as error:
             problem = one_line(error)
+            if full := OS_ERROR.search(problem):
+                raise OSError(int(full[1]), os.strerror(int(full[1]))) from None
             continue
         if signer.time_stamp != own.time_stamp:
             logger.warning("note: %s gives no time stamp: %s", own.time_stamp, problem)

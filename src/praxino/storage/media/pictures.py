@@ -2,7 +2,6 @@
 profile, transparency, and for moving ones times and repetitions.
 """
 
-import errno
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin
 
 from praxino.errors import MediaError
+from praxino.storage.files import FULL, unchanged
 from praxino.storage.media import pillow
 from praxino.storage.media.formats import MAX_PICTURE_PIXELS, PILLOW_FORMATS
 from praxino.storage.media.info import DAMAGE, require_pixels, unreadable
@@ -65,7 +65,7 @@ def _opened(source: Path) -> Iterator[Any]:
         except MediaError:
             raise
         except DAMAGE as error:
-            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            if getattr(error, "errno", None) in FULL:
                 raise  # of the new file
             raise unreadable(source, error) from None
 
@@ -87,7 +87,7 @@ def rewrite(source: Path, fresh: Path, change: PixelChange, fine: bool = False) 
         If it cannot be read or written, or is too large.
     """
     done = Rewritten()
-    with _opened(source) as picture:
+    with unchanged(source), _opened(source) as picture:
         require_pixels(source, picture.width, picture.height, MAX_PICTURE_PIXELS)
         count, kind = pillow.frame_count(picture), SAME.get(str(picture.format), picture.format)
         name, _ = ELSEWISE.get(str(kind), (str(kind), ""))

@@ -4,7 +4,6 @@ subtitles, times, colours, depth, and as near as can be the codec and its qualit
 One frame is in memory at a time, whatever the film's length.
 """
 
-import errno
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from praxino.errors import MediaError
+from praxino.storage.files import FULL, unchanged
 from praxino.storage.media import ffmpeg
 from praxino.storage.media.encoders import (
     CHAPTERED,
@@ -48,8 +48,8 @@ MAX_TIME_ERROR: Final = Fraction(1, 200)
 """Seconds by which the time of a frame may change without a word."""
 ALPHA_TAG: Final = "alpha_mode"
 """What WebM and Matroska call the transparency that FFmpeg's decoders of VP8 and VP9 leave out."""
-COMPARED_FRAMES: Final = 8
-"""Frames of which luma is kept, to tell how near a copy is."""
+COMPARED: Final = (0, 1, 2, 4, 16, 64, 256, 1024)
+"""Numbers of the frames of which luma is kept, to tell how near a copy is: ever further apart."""
 BYTES: Final = "application/octet-stream"
 """The type of an attachment that says none."""
 MAX_WAITING_BYTES: Final = 2**28
@@ -79,7 +79,7 @@ QUARTER_TURNS: Final = {
 @dataclass
 class Transcoded:
     """What was done: ``frames`` written, ``damaged`` packets left out, ``notes`` on what could not
-    be kept; and ``luma``, (H, W) in steps of 255, of the first frames before they were changed.
+    be kept; and ``luma``, (H, W) in steps of 255, of those that are `COMPARED`, as they were.
     """
 
     frames: int = 0
@@ -104,29 +104,25 @@ def transcode(source: Path, fresh: Path, change: LumaChange) -> Transcoded:
         If it cannot be read or written, is too large, or changes meanwhile.
     """
     os.environ.setdefault("SVT_LOG", "1")  # that encoder writes to stderr by itself
-    before = source.stat()
     done = Transcoded()
     try:
-        with ffmpeg.opened(source) as reader, _writer(fresh) as writer:
+        with unchanged(source), ffmpeg.opened(source) as reader, _writer(fresh) as writer:
             _Copy(source, reader, writer, change, done).run()
     except MediaError:
         raise
     except av.error.FFmpegError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise OSError(error.errno, os.strerror(error.errno)) from None
         raise unreadable(source, error) from None
     except DAMAGE as error:
         raise unreadable(source, error) from None
-    after = source.stat()
-    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        raise MediaError(f"{source} changes while it is read", "wait until it is whole")
     if not done.frames:
         raise MediaError(f"{source}: none of its frames can be decoded", COMPLETE_HINT)
     return done
 
 
-def luma_of(path: Path, count: int = COMPARED_FRAMES) -> list[NDArray[np.float32]]:
-    """(H, W), in steps of 255, of a film's first frames as they are stored.
+def luma_of(path: Path) -> list[NDArray[np.float32]]:
+    """(H, W), in steps of 255, of those frames of a film that are `COMPARED`, as they are stored.
 
     Raises
     ------
@@ -142,8 +138,11 @@ def luma_of(path: Path, count: int = COMPARED_FRAMES) -> list[NDArray[np.float32
     try:
         with ffmpeg.opened(path) as reader:
             stream = ffmpeg.picture_stream(reader)
-            for frame in itertools.islice(reader.decode(stream), count):
-                _with_luma(frame, keep)
+            for number, frame in enumerate(
+                itertools.islice(reader.decode(stream), COMPARED[-1] + 1)
+            ):
+                if number in COMPARED:
+                    _with_luma(frame, keep)
     except DAMAGE as error:
         raise unreadable(path, error) from None
     return planes
@@ -327,7 +326,7 @@ class _Copy:
                 self.writer.mux(packet)
 
     def _changed(self, luma: Plane, step: float) -> Plane:
-        if len(self.done.luma) < COMPARED_FRAMES:
+        if self.done.frames in COMPARED:
             self.done.luma.append(luma.astype(np.float32) / step)
         return self.change(luma, step)
 
