@@ -18,6 +18,7 @@ from praxino.models.vae import VAEConfig
 from praxino.storage.weights.bundle import BundleConfig
 from praxino.training.autoencoder import AutoencoderConfig, Bucket
 from praxino.training.diffusion import DiffusionConfig
+from praxino.training.distill import DistillConfig
 from praxino.training.forensic import ForensicStageConfig
 from praxino.training.identity import IdentityStageConfig
 from praxino.training.latent_reader import LatentReaderStageConfig
@@ -171,6 +172,25 @@ def diorama_refiner() -> TrainConfig:
     )
 
 
+def diorama_student() -> TrainConfig:
+    """The student: films in one to eight steps, without a second evaluation for guidance; 7.1 M
+    parameters.
+
+    ``praxino train diorama-student --init FOLDER --vae FOLDER``: it begins as the denoiser in
+    FOLDER. Two CPU cores, 7 s a step.
+    """
+    base = diorama().stage
+    assert isinstance(base, DiffusionConfig)
+    dit = base.dit.model_copy(update={"guided": True})
+    more = {"dit": dit, "clips": 6144, "stretch": 0, "seed": 150, "routing": RoutingConfig()}
+    data = base.model_copy(update=more)
+    return TrainConfig(
+        stage=DistillConfig(data=data),
+        loop=LoopConfig(steps=2000, sample_every=500),
+        optimizer=OptimizerConfig(lr=5e-4, warmup=100, ema=0.999),
+    )
+
+
 def diorama_layout() -> TrainConfig:
     """The layout network: what a sentence puts where; 1.4 M parameters, scenes alone.
 
@@ -316,6 +336,7 @@ RECIPES: Final[dict[str, Callable[[], TrainConfig]]] = {
     "diorama": diorama,
     "diorama-64": diorama_64,
     "diorama-refiner": diorama_refiner,
+    "diorama-student": diorama_student,
     "diorama-layout": diorama_layout,
     "diorama-latent-reader": diorama_latent_reader,
     "diorama-tiny-decoder": diorama_tiny_decoder,

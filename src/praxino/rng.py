@@ -39,6 +39,7 @@ class Stream(IntEnum):
     IDENTITY_POOL = 21
     REFINER_PAIRS = 22
     REFINER_BATCH = 23
+    DISTILL_BATCH = 24
 
 
 def generator(stream: Stream, seed: int, index: int) -> np.random.Generator:

@@ -29,6 +29,7 @@ from praxino.diffusion.path import Path, log_snr
 from praxino.errors import InputError
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
+SpanDenoiser = Callable[[Tensor, Tensor, Tensor], Tensor]
 Sampler = Callable[..., Iterator["State"]]
 
 
@@ -161,6 +162,22 @@ def euler(denoiser: Denoiser, x: Tensor, times: Tensor, path: Path) -> Iterator[
     steps = len(times) - 1
     for step, t, s in _pairs(times):
         x0 = denoiser(x, t)
+        x = x + (s - t).to(x.dtype) * _drift(x, x0, t, path)
+        yield State(step, steps, s, x, x0)
+
+
+def flow_map(denoiser: SpanDenoiser, x: Tensor, times: Tensor, path: Path) -> Iterator[State]:
+    """Steps of any length, by a network that is told where each of them ends, and predicts its mean
+    velocity (MeanFlow, Geng et al., arXiv 2505.13447, eq. 3; AnyFlow's any number of steps).
+
+    Parameters
+    ----------
+    denoiser : callable
+        (x, t, s) -> x0: the data, if the flow went on beyond s as it goes on the whole from t to s.
+    """
+    steps = len(times) - 1
+    for step, t, s in _pairs(times):
+        x0 = denoiser(x, t, s)
         x = x + (s - t).to(x.dtype) * _drift(x, x0, t, path)
         yield State(step, steps, s, x, x0)
 

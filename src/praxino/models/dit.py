@@ -26,6 +26,7 @@ from praxino.models.attention import Pattern, RMSNorm, Rotation
 from praxino.models.context import Context, Memory
 from praxino.models.embeddings import (
     Embedding,
+    GuidanceEmbedding,
     ReferenceEmbedding,
     gated,
     layer_norm,
@@ -93,6 +94,7 @@ class DiTConfig(Config):
     spans: bool = Field(
         False, description="it may be told where a step ends, for samplers of few steps"
     )
+    guided: bool = Field(False, description="it is told a guidance, which is folded into it")
     control_layers: tuple[int, ...] = Field(
         (), strict=False, description="layers after which a control branch adds (`models.vace`)"
     )
@@ -274,6 +276,9 @@ class DiT(nn.Module):
         if config.spans:
             self.span_embedding = Embedding(config.time_features, width, nn.SiLU())
             self.span_embedding.load_state_dict(self.time_embedding.state_dict())
+        self.guidance_embedding = (
+            GuidanceEmbedding(config.time_features, width) if config.guided else None
+        )
 
     def _initialise(self) -> None:
         for module in self.modules():
@@ -400,7 +405,9 @@ class DiT(nn.Module):
         dtype = self.patch_embedding.weight.dtype
         return self.patch_embedding(patchify(latents, self.config.patch).to(dtype))
 
-    def times(self, t: Tensor, end: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def times(
+        self, t: Tensor, end: Tensor | None = None, guidance: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Embeddings (B, G, D) of times, and what they make of the blocks' modulation (B, G, 6, D);
         float32.
         """
@@ -414,6 +421,8 @@ class DiT(nn.Module):
                         "this model is not told where a step ends", "only models with spans are"
                     )
                 time = torch.lerp(time, self.span_embedding(features(end).to(dtype)), SPAN_SHARE)
+            if guidance is not None and self.guidance_embedding is not None:
+                time = time + self.guidance_embedding(guidance)
             return time, self.time_projection(F.silu(time)).unflatten(2, (6, -1))
 
     def _embed(self, x: Tensor, layout: Tensor | None) -> Tensor:
@@ -435,6 +444,7 @@ class DiT(nn.Module):
         references: Float[Tensor, "batch tokens image_width"] | None = None,
         layout: Float[Tensor, "batch layout frames height width"] | None = None,
         end: Float[Tensor, "batch groups"] | None = None,
+        guidance: Float[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch out frames height width"]:
         """One evaluation.
 
@@ -453,6 +463,8 @@ class DiT(nn.Module):
         end : (B, G), optional
             The time at which a sampler's step will end, at most ``t``; only for a config with
             ``spans``.
+        guidance : (B,), optional
+            The scale of the guidance that is folded in, for a config that is ``guided``.
 
         Raises
         ------
@@ -461,19 +473,17 @@ class DiT(nn.Module):
             number of tokens.
         """
         context = text if isinstance(text, Context) else self.context(text, references)
-        patch = self.config.patch
-        grid = token_grid(x.shape[2:], patch)
+        c = self.config
+        grid = token_grid(x.shape[2:], c.patch)
         if math.prod(grid) % t.shape[1]:
             raise InputError(
                 f"{t.shape[1]} times for {math.prod(grid)} tokens",
                 "1, one a latent frame, or one a token",
             )
-        c = self.config
-        places = TokenLayout.of_clip(
-            c.attention, c.block, c.head, grid, x.device, context.visual_bias
-        )
+        bias = context.visual_bias
+        places = TokenLayout.of_clip(c.attention, c.block, c.head, grid, x.device, bias)
         tokens = self._embed(x, layout)  # (B, N, D)
-        time, steps = self.times(t, end)  # (B, G, D), (B, G, 6, D)
+        time, steps = self.times(t, end, guidance)  # (B, G, D), (B, G, 6, D)
         hints = self.hints(tokens, steps, context, places)
         visual: Sequence[Memory | None] = context.visual or [None] * len(self.blocks)
         for layer, (block, visual_memory) in enumerate(zip(self.blocks, visual, strict=True)):
@@ -484,4 +494,4 @@ class DiT(nn.Module):
         shift, scale = (self.modulation.float() + time.float().unsqueeze(2)).unbind(2)  # (B, G, D)
         # (B, N, p q r C)
         out = self.head(modulate(layer_norm(self.norm, tokens), shift, scale).to(tokens.dtype))
-        return unpatchify(out, grid, patch)
+        return unpatchify(out, grid, c.patch)

@@ -4,6 +4,7 @@ Legend: B batch, D width, M reference tokens, F features of a time.
 """
 
 import math
+from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +49,25 @@ class Embedding(nn.Sequential):
 
     def __init__(self, inputs: int, width: int, activation: nn.Module) -> None:
         super().__init__(nn.Linear(inputs, width), activation, nn.Linear(width, width))
+
+
+GUIDANCE_SCALE: Final = 100.0
+"""A guidance is told as so many."""
+
+
+class GuidanceEmbedding(nn.Module):
+    """The scale of a guidance to the model's width; zeros until it is trained."""
+
+    def __init__(self, features: int, width: int) -> None:
+        super().__init__()
+        self.features = features
+        self.up, self.down = nn.Linear(features, width), nn.Linear(width, width)
+        nn.init.zeros_(self.down.weight)
+        nn.init.zeros_(self.down.bias)
+
+    def forward(self, guidance: Tensor) -> Tensor:  # (B,)
+        features = sinusoid(GUIDANCE_SCALE * guidance, self.features).to(self.up.weight.dtype)
+        return self.down(F.silu(self.up(features)))[:, None]  # (B, 1, D)
 
 
 class ReferenceEmbedding(nn.Module):

@@ -355,7 +355,9 @@ class Diffusion:
         )
         context = self.dit.context(text, counts=counts, pictures=batch.pictures, names=names)
         x = alpha * torch.where(task.clean, batch.inputs, x0) + sigma * eps
-        out = self.dit(x, self._times(times, task.groups), context, layout=batch.layout).float()
+        out = self.dit(
+            x, self.token_times(times, task.groups), context, layout=batch.layout
+        ).float()
         error = (out - target(x0, eps, alpha, sigma, prediction)).square()
         noisy = (~task.clean).float()
         factor = weight(alpha, sigma, prediction, self.config.weighting) * noisy * batch.weight
@@ -381,7 +383,7 @@ class Diffusion:
         grid = token_grid(latents.shape[2:], self.config.dit.patch)
         return shift_for_tokens(math.prod(grid), grid[0])
 
-    def _times(self, times: Tensor, groups: str) -> Tensor:
+    def token_times(self, times: Tensor, groups: str) -> Tensor:
         """The DiT's times (B, G) from a time per latent position."""
         p, q, r = self.config.dit.patch
         tokens = times[:, 0, ::p, ::q, ::r]  # (B, f, h, w)

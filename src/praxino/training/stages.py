@@ -7,6 +7,7 @@ from praxino.data.latents import drawing
 from praxino.storage.weights import bundle
 from praxino.training.autoencoder import Autoencoder, AutoencoderConfig
 from praxino.training.diffusion import Diffusion, DiffusionConfig
+from praxino.training.distill import Distill, DistillConfig
 from praxino.training.forensic import ForensicStage, ForensicStageConfig
 from praxino.training.identity import IdentityStage, IdentityStageConfig
 from praxino.training.latent_reader import LatentReaderStage, LatentReaderStageConfig
@@ -21,6 +22,7 @@ StageConfig = (
     AutoencoderConfig
     | TinyDecoderStageConfig
     | DiffusionConfig
+    | DistillConfig
     | RefinerStageConfig
     | LayoutStageConfig
     | LatentReaderStageConfig
@@ -33,6 +35,7 @@ STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], Tra
     "autoencoder": (AutoencoderConfig, Autoencoder),
     "tiny-decoder": (TinyDecoderStageConfig, TinyDecoderStage),
     "diffusion": (DiffusionConfig, Diffusion),
+    "distill": (DistillConfig, Distill),
     "refiner": (RefinerStageConfig, RefinerStage),
     "layout": (LayoutStageConfig, LayoutStage),
     "latent-reader": (LatentReaderStageConfig, LatentReaderStage),
@@ -46,6 +49,7 @@ USES: Final[dict[str, frozenset[str]]] = {
     "autoencoder": frozenset({"init"}),
     "tiny-decoder": frozenset({"init", "vae"}),
     "diffusion": frozenset({"init", "vae"}),
+    "distill": frozenset({"init", "vae"}),
     "refiner": frozenset({"init", "vae"}),
     "layout": frozenset({"init"}),
     "latent-reader": frozenset({"init", "vae"}),

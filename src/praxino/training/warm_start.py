@@ -38,7 +38,7 @@ def adapt_denoiser(
     if "slot_embedding" in tensors:
         gain = config.slot_gain / network.config.slot_gain
         tensors["slot_embedding"] = gain * tensors["slot_embedding"]
-    parts = ("layout_embedding", "slot_embedding", "span_embedding")
+    parts = ("layout_embedding", "slot_embedding", "span_embedding", "guidance_embedding")
     missing = {
         name: tensor for name, tensor in network.state_dict().items() if name.startswith(parts)
     }
