@@ -6,7 +6,7 @@ from typing import get_type_hints
 
 import pytest
 
-from praxino.cards import ModelCard
+from praxino.cards import FLOW_MAP, ModelCard
 from praxino.cli.generate import generate
 from praxino.diffusion.sampling import EVALUATIONS, SAMPLERS
 from praxino.durations import frames_of
@@ -105,7 +105,7 @@ def test_the_page_and_the_docs_know_every_field():
 
 
 def test_the_samplers_are_listed():
-    assert Request.model_fields["sampler"].description == " ".join(SAMPLERS)
+    assert Request.model_fields["sampler"].description == " ".join((*SAMPLERS, FLOW_MAP))
     assert set(EVALUATIONS) <= set(SAMPLERS)
 
 

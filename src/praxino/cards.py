@@ -12,6 +12,8 @@ ENHANCED_AXES: Final = ("time", "space")
 """Axes along which a film can be enlarged, in the order in which it is: smaller films are faster to
 refine.
 """
+FLOW_MAP: Final = "flow-map"
+"""The sampler of a model's student (`diffusion.sampling.flow_map`)."""
 STEPS_PER_AXIS: Final = 6
 """Steps in which a film is refined along each of them."""
 
@@ -74,6 +76,9 @@ class ModelCard(Config):
         Whether the grammar of the diorama speaks of what it shows.
     refines : bool
         Whether it has a refiner, which makes its films larger and faster.
+    student_steps, student_guidance : int, (float, float)
+        Steps up to which its student makes a film where no sampler is named, and the least and the
+        largest guidance that it takes; 0 steps: it has none.
     """
 
     id: str
@@ -95,3 +100,5 @@ class ModelCard(Config):
     stand_in: bool = False
     grammar: bool = False
     refines: bool = False
+    student_steps: int = 0
+    student_guidance: tuple[float, float] = Field((1.0, 1.0), strict=False)

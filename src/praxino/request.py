@@ -12,13 +12,13 @@ from typing import Any, Final, TypedDict
 from pydantic import Field, ValidationError, model_validator
 
 from praxino import edits
-from praxino.cards import STEPS_PER_AXIS, Enhance, ModelCard, Recaption, axes_of
+from praxino.cards import FLOW_MAP, STEPS_PER_AXIS, Enhance, ModelCard, Recaption, axes_of
 from praxino.config import Config
 from praxino.edits import Edit, FilmShape
 from praxino.errors import InputError, UnknownNameError
 from praxino.layout import Layout, parse_layout
 from praxino.references import Reference, parse_references
-from praxino.requirements import REQUIREMENTS
+from praxino.requirements import REQUIREMENTS, untaught
 from praxino.shapes import Compression, VideoShape
 
 MAX_PROMPT_CHARS: Final = 2000
@@ -71,7 +71,7 @@ class Request(Config):
         ge=0, le=100, description="How closely to follow the prompt; 1 is not guided."
     )
     sampler: str = Field(
-        max_length=32, description="ddpm ddim euler heun dpm++2m dpm++2m-sde unipc"
+        max_length=32, description="ddpm ddim euler heun dpm++2m dpm++2m-sde unipc flow-map"
     )
     frames: int = Field(ge=1, le=100_000, description="4k+1; one frame is a picture.")
     height: int = Field(ge=1, le=16384, description="Pixels.")
@@ -232,9 +232,9 @@ def complete(
             explicit[name] = from_plain(value)
     for name in ("prompt", "negative"):
         _require_text(name, explicit.get(name, ""), may_be_empty=name == "negative")
-    defaults = _defaults(card, explicit.get("frames"))
-    _require_sampler(explicit, card)
     notes: list[str] = []
+    defaults = _defaults(card, explicit, notes)
+    _require_sampler(explicit, card)
     explicit = _after_film(explicit, film, card)
     if (
         picture
@@ -253,10 +253,18 @@ def complete(
     return request, notes
 
 
-def _defaults(card: ModelCard, frames: int | None) -> dict[str, Any]:
-    """What a model makes where nothing is said; of one frame, nothing lies between two."""
+def _defaults(card: ModelCard, explicit: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    """What a model makes where nothing is said: of few steps its student, where it can; of one
+    frame, nothing lies between two.
+    """
     defaults = {"seed": 0, **card.defaults.model_dump(exclude={"licence"})}
-    if frames == 1 and "time" in card.defaults.enhance:
+    steps = explicit.get("steps", card.defaults.steps)
+    if "sampler" not in explicit and isinstance(steps, int) and steps <= card.student_steps:
+        if setting := untaught(explicit, card):
+            notes.append(f"{steps} steps without the student, which knows nothing of {setting}")
+        else:
+            defaults["sampler"] = FLOW_MAP
+    if explicit.get("frames") == 1 and "time" in card.defaults.enhance:
         defaults["enhance"] = "space" if "space" in card.defaults.enhance else "off"
     return defaults
 
@@ -300,7 +308,7 @@ def merge(before: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of an earlier request, with those in ``settings`` that are not None in their place.
 
     A layout belongs to the prompt, seed and shape that it was drawn for, a longer sentence to what
-    it was made of: where one of these changes, they are left out.
+    it was made of, a student to few steps: where one of these changes, they are left out.
     """
     changed = {name: value for name, value in settings.items() if value is not None}
     belong_to = {
@@ -310,6 +318,8 @@ def merge(before: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     for name, sources in belong_to.items():
         if any(one in changed and changed[one] != before.get(one) for one in sources):
             before = {one: value for one, value in before.items() if one != name}
+    if "steps" in changed and before.get("sampler") == FLOW_MAP:  # of so many others, perhaps
+        before = {one: value for one, value in before.items() if one != "sampler"}
     return before | changed
 
 

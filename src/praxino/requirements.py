@@ -1,8 +1,9 @@
 """What a model can carry out: requests that it cannot are refused, before anything is loaded."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from praxino.cards import Enhance, ModelCard
+from praxino.cards import FLOW_MAP, Enhance, ModelCard
 from praxino.edits import Edit, Extend
 from praxino.errors import InputError, ShapeError
 from praxino.layout import ASPECT_TOLERANCE
@@ -10,6 +11,20 @@ from praxino.references import SHOWN_KINDS, require_references
 
 if TYPE_CHECKING:
     from praxino.request import Request
+
+
+def untaught(settings: Mapping[str, Any], card: ModelCard) -> str:
+    """The first of some settings that a student cannot follow: what guidance draws away from, what
+    changes the denoiser, and differences of two sentences; "" if there is none.
+    """
+    usual = {"negative": card.defaults.negative, "interval": (0.0, 1.0)}
+    names = ("negative", "loras", "reference_guidance", "rescale", "interval", "cache")
+    for name in names:
+        if settings.get(name) and settings[name] != usual.get(name):
+            return name
+    edit = settings.get("edit")
+    task = edit.get("task") if isinstance(edit, dict) else getattr(edit, "task", "")
+    return "edit" if task == "restyle" else ""
 
 
 def _require_sentence(request: "Request", card: ModelCard) -> None:
@@ -155,6 +170,20 @@ def _require_layout(request: "Request", card: ModelCard) -> None:
         )
 
 
+def _require_teachable(request: "Request", card: ModelCard) -> None:
+    """Raise `InputError` for what a model's student was not taught."""
+    if request.sampler != FLOW_MAP:
+        return
+    low, high = card.student_guidance
+    setting = untaught(request.model_dump(), card)
+    problem = f"{setting}: the student of {card.id} knows nothing of it"
+    if not low <= request.guidance <= high:
+        setting = "guidance"
+        problem = f"guidance={request.guidance:g}: the student takes {low:g} to {high:g}"
+    if setting:
+        raise InputError(problem, f"{card.student_steps + 1} steps or more", setting)
+
+
 REQUIREMENTS: Final = (
     _require_sentence,
     _require_pictures,
@@ -162,5 +191,6 @@ REQUIREMENTS: Final = (
     _require_layout,
     _require_edit,
     _require_enhance,
+    _require_teachable,
 )
 """What raises `InputError` for a request that a model cannot carry out, the first problem first."""

@@ -110,3 +110,24 @@ def tiny_reader(folder: Path) -> None:
     config = recipe("diorama-reader", sizes).stage
     assert isinstance(config, ReaderStageConfig)
     checkpoint.save(folder / "reader", config.reader, Reader(config.reader).state_dict())
+
+
+def with_student(folder: Path) -> None:
+    """A tiny model with a student that was taught nothing but its weights."""
+    torch.manual_seed(6)
+    dit, student = DiT(DiTConfig(**SIZES)), DiT(DiTConfig(**SIZES, spans=True, guided=True))
+    torch.nn.init.normal_(dit.head.weight, std=0.2)
+    weights = {**student.state_dict(), **dit.state_dict()}
+    student.load_state_dict(weights)
+    student.span_embedding.load_state_dict(dit.time_embedding.state_dict())
+    bundle.write(
+        folder,
+        BundleConfig(
+            name="with-student", frames=5, height=32, width=32, steps=20, guidance=3.0,
+            student_steps=4,
+        ),
+        vae=_vae(),
+        dit=dit,
+        text=_text(),
+        student=student,
+    )  # fmt: skip

@@ -98,7 +98,9 @@ Cache = Annotated[
     float | None, typer.Option(help="Forecast outputs within this error, such as 0.1.")
 ]
 Shift = Annotated[float | None, typer.Option(help="Timestep shift; above 1 for larger videos.")]
-Sampler = Annotated[str | None, typer.Option(help="ddpm ddim euler heun dpm++2m dpm++2m-sde unipc")]
+Sampler = Annotated[
+    str | None, typer.Option(help="ddpm ddim euler heun dpm++2m dpm++2m-sde unipc flow-map")
+]
 SeedOption = Annotated[int | None, typer.Option(help="The same seed makes the same film.")]
 Fps = Annotated[float | None, typer.Option(help="Frames per second.")]
 FilmCount = Annotated[int, typer.Option(help="How many films, with seeds from --seed up.")]

@@ -1,11 +1,11 @@
 """A prompt becomes a video.
 
 `loading` finds a model, `model_card` says what it makes, `pipeline` carries out a request:
-`caption` (longer sentences), `denoiser` (network, guidance, conditions), `conditioning` (given
-frames), `images` (given pictures), `entities` (what is called by name, and `spoken` in sentences),
-`layout` (what is where), `offload` (networks on the device when they are needed;
-`weight_streaming`, `compilation`), `progress` (what is said on the way), `finish` (mark, signature,
-record), `enhance` (larger and faster films).
+`caption` (longer sentences), `denoiser` (network, guidance, conditions; `student` where steps are
+few), `conditioning` (given frames), `images` (given pictures), `entities` (what is called by name,
+and `spoken` in sentences), `layout` (what is where), `offload` (networks on the device when they
+are needed; `weight_streaming`, `compilation`), `progress` (what is said on the way), `finish`
+(mark, signature, record), `enhance` (larger and faster films).
 `editing` carries out a request that is made from `films`: `timeline` says what of them is given,
 `restyle` goes along their motion.
 `memory` keeps entities, and `growth` verifies what is added to them. `shots` makes films of many

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -216,9 +217,15 @@ class ConditionedDenoiser:
             config.boundary or 0.0
         )
 
-    def at(self, t: Tensor) -> tuple[DiT, Context]:
+    def part(self, t: Tensor) -> LazyModule[DiT]:
+        """The network that is asked at this time."""
         part = self.model.low if self.is_low(t) else self.model.dit
         assert part is not None
+        return part
+
+    def at(self, t: Tensor) -> tuple[DiT, Context]:
+        """Load the network of this time; it, and what it has made of the sentences."""
+        part = self.part(t)
         if part is not self._part:
             self._loaded.clear()
             self.stack.close()
@@ -310,14 +317,22 @@ class ConditionedDenoiser:
         frames, count = self.conditions.frames, rows.stop - rows.start
         turn = self._turned(t)
         x = _rolled(x, -turn).expand(count, -1, -1, -1, -1)
-        times = quantize_time(t, self.model.config.ticks).to(x).expand(count, 1)
-        if frames.mask is not None:
-            times = times * (1 - self._given_groups)
+        times, more = self.network_times(t, x), self.span(x)
         if frames.channels is not None:
             x = torch.cat([x, frames.channels.expand(count, -1, -1, -1, -1)], dim=1)
         with torch.inference_mode(), exact_and_fast(x.device):
             layout = self._layout(rows, -turn)
-            return _rolled(dit(x, times, context.rows(rows), layout=layout).float(), turn)
+            out = dit(x, times, context.rows(rows), layout=layout, **more)
+            return _rolled(out.float(), turn)
+
+    def network_times(self, t: Tensor, x: Tensor) -> Tensor:
+        """(S, G): a time as the network is told it of ``x`` (S, ...); given groups are clean."""
+        times = quantize_time(t, self.model.config.ticks).to(x).expand(len(x), 1)
+        return times if self.conditions.frames.mask is None else times * (1 - self._given_groups)
+
+    def span(self, x: Tensor) -> dict[str, Any]:
+        """What else it is told of a step from ``x`` (S, ...) on: nothing."""
+        return {}
 
     def _turned(self, t: Tensor) -> int:
         """By how many latent frames a cyclic film is turned at this time: one more at each."""

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from praxino import edits
-from praxino.cards import ModelCard, ModelDefaults
+from praxino.cards import FLOW_MAP, ModelCard, ModelDefaults
 from praxino.diffusion.sampling import SAMPLERS
 from praxino.models.text import TextEncoder
 from praxino.storage.weights.lazy import ModelParts
@@ -30,7 +30,7 @@ def model_card(model: ModelParts) -> ModelCard:
         last_picture=last,
         follows_picture=config.proportions,
         experts=2 if config.boundary else 1,
-        samplers=tuple(SAMPLERS),
+        samplers=(*SAMPLERS, *([FLOW_MAP] if model.student else [])),
         layout_edition=model.layout.config.edition if model.layout else 0,
         chooses=model.layout is not None and model.latent_reader is not None,
         edits=_tasks(model),
@@ -39,6 +39,8 @@ def model_card(model: ModelParts) -> ModelCard:
         stand_in=dit.picture_rank > 0,
         grammar=isinstance(model.vocabulary, TextEncoder),
         refines=model.refiner is not None,
+        student_steps=config.student_steps if model.student else 0,
+        student_guidance=config.student_guidance,
     )
 
 

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from praxino.cards import ModelCard
+from praxino.cards import FLOW_MAP, ModelCard
 from praxino.data.pixels import to_pixels
 from praxino.diffusion.path import PATHS, grid
-from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, State
+from praxino.diffusion.sampling import SAMPLERS, STOCHASTIC, State, flow_map
 from praxino.errors import InputError, UnknownNameError
 from praxino.generation import finish
 from praxino.generation.denoiser import Conditioning, FrameCondition, denoiser, require_finite
@@ -311,12 +311,14 @@ class Pipeline:
             from praxino.generation import conditioning
 
             x = conditioning.lengthened(x, conditions.frames, path, times[0], generator)
-        with denoiser(
+        sampler = SAMPLERS.get(cast("SamplerName", request.sampler), flow_map)
+        network: Any = denoiser
+        if request.sampler == FLOW_MAP:
+            from praxino.generation.student import student_denoiser as network
+        with network(
             self.adapted(request.loras), self.offloader, self.dtype, conditions, request
         ) as model:
-            for state in SAMPLERS[cast("SamplerName", request.sampler)](
-                model, x, times, path, **extra
-            ):
+            for state in sampler(model, x, times, path, **extra):
                 require_finite(state)
                 yield replace(state, x=state.x[:, :, leading:], x0=state.x0[:, :, leading:])
 

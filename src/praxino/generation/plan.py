@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
 
+from praxino.cards import FLOW_MAP
 from praxino.diffusion.sampling import EVALUATIONS
 from praxino.errors import InputError
 from praxino.generation.denoiser import BATCH_GUIDANCE_TOKENS
@@ -238,6 +239,7 @@ def _denoise(
         leading = sum(len(one.pictures) for one in request.references)
         shape = replace(shape, frames=shape.frames + leading)
     guided = request.guidance != 1.0 or request.guidance_low not in (None, 1.0)
+    guided = guided and request.sampler != FLOW_MAP  # a student's is folded in
     with _empty(model.dit, dtype) as (dit, weights):
         assert isinstance(dit, DiT)
         config = dit.config

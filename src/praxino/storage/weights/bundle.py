@@ -3,14 +3,15 @@
 
 More parts may stand beside them: ``layout/`` draws layouts from sentences, ``latent_reader/`` says
 which of several films shows its layout best, ``tiny_decoder/`` shows a film as it forms,
-``refiner/`` makes films larger and faster.
+``refiner/`` makes films larger and faster, ``student/`` in few steps.
 """
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import torch
 from pydantic import Field, model_validator
@@ -81,6 +82,12 @@ class BundleConfig(Config):
         "off", description="who makes a short sentence long, where nothing is said"
     )
     enhance: Enhance = Field("off", description="how a film is enlarged, where nothing is said")
+    student_steps: int = Field(
+        8, ge=0, description="up to so many its student takes, if it has one"
+    )
+    student_guidance: tuple[float, float] = Field(
+        (1.0, 5.0), strict=False, description="range of the guidance that is folded into it"
+    )
     ticks: int = Field(
         0, ge=0, description="the network is told whole numbers of 1/ticks; 0: any time"
     )
@@ -108,6 +115,7 @@ class Bundle:
     latent_reader: "LatentReader | None" = None
     tiny_decoder: "TinyDecoder | None" = None
     refiner: DiT | None = None
+    student: DiT | None = None
 
 
 def read_vae(folder: Path) -> VAE:
@@ -132,27 +140,16 @@ def encoder_digest(vae: VAE) -> str:
 
 def read_layout(folder: Path) -> "LayoutNet | None":
     """A model's layout network by itself, if it has one; errors as in `read`."""
-    if not (folder / "layout").is_dir():
+    return cast("LayoutNet | None", _read_small(folder, "layout", "LayoutNet"))
+
+
+def _read_small(folder: Path, name: str, kind: str) -> Any:
+    """A small network of `praxino.models` that not every model has; `read_part` says the rest."""
+    if not (folder / name).is_dir():
         return None
-    from praxino.models.layout import LayoutConfig, LayoutNet
-
-    return read_part(folder / "layout", LayoutNet, LayoutConfig)
-
-
-def _read_latent_reader(folder: Path) -> "LatentReader | None":
-    if not (folder / "latent_reader").is_dir():
-        return None
-    from praxino.models.latent_reader import LatentReader, LatentReaderConfig
-
-    return read_part(folder / "latent_reader", LatentReader, LatentReaderConfig)
-
-
-def _read_tiny_decoder(folder: Path) -> "TinyDecoder | None":
-    if not (folder / "tiny_decoder").is_dir():
-        return None
-    from praxino.models.tiny_decoder import TinyDecoder, TinyDecoderConfig
-
-    return read_part(folder / "tiny_decoder", TinyDecoder, TinyDecoderConfig)
+    module = import_module(f"praxino.models.{name}")
+    config = getattr(module, f"{kind.removesuffix('Net')}Config")
+    return read_part(folder / name, getattr(module, kind), config)
 
 
 def read(folder: Path) -> Bundle:
@@ -167,8 +164,8 @@ def read(folder: Path) -> Bundle:
         )
     layout, reader, tiny = (
         read_layout(folder),
-        _read_latent_reader(folder),
-        _read_tiny_decoder(folder),
+        _read_small(folder, "latent_reader", "LatentReader"),
+        _read_small(folder, "tiny_decoder", "TinyDecoder"),
     )
     if layout is not None and dit.config.layout != layout.config.channels:
         raise CheckpointError(
@@ -188,20 +185,37 @@ def read(folder: Path) -> Bundle:
         raise CheckpointError(
             f"{folder}: enhance {config.enhance}: it has no refiner", 'a folder "refiner", or off'
         )
+    student = read_student(folder, vae.config, text.config.width)
     digest = checkpoint.content_digest(folder)
-    return Bundle(config, vae, dit, text, digest, layout, reader, tiny, refiner)
+    return Bundle(config, vae, dit, text, digest, layout, reader, tiny, refiner, student)
 
 
 def read_refiner(folder: Path, vae: VAEConfig, text_width: int) -> DiT | None:
     """A model's refiner by itself, if it has one; errors as in `read`."""
-    if not (folder / "refiner").is_dir():
-        return None
-    refiner = read_part(folder / "refiner", DiT, DiTConfig)
-    if problem := mismatch(vae, refiner.config, text_width, extra=vae.latent_channels):
+    return _read_network(folder / "refiner", vae, text_width, extra=vae.latent_channels)
+
+
+def read_student(folder: Path, vae: VAEConfig, text_width: int) -> DiT | None:
+    """A model's student by itself, if it has one; errors as in `read`."""
+    student = _read_network(folder / "student", vae, text_width)
+    if student is not None and not (student.config.spans and student.config.guided):
         raise CheckpointError(
-            f"{folder}: refiner: {problem}", "take all parts of a model from the same place"
+            f"{folder}: student: it is not told spans and a guidance", "praxino train ...-student"
         )
-    return refiner
+    return student
+
+
+def _read_network(folder: Path, vae: VAEConfig, text_width: int, extra: int = 0) -> DiT | None:
+    """A network beside a model's denoiser; ``extra`` as of `mismatch`."""
+    if not folder.is_dir():
+        return None
+    network = read_part(folder, DiT, DiTConfig)
+    if problem := mismatch(vae, network.config, text_width, extra):
+        raise CheckpointError(
+            f"{folder.parent}: {folder.name}: {problem}",
+            "take all parts of a model from the same place",
+        )
+    return network
 
 
 def mismatch(vae: VAEConfig, dit: DiTConfig, text_width: int, extra: int = 0) -> str | None:

@@ -184,6 +184,8 @@ class ModelParts:
         Decodes previews.
     refiner : Part[DiT], optional
         Makes films larger and faster.
+    student : Part[DiT], optional
+        Makes films in few steps.
     digest : str
         Names the weights.
     """
@@ -200,6 +202,7 @@ class ModelParts:
     latent_reader: "LatentReader | None" = None
     tiny_decoder: "TinyDecoder | None" = None
     refiner: LazyModule[DiT] | None = None
+    student: LazyModule[DiT] | None = None
 
     @functools.cached_property
     def parameters(self) -> int:
@@ -222,6 +225,7 @@ def in_memory(bundle: Bundle) -> ModelParts:
         latent_reader=bundle.latent_reader,
         tiny_decoder=bundle.tiny_decoder,
         refiner=LoadedModule(bundle.refiner) if bundle.refiner else None,
+        student=LoadedModule(bundle.student) if bundle.student else None,
     )
 
 
