@@ -108,6 +108,10 @@ class Collection:
         return np.array([pair.generated.page for pair in self.pairs])
 
 
+Form = tuple[str, EvaluationSet]
+"""Clips and pairs, and which of the two collections they are of: matched or native."""
+
+
 def collect(folder: Path) -> Collection:
     matched, native = store.manifest(folder / "matched"), store.manifest(folder / "native")
     clips = matched + native
@@ -144,7 +148,7 @@ def test_set(of: Collection, form: str, way: str, ask: store.Ask, tag: store.Tag
     return EvaluationSet(measures, Pairs(made, real, of.parts[len(of.clips) :]))
 
 
-def joined(of: Collection, forms: Sequence[tuple[str, EvaluationSet]]) -> tuple[Samples, Pairs]:
+def joined(of: Collection, forms: Sequence[Form]) -> tuple[Samples, Pairs]:
     """Clips and pairs of several forms together."""
     rows = {"matched": slice(0, of.count), "native": slice(of.count, len(of.clips))}
     index = np.concatenate([np.arange(len(of.clips))[rows[form]] for form, _ in forms])
@@ -170,17 +174,18 @@ def judged(
     native: EvaluationSet,
     columns: NDArray[np.bool_] | None = None,
     beside: bool = True,
+    more: Sequence[Form] = (),
     taught: Pairs | None = None,
     **options: float,
 ) -> dict[str, ProtocolResult]:
     """Both forms, by models fitted on both; not ``beside``: on clips as they are, whatever they
-    show; with further pairs that they are ``taught``.
+    show; on ``more`` forms, too; with further pairs that they are ``taught``.
     """
     forms = {
         name: test if columns is None else some(test, columns)
         for name, test in (("matched", matched), ("native", native))
     }
-    counted = np.tile(of.counted, 2)
+    counted = np.tile(of.counted, 2 + len(more))
 
     def fit(known: Samples, twins: Pairs) -> Fusion:
         if not beside:
@@ -189,7 +194,7 @@ def judged(
 
     found = {}
     for name, other in (("matched", "native"), ("native", "matched")):
-        samples, pairs = joined(of, ((name, forms[name]), (other, forms[other])))
+        samples, pairs = joined(of, ((name, forms[name]), (other, forms[other]), *more))
         pairs = _counted(pairs, counted)
         pairs = joined_pairs(pairs, taught) if taught else pairs
         found |= leave_out(samples, pairs, {name: forms[name]}, fit)
@@ -258,9 +263,9 @@ WAYS_OF_FITTING = (
 
 
 def compared(
-    of: Collection, matched: EvaluationSet, native: EvaluationSet
+    of: Collection, matched: EvaluationSet, native: EvaluationSet, slow: Form
 ) -> dict[str, ProtocolResult]:
-    """The table of methods; what ships is the last."""
+    """The table of methods; what ships is the last, which also learns from ``slow`` clips."""
     print(HEAD)
     for name, ask, tag in (
         ("metadata", store.metadata, store.metadata_of),
@@ -280,8 +285,9 @@ def compared(
     for way, share, beside in WAYS_OF_FITTING[::2]:
         other = judged(of, matched, native, of.scored, beside=beside, share=share)
         print(line(f"{name}, {way}", of, other), flush=True)
-    found = judged(of, matched, native, of.scored)
-    print(line(f"{name} (shipped)", of, found), flush=True)
+    print(line(name, of, judged(of, matched, native, of.scored)), flush=True)
+    found = judged(of, matched, native, of.scored, more=(slow,))
+    print(line("the same, half rate too (shipped)", of, found), flush=True)
     print(f"real against real: {real_floor(of, some(matched, of.scored)):.2f}")
     return found
 
@@ -320,9 +326,7 @@ def kind_results(
     return found, fit(samples, pairs[counted])
 
 
-def round_trips(
-    of: Collection, usual: tuple[EvaluationSet, EvaluationSet], ways: Sequence[str]
-) -> list[str]:
+def round_trips(of: Collection, usual: Sequence[Form], ways: Sequence[str]) -> list[str]:
     """Camera clips against themselves through decoders: a line for each that no fit has met, one
     for all; then what comes of it if half of them are learned from.
     """
@@ -342,19 +346,21 @@ def round_trips(
         taught = joined_pairs(*(trips[way] for way in ways[1::2]))
         unmet = [trip_accuracy(of, usual, trips[way], taught) for way in ways[::2]]
         lines.append(f"{len(ways) // 2} of them learned from, too; the others {np.mean(unmet):.3f}")
-        lines.append(line("pairs and clips then", of, judged(of, *usual, taught=taught)))
+        (_, matched), (_, native), *more = usual
+        then = judged(of, matched, native, more=more, taught=taught)
+        lines.append(line("pairs and clips then", of, then))
     return lines
 
 
 def trip_accuracy(
     of: Collection,
-    usual: tuple[EvaluationSet, EvaluationSet],
+    usual: Sequence[Form],
     trip: Pairs,
     taught: Pairs | None = None,
 ) -> float:
     """How often the side that a decoder made is higher, by fits that know other parts."""
-    samples, pairs = joined(of, (("matched", usual[0]), ("native", usual[1])))
-    pairs = _counted(pairs, np.tile(of.counted, 2))
+    samples, pairs = joined(of, usual)
+    pairs = _counted(pairs, np.tile(of.counted, len(usual)))
     silent = Pairs(trip.generated, trip.generated, trip.parts)  # they teach nothing
     every = joined_pairs(silent, pairs, *((taught,) if taught else ()))
     test = EvaluationSet(samples.measures[:0], trip)
@@ -362,9 +368,7 @@ def trip_accuracy(
     return leave_out(samples, every, {"": test}, fit)[""].accuracy()
 
 
-def on_way(
-    of: Collection, way: str, test: EvaluationSet, forms: Sequence[tuple[str, EvaluationSet]]
-) -> ProtocolResult:
+def on_way(of: Collection, way: str, test: EvaluationSet, forms: Sequence[Form]) -> ProtocolResult:
     """The fit of these forms, judged on clips that went a way."""
     samples, pairs = joined(of, forms)
     pairs = _counted(pairs, np.tile(of.counted, len(forms)))
@@ -394,17 +398,18 @@ def tables(folder: Path, ship: bool, quick: bool, run: Path | None) -> None:
         f"{of.count} matched and {len(of.clips) - of.count} native clips, {of.counted.sum()} pairs "
         f"({LEFT_OUT_KIND} left out), {len(of.names)} measures, {len(np.unique(of.parts))} parts\n"
     )
-    found = compared(of, matched, native)
+    plain = lambda way: some(measured("matched", way), of.scored)  # noqa: E731
+    halved = ("matched", plain(SLOW[0]))
+    found = compared(of, matched, native, halved)
     print("\nby kind: matched, native")
     print("\n".join(by_kind(of, found)))
     whole = matched
     matched, native = some(matched, of.scored), some(native, of.scored)
-    plain = lambda way: some(measured("matched", way), of.scored)  # noqa: E731
+    forms = (("matched", matched), ("native", native), halved)
     slow, slow_fit = kind_results(of, SLOW, plain)
     small, small_fit = kind_results(of, SMALL, plain)
     conditions = {"none": found["matched"], "native": found["native"], **slow, **small}
     for way in () if quick else OTHERS:
-        forms = (("matched", matched), ("native", native))
         conditions[way] = on_way(of, way, plain(way), forms)
     print(f"\n{'as shipped':<20} {'pairs':<5} {'AUC':<5} {'ECE':<5} verdict right")
     rows, thin_rows = [], {}
@@ -419,7 +424,7 @@ def tables(folder: Path, ship: bool, quick: bool, run: Path | None) -> None:
         )
     print("\nround trips through decoders that no fit has met")
     trips = [decoders.BUNDLED, *(decoders.small(run, RUNS) if run else ())]
-    print("\n".join(round_trips(of, (matched, native), trips)))
+    print("\n".join(round_trips(of, forms, trips)))
     table = found["matched"].table(~thin_rows["none"])
     for row in table:
         span = f"{row.low:.1f} to {row.high:.1f}"
@@ -428,8 +433,8 @@ def tables(folder: Path, ship: bool, quick: bool, run: Path | None) -> None:
             f"{generated_share(row, table):.2f} if half of all were"
         )
     if ship:
-        samples, pairs = joined(of, (("matched", matched), ("native", native)))
-        usual = fusion.fit(samples, pairs[np.tile(of.counted, 2)], of.scored_names)
+        samples, pairs = joined(of, forms)
+        usual = fusion.fit(samples, pairs[np.tile(of.counted, len(forms))], of.scored_names)
         fits = {"usual": usual, "small": small_fit, "slow": slow_fit}
         shown = {"usual": "none", "small": SMALL[0], "slow": SLOW[0]}
         others = list(HEADLINES)
