@@ -151,8 +151,6 @@ Edit = Annotated[
 TASKS: Final = tuple(kind.model_fields["task"].default for kind in get_args(get_args(Edit)[0]))
 """Names of all tasks."""
 _ADAPTER: Final[TypeAdapter[Edit]] = TypeAdapter(Edit)
-
-
 ALONG: Final = ("restyle",)
 """Tasks for which a model need not be told which latents are given."""
 WITH_REFINER: Final = ("enhance",)

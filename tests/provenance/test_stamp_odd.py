@@ -151,7 +151,9 @@ def test_a_folder_of_frames_is_stamped_frame_by_frame(tmp_path):
     result = run("stamp", folder, "-o", tmp_path / "out", "--json", "-q")
     assert result.exit_code == 0, result.output
     assert [row["outcome"] for row in json.loads(result.output)] == ["stamped"] * 3
-    assert verify(tmp_path / "out" / "0002.png").mark.stamped
+    verdict = verify(tmp_path / "out" / "0002.png")
+    assert verdict.mark.found
+    assert verdict.credentials.declared
 
 
 def test_what_the_command_declares(tmp_path):

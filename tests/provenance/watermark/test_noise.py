@@ -61,7 +61,8 @@ def test_the_key_finds_it_and_no_other():
     assert PATTERNS == 4096
 
 
-def test_it_is_read_from_a_film_and_after_compression():
+def test_it_is_read_from_a_film_and_after_compression(monkeypatch):
+    monkeypatch.setenv("PRAXINO_KEY", "ab" * 32)  # what is left after a codec differs by the key
     model = praxino.load(device="cpu")
     film = model.generate(
         "a golden dog plays fetch with a red ball in a sunlit park", seed=5, noise_mark=True
