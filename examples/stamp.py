@@ -3,6 +3,7 @@
 import numpy as np
 
 import praxino
+from praxino.provenance.stamp import stamp_frames
 
 rng = np.random.default_rng(0)
 waves = np.sin(np.linspace(0, 20, 192)[None, :] + np.linspace(0, 6, 24)[:, None])
@@ -19,5 +20,5 @@ stamp = praxino.stamp("film.mp4", "stamped.mp4", model="Wan 2.2", by="Acme Studi
 print(stamp.sentence)
 print("\n".join(praxino.verify("stamped.mp4").sentences))
 
-marked = praxino.stamp_frames(frames, model="Wan 2.2")  # for pipelines that write their own files
+marked = stamp_frames(frames, model="Wan 2.2")  # for pipelines that write their own files
 assert marked.shape == frames.shape

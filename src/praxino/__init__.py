@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from praxino.generation.progress import Progress as Progress
     from praxino.provenance.policy import Provenance as Provenance
     from praxino.provenance.stamp import stamp as stamp
-    from praxino.provenance.stamp import stamp_frames as stamp_frames
     from praxino.provenance.verify import verify as verify
     from praxino.storage.media.frames import read_video as read_video
     from praxino.storage.media.video import Video as Video
@@ -34,7 +33,6 @@ _HOMES = {
     "Provenance": ("praxino.provenance.policy", "Provenance"),
     "verify": ("praxino.provenance.verify", "verify"),
     "stamp": ("praxino.provenance.stamp", "stamp"),
-    "stamp_frames": ("praxino.provenance.stamp", "stamp_frames"),
     "read_video": ("praxino.storage.media.frames", "read_video"),
     "PraxinoError": ("praxino.errors", "PraxinoError"),
     "InputError": ("praxino.errors", "InputError"),
