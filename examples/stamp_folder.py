@@ -2,7 +2,6 @@
 is marked and signed. Here a picture comes in after a second.
 """
 
-import signal
 import subprocess
 import sys
 import time
@@ -22,6 +21,6 @@ noise = np.random.default_rng(0).normal(128, 40, (64, 64, 3)).clip(0, 255).astyp
 Image.fromarray(noise).resize((512, 512), Image.Resampling.BICUBIC).save(output / "0001.png")
 while not (stamped / "0001.png").exists():
     time.sleep(0.2)
-watcher.send_signal(signal.SIGINT)  # Ctrl-C
+watcher.terminate()
 watcher.wait()
 print("\n".join(praxino.verify(stamped / "0001.png").sentences))
