@@ -11,7 +11,7 @@ import typer
 from praxino.cli import batch
 from praxino.cli.options import Json, Processes, Quiet
 from praxino.cli.terminal import Progress
-from praxino.errors import InputError
+from praxino.errors import InputError, PraxinoError
 
 if TYPE_CHECKING:
     from praxino.detection.report import Report
@@ -80,10 +80,13 @@ def run_one(
 
 
 def _claim(path: Path) -> str:
-    """What a film's mark and signature say, if it has any."""
+    """What a film's mark and signature say, if it has any that can be read."""
     from praxino.provenance.verify import verify
 
-    verdict = verify(path)
+    try:
+        verdict = verify(path)
+    except PraxinoError:  # it stands beside the answer, and stops none
+        return ""
     return "; ".join(verdict.sentences) if verdict.outcome not in ("nothing", "unreadable") else ""
 
 

@@ -263,9 +263,8 @@ class Distill:
         guidance = torch.tensor([self.data.config.bundle.guidance], device=self.device)
 
         def estimate(x: Tensor, t: Tensor, s: Tensor) -> Tensor:
-            times = (part.to(x).expand(1, 1) for part in (t, s))
-            first, end = times
-            return x - t.to(x) * self.student(x, first, context, end=end, guidance=guidance).float()
+            begin, end = (part.to(x).expand(1, 1) for part in (t, s))
+            return x - t.to(x) * self.student(x, begin, context, end=end, guidance=guidance).float()
 
         return flow_map(estimate, self._noise(seed), grid(steps), Flow())
 
