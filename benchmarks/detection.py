@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import functools
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,12 +23,8 @@ from numpy.typing import NDArray
 from rivals import clips as store
 from rivals import decoders
 
-import praxino
-from praxino.data.diorama import compose, render
-from praxino.data.diorama.caption import caption
 from praxino.detection import fusion
 from praxino.detection.calibration import generated_share
-from praxino.detection.detector import Examination, bundled_detector, examine
 from praxino.detection.evidence import FAMILIES, SCORED
 from praxino.detection.fusion import (
     ConditionResult,
@@ -49,6 +44,7 @@ Array = NDArray[np.float64]
 PAIR_FIELDS = ("generated", "real", "parts")
 Rows = Sequence[dict[str, float]]
 RUNS = Path("runs/detection")
+FORMS = ("matched", "native")
 SMALL = ("crf 28, scale 0.5",)
 SLOW = ("half rate",)
 """Ways that make clips small or slow: what the fits of those kinds are fitted on."""
@@ -221,6 +217,16 @@ def some(test: EvaluationSet, columns: NDArray[np.bool_]) -> EvaluationSet:
     )
 
 
+def beside_one_another(first: EvaluationSet, second: EvaluationSet) -> EvaluationSet:
+    """The same clips and pairs with the measures of both."""
+    sides = (
+        np.concatenate([getattr(test.pairs, side) for test in (first, second)], 1)
+        for side in ("generated", "real")
+    )
+    measures = np.concatenate([first.measures, second.measures], 1)
+    return EvaluationSet(measures, Pairs(*sides, first.pairs.parts))
+
+
 CLIPS_HEAD = f"{'AUC':<5} {'beside':<6} {'@5%':>5} {'Brier':<5} {'ECE':<5}"
 HEAD = (
     f"{'':<38} {'pairs':<5} {'95%':<12}  {'native':<5} {'95%':<12}  clips {CLIPS_HEAD}  "
@@ -272,7 +278,7 @@ def compared(
         ("five trivial differences", store.trivial, store.trivial_of),
         ("content", store.content, store.content_of),
     ):
-        floor = [test_set(of, form, "none", ask, tag) for form in ("matched", "native")]
+        floor = [test_set(of, form, "none", ask, tag) for form in FORMS]
         for way, share, beside in WAYS_OF_FITTING:
             print(line(f"{name}, {way}", of, judged(of, *floor, beside=beside, share=share)))
     family = np.array([name.split("/")[0] for name in of.names])
@@ -286,6 +292,11 @@ def compared(
         other = judged(of, matched, native, of.scored, beside=beside, share=share)
         print(line(f"{name}, {way}", of, other), flush=True)
     print(line(name, of, judged(of, matched, native, of.scored)), flush=True)
+    network = [test_set(of, form, "none", store.network, store.network_of) for form in FORMS]
+    print(line("a frozen network of ImageNet", of, judged(of, *network)), flush=True)
+    scored = [some(test, of.scored) for test in (matched, native)]
+    both = [beside_one_another(*tests) for tests in zip(scored, network, strict=True)]
+    print(line(f"{name} and the network", of, judged(of, *both)), flush=True)
     found = judged(of, matched, native, of.scored, more=(slow,))
     print(line("the same, half rate too (shipped)", of, found), flush=True)
     print(f"real against real: {real_floor(of, some(matched, of.scored)):.2f}")
@@ -452,44 +463,6 @@ def tables(folder: Path, ship: bool, quick: bool, run: Path | None) -> None:
         write_text(DETECTOR / "fusion.json", detector.model_dump_json() + "\n")
 
 
-def own_films(count: int = 24) -> str:
-    """Films of the bundled_detector model against true renderings of the diorama, by the detector
-    as it is shipped.
-    """
-    model = praxino.load("diorama")
-    rows = {}
-    with tempfile.TemporaryDirectory() as home:
-        for made in (False, True):
-            chances = []
-            for index in range(count):
-                path = Path(home) / f"{made}{index}.mp4"
-                scene = compose(1234, index, frames=17, part="all")
-                sentence = caption(scene, 1234, index).sentence
-                film = (
-                    model.generate(sentence, seed=index)
-                    if made
-                    else praxino.Video(render(scene, 64, 64), 8.0)
-                )
-                film.save(path)
-                chances.append(examine(path))
-            rows[made] = chances
-    chance = {made: [_chance(each) for each in of] for made, of in rows.items()}
-    auc = np.mean([[a > b for b in chance[False]] for a in chance[True]])
-    means = {made: float(np.mean(each)) for made, each in chance.items()}
-    return (
-        f"{count} films, {count} renderings, 64x64 (too small for a verdict): AUC {auc:.2f}, mean "
-        f"answer "
-        f"{means[True]:.2f} and {means[False]:.2f}"
-    )
-
-
-def _chance(of: Examination) -> float:
-    """What the fusion says where the report says nothing, since the film is too small."""
-    fitted = bundled_detector().small
-    rows = np.array([[fusion.row(each)[name] for name in fitted.names] for each in of.evidence])
-    return float(sigmoid(fitted.logits(rows.mean(0, keepdims=True)))[0])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", type=Path, nargs="?")
@@ -498,7 +471,6 @@ def main() -> None:
     parser.add_argument(
         "--decoders", type=Path, help="a run of `praxino train detector`: its decoders, too"
     )
-    parser.add_argument("--only", choices=["tables", "own"], help="one part")
     options = parser.parse_args()
     if options.clips is None:
         print(
@@ -506,10 +478,7 @@ def main() -> None:
             "this file)"
         )
         return
-    if options.only in (None, "tables"):
-        tables(options.clips, options.ship, options.quick, options.decoders)
-    if options.only in (None, "own"):
-        print("\nown films\n" + own_films())
+    tables(options.clips, options.ship, options.quick, options.decoders)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ Films of ten seconds at 480 and 1080 rows are stamped, encoding and reading the 
 beside it, re-encoding alone, and the DWT-DCT-SVD mark of ``invisible-watermark`` (``pip install
 --no-deps invisible-watermark PyWavelets``), which marks frames and writes no file. With clips of
 any origin: decibels, bytes, and how many marks are found after H.264 at CRF 30 and half the size.
-Medians of three runs at 480 rows, one at 1080.
+Medians of three runs at 480 rows, one at 1080. Then two films of 2160 rows, one four times as long,
+each by a process of its own.
 """
 
 import argparse
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -80,6 +82,29 @@ def speeds(home: Path) -> None:
         print(f"{name:<8} {stamped:>7.1f} {plain:>13.1f} {beside:>19}", flush=True)
 
 
+STAMP_AND_TELL = """
+import re, sys
+import praxino
+praxino.stamp(*sys.argv[1:])
+print(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
+"""
+"""A child's ``ru_maxrss`` would begin with its parent's."""
+
+
+def memory(home: Path) -> None:
+    height, width = 2160, 3840
+    print(f"\n{'4K':<12} {'wall':>6} {'memory at most':>15}")
+    for frames in (96, 384):
+        still = textured(1, height, width + frames * 2)[0]
+        pans = np.lib.stride_tricks.sliding_window_view(still, width, axis=1)[:, ::2]
+        source = write(home / "4k.mp4", pans.transpose(1, 0, 3, 2)[:frames], 24)
+        files = [str(source), str(home / "4k-stamped.mp4")]
+        started = time.perf_counter()
+        most = subprocess.check_output([sys.executable, "-c", STAMP_AND_TELL, *files], text=True)
+        wall = time.perf_counter() - started
+        print(f"{frames:>5} frames {wall:>4.0f} s {int(most) / 1024:>11.0f} MiB", flush=True)
+
+
 def clips(folder: Path, home: Path, most: int) -> None:
     files = media_in(folder, pictures=False)
     files = files[:: max(1, len(files) // most)][:most]
@@ -112,10 +137,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--clips", type=Path, help="folder of films of any origin")
     parser.add_argument("--most", type=int, default=24)
+    parser.add_argument("--part", choices=["speeds", "memory"], help="one of the tables")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        speeds(Path(home))
-        if options.clips:
+        if options.part in (None, "speeds"):
+            speeds(Path(home))
+        if options.part in (None, "memory"):
+            memory(Path(home))
+        if options.clips is not None and options.part is None:
             clips(options.clips, Path(home), options.most)
 
 

@@ -271,16 +271,39 @@ def _efficientnet() -> efficientnet.EfficientNet:
 
 def content(view: View, clip: Clip) -> dict[str, float]:
     """What is shown: the mean features of the last block of a network of ImageNet."""
+    means = _maps(view)[-1].mean((0, 2, 3))
+    return {f"content/{index}": float(value) for index, value in enumerate(means)}
+
+
+def _maps(view: View) -> list[torch.Tensor]:
+    """Features of the eight frames in the middle, layer by layer."""
     middle = max(0, (len(view.frames) - 8) // 2)
     frames = torch.from_numpy(view.frames[middle : middle + 8]).permute(0, 3, 1, 2).float()
     with torch.inference_mode():
-        means = _efficientnet()(frames)[-1].mean((0, 2, 3))
-    return {f"content/{index}": float(value) for index, value in enumerate(means)}
+        return _efficientnet()(frames)
 
 
 def content_of(clip: Clip) -> str:
     """Changes with what `content` measures."""
     return "content 1"
+
+
+MIDDLE_BLOCKS = (11, 15)
+
+
+def network(view: View, clip: Clip) -> dict[str, float]:
+    """A frozen network of ImageNet as a detector: what its middle blocks see, as means over the
+    picture, and how that varies over time.
+    """
+    maps = _maps(view)
+    rows = torch.cat([maps[block + 1].mean((2, 3)) for block in MIDDLE_BLOCKS], 1)  # (T, C)
+    values = torch.cat([rows.mean(0), rows.std(0)])
+    return {f"network/{index}": float(value) for index, value in enumerate(values)}
+
+
+def network_of(clip: Clip) -> str:
+    """Changes with what `network` measures."""
+    return "network 1"
 
 
 Tag = Callable[[Clip], str]

@@ -113,6 +113,22 @@ def test_films_begin_and_end_with_keyframes(running):
     refused(order(client, keyframes=frames[1:], seconds="0.5"), 400, param="last")
 
 
+def test_an_image_that_was_made_here_is_a_picture(running):
+    client = running.client
+    body = {"prompt": "a dog", "size": "32x32", "response_format": "url"}
+    made = client.post("/v1/images/generations", json=body).json()
+    image = made["data"][0]["url"].rpartition("/")[2]
+    references = [{"role": "first", "file_id": image}, {"name": "bob", "file_id": image}]
+    film = order(client, prompt="@bob", references=references, size="32x32").json()
+    assert (film["input_reference"], film["references"]) == (True, ["bob"])
+    assert ended(client, film["id"])["status"] == "completed"
+    twice = [{"file_id": image, "image_url": url(png(0))}]
+    refused(order(client, references=twice), 400, said="not both", param="references.0")
+    refused(order(client, keyframes=[{"seconds": 0}]), 400, said="a picture is needed")
+    client.delete(f"/v1/images/{image}")
+    refused(order(client, references=references[:1]), 404, said="no image of that id")
+
+
 def test_a_forgotten_character_fails_its_film_and_no_other(studio_of, tiny_model):
     studio = studio_of(tiny_model)
     studio.store.announce("w", WORKER)  # seen, and not at work yet

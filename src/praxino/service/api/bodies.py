@@ -33,6 +33,7 @@ PictureUrl = Annotated[
 EntityName = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$")]
 ShotName = Annotated[str, StringConstraints(pattern=f"^{SHOT_PATTERN}$")]
 FilmId = Annotated[str, StringConstraints(pattern=r"^video_[0-9a-f]{32}$")]
+ImageId = Annotated[str, StringConstraints(pattern=r"^image_[0-9a-f]{32}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f]+$")]
 
 FileField = Annotated[str, Field(json_schema_extra={"format": "binary", "minLength": 1})]
@@ -82,23 +83,30 @@ class Picture(Body):
     image_url: PictureUrl
 
 
-class ReferenceBody(Body):
-    """An entity that a film shows: one of the caller's characters, or a picture that is here."""
+class PictureSource(Body):
+    """A picture: inside of the body, or one of the caller's images."""
+
+    image_url: PictureUrl | None = None
+    file_id: ImageId | None = Field(
+        None, description="an image of POST /v1/images/generations, in place of image_url"
+    )
+
+
+class ReferenceBody(PictureSource):
+    """An entity that a film shows: one of the caller's characters, or a picture."""
 
     name: EntityName | None = Field(None, description="what the sentence calls it: @name")
     role: Literal["reference", "first", "last"] | EntityKind = Field(
         "reference", description="first and last: pictures that the film begins and ends with"
     )
-    image_url: PictureUrl | None = None
     description: str | None = optional(Reference, "description")
     strength: float | None = optional(Reference, "strength")
 
 
-class KeyframeBody(Body):
+class KeyframeBody(PictureSource):
     """A picture at a time; models take them at the beginning and at the end."""
 
     seconds: float = Field(ge=0, lt=10_000)
-    image_url: PictureUrl
 
 
 class Extra(Body):

@@ -63,8 +63,8 @@ def _create(
     edit: dict[str, Any],
     brought: uploads.Files,
 ) -> schemas.VideoResource:
-    memory = references.memory_of(state, caller)
-    pictures = references.pictures_of(memory, conversion.sentences(body), body.references or ())
+    sentences = conversion.sentences(body)
+    pictures = references.pictures_of(state, caller, sentences, body.references or ())
     card = find_card(state.store, body.model, state.default)
     with _films(state, caller, body, brought) as films:
         names = {field: f"{field}.{file.ending}" for field, file in films.items()}

@@ -1,5 +1,7 @@
 """Pictures and entities of a body: those that it brings, and those of the caller's characters."""
 
+import functools
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,9 +10,9 @@ from praxino.errors import InputError
 from praxino.generation.memory import Memory
 from praxino.references import KINDS, MAX_REFERENCES, Reference
 from praxino.request import Request
-from praxino.service.api import uploads
+from praxino.service.api import jobs, uploads
 from praxino.service.api.auth import AppState
-from praxino.service.api.bodies import KeyframeBody, ReferenceBody
+from praxino.service.api.bodies import KeyframeBody, PictureSource, ReferenceBody
 from praxino.service.api.errors import ApiError
 from praxino.service.queue.quotas import Caller
 from praxino.service.queue.submission import InputFile
@@ -46,7 +48,8 @@ def memory_of(state: AppState, caller: Caller) -> Memory:
 
 
 def pictures_of(
-    memory: Memory,
+    state: AppState,
+    caller: Caller,
     prompts: Sequence[str],
     references: Sequence[ReferenceBody],
     keyframes: Sequence[KeyframeBody] = (),
@@ -72,14 +75,16 @@ def pictures_of(
     InputError
         For a name that nobody knows.
     """
-    pictures = BodyPictures()
+    pictures, memory = BodyPictures(), memory_of(state, caller)
+    brought = functools.partial(_picture, state, caller)
     if first is not None:
         uploads.require_picture(first, "input_reference")
         pictures.add("image", "input", first)
     for number, keyframe in enumerate(keyframes):
+        param = f"keyframes.{number}"
         setting = "image" if keyframe.seconds == 0 else "last"
-        file = uploads.picture_of_url(keyframe.image_url, f"keyframes.{number}")
-        pictures.add(setting, "input" if setting == "image" else "last", file)
+        at_time = _required(brought(keyframe, param), param)
+        pictures.add(setting, "input" if setting == "image" else "last", at_time)
     entities = []
     for number, file in enumerate(anonymous):
         uploads.require_picture(file, "image_reference")
@@ -88,7 +93,8 @@ def pictures_of(
         entities.append(Reference(name=name, kind="object", pictures=(storage_name,)))
     count = len(entities)
     for number, body in enumerate(references):
-        entity = _entity(memory, body, number, pictures, f"image{count + 1}")
+        picture = brought(body, f"references.{number}")
+        entity = _entity(memory, body, picture, number, pictures, f"image{count + 1}")
         if entity is not None:
             count += body.name is None
             entities.append(entity)
@@ -119,21 +125,46 @@ def require_keyframes(request: Request, keyframes: Sequence[KeyframeBody]) -> No
             )
 
 
+def _picture(state: AppState, caller: Caller, body: PictureSource, param: str) -> InputFile | None:
+    """The picture that a reference or keyframe brings or names, if it does.
+
+    Raises
+    ------
+    ApiError
+        400 or 415 for one that is none, 404 or 409 for an image that is not there.
+    """
+    if body.file_id is None:
+        return uploads.picture_of_url(body.image_url, param) if body.image_url else None
+    if body.image_url is not None:
+        raise ApiError(400, f"{param}: image_url or file_id, not both", "invalid_value", param)
+    job = jobs.fetch(state, caller, body.file_id, "image")
+    if job.status != "completed":
+        raise ApiError(409, f"{param}: {job.id} is {job.status}", "not_ready", f"{param}.file_id")
+    content = b"".join(state.objects.read(job.file(job.result.files["content"])))
+    return uploads.require_media(InputFile.of(io.BytesIO(content), f"{job.id}.png"), param)
+
+
+def _required(file: InputFile | None, param: str) -> InputFile:
+    if file is None:
+        raise ApiError(400, f"{param}: a picture is needed", "missing_file", f"{param}.image_url")
+    return file
+
+
 def _entity(
-    memory: Memory, body: ReferenceBody, number: int, pictures: BodyPictures, unnamed: str
+    memory: Memory,
+    body: ReferenceBody,
+    file: InputFile | None,
+    number: int,
+    pictures: BodyPictures,
+    unnamed: str,
 ) -> Reference | None:
     """The entity of a reference, called ``unnamed`` where it has no name; None for a picture that
     the film begins or ends with.
     """
     param = f"references.{number}"
-    file = uploads.picture_of_url(body.image_url, param) if body.image_url else None
     if body.role in ("first", "last"):
-        if file is None:
-            raise ApiError(
-                400, f"{param}: a picture is needed", "missing_file", f"{param}.image_url"
-            )
         setting, storage_name = {"first": ("image", "input"), "last": ("last", "last")}[body.role]
-        pictures.add(setting, storage_name, file)
+        pictures.add(setting, storage_name, _required(file, param))
         return None
     strength = 1.0 if body.strength is None else body.strength
     kind = next((one for one in KINDS if one == body.role), None)

@@ -59,7 +59,8 @@ def _create(
     if body.input_reference is not None:
         first = uploads.picture_of_url(body.input_reference.image_url, "input_reference")
     pictures = references.pictures_of(
-        references.memory_of(state, caller),
+        state,
+        caller,
         conversion.sentences(body),
         body.references or (),
         body.keyframes or (),
