@@ -76,6 +76,8 @@ class ModelCard(Config):
         Whether the grammar of the diorama speaks of what it shows.
     refines : bool
         Whether it has a refiner, which makes its films larger and faster.
+    window : int
+        Frames that it makes at a time of a longer film; 0: all at once.
     student_steps, student_guidance : int, (float, float)
         Steps up to which its student makes a film where no sampler is named, and the least and the
         largest guidance that it takes; 0 steps: it has none.
@@ -100,5 +102,6 @@ class ModelCard(Config):
     stand_in: bool = False
     grammar: bool = False
     refines: bool = False
+    window: int = 0
     student_steps: int = 0
     student_guidance: tuple[float, float] = Field((1.0, 1.0), strict=False)

@@ -103,7 +103,7 @@ def diorama_64() -> TrainConfig:
     """
     return TrainConfig(
         stage=DiffusionConfig(
-            bundle=BundleConfig(name="diorama", guidance=3.0),
+            bundle=BundleConfig(name="diorama", guidance=3.0, windows=True),
             dit=DiTConfig(width=256, heads=4, layers=7, ffn=704, text_width=192, time_features=128),
             text=TextConfig(vocabulary=vocabulary(), length=64),
             tags=0.1,
@@ -125,7 +125,7 @@ def diorama() -> TrainConfig:
     layout = world_layout()
     return TrainConfig(
         stage=DiffusionConfig(
-            bundle=BundleConfig(name="diorama", guidance=3.0),
+            bundle=BundleConfig(name="diorama", guidance=3.0, windows=True),
             dit=DiTConfig(
                 width=256,
                 heads=4,

@@ -53,6 +53,71 @@ def _joined(first: Layout, second: Layout) -> Layout:
     )
 
 
+class LayoutStream:
+    """Layouts of a film without end, stretch by stretch: things go on from where they are, and what
+    has left the picture at one side comes in at the other.
+
+    Parameters
+    ----------
+    network : LayoutNet
+    seed : int
+        Equal seeds and sentences draw equal layouts.
+    """
+
+    def __init__(self, network: LayoutNet, seed: int) -> None:
+        self.network, self.seed = network, seed
+        self._plan: Layout | None = None
+        self._sentence, self._frame, self._drawn = "", 0, 0
+
+    def next(self, sentence: str, shape: VideoShape) -> Layout:
+        """The layout of the next ``shape.frames`` frames, of which the first is the last one before
+        them, if there were any.
+        """
+        plan, aspect = self._plan, shape.width / shape.height
+        end = self._frame + shape.frames
+        if plan is None or sentence != self._sentence or end > plan.frames:
+            now = _around(_cut(plan, self._frame, self._frame + 1)) if plan else None
+            plan = self.network.draw(
+                sentence,
+                self.seed + self._drawn,
+                aspect=aspect,
+                history=now,
+                rewrite=sentence != self._sentence,
+            )
+            while plan.frames < shape.frames and plan.things:
+                self._drawn += 1
+                more = self.network.draw(
+                    sentence, self.seed + self._drawn, aspect=aspect, history=plan
+                )
+                plan = _joined(plan, more)
+            self._plan, self._sentence, self._frame = plan, sentence, 0
+            self._drawn += 1
+        layout = _cut(plan, self._frame, self._frame + shape.frames)
+        self._frame += shape.frames - 1
+        return layout
+
+
+def _cut(layout: Layout, start: int, end: int) -> Layout:
+    """Some frames of a layout."""
+    things = tuple(
+        thing.model_copy(update={"boxes": thing.boxes[start:end]}) for thing in layout.things
+    )
+    return layout.model_copy(update={"frames": end - start, "things": things})
+
+
+def _around(layout: Layout) -> Layout:
+    """A layout of one frame, in which what has left at a side is about to come in at the other."""
+    things = []
+    for thing in layout.things:
+        (box,) = thing.boxes
+        if box.x < -box.width / 2:
+            box = box._replace(x=layout.aspect + box.width / 2)
+        elif box.x > layout.aspect + box.width / 2:
+            box = box._replace(x=-box.width / 2)
+        things.append(thing.model_copy(update={"boxes": (box,)}))
+    return layout.model_copy(update={"things": tuple(things)})
+
+
 def laid_out(request: Request, network: LayoutNet | None, sentence: str) -> Request:
     """The request with a layout, drawn from its sentence, as the model reads it, and its seed where
     the model draws layouts and none is given.

@@ -39,6 +39,7 @@ def model_card(model: ModelParts) -> ModelCard:
         stand_in=dit.picture_rank > 0,
         grammar=isinstance(model.vocabulary, TextEncoder),
         refines=model.refiner is not None,
+        window=config.frames if config.windows else 0,
         student_steps=config.student_steps if model.student else 0,
         student_guidance=config.student_guidance,
     )

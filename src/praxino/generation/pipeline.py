@@ -231,6 +231,11 @@ class Pipeline:
 
             yield from editing.run(self, request, provenance, images, videos)
             return
+        if self.card.window and request.frames > self.card.window:
+            from praxino.generation import stream
+
+            yield from stream.run(self, request, provenance, images)
+            return
         tile, streamed = self.fitting(request)
         candidates = [self.laid_out(one) for one in request.candidates()]
         images = _loaded(request.pictures, images)

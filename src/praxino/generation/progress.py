@@ -27,6 +27,9 @@ class Progress:
     finish : callable
         () -> Video: the film as it is now, for a caller that wants no more steps; its record says
         where it stopped.
+    chunk : callable, optional
+        () -> (frames, height, width, 3) uint8: frames that are finished since the step before,
+        marked as the film will be; where a film is made piece by piece.
     """
 
     step: int
@@ -35,3 +38,4 @@ class Progress:
     video: Video | None
     preview: Callable[[], NDArray[np.uint8]]
     finish: Callable[[], Video]
+    chunk: Callable[[], NDArray[np.uint8]] | None = None

@@ -238,6 +238,7 @@ class LayoutNet(nn.Module):
         temperature: float = 0.5,
         aspect: float = 1.0,
         history: Layout | None = None,
+        rewrite: bool = False,
     ) -> Layout:
         """The layout of a sentence.
 
@@ -255,13 +256,18 @@ class LayoutNet(nn.Module):
             in.
         history : Layout, optional
             The film so far: its things go on from its last frame, which becomes the first one here.
+        rewrite : bool
+            The sentence is another one than the film's so far: it says what there is, and of that
+            go on from where they are things of a kind and colour that the film has.
         """
         generator = torch.Generator().manual_seed(seed)
         text, used = self.encode([sentence])
-        if history:
-            rows = [self.config.numbers(thing.attributes) for thing in history.things]
-        else:
-            rows = self._write(text, used, temperature, generator)
+        old = history.things if history else ()
+        rows = [self.config.numbers(thing.attributes) for thing in old]
+        places: list[Box | None] = [thing.boxes[-1] for thing in old]
+        if history is None or rewrite:
+            before, rows = rows, self._write(text, used, temperature, generator)
+            places = _places_of(rows, before, places)
         if not rows:
             return Layout(
                 edition=self.config.edition,
@@ -269,7 +275,7 @@ class LayoutNet(nn.Module):
                 aspect=aspect,
                 frames=self.config.frames,
             )
-        first, mask = self._beginning(history, len(rows))
+        first, mask = self._beginning(places, history.aspect if history else 1.0)
         things = torch.tensor([rows], device=first.device)
         there = torch.ones(1, len(rows), dtype=torch.bool, device=first.device)
         # drawn alike on every device
@@ -305,22 +311,17 @@ class LayoutNet(nn.Module):
             written.append(low + choice)
         return [written[i : i + len(ATTRIBUTES)] for i in range(0, len(written), len(ATTRIBUTES))]
 
-    def _beginning(self, history: Layout | None, slots: int) -> tuple[Tensor, Tensor]:
-        first, mask = (
-            self.mean.new_zeros(1, slots, len(self.mean)),
-            self.mean.new_zeros(1, slots, self.config.frames),
-        )
-        if history is not None:
-            first = torch.tensor(
-                [
-                    [box.x / history.aspect, box.y, math.log(box.height)]
-                    for box in (t.boxes[-1] for t in history.things)
-                ]
-            ).to(first)
-            tracks = first[None, :, None].expand(1, slots, self.config.frames, NUMBERS).flatten(2)
-            mask[:, :, 0] = 1
-            first = self.whiten_known(tracks, mask)
-        return first, mask
+    def _beginning(self, places: Sequence[Box | None], aspect: float) -> tuple[Tensor, Tensor]:
+        """Where things are in the first frame, as the network is told it; None: anywhere."""
+        numbers = [
+            [box.x / aspect, box.y, math.log(box.height)] if box else [0.0] * NUMBERS
+            for box in places
+        ]
+        first = self.mean.new_tensor(numbers)[None, :, None]
+        tracks = first.expand(1, len(places), self.config.frames, NUMBERS).flatten(2)
+        mask = self.mean.new_zeros(1, len(places), self.config.frames)
+        mask[0, :, 0] = mask.new_tensor([float(box is not None) for box in places])
+        return self.whiten_known(tracks, mask), mask
 
     def whiten_known(self, tracks: Tensor, mask: Tensor) -> Tensor:
         """Deviations from the mean track where ``mask`` says that they are known, scaled; zeros
@@ -364,6 +365,22 @@ class LayoutNet(nn.Module):
         return Box(
             near(x), near(y), round(max(height * ratio, 0.01), 4), round(max(height, 0.01), 4)
         )
+
+
+def _places_of(
+    rows: list[list[int]], old: list[list[int]], places: list[Box | None]
+) -> list[Box | None]:
+    """Where the things of ``rows`` are: each takes the place of an old one of its kind and colour,
+    if there is one left.
+    """
+    left = list(zip(old, places, strict=True))
+    found: list[Box | None] = []
+    for row in rows:
+        same = next((one for one in left if one[0][:2] == row[:2]), None)
+        if same is not None:
+            left.remove(same)
+        found.append(same[1] if same else None)
+    return found
 
 
 def rasterize(

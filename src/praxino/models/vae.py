@@ -332,10 +332,16 @@ class VAE(nn.Module):
         return torch.cat(list(self.stream(latent, chunk)), dim=2)
 
     def stream(
-        self, latent: Float[Tensor, "batch latent t h w"], chunk: int | None = 1
+        self,
+        latent: Float[Tensor, "batch latent t h w"],
+        chunk: int | None = 1,
+        memory: Memory | None = None,
     ) -> Iterator[Tensor]:
-        """Decode chunk by chunk, yielding finished frames: (B, C, 1 or 4 * chunk, H, W) each."""
-        memory = Memory()
+        """Decode chunk by chunk, yielding finished frames: (B, C, 1 or 4 * chunk, H, W) each.
+
+        With the ``memory`` of the latents before, they go on from there.
+        """
+        memory = memory or Memory()
         for part in _chunks(latent, chunk, 1):
             yield self.reconstruct(self.denormalise(part), memory).clamp(-1.0, 1.0)
 

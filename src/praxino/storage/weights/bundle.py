@@ -58,6 +58,9 @@ class BundleConfig(Config):
     proportions: bool = Field(
         False, description="whether it was trained on films of several proportions"
     )
+    windows: bool = Field(
+        False, description="whether longer films are made window by window, as it was trained"
+    )
     fps: float = Field(8.0, ge=1, le=240)
     steps: int = Field(20, gt=0)
     sampler: SamplerName = "unipc"
