@@ -277,6 +277,7 @@ def compared(
         ("metadata", store.metadata, store.metadata_of),
         ("five trivial differences", store.trivial, store.trivial_of),
         ("content", store.content, store.content_of),
+        ("a frozen network of ImageNet", store.network, store.network_of),
     ):
         floor = [test_set(of, form, "none", ask, tag) for form in FORMS]
         for way, share, beside in WAYS_OF_FITTING:
@@ -293,7 +294,6 @@ def compared(
         print(line(f"{name}, {way}", of, other), flush=True)
     print(line(name, of, judged(of, matched, native, of.scored)), flush=True)
     network = [test_set(of, form, "none", store.network, store.network_of) for form in FORMS]
-    print(line("a frozen network of ImageNet", of, judged(of, *network)), flush=True)
     scored = [some(test, of.scored) for test in (matched, native)]
     both = [beside_one_another(*tests) for tests in zip(scored, network, strict=True)]
     print(line(f"{name} and the network", of, judged(of, *both)), flush=True)
