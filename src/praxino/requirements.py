@@ -184,6 +184,16 @@ def _require_teachable(request: "Request", card: ModelCard) -> None:
         raise InputError(problem, f"{card.student_steps + 1} steps or more", setting)
 
 
+def _require_one_window(request: "Request", card: ModelCard) -> None:
+    """Raise `InputError` for what a film that is made window by window cannot have."""
+    if not 0 < card.window < request.frames or request.edit is not None:
+        return
+    for name, value in (("best_of", request.best_of > 1), ("noise_mark", request.noise_mark)):
+        if value:
+            problem = f"{name}: {card.id} makes {card.window} frames at a time"
+            raise InputError(problem, f"leave it out, or {card.window} frames", name)
+
+
 REQUIREMENTS: Final = (
     _require_sentence,
     _require_pictures,
@@ -192,5 +202,6 @@ REQUIREMENTS: Final = (
     _require_edit,
     _require_enhance,
     _require_teachable,
+    _require_one_window,
 )
 """What raises `InputError` for a request that a model cannot carry out, the first problem first."""

@@ -70,7 +70,7 @@ def test_a_history_goes_on_with_the_same_things(network):
 
 def test_a_history_in_a_wide_picture_is_told_in_the_square(network):
     wide = network.draw("two cats", 5, aspect=2.0)
-    known, mask = network._beginning(wide, len(wide.things))
+    known, mask = network._beginning([thing.boxes[-1] for thing in wide.things], wide.aspect)
     told = known[0, 0, :2] * 0.3 + network.mean[:2]
     box = wide.things[0].boxes[-1]
     torch.testing.assert_close(told, torch.tensor([box.x / 2, box.y]), atol=1e-4, rtol=1e-4)

@@ -53,6 +53,27 @@ def laid_out(folder: Path) -> None:
     )
 
 
+def with_windows(folder: Path) -> None:
+    """A tiny model that draws layouts and makes long films window by window, with random
+    weights.
+    """
+    torch.manual_seed(7)
+    config = recipe("diorama-layout", ["stage.layout.width=16", "stage.layout.frames=17"]).stage
+    assert isinstance(config, LayoutStageConfig)
+    network = LayoutNet(config.layout)
+    dit = DiT(DiTConfig(**SIZES, layout=config.layout.channels))
+    for layer in (dit.head, dit.layout_embedding, network.velocity):
+        torch.nn.init.normal_(layer.weight, std=0.2)
+    bundle.write(
+        folder,
+        BundleConfig(name="with-windows", frames=17, height=32, width=32, steps=2, windows=True),
+        vae=_vae(),
+        dit=dit,
+        text=_text(),
+        layout=network,
+    )
+
+
 def with_slots(folder: Path) -> None:
     """A tiny model that is given pictures of entities, with random weights."""
     torch.manual_seed(4)

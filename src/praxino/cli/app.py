@@ -21,6 +21,7 @@ from praxino.cli.generate import generate
 from praxino.cli.inspect import inspect
 from praxino.cli.keys import keys
 from praxino.cli.layout import layout
+from praxino.cli.live import live
 from praxino.cli.memory import memory
 from praxino.cli.noise import noise
 from praxino.cli.plan import plan
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 for verb in (
     generate,
+    live,
     *EDITS,
     film,
     takes,

@@ -29,6 +29,7 @@ from praxino.cli.terminal import Progress
 from praxino.errors import CheckpointError, InputError, MediaError, UnknownNameError
 
 if TYPE_CHECKING:
+    from praxino.cards import ModelCard
     from praxino.generation.pipeline import Pipeline
     from praxino.generation.progress import Progress as GenerationProgress
     from praxino.layout import Layout
@@ -103,6 +104,9 @@ Sampler = Annotated[
 ]
 SeedOption = Annotated[int | None, typer.Option(help="The same seed makes the same film.")]
 Fps = Annotated[float | None, typer.Option(help="Frames per second.")]
+Seconds = Annotated[
+    float | None, typer.Option(help="From the first frame to the last, in place of --frames.")
+]
 FilmCount = Annotated[int, typer.Option(help="How many films, with seeds from --seed up.")]
 Like = Annotated[Path | None, typer.Option(help="Take all settings from this file's record.")]
 Preview = Annotated[
@@ -148,6 +152,7 @@ def generate(
     sampler: Sampler = None,
     seed: SeedOption = None,
     frames: Frames = None,
+    seconds: Seconds = None,
     size: Size = None,
     fps: Fps = None,
     count: FilmCount = 1,
@@ -192,6 +197,8 @@ def make_films(flags: dict[str, Any]) -> None:
     parts = part_files(*(flags[name] for name in ("vae", "text", "tokenizer", "vision")))
     how = (flags["device"], flags["dtype"], flags["compile_"], parts)
     loaded = load_model(flags["model"], record, like, how)
+    if (seconds := flags.get("seconds")) is not None:
+        settings["frames"] = _frames_of(seconds, flags["frames"], settings.get("fps"), loaded.card)
     first = loaded.request(**settings)
     requests = _with_seeds(first, count, same_layout=flags["layout"] is not None)
     require_output(output, count, first.result.frames, first.result.fps)
@@ -199,6 +206,14 @@ def make_films(flags: dict[str, Any]) -> None:
         film = _make(loaded.run(request, provenance), request, path, flags["preview"], progress)
         if request.references and loaded.card.grammar and not flags.get("no_growth"):
             grow(request.references, film, path.name, progress)
+
+
+def _frames_of(seconds: float, frames: int | None, fps: float | None, card: "ModelCard") -> int:
+    from praxino.durations import frames_of
+
+    if frames is not None:
+        raise InputError(f"{seconds:g} seconds, and {frames} frames", "one of them", "seconds")
+    return frames_of(seconds, fps or card.defaults.fps, card)
 
 
 def _with_seeds(first: "Request", count: int, same_layout: bool) -> list["Request"]:

@@ -155,7 +155,9 @@ def decoded(vae: VAE, latent: Tensor, tile: int | None = None) -> Iterator[Tenso
         same result.
     """
     if tile is not None and min(latent.shape[3:]) > tile:
-        return vae.stream_tiled(latent, tile=tile, overlap=overlap(tile))
+        from praxino.models.tiling import stream_tiled
+
+        return stream_tiled(vae, latent, tile=tile, overlap=overlap(tile))
     return vae.stream(latent, chunk=max(1, DECODE_CHUNK_LATENTS // math.prod(latent.shape[3:])))
 
 

@@ -234,7 +234,7 @@ class Pipeline:
         if self.card.window and request.frames > self.card.window:
             from praxino.generation import stream
 
-            yield from stream.run(self, request, provenance, images)
+            yield from stream.run_windows(self, request, provenance, images)
             return
         tile, streamed = self.fitting(request)
         candidates = [self.laid_out(one) for one in request.candidates()]

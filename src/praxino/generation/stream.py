@@ -5,11 +5,15 @@ behind them: history as given frames in place of a causal mask and a cache (Song
 2502.06764; Yuan et al., arXiv 2603.04379). What is kept of a film does not grow with it.
 """
 
+import contextlib
 import functools
 import itertools
+import os
+import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -30,6 +34,8 @@ from praxino.models.causal import Memory
 from praxino.provenance.policy import STANDARD, Provenance
 from praxino.request import Request
 from praxino.shapes import VideoShape
+from praxino.storage.files import atomic_file
+from praxino.storage.media.fragments import FragmentWriter, join
 from praxino.storage.media.video import Video
 
 if TYPE_CHECKING:
@@ -71,20 +77,18 @@ class History:
 
     def window(self, part: Part, noise: Tensor) -> Conditioning:
         """The part, behind its history; ``noise`` is of the whole window."""
-        given = part.conditions.frames
+        frames, layout = part.conditions.frames, part.conditions.layout
         new = noise[:, :, self.length :]
-        clean = torch.zeros_like(new) if given.clean is None else given.clean
-        mask = new.new_zeros(1, 1, new.shape[2], 1, 1) if given.mask is None else given.mask
+        clean = torch.zeros_like(new) if frames.clean is None else frames.clean
+        mask = new.new_zeros(1, 1, new.shape[2], 1, 1) if frames.mask is None else frames.mask
         if self._latents:
             clean = torch.cat([*self._latents, clean], dim=2)
             ones = mask.new_ones(*mask.shape[:2], self.length, *mask.shape[3:])
             mask = torch.cat([ones, mask], dim=2)
-        layout = part.conditions.layout
         if layout is not None:
             layout = torch.cat([*self._layouts, layout], dim=2)
-        if not self._latents and given.clean is None:
-            return replace(part.conditions, layout=layout)
-        frames = replace(given, clean=clean, mask=mask, noise=noise)
+        if self._latents or frames.clean is not None:
+            frames = replace(frames, clean=clean, mask=mask, noise=noise)
         return replace(part.conditions, frames=frames, layout=layout)
 
     @property
@@ -105,7 +109,7 @@ def _kept(before: list[Tensor], new: Tensor) -> list[Tensor]:
     return [every[0], *every[1:][-HISTORY:]]
 
 
-def sample(
+def sample_parts(
     pipeline: "Pipeline", request: Request, parts: Iterable[Part], generator: torch.Generator
 ) -> Iterator[tuple[Part, State]]:
     """The sampler's states of one part after another; each has the new latents alone.
@@ -167,13 +171,13 @@ class Chunk:
         Marked, if the film is.
     start : int
         Number of the first of them.
-    request : Request
-        What they were made from.
+    record : dict
+        What they were made from, as a film's record has it.
     """
 
     frames: NDArray[np.uint8]
     start: int
-    request: Request
+    record: dict[str, Any]
 
 
 def live(
@@ -202,13 +206,53 @@ def live(
     require_windows(pipeline, first)
     parts = _live_parts(pipeline, itertools.chain([first], requests))
     generator = torch.Generator().manual_seed(first.seed)
-    for part, state in sample(pipeline, first, parts, generator):
+    for part, state in sample_parts(pipeline, first, parts, generator):
         if state.step == state.steps:
             frames = decoder.decode(state.x)
             record = finish.record(pipeline, part.request)
             film = provenance.mark(Video(frames, first.fps, record))
-            yield Chunk(film.frames, start, part.request)
+            yield Chunk(film.frames, start, film.record)
             start += len(frames)
+
+
+def save(
+    chunks: Iterable[Chunk], path: str | os.PathLike[str], provenance: Provenance = STANDARD
+) -> Path:
+    """Write a film that goes on as .mp4, signed when it ends; it appears then, and as a whole.
+
+    Its record is that of the first chunk, with all its frames, and in ``prompts`` what each of its
+    stretches shows.
+
+    Raises
+    ------
+    InputError
+        If there is no frame.
+    MediaError
+        If the file cannot be written; nothing is left behind then.
+    """
+    target, prompts, count = Path(path), list[tuple[int, str]](), 0
+    record: dict[str, Any] = {}
+    with atomic_file(target) as fresh, tempfile.TemporaryFile(dir=target.parent) as parts:
+        with contextlib.ExitStack() as stack:
+            writer: FragmentWriter | None = None
+            for chunk in chunks:
+                record = record or chunk.record
+                if writer is None:
+                    writer = stack.enter_context(FragmentWriter(parts, record["fps"]))
+                if not prompts or prompts[-1][1] != chunk.record["prompt"]:
+                    prompts.append((chunk.start, chunk.record["prompt"]))
+                writer.write(chunk.frames)
+                count += len(chunk.frames)
+        if writer is None:
+            raise InputError("a film without a frame", "one chunk, or more")
+        parts.seek(0)
+        record = record | {"frames": count, "prompts": prompts}
+        film = provenance.sign(Video(chunk.frames, record["fps"], record))
+        join(parts, fresh, film.record)
+        finished = film.seal(fresh, target) if film.seal else None
+    if finished:
+        finished()
+    return target
 
 
 def require_windows(pipeline: "Pipeline", request: Request) -> None:
@@ -246,7 +290,7 @@ def _live_parts(pipeline: "Pipeline", requests: Iterable[Request]) -> Iterator[P
         yield Part(request, conditions, latents)
 
 
-def run(
+def run_windows(
     pipeline: "Pipeline",
     request: Request,
     provenance: Provenance | None,
@@ -268,7 +312,7 @@ def run(
         return finish.signed(pipeline, film, request, provenance, images, stopped=step)
 
     generator = torch.Generator().manual_seed(request.seed)
-    for _, state in sample(pipeline, request, parts, generator):
+    for _, state in sample_parts(pipeline, request, parts, generator):
         step, chunk = number * request.steps + state.step, None
         if state.step == state.steps:
             number += 1

@@ -29,6 +29,8 @@ from praxino.models.text import TextConfig, TextEncoder
 
 ATTRIBUTES: Final = ("kind", "colour", "motion", "heading", "depth")
 """Attributes of a thing, in the order in which they are written."""
+KNOWN_SCALE: Final = 0.3
+"""Picture heights by which known places deviate from the mean, about."""
 NUMBERS: Final = 3
 """Numbers of a thing in a frame: x and y of its centre, and the logarithm of its height."""
 LEAST_TEMPERATURE: Final = 1e-3
@@ -283,6 +285,8 @@ class LayoutNet(nn.Module):
         times = torch.linspace(1, 0, steps + 1).to(first)
         for t, after in itertools.pairwise(times):
             v = self.track_velocity(x, t[None], things, there, text, used, first, mask)
+            if history:
+                v = (x - self._held(x - t * v, first, mask)) / t
             x = x + (after - t) * v
         return self._layout(rows, self.unwhiten(x)[0], aspect)
 
@@ -323,12 +327,18 @@ class LayoutNet(nn.Module):
         mask[0, :, 0] = mask.new_tensor([float(box is not None) for box in places])
         return self.whiten_known(tracks, mask), mask
 
+    def _held(self, clean: Tensor, first: Tensor, mask: Tensor) -> Tensor:
+        """Estimated coordinates, moved as little as can be so that known first frames are kept."""
+        pinned = self.scale[:, None] * self.basis.T[:, :NUMBERS]  # (R, 3)
+        lost = KNOWN_SCALE * first[..., :NUMBERS] - clean @ pinned
+        return clean + mask[..., :1] * (lost @ torch.linalg.pinv(pinned))
+
     def whiten_known(self, tracks: Tensor, mask: Tensor) -> Tensor:
         """Deviations from the mean track where ``mask`` says that they are known, scaled; zeros
         elsewhere.
         """
         elements = mask.unsqueeze(-1).expand(*mask.shape, NUMBERS).flatten(-2)
-        return (tracks - self.mean) * elements / 0.3
+        return (tracks - self.mean) * elements / KNOWN_SCALE
 
     def _layout(self, rows: list[list[int]], tracks: Tensor, aspect: float) -> Layout:
         things = []
@@ -374,13 +384,13 @@ def _places_of(
     if there is one left.
     """
     left = list(zip(old, places, strict=True))
-    found: list[Box | None] = []
+    result: list[Box | None] = []
     for row in rows:
         same = next((one for one in left if one[0][:2] == row[:2]), None)
         if same is not None:
             left.remove(same)
-        found.append(same[1] if same else None)
-    return found
+        result.append(same[1] if same else None)
+    return result
 
 
 def rasterize(

@@ -2,12 +2,71 @@
 again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from praxino.shapes import window_starts
+from praxino.models.causal import Memory
+from praxino.models.vae import VAE, chunks
+from praxino.shapes import VideoShape, window_starts
+
+
+def stream_tiled(
+    vae: VAE,
+    latent: Float[Tensor, "batch latent t h w"],
+    tile: int = 32,
+    overlap: int = 8,
+    chunk: int = 1,
+) -> Iterator[Tensor]:
+    """`VAE.stream` in squares of ``tile`` latent positions, cross-faded where they overlap: for
+    pictures of any size.
+
+    One square after the other is decoded to its end, so that only its own frames are
+    remembered; the first frames come when all are done.
+
+    Parameters
+    ----------
+    overlap : int
+        Latent positions that neighbours share, less than ``tile``. Attention sees one tile
+        only, so the result is not exactly that of `VAE.stream`.
+    """
+    compression = vae.config.compression
+    unit, frames = compression.height, VideoShape.of_latent(latent.shape[2], compression)
+    blend = Blend(frames, (latent.shape[3] * unit, latent.shape[4] * unit), overlap * unit)
+    for top, left in corners(latent.shape[3:], tile, overlap):
+        square = latent[..., top : top + tile, left : left + tile]
+        blend.add(vae.stream(square, chunk), top * unit, left * unit)
+    film = blend.result()
+    yield from chunks(film, chunk, compression.time)
+
+
+def encode_tiled(
+    vae: VAE,
+    clip: Float[Tensor, "batch channels frames height width"],
+    tile: int = 32,
+    overlap: int = 8,
+    chunk: int = 1,
+) -> Float[Tensor, "batch latent t h w"]:
+    """`VAE.encode` in squares, the counterpart of `stream_tiled`."""
+    compression = vae.config.compression
+    shape = (
+        VideoShape(*clip.shape[2:])
+        .validate(compression)
+        .latent(compression, vae.config.latent_channels)
+    )
+    unit, size = compression.height, (shape.height, shape.width)
+    blend = Blend(shape.frames, size, overlap)
+    for top, left in corners(size, tile, overlap):
+        rows, columns = (
+            slice(top * unit, (top + tile) * unit),
+            slice(left * unit, (left + tile) * unit),
+        )
+        memory = Memory()
+        parts = chunks(clip[..., rows, columns], chunk, compression.time)
+        blend.add((vae.posterior(part, memory)[0] for part in parts), top, left)
+    return vae.normalise(blend.result())
 
 
 class Blend:

@@ -322,7 +322,7 @@ class VAE(nn.Module):
         """
         VideoShape(*clip.shape[2:]).validate(self.config.compression)
         memory, step = Memory(), self.config.compression.time
-        parts = [self.posterior(part, memory)[0] for part in _chunks(clip, chunk, step)]
+        parts = [self.posterior(part, memory)[0] for part in chunks(clip, chunk, step)]
         return self.normalise(torch.cat(parts, dim=2))
 
     def decode(
@@ -342,69 +342,11 @@ class VAE(nn.Module):
         With the ``memory`` of the latents before, they go on from there.
         """
         memory = memory or Memory()
-        for part in _chunks(latent, chunk, 1):
+        for part in chunks(latent, chunk, 1):
             yield self.reconstruct(self.denormalise(part), memory).clamp(-1.0, 1.0)
 
-    def stream_tiled(
-        self,
-        latent: Float[Tensor, "batch latent t h w"],
-        tile: int = 32,
-        overlap: int = 8,
-        chunk: int = 1,
-    ) -> Iterator[Tensor]:
-        """`stream` in squares of ``tile`` latent positions, cross-faded where they overlap: for
-        pictures of any size.
 
-        One square after the other is decoded to its end, so that only its own frames are
-        remembered; the first frames come when all are done.
-
-        Parameters
-        ----------
-        overlap : int
-            Latent positions that neighbours share, less than ``tile``. Attention sees one tile
-            only, so the result is not exactly that of `stream`.
-        """
-        from praxino.models.tiling import Blend, corners
-
-        compression = self.config.compression
-        unit, frames = compression.height, VideoShape.of_latent(latent.shape[2], compression)
-        blend = Blend(frames, (latent.shape[3] * unit, latent.shape[4] * unit), overlap * unit)
-        for top, left in corners(latent.shape[3:], tile, overlap):
-            square = latent[..., top : top + tile, left : left + tile]
-            blend.add(self.stream(square, chunk), top * unit, left * unit)
-        film = blend.result()
-        yield from _chunks(film, chunk, compression.time)
-
-    def encode_tiled(
-        self,
-        clip: Float[Tensor, "batch channels frames height width"],
-        tile: int = 32,
-        overlap: int = 8,
-        chunk: int = 1,
-    ) -> Float[Tensor, "batch latent t h w"]:
-        """`encode` in squares, the counterpart of `stream_tiled`."""
-        from praxino.models.tiling import Blend, corners
-
-        compression = self.config.compression
-        shape = (
-            VideoShape(*clip.shape[2:])
-            .validate(compression)
-            .latent(compression, self.config.latent_channels)
-        )
-        unit, size = compression.height, (shape.height, shape.width)
-        blend = Blend(shape.frames, size, overlap)
-        for top, left in corners(size, tile, overlap):
-            rows, columns = (
-                slice(top * unit, (top + tile) * unit),
-                slice(left * unit, (left + tile) * unit),
-            )
-            memory = Memory()
-            parts = _chunks(clip[..., rows, columns], chunk, compression.time)
-            blend.add((self.posterior(part, memory)[0] for part in parts), top, left)
-        return self.normalise(blend.result())
-
-
-def _chunks(x: Tensor, latent_frames: int | None, step: int) -> list[Tensor]:
+def chunks(x: Tensor, latent_frames: int | None, step: int) -> list[Tensor]:
     """The first frame, then ``step * latent_frames`` frames at a time; or everything at once."""
     if latent_frames is None or x.shape[2] == 1:
         return [x]

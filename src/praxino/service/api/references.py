@@ -85,12 +85,7 @@ def pictures_of(
         setting = "image" if keyframe.seconds == 0 else "last"
         at_time = _required(brought(keyframe, param), param)
         pictures.add(setting, "input" if setting == "image" else "last", at_time)
-    entities = []
-    for number, file in enumerate(anonymous):
-        uploads.require_picture(file, "image_reference")
-        name = f"image{number + 1}"
-        pictures.files[storage_name := f"{name}.{file.ending}"] = file
-        entities.append(Reference(name=name, kind="object", pictures=(storage_name,)))
+    entities = [_unnamed(pictures, file, number + 1) for number, file in enumerate(anonymous)]
     count = len(entities)
     for number, body in enumerate(references):
         picture = brought(body, f"references.{number}")
@@ -142,6 +137,14 @@ def _picture(state: AppState, caller: Caller, body: PictureSource, param: str) -
         raise ApiError(409, f"{param}: {job.id} is {job.status}", "not_ready", f"{param}.file_id")
     content = b"".join(state.objects.read(job.file(job.result.files["content"])))
     return uploads.require_media(InputFile.of(io.BytesIO(content), f"{job.id}.png"), param)
+
+
+def _unnamed(pictures: BodyPictures, file: InputFile, number: int) -> Reference:
+    """The entity of a picture that came without a name."""
+    uploads.require_picture(file, "image_reference")
+    name = f"image{number}"
+    pictures.files[storage_name := f"{name}.{file.ending}"] = file
+    return Reference(name=name, kind="object", pictures=(storage_name,))
 
 
 def _required(file: InputFile | None, param: str) -> InputFile:

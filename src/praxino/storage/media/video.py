@@ -52,11 +52,8 @@ class Video:
         """
         target = Path(path)
         require_ending(target, len(self.frames), self.fps)
-        height, width = self.frames.shape[1:3]
-        if target.suffix.lower() in (".mp4", ".webm") and (height % 2 or width % 2):
-            raise InputError(
-                f"{width}x{height}: films need even sizes", "cut a row or column, or write a .gif"
-            )
+        if target.suffix.lower() in (".mp4", ".webm"):
+            require_even(*self.frames.shape[1:3])
         with atomic_file(target) as fresh:
             try:
                 WRITERS[target.suffix.lower()](fresh, self)
@@ -87,25 +84,46 @@ def require_ending(path: Path, frames: int, fps: float = 1.0) -> None:
         raise InputError(f"fps={fps:g}: a .gif shows at most 50 frames a second", "50, or a .mp4")
 
 
+def require_even(height: int, width: int) -> None:
+    """Raise `InputError` for a size that is no film's."""
+    if height % 2 or width % 2:
+        raise InputError(
+            f"{width}x{height}: films need even sizes", "cut a row or column, or write a .gif"
+        )
+
+
+def add_stream(
+    container: av.container.OutputContainer, codec: str, video: Video, options: dict[str, str]
+) -> av.VideoStream:
+    """A stream for frames like those of ``video``, in the colours of BT.709; `encode_frame` fills it."""
+    rate = Fraction(video.fps).limit_denominator(1001)
+    stream = container.add_stream(codec, rate=rate, options=options)
+    assert isinstance(stream, av.VideoStream)
+    stream.height, stream.width = video.frames.shape[1:3]
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.flags |= av.codec.context.Flags.bitexact
+    stream.codec_context.thread_count = 1  # same bytes on every run, whatever the number of cores
+    for place in ("color_range", "colorspace", "color_primaries", "color_trc"):
+        setattr(stream.codec_context, place, 1)  # limited range, BT.709
+    return stream
+
+
+def encode_frame(
+    stream: av.VideoStream, pixels: NDArray[np.uint8]
+) -> "list[av.Packet[av.VideoStream]]":
+    """The packets of one more frame (H, W, 3)."""
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+    return stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709"))
+
+
 def _write_film(
     path: Path, video: Video, codec: str, options: dict[str, str], **container_options: str
 ) -> None:
-    rate = Fraction(video.fps).limit_denominator(1001)
     with av.open(str(path), "w", options={"fflags": "+bitexact", **container_options}) as container:
         container.metadata[COMMENT] = json.dumps(video.record, ensure_ascii=False)
-        stream = container.add_stream(codec, rate=rate, options=options)
-        assert isinstance(stream, av.VideoStream)
-        stream.height, stream.width = video.frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.flags |= av.codec.context.Flags.bitexact
-        stream.codec_context.thread_count = (
-            1  # same bytes on every run, whatever the number of cores
-        )
-        for place in ("color_range", "colorspace", "color_primaries", "color_trc"):
-            setattr(stream.codec_context, place, 1)  # limited range, BT.709
+        stream = add_stream(container, codec, video, options)
         for pixels in video.frames:
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            container.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709")))
+            container.mux(encode_frame(stream, pixels))
         container.mux(stream.encode())
 
 

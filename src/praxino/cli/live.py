@@ -1,0 +1,228 @@
+"""``praxino live``: a film that goes on, and shows what standard input says."""
+
+import itertools
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from praxino.cli.generate import (
+    Compile,
+    Guidance,
+    ModelName,
+    NoCredentials,
+    NoWatermark,
+    Sampler,
+    SeedOption,
+    Sentence,
+    load_model,
+)
+from praxino.cli.options import Device, Dtype, Quiet, Size, Steps, parse_size
+from praxino.cli.terminal import Progress
+from praxino.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from praxino.generation.pipeline import Pipeline
+    from praxino.generation.stream import Chunk
+    from praxino.request import Request
+
+STANDARD_OUTPUT: Final = Path("-")
+MAX_LINE_BYTES: Final = 16_384
+"""What is kept of a line: far more than a sentence may have."""
+ENDING: Final = ".mp4"
+Target = Annotated[
+    Path, typer.Option("-o", "--output", help="A .mp4, or - for standard output, to a player.")
+]
+Length = Annotated[
+    float | None,
+    typer.Option(min=0.1, help="Seconds of film.  [default: until standard input ends]"),
+]
+
+
+class Lines:
+    """The newest line that somebody types, read beside all else; older ones that were not taken are
+    forgotten.
+
+    Parameters
+    ----------
+    descriptor : int
+        Of an open file; read directly, since a reader with a buffer cannot be left behind when the
+        process ends.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._line: str | None = None
+        self._changed = threading.Condition()
+        self.ended = False
+        threading.Thread(target=self._read, daemon=True, name="lines").start()
+
+    def take(self, wait: bool = False) -> str | None:
+        """The newest line since the last one that was taken, if there is one; with ``wait``, when
+        there is one, or the file ends.
+        """
+        with self._changed:
+            if wait:
+                self._changed.wait_for(lambda: self._line is not None or self.ended)
+            line, self._line = self._line, None
+            return line
+
+    def _read(self) -> None:
+        line = b""
+        while piece := os.read(self._descriptor, MAX_LINE_BYTES):
+            *whole, rest = piece.split(b"\n")
+            for end in whole:
+                self._keep((line + end)[:MAX_LINE_BYTES])
+                line = b""
+            line = (line + rest)[:MAX_LINE_BYTES]
+        self._keep(line)
+        with self._changed:
+            self.ended = True
+            self._changed.notify_all()
+
+    def _keep(self, line: bytes) -> None:
+        if text := line.decode(errors="replace").strip():
+            with self._changed:
+                self._line = text
+                self._changed.notify_all()
+
+
+def live(
+    sentence: Sentence = None,
+    output: Target = Path("live.mp4"),
+    seconds: Length = None,
+    model: ModelName = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    sampler: Sampler = None,
+    seed: SeedOption = None,
+    size: Size = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    compile_: Compile = False,
+    no_watermark: NoWatermark = False,
+    no_credentials: NoCredentials = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a film that goes on, and shows what the newest line of standard input says."""
+    from praxino.generation import stream
+    from praxino.provenance.policy import Provenance
+
+    progress = Progress(quiet)
+    _require_target(output)
+    provenance = Provenance(not no_watermark, not no_credentials)
+    provenance.require_ready(*(() if output == STANDARD_OUTPUT else (output,)))
+    pipeline = load_model(model, {}, None, (device, dtype, compile_, None))
+    width, height = parse_size(size)
+    settings: dict[str, Any] = {
+        "steps": steps,
+        "guidance": guidance,
+        "sampler": sampler,
+        "seed": seed,
+        "width": width,
+        "height": height,
+    }
+    lines = Lines(sys.stdin.fileno())
+    first = sentence or lines.take(wait=True)
+    if first is None:
+        raise InputError("no sentence", 'echo "a dog runs" | praxino live')
+    request = pipeline.request(first, **settings)
+    stream.require_windows(pipeline, request)
+    requests = LiveRequests(pipeline, request, lines, seconds, progress)
+    chunks = _watched(stream.live(pipeline, requests, provenance), requests, progress)
+    if output == STANDARD_OUTPUT:
+        _to_pipe(chunks, progress)
+        return
+    stream.save(chunks, output, provenance)
+    progress.say(f"wrote {output}: {requests.frames} frames, seed {request.seed}")
+
+
+class LiveRequests:
+    """Requests for the next frames of a film: each is of the newest line that can be shown.
+
+    Attributes
+    ----------
+    frames : int
+        How many are there.
+    """
+
+    def __init__(
+        self,
+        pipeline: "Pipeline",
+        request: "Request",
+        lines: Lines,
+        seconds: float | None,
+        progress: Progress,
+    ) -> None:
+        self.pipeline, self.request, self.lines = pipeline, request, lines
+        self.limit = None if seconds is None else seconds * request.fps
+        self.progress, self.frames = progress, 0
+
+    def __iter__(self) -> Iterator["Request"]:
+        while self.limit is None or self.frames < self.limit:
+            line = self.lines.take()
+            if line is None and self.lines.ended and self.limit is None and self.frames:
+                return
+            if line is not None:
+                self._turn(line)
+            yield self.request
+
+    def _turn(self, line: str) -> None:
+        """Show something else from here on; what cannot be shown is said, and changes nothing."""
+        settings = self.request.model_dump() | {"prompt": line, "prompt_used": ""}
+        try:
+            self.request = self.pipeline.request(**settings)
+        except InputError as error:
+            self.progress.say(f"praxino: {error}")
+            return
+        self.progress.say(f"{self.frames / self.request.fps:.1f} s: {line}")
+
+
+def _require_target(output: Path) -> None:
+    """Raise `InputError` or `MediaError` if nothing can be written there."""
+    from praxino.storage.files import require_writable
+
+    if output == STANDARD_OUTPUT:
+        if sys.stdout.isatty():
+            raise InputError("a film in a terminal", "praxino live -o - | mpv -, or -o FILE.mp4")
+    elif output.suffix.lower() != ENDING:
+        raise UnknownNameError("file ending", output.suffix or output.name, [ENDING])
+    else:
+        require_writable(output)
+
+
+def _watched(
+    chunks: Iterator["Chunk"], requests: LiveRequests, progress: Progress
+) -> Iterator["Chunk"]:
+    """Chunks until Ctrl-C, and how many frames there are."""
+    try:
+        for chunk in chunks:
+            requests.frames = chunk.start + len(chunk.frames)
+            yield chunk
+    except KeyboardInterrupt:
+        progress.say(f"stopped after {requests.frames / requests.request.fps:.1f} s")
+
+
+def _to_pipe(chunks: Iterator["Chunk"], progress: Progress) -> None:
+    """Write fragmented MP4 to standard output, until whoever reads it goes away."""
+    from praxino.storage.media.fragments import FragmentWriter
+
+    out, frames = sys.stdout.buffer, 0
+    progress.say("note: marked, not signed: what leaves bit by bit holds no signature")
+    try:
+        first = next(chunks, None)
+        if first is None:
+            return
+        with FragmentWriter(out, first.record["fps"], first.record) as writer:
+            for chunk in itertools.chain([first], chunks):
+                writer.write(chunk.frames)
+                out.flush()
+                frames += len(chunk.frames)
+    except BrokenPipeError:
+        # Python would try once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        progress.say(f"the reader went away after {frames} frames")

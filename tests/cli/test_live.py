@@ -1,0 +1,110 @@
+"""``praxino live``: lines turn the film, and whatever reads or writes may go away."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from praxino.cli.live import MAX_LINE_BYTES, Lines
+from praxino.provenance.verify import verify
+from praxino.storage.media.frames import read_video
+from support import tiny_models
+
+RUN = [sys.executable, "-c", "from praxino.cli.app import main; main()", "live"]
+
+
+@pytest.fixture(scope="module", name="model")
+def _model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "with-windows"
+    tiny_models.with_windows(folder)
+    return str(folder)
+
+
+def live(model, *words, said=b"", **more):
+    return subprocess.run(
+        [*RUN, *words, "--model", model], input=said, capture_output=True, timeout=300, **more
+    )
+
+
+def test_it_shows_what_standard_input_says(model, tmp_path):
+    done = live(model, "-o", "film.mp4", "--seconds", "4", said=b"a red ball\n", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert b"wrote film.mp4: 33 frames" in done.stderr
+    assert len(read_video(tmp_path / "film.mp4").frames) == 33
+    assert verify(tmp_path / "film.mp4").outcome == "signed"
+
+
+def test_it_ends_with_standard_input(model, tmp_path):
+    done = live(model, "a red ball", "-o", "film.mp4", cwd=tmp_path)
+    assert b"wrote film.mp4: 17 frames" in done.stderr, done.stderr
+
+
+def test_it_goes_to_a_player(model, tmp_path):
+    done = live(model, "a red ball", "-o", "-", "--seconds", "2")
+    assert done.returncode == 0
+    assert b"marked, not signed" in done.stderr
+    (tmp_path / "film.mp4").write_bytes(done.stdout)
+    film = read_video(tmp_path / "film.mp4")
+    assert len(film.frames) == 17
+    assert len(film.record["watermark"]) == 12
+
+
+def test_a_player_that_goes_away_ends_it(model):
+    running = subprocess.Popen(
+        [*RUN, "a red ball", "-o", "-", "--model", model, "--seconds", "9999"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert running.stdout.read(1000)
+    running.stdout.close()
+    with running.stderr:
+        said = running.stderr.read()
+    assert running.wait(timeout=120) == 0
+    assert b"the reader went away after" in said, said
+    assert b"Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("a red ball", "-o", "film.gif"), "unknown file ending '.gif'"),
+        ((), "no sentence"),
+        (("a red ball", "--guidance", "-1"), "guidance"),
+        (("a red ball", "--seconds", "0"), "--seconds"),
+        (("a red ball", "--size", "33x32"), "33"),
+    ],
+)
+def test_what_cannot_be_is_one_line(model, words, said, tmp_path):
+    done = live(model, *words, cwd=tmp_path)
+    assert done.returncode == 2
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_newest_line_counts():
+    read, write = os.pipe()
+    lines = Lines(read)
+    assert lines.take() is None
+    os.write(write, b"a cat\n\n  a dog  \nnot yet")
+    assert lines.take(wait=True) in ("a cat", "a dog")
+    deadline = time.monotonic() + 10
+    os.close(write)
+    while not lines.ended and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert lines.take() == "not yet"
+    assert lines.take(wait=True) is None
+
+
+def test_a_line_of_megabytes_is_cut_not_kept():
+    read, write = os.pipe()
+    lines = Lines(read)
+    for _ in range(100):
+        os.write(write, b"a" * 60_000)
+    os.write(write, b"\n")
+    assert len(lines.take(wait=True)) == MAX_LINE_BYTES
+    os.write(write, b"a dog\n")
+    assert lines.take(wait=True) == "a dog"
+    os.close(write)
