@@ -258,6 +258,10 @@ class ModelResource(BaseModel):
     patch: list[int]
     pictures: bool = Field(description="whether a film can begin with a picture")
     refines: bool = Field(description="whether it makes films larger and faster")
+    window: int = Field(
+        description="frames that it makes at a time: longer films are streams while they are made; "
+        "0: all at once"
+    )
     grammar: bool = Field(description="whether the built-in grammar knows what it shows")
     samplers: list[str]
 
@@ -335,6 +339,7 @@ def to_model_resource(card: ModelCard, ready: bool) -> ModelResource:
         patch=list(card.patch),
         pictures=card.pictures,
         refines=card.refines,
+        window=card.window,
         grammar=card.grammar,
         samplers=list(card.samplers),
     )

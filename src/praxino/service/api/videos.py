@@ -16,6 +16,7 @@ from praxino.service.api import (
     events,
     files,
     jobs,
+    live,
     references,
     schemas,
     uploads,
@@ -145,6 +146,21 @@ def _storage_name(job: Job, variant: str) -> str:
     if not job.ended:
         raise ApiError(409, f"{job.id} is {job.status}: it has no content yet", "not_ready")
     raise ApiError(404, f"{job.id} is {job.status}: it has no content", "no_content")
+
+
+@router.get(
+    "/{id}/stream",
+    responses=files_of("The film", "video/mp4") | errors(404, 409, 416),
+    response_class=Response,
+)
+async def stream(id: Id, request: Request, state: StateDep, caller: CallerDep) -> Response:  # noqa: A002
+    """The film while it is made, as fragmented MP4: marked, not signed yet; afterwards the same as
+    its content. Films that are made window by window (`window` of a model) begin at once.
+    """
+    job = await jobs.fetch_async(state, caller, id, "video")
+    if not job.ended:
+        return live.response(state, job, is_head(request))
+    return await files.send(request, state.objects, _storage_name(job, "content"), _title(job))
 
 
 @router.delete("/{id}", responses=errors(404))

@@ -233,6 +233,12 @@ class Job(Config):
         """The storage name of one of this job's files."""
         return f"{self.folder}/{name}"
 
+    def piece(self, number: int) -> str:
+        """The storage name of a piece of a film that is shown while it is made, from 0 on: all of
+        them, one after another, are fragmented MP4.
+        """
+        return self.file(f"piece-{number}.mp4")
+
     @classmethod
     def from_row(cls, values: dict[str, Any]) -> "Job":
         """A job from a row of the database, whose requests and results are JSON.

@@ -19,6 +19,8 @@ DAY: Final = 86_400
 MAX_UPLOAD_BYTES: Final = 64 * 2**20
 MAX_SIZE_FACTOR: Final = 16
 """Largest film, as a multiple of the pixels x frames that its model makes by default."""
+WINDOW_DISCOUNT: Final = 8
+"""Frames beyond the first window that count as one, of models that make films window by window."""
 MIN_LARGEST_PIXELS: Final = 17 * 256 * 256
 """Pixels x frames that any model may be asked for, however small its own films are."""
 
@@ -63,8 +65,11 @@ def require_shape(
     usual = card.defaults
     most = max(MIN_LARGEST_PIXELS, max_size_factor * usual.frames * usual.height * usual.width)
     frames, height, width, _ = enlarged_shape(shape, enhance)
-    if frames * height * width > most:
+    later = max(0, frames - card.window) if card.window else 0  # they need time, and no room
+    if (frames - later + later // WINDOW_DISCOUNT) * height * width > most:
         fits = most // (height * width)
+        if 0 < card.window < fits:
+            fits += (fits - card.window) * (WINDOW_DISCOUNT - 1)
         if "time" in enhance:  # as many as are asked for: between them come others
             fits = (fits + 1) // 2
         hint = (

@@ -80,7 +80,7 @@ const model = () => models.find((each) => each.id === $("model").value) ?? model
 function fill(of) {
   if (!of) return;
   const own = of.defaults, step = of.compression[0] * of.patch[0];
-  const whole = [...new Set([1, 2, 3, 4, 5, 8, 10, (own.frames - 1) / own.fps])].sort((a, b) => a - b).filter((s) => Number.isInteger(s * own.fps / step));
+  const whole = [...new Set([1, 2, 3, 4, 5, 8, 10, ...(of.window ? [20, 30, 60] : []), (own.frames - 1) / own.fps])].sort((a, b) => a - b).filter((s) => Number.isInteger(s * own.fps / step));
   $("seconds").replaceChildren(...whole.map((s) => element("option", { value: String(s), textContent: String(s) })));
   $("seconds").value = String((own.frames - 1) / own.fps);
   $("sampler").replaceChildren(...of.samplers.map((name) => element("option", { textContent: name })));
@@ -225,12 +225,33 @@ function show(film) {
   forward();
 }
 
+// Films that are made window by window can be seen from the first one on.
+function forming(film) {
+  const { window } = models.find((each) => each.id === film.model) ?? {};
+  if (!window || film.num_frames <= window || (film.settings.enhance ?? "off") !== "off") return;
+  const place = $("film");
+  place.removeAttribute("poster");
+  place.src = `/v1/videos/${film.id}/stream`;
+  place.addEventListener("loadeddata", () => {
+    if (shown?.id !== film.id || $("stage").dataset.state !== "making") return;
+    place.hidden = false;
+    $("noise").hidden = $("preview").hidden = true;
+    place.play().catch(() => {});
+  }, { once: true });
+}
+
 function watch(film) {
   $("stop").disabled = false;
   progress(film);
+  if (!$("film").getAttribute("src")) forming(film);
   leave = follow(film.id, {
     progress: (now) => { progress(now); strip.put({ ...film, ...now }); },
-    preview: ({ image, step }) => { $("preview").src = image; $("preview").alt = `The film as it is at step ${step}`; $("preview").hidden = false; },
+    preview: ({ image, step }) => {
+      if (!$("film").hidden) return; // it plays already, as far as it is there
+      $("preview").src = image;
+      $("preview").alt = `The film as it is at step ${step}`;
+      $("preview").hidden = false;
+    },
     done: (done) => {
       strip.put(done);
       announce(done.has_content ? "The film is made." : done.error?.message ?? "The film was stopped.");

@@ -62,6 +62,8 @@ OnStep = Callable[["Progress"], bool]
 """Called after each step; returns whether a preview is wanted, or raises `Stopped`."""
 OnPreview = Callable[[int, bytes], None]
 """Called with a step and its preview as WebP."""
+OnChunk = Callable[[Frames], None]
+"""Called with frames that are finished, where a film is made piece by piece."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ def make(
     inputs: JobInputs,
     on_step: OnStep,
     on_preview: OnPreview,
+    on_chunk: OnChunk,
 ) -> JobResult:
     """Make a film or an image; its files are written into ``folder``, and what it shows of entities
     is proposed to their owner.
@@ -142,7 +145,8 @@ def make(
     settings = job.request.model_dump()
     request, notes = pipeline.complete(**settings, images=images, videos=videos)
     states = pipeline.run(request, images=images, videos=videos)
-    video, steps, stopped = _run(states, on_step, on_preview)
+    shown = on_chunk if request.enhance == "off" else lambda _: None
+    video, steps, stopped = _run(states, on_step, on_preview, shown)
     if job.kind == "image":
         files = {"content": "image.png"}
     else:
@@ -163,7 +167,7 @@ def make(
 
 
 def _run(
-    states: Iterator["Progress"], on_step: OnStep, on_preview: OnPreview
+    states: Iterator["Progress"], on_step: OnStep, on_preview: OnPreview, on_chunk: OnChunk
 ) -> tuple[Video, int, bool]:
     """The film at the end, or where it was stopped; how many steps it took; and whether it was
     stopped.
@@ -171,6 +175,8 @@ def _run(
     state, begun, spent = None, time.monotonic(), 0.0
     try:
         for state in states:
+            if state.chunk is not None:
+                on_chunk(state.chunk())
             if (
                 on_step(state)
                 and state.video is None

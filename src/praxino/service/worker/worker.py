@@ -36,6 +36,7 @@ from praxino.service.queue.schema import first_line
 from praxino.service.queue.store import Store
 from praxino.service.worker import execute, films
 from praxino.service.worker.heartbeat import Heartbeat
+from praxino.service.worker.pieces import Pieces
 from praxino.storage.objects import Objects, is_full
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ class Worker:
 
     def _result(self, job: Job, folder: Path, heartbeat: Heartbeat) -> tuple[JobResult, int]:
         """What came of a job, its files stored; and their bytes."""
+        pieces = Pieces(job, self.objects)
         for name in job.inputs:
             self._insist(self.objects.get, f"{job.id}/{name}", folder / name)
         if job.kind == "film":
@@ -154,15 +156,16 @@ class Worker:
             )
         elif job.kind in MADE:
             inputs = execute.read_inputs(job, folder, self.objects, heartbeat.raise_if_stopped)
-            pipeline = self._pipeline(job.model)
-            result = execute.make(job, pipeline, folder, inputs, heartbeat.step, heartbeat.preview)
+            pipeline, callbacks = self._pipeline(job.model), (heartbeat.step, heartbeat.preview)
+            result = execute.make(job, pipeline, folder, inputs, *callbacks, pieces.add)
+            self._quietly(pieces.end)
         else:
             result = execute.analyse(job, folder, heartbeat.raise_if_stopped)
         size = sum(
             self._insist(self.objects.put, job.file(name), folder / name)
             for name in result.files.values()
         )
-        return result, size
+        return result, size + pieces.size
 
     def _end(
         self, job: Job, heartbeat: Heartbeat, result: JobResult | None = None, size: int = 0

@@ -95,7 +95,7 @@ def require_even(height: int, width: int) -> None:
 def add_stream(
     container: av.container.OutputContainer, codec: str, video: Video, options: dict[str, str]
 ) -> av.VideoStream:
-    """A stream for frames like those of ``video``, in the colours of BT.709; `encode_frame` fills it."""
+    """A stream for frames like those of ``video``, in BT.709; `encode_frame` fills it."""
     rate = Fraction(video.fps).limit_denominator(1001)
     stream = container.add_stream(codec, rate=rate, options=options)
     assert isinstance(stream, av.VideoStream)

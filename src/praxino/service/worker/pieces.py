@@ -1,0 +1,61 @@
+"""A film that is shown while it is made: pieces of fragmented MP4, stored one after another."""
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from praxino.service.queue.jobs import Job
+from praxino.service.queue.schema import first_line
+from praxino.storage.media.fragments import FragmentWriter
+from praxino.storage.objects import Objects
+
+logger = logging.getLogger("praxino.service")
+
+
+class Pieces:
+    """Stores what is finished of a job's film, for those who watch.
+
+    A storage that fails costs them the rest of it, and not the film.
+
+    Attributes
+    ----------
+    size : int
+        Bytes of all pieces.
+    """
+
+    def __init__(self, job: Job, objects: Objects) -> None:
+        self.job, self.objects = job, objects
+        self.size = self._count = 0
+        self._written = bytearray()
+        self._writer: FragmentWriter | None = None
+        self._failed = False
+
+    def add(self, frames: NDArray[np.uint8]) -> None:
+        """Store more frames (T, H, W, 3)."""
+        if self._failed:
+            return
+        try:
+            if self._writer is None:
+                self._writer = FragmentWriter(self, self.job.request.fps)
+            self._writer.write(frames)
+            self._store()
+        except Exception as error:
+            logger.warning("%s: not shown any further: %s", self.job.id, first_line(error))
+            self._failed = True
+
+    def end(self) -> None:
+        """Store the last frames."""
+        if self._writer is not None and not self._failed:
+            self._writer.close()
+            self._store()
+
+    def write(self, data: bytes) -> None:
+        """Take what the encoder wrote."""
+        self._written += data
+
+    def _store(self) -> None:
+        self.objects.write(self.job.piece(self._count), bytes(self._written))
+        self.size += len(self._written)
+        self._count += 1
+        self._written.clear()
