@@ -26,8 +26,7 @@ from praxino.cli.terminal import Progress
 from praxino.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from praxino.generation.pipeline import Pipeline
-    from praxino.generation.stream import Chunk
+    from praxino.generation.stream import Chunk, Turns
     from praxino.request import Request
 
 STANDARD_OUTPUT: Final = Path("-")
@@ -60,6 +59,11 @@ class Lines:
         self._changed = threading.Condition()
         self.ended = False
         threading.Thread(target=self._read, daemon=True, name="lines").start()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is a line that was not taken."""
+        return self._line is not None
 
     def take(self, wait: bool = False) -> str | None:
         """The newest line since the last one that was taken, if there is one; with ``wait``, when
@@ -132,54 +136,23 @@ def live(
         raise InputError("no sentence", 'echo "a dog runs" | praxino live')
     request = pipeline.request(first, **settings)
     stream.require_windows(pipeline, request)
-    requests = LiveRequests(pipeline, request, lines, seconds, progress)
-    chunks = _watched(stream.live(pipeline, requests, provenance), requests, progress)
+    turns = stream.Turns(pipeline, request, lambda: lines.take() or "")
+    requests = _until(turns, lines, seconds)
+    chunks = _watched(stream.live(pipeline, requests, provenance), turns, progress)
     if output == STANDARD_OUTPUT:
         _to_pipe(chunks, progress)
         return
     stream.save(chunks, output, provenance)
-    progress.say(f"wrote {output}: {requests.frames} frames, seed {request.seed}")
+    progress.say(f"wrote {output}: {turns.frames} frames, seed {request.seed}")
 
 
-class LiveRequests:
-    """Requests for the next frames of a film: each is of the newest line that can be shown.
-
-    Attributes
-    ----------
-    frames : int
-        How many are there.
-    """
-
-    def __init__(
-        self,
-        pipeline: "Pipeline",
-        request: "Request",
-        lines: Lines,
-        seconds: float | None,
-        progress: Progress,
-    ) -> None:
-        self.pipeline, self.request, self.lines = pipeline, request, lines
-        self.limit = None if seconds is None else seconds * request.fps
-        self.progress, self.frames = progress, 0
-
-    def __iter__(self) -> Iterator["Request"]:
-        while self.limit is None or self.frames < self.limit:
-            line = self.lines.take()
-            if line is None and self.lines.ended and self.limit is None and self.frames:
-                return
-            if line is not None:
-                self._turn(line)
-            yield self.request
-
-    def _turn(self, line: str) -> None:
-        """Show something else from here on; what cannot be shown is said, and changes nothing."""
-        settings = self.request.model_dump() | {"prompt": line, "prompt_used": ""}
-        try:
-            self.request = self.pipeline.request(**settings)
-        except InputError as error:
-            self.progress.say(f"praxino: {error}")
+def _until(turns: "Turns", lines: Lines, seconds: float | None) -> Iterator["Request"]:
+    """Requests for so many seconds of film, or until nobody types any more."""
+    source, limit = iter(turns), None if seconds is None else seconds * turns.request.fps
+    while limit is None or turns.frames < limit:
+        if limit is None and turns.frames and lines.ended and not lines.waiting:
             return
-        self.progress.say(f"{self.frames / self.request.fps:.1f} s: {line}")
+        yield next(source)
 
 
 def _require_target(output: Path) -> None:
@@ -195,16 +168,18 @@ def _require_target(output: Path) -> None:
         require_writable(output)
 
 
-def _watched(
-    chunks: Iterator["Chunk"], requests: LiveRequests, progress: Progress
-) -> Iterator["Chunk"]:
-    """Chunks until Ctrl-C, and how many frames there are."""
+def _watched(chunks: Iterator["Chunk"], turns: "Turns", progress: Progress) -> Iterator["Chunk"]:
+    """Chunks until Ctrl-C; what they turn to is said, and how many frames there are."""
+    prompt, fps = turns.request.prompt, turns.request.fps
     try:
         for chunk in chunks:
-            requests.frames = chunk.start + len(chunk.frames)
+            if chunk.record["prompt"] != prompt:
+                prompt = chunk.record["prompt"]
+                progress.say(f"{chunk.start / fps:.1f} s: {prompt}")
+            turns.frames = chunk.start + len(chunk.frames)
             yield chunk
     except KeyboardInterrupt:
-        progress.say(f"stopped after {requests.frames / requests.request.fps:.1f} s")
+        progress.say(f"stopped after {turns.frames / fps:.1f} s")
 
 
 def _to_pipe(chunks: Iterator["Chunk"], progress: Progress) -> None:

@@ -27,20 +27,22 @@ def draw(
 ) -> Layout:
     """The layout of a sentence for a film of this shape.
 
-    Longer films than the network draws at once are continued from the last frame of what is there;
-    shorter ones are the beginning of a usual one.
+    Longer films than the network draws at once are continued from the last frame of what is there,
+    where what has left the picture at one side comes in at the other; shorter ones are the
+    beginning of a usual one.
     """
     aspect = shape.width / shape.height
     whole = network.draw(sentence, seed, temperature=temperature, aspect=aspect)
-    while whole.frames < shape.frames and whole.things:
-        more = network.draw(sentence, seed + whole.frames, aspect=aspect, history=whole)
+    return _cut(_lengthened(network, whole, sentence, seed, shape.frames), 0, shape.frames)
+
+
+def _lengthened(network: LayoutNet, whole: Layout, sentence: str, seed: int, frames: int) -> Layout:
+    """A layout of so many frames, or more: its things go on."""
+    while whole.frames < frames and whole.things:
+        now = _around(_cut(whole, whole.frames - 1, whole.frames))
+        more = network.draw(sentence, seed + whole.frames, aspect=whole.aspect, history=now)
         whole = _joined(whole, more)
-    if not whole.things:
-        return whole.model_copy(update={"frames": shape.frames})
-    things = tuple(
-        thing.model_copy(update={"boxes": thing.boxes[: shape.frames]}) for thing in whole.things
-    )
-    return whole.model_copy(update={"frames": shape.frames, "things": things})
+    return whole
 
 
 def _joined(first: Layout, second: Layout) -> Layout:
@@ -54,46 +56,40 @@ def _joined(first: Layout, second: Layout) -> Layout:
 
 
 class LayoutStream:
-    """Layouts of a film without end, stretch by stretch: things go on from where they are, and what
-    has left the picture at one side comes in at the other.
+    """Layouts of a film that goes on, stretch by stretch, and may turn to another sentence.
 
     Parameters
     ----------
     network : LayoutNet
     seed : int
         Equal seeds and sentences draw equal layouts.
+    plan : Layout, optional
+        Of ``sentence``, for as long as it lasts.
     """
 
-    def __init__(self, network: LayoutNet, seed: int) -> None:
+    def __init__(
+        self, network: LayoutNet, seed: int, plan: Layout | None = None, sentence: str = ""
+    ) -> None:
         self.network, self.seed = network, seed
-        self._plan: Layout | None = None
-        self._sentence, self._frame, self._drawn = "", 0, 0
+        self._plan, self._sentence = plan, sentence
+        self._frame = self._first = 0
 
     def next(self, sentence: str, shape: VideoShape) -> Layout:
         """The layout of the next ``shape.frames`` frames, of which the first is the last one before
         them, if there were any.
         """
-        plan, aspect = self._plan, shape.width / shape.height
-        end = self._frame + shape.frames
-        if plan is None or sentence != self._sentence or end > plan.frames:
-            now = _around(_cut(plan, self._frame, self._frame + 1)) if plan else None
-            plan = self.network.draw(
-                sentence,
-                self.seed + self._drawn,
-                aspect=aspect,
-                history=now,
-                rewrite=sentence != self._sentence,
-            )
-            while plan.frames < shape.frames and plan.things:
-                self._drawn += 1
-                more = self.network.draw(
-                    sentence, self.seed + self._drawn, aspect=aspect, history=plan
-                )
-                plan = _joined(plan, more)
+        plan, end, same = self._plan, self._frame + shape.frames, sentence == self._sentence
+        if plan is None or not same or end > plan.frames:
+            seed, aspect = self.seed + self._first, shape.width / shape.height
+            now = None
+            if plan is not None:
+                now = _around(_cut(plan, self._frame, self._frame + 1))
+            plan = self.network.draw(sentence, seed, aspect=aspect, history=now, rewrite=not same)
+            plan = _lengthened(self.network, plan, sentence, seed, shape.frames)
             self._plan, self._sentence, self._frame = plan, sentence, 0
-            self._drawn += 1
         layout = _cut(plan, self._frame, self._frame + shape.frames)
         self._frame += shape.frames - 1
+        self._first += shape.frames - 1
         return layout
 
 

@@ -1,7 +1,7 @@
 """A prompt becomes a film: text, sampling, decoding."""
 
 import functools
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast
 
@@ -218,8 +218,10 @@ class Pipeline:
         provenance: Provenance | None = STANDARD,
         images: Sequence["GivenImage"] = (),
         videos: Sequence["GivenVideo"] = (),
+        turn: Callable[[], str] = str,
     ) -> Generator[Progress, None, None]:
-        """Carry out a complete `Request`, with ``images`` and ``videos`` as in `complete`.
+        """Carry out a complete `Request`, with ``images`` and ``videos`` as in `complete`, ``turn``
+        as in `stream.run_windows`.
 
         What does not fit into memory, or cannot be marked and signed, is refused before the first
         step. ``provenance`` None is for callers that mark what they make of the film.
@@ -231,10 +233,10 @@ class Pipeline:
 
             yield from editing.run(self, request, provenance, images, videos)
             return
-        if self.card.window and request.frames > self.card.window:
+        if 0 < self.card.window < request.frames:
             from praxino.generation import stream
 
-            yield from stream.run_windows(self, request, provenance, images)
+            yield from stream.run_windows(self, request, provenance, images, turn)
             return
         tile, streamed = self.fitting(request)
         candidates = [self.laid_out(one) for one in request.candidates()]
@@ -258,14 +260,8 @@ class Pipeline:
                 step, x0 = number * request.steps + state.step, state.x0
                 if step < total:
                     preview = functools.partial(self.preview, x0, candidate, provenance)
-                    yield Progress(
-                        step,
-                        total,
-                        x0,
-                        None,
-                        preview,
-                        functools.partial(stopped, x0, candidate, stopped=step),
-                    )
+                    kept = functools.partial(stopped, x0, candidate, stopped=step)
+                    yield Progress(step, total, x0, None, preview, kept)
             latents.append(state.x)
         best = self._best(candidates, latents)
         more: dict[str, Any] = {"chosen_from": len(candidates)} if len(candidates) > 1 else {}

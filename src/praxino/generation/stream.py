@@ -8,9 +8,10 @@ behind them: history as given frames in place of a causal mask and a cache (Song
 import contextlib
 import functools
 import itertools
+import math
 import os
 import tempfile
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,7 @@ from praxino.generation.images import GivenImage, load_images
 from praxino.generation.layout import LayoutStream, channels
 from praxino.generation.offload import exact_and_fast
 from praxino.generation.progress import Progress
+from praxino.log import logger
 from praxino.models.causal import Memory
 from praxino.provenance.policy import STANDARD, Provenance
 from praxino.request import Request
@@ -132,15 +134,48 @@ def sample_parts(
         history.add(x, part.conditions.layout)
 
 
-def parts_of(request: Request, conditions: Conditioning, count: int, window: int) -> Iterator[Part]:
-    """A film of ``count`` latent frames, of which ``window`` fit into one, part by part."""
-    starts = [0, *range(window, count, max(1, window - 1 - HISTORY)), count]
-    for start, end in itertools.pairwise(starts):
-        span = slice(start, end)
-        layout = None if conditions.layout is None else conditions.layout[:, :, span]
-        frames = conditions.frames.cut(span)
-        part = replace(conditions, layout=layout, frames=frames)
-        yield Part(request, part, end - start)
+def parts_of(
+    pipeline: "Pipeline",
+    requests: Iterable[Request],
+    images: Sequence[GivenImage] = (),
+    streamed: frozenset[str] = frozenset(),
+    count: int | None = None,
+) -> Iterator[Part]:
+    """Parts of a film that shows what ``requests`` say, one after another.
+
+    Parameters
+    ----------
+    images : sequence of GivenImage
+        Of the names in the first request's ``pictures``, which are placed in its ``frames``.
+    streamed : frozenset of str
+        As of `Pipeline.conditioning`.
+    count : int, optional
+        Latent frames of the film; without one, it ends with the requests.
+    """
+    vae, network = pipeline.model.vae.config, pipeline.model.layout
+    conditions, before, layouts, start = None, None, None, 0
+    for request in requests:
+        if conditions is None or request != before:
+            conditions = pipeline.conditioning(request, images, streamed)
+            before = request
+        if network is not None and layouts is None:
+            sentence = pipeline.sentence(request)
+            layouts = LayoutStream(network, request.seed, request.layout, sentence)
+        latents = NEW if start else window_length(pipeline, request)
+        latents = latents if count is None else min(latents, count - start)
+        part = replace(conditions, frames=conditions.frames.cut(slice(start, start + latents)))
+        if layouts is not None and network is not None:
+            lead = 1 if start else 0  # the frame that they go on from
+            frames = VideoShape.of_latent(latents + lead, vae.compression)
+            shape = replace(request.shape, frames=frames)
+            layout = layouts.next(pipeline.sentence(request), shape)
+            size = shape.latent(vae.compression, vae.latent_channels)
+            raster = channels(layout, network, size)[:, :, lead:].to(pipeline.device)
+            part = replace(part, layout=raster)
+        yield Part(request, part, latents)
+        start += latents
+        if start == count:
+            return
 
 
 class FrameDecoder:
@@ -204,7 +239,7 @@ def live(
     if first is None:
         return
     require_windows(pipeline, first)
-    parts = _live_parts(pipeline, itertools.chain([first], requests))
+    parts = parts_of(pipeline, itertools.chain([first], requests))
     generator = torch.Generator().manual_seed(first.seed)
     for part, state in sample_parts(pipeline, first, parts, generator):
         if state.step == state.steps:
@@ -268,61 +303,93 @@ def require_windows(pipeline: "Pipeline", request: Request) -> None:
             raise InputError(f"{name}: a film without end takes none", "leave it out", name)
 
 
-def _live_parts(pipeline: "Pipeline", requests: Iterable[Request]) -> Iterator[Part]:
-    """Parts of a film without end."""
-    vae, network = pipeline.model.vae.config, pipeline.model.layout
-    layouts, conditions, before = None, None, None
-    latents = 0
-    for request in requests:
-        if conditions is None or request != before:
-            conditions, before = pipeline.conditioning(request, ()), request
-        if network is not None and layouts is None:
-            layouts = LayoutStream(network, request.seed)
-        lead = 1 if latents else 0  # the frame that they go on from
-        latents = NEW if latents else window_length(pipeline, request)
-        frames = VideoShape.of_latent(latents + lead, vae.compression)
-        shape = replace(request.shape, frames=frames)
-        if layouts is not None and network is not None:
-            layout = layouts.next(pipeline.sentence(request), shape)
-            size = shape.latent(vae.compression, vae.latent_channels)
-            raster = channels(layout, network, size)[:, :, lead:].to(pipeline.device)
-            conditions = replace(conditions, layout=raster)
-        yield Part(request, conditions, latents)
-
-
 def run_windows(
     pipeline: "Pipeline",
     request: Request,
     provenance: Provenance | None,
     images: Sequence[GivenImage],
+    turn: Callable[[], str] = str,
 ) -> Generator[Progress, None, None]:
-    """Carry out a request for a film that is longer than a window; see `Pipeline.run`."""
+    """Carry out a request for a film that is longer than a window; see `Pipeline.run`.
+
+    Parameters
+    ----------
+    turn : callable
+        Asked before each window: a sentence that is shown from there on, or "". One that cannot be
+        shown is logged.
+    """
     _, streamed = pipeline.fitting(one_window(pipeline, request))
     request = pipeline.laid_out(request)
     images = load_images(request.pictures, images)
-    conditions = pipeline.conditioning(request, images, streamed)
     count = request.shape.latent(pipeline.model.vae.config.compression, 1).frames
-    parts = list(parts_of(request, conditions, count, window_length(pipeline, request)))
-    steps, number = len(parts) * request.steps, 0
-    decoder, latents, frames = FrameDecoder(pipeline), list[Tensor](), list[NDArray[np.uint8]]()
+    latents, frames = list[Tensor](), list[NDArray[np.uint8]]()
+    turns = Turns(pipeline, request, turn)
+    parts = parts_of(pipeline, turns, images, streamed, count)
+    windows = 1 + math.ceil((count - window_length(pipeline, request)) / NEW)
+    total = windows * request.steps + request.enhancing_steps
+    decoder = FrameDecoder(pipeline)
 
     def stopped(state: State, step: int) -> Video:
         unfinished = [decoder.decode(state.x0)] if state.step < state.steps else []
         film = np.concatenate([*frames, *unfinished])
-        return finish.signed(pipeline, film, request, provenance, images, stopped=step)
+        more = {"stopped": step} | turns.record
+        return finish.signed(pipeline, film, request, provenance, images, **more)
 
     generator = torch.Generator().manual_seed(request.seed)
     for _, state in sample_parts(pipeline, request, parts, generator):
-        step, chunk = number * request.steps + state.step, None
+        step, chunk = len(latents) * request.steps + state.step, None
         if state.step == state.steps:
-            number += 1
             latents.append(state.x)
             frames.append(decoder.decode(state.x))
+            turns.frames += len(frames[-1])
             chunk = functools.partial(finish.look, pipeline, frames[-1], request, provenance)
         preview = functools.partial(pipeline.preview, state.x0, request, provenance)
         kept = functools.partial(stopped, state, step)
-        total = steps + request.enhancing_steps
         yield Progress(step, total, state.x0, None, preview, kept, chunk)
     whole = finish.with_given_ends(np.concatenate(frames), request, images)
-    film = finish.UnfinishedFilm(request, torch.cat(latents, dim=2), whole, tuple(images), steps)
+    film = finish.UnfinishedFilm(
+        request,
+        torch.cat(latents, dim=2),
+        whole,
+        tuple(images),
+        windows * request.steps,
+        turns.record,
+    )
     yield from finish.finished(pipeline, film, provenance)
+
+
+class Turns:
+    """Requests for the windows of a film that may turn to another sentence.
+
+    Attributes
+    ----------
+    frames : int
+        How many are there.
+    """
+
+    def __init__(self, pipeline: "Pipeline", request: Request, turn: Callable[[], str]) -> None:
+        self.pipeline, self.request, self.turn = pipeline, request, turn
+        self.prompts, self.frames = [(0, request.prompt)], 0
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a film's record says of turns, if there were any: frames and sentences."""
+        return {"prompts": self.prompts} if len(self.prompts) > 1 else {}
+
+    def __iter__(self) -> Iterator[Request]:
+        while True:
+            if sentence := self.turn():
+                try:
+                    self.request = turned(self.pipeline, self.request, sentence)
+                    self.prompts.append((self.frames, sentence))
+                except InputError as error:
+                    logger.warning("%s", error)
+            yield self.request
+
+
+def turned(pipeline: "Pipeline", request: Request, sentence: str) -> Request:
+    """The request for what comes after another one's frames, with another sentence; raises
+    `InputError` for one that cannot be shown.
+    """
+    kept = request.model_dump() | {"prompt": sentence, "prompt_used": "", "layout": None}
+    return pipeline.request(**kept)

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 from types import SimpleNamespace
 
 import av
@@ -9,9 +10,10 @@ import pytest
 
 from praxino.service.api import live
 from praxino.service.worker.pieces import Pieces
+from praxino.storage.media.frames import read_video
 from praxino.storage.objects import Objects
 from support import tiny_models
-from support.client import ended, order
+from support.client import ended, order, refused
 
 
 def frames_in(content):
@@ -49,9 +51,28 @@ def test_a_film_of_minutes_is_not_too_large(windows):
         order(windows.client, seconds="0.5", size="32x32")  # the model is there then
         client = windows.client
         assert order(client, seconds="60", size="64x64").status_code == 200
-        refused = order(client, seconds="6000", size="64x64")
-        assert refused.status_code == 400
-        assert "no more than" in refused.json()["error"]["message"]
+        refused(order(client, seconds="6000", size="64x64"), 400, said="no more than")
+
+
+def test_a_film_turns_while_it_is_made(windows, tmp_path):
+    with windows.at_work():
+        client = windows.client
+        film = order(client, seconds="10", size="32x32", num_inference_steps=30).json()
+        path = f"/v1/videos/{film['id']}"
+        until = time.monotonic() + 60
+        while client.get(path).json()["status"] != "in_progress":
+            assert time.monotonic() < until
+        assert client.post(f"{path}/turns", json={"prompt": "a blue cat"}).status_code == 200
+        assert ended(client, film["id"])["status"] == "completed"
+        (tmp_path / "film.mp4").write_bytes(client.get(f"{path}/content").content)
+        record = read_video(tmp_path / "film.mp4").record
+        assert [prompt for _, prompt in record["prompts"]] == ["a cat", "a blue cat"]
+        late = client.post(f"{path}/turns", json={"prompt": "a dog"})
+        refused(late, 409, said="it cannot turn")
+        short = order(client, seconds="2", size="32x32").json()
+        once = client.post(f"/v1/videos/{short['id']}/turns", json={"prompt": "a dog"})
+        refused(once, 400, said="is made at once")
+        assert client.post(f"{path}/turns", json={"prompt": ""}).status_code == 400
 
 
 class Studio:
@@ -73,7 +94,7 @@ class Studio:
 def pieces(studio, turn=lambda number: None):
     async def collect():
         found = []
-        async for piece in live.stream(studio, studio.job):
+        async for piece in live.pieces(studio, studio.job):
             found.append(piece)
             turn(len(found))
         return found

@@ -382,6 +382,16 @@ class RemixForm(RemixCreate):
     model_config = ConfigDict(json_schema_extra=without_null)
 
 
+class TurnCreate(Body):
+    """What a film shows from here on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"prompt": "the same dog in the snow"}]}
+    )
+
+    prompt: Sentence
+
+
 class ImageCreate(GenerationBody):
     """A request for images, which is answered when they are made."""
 

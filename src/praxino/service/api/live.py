@@ -1,4 +1,6 @@
-"""A film as an answer while it is made: its pieces, as the worker stores them."""
+"""A film as an answer while it is made: its pieces, as the worker stores them; and what it turns
+to.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,12 +9,17 @@ from typing import Final
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
+from praxino.references import require_references
 from praxino.service.api.auth import AppState
+from praxino.service.api.errors import ApiError
 from praxino.service.queue.jobs import Job
+from praxino.service.queue.models import find_card
 from praxino.storage.media.fragments import CONTENT_TYPE
 
 PIECE_POLL_SECONDS: Final = 0.2
 """Seconds between two looks for the next piece."""
+MAX_TURNS: Final = 1000
+"""Sentences that one film may turn to."""
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # proxies hand on what they have
@@ -23,11 +30,11 @@ def response(state: AppState, job: Job, head: bool) -> Response:
     """The film of a job that has not ended, from its beginning, as far as it is made and as it goes
     on.
     """
-    pieces = none() if head else stream(state, job)
-    return StreamingResponse(pieces, headers=HEADERS, media_type=CONTENT_TYPE)
+    content = none() if head else pieces(state, job)
+    return StreamingResponse(content, headers=HEADERS, media_type=CONTENT_TYPE)
 
 
-async def stream(state: AppState, job: Job) -> AsyncIterator[bytes]:
+async def pieces(state: AppState, job: Job) -> AsyncIterator[bytes]:
     """The pieces of a film until it has ended; each is read when the one before has been taken.
 
     A film whose worker was killed after the first piece begins anew: its stream ends.
@@ -54,3 +61,25 @@ async def none() -> AsyncIterator[bytes]:
     """No pieces."""
     return
     yield
+
+
+def add_turn(state: AppState, job: Job, prompt: str) -> None:
+    """Let a film show something else from its next window on.
+
+    Raises
+    ------
+    ApiError
+        400 if it is not made window by window, 409 if it is not being made, 429 after `MAX_TURNS`.
+    """
+    card = find_card(state.store, job.model, state.default)
+    if not 0 < card.window < job.request.frames or job.request.edit is not None:
+        problem = f"{job.id} is made at once: only longer films can turn"
+        raise ApiError(400, problem, "invalid_value", "prompt")
+    if job.status != "in_progress":
+        raise ApiError(409, f"{job.id} is {job.status}: it cannot turn", "conflict")
+    require_references(prompt, job.request.references)
+    for number in range(MAX_TURNS):
+        if state.objects.size(job.turn(number)) is None:
+            state.objects.write(job.turn(number), prompt.encode())
+            return
+    raise ApiError(429, f"{job.id} has turned {MAX_TURNS} times", "limit_reached", "prompt")

@@ -153,7 +153,7 @@ def _storage_name(job: Job, variant: str) -> str:
     responses=files_of("The film", "video/mp4") | errors(404, 409, 416),
     response_class=Response,
 )
-async def stream(id: Id, request: Request, state: StateDep, caller: CallerDep) -> Response:  # noqa: A002
+async def stream_content(id: Id, request: Request, state: StateDep, caller: CallerDep) -> Response:  # noqa: A002
     """The film while it is made, as fragmented MP4: marked, not signed yet; afterwards the same as
     its content. Films that are made window by window (`window` of a model) begin at once.
     """
@@ -161,6 +161,26 @@ async def stream(id: Id, request: Request, state: StateDep, caller: CallerDep) -
     if not job.ended:
         return live.response(state, job, is_head(request))
     return await files.send(request, state.objects, _storage_name(job, "content"), _title(job))
+
+
+@router.post(
+    "/{id}/turns",
+    responses=errors(404, 408, 409, 413, 415, 429, 507),
+    openapi_extra=sent("TurnCreate"),
+)
+async def turn_to(
+    id: Id,  # noqa: A002
+    request: Request,
+    state: StateDep,
+    caller: CallerDep,
+) -> schemas.VideoResource:
+    """Let a film that is being made window by window show something else from its next window
+    on.
+    """
+    job = await jobs.fetch_async(state, caller, id, "video")
+    body = await uploads.json_body(request, bodies.TurnCreate)
+    await run_in_threadpool(live.add_turn, state, job, body.prompt)
+    return schemas.to_video_resource(job)
 
 
 @router.delete("/{id}", responses=errors(404))

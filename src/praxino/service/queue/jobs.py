@@ -239,6 +239,10 @@ class Job(Config):
         """
         return self.file(f"piece-{number}.mp4")
 
+    def turn(self, number: int) -> str:
+        """The storage name of a sentence that a film turns to while it is made, from 0 on."""
+        return self.file(f"turn-{number}.txt")
+
     @classmethod
     def from_row(cls, values: dict[str, Any]) -> "Job":
         """A job from a row of the database, whose requests and results are JSON.

@@ -34,6 +34,7 @@ export function ready(others) {
   $("model").addEventListener("change", () => { carry({}); fill(model()); });
   $("reset").addEventListener("click", () => { carry({}); fill(model()); });
   $("stop").addEventListener("click", stop);
+  $("turn").addEventListener("submit", (event) => { event.preventDefault(); turn(); });
   $("level").addEventListener("input", forward);
   $("play").addEventListener("click", () => ($("film").paused ? $("film").play() : $("film").pause()));
   for (const name of ["play", "pause"]) $("film").addEventListener(name, () => { $("play").textContent = $("film").paused ? "Play" : "Pause"; });
@@ -228,7 +229,9 @@ function show(film) {
 // Films that are made window by window can be seen from the first one on.
 function forming(film) {
   const { window } = models.find((each) => each.id === film.model) ?? {};
-  if (!window || film.num_frames <= window || (film.settings.enhance ?? "off") !== "off") return;
+  const long = Boolean(window) && film.num_frames > window;
+  $("turn").hidden = !long;
+  if (!long || (film.settings.enhance ?? "off") !== "off" || $("film").getAttribute("src")) return;
   const place = $("film");
   place.removeAttribute("poster");
   place.src = `/v1/videos/${film.id}/stream`;
@@ -243,7 +246,7 @@ function forming(film) {
 function watch(film) {
   $("stop").disabled = false;
   progress(film);
-  if (!$("film").getAttribute("src")) forming(film);
+  forming(film);
   leave = follow(film.id, {
     progress: (now) => { progress(now); strip.put({ ...film, ...now }); },
     preview: ({ image, step }) => {
@@ -287,6 +290,18 @@ function playing(film) {
 function facts(film, first) {
   const all = [first, ...film.notes.map((note) => `${note[0].toUpperCase()}${note.slice(1)}.`), `${film.model}, ${film.size}, ${film.num_frames} frames, ${film.num_inference_steps} steps, guidance ${film.guidance_scale}, seed ${film.seed}`];
   $("facts").textContent = all.filter(Boolean).join(" ");
+}
+
+// Lets the film that is being made show something else from its next window on.
+async function turn() {
+  $("problem").hidden = true;
+  try {
+    await call(`/v1/videos/${shown.id}/turns`, { method: "POST", json: { prompt: $("turn-prompt").value } });
+    announce(`It turns to: ${$("turn-prompt").value}`);
+    $("turn-prompt").value = "";
+  } catch (error) {
+    complain(error.message);
+  }
 }
 
 async function stop() {

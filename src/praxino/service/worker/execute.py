@@ -63,7 +63,19 @@ OnStep = Callable[["Progress"], bool]
 OnPreview = Callable[[int, bytes], None]
 """Called with a step and its preview as WebP."""
 OnChunk = Callable[[Frames], None]
-"""Called with frames that are finished, where a film is made piece by piece."""
+"""Called with frames that are finished, where a film is made window by window."""
+Turn = Callable[[], str]
+"""Asked before each such window: a sentence that is shown from there on, or ""."""
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Who is told of a film while it is made, and asked."""
+
+    on_step: OnStep
+    on_preview: OnPreview
+    on_chunk: OnChunk
+    turn: Turn
 
 
 @dataclass(frozen=True)
@@ -129,9 +141,7 @@ def make(
     pipeline: "Pipeline",
     folder: Path,
     inputs: JobInputs,
-    on_step: OnStep,
-    on_preview: OnPreview,
-    on_chunk: OnChunk,
+    callbacks: Callbacks,
 ) -> JobResult:
     """Make a film or an image; its files are written into ``folder``, and what it shows of entities
     is proposed to their owner.
@@ -144,9 +154,10 @@ def make(
     images, videos = inputs.images, inputs.videos
     settings = job.request.model_dump()
     request, notes = pipeline.complete(**settings, images=images, videos=videos)
-    states = pipeline.run(request, images=images, videos=videos)
-    shown = on_chunk if request.enhance == "off" else lambda _: None
-    video, steps, stopped = _run(states, on_step, on_preview, shown)
+    states = pipeline.run(request, images=images, videos=videos, turn=callbacks.turn)
+    if request.enhance != "off":  # what is finished then is not yet the film
+        callbacks = dataclasses.replace(callbacks, on_chunk=lambda _: None)
+    video, steps, stopped = _run(states, callbacks)
     if job.kind == "image":
         files = {"content": "image.png"}
     else:
@@ -166,9 +177,7 @@ def make(
     return JobResult(files=files, stopped=stopped, steps=steps, notes=tuple(notes))
 
 
-def _run(
-    states: Iterator["Progress"], on_step: OnStep, on_preview: OnPreview, on_chunk: OnChunk
-) -> tuple[Video, int, bool]:
+def _run(states: Iterator["Progress"], callbacks: Callbacks) -> tuple[Video, int, bool]:
     """The film at the end, or where it was stopped; how many steps it took; and whether it was
     stopped.
     """
@@ -176,14 +185,14 @@ def _run(
     try:
         for state in states:
             if state.chunk is not None:
-                on_chunk(state.chunk())
+                callbacks.on_chunk(state.chunk())
             if (
-                on_step(state)
+                callbacks.on_step(state)
                 and state.video is None
                 and spent <= PREVIEW_TIME_SHARE * (time.monotonic() - begun)
             ):
                 before = time.monotonic()
-                on_preview(state.step, animated(state.preview()))
+                callbacks.on_preview(state.step, animated(state.preview()))
                 spent += time.monotonic() - before
     except Stopped as stop:
         if state is None or not stop.keep:

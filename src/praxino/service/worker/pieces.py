@@ -1,4 +1,6 @@
-"""A film that is shown while it is made: pieces of fragmented MP4, stored one after another."""
+"""A film that is shown while it is made: pieces of fragmented MP4, stored one after another, and
+sentences that it turns to.
+"""
 
 import logging
 
@@ -26,7 +28,7 @@ class Pieces:
 
     def __init__(self, job: Job, objects: Objects) -> None:
         self.job, self.objects = job, objects
-        self.size = self._count = 0
+        self.size = self._count = self._turns = 0
         self._written = bytearray()
         self._writer: FragmentWriter | None = None
         self._failed = False
@@ -49,6 +51,17 @@ class Pieces:
         if self._writer is not None and not self._failed:
             self._writer.close()
             self._store()
+
+    def turn(self) -> str:
+        """The newest sentence that somebody sent since this was asked; "" if there is none."""
+        sentence = ""
+        try:
+            while content := b"".join(self.objects.read(self.job.turn(self._turns))):
+                sentence = content.decode()
+                self._turns += 1
+        except OSError as error:
+            logger.warning("%s: %s", self.job.id, first_line(error))
+        return sentence
 
     def write(self, data: bytes) -> None:
         """Take what the encoder wrote."""

@@ -156,8 +156,10 @@ class Worker:
             )
         elif job.kind in MADE:
             inputs = execute.read_inputs(job, folder, self.objects, heartbeat.raise_if_stopped)
-            pipeline, callbacks = self._pipeline(job.model), (heartbeat.step, heartbeat.preview)
-            result = execute.make(job, pipeline, folder, inputs, *callbacks, pieces.add)
+            callbacks = execute.Callbacks(
+                heartbeat.step, heartbeat.preview, pieces.add, pieces.turn
+            )
+            result = execute.make(job, self._pipeline(job.model), folder, inputs, callbacks)
             self._quietly(pieces.end)
         else:
             result = execute.analyse(job, folder, heartbeat.raise_if_stopped)
