@@ -160,7 +160,7 @@ def _count(numbers: int) -> str:
 
 def _file(path: Path) -> Findings:
     from praxino.storage.wan import single_files
-    from praxino.storage.weights import lora_names
+    from praxino.storage.weights import few_steps, lora_names
     from praxino.storage.weights.files import open_weights
 
     weights = single_files.bare(open_weights(path))
@@ -178,9 +178,11 @@ def _file(path: Path) -> Findings:
         pairs_and_ranks = f"{len(pairs)} pairs, rank {', '.join(map(str, ranks))}, "
         layers = f"a model with layers of width {', '.join(map(str, widths))}"
         beside = " --reference PICTURE" if kind == "Stand-In" else ""
+        family = few_steps.find(path, weights)
         return [
             ("kind", f"a {kind}"),
             ("holds", f"{pairs_and_ranks if pairs else ''}{_sizes(weights)}"),
+            *([("few steps", f"{family.name}: {family.settings}")] if family else []),
             ("needs", f"{layers if pairs else 'a model'}: --lora {path}{beside}"),
         ]
     first = ", ".join(sorted(weights)[:3])

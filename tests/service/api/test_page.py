@@ -108,6 +108,21 @@ def test_one_is_stopped_and_kept(page):
     assert page.inner_text("#strip li:first-child .badge") == "stopped"
 
 
+def test_a_long_film_plays_and_turns_while_it_forms(page):
+    page.evaluate("document.querySelector('#seconds').value = '10'")
+    make(page, "a red car drives right", steps=20)
+    page.wait_for_selector("#film:visible")
+    assert page.get_attribute("#stage", "data-state") == "making"
+    until(page, "document.querySelector('#film').currentTime > 0.5")
+    page.fill("#turn-prompt", "a red car drives right at night")
+    page.press("#turn-prompt", "Enter")
+    until(page, "document.querySelector('#turn-prompt').value === ''")
+    assert page.inner_text("#announced") == "It turns to: a red car drives right at night"
+    made(page, "a red car drives right")
+    assert "81 frames" in page.inner_text("#facts")
+    assert not page.is_visible("#turn")
+
+
 def test_a_reload_finds_what_was_going_on(page):
     make(page, "a sailboat at sunset", steps=150)
     until(page, "/Step [1-9]/.test(document.querySelector('#far').textContent)")

@@ -4,13 +4,13 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from praxino.errors import CheckpointError, InputError
 from praxino.models.dit import DiT, DiTConfig
 from praxino.storage.wan import family
 from praxino.storage.wan.names import foreign_names
-from praxino.storage.weights import lora
+from praxino.storage.weights import few_steps, lora
 from praxino.storage.weights.lazy import LoadedModule
 
 CONFIG = DiTConfig(
@@ -379,3 +379,39 @@ def test_a_scale_that_is_no_number(tmp_path):
     (tmp_path / "a.safetensors").touch()
     with pytest.raises(InputError, match="'x' is no scale"):
         lora.LoRASpec.parsed(f"{tmp_path / 'a.safetensors'}:x")
+
+
+@pytest.mark.parametrize(
+    ("stem", "metadata", "name", "settings"),
+    [
+        ("Wan2.2-T2V-A14B-4steps-lora-rank64-Seko-V1.1_high", None, "Lightning", (4, 5.0)),
+        ("wan21_t2v_14B_lightx2v_cfg_step_distill_lora_rank32", None, "LightX2V", (4, 5.0)),
+        ("Wan21_CausVid_14B_T2V_lora_rank32_v2", None, "CausVid", (8, 8.0)),
+        ("mine", {"modelspec.title": "Wan 2.1 CausVid"}, "CausVid", (8, 8.0)),
+    ],
+)
+def test_few_step_students_are_known(tmp_path, network, pairs, stem, metadata, name, settings):
+    file = _file(tmp_path, network, pairs, "ComfyUI")
+    tensors = load_file(file)
+    path = tmp_path / f"{stem}.safetensors"
+    save_file(tensors, path, metadata)
+    family_of = few_steps.find(path)
+    assert (family_of.name, family_of.steps, family_of.shift) == (name, *settings)
+    assert few_steps.find(file) is None
+    keys = {"diffusion_model.blocks.0.diff_m": torch.zeros(1, 6, 48)}
+    keys["diffusion_model.blocks.0.self_attn.q.diff_b"] = torch.zeros(48)
+    save_file(tensors | keys, tmp_path / "renamed.safetensors")
+    assert few_steps.find(tmp_path / "renamed.safetensors").name == "LightX2V"
+
+
+def test_a_student_makes_films_as_it_was_distilled(tmp_path, wan_folder, caplog):
+    kind = "wan-2.2-i2v"
+    model = family.read(wan_folder(kind), kind)
+    path = tmp_path / "x_lightning_y.safetensors"
+    save_file({"diffusion_model.blocks.0.self_attn.q.diff_b": torch.zeros(48)}, path)
+    changed = lora.adapted(model, [lora.LoRASpec(path)])
+    config = changed.config
+    assert (config.steps, config.guidance, config.shift, config.sampler) == (4, 1.0, 5.0, "euler")
+    assert config.guidance_low in (None, 1.0)
+    assert "Lightning's: 4 steps, guidance 1, shift 5, euler, unless you say" in caplog.text
+    assert lora.adapted(model, [lora.LoRASpec(path, 0.0)]).config == model.config

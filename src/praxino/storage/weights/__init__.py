@@ -3,5 +3,6 @@
 `checkpoint` (one network's folder), `bundle` (a model's), `compact` (a model in few files), `lazy`
 (networks loaded when used), `files` (tensors of any published form), `gguf_files` (those in blocks
 of a few bits), `containers` (names what holds no tensors), `lora` (and `lora_names`, where its
-tensors belong), `stand_in` (a branch for pictures), `quantize` (eight bits), `hub` (downloads).
+tensors belong; `few_steps`, which make a student), `stand_in` (a branch for pictures), `quantize`
+(eight bits), `hub` (downloads).
 """

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from praxino.errors import CheckpointError, InputError
 from praxino.log import logger
 from praxino.models.dit import DiT
-from praxino.storage.weights import lora_names, stand_in
+from praxino.storage.weights import few_steps, lora_names, stand_in
 from praxino.storage.weights.files import HINT_COPY_AGAIN, Weights, open_weights
 from praxino.storage.weights.lazy import LazyModule, ModelParts, PatchedModule
 
@@ -324,7 +324,8 @@ class Adapted(PatchedModule[DiT]):
 
 
 def adapted(model: ModelParts, loras: Sequence[LoRASpec]) -> ModelParts:
-    """A model with LoRAs for its experts, and branches for pictures (`stand_in`).
+    """A model with LoRAs for its experts, and branches for pictures (`stand_in`); with the settings
+    of a student of few steps (`few_steps`), if one of them makes it one.
 
     Raises
     ------
@@ -356,4 +357,10 @@ def adapted(model: ModelParts, loras: Sequence[LoRASpec]) -> ModelParts:
             f"{model.config.name} has two experts: both take Stand-In, or none",
             "--lora high=FILE --lora low=FILE",
         )
-    return replace(model, dit=dit, low=low)
+    config = model.config
+    if student := few_steps.first([one.file for one in loras if one.scale]):
+        file, family = student
+        config = family.applied(config)
+        logger.warning("note: %s is %s's: %s, unless you say otherwise", file.name, family.name,
+                       family.settings)  # fmt: skip
+    return replace(model, config=config, dit=dit, low=low)

@@ -108,6 +108,11 @@ def pairs_in(names: Iterable[str]) -> list[str]:
     ]
 
 
+def parts_in(names: Iterable[str]) -> set[str]:
+    """Which parts of changes a file has, as in `PARTS`."""
+    return {split[1] for split in map(_part, names) if split}
+
+
 def kind_of(names: Iterable[str]) -> str:
     """What a file of changes is: "LoRA", "DoRA", "LoKr", "LoHa", "Stand-In"; empty for other
     files.
@@ -115,7 +120,7 @@ def kind_of(names: Iterable[str]) -> str:
     names = list(names)
     if stand_in.is_stand_in(names):
         return "Stand-In"
-    parts = {split[1] for split in map(_part, names) if split}
+    parts = parts_in(names)
     if any(part.startswith("lokr_") for part in parts):
         return "LoKr"
     if any(part.startswith("hada_") for part in parts):
