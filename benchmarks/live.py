@@ -36,9 +36,9 @@ SENTENCES = {
     "a brown dog runs left on the grass": "dog",
     "a red car drives right along the road": "car",
     "a black cat walks across a room": "cat",
-    "a blue ball rolls on the beach": "ball",
+    "a blue ball rolls on the road": "ball",
     "a white boat sails on the sea at sunset": "boat",
-    "a yellow bird flies over the hills": "bird",
+    "a yellow bird flies over the grass": "bird",
 }
 Way = Callable[[Pipeline, Request, int], Iterator[NDArray[np.uint8]]]
 SHEET_FRAMES = 24
