@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import torch
 from pydantic import Field, model_validator
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from praxino.cards import Enhance
 from praxino.config import Config
@@ -165,11 +166,8 @@ def read(folder: Path) -> Bundle:
         raise CheckpointError(
             f"{folder}: {problem}", "take all parts of a model from the same place"
         )
-    layout, reader, tiny = (
-        read_layout(folder),
-        _read_small(folder, "latent_reader", "LatentReader"),
-        _read_small(folder, "tiny_decoder", "TinyDecoder"),
-    )
+    layout, reader = read_layout(folder), _read_small(folder, "latent_reader", "LatentReader")
+    tiny = _read_small(folder, "tiny_decoder", "TinyDecoder")
     if layout is not None and dit.config.layout != layout.config.channels:
         raise CheckpointError(
             f"{folder}: dit.layout {dit.config.layout}: must be the {layout.config.channels} "
@@ -255,9 +253,19 @@ def read_part(folder: Path, module: Callable[[C], M], kind: type[C]) -> M:
         If the folder is missing or damaged.
     """
     config = checkpoint.read_config(folder, kind)
-    built = module(config)
+    with _Undrawn():
+        built = module(config)
     checkpoint.load_weights(built, folder)
     return built.eval()
+
+
+class _Undrawn(TorchFunctionMode):
+    """Weights that are read at once need not be drawn before: that is half of the reading."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.__name__ in ("uniform_", "normal_", "kaiming_uniform_"):
+            return (args or (*kwargs.values(),))[0]
+        return func(*args, **(kwargs or {}))
 
 
 def write(
