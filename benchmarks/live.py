@@ -71,7 +71,7 @@ def live(pipeline: Pipeline, request: Request, wanted: int) -> Iterator[NDArray[
 
 def extended(pipeline: Pipeline, request: Request, wanted: int) -> Iterator[NDArray[np.uint8]]:
     """The same length by the task that lets a film go on."""
-    *_, last = pipeline.run(request, PLAIN)
+    *_, last = pipeline.run(request, None)
     assert last.video is not None
     first = GivenVideo("first", last.video.frames, request.fps, latents=last.x0)
     more = pipeline.request(
@@ -82,7 +82,7 @@ def extended(pipeline: Pipeline, request: Request, wanted: int) -> Iterator[NDAr
         edit=Extend(video="first"),
         videos=[first],
     )
-    *_, last = pipeline.run(more, PLAIN, videos=[first])
+    *_, last = pipeline.run(more, None, videos=[first])
     assert last.video is not None
     yield last.video.frames
 
