@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 import praxino
 from praxino.data.pixels import to_tensor
 from praxino.edits import Extend
-from praxino.generation import stream
+from praxino.generation import live as endless
 from praxino.generation.films import GivenVideo
 from praxino.generation.growth import Verifier, bundled_verifier
 from praxino.generation.pipeline import Pipeline
@@ -62,7 +62,7 @@ class Curve:
 def live(pipeline: Pipeline, request: Request, wanted: int) -> Iterator[NDArray[np.uint8]]:
     """Frames as they are made, so many or a few more."""
     count = 0
-    for chunk in stream.live(pipeline, itertools.repeat(request), PLAIN):
+    for chunk in endless.live(pipeline, itertools.repeat(request), PLAIN):
         yield chunk.frames
         count += len(chunk.frames)
         if count >= wanted:

@@ -17,6 +17,8 @@ def frames_of(seconds: float, fps: float, card: ModelCard) -> int:
         If that is no whole number of frames that the model can make: names the nearest durations
         that are.
     """
+    if not 0 <= seconds < math.inf:
+        raise InputError(f"seconds={seconds}: no length of a film", "2", "seconds")
     compression = Compression(*card.compression)
     step, first = (
         card.compression[0] * card.patch[0],

@@ -1,6 +1,7 @@
 """``praxino live``: lines turn the film, and whatever reads or writes may go away."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -44,7 +45,7 @@ def test_it_ends_with_standard_input(model, tmp_path):
 def test_it_goes_to_a_player(model, tmp_path):
     done = live(model, "a red ball", "-o", "-", "--seconds", "2")
     assert done.returncode == 0
-    assert b"marked, not signed" in done.stderr
+    assert b"marked, and not signed" in done.stderr
     (tmp_path / "film.mp4").write_bytes(done.stdout)
     film = read_video(tmp_path / "film.mp4")
     assert len(film.frames) == 17
@@ -65,6 +66,35 @@ def test_a_player_that_goes_away_ends_it(model):
     assert b"Traceback" not in said
 
 
+def test_ctrl_c_ends_and_keeps_it(model, tmp_path):
+    running = subprocess.Popen(
+        [*RUN, "a red ball", "-o", "film.mp4", "--model", model, "--seconds", "9999"],
+        cwd=tmp_path, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    time.sleep(12)
+    running.send_signal(signal.SIGINT)
+    with running.stderr:
+        said = running.stderr.read()
+    assert running.wait(timeout=120) == 0, said
+    assert b"stopped: wrote film.mp4" in said
+    assert len(read_video(tmp_path / "film.mp4").frames) >= 17
+
+
+def test_without_standard_input_it_ends(model, tmp_path):
+    command = ["bash", "-c", 'exec "$@" <&-', "-", *RUN, "a red ball", "-o", "film.mp4"]
+    done = subprocess.run(
+        [*command, "--model", model], cwd=tmp_path, capture_output=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"17 frames" in done.stderr
+
+
+def test_a_file_that_cannot_be_read_is_at_its_end(tmp_path):
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    assert Lines(descriptor).take(wait=True) is None
+    os.close(descriptor)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -72,6 +102,7 @@ def test_a_player_that_goes_away_ends_it(model):
         ((), "no sentence"),
         (("a red ball", "--guidance", "-1"), "guidance"),
         (("a red ball", "--seconds", "0"), "--seconds"),
+        (("a red ball", "--seconds", "nan"), "--seconds"),
         (("a red ball", "--size", "33x32"), "33"),
     ],
 )

@@ -198,7 +198,8 @@ def make_films(flags: dict[str, Any]) -> None:
     how = (flags["device"], flags["dtype"], flags["compile_"], parts)
     loaded = load_model(flags["model"], record, like, how)
     if (seconds := flags.get("seconds")) is not None:
-        settings["frames"] = _frames_of(seconds, flags["frames"], settings.get("fps"), loaded.card)
+        frames = _frames_of(seconds, flags["frames"], settings.get("fps"), loaded.card)
+        settings = merge_settings(record, settings_of(flags | {"frames": frames}))
     first = loaded.request(**settings)
     requests = _with_seeds(first, count, same_layout=flags["layout"] is not None)
     require_output(output, count, first.result.frames, first.result.fps)
@@ -392,6 +393,9 @@ def recorded(path: Path) -> dict[str, Any]:
             "note: %s may be of noise that another installation marked: the film will differ then",
             path,
         )
+    if record.get("prompts"):
+        note = "note: %s turned to other sentences on the way: what is made again is its first one"
+        logging.getLogger("praxino").warning(note, path)
     request = {name: value for name, value in record.items() if name in Request.model_fields}
     texts = {
         name: record[name]

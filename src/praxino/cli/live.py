@@ -1,11 +1,16 @@
 """``praxino live``: a film that goes on, and shows what standard input says."""
 
 import itertools
+import logging
 import os
+import select
+import signal
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -25,8 +30,11 @@ from praxino.cli.options import Device, Dtype, Quiet, Size, Steps, parse_size
 from praxino.cli.terminal import Progress
 from praxino.errors import InputError, UnknownNameError
 
+logger = logging.getLogger("praxino.provenance")
+
 if TYPE_CHECKING:
-    from praxino.generation.stream import Chunk, Turns
+    from praxino.generation.live import Chunk
+    from praxino.generation.turns import Turns
     from praxino.request import Request
 
 STANDARD_OUTPUT: Final = Path("-")
@@ -48,17 +56,18 @@ class Lines:
 
     Parameters
     ----------
-    descriptor : int
+    descriptor : int, optional
         Of an open file; read directly, since a reader with a buffer cannot be left behind when the
-        process ends.
+        process ends. None: nobody types.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, descriptor: int | None) -> None:
         self._line: str | None = None
         self._changed = threading.Condition()
-        self.ended = False
-        threading.Thread(target=self._read, daemon=True, name="lines").start()
+        self.ended = descriptor is None
+        if descriptor is not None:
+            work = threading.Thread(target=self._run, args=(descriptor,), daemon=True, name="lines")
+            work.start()
 
     @property
     def waiting(self) -> bool:
@@ -75,18 +84,32 @@ class Lines:
             line, self._line = self._line, None
             return line
 
-    def _read(self) -> None:
+    def _run(self, descriptor: int) -> None:
+        try:
+            self._read(descriptor)
+        except OSError:  # a folder, or a terminal that went away: nobody types any more
+            pass
+        finally:
+            with self._changed:
+                self.ended = True
+                self._changed.notify_all()
+
+    def _read(self, descriptor: int) -> None:
         line = b""
-        while piece := os.read(self._descriptor, MAX_LINE_BYTES):
+        while True:
+            try:
+                piece = os.read(descriptor, MAX_LINE_BYTES)
+            except BlockingIOError:  # another program has set it so
+                select.select([descriptor], [], [])
+                continue
             *whole, rest = piece.split(b"\n")
             for end in whole:
                 self._keep((line + end)[:MAX_LINE_BYTES])
                 line = b""
             line = (line + rest)[:MAX_LINE_BYTES]
-        self._keep(line)
-        with self._changed:
-            self.ended = True
-            self._changed.notify_all()
+            if not piece:
+                self._keep(line)
+                return
 
     def _keep(self, line: bytes) -> None:
         if text := line.decode(errors="replace").strip():
@@ -112,14 +135,17 @@ def live(
     no_credentials: NoCredentials = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make a film that goes on, and shows what the newest line of standard input says."""
-    from praxino.generation import stream
+    """Make a film that goes on, and shows what the newest line of standard input says; Ctrl-C ends
+    it after the present second.
+    """
+    from praxino.generation import live as endless
+    from praxino.generation.turns import Turns
     from praxino.provenance.policy import Provenance
 
-    progress = Progress(quiet)
+    progress, piped = Progress(quiet), output == STANDARD_OUTPUT
     _require_target(output)
-    provenance = Provenance(not no_watermark, not no_credentials)
-    provenance.require_ready(*(() if output == STANDARD_OUTPUT else (output,)))
+    provenance = Provenance(not no_watermark, not (no_credentials or piped))
+    provenance.require_ready(*(() if piped else (output,)))
     pipeline = load_model(model, {}, None, (device, dtype, compile_, None))
     width, height = parse_size(size)
     settings: dict[str, Any] = {
@@ -130,27 +156,49 @@ def live(
         "width": width,
         "height": height,
     }
-    lines = Lines(sys.stdin.fileno())
+    lines = Lines(sys.stdin.fileno() if sys.stdin else None)
     first = sentence or lines.take(wait=True)
     if first is None:
         raise InputError("no sentence", 'echo "a dog runs" | praxino live')
-    request = pipeline.request(first, **settings)
-    stream.require_windows(pipeline, request)
-    turns = stream.Turns(pipeline, request, lambda: lines.take() or "")
-    requests = _until(turns, lines, seconds)
-    chunks = _watched(stream.live(pipeline, requests, provenance), turns, progress)
-    if output == STANDARD_OUTPUT:
-        _to_pipe(chunks, progress)
-        return
-    stream.save(chunks, output, provenance)
-    progress.say(f"wrote {output}: {turns.frames} frames, seed {request.seed}")
+    request = endless.require_windows(pipeline, pipeline.request(first, **settings))
+    turns = Turns(pipeline, request, lambda: lines.take() or "")
+    with _interruptible() as interrupted:
+        requests = _until(turns, lines, seconds, interrupted)
+        chunks = _watched(endless.live(pipeline, requests, provenance), turns, progress)
+        if piped:
+            _to_pipe(chunks, progress, provenance.watermark)
+            return
+        endless.save(chunks, output, provenance)
+    stopped = "stopped: " if interrupted.is_set() else ""
+    progress.say(f"{stopped}wrote {output}: {turns.frames} frames, seed {request.seed}")
 
 
-def _until(turns: "Turns", lines: Lines, seconds: float | None) -> Iterator["Request"]:
-    """Requests for so many seconds of film, or until nobody types any more."""
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Set by the first Ctrl-C; the second one is as always."""
+    interrupted = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        interrupted.set()
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _until(
+    turns: "Turns", lines: Lines, seconds: float | None, interrupted: threading.Event
+) -> Iterator["Request"]:
+    """Requests for so many seconds of film, or until nobody types any more, but for one window at
+    least.
+    """
     source, limit = iter(turns), None if seconds is None else seconds * turns.request.fps
     while limit is None or turns.frames < limit:
-        if limit is None and turns.frames and lines.ended and not lines.waiting:
+        over = limit is None and lines.ended and not lines.waiting
+        if turns.frames and (over or interrupted.is_set()):
             return
         yield next(source)
 
@@ -169,25 +217,25 @@ def _require_target(output: Path) -> None:
 
 
 def _watched(chunks: Iterator["Chunk"], turns: "Turns", progress: Progress) -> Iterator["Chunk"]:
-    """Chunks until Ctrl-C; what they turn to is said, and how many frames there are."""
+    """Chunks; what they turn to is said, and how many frames there are is counted."""
     prompt, fps = turns.request.prompt, turns.request.fps
-    try:
-        for chunk in chunks:
-            if chunk.record["prompt"] != prompt:
-                prompt = chunk.record["prompt"]
-                progress.say(f"{chunk.start / fps:.1f} s: {prompt}")
-            turns.frames = chunk.start + len(chunk.frames)
-            yield chunk
-    except KeyboardInterrupt:
-        progress.say(f"stopped after {turns.frames / fps:.1f} s")
+    for chunk in chunks:
+        if chunk.record["prompt"] != prompt:
+            prompt = chunk.record["prompt"]
+            progress.say(f"{chunk.start / fps:.1f} s: {prompt}")
+        turns.frames = chunk.start + len(chunk.frames)
+        yield chunk
 
 
-def _to_pipe(chunks: Iterator["Chunk"], progress: Progress) -> None:
+def _to_pipe(chunks: Iterator["Chunk"], progress: Progress, marked: bool) -> None:
     """Write fragmented MP4 to standard output, until whoever reads it goes away."""
     from praxino.storage.media.fragments import FragmentWriter
 
+    logger.warning(
+        "note: %s, and not signed: what leaves bit by bit holds no signature",
+        "marked" if marked else "no watermark, as asked",
+    )
     out, frames = sys.stdout.buffer, 0
-    progress.say("note: marked, not signed: what leaves bit by bit holds no signature")
     try:
         first = next(chunks, None)
         if first is None:
@@ -197,6 +245,7 @@ def _to_pipe(chunks: Iterator["Chunk"], progress: Progress) -> None:
                 writer.write(chunk.frames)
                 out.flush()
                 frames += len(chunk.frames)
+        out.flush()
     except BrokenPipeError:
         # Python would try once more when it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

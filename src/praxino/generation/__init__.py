@@ -6,7 +6,8 @@ few), `conditioning` (given frames), `images` (given pictures), `entities` (what
 and `spoken` in sentences), `layout` (what is where), `offload` (networks on the device when they
 are needed; `weight_streaming`, `compilation`), `progress` (what is said on the way), `finish`
 (mark, signature, record), `enhance` (larger and faster films).
-`stream` makes films that are longer than a window, and films without end.
+`stream` makes films that are longer than a window, `live` films without end; `turns` are their
+sentences.
 `editing` carries out a request that is made from `films`: `timeline` says what of them is given,
 `restyle` goes along their motion.
 `memory` keeps entities, and `growth` verifies what is added to them. `shots` makes films of many

@@ -106,12 +106,17 @@ def _around(layout: Layout) -> Layout:
     things = []
     for thing in layout.things:
         (box,) = thing.boxes
-        if box.x < -box.width / 2:
-            box = box._replace(x=layout.aspect + box.width / 2)
-        elif box.x > layout.aspect + box.width / 2:
-            box = box._replace(x=-box.width / 2)
-        things.append(thing.model_copy(update={"boxes": (box,)}))
+        x = _opposite(box.x, box.width, layout.aspect)
+        y = _opposite(box.y, box.height, 1.0)
+        things.append(thing.model_copy(update={"boxes": (box._replace(x=x, y=y),)}))
     return layout.model_copy(update={"things": tuple(things)})
+
+
+def _opposite(middle: float, size: float, length: float) -> float:
+    """Where the middle of something of this size is, or comes in if it is beyond an end."""
+    if middle < -size / 2:
+        return length + size / 2
+    return -size / 2 if middle > length + size / 2 else middle
 
 
 def laid_out(request: Request, network: LayoutNet | None, sentence: str) -> Request:

@@ -218,13 +218,12 @@ class Pipeline:
         provenance: Provenance | None = STANDARD,
         images: Sequence["GivenImage"] = (),
         videos: Sequence["GivenVideo"] = (),
-        turn: Callable[[], str] = str,
+        turn: Callable[[], str] | None = None,
     ) -> Generator[Progress, None, None]:
-        """Carry out a complete `Request`, with ``images`` and ``videos`` as in `complete`, ``turn``
-        as in `stream.run_windows`.
+        """Carry out a complete `Request`; ``images``, ``videos`` as in `complete`, ``turn`` as in
+        `stream.run_windows`, ``provenance`` None for callers that mark what they make of the film.
 
-        What does not fit into memory, or cannot be marked and signed, is refused before the first
-        step. ``provenance`` None is for callers that mark what they make of the film.
+        What does not fit into memory, or cannot be marked and signed, is refused first.
         """
         if provenance is not None:
             provenance.require_ready()

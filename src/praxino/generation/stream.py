@@ -1,20 +1,15 @@
-"""Films of any length: one window of latents after another, and frames as they are made.
+"""Films longer than a window: one window of latents after another, and frames as they are made.
 
 A window holds the first latent frame of the film, the last two of what there is, and new ones
 behind them: history as given frames in place of a causal mask and a cache (Song et al., arXiv
-2502.06764; Yuan et al., arXiv 2603.04379). What is kept of a film does not grow with it.
+2502.06764; Yuan et al., arXiv 2603.04379). What windows need of a film does not grow with it.
 """
 
-import contextlib
 import functools
-import itertools
 import math
-import os
-import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -31,13 +26,11 @@ from praxino.generation.images import GivenImage, load_images
 from praxino.generation.layout import LayoutStream, channels
 from praxino.generation.offload import exact_and_fast
 from praxino.generation.progress import Progress
-from praxino.log import logger
+from praxino.generation.turns import Turns
 from praxino.models.causal import Memory
-from praxino.provenance.policy import STANDARD, Provenance
+from praxino.provenance.policy import Provenance
 from praxino.request import Request
 from praxino.shapes import VideoShape
-from praxino.storage.files import atomic_file
-from praxino.storage.media.fragments import FragmentWriter, join
 from praxino.storage.media.video import Video
 
 if TYPE_CHECKING:
@@ -146,7 +139,7 @@ def parts_of(
     Parameters
     ----------
     images : sequence of GivenImage
-        Of the names in the first request's ``pictures``, which are placed in its ``frames``.
+        Of names in the requests' ``pictures``; the others are read.
     streamed : frozenset of str
         As of `Pipeline.conditioning`.
     count : int, optional
@@ -156,8 +149,8 @@ def parts_of(
     conditions, before, layouts, start = None, None, None, 0
     for request in requests:
         if conditions is None or request != before:
-            conditions = pipeline.conditioning(request, images, streamed)
-            before = request
+            pictures = load_images(request.pictures, images)
+            conditions, before = pipeline.conditioning(request, pictures, streamed), request
         if network is not None and layouts is None:
             sentence = pipeline.sentence(request)
             layouts = LayoutStream(network, request.seed, request.layout, sentence)
@@ -196,111 +189,63 @@ class FrameDecoder:
         return np.concatenate(clips)
 
 
-@dataclass(frozen=True, eq=False)
-class Chunk:
-    """Frames of a film that has no end yet.
+def streamed_parts(pipeline: "Pipeline", request: Request) -> frozenset[str]:
+    """Stages whose weights stay in host memory while a film of windows is made.
+
+    Raises
+    ------
+    InputError
+        If a window does not fit into memory.
+    """
+    tile, streamed = pipeline.fitting(one_window(pipeline, request))
+    if tile is not None:
+        problem = f"{request.width}x{request.height}: frames of windows are decoded whole"
+        raise InputError(problem, "a smaller size, or one window", "width")
+    return streamed
+
+
+@dataclass(eq=False)
+class LongFilm:
+    """A film as far as it is made.
 
     Attributes
     ----------
-    frames : (T, H, W, 3) uint8
-        Marked, if the film is.
-    start : int
-        Number of the first of them.
-    record : dict
-        What they were made from, as a film's record has it.
+    latents : list of Tensor (1, C, t, h, w)
+    frames : list of (T, H, W, 3) uint8
+        Of each window.
     """
 
-    frames: NDArray[np.uint8]
-    start: int
-    record: dict[str, Any]
+    pipeline: "Pipeline"
+    request: Request
+    provenance: Provenance | None
+    images: Sequence[GivenImage]
+    turns: Turns
+    decoder: FrameDecoder
+    latents: list[Tensor] = field(default_factory=list)
+    frames: list[NDArray[np.uint8]] = field(default_factory=list)
 
+    def add(self, latents: Tensor) -> None:
+        """One more window."""
+        self.latents.append(latents)
+        self.frames.append(self.decoder.decode(latents))
+        self.turns.frames += len(self.frames[-1])
 
-def live(
-    pipeline: "Pipeline", requests: Iterable[Request], provenance: Provenance = STANDARD
-) -> Iterator[Chunk]:
-    """A film that goes on as long as it is asked for: each request is for the next frames.
+    def chunk(self, number: int) -> NDArray[np.uint8]:
+        """The frames of a window, marked as the film will be."""
+        return finish.look(self.pipeline, self.frames[number], self.request, self.provenance)
 
-    Parameters
-    ----------
-    requests : iterable of Request
-        Complete ones, of `Pipeline.request`. The first one says how many frames a window has, their
-        size, seed, steps and sampler; the later ones, what is shown. Each is taken when the frames
-        before it are done, so that what it is may be decided then.
+    def whole(self, *unfinished: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """All frames, with the pictures that it begins and ends with."""
+        frames = np.concatenate([*self.frames, *unfinished])
+        return finish.with_given_ends(frames, self.request, self.images)
 
-    Raises
-    ------
-    InputError
-        If the model makes no films of windows, or for a request that begins or ends with a picture,
-        or with an edit.
-    """
-    decoder, start = FrameDecoder(pipeline), 0
-    requests = iter(requests)
-    first = next(requests, None)
-    if first is None:
-        return
-    require_windows(pipeline, first)
-    parts = parts_of(pipeline, itertools.chain([first], requests))
-    generator = torch.Generator().manual_seed(first.seed)
-    for part, state in sample_parts(pipeline, first, parts, generator):
-        if state.step == state.steps:
-            frames = decoder.decode(state.x)
-            record = finish.record(pipeline, part.request)
-            film = provenance.mark(Video(frames, first.fps, record))
-            yield Chunk(film.frames, start, film.record)
-            start += len(frames)
-
-
-def save(
-    chunks: Iterable[Chunk], path: str | os.PathLike[str], provenance: Provenance = STANDARD
-) -> Path:
-    """Write a film that goes on as .mp4, signed when it ends; it appears then, and as a whole.
-
-    Its record is that of the first chunk, with all its frames, and in ``prompts`` what each of its
-    stretches shows.
-
-    Raises
-    ------
-    InputError
-        If there is no frame.
-    MediaError
-        If the file cannot be written; nothing is left behind then.
-    """
-    target, prompts, count = Path(path), list[tuple[int, str]](), 0
-    record: dict[str, Any] = {}
-    with atomic_file(target) as fresh, tempfile.TemporaryFile(dir=target.parent) as parts:
-        with contextlib.ExitStack() as stack:
-            writer: FragmentWriter | None = None
-            for chunk in chunks:
-                record = record or chunk.record
-                if writer is None:
-                    writer = stack.enter_context(FragmentWriter(parts, record["fps"]))
-                if not prompts or prompts[-1][1] != chunk.record["prompt"]:
-                    prompts.append((chunk.start, chunk.record["prompt"]))
-                writer.write(chunk.frames)
-                count += len(chunk.frames)
-        if writer is None:
-            raise InputError("a film without a frame", "one chunk, or more")
-        parts.seek(0)
-        record = record | {"frames": count, "prompts": prompts}
-        film = provenance.sign(Video(chunk.frames, record["fps"], record))
-        join(parts, fresh, film.record)
-        finished = film.seal(fresh, target) if film.seal else None
-    if finished:
-        finished()
-    return target
-
-
-def require_windows(pipeline: "Pipeline", request: Request) -> None:
-    """Raise `InputError` unless the model can let a film of this request go on for ever."""
-    if not pipeline.card.window:
-        raise InputError(
-            f"{pipeline.card.id} makes a film at once: it cannot go on for ever",
-            "--model diorama",
-            "model",
+    def stopped(self, x0: Tensor, step: int, ended: bool) -> Video:
+        """The film as it is; ``ended``: at the end of a window, and not within one."""
+        frames = self.whole(*([] if ended else [self.decoder.decode(x0)]))
+        more = {"stopped": step} | self.turns.record
+        return finish.signed(
+            self.pipeline, frames, self.request, self.provenance, self.images, **more
         )
-    for name in ("edit", "last", "image", "layout"):
-        if getattr(request, name):
-            raise InputError(f"{name}: a film without end takes none", "leave it out", name)
 
 
 def run_windows(
@@ -308,88 +253,38 @@ def run_windows(
     request: Request,
     provenance: Provenance | None,
     images: Sequence[GivenImage],
-    turn: Callable[[], str] = str,
+    turn: Callable[[], str] | None = None,
 ) -> Generator[Progress, None, None]:
     """Carry out a request for a film that is longer than a window; see `Pipeline.run`.
 
     Parameters
     ----------
-    turn : callable
-        Asked before each window: a sentence that is shown from there on, or "". One that cannot be
-        shown is logged.
+    turn : callable, optional
+        Asked before each window: a sentence that is shown from there on, or "".
     """
-    _, streamed = pipeline.fitting(one_window(pipeline, request))
+    streamed = streamed_parts(pipeline, request)
     request = pipeline.laid_out(request)
     images = load_images(request.pictures, images)
     count = request.shape.latent(pipeline.model.vae.config.compression, 1).frames
-    latents, frames = list[Tensor](), list[NDArray[np.uint8]]()
-    turns = Turns(pipeline, request, turn)
-    parts = parts_of(pipeline, turns, images, streamed, count)
+    turns = Turns(pipeline, request, turn, images)
+    film = LongFilm(pipeline, request, provenance, images, turns, FrameDecoder(pipeline))
     windows = 1 + math.ceil((count - window_length(pipeline, request)) / NEW)
     total = windows * request.steps + request.enhancing_steps
-    decoder = FrameDecoder(pipeline)
-
-    def stopped(state: State, step: int) -> Video:
-        unfinished = [decoder.decode(state.x0)] if state.step < state.steps else []
-        film = np.concatenate([*frames, *unfinished])
-        more = {"stopped": step} | turns.record
-        return finish.signed(pipeline, film, request, provenance, images, **more)
-
     generator = torch.Generator().manual_seed(request.seed)
+    parts = parts_of(pipeline, turns, images, streamed, count)
     for _, state in sample_parts(pipeline, request, parts, generator):
-        step, chunk = len(latents) * request.steps + state.step, None
-        if state.step == state.steps:
-            latents.append(state.x)
-            frames.append(decoder.decode(state.x))
-            turns.frames += len(frames[-1])
-            chunk = functools.partial(finish.look, pipeline, frames[-1], request, provenance)
-        preview = functools.partial(pipeline.preview, state.x0, request, provenance)
-        kept = functools.partial(stopped, state, step)
-        yield Progress(step, total, state.x0, None, preview, kept, chunk)
-    whole = finish.with_given_ends(np.concatenate(frames), request, images)
-    film = finish.UnfinishedFilm(
-        request,
-        torch.cat(latents, dim=2),
-        whole,
-        tuple(images),
-        windows * request.steps,
-        turns.record,
-    )
-    yield from finish.finished(pipeline, film, provenance)
-
-
-class Turns:
-    """Requests for the windows of a film that may turn to another sentence.
-
-    Attributes
-    ----------
-    frames : int
-        How many are there.
-    """
-
-    def __init__(self, pipeline: "Pipeline", request: Request, turn: Callable[[], str]) -> None:
-        self.pipeline, self.request, self.turn = pipeline, request, turn
-        self.prompts, self.frames = [(0, request.prompt)], 0
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """What a film's record says of turns, if there were any: frames and sentences."""
-        return {"prompts": self.prompts} if len(self.prompts) > 1 else {}
-
-    def __iter__(self) -> Iterator[Request]:
-        while True:
-            if sentence := self.turn():
-                try:
-                    self.request = turned(self.pipeline, self.request, sentence)
-                    self.prompts.append((self.frames, sentence))
-                except InputError as error:
-                    logger.warning("%s", error)
-            yield self.request
-
-
-def turned(pipeline: "Pipeline", request: Request, sentence: str) -> Request:
-    """The request for what comes after another one's frames, with another sentence; raises
-    `InputError` for one that cannot be shown.
-    """
-    kept = request.model_dump() | {"prompt": sentence, "prompt_used": "", "layout": None}
-    return pipeline.request(**kept)
+        step, ended = len(film.latents) * request.steps + state.step, state.step == state.steps
+        if ended:
+            film.add(state.x)
+        yield Progress(
+            step,
+            total,
+            state.x0,
+            None,
+            functools.partial(pipeline.preview, state.x0, request, provenance),
+            functools.partial(film.stopped, state.x0, step, ended),
+            functools.partial(film.chunk, len(film.frames) - 1) if ended else None,
+        )
+    latent, steps = torch.cat(film.latents, dim=2), windows * request.steps
+    whole = finish.UnfinishedFilm(request, latent, film.whole(), tuple(images), steps, turns.record)
+    yield from finish.finished(pipeline, whole, provenance)

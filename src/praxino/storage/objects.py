@@ -197,6 +197,13 @@ class Objects:
 
     def folders(self, name: str = "") -> list[str]:
         """Names of the folders in a folder, or at the top."""
+        return self._listed(name, "directory")
+
+    def files(self, name: str) -> list[str]:
+        """Names of the files in a folder, in their order."""
+        return sorted(self._listed(name, "file"))
+
+    def _listed(self, name: str, kind: str) -> list[str]:
         try:
             with self._reached():
                 entries = self._fs.ls(self._path(name) if name else self._root, detail=True)
@@ -205,7 +212,7 @@ class Objects:
         return [
             str(entry["name"]).rstrip("/").rpartition("/")[2]
             for entry in entries
-            if entry["type"] == "directory"
+            if entry["type"] == kind
         ]
 
     def remove(self, name: str) -> None:

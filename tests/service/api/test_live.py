@@ -9,6 +9,7 @@ import av
 import pytest
 
 from praxino.service.api import live
+from praxino.service.worker import worker
 from praxino.service.worker.pieces import Pieces
 from praxino.storage.media.frames import read_video
 from praxino.storage.objects import Objects
@@ -21,6 +22,12 @@ def frames_in(content):
         return sum(1 for _ in container.decode(video=0))
 
 
+def begun(client, film):
+    until = time.monotonic() + 60
+    while client.get(f"/v1/videos/{film['id']}").json()["status"] == "queued":
+        assert time.monotonic() < until
+
+
 @pytest.fixture(name="windows")
 def _windows(studio_of, tmp_path):
     tiny_models.with_windows(tmp_path / "with-windows")
@@ -31,6 +38,7 @@ def test_a_long_film_is_there_before_it_is_made(windows):
     with windows.at_work():
         client = windows.client
         film = order(client, seconds="6", size="32x32", num_inference_steps=20).json()
+        begun(client, film)
         with client.stream("GET", f"/v1/videos/{film['id']}/stream") as answer:
             assert answer.status_code == 200
             assert answer.headers["content-type"].startswith("video/mp4")
@@ -59,14 +67,12 @@ def test_a_film_turns_while_it_is_made(windows, tmp_path):
         client = windows.client
         film = order(client, seconds="10", size="32x32", num_inference_steps=30).json()
         path = f"/v1/videos/{film['id']}"
-        until = time.monotonic() + 60
-        while client.get(path).json()["status"] != "in_progress":
-            assert time.monotonic() < until
+        begun(client, film)
         assert client.post(f"{path}/turns", json={"prompt": "a blue cat"}).status_code == 200
         assert ended(client, film["id"])["status"] == "completed"
         (tmp_path / "film.mp4").write_bytes(client.get(f"{path}/content").content)
         record = read_video(tmp_path / "film.mp4").record
-        assert [prompt for _, prompt in record["prompts"]] == ["a cat", "a blue cat"]
+        assert record["prompts"][-1][1] == "a blue cat"
         late = client.post(f"{path}/turns", json={"prompt": "a dog"})
         refused(late, 409, said="it cannot turn")
         short = order(client, seconds="2", size="32x32").json()
@@ -75,11 +81,50 @@ def test_a_film_turns_while_it_is_made(windows, tmp_path):
         assert client.post(f"{path}/turns", json={"prompt": ""}).status_code == 400
 
 
+def test_what_cannot_be_shown_is_said_of_the_film(windows):
+    with windows.at_work():
+        client = windows.client
+        film = order(client, seconds="10", size="32x32", num_inference_steps=30).json()
+        begun(client, film)
+        path = f"/v1/videos/{film['id']}/turns"
+        refused(client.post(path, json={"prompt": "@nobody runs"}), 400, said="nobody")
+        client.post(path, json={"prompt": "ball " * 70})
+        (note,) = [note for note in ended(client, film["id"])["notes"] if "not shown" in note]
+        assert "70 known words" in note
+
+
+def test_a_film_made_at_once_comes_when_it_is_there(windows):
+    with windows.at_work():
+        client = windows.client
+        film = order(client, seconds="2", size="32x32", num_inference_steps=60).json()
+        begun(client, film)
+        content = client.get(f"/v1/videos/{film['id']}/stream").content
+        assert content == client.get(f"/v1/videos/{film['id']}/content").content
+        assert client.head(f"/v1/videos/{film['id']}/stream").content == b""
+
+
+def test_a_film_that_waits_is_no_stream_yet(client):
+    film = order(client).json()
+    refused(client.get(f"/v1/videos/{film['id']}/stream"), 409, said="it has no content yet")
+
+
+def test_pieces_go_when_nobody_can_want_them(windows, monkeypatch):
+    monkeypatch.setattr(worker, "PIECES_KEPT_SECONDS", 0.0)
+    with windows.at_work():
+        film = order(windows.client, seconds="4", size="32x32").json()
+        ended(windows.client, film["id"])
+        assert windows.objects.files(f"{film['id']}/1/pieces")
+    windows.worker._remove_pieces()
+    assert not windows.objects.files(f"{film['id']}/1/pieces")
+    assert windows.objects.files(f"{film['id']}/1")
+
+
 class Studio:
     """A store with one job, and its pieces."""
 
     def __init__(self, count, attempts=1):
-        self.job = SimpleNamespace(id="video_1", ended=False, attempts=attempts)
+        result = SimpleNamespace(files={})
+        self.job = SimpleNamespace(id="video_1", ended=False, attempts=attempts, result=result)
         self.job.piece = lambda number: f"{self.job.attempts}-{number}"
         self.pieces = {f"1-{number}": bytes([number]) for number in range(count)}
         self.reads = 0

@@ -259,6 +259,8 @@ def test_keys(studio_of):
         ("DELETE", ""),
         ("POST", "/cancel"),
         ("GET", "/events"),
+        ("GET", "/stream"),
+        ("POST", "/turns"),
     ):
         refused(client.request(method, f"/v1/videos/{film}{path}", headers=as_bert), 404)
     high = {"prompt": "a cat", "priority": "high"}

@@ -398,6 +398,9 @@ def test_few_step_students_are_known(tmp_path, network, pairs, stem, metadata, n
     family_of = few_steps.find(path)
     assert (family_of.name, family_of.steps, family_of.shift) == (name, *settings)
     assert few_steps.find(file) is None
+    storm = tmp_path / "lightning_storm.safetensors"
+    save_file(tensors, storm, {"description": "works well with lightx2v"})
+    assert few_steps.find(storm) is None
     keys = {"diffusion_model.blocks.0.diff_m": torch.zeros(1, 6, 48)}
     keys["diffusion_model.blocks.0.self_attn.q.diff_b"] = torch.zeros(48)
     save_file(tensors | keys, tmp_path / "renamed.safetensors")
@@ -407,7 +410,7 @@ def test_few_step_students_are_known(tmp_path, network, pairs, stem, metadata, n
 def test_a_student_makes_films_as_it_was_distilled(tmp_path, wan_folder, caplog):
     kind = "wan-2.2-i2v"
     model = family.read(wan_folder(kind), kind)
-    path = tmp_path / "x_lightning_y.safetensors"
+    path = tmp_path / "x_lightning_4steps.safetensors"
     save_file({"diffusion_model.blocks.0.self_attn.q.diff_b": torch.zeros(48)}, path)
     changed = lora.adapted(model, [lora.LoRASpec(path)])
     config = changed.config

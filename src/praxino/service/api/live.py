@@ -3,10 +3,12 @@ to.
 """
 
 import asyncio
+import secrets
+import time
 from collections.abc import AsyncIterator
 from typing import Final
 
-from starlette.concurrency import run_in_threadpool
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from praxino.references import require_references
@@ -37,7 +39,8 @@ def response(state: AppState, job: Job, head: bool) -> Response:
 async def pieces(state: AppState, job: Job) -> AsyncIterator[bytes]:
     """The pieces of a film until it has ended; each is read when the one before has been taken.
 
-    A film whose worker was killed after the first piece begins anew: its stream ends.
+    A film that has none, since it is made at once, comes when it is there. One whose worker was
+    killed after the first piece begins anew: its stream ends.
     """
     number, latest = 0, job
     while True:
@@ -45,16 +48,19 @@ async def pieces(state: AppState, job: Job) -> AsyncIterator[bytes]:
         if current is None or (number and current.attempts != latest.attempts):
             return
         latest = current
-        while (piece := await run_in_threadpool(_read, state, latest, number)) is not None:
+        while piece := await run_in_threadpool(_read, state, latest.piece(number)):
             yield piece
             number += 1
         if latest.ended:
-            return
+            break
         await asyncio.sleep(PIECE_POLL_SECONDS)
+    if not number and (name := latest.result.files.get("content")):
+        async for piece in iterate_in_threadpool(state.objects.read(latest.file(name))):
+            yield piece
 
 
-def _read(state: AppState, job: Job, number: int) -> bytes | None:
-    return b"".join(state.objects.read(job.piece(number))) or None
+def _read(state: AppState, name: str) -> bytes:
+    return b"".join(state.objects.read(name))
 
 
 async def none() -> AsyncIterator[bytes]:
@@ -70,6 +76,8 @@ def add_turn(state: AppState, job: Job, prompt: str) -> None:
     ------
     ApiError
         400 if it is not made window by window, 409 if it is not being made, 429 after `MAX_TURNS`.
+    InputError
+        For a name that nothing of the film stands for.
     """
     card = find_card(state.store, job.model, state.default)
     if not 0 < card.window < job.request.frames or job.request.edit is not None:
@@ -78,8 +86,7 @@ def add_turn(state: AppState, job: Job, prompt: str) -> None:
     if job.status != "in_progress":
         raise ApiError(409, f"{job.id} is {job.status}: it cannot turn", "conflict")
     require_references(prompt, job.request.references)
-    for number in range(MAX_TURNS):
-        if state.objects.size(job.turn(number)) is None:
-            state.objects.write(job.turn(number), prompt.encode())
-            return
-    raise ApiError(429, f"{job.id} has turned {MAX_TURNS} times", "limit_reached", "prompt")
+    if len(state.objects.files(job.turns)) >= MAX_TURNS:
+        raise ApiError(429, f"{job.id} has turned {MAX_TURNS} times", "limit_reached", "prompt")
+    name = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
+    state.objects.write(f"{job.turns}/{name}.txt", prompt.encode())

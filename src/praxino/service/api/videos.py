@@ -155,9 +155,12 @@ def _storage_name(job: Job, variant: str) -> str:
 )
 async def stream_content(id: Id, request: Request, state: StateDep, caller: CallerDep) -> Response:  # noqa: A002
     """The film while it is made, as fragmented MP4: marked, not signed yet; afterwards the same as
-    its content. Films that are made window by window (`window` of a model) begin at once.
+    its content. Films that are made window by window (`window` of a model) begin with their first
+    window, others come when they are there.
     """
     job = await jobs.fetch_async(state, caller, id, "video")
+    if job.status == "queued":
+        raise ApiError(409, f"{job.id} is queued: it has no content yet", "not_ready")
     if not job.ended:
         return live.response(state, job, is_head(request))
     return await files.send(request, state.objects, _storage_name(job, "content"), _title(job))
@@ -177,8 +180,9 @@ async def turn_to(
     """Let a film that is being made window by window show something else from its next window
     on.
     """
-    job = await jobs.fetch_async(state, caller, id, "video")
+    await jobs.fetch_async(state, caller, id, "video")
     body = await uploads.json_body(request, bodies.TurnCreate)
+    job = await jobs.fetch_async(state, caller, id, "video")  # as it is by now
     await run_in_threadpool(live.add_turn, state, job, body.prompt)
     return schemas.to_video_resource(job)
 

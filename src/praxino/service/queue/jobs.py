@@ -237,11 +237,19 @@ class Job(Config):
         """The storage name of a piece of a film that is shown while it is made, from 0 on: all of
         them, one after another, are fragmented MP4.
         """
-        return self.file(f"piece-{number}.mp4")
+        return f"{self.pieces}/{number}.mp4"
 
-    def turn(self, number: int) -> str:
-        """The storage name of a sentence that a film turns to while it is made, from 0 on."""
-        return self.file(f"turn-{number}.txt")
+    @property
+    def pieces(self) -> str:
+        """The folder of `piece`."""
+        return self.file("pieces")
+
+    @property
+    def turns(self) -> str:
+        """The folder of sentences that a film turns to while it is made: files whose names are in
+        the order in which they came.
+        """
+        return self.file("turns")
 
     @classmethod
     def from_row(cls, values: dict[str, Any]) -> "Job":

@@ -65,7 +65,7 @@ def require_shape(
     usual = card.defaults
     most = max(MIN_LARGEST_PIXELS, max_size_factor * usual.frames * usual.height * usual.width)
     frames, height, width, _ = enlarged_shape(shape, enhance)
-    later = max(0, frames - card.window) if card.window else 0  # they need time, and no room
+    later = max(0, frames - card.window) if card.window else 0  # they take time more than room
     if (frames - later + later // WINDOW_DISCOUNT) * height * width > most:
         fits = most // (height * width)
         if 0 < card.window < fits:

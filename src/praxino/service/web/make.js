@@ -210,7 +210,7 @@ function show(film) {
   const same = shown?.id === film?.id;
   shown = film;
   strip.mark(film?.id);
-  if (!same) { $("preview").hidden = true; $("film").removeAttribute("src"); $("level").value = 0; }
+  if (!same) { $("preview").hidden = true; $("film").removeAttribute("src"); $("film").load(); $("level").value = 0; }
   $("caption").textContent = film?.prompt ?? "";
   const state = !film ? "empty" : !ended(film) ? "making" : film.has_content ? "made" : "nothing";
   $("stage").dataset.state = state;
@@ -228,11 +228,10 @@ function show(film) {
 
 // Films that are made window by window can be seen from the first one on.
 function forming(film) {
-  const { window } = models.find((each) => each.id === film.model) ?? {};
+  const { window } = models.find((each) => each.id === film.model) ?? {}, place = $("film");
   const long = Boolean(window) && film.num_frames > window;
   $("turn").hidden = !long;
-  if (!long || (film.settings.enhance ?? "off") !== "off" || $("film").getAttribute("src")) return;
-  const place = $("film");
+  if (!long || (film.settings.enhance ?? "off") !== "off" || place.getAttribute("src")) return;
   place.removeAttribute("poster");
   place.src = `/v1/videos/${film.id}/stream`;
   place.addEventListener("loadeddata", () => {
@@ -241,14 +240,22 @@ function forming(film) {
     $("noise").hidden = $("preview").hidden = true;
     place.play().catch(() => {});
   }, { once: true });
+  place.addEventListener("error", () => { // tried again with the next progress
+    if ($("stage").dataset.state === "making") place.removeAttribute("src");
+  }, { once: true });
 }
 
 function watch(film) {
   $("stop").disabled = false;
   progress(film);
-  forming(film);
+  $("turn").hidden = true;
+  if (film.status === "in_progress") forming(film);
   leave = follow(film.id, {
-    progress: (now) => { progress(now); strip.put({ ...film, ...now }); },
+    progress: (now) => {
+      progress(now);
+      strip.put({ ...film, ...now });
+      if (now.status === "in_progress") forming(film);
+    },
     preview: ({ image, step }) => {
       if (!$("film").hidden) return; // it plays already, as far as it is there
       $("preview").src = image;
@@ -297,7 +304,7 @@ async function turn() {
   $("problem").hidden = true;
   try {
     await call(`/v1/videos/${shown.id}/turns`, { method: "POST", json: { prompt: $("turn-prompt").value } });
-    announce(`It turns to: ${$("turn-prompt").value}`);
+    announce(`Sent: ${$("turn-prompt").value}`);
     $("turn-prompt").value = "";
   } catch (error) {
     complain(error.message);

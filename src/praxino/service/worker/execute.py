@@ -74,7 +74,7 @@ class Callbacks:
 
     on_step: OnStep
     on_preview: OnPreview
-    on_chunk: OnChunk
+    on_chunk: OnChunk | None
     turn: Turn
 
 
@@ -156,8 +156,11 @@ def make(
     request, notes = pipeline.complete(**settings, images=images, videos=videos)
     states = pipeline.run(request, images=images, videos=videos, turn=callbacks.turn)
     if request.enhance != "off":  # what is finished then is not yet the film
-        callbacks = dataclasses.replace(callbacks, on_chunk=lambda _: None)
+        callbacks = dataclasses.replace(callbacks, on_chunk=None)
     video, steps, stopped = _run(states, callbacks)
+    notes += [f"not shown: {problem}" for _, problem in video.record.get("refused", ())]
+    if late := callbacks.turn():
+        notes.append(f"not shown, since it came too late: {late}")
     if job.kind == "image":
         files = {"content": "image.png"}
     else:
@@ -184,7 +187,7 @@ def _run(states: Iterator["Progress"], callbacks: Callbacks) -> tuple[Video, int
     state, begun, spent = None, time.monotonic(), 0.0
     try:
         for state in states:
-            if state.chunk is not None:
+            if state.chunk is not None and callbacks.on_chunk is not None:
                 callbacks.on_chunk(state.chunk())
             if (
                 callbacks.on_step(state)

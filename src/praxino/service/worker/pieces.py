@@ -19,19 +19,15 @@ class Pieces:
     """Stores what is finished of a job's film, for those who watch.
 
     A storage that fails costs them the rest of it, and not the film.
-
-    Attributes
-    ----------
-    size : int
-        Bytes of all pieces.
     """
 
     def __init__(self, job: Job, objects: Objects) -> None:
         self.job, self.objects = job, objects
-        self.size = self._count = self._turns = 0
+        self.count = 0
         self._written = bytearray()
         self._writer: FragmentWriter | None = None
         self._failed = False
+        self._last_turn = ""
 
     def add(self, frames: NDArray[np.uint8]) -> None:
         """Store more frames (T, H, W, 3)."""
@@ -54,21 +50,21 @@ class Pieces:
 
     def turn(self) -> str:
         """The newest sentence that somebody sent since this was asked; "" if there is none."""
-        sentence = ""
         try:
-            while content := b"".join(self.objects.read(self.job.turn(self._turns))):
-                sentence = content.decode()
-                self._turns += 1
+            names = [name for name in self.objects.files(self.job.turns) if name > self._last_turn]
+            if not names:
+                return ""
+            self._last_turn = names[-1]
+            return b"".join(self.objects.read(f"{self.job.turns}/{names[-1]}")).decode()
         except OSError as error:
             logger.warning("%s: %s", self.job.id, first_line(error))
-        return sentence
+            return ""
 
     def write(self, data: bytes) -> None:
         """Take what the encoder wrote."""
         self._written += data
 
     def _store(self) -> None:
-        self.objects.write(self.job.piece(self._count), bytes(self._written))
-        self.size += len(self._written)
-        self._count += 1
+        self.objects.write(self.job.piece(self.count), bytes(self._written))
+        self.count += 1
         self._written.clear()

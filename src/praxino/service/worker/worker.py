@@ -51,6 +51,8 @@ CLAIM_POLL_SECONDS: Final = ((5.0, 0.02), (60.0, 0.1), (math.inf, 0.5))
 """
 ERROR_PAUSE_SECONDS: Final = 0.5
 """Pause after an error of the database or the storage."""
+PIECES_KEPT_SECONDS: Final = 300.0
+"""Seconds for which those who watch a film while it is made may take its last pieces."""
 SWEEP_SECONDS: Final = 60.0
 """Seconds between two deletions of what is kept no longer."""
 ORPHAN_SWEEP_SECONDS: Final = 3600.0
@@ -89,6 +91,7 @@ class Worker:
         self.kinds = tuple(kinds)
         self.leaving = threading.Event()
         self._orphans: frozenset[str] = frozenset()
+        self._shown: list[tuple[float, str]] = []
         self._loaded: tuple[str, Pipeline] | None = None
         self._cards: tuple[ModelCard, ...] = ()
 
@@ -110,6 +113,7 @@ class Worker:
                     searched = time.monotonic()
                 if time.monotonic() - swept > SWEEP_SECONDS:
                     self._quietly(sweep, self.store, self.objects, self.keeping)
+                    self._remove_pieces()
                     swept = time.monotonic()
                 job = self._quietly(self.store.claim, self.id, list(self.models), self.kinds)
                 if job is not None:
@@ -120,6 +124,13 @@ class Worker:
                     self.leaving.wait(
                         next(pause for limit, pause in CLAIM_POLL_SECONDS if idle_for < limit)
                     )
+
+    def _remove_pieces(self) -> None:
+        """Delete the pieces of films that are whole since a while: their streams are at the end."""
+        over = [name for until, name in self._shown if until < time.monotonic()]
+        self._shown = [one for one in self._shown if one[1] not in over]
+        for name in over:
+            self._quietly(self.objects.remove, name)
 
     def leave(self) -> None:
         """Stop soon: may be called from a signal handler or another thread."""
@@ -167,7 +178,9 @@ class Worker:
             self._insist(self.objects.put, job.file(name), folder / name)
             for name in result.files.values()
         )
-        return result, size + pieces.size
+        if pieces.count:
+            self._shown.append((time.monotonic() + PIECES_KEPT_SECONDS, job.pieces))
+        return result, size
 
     def _end(
         self, job: Job, heartbeat: Heartbeat, result: JobResult | None = None, size: int = 0

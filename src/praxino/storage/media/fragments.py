@@ -15,7 +15,8 @@ from praxino.storage.media.video import COMMENT, Video, add_stream, encode_frame
 
 CONTENT_TYPE: Final = 'video/mp4; codecs="avc1.64001f"'
 """What browsers are told of such a film."""
-FRAGMENTED: Final = {"movflags": "+frag_every_frame+empty_moov+default_base_moof"}
+FRAGMENTED: Final = {"movflags": "+frag_every_frame+empty_moov+default_base_moof+skip_trailer"}
+"""Without a trailer, which would list every frame."""
 ENCODER: Final = {"crf": "14", "preset": "veryfast", "tune": "zerolatency"}
 """Each frame leaves the encoder before the next one comes."""
 
@@ -29,7 +30,7 @@ class Sink(Protocol):
 
 
 class FragmentWriter:
-    """A film that is written frame by frame as H.264; each can be shown at once.
+    """A film that is written frame by frame as H.264; each can be shown when the next one comes.
 
     Parameters
     ----------
@@ -48,7 +49,8 @@ class FragmentWriter:
 
     def __init__(self, sink: Sink, fps: float, record: dict[str, Any] | None = None) -> None:
         self.fps, self.record = fps, record or {}
-        self._container = av.open(_Pipe(sink), "w", format="mp4", options=FRAGMENTED)
+        self._sink, self._written = sink, _Buffer()
+        self._container = av.open(self._written, "w", format="mp4", options=FRAGMENTED)
         self._stream: av.VideoStream | None = None
 
     def write(self, frames: NDArray[np.uint8]) -> None:
@@ -61,12 +63,21 @@ class FragmentWriter:
             self._stream = add_stream(self._container, "libx264", film, options)
         for pixels in frames:
             self._container.mux(encode_frame(self._stream, pixels))
+        self._hand_over()
 
     def close(self) -> None:
         """End the film."""
         if self._stream is not None:
             self._container.mux(self._stream.encode())
         self._container.close()
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Write to the sink here, and not in libav, which swallows some errors."""
+        content = bytes(self._written.content)
+        self._written.content.clear()
+        if content:
+            self._sink.write(content)
 
     def __enter__(self) -> "FragmentWriter":
         return self
@@ -78,11 +89,15 @@ class FragmentWriter:
             self.close()
 
 
-class _Pipe:
-    """A sink that libav does not seek in."""
+class _Buffer:
+    """What libav writes, and cannot seek in."""
 
-    def __init__(self, sink: Sink) -> None:
-        self.write = sink.write
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self.content += data
+        return len(data)
 
 
 def join(fragmented: BinaryIO, target: Path, record: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from praxino.storage.weights import lora_names
 from praxino.storage.weights.bundle import BundleConfig
 from praxino.storage.weights.files import Weights, open_weights
 
-METADATA: Final = ("modelspec.title", "ss_output_name", "name", "title", "description")
+METADATA: Final = ("modelspec.title", "ss_output_name", "name", "title")
 """What tools write of a file's name into it."""
 
 
@@ -62,7 +62,13 @@ LIGHTX2V: Final = FewSteps(
 )
 FAMILIES: Final = (
     FewSteps("CausVid", r"caus.?vid", 8, 8.0, "unipc"),
-    FewSteps("Lightning", r"lightning|seko", 4, 5.0, "euler"),
+    FewSteps(
+        "Lightning",
+        r"seko|wan.*lightning|lightning.*\dsteps?|\d.?steps?.*lightning",
+        4,
+        5.0,
+        "euler",
+    ),
     LIGHTX2V,
 )
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from praxino.errors import CheckpointError, InputError
 from praxino.log import logger
 from praxino.models.dit import DiT
+from praxino.models.text import TextEncoder
 from praxino.storage.weights import few_steps, lora_names, stand_in
 from praxino.storage.weights.files import HINT_COPY_AGAIN, Weights, open_weights
 from praxino.storage.weights.lazy import LazyModule, ModelParts, PatchedModule
@@ -358,7 +359,8 @@ def adapted(model: ModelParts, loras: Sequence[LoRASpec]) -> ModelParts:
             "--lora high=FILE --lora low=FILE",
         )
     config = model.config
-    if student := few_steps.first([one.file for one in loras if one.scale]):
+    foreign = not isinstance(model.vocabulary, TextEncoder)  # one of Wan's
+    if foreign and (student := few_steps.first([one.file for one in loras if one.scale])):
         file, family = student
         config = family.applied(config)
         logger.warning("note: %s is %s's: %s, unless you say otherwise", file.name, family.name,
