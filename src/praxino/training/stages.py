@@ -13,6 +13,7 @@ from praxino.training.identity import IdentityStage, IdentityStageConfig
 from praxino.training.latent_reader import LatentReaderStage, LatentReaderStageConfig
 from praxino.training.layout import LayoutStage, LayoutStageConfig
 from praxino.training.loop import TrainingStage
+from praxino.training.ode_regression import OdeRegression, OdeRegressionConfig
 from praxino.training.reader import ReaderStage, ReaderStageConfig
 from praxino.training.refiner import RefinerStage, RefinerStageConfig
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
@@ -23,6 +24,7 @@ StageConfig = (
     | TinyDecoderStageConfig
     | DiffusionConfig
     | DistillConfig
+    | OdeRegressionConfig
     | RefinerStageConfig
     | LayoutStageConfig
     | LatentReaderStageConfig
@@ -36,6 +38,7 @@ STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], Tra
     "tiny-decoder": (TinyDecoderStageConfig, TinyDecoderStage),
     "diffusion": (DiffusionConfig, Diffusion),
     "distill": (DistillConfig, Distill),
+    "ode-regression": (OdeRegressionConfig, OdeRegression),
     "refiner": (RefinerStageConfig, RefinerStage),
     "layout": (LayoutStageConfig, LayoutStage),
     "latent-reader": (LatentReaderStageConfig, LatentReaderStage),
@@ -50,6 +53,7 @@ USES: Final[dict[str, frozenset[str]]] = {
     "tiny-decoder": frozenset({"init", "vae"}),
     "diffusion": frozenset({"init", "vae"}),
     "distill": frozenset({"init", "vae"}),
+    "ode-regression": frozenset({"init"}),
     "refiner": frozenset({"init", "vae"}),
     "layout": frozenset({"init"}),
     "latent-reader": frozenset({"init", "vae"}),
@@ -77,11 +81,11 @@ def build(
 
 def world(config: StageConfig) -> str | None:
     """The edition of the diorama that a stage learns and how this code draws it; None for a stage
-    of real clips.
+    that learns of something else.
     """
     return (
         None
-        if isinstance(config, ForensicStageConfig)
+        if isinstance(config, ForensicStageConfig | OdeRegressionConfig)
         else f"{config.edition} {drawing(config.edition)}"
     )
 

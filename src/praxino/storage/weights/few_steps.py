@@ -5,18 +5,24 @@ They were distilled with guidance folded in (DMD2, arXiv 2405.14867; CausVid, ar
 Self Forcing, arXiv 2506.08009), so that guidance is 1; steps and shift are their publishers'.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from praxino.diffusion.sampling import SamplerName
+from praxino.diffusion.sampling import SAMPLERS, SamplerName
+from praxino.errors import CheckpointError
 from praxino.storage.weights import lora_names
 from praxino.storage.weights.bundle import BundleConfig
 from praxino.storage.weights.files import Weights, open_weights
 
 METADATA: Final = ("modelspec.title", "ss_output_name", "name", "title")
 """What tools write of a file's name into it."""
+
+
+OWN: Final = "praxino.few_steps"
+"""Metadata of students that were made here: a `FewSteps` as JSON."""
 
 
 class FewSteps(NamedTuple):
@@ -81,12 +87,24 @@ def find(file: Path, weights: Weights | None = None) -> FewSteps | None:
     whole distilled network was taken apart: LightX2V's.
     """
     weights = open_weights(file) if weights is None else weights
+    if OWN in weights.metadata:
+        return _own(file, weights.metadata[OWN])
     texts = [file.stem, *(weights.metadata.get(name, "") for name in METADATA)]
     for family in FAMILIES:
         if any(re.search(family.words, text, re.IGNORECASE) for text in texts):
             return family
     parts = lora_names.parts_in(weights)
     return LIGHTX2V if {"down", "modulation", "bias"} <= parts else None
+
+
+def _own(file: Path, text: str) -> FewSteps:
+    try:
+        student = FewSteps(**json.loads(text))
+        if student.steps > 0 and student.shift > 0 and student.sampler in SAMPLERS:
+            return student
+    except (ValueError, TypeError):
+        pass
+    raise CheckpointError(f"{file} says of itself what cannot be read", "copy it again")
 
 
 def first(files: Sequence[Path]) -> tuple[Path, FewSteps] | None:

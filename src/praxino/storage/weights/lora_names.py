@@ -114,8 +114,8 @@ def parts_in(names: Iterable[str]) -> set[str]:
 
 
 def kind_of(names: Iterable[str]) -> str:
-    """What a file of changes is: "LoRA", "DoRA", "LoKr", "LoHa", "Stand-In"; empty for other
-    files.
+    """What a file of changes is: "LoRA", "DoRA", "LoKr", "LoHa", "Stand-In", "difference" (of whole
+    tensors); empty for other files.
     """
     names = list(names)
     if stand_in.is_stand_in(names):
@@ -127,7 +127,7 @@ def kind_of(names: Iterable[str]) -> str:
         return "LoHa"
     if "down" in parts:
         return "DoRA" if "magnitude" in parts else "LoRA"
-    return ""
+    return "difference" if "weight" in parts else ""
 
 
 def dialect(names: Iterable[str]) -> str:
