@@ -12,16 +12,18 @@ from typer.testing import CliRunner
 import praxino
 from praxino.cli import app as cli
 from praxino.errors import InputError
+from praxino.generation import live
 from praxino.generation.pipeline import Pipeline
 from praxino.provenance import keys
 from praxino.provenance.verify import verify
 from praxino.storage.media.frames import read_video
+from praxino.storage.media.video import Video
 from support.footage import textured, write
 
 PROMPT = "a red ball bounces"
 EDITS = {"extend", "join", "loop", "retake", "inpaint", "outpaint", "restyle", "enhance"}
 """One way to the file, walked for four of them."""
-WRITE = {"generate", "noise", "film", *EDITS}
+WRITE = {"generate", "live", "noise", "film", *EDITS}
 """The verbs that write films; all others write tables, pages, weights, and drawings of boxes."""
 READ = {
     "layout",
@@ -92,6 +94,19 @@ def test_no_method_is_forgotten():
 def test_python_in_every_format(model, tmp_path, ending):
     model.generate(PROMPT, steps=2).save(tmp_path / f"a.{ending}")
     whole(tmp_path / f"a.{ending}")
+
+
+def test_films_without_end(model, run, tmp_path):
+    request = model.request(PROMPT, steps=2)
+    live.save(live.live(model, [request, request]), tmp_path / "a.mp4")
+    whole(tmp_path / "a.mp4")
+    chunk = next(live.live(model, [request]))
+    Video(chunk.frames, 8.0).save(tmp_path / "chunk.mp4")
+    assert verify(tmp_path / "chunk.mp4").mark.own
+    assert model.generate(PROMPT, steps=2, frames=25).save(tmp_path / "b.mp4")
+    whole(tmp_path / "b.mp4")
+    run("live", PROMPT, "--steps", 1, "--seconds", 1, "-o", "c.mp4", "--no-watermark")
+    whole(tmp_path / "c.mp4", marked=False)
 
 
 def test_a_picture(model, tmp_path):

@@ -156,7 +156,7 @@ def live(
         "width": width,
         "height": height,
     }
-    lines = Lines(sys.stdin.fileno() if sys.stdin else None)
+    lines = Lines(_standard_input())
     first = sentence or lines.take(wait=True)
     if first is None:
         raise InputError("no sentence", 'echo "a dog runs" | praxino live')
@@ -171,6 +171,14 @@ def live(
         endless.save(chunks, output, provenance)
     stopped = "stopped: " if interrupted.is_set() else ""
     progress.say(f"{stopped}wrote {output}: {turns.frames} frames, seed {request.seed}")
+
+
+def _standard_input() -> int | None:
+    """The descriptor of standard input, if there is one."""
+    try:
+        return sys.stdin.fileno()
+    except (AttributeError, OSError):
+        return None
 
 
 @contextmanager

@@ -63,6 +63,7 @@ def test_edits_with_masks_boxes_words_and_a_second_film(running, film, tmp_path)
     Image.fromarray(pixels).save(mask, "PNG")
     url = f"data:image/png;base64,{base64.b64encode(mask.getvalue()).decode()}"
     source = {"prompt": "a dog", "video": {"id": film["id"]}, "num_inference_steps": 2}
+    orders = []
     for body in (
         {},
         {"strength": "reimagine"},
@@ -76,7 +77,9 @@ def test_edits_with_masks_boxes_words_and_a_second_film(running, film, tmp_path)
     ):
         answer = client.post("/v1/videos/edits", json=source | body)
         assert answer.status_code == 200, (body, answer.text)
-        done = ended(client, answer.json()["id"])
+        orders.append((body, answer.json()["id"]))
+    for body, id_ in orders:
+        done = ended(client, id_)
         assert done["status"] == "completed", (body, done)
     content = write(tmp_path / "a.mp4", textured(9, 32, 32), 8).read_bytes()
     files = {"video": ("a.mp4", content), "mask": ("mask.png", mask.getvalue())}

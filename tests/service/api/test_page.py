@@ -117,7 +117,7 @@ def test_a_long_film_plays_and_turns_while_it_forms(page):
     page.fill("#turn-prompt", "a red car drives right at night")
     page.press("#turn-prompt", "Enter")
     until(page, "document.querySelector('#turn-prompt').value === ''")
-    assert page.inner_text("#announced") == "It turns to: a red car drives right at night"
+    assert page.inner_text("#announced") == "Sent: a red car drives right at night"
     made(page, "a red car drives right")
     assert "81 frames" in page.inner_text("#facts")
     assert not page.is_visible("#turn")

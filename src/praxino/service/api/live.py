@@ -16,8 +16,9 @@ from praxino.service.api.auth import AppState
 from praxino.service.api.errors import ApiError
 from praxino.service.queue.jobs import Job
 from praxino.service.queue.models import find_card
-from praxino.storage.media.fragments import CONTENT_TYPE
 
+CONTENT_TYPE: Final = 'video/mp4; codecs="avc1.64001f"'
+"""What browsers are told of fragmented MP4 as `storage.media.fragments` writes it."""
 PIECE_POLL_SECONDS: Final = 0.2
 """Seconds between two looks for the next piece."""
 MAX_TURNS: Final = 1000

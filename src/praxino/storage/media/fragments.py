@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from praxino.storage.media.video import COMMENT, Video, add_stream, encode_frame, require_even
 
-CONTENT_TYPE: Final = 'video/mp4; codecs="avc1.64001f"'
-"""What browsers are told of such a film."""
 FRAGMENTED: Final = {"movflags": "+frag_every_frame+empty_moov+default_base_moof+skip_trailer"}
 """Without a trailer, which would list every frame."""
 ENCODER: Final = {"crf": "14", "preset": "veryfast", "tune": "zerolatency"}
