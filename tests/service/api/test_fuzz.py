@@ -48,7 +48,6 @@ def test_schemathesis_finds_nothing(tmp_path, tiny_model):
         )
         assert server.process.poll() is None
     assert run.returncode == 0, run.stdout[-20_000:]
-    print(run.stdout[-1500:])
     count = int(re.search(r"([\d,]+) generated", run.stdout)[1].replace(",", ""))
     assert count >= 2000, run.stdout[-2000:]
     assert "Traceback" not in server.log, server.log[-5000:]
