@@ -157,6 +157,25 @@ def report(name: str, curves: list[Curve]) -> str:
     )
 
 
+def minutes(curves: list[Curve]) -> str:
+    """The first and the last minute: lightness, its variance, motion, clips with the thing in
+    them.
+    """
+    colours, reads = np.mean([curve.colours for curve in curves], axis=0), 60 // READ_SECONDS
+    lines = []
+    for name, part, clips in (
+        ("first", slice(60), slice(reads)),
+        ("last", slice(-60, None), slice(-reads, None)),
+    ):
+        light, _, _, variance, motion = colours[part].mean(0)
+        present = np.mean([curve.present[clips].mean() for curve in curves])
+        lines.append(
+            f"  {name} minute: L {light:.1f}, variance {variance:.0f}, motion {motion:.2f}, "
+            f"present {present:.2f}"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--seconds", type=int, default=60)
@@ -184,6 +203,8 @@ def main() -> None:
             picked = np.linspace(0, len(film) - 1, SHEET_FRAMES).round().astype(int)
             rows.append(np.concatenate([*film[picked]], axis=1))
         print(report(name, curves), flush=True)
+        if options.seconds >= 120:
+            print(minutes(curves), flush=True)
     if options.sheet:
         write_picture(options.sheet, np.concatenate(rows))
 
