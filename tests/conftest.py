@@ -119,6 +119,16 @@ def _layout_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", name="windows_model")
+def _windows_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny model that makes long films window by window."""
+    from support import tiny_models
+
+    folder = tmp_path_factory.mktemp("models") / "with-windows"
+    tiny_models.with_windows(folder)
+    return folder
+
+
 @pytest.fixture(scope="session", name="refining_model")
 def _refining_model(tmp_path_factory) -> Path:
     """The folder of a tiny model that makes films larger and faster."""

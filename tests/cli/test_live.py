@@ -11,16 +11,13 @@ import pytest
 from praxino.cli.live import MAX_LINE_BYTES, Lines
 from praxino.provenance.verify import verify
 from praxino.storage.media.frames import read_video
-from support import tiny_models
 
 RUN = [sys.executable, "-c", "from praxino.cli.app import main; main()", "live"]
 
 
-@pytest.fixture(scope="module", name="model")
-def _model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "with-windows"
-    tiny_models.with_windows(folder)
-    return str(folder)
+@pytest.fixture(name="model")
+def _model(windows_model):
+    return str(windows_model)
 
 
 def live(model, *words, said=b"", **more):

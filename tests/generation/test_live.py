@@ -16,29 +16,13 @@ from praxino.provenance.verify import verify
 from praxino.references import Reference
 from praxino.storage.media.frames import read_video
 from praxino.storage.media.video import Video
-from support import tiny_models
 
 PLAIN = Provenance(watermark=False, credentials=False)
 
 
-@pytest.fixture(scope="module", name="pipeline")
-def _pipeline(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "with-windows"
-    tiny_models.with_windows(folder)
-    return praxino.load(folder)
-
-
-@pytest.fixture(name="windows")
-def _windows(pipeline, monkeypatch):
-    """Conditions of all windows that are denoised."""
-    seen, denoise = [], pipeline.denoise
-
-    def spy(request, conditions, *rest):
-        seen.append(conditions)
-        return denoise(request, conditions, *rest)
-
-    monkeypatch.setattr(pipeline, "denoise", spy)
-    return seen
+@pytest.fixture(name="pipeline")
+def _pipeline(windowed):
+    return windowed
 
 
 def test_a_live_film_goes_on_and_turns(pipeline, windows):

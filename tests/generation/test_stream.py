@@ -9,43 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-import praxino
 from praxino.errors import InputError
-from praxino.generation import stream
+from praxino.generation import layout, stream
 from praxino.generation.layout import LayoutStream
 from praxino.layout import Box
 from praxino.provenance.policy import Provenance
 from praxino.shapes import VideoShape
 from praxino.storage.media.video import Video
-from support import tiny_models
 
 PLAIN = Provenance(watermark=False, credentials=False)
 SHAPE = VideoShape(17, 32, 32)
 
 
-@pytest.fixture(scope="module", name="folder")
-def _folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "with-windows"
-    tiny_models.with_windows(folder)
-    return folder
-
-
-@pytest.fixture(scope="module", name="pipeline")
-def _pipeline(folder):
-    return praxino.load(folder)
-
-
-@pytest.fixture(name="windows")
-def _windows(pipeline, monkeypatch):
-    """Conditions of all windows that are denoised."""
-    seen, denoise = [], pipeline.denoise
-
-    def spy(request, conditions, *rest):
-        seen.append(conditions)
-        return denoise(request, conditions, *rest)
-
-    monkeypatch.setattr(pipeline, "denoise", spy)
-    return seen
+@pytest.fixture(name="pipeline")
+def _pipeline(windowed):
+    return windowed
 
 
 def test_a_long_film_begins_as_a_short_one(pipeline):
@@ -110,21 +88,19 @@ def test_layouts_go_on_where_things_are(pipeline):
     assert first.frames == 17
     ends = [thing.boxes[-1] for thing in first.things]
     for _ in range(6):
-        layout = layouts.next(sentence, replace(SHAPE, frames=9))
-        assert layout.frames == 9
-        for thing, end in zip(layout.things, ends, strict=True):
+        more = layouts.next(sentence, replace(SHAPE, frames=9))
+        assert more.frames == 9
+        for thing, end in zip(more.things, ends, strict=True):
             if max(abs(end.x - 0.5), abs(end.y - 0.5)) < 0.5:
                 assert tuple(thing.boxes[0]) == pytest.approx(tuple(end), abs=1e-3)
-        ends = [thing.boxes[-1] for thing in layout.things]
+        ends = [thing.boxes[-1] for thing in more.things]
 
 
 def test_what_left_at_one_side_comes_in_at_the_other(pipeline):
-    from praxino.generation import layout as module
-
     (thing, *_) = pipeline.model.layout.draw("a red ball").things
     drawn = pipeline.model.layout.draw("a red ball")
     for x, back in ((-0.2, 1.1), (1.2, -0.1), (0.4, 0.4)):
         gone = thing.model_copy(update={"boxes": (Box(x, 1 - x, 0.2, 0.2),)})
-        now = module._around(drawn.model_copy(update={"frames": 1, "things": (gone,)}))
+        now = layout._around(drawn.model_copy(update={"frames": 1, "things": (gone,)}))
         box = now.things[0].boxes[0]
         assert (box.x, box.y) == pytest.approx((back, 1 - back))

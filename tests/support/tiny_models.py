@@ -36,42 +36,30 @@ def tiny(folder: Path) -> None:
 
 def laid_out(folder: Path) -> None:
     """A tiny model that draws layouts and is told them, with random weights."""
-    torch.manual_seed(3)
-    config = recipe("diorama-layout", ["stage.layout.width=16", "stage.layout.frames=5"]).stage
-    assert isinstance(config, LayoutStageConfig)
-    network = LayoutNet(config.layout)
-    dit = DiT(DiTConfig(**SIZES, layout=config.layout.channels))
-    for layer in (dit.head, dit.layout_embedding, network.velocity):
-        torch.nn.init.normal_(layer.weight, std=0.2)
-    bundle.write(
-        folder,
-        BundleConfig(name="laid-out", frames=5, height=32, width=32, steps=3),
-        vae=_vae(),
-        dit=dit,
-        text=_text(),
-        layout=network,
-    )
+    config = BundleConfig(name="laid-out", frames=5, height=32, width=32, steps=3)
+    _with_layouts(folder, config, seed=3)
 
 
 def with_windows(folder: Path) -> None:
     """A tiny model that draws layouts and makes long films window by window, with random
     weights.
     """
-    torch.manual_seed(7)
-    config = recipe("diorama-layout", ["stage.layout.width=16", "stage.layout.frames=17"]).stage
+    config = BundleConfig(
+        name="with-windows", frames=17, height=32, width=32, steps=2, windows=True
+    )
+    _with_layouts(folder, config, seed=7)
+
+
+def _with_layouts(folder: Path, of: BundleConfig, seed: int) -> None:
+    torch.manual_seed(seed)
+    sizes = ["stage.layout.width=16", f"stage.layout.frames={of.frames}"]
+    config = recipe("diorama-layout", sizes).stage
     assert isinstance(config, LayoutStageConfig)
     network = LayoutNet(config.layout)
     dit = DiT(DiTConfig(**SIZES, layout=config.layout.channels))
     for layer in (dit.head, dit.layout_embedding, network.velocity):
         torch.nn.init.normal_(layer.weight, std=0.2)
-    bundle.write(
-        folder,
-        BundleConfig(name="with-windows", frames=17, height=32, width=32, steps=2, windows=True),
-        vae=_vae(),
-        dit=dit,
-        text=_text(),
-        layout=network,
-    )
+    bundle.write(folder, of, vae=_vae(), dit=dit, text=_text(), layout=network)
 
 
 def with_slots(folder: Path) -> None:

@@ -30,12 +30,12 @@ from praxino.cli.options import Device, Dtype, Quiet, Size, Steps, parse_size
 from praxino.cli.terminal import Progress
 from praxino.errors import InputError, UnknownNameError
 
-logger = logging.getLogger("praxino.provenance")
-
 if TYPE_CHECKING:
     from praxino.generation.live import Chunk
     from praxino.generation.turns import Turns
     from praxino.request import Request
+
+logger = logging.getLogger("praxino.provenance")
 
 STANDARD_OUTPUT: Final = Path("-")
 MAX_LINE_BYTES: Final = 16_384

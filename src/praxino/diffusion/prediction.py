@@ -10,6 +10,13 @@ from praxino.diffusion.path import Path
 Prediction = Literal["noise", "x0", "v", "velocity"]
 
 
+def quantize_time(t: Tensor, ticks: int) -> Tensor:
+    """The time that a network is told: of those trained on whole numbers of 1 / ``ticks``, the one
+    below.
+    """
+    return (t.clamp(max=1 - 1e-6) * ticks).floor() / ticks if ticks else t
+
+
 def target(x0: Tensor, eps: Tensor, alpha: Tensor, sigma: Tensor, prediction: Prediction) -> Tensor:
     """What a network of this type should say.
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from praxino.diffusion.guidance import guided
 from praxino.diffusion.path import PATHS
-from praxino.diffusion.prediction import as_denoiser
+from praxino.diffusion.prediction import as_denoiser, quantize_time
 from praxino.diffusion.sampling import Denoiser, State
 from praxino.errors import GenerationError
 from praxino.generation.offload import Offloader, exact_and_fast
@@ -112,13 +112,6 @@ class Conditioning:
     pictures: Pictures | None = None
     names: Tensor | None = None
     cyclic: bool = False
-
-
-def quantize_time(t: Tensor, ticks: int) -> Tensor:
-    """The time that a network is told: of those trained on whole numbers of 1 / ``ticks``, the one
-    below.
-    """
-    return (t.clamp(max=1 - 1e-6) * ticks).floor() / ticks if ticks else t
 
 
 @contextmanager

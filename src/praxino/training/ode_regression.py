@@ -23,6 +23,7 @@ from praxino.data.diorama.phrases import SENTENCES
 from praxino.data.latents import shuffled_indices
 from praxino.data.pixels import strip, to_pixels
 from praxino.diffusion.path import Flow, grid
+from praxino.diffusion.prediction import quantize_time
 from praxino.diffusion.sampling import State, euler
 from praxino.errors import InputError
 from praxino.models.context import Context
@@ -136,7 +137,7 @@ class OdeRegression:
         guidance = self.config.guidance or self.parts.config.guidance
 
         def estimate(x: Tensor, t: Tensor) -> Tensor:
-            times = self._network_times(t.to(x).expand(2, 1))
+            times = quantize_time(t.to(x).expand(2, 1), self.parts.config.ticks)
             both = self.teacher(x.expand(2, *x.shape[1:]), times, context).float()
             return x - t.to(x) * torch.lerp(both[1:], both[:1], guidance)
 
@@ -157,13 +158,9 @@ class OdeRegression:
 
     def _end(self, x: Tensor, t: Tensor, context: Context) -> Tensor:
         """How films end, by the student, from states (B, C, t, h, w) at times (B,)."""
-        velocity = self.module(x, self._network_times(t[:, None]), context).float()
+        times = quantize_time(t[:, None], self.parts.config.ticks)
+        velocity = self.module(x, times, context).float()
         return x - t.view(-1, 1, 1, 1, 1) * velocity
-
-    def _network_times(self, t: Tensor) -> Tensor:
-        """Times as the network was trained to be told them."""
-        ticks = self.parts.config.ticks
-        return (t.clamp(max=1 - 1e-6) * ticks).floor() / ticks if ticks else t
 
     def _context(self, net: DiT, sentences: Tensor) -> Context:
         return net.context(self.text[sentences])

@@ -6,6 +6,7 @@ import time
 from types import SimpleNamespace
 
 import av
+import numpy as np
 import pytest
 
 from praxino.service.api import live
@@ -13,7 +14,6 @@ from praxino.service.worker import worker
 from praxino.service.worker.pieces import Pieces
 from praxino.storage.media.frames import read_video
 from praxino.storage.objects import Objects
-from support import tiny_models
 from support.client import ended, order, refused
 
 
@@ -29,9 +29,8 @@ def begun(client, film):
 
 
 @pytest.fixture(name="windows")
-def _windows(studio_of, tmp_path):
-    tiny_models.with_windows(tmp_path / "with-windows")
-    return studio_of(tmp_path / "with-windows")
+def _windows(studio_of, windows_model):
+    return studio_of(windows_model)
 
 
 def test_a_long_film_is_there_before_it_is_made(windows):
@@ -175,8 +174,6 @@ def test_a_film_that_is_deleted_or_begun_again_ends():
 
 
 def test_a_storage_that_fails_costs_the_stream_alone(tmp_path):
-    import numpy as np
-
     objects = Objects(str(tmp_path))
     job = SimpleNamespace(
         id="video_1",
