@@ -19,7 +19,7 @@ from praxino.diffusion.objective import draw_times, weight
 from praxino.diffusion.path import PATHS
 from praxino.diffusion.prediction import target
 from praxino.generation.loading import find_model
-from praxino.models.layout import cover_of, rasterize
+from praxino.models.raster import cover_of, rasterize
 from praxino.storage.weights import bundle
 from praxino.storage.weights.bundle import Bundle
 from praxino.training.layout import true_layouts, world_layout

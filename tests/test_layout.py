@@ -8,6 +8,7 @@ from praxino import layout
 from praxino.data.diorama import compose
 from praxino.data.diorama.layouts import layout_of
 from praxino.errors import InputError, MediaError
+from praxino.generation.outlines import find_thing, outlines
 from praxino.generation.restyle import on_tracks
 
 
@@ -95,13 +96,15 @@ def thing(colour, kind, *boxes):
 def test_things_are_found_by_their_words_and_outlined_in_the_picture():
     red = thing("red", "ball", (0.5, 0.5, 0.2, 0.2), (1.0, 0.5, 0.2, 0.2), (3.0, 0.5, 0.2, 0.2))
     blue = thing("blue", "ball", *[(0.1, 0.1, 0.1, 0.1)] * 3)
+    blue = blue.model_copy(update={"name": "Anna"})
     both = layout.Layout(frames=3, fps=8, aspect=2, things=(red, blue))
-    assert both.find("Red") is red
-    assert both.find("blue ball") is blue
+    assert find_thing(both, "Red") is red
+    assert find_thing(both, "blue ball") is blue
+    assert find_thing(both, "@anna") is blue
     for words in ("ball", "green ball", ""):
-        with pytest.raises(InputError, match="there are red ball, blue ball"):
-            both.find(words)
-    first, second = both.outlines(red, margin=0.5)
+        with pytest.raises(InputError, match="there are red ball, blue ball @anna"):
+            find_thing(both, words)
+    first, second = outlines(both, red, margin=0.5)
     assert (first.seconds, second.seconds) == (0, 1 / 8)
     assert first.box == pytest.approx((0.15, 0.3, 0.35, 0.7))
     assert second.box == pytest.approx((0.4, 0.3, 0.6, 0.7))

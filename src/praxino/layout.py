@@ -12,7 +12,6 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from praxino import plain
 from praxino.config import Config
-from praxino.errors import InputError
 
 MAX_THINGS: Final = 6
 MAX_FRAMES: Final = 10_000
@@ -37,13 +36,6 @@ class Box(NamedTuple):
     height: float
 
 
-class Outline(NamedTuple):
-    """What lies in a box at a time: left, top, right and bottom as shares of the picture."""
-
-    seconds: float
-    box: tuple[float, ...]
-
-
 class LayoutThing(Config):
     """One thing of a layout."""
 
@@ -53,6 +45,9 @@ class LayoutThing(Config):
     heading: Literal[-1, 1] = Field(description="the way it looks: -1 to the left, 1 to the right")
     depth: int = Field(
         ge=0, lt=MAX_THINGS, description="0 is the nearest; nearer things hide farther ones"
+    )
+    name: str | None = Field(
+        None, max_length=32, description="of the entity that it is: @name in the sentence"
     )
     boxes: tuple[Box, ...] = Field(
         strict=False, min_length=1, max_length=MAX_FRAMES, description="one a frame"
@@ -87,38 +82,6 @@ class Layout(Config):
     aspect: float = Field(1.0, gt=0, le=16, description="width of the picture over its height")
     frames: int = Field(17, ge=1, le=MAX_FRAMES)
     things: tuple[LayoutThing, ...] = Field((), strict=False, max_length=MAX_THINGS)
-
-    def find(self, words: str) -> LayoutThing:
-        """The one thing that these words name: its kind, its colour, or both; raises `InputError`
-        unless there is one.
-        """
-        asked_for = set(words.lower().split())
-        names = [f"{thing.colour} {thing.kind}" for thing in self.things]
-        able = [
-            thing
-            for thing, name in zip(self.things, names, strict=True)
-            if asked_for and asked_for <= set(name.split())
-        ]
-        if len(able) != 1:
-            there = ", ".join(names) or "nothing"
-            raise InputError(
-                f"{words!r}: {len(able)} such things in the layout", f"there are {there}", "layout"
-            )
-        return able[0]
-
-    def outlines(self, thing: LayoutThing, margin: float = 0.1) -> list[Outline]:
-        """Where a thing is, frame by frame, as far as it lies in the picture; ``margin`` is added
-        on each side, in its heights.
-        """
-        outlines = []
-        for frame, box in enumerate(thing.boxes):
-            across, high = box.width / 2 + margin * box.height, (0.5 + margin) * box.height
-            left, right = ((box.x + way * across) / self.aspect for way in (-1, 1))
-            edges = [min(1.0, max(0.0, edge)) for edge in
-                     (left, box.y - high, right, box.y + high)]  # fmt: skip
-            if edges[0] < edges[2] and edges[1] < edges[3]:
-                outlines.append(Outline(frame / self.fps, (*edges,)))
-        return outlines
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> "Layout":

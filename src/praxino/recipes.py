@@ -136,6 +136,7 @@ def diorama() -> TrainConfig:
                 time_features=128,
                 time_scale=50.0,
                 layout=layout.channels,
+                portraits=True,
                 slots=4,
                 slot_gain=8.0,
                 spans=True,
@@ -165,7 +166,8 @@ def diorama_refiner() -> TrainConfig:
     base = diorama().stage
     assert isinstance(base, DiffusionConfig)
     channels = base.dit.channels
-    dit = base.dit.model_copy(update={"channels": 2 * channels, "layout": 0, "spans": False})
+    less = {"layout": 0, "portraits": False, "spans": False}
+    dit = base.dit.model_copy(update={"channels": 2 * channels} | less)
     return TrainConfig(
         stage=RefinerStageConfig(dit=dit, seed=120, references=ReferenceConfig(share=0.25)),
         loop=LoopConfig(steps=1200, sample_every=400),

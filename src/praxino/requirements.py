@@ -7,7 +7,7 @@ from praxino.cards import FLOW_MAP, Enhance, ModelCard
 from praxino.edits import Edit, Extend
 from praxino.errors import InputError, ShapeError
 from praxino.layout import ASPECT_TOLERANCE
-from praxino.references import SHOWN_KINDS, require_references
+from praxino.references import SHOWN_KINDS, require_known, require_references
 
 if TYPE_CHECKING:
     from praxino.request import Request
@@ -155,6 +155,8 @@ def _require_layout(request: "Request", card: ModelCard) -> None:
             "praxino layout SENTENCE draws one of this edition",
             "layout",
         )
+    for name in (thing.name for thing in layout.things if thing.name):
+        require_known(name, [one.name for one in request.references])
     if layout.frames != request.frames:
         raise InputError(
             f"a layout of {layout.frames} frames for {request.frames}",

@@ -9,9 +9,11 @@ from PIL import Image
 
 import praxino
 from praxino.errors import InputError, MediaError
+from praxino.generation import entities
 from praxino.generation.entities import spoken
-from praxino.generation.images import GivenImage, whole
+from praxino.generation.images import GivenImage, load_images, whole
 from praxino.generation.memory import Memory, kept_pictures
+from praxino.layout import parse_layout
 from praxino.provenance.policy import Provenance
 from praxino.references import Reference
 from praxino.storage.objects import Objects
@@ -158,3 +160,101 @@ def test_styles_and_places_need_no_mention():
     place = Reference(name="home", kind="place", description="in a small garden")
     said = spoken("@anna runs", (DOG, style, place))
     assert said == "a drawing in ink. a red dog runs, in a small garden"
+
+
+def layout_of(*words):
+    """A layout of still things side by side, each of a kind and a colour."""
+    things = [
+        {
+            "kind": kind, "colour": colour, "motion": "still", "heading": 1, "depth": number,
+            "boxes": [[(number + 0.5) / len(words), 0.5, 0.3, 0.3]] * 17,
+        }
+        for number, (colour, kind) in enumerate(word.split() for word in words)
+    ]  # fmt: skip
+    return parse_layout({"things": things})
+
+
+@pytest.fixture(scope="module", name="caster")
+def _caster(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "with-portraits"
+    tiny_models.with_portraits(folder)
+    return praxino.load(folder, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "description", "name"),
+    [
+        ("@anna the dog chases a cat", "", [None, "anna", None]),
+        ("@anna the dog chases a cat", "a red dog", [None, None, "anna"]),
+        ("a cat sleeps beside the dog @anna.", "", [None, "anna", None]),
+        ("@Anna runs", "a red cat", ["anna", None, None]),
+        ("@anna and a cat", "", ["anna", None, None]),
+        ("@anna runs", "somebody", [None, None, None]),
+    ],
+)
+def test_a_layout_says_which_thing_an_entity_is(caster, files, prompt, description, name):
+    anna = ANNA | {"description": description, "pictures": files[:1]}
+    layout = layout_of("blue cat", "black dog", "red dog")
+    request = caster.request(prompt, references=[anna], layout=layout)
+    found = entities.named(layout, request, caster.card)
+    assert [thing.name for thing in found.things] == name
+
+
+def test_names_that_a_layout_has_stay_and_the_last_thing_is_the_last_entity(caster, files):
+    pair = [{"name": name, "pictures": files[:1]} for name in ("anna", "bob")]
+    request = caster.request("@bob and @anna, who is a cat", references=pair)
+    first = entities.named(layout_of("red cat", "red dog"), request, caster.card)
+    assert [thing.name for thing in first.things] == ["anna", "bob"]
+    turned = [
+        thing.model_copy(update={"name": name})
+        for thing, name in zip(first.things, ("bob", None), strict=True)
+    ]
+    given = first.model_copy(update={"things": tuple(turned)})
+    assert entities.named(given, request, caster.card) == given
+
+
+def test_portraits_stand_in_the_boxes_of_their_things(caster, files):
+    anna = ANNA | {"pictures": files[:2], "description": ""}
+    settings = {"layout": layout_of("blue dog", "red dog"), "seed": 3}
+    request = caster.laid_out(caster.request("@anna the dog", references=[anna], **settings))
+    assert [thing.name for thing in request.layout.things] == ["anna", None]
+    pictures = caster.conditioning(request, load_images(request.pictures)).pictures
+    drawn = caster.layout(request, pictures)
+    told = caster.model.layout.config.channels
+    assert drawn.shape[1] == told + 16
+    assert drawn[:, told:, :, :, :2].any()
+    assert not drawn[:, told:, :, :, 2:].any()
+    blue = len(caster.model.layout.config.kinds) + caster.model.layout.config.colours.index("blue")
+    assert caster.layout(request)[:, blue].any()
+    assert not drawn[:, blue].any()
+    frames = [
+        film(caster, "@anna the dog", anna, **settings | {"layout": layout}).frames
+        for layout in (request.layout, renamed(request.layout, None, "anna"))
+    ]
+    assert not np.array_equal(*frames)
+
+
+def renamed(layout, *names):
+    """A layout whose things have these names."""
+    things = [
+        thing.model_copy(update={"name": name})
+        for thing, name in zip(layout.things, names, strict=True)
+    ]
+    return layout.model_copy(update={"things": tuple(things)})
+
+
+def test_films_of_windows_have_portraits_and_say_so(caster, files):
+    anna = ANNA | {"pictures": files[:1]}
+    whole = film(caster, "@anna the dog runs", anna, frames=33)
+    assert len(whole.frames) == 33
+    names = {thing["name"] for thing in whole.record["layout"]["things"]}
+    assert names in ({"anna"}, {"anna", None}, {None}, set())
+    strange = film(caster, "@anna the dog runs", ANNA | {"pictures": files[1:2]}, frames=33)
+    assert not np.array_equal(whole.frames, strange.frames)
+
+
+def test_a_layout_that_calls_a_thing_what_nobody_is_called_is_refused(caster, files):
+    anna = ANNA | {"pictures": files[:1]}
+    layout = renamed(layout_of("red dog"), "ana")
+    with pytest.raises(InputError, match=r"nothing is called @ana.*did you mean @anna"):
+        caster.request("@anna runs", references=[anna], layout=layout)

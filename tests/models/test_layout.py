@@ -7,7 +7,8 @@ from praxino.data.diorama import compose
 from praxino.data.diorama.layouts import layout_of
 from praxino.errors import UnknownNameError
 from praxino.models.dit import DiT, DiTConfig
-from praxino.models.layout import LayoutNet, as_tensors, rasterize
+from praxino.models.layout import LayoutNet
+from praxino.models.raster import as_tensors, rasterize
 from praxino.recipes import recipe
 from praxino.training import layout as layout_stage
 from praxino.training.layout import LayoutStage, true_layouts

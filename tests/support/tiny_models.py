@@ -50,13 +50,22 @@ def with_windows(folder: Path) -> None:
     _with_layouts(folder, config, seed=7)
 
 
-def _with_layouts(folder: Path, of: BundleConfig, seed: int) -> None:
+def with_portraits(folder: Path) -> None:
+    """A tiny model that draws layouts and is given pictures of entities, which it sees in their
+    boxes, too, with random weights.
+    """
+    config = BundleConfig(name="with-portraits", frames=17, height=32, width=32, steps=2,
+                          windows=True)  # fmt: skip
+    _with_layouts(folder, config, seed=8, slots=4, portraits=True)
+
+
+def _with_layouts(folder: Path, of: BundleConfig, seed: int, **more: object) -> None:
     torch.manual_seed(seed)
     sizes = ["stage.layout.width=16", f"stage.layout.frames={of.frames}"]
     config = recipe("diorama-layout", sizes).stage
     assert isinstance(config, LayoutStageConfig)
     network = LayoutNet(config.layout)
-    dit = DiT(DiTConfig(**SIZES, layout=config.layout.channels))
+    dit = DiT(DiTConfig(**SIZES | more, layout=config.layout.channels))
     for layer in (dit.head, dit.layout_embedding, network.velocity):
         torch.nn.init.normal_(layer.weight, std=0.2)
     bundle.write(folder, of, vae=_vae(), dit=dit, text=_text(), layout=network)

@@ -211,6 +211,7 @@ def _make(edit: dict[str, Any], options: dict[str, Any]) -> None:
 
 def _followed(film: Path, words: str) -> list[dict[str, Any]]:
     """Keyframes of a box that follows a thing of the layout in a film's record."""
+    from praxino.generation.outlines import find_thing, outlines
     from praxino.layout import parse_layout
     from praxino.storage.media.frames import read_video
 
@@ -220,10 +221,10 @@ def _followed(film: Path, words: str) -> list[dict[str, Any]]:
             f"{film} holds no record of a layout", "--box; films of models that draw layouts do"
         )
     layout = parse_layout(record["layout"])
-    outlines = layout.outlines(layout.find(words))
-    if not outlines:
+    places = outlines(layout, find_thing(layout, words))
+    if not places:
         raise InputError(f"--follow {words}: it is never in the picture", "--box says where")
-    return [outline._asdict() for outline in outlines]
+    return [place._asdict() for place in places]
 
 
 def _keyframe(text: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@ word of its own, or by a description in the sentence.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,7 @@ from praxino.generation.denoiser import Conditioning
 from praxino.generation.images import GivenImage, whole
 from praxino.generation.offload import exact_and_fast
 from praxino.generation.spoken import spoken
+from praxino.layout import Layout
 from praxino.models.pictures import Pictures
 from praxino.models.text import ENTITY_NAMES, TextEncoder
 from praxino.references import DIGEST, SHOWN_KINDS, Reference, mentions
@@ -55,6 +57,61 @@ def sentence(request: Request, card: ModelCard) -> str:
         for one in request.references
     ]
     return spoken(request.prompt_used or request.prompt, request.references, words)
+
+
+def named(layout: Layout, request: Request, card: ModelCard) -> Layout:
+    """A layout whose things are called as the entities that they are, of those that the model is
+    given pictures of.
+
+    What the sentence or a description calls an entity, "@anna the dog" or "a red puppy", says which
+    thing it is. A layout in which a thing has a name stays as it is.
+    """
+    entities = pictured(request, card) if card.slots else []
+    if not entities or any(thing.name for thing in layout.things):
+        return layout
+    free, name_of = dict(enumerate(layout.things)), dict[int, str]()
+    for one in entities:
+        kind, colours = _said(request, one)
+        able = [number for number, thing in free.items() if thing.kind == kind]
+        if able:
+            best = max(able, key=lambda number: free[number].colour in colours)
+            name_of[best] = one.name
+            del free[best]
+    others = [one for one in entities if one.name not in name_of.values()]
+    if len(others) == len(free):  # there is one way only
+        name_of |= {number: one.name for number, one in zip(free, others, strict=True)}
+    things = [
+        thing.model_copy(update={"name": name_of.get(number)})
+        for number, thing in enumerate(layout.things)
+    ]
+    return layout.model_copy(update={"things": tuple(things)})
+
+
+def _said(request: Request, one: Reference) -> tuple[str | None, set[str]]:
+    """The kind of thing that an entity is called, and its colours: behind its name, or else in its
+    description, or before its name.
+    """
+    from praxino.data.diorama.phrases import COLOUR_WORDS, NOUNS
+
+    name = re.compile(rf"(?<![\w@])@{one.name}(?!\w)", re.IGNORECASE)
+    before, *after = name.split(request.prompt_used or request.prompt, maxsplit=1)
+    behind = re.split(r"[@.;]", after[0])[0] if after else ""
+    texts = (behind, one.description, before if after else "")
+    words = [re.findall(r"[a-z]+", text.lower()) for text in texts]
+    words[2].reverse()  # from its name on
+    kind_of = {noun.split()[-1]: kind for kind, nouns in NOUNS.items() for noun in nouns}
+    kinds = [kind_of[word] for text in words for word in text if word in kind_of]
+    said = {*words[0], *words[1]}
+    colours = {colour for colour, names in COLOUR_WORDS.items() if said & set(names)}
+    return (kinds[0] if kinds else None), colours
+
+
+def slots_of(layout: Layout, request: Request, card: ModelCard) -> Tensor:
+    """(1, S): the slot of the entity that each thing of a layout is; -1 for one that is none."""
+    names = [one.name.lower() for one in pictured(request, card)]
+    rows = [(thing.name or "").lower() for thing in layout.things]
+    slots = [names.index(name) if name in names else -1 for name in rows]
+    return torch.tensor([slots or [-1]])
 
 
 def notes(request: Request, card: ModelCard) -> list[str]:

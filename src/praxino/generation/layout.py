@@ -3,6 +3,7 @@ denoiser is told.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,9 +11,14 @@ from torch import Tensor
 
 from praxino.layout import Layout, LayoutThing
 from praxino.models.latent_reader import LatentReader
-from praxino.models.layout import LayoutNet, as_tensors, rasterize
+from praxino.models.layout import LayoutNet
+from praxino.models.pictures import Pictures
+from praxino.models.raster import as_tensors, draw_portraits, portraits_of, rasterize
 from praxino.request import Request
 from praxino.shapes import LatentShape, VideoShape
+
+if TYPE_CHECKING:
+    from praxino.generation.pipeline import Pipeline
 
 
 def require_known_words(layout: Layout, network: LayoutNet) -> None:
@@ -119,15 +125,21 @@ def _opposite(middle: float, size: float, length: float) -> float:
     return -size / 2 if middle > length + size / 2 else middle
 
 
-def laid_out(request: Request, network: LayoutNet | None, sentence: str) -> Request:
+def laid_out(pipeline: "Pipeline", request: Request) -> Request:
     """The request with a layout, drawn from its sentence, as the model reads it, and its seed where
-    the model draws layouts and none is given.
+    the model draws layouts and none is given; its things have the names of the entities that they
+    are.
     """
-    if network is None or request.layout is not None:
+    if (network := pipeline.model.layout) is None:
         return request
-    return request.model_copy(
-        update={"layout": draw(network, sentence, request.seed, request.shape)}
-    )
+    layout = request.layout
+    if layout is None:
+        layout = draw(network, pipeline.sentence(request), request.seed, request.shape)
+    if request.references:
+        from praxino.generation import entities
+
+        layout = entities.named(layout, request, pipeline.card)
+    return request.model_copy(update={"layout": layout})
 
 
 @torch.inference_mode()
@@ -141,14 +153,28 @@ def best(reader: LatentReader, rasters: Sequence[Tensor | None], latents: Sequen
     return int(np.argmax(scores))
 
 
-def channels(layout: Layout, network: LayoutNet, shape: LatentShape) -> Tensor:
-    """(1, layout channels, t, h, w): what a denoiser is told of a layout."""
+def channels(
+    pipeline: "Pipeline",
+    request: Request,
+    layout: Layout,
+    shape: LatentShape,
+    pictures: Pictures | None = None,
+) -> Tensor:
+    """(1, layout channels, t, h, w): what a denoiser is told of a layout.
+
+    Where it takes portraits, things that are entities of the request have theirs, made of
+    ``pictures``, in place of a colour.
+    """
+    network = pipeline.model.layout
+    assert network is not None
     things, there, boxes = as_tensors([layout], network.config)
-    return rasterize(
-        things,
-        there,
-        boxes,
-        network.config,
-        (shape.frames, shape.height, shape.width),
-        layout.aspect,
-    )
+    grid, config = (shape.frames, shape.height, shape.width), network.config
+    if pictures is None or not pipeline.model.dit.config.portraits:
+        return rasterize(things, there, boxes, config, grid, layout.aspect).to(pipeline.device)
+    from praxino.generation import entities
+
+    slots = entities.slots_of(layout, request, pipeline.card)
+    portraits, shown = portraits_of(pictures.rows(slice(0, 1)).to(slots.device), slots)
+    told = rasterize(things, there, boxes, config, grid, layout.aspect, coloured=~shown)
+    drawn = draw_portraits(portraits, shown, things, boxes, config, grid, layout.aspect)
+    return torch.cat([told, drawn], dim=1).to(pipeline.device)

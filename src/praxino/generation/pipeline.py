@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from praxino.generation.images import GivenImage
     from praxino.generation.plan import Plan
     from praxino.generation.preview import LatentToRGB
+    from praxino.models.pictures import Pictures
 
 EightBit = Literal["int8", "fp8"]
 
@@ -252,7 +253,7 @@ class Pipeline:
             return finish.signed(self, composed(x0), candidate, provenance, images, **more)
 
         for number, candidate in enumerate(candidates):
-            laid_out = replace(conditions, layout=self.layout(candidate))
+            laid_out = replace(conditions, layout=self.layout(candidate, conditions.pictures))
             generator = torch.Generator().manual_seed(candidate.seed)
             start = self.noise(candidate, generator), self.times(candidate)
             for state in self.denoise(candidate, laid_out, *start, generator):
@@ -284,7 +285,7 @@ class Pipeline:
             return request
         from praxino.generation import layout
 
-        return layout.laid_out(request, self.model.layout, self.sentence(request))
+        return layout.laid_out(self, request)
 
     def times(self, request: Request) -> Tensor:
         """The sampler's times, (steps + 1,), from 1 down to 0."""
@@ -426,8 +427,10 @@ class Pipeline:
             config, device = self.model.config, self.device
             return tokens, encode_images(config, request, ends, vae, device, references)
 
-    def layout(self, request: Request) -> Tensor | None:
-        """What the denoiser is told of the request's layout, (1, C, t, h, w)."""
+    def layout(self, request: Request, pictures: "Pictures | None" = None) -> Tensor | None:
+        """What the denoiser is told of the request's layout, (1, C, t, h, w), with ``pictures`` of
+        its entities where it takes portraits.
+        """
         if request.layout is None or self.model.layout is None:
             return None
         from praxino.generation import layout
@@ -435,7 +438,7 @@ class Pipeline:
         shape = request.shape.latent(
             self.model.vae.config.compression, self.model.vae.config.latent_channels
         )
-        return layout.channels(request.layout, self.model.layout, shape).to(self.device)
+        return layout.channels(self, request, request.layout, shape, pictures)
 
     def noise(self, request: Request, generator: torch.Generator) -> Tensor:
         """Drawn on the CPU, so that a seed means the same noise on every device."""

@@ -22,6 +22,7 @@ from praxino.errors import InputError
 from praxino.generation import finish
 from praxino.generation.denoiser import Conditioning
 from praxino.generation.editing import anchored, one_window, window_length
+from praxino.generation.entities import named
 from praxino.generation.images import GivenImage, load_images
 from praxino.generation.layout import LayoutStream, channels
 from praxino.generation.offload import exact_and_fast
@@ -161,10 +162,10 @@ def parts_of(
             lead = 1 if start else 0  # the frame that they go on from
             frames = VideoShape.of_latent(latents + lead, vae.compression)
             shape = replace(request.shape, frames=frames)
-            layout = layouts.next(pipeline.sentence(request), shape)
+            layout = named(layouts.next(pipeline.sentence(request), shape), request, pipeline.card)
             size = shape.latent(vae.compression, vae.latent_channels)
-            raster = channels(layout, network, size)[:, :, lead:].to(pipeline.device)
-            part = replace(part, layout=raster)
+            raster = channels(pipeline, request, layout, size, conditions.pictures)
+            part = replace(part, layout=raster[:, :, lead:])
         yield Part(request, part, latents)
         start += latents
         if start == count:

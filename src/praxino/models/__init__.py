@@ -2,6 +2,6 @@
 
 `dit` (with `attention`, `embeddings`, `tokens`, `pictures`, `context`), `vace` (it with a control
 branch), `stand_in` (a branch for pictures), `unet`, `vae` (with `causal`, `resample`, `winograd`,
-`tiling`), `tiny_decoder`, `text`, `umt5`, `clip_vision`, `layout`,
-`reader`, `latent_reader`, `forensic`, `identity`; `precision` knows which arithmetic is fast here.
+`tiling`), `tiny_decoder`, `text`, `umt5`, `clip_vision`, `layout` (with `raster`), `reader`,
+`latent_reader`, `forensic`, `identity`; `precision` knows which arithmetic is fast here.
 """

@@ -75,7 +75,10 @@ class DiTConfig(Config):
     layout: int = Field(
         0,
         ge=0,
-        description="channels of layouts (`models.layout.rasterize`); 0: the model takes none",
+        description="channels of layouts (`models.raster.rasterize`); 0: the model takes none",
+    )
+    portraits: bool = Field(
+        False, description="latents of entities' pictures stand in their boxes, beside the layout"
     )
     slots: int = Field(
         0,
@@ -115,6 +118,11 @@ class DiTConfig(Config):
     @property
     def head(self) -> int:
         return self.width // self.heads
+
+    @property
+    def layout_channels(self) -> int:
+        """Of a layout, and of the portraits beside it."""
+        return self.layout + self.portraits * self.out_channels
 
 
 class SelfAttention(nn.Module):
@@ -262,9 +270,8 @@ class DiT(nn.Module):
         self._initialise()
         self.layout_embedding: nn.Linear | None = None
         if config.layout:
-            self.layout_embedding = nn.Linear(
-                config.layout * math.prod(config.patch), width, bias=False
-            )
+            columns = config.layout_channels * math.prod(config.patch)
+            self.layout_embedding = nn.Linear(columns, width, bias=False)
             # a network without layouts can go on with them where it is
             nn.init.zeros_(self.layout_embedding.weight)
         self.slot_embedding = (
@@ -329,9 +336,7 @@ class DiT(nn.Module):
         if self.reference_embedding is not None and references is not None:
             references = self.reference_embedding(references)  # (B, M, D)
         bias = None if counts is None else counts.log().to(words.dtype).view(1, 1, 1, -1)
-        visual, visual_bias = (
-            self.picture_memory(pictures) if pictures is not None else (None, None)
-        )
+        visual, visual_bias = self.picture_memory(pictures) if pictures else (None, None)
         layers = [block.cross.keys(words, references) for block in self.all_blocks()]
         return Context(layers, bias, visual, visual_bias, self.embed_control(control))
 
@@ -371,14 +376,9 @@ class DiT(nn.Module):
         x = self.picture_tokens(pictures).unflatten(0, (b, count)) + slots  # (B, P, n, D)
         _, h, w = token_grid((1, *pictures.latents.shape[3:]), self.config.patch)
         rows, columns = torch.meshgrid(torch.arange(h), w + torch.arange(w), indexing="ij")
-        beside = (
-            torch.stack([rows, columns], dim=-1)
-            .view(1, 1, h * w, 2)
-            .expand(b, count, -1, -1)
-            .to(x.device)
-        )
+        beside = torch.stack([rows, columns], dim=-1).view(1, 1, h * w, 2).to(x.device)
         before = -(1 + pictures.index).view(b, count, 1, 1).expand(-1, -1, h * w, -1)
-        places_3d = torch.cat([before, beside], dim=3).flatten(1, 2)
+        places_3d = torch.cat([before, beside.expand(b, count, -1, -1)], dim=3).flatten(1, 2)
         rotation = attention.rotation_at(places_3d, self.config.head).to(x.device)
         slot, there = (
             part.repeat_interleave(h * w, dim=1) for part in (pictures.slot, pictures.there)
@@ -400,8 +400,8 @@ class DiT(nn.Module):
     def picture_tokens(self, pictures: Pictures) -> Tensor:
         """(B P, n, D): each picture's own tokens."""
         latents = pictures.latents.flatten(0, 1).unsqueeze(2)
-        more = self.config.channels - latents.shape[1]  # channels beside a clip's own latents
-        latents = F.pad(latents, (0, 0, 0, 0, 0, 0, 0, more))
+        # channels beside a clip's own latents
+        latents = F.pad(latents, (*[0] * 7, self.config.channels - latents.shape[1]))
         dtype = self.patch_embedding.weight.dtype
         return self.patch_embedding(patchify(latents, self.config.patch).to(dtype))
 
@@ -433,6 +433,7 @@ class DiT(nn.Module):
             return tokens
         if self.layout_embedding is None:
             raise InputError("this model takes no layout", "only models with layout channels do")
+        layout = F.pad(layout, (*[0] * 7, self.config.layout_channels - layout.shape[1]))
         channels = LAYOUT_GAIN * patchify(layout, patch).to(tokens.dtype)
         return tokens + self.layout_embedding(channels)
 
@@ -458,8 +459,8 @@ class DiT(nn.Module):
         references : (B, M, image_width), optional
             Tokens of pictures to attend to beside the text; only for a config with ``image_width``.
         layout : (B, layout, t, h, w), optional
-            Where things are, on the latent's places; all zeros are the same as none. Only for a
-            config with ``layout``.
+            Where things are, on the latent's places, and behind that their portraits, if there are
+            any; all zeros are the same as none. Only for a config with ``layout``.
         end : (B, G), optional
             The time at which a sampler's step will end, at most ``t``; only for a config with
             ``spans``.

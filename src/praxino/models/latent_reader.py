@@ -63,7 +63,7 @@ class LatentReader(nn.Module):
         latents : (B, C, t, h, w)
             Clean, or nearly.
         raster : (B, layout, t, h, w)
-            `models.layout.rasterize` of each layout; its channels beyond the covers are not looked
+            `models.raster.rasterize` of each layout; its channels beyond the covers are not looked
             at.
         """
         cover = raster[:, : self.config.covers]

@@ -1,5 +1,6 @@
 """Reference pictures of entities, as a denoiser is given them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -39,12 +40,18 @@ class Pictures:
 
     def to(self, device: torch.device) -> "Pictures":
         """The pictures on a device."""
-        moved: dict[str, Any] = {
-            part.name: value.to(device)
-            for part in fields(self)
-            if isinstance(value := getattr(self, part.name), Tensor)
+        return self._changed(lambda part: part.to(device))
+
+    def rows(self, rows: slice) -> "Pictures":
+        """Those of some of the clips."""
+        return self._changed(lambda part: part[rows])
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> "Pictures":
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        changed: dict[str, Any] = {
+            name: change(part) for name, part in parts.items() if isinstance(part, Tensor)
         }
-        return replace(self, **moved)
+        return replace(self, **changed)
 
     @property
     def bias(self) -> Tensor:

@@ -28,8 +28,9 @@ from praxino.diffusion.path import PATHS, shift_for_tokens
 from praxino.diffusion.prediction import target
 from praxino.errors import InputError
 from praxino.models.dit import DiT, DiTConfig
-from praxino.models.layout import LayoutConfig, cover_of, rasterize
+from praxino.models.layout import LayoutConfig
 from praxino.models.pictures import Pictures
+from praxino.models.raster import cover_of, draw_portraits, portraits_of, rasterize
 from praxino.models.text import ENTITY_NAMES, TextConfig, TextEncoder
 from praxino.models.vae import VAEConfig
 from praxino.rng import Stream, generator
@@ -41,7 +42,12 @@ from praxino.training.captions import CaptionMix, draw_captions
 from praxino.training.encoding import LatentEncoder
 from praxino.training.grounding import GroundingConfig, GroundingHead
 from praxino.training.layout import true_layouts, window_boxes, world_layout
-from praxino.training.references import ReferenceConfig, draw_clips, draw_pictures
+from praxino.training.references import (
+    ReferenceConfig,
+    draw_clips,
+    draw_pictures,
+    named_slots,
+)
 from praxino.training.routing import RoutingConfig, RoutingLoss
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 from praxino.training.tasks import (
@@ -234,7 +240,7 @@ class Diffusion:
         sentences = draw_captions(config.captions, scenes, config.seed, start, rng)
         if still:
             latents = latents[:, :, :1]
-        layout = self._layout(scenes, sentences, latents.shape, rng)
+        layout = self._layout(scenes, sentences, latents.shape, rng, pictures=pictures)
         task = draw_task(config.tasks, latents.shape, config.dit.patch, layout.cover, rng)
         return Batch(
             latents,
@@ -285,10 +291,9 @@ class Diffusion:
         if self.routing is not None and pictures is not None:
             batch, _, *places = layout.cover.shape
             routes = layout.cover.new_zeros(batch, config.dit.slots, *places)
-            for row, names in enumerate(layout.names):
-                for name, cover in zip(names, layout.cover[row], strict=False):
-                    if name is not None:
-                        routes[row, ENTITY_NAMES.index(name)] = cover
+            slots = named_slots(layout.names, layout.cover.shape[1])
+            row, thing = (slots >= 0).nonzero(as_tuple=True)
+            routes[row, slots[row, thing]] = layout.cover[row, thing]
         return Auxiliary(
             share * config.grounding.weight, share * config.routing.weight, layout.true, routes
         )
@@ -297,10 +302,7 @@ class Diffusion:
         """(B, 1, t, h, w): 1 on average, more where things are, and most on individuals whose
         pictures are given.
         """
-        named = torch.zeros(layout.cover.shape[:2])
-        for row, names in zip(named, layout.names, strict=True):
-            for slot, name in enumerate(names):
-                row[slot] = name is not None
+        named = named_slots(layout.names, layout.cover.shape[1]) >= 0
         things = self.config.auxiliary_share(number) * self.config.thing_weight
         extra = things + self.config.references.weight * named[:, :, None, None, None]
         weight = 1 + (extra * layout.cover).amax(1, keepdim=True)
@@ -313,11 +315,12 @@ class Diffusion:
         size: torch.Size,
         rng: np.random.Generator,
         places: NDArray[np.int64] | None = None,
+        pictures: Pictures | None = None,
     ) -> LayoutChannels:
         """The layouts of a batch; whole ones are left out mostly where the sentence is left out,
         too.
 
-        ``places`` are the latent frames of windows.
+        ``places`` are the latent frames of windows; ``pictures`` become portraits.
         """
         config, count, (t, h, w) = self.config, len(scenes), tuple(size[2:])
         layout = config.layout or world_layout()
@@ -338,9 +341,17 @@ class Diffusion:
         moved = rng.uniform(-config.jitter, config.jitter, (*there.shape, 1, 2)).astype(np.float32)
         boxes = boxes.clone()
         boxes[..., :2] += torch.from_numpy(moved)
-        return LayoutChannels(
-            rasterize(things, there, boxes, layout, (t, h, w), aspect), true, cover, names
-        )
+        coloured = portraits = None
+        if pictures is not None and config.dit.portraits:
+            slots = torch.where(there, named_slots(names, there.shape[1]), -1)
+            images, shown = portraits_of(pictures, slots)
+            portraits = draw_portraits(images, shown, things, boxes, layout, (t, h, w), aspect)
+            hidden = torch.from_numpy(rng.random(there.shape) < config.references.colourless)
+            coloured = ~(shown & hidden)
+        told = rasterize(things, there, boxes, layout, (t, h, w), aspect, coloured)
+        if portraits is not None:
+            told = torch.cat([told, portraits], dim=1)
+        return LayoutChannels(told, true, cover, names)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         x0, task, prediction = batch.latents, batch.task, self.config.bundle.prediction
@@ -414,6 +425,11 @@ def _require_fitting(config: DiffusionConfig, vae: VAEConfig) -> None:
         raise InputError(
             "stage.references.share: the denoiser has no slots for pictures",
             "stage.dit.slots=4",
+        )
+    if config.dit.portraits and not (config.layout and config.references.share):
+        raise InputError(
+            "stage.dit.portraits: there are no boxes or no pictures to draw portraits of",
+            "a run with stage.layout and stage.references.share",
         )
     if config.dit.layout != (config.layout.channels if config.layout else 0):
         raise InputError(

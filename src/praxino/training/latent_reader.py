@@ -20,7 +20,8 @@ from praxino.data.diorama.split import UNSEEN
 from praxino.data.latents import World, shuffled_indices
 from praxino.errors import InputError
 from praxino.models.latent_reader import LatentReader, LatentReaderConfig
-from praxino.models.layout import LayoutConfig, rasterize
+from praxino.models.layout import LayoutConfig
+from praxino.models.raster import rasterize
 from praxino.rng import Stream, generator
 from praxino.storage.weights import checkpoint
 from praxino.training.encoding import LatentEncoder

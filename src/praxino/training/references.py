@@ -42,6 +42,13 @@ class ReferenceConfig(Config):
         0.3, ge=0, le=1, description="part of the steps whose pictures are a little noisy"
     )
     most_noise: float = Field(0.1, ge=0, lt=1, description="time of the noisiest, which is told")
+    colourless: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        description="part of the individuals whose colour their pictures say, and no layout; with "
+        "a denoiser that takes portraits",
+    )
     weight: float = Field(
         2.0, ge=0, description="how much more an error counts on an individual that is given"
     )
@@ -71,6 +78,19 @@ def draw_clips(
         for group in (np.flatnonzero(shows), np.flatnonzero(~shows))
     )
     return np.where(strange, others, with_some)
+
+
+def named_slots(names: Sequence[Sequence[str | None]], things: int) -> Tensor:
+    """(B, S): the slot of each thing that a sentence calls by a slot's name; -1 for others.
+
+    ``names`` are what the sentences call the things of each clip.
+    """
+    slots = torch.full((len(names), things), -1)
+    for row, called in zip(slots, names, strict=True):
+        for place, name in enumerate(called[:things]):
+            if name is not None:
+                row[place] = ENTITY_NAMES.index(name)
+    return slots
 
 
 def draw_pictures(

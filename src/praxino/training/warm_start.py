@@ -18,7 +18,7 @@ RIDGE: Final = 1e-3
 def adapt_denoiser(
     network: DiT, tensors: Mapping[str, Tensor], config: DiTConfig
 ) -> dict[str, Tensor]:
-    """Weights for a network from those of one of this kind, perhaps without layouts,
+    """Weights for a network from those of one of this kind, perhaps without layouts, portraits,
     slots or spans.
 
     It then computes what that one does, to the bit where both have one ``time_scale`` and
@@ -39,6 +39,10 @@ def adapt_denoiser(
         gain = config.slot_gain / network.config.slot_gain
         tensors["slot_embedding"] = gain * tensors["slot_embedding"]
     parts = ("layout_embedding", "slot_embedding", "span_embedding", "guidance_embedding")
+    if "layout_embedding.weight" in tensors and network.layout_embedding is not None:
+        known = tensors["layout_embedding.weight"]
+        more = network.layout_embedding.in_features - known.shape[1]
+        tensors["layout_embedding.weight"] = F.pad(known, (0, more))
     missing = {
         name: tensor for name, tensor in network.state_dict().items() if name.startswith(parts)
     }
