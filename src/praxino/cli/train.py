@@ -129,11 +129,14 @@ def _described(
     config = recipes.recipe(recipe, settings)
     if cooldown is None:
         return runs.RunConfig(recipe=recipe, train=config, sources=NOTHING)
-    if settings:
+    if others := [one for one in settings if not one.startswith("stage.consistency.")]:
         raise InputError(
-            f"--set {settings[0]}: a branch has the settings of its trunk", "leave it out"
+            f"--set {others[0]}: a branch has the settings of its trunk, but for stage.consistency",
+            "leave it out",
         )
     run = runs.cooldown(cooldown, until)
+    if settings:
+        run = runs.with_consistency(run, config.stage)
     if run.recipe != recipe:
         raise InputError(
             f"{cooldown.parent} holds a run of {run.recipe}, not of {recipe}",

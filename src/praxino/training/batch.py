@@ -16,25 +16,30 @@ class Auxiliary:
 
     Attributes
     ----------
-    grounding, routing : float
-        Weights of the errors of `GroundingHead` and `RoutingLoss`.
+    grounding, routing, consistency : float
+        Weights of the errors of `GroundingHead`, `RoutingLoss` and `ConsistencyLoss`.
     truth : (B, C', t, h, w), optional
         The layout that the head should find: the true one, whole.
     routes : (B, slots, t, h, w), optional
         How much of each place the individuals cover whose pictures are given, by slot.
+    places : (M, 4), optional
+        Where those individuals are in first frames (`training.consistency.places_of`).
     """
 
     grounding: float = 0.0
     routing: float = 0.0
+    consistency: float = 0.0
     truth: Float[Tensor, "batch layout t h w"] | None = None
     routes: Float[Tensor, "batch slots t h w"] | None = None
+    places: Float[Tensor, "things 4"] | None = None
 
     def to(self, device: torch.device) -> "Auxiliary":
         """Move its tensors to a device."""
-        truth, routes = (
-            None if part is None else part.to(device) for part in (self.truth, self.routes)
+        truth, routes, places = (
+            None if part is None else part.to(device)
+            for part in (self.truth, self.routes, self.places)
         )
-        return replace(self, truth=truth, routes=routes)
+        return replace(self, truth=truth, routes=routes, places=places)
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,8 @@ class LayoutChannels:
     true : (B, C', t, h, w), optional
     cover : (B, S, t, h, w)
         How much of each place each thing covers.
+    boxes : (B, S, F, 4)
+        Where each thing is in each frame.
     names : list of list
         What the sentences call the things of each clip, in the order of their slots; None for one
         that they do not name.
@@ -106,4 +113,5 @@ class LayoutChannels:
     channels: Tensor | None
     true: Tensor | None
     cover: Tensor
+    boxes: Tensor
     names: list[list[str | None]]

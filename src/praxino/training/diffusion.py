@@ -25,7 +25,7 @@ from praxino.data.latents import World, shuffled_indices
 from praxino.data.pixels import strip
 from praxino.diffusion.objective import Times, Weighting, by_quartile, draw_times, weight
 from praxino.diffusion.path import PATHS, shift_for_tokens
-from praxino.diffusion.prediction import target
+from praxino.diffusion.prediction import estimate_x0, target
 from praxino.errors import InputError
 from praxino.models.dit import DiT, DiTConfig
 from praxino.models.layout import LayoutConfig
@@ -39,6 +39,7 @@ from praxino.storage.weights import bundle, checkpoint
 from praxino.storage.weights.bundle import Bundle, BundleConfig
 from praxino.training.batch import Auxiliary, Batch, LayoutChannels
 from praxino.training.captions import CaptionMix, draw_captions
+from praxino.training.consistency import ConsistencyConfig, ConsistencyLoss, places_of
 from praxino.training.encoding import LatentEncoder
 from praxino.training.grounding import GroundingConfig, GroundingHead
 from praxino.training.layout import true_layouts, window_boxes, world_layout
@@ -113,6 +114,7 @@ class DiffusionConfig(Config):
     )
     grounding: GroundingConfig = GroundingConfig()
     routing: RoutingConfig = RoutingConfig()
+    consistency: ConsistencyConfig = ConsistencyConfig()
     fade: tuple[NonNegativeInt, PositiveInt] | None = Field(
         None,
         strict=False,
@@ -166,6 +168,9 @@ class Diffusion:
                 config.grounding, self.dit, config.dit.layout
             )
         self.routing = RoutingLoss(config.routing, self.dit) if config.routing.weight else None
+        self.consistency: ConsistencyLoss | None = None
+        if config.consistency.weight:
+            self.consistency = ConsistencyLoss(config.consistency, self.vae)
         self.module.to(self.device)
         self.world = World(
             config.seed,
@@ -287,15 +292,22 @@ class Diffusion:
         self, layout: LayoutChannels, number: int, pictures: Pictures | None = None
     ) -> Auxiliary:
         share, config = self.config.auxiliary_share(number), self.config
-        routes = None
+        routes = places = None
+        slots = named_slots(layout.names, layout.cover.shape[1])
         if self.routing is not None and pictures is not None:
-            batch, _, *places = layout.cover.shape
-            routes = layout.cover.new_zeros(batch, config.dit.slots, *places)
-            slots = named_slots(layout.names, layout.cover.shape[1])
+            batch, _, *size = layout.cover.shape
+            routes = layout.cover.new_zeros(batch, config.dit.slots, *size)
             row, thing = (slots >= 0).nonzero(as_tuple=True)
             routes[row, slots[row, thing]] = layout.cover[row, thing]
+        if self.consistency is not None and pictures is not None:
+            places = places_of(slots >= 0, layout.boxes, config.bundle.width / config.bundle.height)
         return Auxiliary(
-            share * config.grounding.weight, share * config.routing.weight, layout.true, routes
+            share * config.grounding.weight,
+            share * config.routing.weight,
+            config.consistency.weight,
+            layout.true,
+            routes,
+            places,
         )
 
     def _weight(self, layout: LayoutChannels, number: int) -> Tensor:
@@ -331,7 +343,7 @@ class Diffusion:
         cover = cover_of(there, boxes, (t, h, w), aspect)
         names = [[thing.name for thing in shown_things(scene)] for scene in scenes]
         if config.layout is None:
-            return LayoutChannels(None, None, cover, names)
+            return LayoutChannels(None, None, cover, boxes, names)
         true = rasterize(things, there, boxes, layout, (t, h, w), aspect) if self.head else None
         silent = np.array([not sentence for sentence in sentences])
         left_out = rng.random(count) < np.where(silent, 0.7, config.drop_layout)
@@ -339,19 +351,19 @@ class Diffusion:
             (rng.random(there.shape) >= config.drop_thing) & ~left_out[:, None]
         )
         moved = rng.uniform(-config.jitter, config.jitter, (*there.shape, 1, 2)).astype(np.float32)
-        boxes = boxes.clone()
-        boxes[..., :2] += torch.from_numpy(moved)
+        near = boxes.clone()
+        near[..., :2] += torch.from_numpy(moved)
         coloured = portraits = None
         if pictures is not None and config.dit.portraits:
             slots = torch.where(there, named_slots(names, there.shape[1]), -1)
             images, shown = portraits_of(pictures, slots)
-            portraits = draw_portraits(images, shown, things, boxes, layout, (t, h, w), aspect)
+            portraits = draw_portraits(images, shown, things, near, layout, (t, h, w), aspect)
             hidden = torch.from_numpy(rng.random(there.shape) < config.references.colourless)
             coloured = ~(shown & hidden)
-        told = rasterize(things, there, boxes, layout, (t, h, w), aspect, coloured)
+        told = rasterize(things, there, near, layout, (t, h, w), aspect, coloured)
         if portraits is not None:
             told = torch.cat([told, portraits], dim=1)
-        return LayoutChannels(told, true, cover, names)
+        return LayoutChannels(told, true, cover, boxes, names)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         x0, task, prediction = batch.latents, batch.task, self.config.bundle.prediction
@@ -386,6 +398,12 @@ class Diffusion:
             assert batch.pictures is not None
             error = self.routing.loss(batch.pictures, also.routes)
             loss, metrics["routing"] = loss + also.routing * error, error.item()
+        if self.consistency is not None and also.places is not None and len(also.places):
+            x0_of = estimate_x0(out, x, alpha, sigma, prediction)
+            aspect = self.config.bundle.width / self.config.bundle.height
+            error = self.consistency.loss(x0_of, x0, t, also.places, aspect)
+            loss = loss + also.consistency * error
+            metrics["consistency"] = error.item()
         return loss, metrics
 
     def _shift(self, latents: Tensor) -> float:
@@ -442,6 +460,11 @@ def _require_fitting(config: DiffusionConfig, vae: VAEConfig) -> None:
         raise InputError(
             "stage.grounding.weight: the head reads layouts after one of the denoiser's blocks",
             "a run with stage.layout, and a stage.grounding.layer that there is",
+        )
+    if config.consistency.weight and not config.references.share:
+        raise InputError(
+            "stage.consistency.weight: no step has pictures of individuals",
+            "a run with stage.references.share",
         )
     if config.routing.weight and not (
         config.references.share and max(config.routing.layers, default=0) <= config.dit.layers

@@ -220,6 +220,14 @@ def cooldown(trunk: Path, until: int | None = None) -> RunConfig:
     return _fading(branch, step, until).model_copy(update={"branch": trunk.resolve()})
 
 
+def with_consistency(run: RunConfig, stage: StageConfig) -> RunConfig:
+    """A branch that also asks what ``stage`` asks of individuals, which a trunk need not."""
+    if not (isinstance(stage, DiffusionConfig) and isinstance(run.train.stage, DiffusionConfig)):
+        raise InputError("stage.consistency: of a denoiser alone", "leave it out")
+    own = run.train.stage.model_copy(update={"consistency": stage.consistency})
+    return run.model_copy(update={"train": run.train.model_copy(update={"stage": own})})
+
+
 def _fading(run: RunConfig, first: int, end: int) -> RunConfig:
     """The run, whose auxiliary losses fall with its rate: what guides a trunk would bias what is
     made of it.
