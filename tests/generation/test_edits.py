@@ -55,10 +55,12 @@ def test_windows_go_on_from_one_another(pipeline):
     longer = edited(pipeline, edit={"task": "extend", "video": "a.mp4", "context": 1}, frames=17)
     assert len(longer) == 13 + 16
     assert np.array_equal(longer[:13], FILM)
-    assert windows(5, 5) == [slice(0, 5)]
-    assert windows(9, 5, 3) == [slice(0, 5), slice(2, 7), slice(4, 9)]
-    assert windows(8, 5, 3) == [slice(0, 5), slice(2, 7), slice(3, 8)]
-    assert windows(3, 2, 3) == [slice(0, 2), slice(1, 3)]
+    spans = lambda *ends: [list(range(*each)) for each in ends]  # noqa: E731
+    assert windows(5, 5) == spans((0, 5))
+    assert windows(9, 5, 3) == spans((0, 5), (2, 7), (4, 9))
+    assert windows(8, 5, 3) == spans((0, 5), (2, 7), (3, 8))
+    assert windows(3, 2, 3) == spans((0, 2), (1, 3))
+    assert windows(9, 5, 3, anchor=True) == [[0, 1, 2, 3, 4], [0, 3, 4, 5, 6], [0, 5, 6, 7, 8]]
 
 
 def test_two_films_become_one(pipeline):

@@ -101,7 +101,14 @@ def test_takes_keep_their_layout_and_an_edited_one_has_the_same_noise(layout_mod
     assert first.layout is not None
     assert first.layout.frames == 5
     edited = first.layout.model_dump(mode="json")
-    words = {"kind": "cat", "colour": "blue", "motion": "walk", "heading": 1, "depth": 0}
+    words = {
+        "kind": "cat",
+        "colour": "blue",
+        "motion": "walk",
+        "heading": 1,
+        "depth": 0,
+        "name": None,
+    }
     edited["things"] = [words | {"boxes": [[0.5, 0.5, 0.2, 0.2]] * 5}]
     made(maker(pipeline, tmp_path, [{**shots[0], "layout": edited}]))
     _, second = Takes(tmp_path / "takes").all

@@ -211,16 +211,15 @@ def _make(edit: dict[str, Any], options: dict[str, Any]) -> None:
 
 def _followed(film: Path, words: str) -> list[dict[str, Any]]:
     """Keyframes of a box that follows a thing of the layout in a film's record."""
+    from praxino.generation.films import recorded_layout
     from praxino.generation.outlines import find_thing, outlines
-    from praxino.layout import parse_layout
     from praxino.storage.media.frames import read_video
 
-    record = read_video(film).record
-    if not record.get("layout"):
+    layout = recorded_layout(read_video(film).record)
+    if layout is None:
         raise InputError(
             f"{film} holds no record of a layout", "--box; films of models that draw layouts do"
         )
-    layout = parse_layout(record["layout"])
     places = outlines(layout, find_thing(layout, words))
     if not places:
         raise InputError(f"--follow {words}: it is never in the picture", "--box says where")

@@ -31,6 +31,10 @@ memory.
 """
 
 
+Span = slice | list[int]
+"""Some of a film's latent frames."""
+
+
 @dataclass(frozen=True)
 class FrameCondition:
     """Frames, or parts of them, that a film is to contain.
@@ -70,7 +74,7 @@ class FrameCondition:
         mask = torch.maximum(self.mask, other.mask.expand_as(self.mask))
         return replace(self, clean=clean, mask=mask, channels=channels)
 
-    def cut(self, span: slice) -> "FrameCondition":
+    def cut(self, span: Span) -> "FrameCondition":
         """What is given of some of the film's latent frames."""
         names = ("channels", "clean", "mask", "noise")
         parts = {name: getattr(self, name) for name in names}

@@ -7,7 +7,7 @@ before as latents: they are decoded once, all together, and nothing is encoded t
 import functools
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -19,9 +19,9 @@ from praxino.diffusion.path import PATHS
 from praxino.diffusion.sampling import State
 from praxino.edits import Enhance, Extend, Loop, Restyle, sources
 from praxino.errors import InputError
-from praxino.generation import finish, restyle
-from praxino.generation.denoiser import Conditioning, FrameCondition
-from praxino.generation.films import GivenVideo, load_videos
+from praxino.generation import edit_layout, finish, restyle
+from praxino.generation.denoiser import Conditioning, FrameCondition, Span
+from praxino.generation.films import FILM_LAYOUT, GivenVideo, load_videos
 from praxino.generation.images import GivenImage, load_images
 from praxino.generation.offload import exact_and_fast
 from praxino.generation.progress import Progress
@@ -43,7 +43,7 @@ MAX_GAIN: Final = 0.1
 spread.
 """
 WHOLE: Final = slice(None)
-"""The span of a film that is made in one window."""
+"""The latent frames of a film that is made in one window."""
 CYCLE_LEAD: Final = 3
 """Latent frames before the first, with which a cyclic film is decoded."""
 
@@ -77,7 +77,10 @@ def run(
     old: Layout | None = None
     if isinstance(edit, Restyle):
         request, old = restyle.completed(pipeline, request, edit, films[edit.video])
-    timeline = _timeline(pipeline, request, films)
+    timeline, more = _timeline(pipeline, request, films), dict[str, Any]()
+    if timeline and not isinstance(edit, Restyle):
+        request, layout = edit_layout.follow(pipeline, request, timeline, films)
+        more = {FILM_LAYOUT: layout.model_dump()} if layout else {}
     if timeline and isinstance(edit, Extend):
         by_name = {image.name: image for image in images}
         ends = {number: by_name[name] for number, name in request.ends.items()}
@@ -90,7 +93,8 @@ def run(
 
     def stopped(state: State) -> Video:
         frames = composed(state.x0)
-        return finish.signed(pipeline, frames, request, provenance, inputs, stopped=state.step)
+        extra = {"stopped": state.step} | more
+        return finish.signed(pipeline, frames, request, provenance, inputs, **extra)
 
     conditions = pipeline.conditioning(request, images, streamed)
     for state in _states(pipeline, request, conditions, timeline, images, old):
@@ -100,7 +104,7 @@ def run(
             yield Progress(state.step, total, state.x0, None, preview, kept)
     cyclic = isinstance(edit, Loop)
     film = finish.UnfinishedFilm(
-        request, state.x, composed(state.x), inputs, state.steps, cyclic=cyclic
+        request, state.x, composed(state.x), inputs, state.steps, more, cyclic
     )
     yield from finish.finished(pipeline, film, provenance)
 
@@ -128,8 +132,9 @@ def _states(
     if pipeline.model.config.pictures == "control":
         guided = replace(conditions, frames=_control(pipeline, request, timeline, images))
         return denoise(guided, noise, WHOLE)
-    window = window_length(pipeline, request)
-    return sample(denoise, conditions, timeline, noise, window)
+    anchor = pipeline.model.config.windows
+    spans = windows(noise.shape[2], window_length(pipeline, request), anchor=anchor)
+    return sample(denoise, conditions, timeline, noise, spans)
 
 
 def _timeline(
@@ -179,7 +184,7 @@ def _denoise(pipeline: "Pipeline", request: Request, start: float) -> Denoise:
     """Sampling by the request's sampler, from ``start`` on along the given latents."""
     path = PATHS[pipeline.model.config.path]()
 
-    def states(conditions: Conditioning, noise: Tensor, span: slice) -> Iterator[State]:
+    def states(conditions: Conditioning, noise: Tensor, span: Span) -> Iterator[State]:
         generator = torch.Generator().manual_seed(request.seed)
         clean = conditions.frames.clean
         x, times = noise, pipeline.times(request)
@@ -204,20 +209,29 @@ def window_length(pipeline: "Pipeline", request: Request) -> int:
     return one_window(pipeline, request).shape.latent(compression, 1).frames
 
 
-def windows(count: int, window: int, context: int = WINDOW_CONTEXT) -> list[slice]:
-    """Spans of ``count`` latent frames: each is of ``window``, and begins with ``context`` or more
-    of the one before.
+def windows(
+    count: int, window: int, context: int = WINDOW_CONTEXT, anchor: bool = False
+) -> list[list[int]]:
+    """Which of ``count`` latent frames each window holds: ``window`` of them, of which the first
+    ``context`` or more are of the one before.
+
+    With an ``anchor`` the very first one stands in place of the first of each window, as a model
+    of windows has learned them (`generation.stream`).
     """
     window = min(count, window)
-    return [slice(start, start + window) for start in window_starts(count, window, context)]
+    spans = [list(range(start, start + window)) for start in window_starts(count, window, context)]
+    return [[0, *span[1:]] for span in spans] if anchor else spans
 
 
 def sample(
-    denoise: Denoise, conditions: Conditioning, timeline: Timeline, noise: Tensor, window: int
+    denoise: Denoise,
+    conditions: Conditioning,
+    timeline: Timeline,
+    noise: Tensor,
+    spans: Sequence[list[int]],
 ) -> Iterator[State]:
     """The states of all windows, as of one film: its latents so far, and how far it is."""
     whole, mask = timeline.clean.clone(), timeline.mask.clone()
-    spans = windows(whole.shape[2], window)
     for number, span in enumerate(spans):
         part = FrameCondition(
             clean=whole[:, :, span], mask=mask[:, :, span], noise=noise[:, :, span]

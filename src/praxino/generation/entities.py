@@ -71,7 +71,7 @@ def named(layout: Layout, request: Request, card: ModelCard) -> Layout:
         return layout
     free, name_of = dict(enumerate(layout.things)), dict[int, str]()
     for one in entities:
-        kind, colours = _said(request, one)
+        kind, colours = _words_for(request, one)
         able = [number for number, thing in free.items() if thing.kind == kind]
         if able:
             best = max(able, key=lambda number: free[number].colour in colours)
@@ -87,7 +87,7 @@ def named(layout: Layout, request: Request, card: ModelCard) -> Layout:
     return layout.model_copy(update={"things": tuple(things)})
 
 
-def _said(request: Request, one: Reference) -> tuple[str | None, set[str]]:
+def _words_for(request: Request, one: Reference) -> tuple[str | None, set[str]]:
     """The kind of thing that an entity is called, and its colours: behind its name, or else in its
     description, or before its name.
     """
@@ -101,8 +101,8 @@ def _said(request: Request, one: Reference) -> tuple[str | None, set[str]]:
     words[2].reverse()  # from its name on
     kind_of = {noun.split()[-1]: kind for kind, nouns in NOUNS.items() for noun in nouns}
     kinds = [kind_of[word] for text in words for word in text if word in kind_of]
-    said = {*words[0], *words[1]}
-    colours = {colour for colour, names in COLOUR_WORDS.items() if said & set(names)}
+    own = {*words[0], *words[1]}
+    colours = {colour for colour, names in COLOUR_WORDS.items() if own & set(names)}
     return (kinds[0] if kinds else None), colours
 
 
@@ -186,7 +186,9 @@ def add_pictures(
     encoder = pipeline.model.vocabulary
     assert isinstance(encoder, TextEncoder)
     names = encoder.name_slots(sentences, text.shape[1]).to(pipeline.device)
-    return replace(conditions, text=text, pictures=pictures.to(pipeline.device), names=names)
+    pictures = pictures.to(pipeline.device)
+    layout = pipeline.layout(request, pictures)
+    return replace(conditions, text=text, pictures=pictures, names=names, layout=layout)
 
 
 @torch.inference_mode()

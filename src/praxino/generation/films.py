@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from praxino.layout import Layout, parse_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+FILM_LAYOUT: Final = "film_layout"
+"""Where the record of an edited film says what is where in all of its frames."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,11 +92,13 @@ def recorded_sentence(record: Mapping[str, Any]) -> str:
     return spoken(prompt, parse_references(record["references"]))
 
 
-def recorded_layout(record: Mapping[str, Any]) -> Layout | None:
+def recorded_layout(record: Mapping[str, Any], whole: bool = True) -> Layout | None:
     """The layout in a film's record, if it was made after one; raises `InputError` if it cannot be
     read.
+
+    With ``whole``, it is that of all frames, and not of those alone that an edit made.
     """
-    plain = record.get("layout")
+    plain = (record.get(FILM_LAYOUT) if whole else None) or record.get("layout")
     return None if plain is None else parse_layout(plain)
 
 

@@ -39,13 +39,24 @@ def draw(
     """
     aspect = shape.width / shape.height
     whole = network.draw(sentence, seed, temperature=temperature, aspect=aspect)
-    return _cut(_lengthened(network, whole, sentence, seed, shape.frames), 0, shape.frames)
+    return cut(_lengthened(network, whole, sentence, seed, shape.frames), 0, shape.frames)
+
+
+def go_on(
+    network: LayoutNet, old: Layout, sentence: str, seed: int, frames: int, rewrite: bool = False
+) -> Layout:
+    """A layout of so many frames, of which the first is the last of ``old``; ``rewrite`` as of
+    `LayoutNet.draw`.
+    """
+    now = _around(cut(old, old.frames - 1, old.frames))
+    more = network.draw(sentence, seed, aspect=old.aspect, history=now, rewrite=rewrite)
+    return cut(_lengthened(network, more, sentence, seed, frames), 0, frames)
 
 
 def _lengthened(network: LayoutNet, whole: Layout, sentence: str, seed: int, frames: int) -> Layout:
     """A layout of so many frames, or more: its things go on."""
     while whole.frames < frames and whole.things:
-        now = _around(_cut(whole, whole.frames - 1, whole.frames))
+        now = _around(cut(whole, whole.frames - 1, whole.frames))
         more = network.draw(sentence, seed + whole.frames, aspect=whole.aspect, history=now)
         whole = _joined(whole, more)
     return whole
@@ -86,20 +97,21 @@ class LayoutStream:
         """
         plan, end, same = self._plan, self._frame + shape.frames, sentence == self._sentence
         if plan is None or not same or end > plan.frames:
-            seed, aspect = self.seed + self._first, shape.width / shape.height
-            now = None
-            if plan is not None:
-                now = _around(_cut(plan, self._frame, self._frame + 1))
-            plan = self.network.draw(sentence, seed, aspect=aspect, history=now, rewrite=not same)
-            plan = _lengthened(self.network, plan, sentence, seed, shape.frames)
+            seed = self.seed + self._first
+            if plan is None:
+                plan = draw(self.network, sentence, seed, shape)
+            else:
+                old = cut(plan, 0, self._frame + 1)
+                usual = max(shape.frames, self.network.config.frames)
+                plan = go_on(self.network, old, sentence, seed, usual, rewrite=not same)
             self._plan, self._sentence, self._frame = plan, sentence, 0
-        layout = _cut(plan, self._frame, self._frame + shape.frames)
+        layout = cut(plan, self._frame, self._frame + shape.frames)
         self._frame += shape.frames - 1
         self._first += shape.frames - 1
         return layout
 
 
-def _cut(layout: Layout, start: int, end: int) -> Layout:
+def cut(layout: Layout, start: int, end: int) -> Layout:
     """Some frames of a layout."""
     things = tuple(
         thing.model_copy(update={"boxes": thing.boxes[start:end]}) for thing in layout.things
@@ -174,7 +186,7 @@ def channels(
     from praxino.generation import entities
 
     slots = entities.slots_of(layout, request, pipeline.card)
-    portraits, shown = portraits_of(pictures.rows(slice(0, 1)).to(slots.device), slots)
-    told = rasterize(things, there, boxes, config, grid, layout.aspect, coloured=~shown)
-    drawn = draw_portraits(portraits, shown, things, boxes, config, grid, layout.aspect)
-    return torch.cat([told, drawn], dim=1).to(pipeline.device)
+    portraits, present = portraits_of(pictures.rows(slice(0, 1)).to(slots.device), slots)
+    raster = rasterize(things, there, boxes, config, grid, layout.aspect, coloured=~present)
+    drawn = draw_portraits(portraits, present, things, boxes, config, grid, layout.aspect)
+    return torch.cat([raster, drawn], dim=1).to(pipeline.device)

@@ -15,11 +15,11 @@ from praxino.diffusion.sampling import State
 from praxino.edits import Restyle
 from praxino.errors import InputError
 from praxino.generation import entities
-from praxino.generation.denoiser import Conditioning, denoiser, require_finite
+from praxino.generation.denoiser import Conditioning, Span, denoiser, require_finite
+from praxino.generation.edit_layout import own_layout
 from praxino.generation.films import GivenVideo
-from praxino.generation.layout import require_known_words
 from praxino.generation.spoken import spoken
-from praxino.layout import ASPECT_TOLERANCE, Layout
+from praxino.layout import Layout
 from praxino.log import logger
 from praxino.references import mentions
 from praxino.request import Request
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SOURCE_GUIDANCE: Final = 1.5
 """Guidance towards the old film's own sentence (FlowEdit, arXiv 2412.08629)."""
 
-Denoise = Callable[[Conditioning, Tensor, slice], Iterator[State]]
+Denoise = Callable[[Conditioning, Tensor, Span], Iterator[State]]
 """(conditions, noise, which latent frames of the film) -> the sampler's states for one window."""
 
 
@@ -58,8 +58,8 @@ def completed(
         source = ""
     edit = edit.model_copy(update={"source": source})
     request = request.model_copy(update={"edit": edit})
-    old = _old_layout(pipeline, request, film)
-    if old is None:
+    old = own_layout(pipeline, request, film)
+    if old is None or old.frames != request.frames:
         return request, None
     if request.layout is None:
         new = pipeline.laid_out(request).layout
@@ -75,20 +75,6 @@ def _goes_by_difference(pipeline: "Pipeline", request: Request) -> bool:
     card = pipeline.card
     in_front = card.reference_frames and entities.pictured(request, card)
     return pipeline.model.config.path == "flow" and not in_front
-
-
-def _old_layout(pipeline: "Pipeline", request: Request, film: GivenVideo) -> Layout | None:
-    """The film's own layout, if the model can be told it; anybody may write a record."""
-    network, old, shape = pipeline.model.layout, film.layout, request.shape
-    if network is None or old is None or old.edition != network.config.edition:
-        return None
-    try:
-        require_known_words(old, network)
-    except InputError:
-        return None
-    aspect = shape.width / shape.height
-    near = abs(old.aspect / aspect - 1) < ASPECT_TOLERANCE
-    return old if near and old.frames == shape.frames else None
 
 
 def _readable(pipeline: "Pipeline", film: GivenVideo) -> str:
@@ -132,7 +118,7 @@ def by_difference(
     old_layout = pipeline.layout(request.model_copy(update={"layout": old}))
     model, offloader, dtype = pipeline.adapted(request.loras), pipeline.offloader, pipeline.dtype
 
-    def states(conditions: Conditioning, noise: Tensor, span: slice) -> Iterator[State]:
+    def states(conditions: Conditioning, noise: Tensor, span: Span) -> Iterator[State]:
         clean = conditions.frames.clean
         assert clean is not None
         _, times = along(path, clean, noise, pipeline.times(request), start)

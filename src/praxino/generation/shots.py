@@ -5,13 +5,11 @@ all other takes stay as they are. A process that is killed loses the take that i
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
 
 from praxino import layout
 from praxino.durations import frames_of, with_context
@@ -23,6 +21,8 @@ from praxino.generation.images import GivenImage, load_images
 from praxino.generation.memory import Memory
 from praxino.generation.pipeline import Pipeline
 from praxino.generation.progress import Progress
+from praxino.generation.shot_orders import Frames, MadeShot, ShotOrder
+from praxino.generation.spoken import spoken
 from praxino.generation.takes import (
     Take,
     TakeIdentity,
@@ -43,54 +43,6 @@ from praxino.storage.media.video import Video
 
 CONTEXT: Final = 3
 """Latent frames of the shot before that one without a cut is told of."""
-Frames = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, eq=False)
-class MadeShot:
-    """A shot that others can be made from: a take, or before it is made its shape alone.
-
-    Attributes
-    ----------
-    run : (T, H, W, 3) uint8
-        Its frames, behind those of the shots that it goes on from.
-    count : int
-        How many of them are its own.
-    """
-
-    key: str
-    run: Frames
-    count: int
-    take: Take | None = None
-    latents: Tensor | None = None
-    content: bytes = b""
-    order: "ShotOrder | None" = None
-
-    @property
-    def own(self) -> Frames:
-        """The frames of this shot alone."""
-        return self.run[len(self.run) - self.count :]
-
-    def alone(self) -> "MadeShot":
-        """This shot behind the last frame of what it goes on from: what is left of it once the
-        shot after it is there, so that long runs take no more memory than their frames.
-        """
-        long = len(self.run) > self.count + 1
-        return replace(self, run=self.run[-self.count - 1 :].copy()) if long else self
-
-
-@dataclass(frozen=True, eq=False)
-class ShotOrder:
-    """What a shot is made from, complete and checked; ``key`` names all of it but the seed."""
-
-    shot: Shot
-    request: Request
-    key: str
-    images: tuple[GivenImage, ...]
-    videos: tuple[GivenVideo, ...]
-    before: MadeShot | None
-    needs: tuple[MadeShot, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 class FilmMaker:
@@ -326,7 +278,11 @@ class FilmMaker:
         """The films that a shot is made from, and how."""
         if before_shot is not None and before is not None:
             name = SHOT + before_shot.id
-            video = GivenVideo(name, before.run, self.fps, before.content, before.latents)
+            sentence = spoken(self.script.sentence(before_shot), self.references_of(before_shot))
+            latents, places = before.latents, before.layout
+            video = GivenVideo(
+                name, before.run, self.fps, before.content, latents, sentence, places
+            )
             return [video], Extend(video=name, context=CONTEXT)
         if shot.task is None:
             return [], None
@@ -433,7 +389,7 @@ class FilmMaker:
             key=order.key,
             frames=len(frames),
             identity=self._identity(order, frames),
-            layout=recorded_layout(film.record),
+            layout=recorded_layout(film.record, whole=False),
         )
         self.takes.add(take, signed, frames, progress.x0)
         yield order.shot, number, replace(progress, video=signed)

@@ -6,7 +6,7 @@ pixels that were given are put back, and what was made is led up to them.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -37,6 +37,13 @@ MASK_WHITE: Final = 128
 MASK_ASPECT_TOLERANCE: Final = 0.02
 
 
+class Stretch(NamedTuple):
+    """A film within the whole one: from which frame on, and of which name."""
+
+    start: int
+    film: str
+
+
 @dataclass(frozen=True, eq=False)
 class Timeline:
     """What is given of the frames that are made.
@@ -57,6 +64,10 @@ class Timeline:
         Frames of the films that lie before and after these.
     length : int
         How many of the frames that are made count.
+    stretches : tuple of Stretch
+        Where films lie in the whole one, whose first frame is the first of ``before``.
+    inner : (int, int, int, int), optional
+        Top, left, height and width in pixels of a film that fills a part of the picture.
     """
 
     clean: Tensor
@@ -67,6 +78,8 @@ class Timeline:
     after: Film
     length: int
     start: float = 1.0
+    stretches: tuple[Stretch, ...] = ()
+    inner: tuple[int, int, int, int] | None = None
 
     def ending(self, ends: Mapping[int, GivenImage]) -> "Timeline":
         """The timeline, with pictures that are given, too, by the numbers of their frames."""
@@ -112,7 +125,14 @@ def build(
     InputError
         If a film is too short for the edit, or a mask does not fit.
     """
-    size, canvas = (request.height, request.width), _Canvas(request, encode, compression)
+    timeline = _built(edit, request, videos, _Canvas(request, encode, compression))
+    return replace(timeline, stretches=_stretches(edit, timeline, videos))
+
+
+def _built(
+    edit: Edit, request: Request, videos: Mapping[str, GivenVideo], canvas: "_Canvas"
+) -> Timeline:
+    size = request.height, request.width
     if isinstance(edit, Outpaint):
         return canvas.outpainted(videos[edit.video].frames, edit)
     film = videos[edit.video].fitted(*size)
@@ -132,6 +152,24 @@ def build(
         case Restyle():
             return canvas.restyled(film, edit.start)
     raise AssertionError(f"{edit.task}: nothing of it is made anew")
+
+
+def _stretches(
+    edit: Edit, timeline: Timeline, videos: Mapping[str, GivenVideo]
+) -> tuple[Stretch, ...]:
+    """Where the films of an edit lie in the whole one."""
+    first, whole = Stretch(0, edit.video), len(timeline.before) + len(timeline.pixels)
+    match edit:
+        case Extend(backward=True):
+            start = whole + len(timeline.after) - len(videos[edit.video].frames)
+            return (Stretch(start, edit.video),)
+        case Join():
+            start = whole + len(timeline.after) - len(videos[edit.second].frames)
+            return (first, Stretch(start, edit.second))
+        case Loop():
+            return (first, Stretch(len(timeline.before) + timeline.length, edit.video))
+        case _:
+            return (first,)
 
 
 class _Canvas:
@@ -228,7 +266,8 @@ class _Canvas:
         )
         new = np.ones((len(film), *self.shape[1:]), bool)
         new[:, top : top + height, left : left + width] = False
-        return self.inpainted(np.pad(small, around, mode="edge"), new)
+        timeline = self.inpainted(np.pad(small, around, mode="edge"), new)
+        return replace(timeline, inner=(top, left, height, width))
 
     def restyled(self, film: Film, strength: float) -> Timeline:
         """Given: nothing, but where to begin."""

@@ -121,7 +121,7 @@ class DiTConfig(Config):
 
     @property
     def layout_channels(self) -> int:
-        """Of a layout, and of the portraits beside it."""
+        """Channels of a layout, and of the portraits beside it."""
         return self.layout + self.portraits * self.out_channels
 
 

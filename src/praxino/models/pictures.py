@@ -43,7 +43,7 @@ class Pictures:
         return self._changed(lambda part: part.to(device))
 
     def rows(self, rows: slice) -> "Pictures":
-        """Those of some of the clips."""
+        """The pictures of some of the clips."""
         return self._changed(lambda part: part[rows])
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> "Pictures":

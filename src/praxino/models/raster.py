@@ -113,7 +113,7 @@ def portraits_of(pictures: Pictures, slots: Int[Tensor, "batch things"]) -> tupl
 
 def draw_portraits(
     portraits: Float[Tensor, "batch slots channels rows columns"],
-    shown: Tensor,
+    present: Tensor,
     things: Int[Tensor, "batch slots attributes"],
     boxes: Float[Tensor, "batch slots frames 4"],
     config: LayoutConfig,
@@ -127,7 +127,7 @@ def draw_portraits(
 
     Parameters
     ----------
-    portraits, shown : (B, S, C, h', w'), (B, S)
+    portraits, present : (B, S, C, h', w'), (B, S)
         As `portraits_of` makes them.
     things, boxes : (B, S, 5), (B, S, F, 4)
         As of `rasterize`.
@@ -138,8 +138,8 @@ def draw_portraits(
         Zeros where no such thing is; where several are, the nearest.
     """
     t, h, w = grid
-    rows = shown.nonzero(as_tuple=True)
-    channels = portraits.new_zeros(*shown.shape, portraits.shape[2], t, h, w)
+    rows = present.nonzero(as_tuple=True)
+    channels = portraits.new_zeros(*present.shape, portraits.shape[2], t, h, w)
     if not len(rows[0]):
         return channels[:, 0]
     own = boxes[rows][:, :: 4 if t > 1 else boxes.shape[2]]  # (M, t, 4): its last frame
@@ -158,7 +158,7 @@ def draw_portraits(
     ).unflatten(2, size[:2])  # (M, C, t, H, W)
     window = (1, SUBSAMPLES, SUBSAMPLES)
     channels[rows] = F.avg_pool3d(read * inside[:, None], window).to(channels)
-    cover = shown.new_zeros(*shown.shape, t, h, w, dtype=channels.dtype)
+    cover = present.new_zeros(*present.shape, t, h, w, dtype=channels.dtype)
     cover[rows] = F.avg_pool3d(inside, window).to(cover)
     nearness = _nearness(things, config).to(cover)
     front = (cover * nearness[..., None, None, None]).argmax(1, keepdim=True)  # (B, 1, t, h, w)

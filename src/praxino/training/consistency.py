@@ -81,10 +81,10 @@ class ConsistencyLoss:
         places, rows = places[able][: self.config.most], rows[able][: self.config.most]
         if not len(rows):
             return estimated.new_zeros(())
-        seen = self.embed(estimated[rows, :, :1], places[:, 1:], aspect)
+        vectors = self.embed(estimated[rows, :, :1], places[:, 1:], aspect)
         with torch.no_grad():
             same = self.embed(true[rows, :, :1], places[:, 1:], aspect)
-        return (1 - (seen * same).sum(1)).mean()
+        return (1 - (vectors * same).sum(1)).mean()
 
     def embed(self, latents: Tensor, places: Tensor, aspect: float) -> Tensor:
         """Embeddings (M, D) of what stands at ``places`` (M, 3), x, y and height in picture

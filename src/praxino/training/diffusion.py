@@ -356,14 +356,14 @@ class Diffusion:
         coloured = portraits = None
         if pictures is not None and config.dit.portraits:
             slots = torch.where(there, named_slots(names, there.shape[1]), -1)
-            images, shown = portraits_of(pictures, slots)
-            portraits = draw_portraits(images, shown, things, near, layout, (t, h, w), aspect)
+            images, present = portraits_of(pictures, slots)
+            portraits = draw_portraits(images, present, things, near, layout, (t, h, w), aspect)
             hidden = torch.from_numpy(rng.random(there.shape) < config.references.colourless)
-            coloured = ~(shown & hidden)
-        told = rasterize(things, there, near, layout, (t, h, w), aspect, coloured)
+            coloured = ~(present & hidden)
+        raster = rasterize(things, there, near, layout, (t, h, w), aspect, coloured)
         if portraits is not None:
-            told = torch.cat([told, portraits], dim=1)
-        return LayoutChannels(told, true, cover, boxes, names)
+            raster = torch.cat([raster, portraits], dim=1)
+        return LayoutChannels(raster, true, cover, boxes, names)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         x0, task, prediction = batch.latents, batch.task, self.config.bundle.prediction

@@ -40,9 +40,9 @@ def adapt_denoiser(
         tensors["slot_embedding"] = gain * tensors["slot_embedding"]
     parts = ("layout_embedding", "slot_embedding", "span_embedding", "guidance_embedding")
     if "layout_embedding.weight" in tensors and network.layout_embedding is not None:
-        known = tensors["layout_embedding.weight"]
-        more = network.layout_embedding.in_features - known.shape[1]
-        tensors["layout_embedding.weight"] = F.pad(known, (0, more))
+        columns = tensors["layout_embedding.weight"]
+        more = network.layout_embedding.in_features - columns.shape[1]
+        tensors["layout_embedding.weight"] = F.pad(columns, (0, more))
     missing = {
         name: tensor for name, tensor in network.state_dict().items() if name.startswith(parts)
     }
