@@ -12,7 +12,7 @@ import torch
 from praxino.errors import InputError
 from praxino.generation import layout, stream
 from praxino.generation.layout import LayoutStream
-from praxino.layout import Box
+from praxino.layout import Box, LayoutThing
 from praxino.provenance.policy import Provenance
 from praxino.shapes import VideoShape
 from praxino.storage.media.video import Video
@@ -104,3 +104,24 @@ def test_what_left_at_one_side_comes_in_at_the_other(pipeline):
         now = layout._around(drawn.model_copy(update={"frames": 1, "things": (gone,)}))
         box = now.things[0].boxes[0]
         assert (box.x, box.y) == pytest.approx((back, 1 - back))
+
+
+def test_what_is_leaving_leaves_and_comes_in_again():
+    words = {"kind": "dog", "colour": "red", "motion": "run", "heading": 1, "depth": 0}
+    walk = lambda *xs: [(x, 0.5, 0.4, 0.3) for x in xs]  # noqa: E731
+    thing = LayoutThing(**words, boxes=walk(0.9, *[0.95] * 16))
+    gone = layout._leaving(thing, 0.1, 1.0)
+    assert gone.boxes[0] == thing.boxes[0]
+    xs = np.array([box.x for box in gone.boxes])
+    assert xs[1:4] == pytest.approx([1.0, 1.1, -0.2])  # out of sight at 1.2
+    assert (np.diff(xs[4:15]) == pytest.approx(0.1)).all()
+    back = layout._leaving(LayoutThing(**words, boxes=walk(*[0.1] * 5)), -0.1, 1.0)
+    assert [box.x for box in back.boxes] == pytest.approx([0.1, 0.0, -0.1, 1.2, 1.1])
+    for inside in (
+        layout._leaving(LayoutThing(**words, boxes=walk(0.5, 0.55)), 0.1, 1.0),
+        layout._leaving(LayoutThing(**words, boxes=walk(0.9, 0.8)), 0.0, 1.0),
+        layout._leaving(LayoutThing(**words, boxes=walk(0.1, 0.2)), 0.1, 1.0),
+    ):
+        assert abs(inside.boxes[1].x - inside.boxes[0].x) <= 0.1 + 1e-6
+    assert layout._speed(LayoutThing(**words, boxes=walk(0.1, 0.2, 0.3))) == pytest.approx(0.1)
+    assert layout._speed(LayoutThing(**words, boxes=walk(0.1, 0.101))) == 0

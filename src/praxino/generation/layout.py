@@ -3,7 +3,7 @@ denoiser is told.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -19,6 +19,12 @@ from praxino.shapes import LatentShape, VideoShape
 
 if TYPE_CHECKING:
     from praxino.generation.pipeline import Pipeline
+
+
+WAY_FRAMES: Final = 8
+"""Frames that say how fast a thing goes."""
+LEAST_SPEED: Final = 0.004
+"""Picture heights a frame, below which a thing stands."""
 
 
 def require_known_words(layout: Layout, network: LayoutNet) -> None:
@@ -48,18 +54,53 @@ def go_on(
     """A layout of so many frames, of which the first is the last of ``old``; ``rewrite`` as of
     `LayoutNet.draw`.
     """
-    now = _around(cut(old, old.frames - 1, old.frames))
-    more = network.draw(sentence, seed, aspect=old.aspect, history=now, rewrite=rewrite)
+    more = _behind(network, old, sentence, seed, rewrite)
     return cut(_lengthened(network, more, sentence, seed, frames), 0, frames)
 
 
 def _lengthened(network: LayoutNet, whole: Layout, sentence: str, seed: int, frames: int) -> Layout:
     """A layout of so many frames, or more: its things go on."""
     while whole.frames < frames and whole.things:
-        now = _around(cut(whole, whole.frames - 1, whole.frames))
-        more = network.draw(sentence, seed + whole.frames, aspect=whole.aspect, history=now)
-        whole = _joined(whole, more)
+        whole = _joined(whole, _behind(network, whole, sentence, seed + whole.frames))
     return whole
+
+
+def _behind(
+    network: LayoutNet, old: Layout, sentence: str, seed: int, rewrite: bool = False
+) -> Layout:
+    """What the network draws from the last frame of a layout on; things that are leaving leave, and
+    come in at the opposite side.
+    """
+    now = _around(cut(old, old.frames - 1, old.frames))
+    more = network.draw(sentence, seed, aspect=old.aspect, history=now, rewrite=rewrite)
+    speeds = {thing.boxes[-1]: _speed(thing) for thing in old.things}
+    things = [
+        _leaving(thing, speeds.get(thing.boxes[0], 0.0), more.aspect) for thing in more.things
+    ]
+    return more.model_copy(update={"things": tuple(things)})
+
+
+def _speed(thing: LayoutThing) -> float:
+    """Picture heights a frame to the right, on the last frames; 0 for one that hardly moves."""
+    way = thing.boxes[-WAY_FRAMES:]
+    speed = (way[-1].x - way[0].x) / max(1, len(way) - 1)
+    return speed if abs(speed) > LEAST_SPEED else 0.0
+
+
+def _leaving(thing: LayoutThing, speed: float, aspect: float) -> LayoutThing:
+    """A thing whose way leads out of the picture, where it is partly already, goes on evenly:
+    scenes of training seldom begin so, and the network lets it wait there.
+    """
+    first = thing.boxes[0]
+    outside = first.x + first.width / 2 > aspect if speed > 0 else first.x < first.width / 2
+    if not speed or not outside:
+        return thing
+    low, length = -first.width / 2, aspect + first.width
+    boxes = [
+        box._replace(x=round(low + (first.x + speed * frame - low) % length, 4), y=first.y)
+        for frame, box in enumerate(thing.boxes)
+    ]
+    return thing.model_copy(update={"boxes": (first, *boxes[1:])})
 
 
 def _joined(first: Layout, second: Layout) -> Layout:
