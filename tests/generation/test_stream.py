@@ -114,7 +114,7 @@ def test_what_is_leaving_leaves_and_comes_in_again():
     assert gone.boxes[0] == thing.boxes[0]
     xs = np.array([box.x for box in gone.boxes])
     assert xs[1:4] == pytest.approx([1.0, 1.1, -0.2])  # out of sight at 1.2
-    assert (np.diff(xs[4:15]) == pytest.approx(0.1)).all()
+    assert np.diff(xs[4:15]) == pytest.approx(0.1)
     back = layout._leaving(LayoutThing(**words, boxes=walk(*[0.1] * 5)), -0.1, 1.0)
     assert [box.x for box in back.boxes] == pytest.approx([0.1, 0.0, -0.1, 1.2, 1.1])
     for inside in (
