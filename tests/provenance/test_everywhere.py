@@ -42,6 +42,8 @@ SERVE = {"serve", "worker", "bot"}
 """Those that do what others ask for: tests/service walks what comes out of them."""
 STAMP = {"stamp"}
 """Walked in `test_stamp`."""
+CUT = {"curate"}
+"""Cuts films of others, of which nothing was generated here."""
 
 
 @pytest.fixture(scope="module", name="model")
@@ -74,7 +76,7 @@ def whole(path, marked=True):
 
 def test_no_verb_is_forgotten():
     verbs = {command.callback.__name__ for command in cli.app.registered_commands}
-    assert verbs == WRITE | READ | SERVE | STAMP
+    assert verbs == WRITE | READ | SERVE | STAMP | CUT
 
 
 def test_no_method_is_forgotten():

@@ -12,6 +12,7 @@ import typer
 from praxino.cli import terminal
 from praxino.cli.bot import bot
 from praxino.cli.compare import compare
+from praxino.cli.curate import curate
 from praxino.cli.detect import detect
 from praxino.cli.doctor import doctor
 from praxino.cli.edits import VERBS as EDITS
@@ -48,6 +49,7 @@ for verb in (
     layout,
     recaption,
     noise,
+    curate,
     train,
     evaluate,
     compare,

@@ -196,7 +196,7 @@ def _frames(
             return
         step, display = 1 / (info.rate or 25.0), _Display()
         clock, offset = -step, 0.0
-        for frame in _decoded(container, stream, budget):
+        for frame in decoded(container, stream, budget):
             require_pixels(path, frame.width, frame.height, MAX_FRAME_PIXELS)
             if budget.spend(frame.width * frame.height):
                 return
@@ -225,7 +225,7 @@ def _jumped(container: Any, stream: Any, start: float, info: MediaInfo) -> bool:
     return True
 
 
-def _decoded(container: Any, stream: Any, budget: DecodeBudget) -> Iterator[Any]:
+def decoded(container: Any, stream: Any, budget: DecodeBudget) -> Iterator[Any]:
     """Frames of every packet that can be decoded.
 
     Packets without a frame are no damage: a cut film holds some that are decoded and not shown.
@@ -264,7 +264,7 @@ class _Display:
             }
         layout = "rgba" if alpha else "rgb24"
         pixels: Any = self._reformatter.reformat(frame, format=layout, **more).to_ndarray()
-        return _turned(over_white(pixels) if alpha else pixels, frame)
+        return turned(over_white(pixels) if alpha else pixels, frame)
 
 
 def display_signs(frame: Any) -> tuple[int, int, int, int]:
@@ -278,7 +278,7 @@ def display_signs(frame: Any) -> tuple[int, int, int, int]:
     return a, b, c, d
 
 
-def _turned(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
+def turned(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
     """Stored pixels as the display matrix wants them: quarter turns and mirrors."""
     a, b, c, d = display_signs(frame)
     if (a, b, c, d) == (1, 0, 0, 1):
