@@ -40,6 +40,7 @@ class Stream(IntEnum):
     REFINER_PAIRS = 22
     REFINER_BATCH = 23
     DISTILL_BATCH = 24
+    FINETUNE_BATCH = 25
 
 
 def generator(stream: Stream, seed: int, index: int) -> np.random.Generator:

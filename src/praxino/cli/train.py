@@ -30,6 +30,8 @@ MMAP_THRESHOLD: Final = -3
 """glibc's number for the size from which on a buffer is mapped, and returned to the system, by
 itself.
 """
+LORA_RATE: Final = 5e-4
+"""Peak learning rate of a LoRA, unless ``--set`` says another."""
 TRIM_THRESHOLD: Final = -1
 """glibc's number for the free memory at the end of the heap above which it is returned."""
 
@@ -37,6 +39,12 @@ TRIM_THRESHOLD: Final = -1
 Recipe = Annotated[
     str,
     typer.Argument(help="diorama, diorama-layout, diorama-vae-2, diorama-64, ... or smoke."),
+]
+Dataset = Annotated[
+    Path | None, typer.Argument(help="Of finetune: a folder of clips.", show_default=False)
+]
+Rank = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="Of finetune: train a LoRA of this rank.")
 ]
 SetField = Annotated[
     list[str] | None,
@@ -69,6 +77,7 @@ Footage = Annotated[Path | None, typer.Option(help="Folder of real clips, for th
 
 def train(
     recipe: Recipe,
+    dataset: Dataset = None,
     set_: SetField = None,
     output: Output = None,
     resume: Resume = False,
@@ -78,6 +87,7 @@ def train(
     init: InitModel = None,
     vae: Vae = None,
     footage: Footage = None,
+    lora: Rank = None,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
@@ -89,7 +99,8 @@ def train(
     from praxino.training.sources import Sources
 
     folder = output or Path("runs") / recipe
-    run = _described(recipe, set_ or [], cooldown, until)
+    set_ = [*_of_finetuning(recipe, dataset, lora), *(set_ or [])]
+    run = _described(recipe, set_, cooldown, until)
     _require_free(folder, resume)
     if minutes is not None:
         _require_timed(run, minutes, resume, cooldown)
@@ -116,6 +127,18 @@ def train(
     _carry_out(run, folder, resume, device, progress, stopped)
     if stopped():
         raise typer.Exit(143)
+
+
+def _of_finetuning(recipe: str, dataset: Path | None, rank: int | None) -> list[str]:
+    """What a dataset and a rank set; a LoRA goes by AdamW, whose rate is the field's usual one."""
+    if recipe != "finetune":
+        if dataset is not None or rank is not None:
+            raise InputError(f"{recipe} takes no dataset and no --lora", "praxino train finetune")
+        return []
+    settings = [] if dataset is None else [f"stage.dataset={dataset.resolve()}"]
+    if rank is not None:
+        settings += [f"stage.lora={rank}", f"optimizer.lr={LORA_RATE}", "optimizer.matrices=adamw"]
+    return settings
 
 
 def _described(

@@ -2,7 +2,8 @@
 
 `loop` runs a stage; `stages` is the table of them: `autoencoder`, `tiny_decoder`, `diffusion` (with
 `batch`, `captions`, `tasks`, `references`, `grounding`, `routing`, `consistency`, `warm_start`),
-`distill` and `ode_regression` (students), `refiner`, `layout`, `latent_reader`, `reader`,
+`distill` and `ode_regression` (students), `finetune` (of a `corpus`, perhaps by a `lora`;
+`training_memory` says what a step takes), `refiner`, `layout`, `latent_reader`, `reader`,
 `forensic`, `identity`. `optimizer` moves the weights, `encoding` makes and keeps latents, `sources`
 says where weights come from, `runs` what a folder remembers, `run_log` writes metrics.
 """

@@ -29,13 +29,10 @@ from praxino.errors import InputError
 from praxino.models.context import Context
 from praxino.models.dit import DiT
 from praxino.shapes import VideoShape
-from praxino.storage.wan import family
 from praxino.storage.wan.names import foreign_names
-from praxino.storage.weights import bundle
 from praxino.storage.weights.checkpoint import write_tensors
 from praxino.storage.weights.few_steps import OWN, FewSteps
-from praxino.storage.weights.lazy import ModelParts, in_memory
-from praxino.training.sources import HERE, NOTHING, Sources, Workplace
+from praxino.training.sources import HERE, NOTHING, Sources, Workplace, read_model
 
 FILE = "student.safetensors"
 """What is saved: differences of the teacher's weights, a file for ``--lora``."""
@@ -92,7 +89,7 @@ class OdeRegression:
     ) -> None:
         if sources.init is None:
             raise InputError("no teacher", "--init FOLDER", "init")
-        self.config, self.parts = config, _read(sources.init)
+        self.config, self.parts = config, read_model(sources.init)
         own = self.parts.config
         straight = (own.path, own.prediction) == ("flow", "velocity")
         if self.parts.low is not None or own.pictures in ("channels", "control") or not straight:
@@ -196,10 +193,3 @@ class OdeRegression:
         student = FewSteps("Praxino", "", self.config.steps, self.config.shift, "euler")
         metadata = {OWN: json.dumps(student._asdict())}
         write_tensors(folder / FILE, tensors, metadata)
-
-
-def _read(folder: Path) -> ModelParts:
-    """A model of Wan's published layouts, or of this house."""
-    if family.layout_of(folder):
-        return family.read(folder, folder.name)
-    return in_memory(bundle.read(folder))

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from praxino.config import Config
+from praxino.storage.wan import family
+from praxino.storage.weights import bundle
 from praxino.storage.weights.bundle import BUNDLED, Bundle
+from praxino.storage.weights.lazy import ModelParts, in_memory
 
 FilmMaker = Callable[[Bundle, str], NDArray[np.uint8]]
 """A model and a sentence become a film, (T, H, W, 3) uint8."""
@@ -57,3 +60,12 @@ NOTHING: Final = Sources()
 """No folder is named: what comes with the package is used."""
 HERE: Final = Workplace()
 """On the processor, in the present folder."""
+
+
+def read_model(folder: Path) -> ModelParts:
+    """A model of Wan's published layouts, or of this house; raises `CheckpointError` if there is
+    none.
+    """
+    if family.layout_of(folder):
+        return family.read(folder, folder.name)
+    return in_memory(bundle.read(folder))

@@ -8,6 +8,7 @@ from praxino.storage.weights import bundle
 from praxino.training.autoencoder import Autoencoder, AutoencoderConfig
 from praxino.training.diffusion import Diffusion, DiffusionConfig
 from praxino.training.distill import Distill, DistillConfig
+from praxino.training.finetune import Finetune, FinetuneConfig
 from praxino.training.forensic import ForensicStage, ForensicStageConfig
 from praxino.training.identity import IdentityStage, IdentityStageConfig
 from praxino.training.latent_reader import LatentReaderStage, LatentReaderStageConfig
@@ -24,6 +25,7 @@ StageConfig = (
     | TinyDecoderStageConfig
     | DiffusionConfig
     | DistillConfig
+    | FinetuneConfig
     | OdeRegressionConfig
     | RefinerStageConfig
     | LayoutStageConfig
@@ -38,6 +40,7 @@ STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], Tra
     "tiny-decoder": (TinyDecoderStageConfig, TinyDecoderStage),
     "diffusion": (DiffusionConfig, Diffusion),
     "distill": (DistillConfig, Distill),
+    "finetune": (FinetuneConfig, Finetune),
     "ode-regression": (OdeRegressionConfig, OdeRegression),
     "refiner": (RefinerStageConfig, RefinerStage),
     "layout": (LayoutStageConfig, LayoutStage),
@@ -53,6 +56,7 @@ USES: Final[dict[str, frozenset[str]]] = {
     "tiny-decoder": frozenset({"init", "vae"}),
     "diffusion": frozenset({"init", "vae"}),
     "distill": frozenset({"init", "vae"}),
+    "finetune": frozenset({"init"}),
     "ode-regression": frozenset({"init"}),
     "refiner": frozenset({"init", "vae"}),
     "layout": frozenset({"init"}),
@@ -85,7 +89,7 @@ def world(config: StageConfig) -> str | None:
     """
     return (
         None
-        if isinstance(config, ForensicStageConfig | OdeRegressionConfig)
+        if isinstance(config, FinetuneConfig | ForensicStageConfig | OdeRegressionConfig)
         else f"{config.edition} {drawing(config.edition)}"
     )
 

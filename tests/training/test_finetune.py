@@ -1,0 +1,157 @@
+"""A model goes on with clips of one's own: in full, or by a LoRA that others load."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+import praxino
+from praxino.data.buckets import Bucket
+from praxino.errors import InputError
+from praxino.provenance.policy import Provenance
+from praxino.recipes import recipe
+from praxino.storage.weights import bundle, lora
+from praxino.training.loop import train
+from praxino.training.sources import Sources, Workplace
+from praxino.training.stages import build
+from support import tiny_wan
+from support.footage import textured, write
+
+PLAIN = Provenance(watermark=False, credentials=False)
+
+
+@pytest.fixture(scope="module", name="dataset")
+def _dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dataset")
+    for number in range(12):
+        write(folder / f"{number}.mp4", textured(9, 40, 48, seed=number))
+        (folder / f"{number}.txt").write_text(
+            f"a quokka glides {'left' if number % 2 else 'right'}"
+        )
+    write(folder / "wide.mp4", textured(5, 32, 70))
+    write(folder / "short.mp4", textured(2, 40, 48))
+    write(folder / "small.mp4", textured(9, 20, 20))
+    return folder
+
+
+def stage_of(dataset, model, cache, *settings):
+    words = [f"stage.dataset={dataset}", "stage.batch=4", "stage.held_out=0.3", *settings]
+    return build(recipe("finetune", words).stage, Sources(init=model), Workplace(cache=cache))
+
+
+def test_clips_are_sorted_and_encoded_once(dataset, tiny_model, tmp_path, monkeypatch):
+    stage = stage_of(dataset, tiny_model, tmp_path)
+    data = stage.corpus.data
+    by_name = dict(zip([clip.name for clip in data.clips], stage.corpus.bucket, strict=True))
+    assert by_name["0.mp4"] == by_name["wide.mp4"] == Bucket(5, 32, 32)
+    assert by_name["short.mp4"] == Bucket(1, 32, 32)
+    assert by_name["small.mp4"] is None
+    first = stage.batch(0)
+    assert first.latents.shape[1:] in [(16, 2, 4, 4), (16, 1, 4, 4)]
+    assert torch.equal(first.latents, stage.batch(0).latents)
+    held = {int(n) for own in stage.corpus.aside.members for n in own}
+    trained = {int(n) for own in stage.corpus.batches.members for n in own}
+    assert held
+    assert not held & trained
+    monkeypatch.setattr(type(data), "read", None)
+    again = stage_of(dataset, tiny_model, tmp_path)
+    assert torch.equal(again.batch(0).latents, first.latents)
+
+
+def test_all_weights_learn_and_new_words_too(dataset, tiny_model, tmp_path):
+    stage = stage_of(dataset, tiny_model, tmp_path)
+    assert "quokka" in stage.text.ids
+    config = recipe("finetune", ["loop.steps=3", "loop.sample_every=0"])
+    metrics = [r.metrics for r in train(stage, config.loop, config.optimizer, tmp_path / "run")]
+    assert "held out" in metrics[0]
+    made = bundle.read(tmp_path / "run" / "final")
+    assert "quokka" in made.text.ids
+    before = bundle.read(tiny_model)
+    assert not torch.equal(made.dit.head.weight, before.dit.head.weight)
+    film = praxino.load(tmp_path / "run" / "final", device="cpu").generate("a quokka", PLAIN)
+    assert film.frames.shape == (5, 32, 32, 3)
+    assert stage.samples().shape[2] == 3
+    assert stage.dearest_step() > sum(p.nbytes for p in stage.dit.parameters())
+
+
+@pytest.mark.parametrize("dialect", ["comfyui", "diffusers", "kohya"])
+def test_a_lora_changes_films_in_every_dialect(dataset, tiny_model, tmp_path, dialect):
+    stage = stage_of(dataset, tiny_model, tmp_path, "stage.lora=3", f"stage.dialect={dialect}")
+    with pytest.raises(InputError, match="changes nothing"):
+        stage.save(tmp_path / "none")
+    config = recipe("finetune", ["loop.steps=3", "optimizer.matrices=adamw", "loop.sample_every=0"])
+    list(train(stage, config.loop, config.optimizer, tmp_path / "run"))
+    file = tmp_path / "run" / "final" / "lora.safetensors"
+    model = praxino.load(tiny_model, device="cpu")
+    plain, changed = (
+        model.generate("a dog", PLAIN, loras=loras, seed=3).frames
+        for loras in (None, [f"{file}:10"])
+    )
+    assert not np.array_equal(plain, changed)
+    adapted = lora.adapted(model.model, [lora.LoRASpec(file)]).dit.load(torch.float32)
+    stage.adapter.load_state_dict(
+        {name: torch.zeros_like(one) for name, one in stage.adapter.state_dict().items()}
+    )
+    x, t, text = torch.randn(1, 16, 2, 4, 4), torch.rand(1, 1), torch.randn(1, 3, 16)
+    with torch.no_grad():
+        assert not torch.equal(adapted(x, t, text), stage.dit(x, t, text))
+
+
+def test_a_file_does_what_the_hooks_did(dataset, tiny_model, tmp_path):
+    stage = stage_of(dataset, tiny_model, tmp_path, "stage.lora=2")
+    for up in stage.adapter.up:
+        torch.nn.init.normal_(up, std=0.1)
+    stage.save(tmp_path)
+    model = praxino.load(tiny_model, device="cpu").model
+    adapted = lora.adapted(model, [lora.LoRASpec(tmp_path / "lora.safetensors")])
+    x, t, text = torch.randn(2, 16, 2, 4, 4), torch.rand(2, 1), torch.randn(2, 3, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            adapted.dit.load(torch.float32)(x, t, text), stage.dit(x, t, text)
+        )
+
+
+def test_a_wan_model_is_trained_by_its_captions_tokens(dataset, wan_folder, tmp_path):
+    model = wan_folder("t2v")
+    shapes = '{"frames":[1,5],"areas":[32],"widest":1.0,"tokens":64}'
+    words = ("stage.lora=2", f"stage.buckets={shapes}")
+    stage = stage_of(dataset, model, tmp_path / "cache", *words)
+    loss, _ = stage.loss(stage.batch(1), torch.Generator().manual_seed(0))
+    loss.backward()
+    assert any(up.grad is not None and up.grad.any() for up in stage.adapter.up)
+    assert next((tmp_path / "cache").glob("captions-*"))
+
+
+@pytest.mark.parametrize("dialect", ["comfyui", "diffusers", "kohya"])
+def test_diffusers_reads_what_was_trained(dataset, wan_folder, tmp_path, dialect):
+    shapes = '{"frames":[1,5],"areas":[32],"widest":1.0,"tokens":64}'
+    words = ("stage.lora=2", f"stage.buckets={shapes}", f"stage.dialect={dialect}")
+    stage = stage_of(dataset, wan_folder("t2v"), tmp_path / "cache", *words)
+    for up in stage.adapter.up:
+        torch.nn.init.normal_(up, std=0.1)
+    stage.save(tmp_path)
+    pipeline = copy.deepcopy(tiny_wan.pipeline("t2v"))
+    x, text = torch.randn(1, 4, 2, 4, 4), torch.randn(1, 6, 32)
+    times = torch.tensor([300.0])
+    with torch.no_grad():
+        before = pipeline.transformer(x, times, text).sample
+        pipeline.load_lora_weights(tmp_path, weight_name="lora.safetensors")
+        after = pipeline.transformer(x, times, text).sample
+        ours = stage.dit(x, times[:, None] / 1000, text)
+    assert (after - before).abs().max() > 1e-3
+    torch.testing.assert_close(after, ours, atol=2e-4, rtol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["stage.dataset="], "no dataset"),
+        (["stage.expert=high"], "has no experts"),
+        (['stage.buckets={"frames":[4],"areas":[32]}'], "4"),
+        (['stage.buckets={"frames":[5],"areas":[512]}'], "no clip is as large"),
+    ],
+)
+def test_what_does_not_fit_is_refused(dataset, tiny_model, tmp_path, settings, message):
+    with pytest.raises(InputError, match=message):
+        stage_of(dataset, tiny_model, tmp_path, *settings)
