@@ -155,3 +155,24 @@ def test_diffusers_reads_what_was_trained(dataset, wan_folder, tmp_path, dialect
 def test_what_does_not_fit_is_refused(dataset, tiny_model, tmp_path, settings, message):
     with pytest.raises(InputError, match=message):
         stage_of(dataset, tiny_model, tmp_path, *settings)
+
+
+def test_an_autoencoder_goes_on_with_a_dataset(dataset, tiny_model, tmp_path):
+    bucket = "[[5,32,2,1],[1,32,4,1]]"
+    words = [
+        f"stage.dataset={dataset}",
+        "stage.frames=5",
+        "stage.size=32",
+        f"stage.buckets={bucket}",
+    ]
+    tiny = bundle.read_vae(tiny_model).config
+    config = recipe("vae", words).stage.model_copy(update={"vae": tiny})
+    stage = build(config, Sources(init=tiny_model), Workplace(cache=tmp_path))
+    assert stage.batch(0).shape == (2, 3, 5, 32, 32)
+    assert stage.batch(1).shape == (4, 3, 1, 32, 32)
+    assert torch.equal(stage.batch(3), stage.batch(3))
+    stage.loss(stage.batch(0), torch.Generator().manual_seed(0))[0].backward()
+    assert stage.samples().shape[2] == 3
+    long = [*words[:1], "stage.frames=33", "stage.buckets=[[33,64,1,1]]"]
+    with pytest.raises(InputError, match="no clip of 33 frames"):
+        build(recipe("vae", long).stage, Sources(init=tiny_model), Workplace(cache=tmp_path))

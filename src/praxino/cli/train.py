@@ -30,6 +30,8 @@ MMAP_THRESHOLD: Final = -3
 """glibc's number for the size from which on a buffer is mapped, and returned to the system, by
 itself.
 """
+OF_DATASETS: Final = ("finetune", "vae")
+"""Recipes that learn clips of a folder."""
 LORA_RATE: Final = 5e-4
 """Peak learning rate of a LoRA, unless ``--set`` says another."""
 TRIM_THRESHOLD: Final = -1
@@ -41,7 +43,7 @@ Recipe = Annotated[
     typer.Argument(help="diorama, diorama-layout, diorama-vae-2, diorama-64, ... or smoke."),
 ]
 Dataset = Annotated[
-    Path | None, typer.Argument(help="Of finetune: a folder of clips.", show_default=False)
+    Path | None, typer.Argument(help="Of finetune and vae: a folder of clips.", show_default=False)
 ]
 Rank = Annotated[
     int | None, typer.Option(min=1, max=1024, help="Of finetune: train a LoRA of this rank.")
@@ -131,10 +133,10 @@ def train(
 
 def _of_finetuning(recipe: str, dataset: Path | None, rank: int | None) -> list[str]:
     """What a dataset and a rank set; a LoRA goes by AdamW, whose rate is the field's usual one."""
-    if recipe != "finetune":
-        if dataset is not None or rank is not None:
-            raise InputError(f"{recipe} takes no dataset and no --lora", "praxino train finetune")
-        return []
+    if dataset is not None and recipe not in OF_DATASETS:
+        raise InputError(f"{recipe} takes no dataset", f"praxino train {' or '.join(OF_DATASETS)}")
+    if rank is not None and recipe != "finetune":
+        raise InputError(f"{recipe} takes no --lora", "praxino train finetune")
     settings = [] if dataset is None else [f"stage.dataset={dataset.resolve()}"]
     if rank is not None:
         settings += [f"stage.lora={rank}", f"optimizer.lr={LORA_RATE}", "optimizer.matrices=adamw"]

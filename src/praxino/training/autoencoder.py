@@ -16,20 +16,26 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from praxino.config import Config
+from praxino.data import buckets as shapes_of_clips
+from praxino.data.clips import ClipDataset
 from praxino.data.diorama import Edition, compose, render
 from praxino.data.diorama.split import UNSEEN
+from praxino.data.order import permuted
 from praxino.data.pixels import strip, to_pixels, to_tensor
 from praxino.errors import InputError
 from praxino.models.vae import VAE, FrameAttention, ResidualBlock, VAEConfig
 from praxino.rng import Stream, generator
 from praxino.shapes import VideoShape
 from praxino.storage.weights import checkpoint
+from praxino.training.corpus import share_of
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 
 HALF_SIZE_WEIGHT: Final = 0.25
 """Weight of the loss at half size, which has a quarter of the pixels."""
 
 
+HELD_OUT_SHARE: Final = 0.05
+"""Part of a dataset's clips that is not trained on."""
 HELD_OUT_CLIPS: Final = 64
 """Clips on which the statistics of latents are measured, and which samples show."""
 
@@ -55,6 +61,10 @@ class AutoencoderConfig(Config):
     vae: VAEConfig = VAEConfig()
     seed: int = Field(0, ge=0, lt=2**32)
     edition: Edition = Field(2, description="of the diorama")
+    dataset: str = Field(
+        "", description="folder of clips to learn instead, as praxino curate makes it"
+    )
+    fps: float = Field(8.0, gt=0, description="frames a second of a dataset's clips, about")
     frames: int = Field(17, gt=0)
     size: int = Field(64, gt=0)
     buckets: tuple[Bucket, ...] = Field(strict=False, min_length=1, description="taken in turn")
@@ -90,13 +100,58 @@ class AutoencoderConfig(Config):
         return self
 
 
+class OwnClips:
+    """Clips of a dataset in the place of the diorama's.
+
+    Raises
+    ------
+    InputError
+        If none is as long and as large as the config asks for.
+    """
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        self.data, self.config = ClipDataset(Path(config.dataset)), config
+        self.strides = [
+            max(1, round(clip.fps / config.fps)) if clip.fps else 1 for clip in self.data.clips
+        ]
+        side = max([config.size, *(bucket.drawn for bucket in (*config.buckets, *config.last))])
+        able = [
+            number
+            for number, (clip, stride) in enumerate(zip(self.data.clips, self.strides, strict=True))
+            if -(-clip.frames // stride) >= config.frames and min(clip.height, clip.width) >= side
+        ]
+        self._aside = [n for n in able if share_of(self.data.clips[n].name) < HELD_OUT_SHARE]
+        self._able = [number for number in able if number not in set(self._aside)]
+        if not self._able:
+            raise InputError(
+                f"{config.dataset}: no clip of {config.frames} frames of {side} pixels",
+                "stage.frames, stage.size, or longer clips",
+            )
+
+    def clip(self, index: int, side: int) -> NDArray[np.uint8]:
+        """The clip of this place in an order without end, (T, side, side, 3)."""
+        epoch, place = divmod(index, len(self._able))
+        drawn = permuted(np.array([place]), len(self._able), self.config.seed, epoch)[0]
+        return self._read(self._able[int(drawn)], side)
+
+    def held_out(self) -> NDArray[np.uint8]:
+        """Clips that are not trained on; of a small dataset, the first ones of all."""
+        numbers = (self._aside or self._able)[:HELD_OUT_CLIPS]
+        return np.stack([self._read(number, self.config.size) for number in numbers])
+
+    def _read(self, number: int, side: int) -> NDArray[np.uint8]:
+        shape = shapes_of_clips.Bucket(self.config.frames, side, side)
+        return self.data.read(number, shape, self.strides[number])
+
+
 class Autoencoder:
-    """A `TrainingStage` that trains a `VAE` on the diorama."""
+    """A `TrainingStage` that trains a `VAE` on the diorama, or on clips of a dataset."""
 
     def __init__(
         self, config: AutoencoderConfig, sources: Sources = NOTHING, workplace: Workplace = HERE
     ) -> None:
         self.config, init = config, sources.init
+        self.footage = OwnClips(config) if config.dataset else None
         self.device = torch.device(workplace.device)
         torch.manual_seed(config.seed)
         self.module = VAE(config.vae)
@@ -130,6 +185,8 @@ class Autoencoder:
         return to_tensor(np.stack(crops)).to(self.device)
 
     def _clip(self, index: int, drawn: int = 0) -> NDArray[np.uint8]:
+        if self.footage is not None:
+            return self.footage.clip(index, drawn or self.config.size)
         scene = compose(
             self.config.seed, index, frames=self.config.frames, edition=self.config.edition
         )
@@ -138,7 +195,9 @@ class Autoencoder:
 
     @functools.cached_property
     def _unseen(self) -> NDArray[np.uint8]:
-        """(`HELD_OUT_CLIPS`, T, H, W, 3): rendered once; every save looks at them."""
+        """(N, T, H, W, 3), `HELD_OUT_CLIPS` at most: every save looks at them."""
+        if self.footage is not None:
+            return self.footage.held_out()
         return np.stack([self._clip(UNSEEN + i) for i in range(HELD_OUT_CLIPS)])
 
     def loss(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:

@@ -87,9 +87,10 @@ def world(config: StageConfig) -> str | None:
     """The edition of the diorama that a stage learns and how this code draws it; None for a stage
     that learns of something else.
     """
+    own = isinstance(config, AutoencoderConfig) and config.dataset
     return (
         None
-        if isinstance(config, FinetuneConfig | ForensicStageConfig | OdeRegressionConfig)
+        if own or isinstance(config, FinetuneConfig | ForensicStageConfig | OdeRegressionConfig)
         else f"{config.edition} {drawing(config.edition)}"
     )
 
