@@ -12,7 +12,7 @@ import torch
 from praxino.errors import InputError
 from praxino.generation import layout, stream
 from praxino.generation.layout import LayoutStream
-from praxino.layout import Box, LayoutThing
+from praxino.layout import Box, Layout, LayoutThing
 from praxino.provenance.policy import Provenance
 from praxino.shapes import VideoShape
 from praxino.storage.media.video import Video
@@ -125,3 +125,22 @@ def test_what_is_leaving_leaves_and_comes_in_again():
         assert abs(inside.boxes[1].x - inside.boxes[0].x) <= 0.1 + 1e-6
     assert layout._speed(LayoutThing(**words, boxes=walk(0.1, 0.2, 0.3))) == pytest.approx(0.1)
     assert layout._speed(LayoutThing(**words, boxes=walk(0.1, 0.101))) == 0
+
+
+def test_a_crowded_layout_is_drawn_again(pipeline, monkeypatch):
+    words = {"kind": "dog", "colour": "red", "motion": "run", "heading": 1, "depth": 0}
+    seeds = []
+
+    def draw(sentence, seed, **_):
+        seeds.append(seed)
+        apart = 0.05 * len(seeds)
+        things = [
+            LayoutThing(**words, boxes=[(x, 0.5, 0.2, 0.2)] * 17) for x in (0.5, 0.5 + apart)
+        ]
+        return Layout(frames=17, things=things)
+
+    monkeypatch.setattr(pipeline.model.layout, "draw", draw)
+    found = layout.draw(pipeline.model.layout, "two dogs", 5, SHAPE)
+    assert layout.crowding(found) == pytest.approx(0.5)
+    assert len(set(seeds)) == 2
+    assert layout.crowding(Layout(frames=1)) == 0

@@ -55,9 +55,9 @@ def draw(
     for attempt in range(ATTEMPTS):
         own = seed + attempt * NEXT_SEED
         drawn.append(network.draw(sentence, own, temperature=temperature, aspect=aspect))
-        if overlap(drawn[-1]) <= CROWDED:
+        if crowding(drawn[-1]) <= CROWDED:
             break
-    whole = min(drawn, key=overlap)
+    whole = min(drawn, key=crowding)
     return cut(_lengthened(network, whole, sentence, seed, shape.frames), 0, shape.frames)
 
 
@@ -71,7 +71,7 @@ def go_on(
     return cut(_lengthened(network, more, sentence, seed, frames), 0, frames)
 
 
-def overlap(layout: Layout) -> float:
+def crowding(layout: Layout) -> float:
     """The part of the smaller one that two things have in common, on average over frames, of the
     two that have most; 0 for one thing.
     """
