@@ -65,12 +65,12 @@ def test_it_is_read_from_a_film_and_after_compression(monkeypatch):
     monkeypatch.setenv("PRAXINO_KEY", "ab" * 32)  # what is left after a codec differs by the key
     model = praxino.load(device="cpu")
     film = model.generate(
-        "a golden dog plays fetch with a red ball in a sunlit park", seed=5, noise_mark=True
+        "a golden dog plays fetch with a red ball in a sunlit park", seed=7, noise_mark=True
     )
     assert film.record["noise_mark"] is True
     assert noise_mark(model, film)[0] < 1e-6
     assert noise_mark(model, Video(h264(film.frames, crf="20").decoded(), 8.0))[0] < 1e-6
-    plain = model.generate("a golden dog plays fetch with a red ball in a sunlit park", seed=5)
+    plain = model.generate("a golden dog plays fetch with a red ball in a sunlit park", seed=7)
     assert noise_mark(model, plain)[0] > 1e-3
     assert not np.array_equal(film.frames, plain.frames)
     with pytest.raises(praxino.InputError, match="frames=16"):
