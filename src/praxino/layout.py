@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from praxino import plain
 from praxino.config import Config
+from praxino.references import NAME_PATTERN
 
 MAX_THINGS: Final = 6
 MAX_FRAMES: Final = 10_000
@@ -47,7 +48,9 @@ class LayoutThing(Config):
         ge=0, lt=MAX_THINGS, description="0 is the nearest; nearer things hide farther ones"
     )
     name: str | None = Field(
-        None, max_length=32, description="of the entity that it is: @name in the sentence"
+        None,
+        pattern=f"^{NAME_PATTERN}$",
+        description="of the entity that it is: @name in the sentence",
     )
     boxes: tuple[Box, ...] = Field(
         strict=False, min_length=1, max_length=MAX_FRAMES, description="one a frame"
@@ -85,6 +88,9 @@ class Layout(Config):
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> "Layout":
+        names = [thing.name.lower() for thing in self.things if thing.name]
+        if len(set(names)) < len(names):
+            raise ValueError("two things have one name: an entity is one of them")
         for number, thing in enumerate(self.things):
             if len(thing.boxes) != self.frames:
                 raise ValueError(

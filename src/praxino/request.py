@@ -250,7 +250,16 @@ def complete(
     request.shape.validate(Compression(*card.compression), card.patch)
     for require in REQUIREMENTS:
         require(request, card)
-    return request, notes
+    return request, [*notes, *_of_size(request, film)]
+
+
+def _of_size(request: Request, film: FilmShape | None) -> list[str]:
+    """A note on a film that is made smaller for its edit."""
+    if film is None or request.edit is None or request.edit.task in ("outpaint", "enhance"):
+        return []
+    large, size = f"{film.width}x{film.height}", f"{request.width}x{request.height}"
+    smaller = film.height > request.height or film.width > request.width
+    return [f"the film of {large} is made smaller: {size}"] if smaller else []
 
 
 def _defaults(card: ModelCard, explicit: dict[str, Any], notes: list[str]) -> dict[str, Any]:

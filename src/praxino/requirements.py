@@ -7,7 +7,7 @@ from praxino.cards import FLOW_MAP, Enhance, ModelCard
 from praxino.edits import Edit, Extend
 from praxino.errors import InputError, ShapeError
 from praxino.layout import ASPECT_TOLERANCE
-from praxino.references import SHOWN_KINDS, require_known, require_references
+from praxino.references import SHOWN_KINDS, require_references
 
 if TYPE_CHECKING:
     from praxino.request import Request
@@ -156,7 +156,9 @@ def _require_layout(request: "Request", card: ModelCard) -> None:
             "layout",
         )
     for name in (thing.name for thing in layout.things if thing.name):
-        require_known(name, [one.name for one in request.references])
+        if name.lower() not in (one.name.lower() for one in request.references):
+            problem = f"the layout calls a thing @{name}, whom the sentence does not mention"
+            raise InputError(problem, f"@{name} in the sentence, or another name", "layout")
     if layout.frames != request.frames:
         raise InputError(
             f"a layout of {layout.frames} frames for {request.frames}",

@@ -324,7 +324,7 @@ def test_a_box_follows_a_thing_of_the_layout(layout_model, tmp_path):
     assert result.exit_code == 0, result.output
     keyframes = read_video(out).record["edit"]["boxes"]
     assert [one["seconds"] for one in keyframes] == [frame / 8 for frame in range(5)]
-    assert keyframes[1]["box"] == pytest.approx([0.22, 0.32, 0.58, 0.68])
+    assert keyframes[1]["box"] == pytest.approx([0.19, 0.29, 0.61, 0.71])
     for words, message in (
         (("--follow", "cat"), "there are red dog"),
         (("--follow", "dog", "--box", "0,0,1,1"), "one of them"),
@@ -387,3 +387,14 @@ def test_records_of_others_harm_nothing(pipeline, tmp_path):
     Video(video.frames, 8.0, {"prompt": 3, "layout": "x"}).save(tmp_path / "b.mp4")
     read = GivenVideo.read(tmp_path / "b.mp4")
     assert (read.sentence, read.layout) == ("", None)
+
+
+def test_a_larger_film_is_made_smaller_and_that_is_said(pipeline):
+    large = GivenVideo("a.mp4", textured(9, 64, 64), 8.0)
+    request, notes = pipeline.complete(
+        "a cat", (), [large], edit={"task": "extend", "video": "a.mp4"}
+    )
+    assert (request.height, request.width) == (32, 32)
+    assert "the film of 64x64 is made smaller: 32x32" in notes
+    _, notes = pipeline.complete("a cat", (), [SOURCE], edit={"task": "extend", "video": "a.mp4"})
+    assert not any("smaller" in note for note in notes)

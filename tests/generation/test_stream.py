@@ -134,9 +134,7 @@ def test_a_crowded_layout_is_drawn_again(pipeline, monkeypatch):
     def draw(sentence, seed, **_):
         seeds.append(seed)
         apart = 0.05 * len(seeds)
-        things = [
-            LayoutThing(**words, boxes=[(x, 0.5, 0.2, 0.2)] * 17) for x in (0.5, 0.5 + apart)
-        ]
+        things = [LayoutThing(**words, boxes=[(x, 0.5, 0.2, 0.2)] * 17) for x in (0.5, 0.5 + apart)]
         return Layout(frames=17, things=things)
 
     monkeypatch.setattr(pipeline.model.layout, "draw", draw)
@@ -144,3 +142,17 @@ def test_a_crowded_layout_is_drawn_again(pipeline, monkeypatch):
     assert layout.crowding(found) == pytest.approx(0.5)
     assert len(set(seeds)) == 2
     assert layout.crowding(Layout(frames=1)) == 0
+
+
+@pytest.mark.parametrize(
+    ("sentence", "read"),
+    [
+        ("in the snow. a brown dog runs", "a brown dog runs, in the snow"),
+        ("On the grass, a red ball rolls.", "a red ball rolls, on the grass"),
+        ("a dog runs, in the snow", "a dog runs, in the snow"),
+        ("a dog runs", "a dog runs"),
+        ("at night, in the rain", "at night, in the rain"),
+    ],
+)
+def test_what_there_is_is_read_first(pipeline, sentence, read):
+    assert layout.things_first(sentence, pipeline.model.layout) == read

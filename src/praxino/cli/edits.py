@@ -211,6 +211,7 @@ def _make(edit: dict[str, Any], options: dict[str, Any]) -> None:
 
 def _followed(film: Path, words: str) -> list[dict[str, Any]]:
     """Keyframes of a box that follows a thing of the layout in a film's record."""
+    from praxino.edits import MAX_KEYFRAMES
     from praxino.generation.films import recorded_layout
     from praxino.generation.outlines import find_thing, outlines
     from praxino.storage.media.frames import read_video
@@ -223,7 +224,8 @@ def _followed(film: Path, words: str) -> list[dict[str, Any]]:
     places = outlines(layout, find_thing(layout, words))
     if not places:
         raise InputError(f"--follow {words}: it is never in the picture", "--box says where")
-    return [place._asdict() for place in places]
+    every = -(-len(places) // MAX_KEYFRAMES)
+    return [place._asdict() for place in places[::every]]
 
 
 def _keyframe(text: str) -> dict[str, Any]:

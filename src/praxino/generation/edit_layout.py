@@ -7,14 +7,15 @@ other; behind them the layout network goes on.
 Legend: F frames.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.edits import Extend, Inpaint, Outpaint
+from praxino.edits import Extend, Inpaint, Outpaint, Retake
 from praxino.errors import InputError
 from praxino.generation import entities
 from praxino.generation.films import GivenVideo, recorded_sentence
@@ -40,6 +41,15 @@ AWAY: Final = Box(-2.0, 0.5, 0.1, 0.1)
 """Where things are in frames that do not show them."""
 WAY_FRAMES: Final = 8
 """Frames that say which way a thing goes."""
+LEAVING_SPEED: Final = 0.06
+"""Picture heights a frame, at least, of what another sentence shows no more."""
+KIN: Final = (
+    frozenset(("person", "cat", "dog", "horse", "bird")),
+    frozenset(("car", "boat")),
+    frozenset(("ball", "box")),
+    frozenset(("tree", "flower", "house", "sign")),
+)
+"""Kinds that take one another's place."""
 MOSTLY: Final = 0.5
 """Part of a thing that is made anew, from which on it is another one."""
 
@@ -86,13 +96,18 @@ def follow(
     assert first is not None
     if isinstance(edit, Extend) and not edit.backward:
         more = length - first.frames + 1
-        grown = go_on(network, first, sentence, request.seed, more, rewrite=changed)
+        rate = max(1, round(first.fps / network.config.fps))
+        steps = -(-(more - 1) // rate) + 1
+        grown = go_on(network, first, sentence, request.seed, steps, rewrite=changed)
+        grown = _resampled(grown, rate * (steps - 1) + 1, first.fps)
         tracks = _going_on(tracks, grown, first.frames - 1, length)
-    elif changed and not isinstance(edit, Extend) and len(layouts) == 1:
+    elif changed and isinstance(edit, Retake):
+        tracks = _again(pipeline, request, tracks, timeline, first)
+    elif changed and isinstance(edit, Inpaint | Outpaint):
         drawn = pipeline.laid_out(request).layout
         assert drawn is not None
-        tracks = _changed(tracks, drawn, timeline, isinstance(edit, Inpaint | Outpaint))
-    whole = _layout(first, tracks, length)
+        tracks = _in_part(tracks, drawn, timeline, length)
+    whole = _layout(first, _fewer(tracks, before, before + frames, first.aspect), length)
     whole = entities.named(whole, request, pipeline.card) if request.references else whole
     own = cut(whole, before, before + frames)
     result = cut(whole, 0, before + count)
@@ -126,26 +141,40 @@ def own_layout(
     aspect = request.width / request.height
     if inner is None and abs(old.aspect / aspect - 1) > ASPECT_TOLERANCE:
         return None
-    old = _resampled(old, len(film.frames))
+    old = _resampled(old, len(film.frames), film.fps)
     if inner is None:
         return old
-    top, left, high, _ = inner
-    scale = np.array([high] * 4) / request.height
-    place = np.array([left, top, 0, 0]) / request.height
+    top, left, high, wide = inner
+    # the film fills its place: what is over is cut off at both sides
+    scale = max(high / height, wide / width) * height / request.height
+    across, down = ((wide - scale * request.height * old.aspect) / 2,
+                    (high - scale * request.height) / 2)  # fmt: skip
+    place = np.array([left + across, top + down, 0, 0]) / request.height
     things = [_moved(thing, _boxes(thing) * scale + place) for thing in old.things]
     return old.model_copy(update={"aspect": aspect, "things": tuple(things)})
 
 
-def _resampled(layout: Layout, frames: int) -> Layout:
+def _resampled(layout: Layout, frames: int, fps: float) -> Layout:
     """A layout of as long, in so many frames: films may have been made faster."""
     if frames == layout.frames:
-        return layout
+        return layout.model_copy(update={"fps": fps})
     at = np.linspace(0, layout.frames - 1, frames)
     places = np.arange(layout.frames)
     things = []
     for thing in layout.things:
         columns = [np.interp(at, places, column) for column in _boxes(thing).T]
         things.append(_moved(thing, np.stack(columns, axis=1)))
+    return layout.model_copy(update={"frames": frames, "fps": fps, "things": tuple(things)})
+
+
+def padded(layout: Layout, frames: int) -> Layout:
+    """A layout whose last frame is held until there are so many."""
+    things = [
+        thing.model_copy(
+            update={"boxes": thing.boxes + thing.boxes[-1:] * (frames - layout.frames)}
+        )
+        for thing in layout.things
+    ]
     return layout.model_copy(update={"frames": frames, "things": tuple(things)})
 
 
@@ -195,9 +224,8 @@ def _going_on(tracks: Sequence[Track], grown: Layout, start: int, length: int) -
     behind = slice(start + 1, length)
     for track in tracks:
         same = next((one for one in free if (one.kind, one.colour) == track.name), None)
-        boxes = track.boxes.copy()
-        boxes[behind] = AWAY
-        thing = track.thing
+        boxes, thing = track.boxes.copy(), track.thing
+        boxes[behind] = _leaving(track.boxes[behind], track.boxes[start], grown.aspect)
         if same is not None:
             free.remove(same)
             boxes[behind] = _boxes(same)[1 : length - start]
@@ -207,51 +235,119 @@ def _going_on(tracks: Sequence[Track], grown: Layout, start: int, length: int) -
         boxes = np.tile(np.array(AWAY), (length, 1))
         boxes[behind] = _boxes(thing)[1 : length - start]
         result.append(Track(thing, boxes))
-    return sorted(result, key=lambda one: bool((one.boxes[behind] == AWAY).all()))[:MAX_THINGS]
+    return result
 
 
-def _changed(
-    tracks: Sequence[Track], drawn: Layout, timeline: Timeline, inside: bool
-) -> list[Track]:
-    """What a new sentence shows, on the tracks of what it takes the place of.
+def _leaving(boxes: Boxes, last: NDArray[np.float64], aspect: float) -> Boxes:
+    """A way out of the picture, which goes on as these boxes do, or to the nearer side."""
+    speed = float(boxes[0, 0] - last[0]) if len(boxes) else 0.0
+    if abs(speed) < LEAVING_SPEED:
+        speed = LEAVING_SPEED if last[0] > aspect / 2 else -LEAVING_SPEED
+    gone = boxes.copy()
+    gone[:, 0] = last[0] + speed * np.arange(1, len(boxes) + 1)
+    gone[:, 1:] = last[1:]
+    return gone
 
-    Parameters
-    ----------
-    inside : bool
-        Only a part of the picture is made anew: what lies outside of it stays, and what is new goes
-        there.
+
+def pairs(new: Sequence[LayoutThing], old: Sequence[LayoutThing]) -> dict[int, int]:
+    """Which old thing each new one takes the place of, by their numbers: one of its kind, or else
+    of its kin, the nearest in size; each old one once.
     """
-    if not inside:
-        kept, gone = list[Track](), list(tracks)
+    free, result = set(range(len(old))), dict[int, int]()
+    rules: tuple[Callable[[LayoutThing, LayoutThing], bool], ...] = (
+        lambda a, b: a.kind == b.kind,
+        lambda a, b: any(a.kind in kin and b.kind in kin for kin in KIN),
+        lambda a, b: True,
+    )
+    for alike in rules:
+        for number, thing in enumerate(new):
+            able = [other for other in free if alike(thing, old[other])]
+            if number not in result and able:
+                size = lambda other, thing=thing: abs(  # noqa: E731
+                    math.log(old[other].boxes[0].height / thing.boxes[0].height)
+                )
+                result[number] = min(able, key=size)
+                free.remove(result[number])
+    return result
+
+
+def _again(
+    pipeline: "Pipeline",
+    request: Request,
+    tracks: Sequence[Track],
+    timeline: Timeline,
+    like: Layout,
+) -> list[Track]:
+    """A stretch made again after another sentence: its things go on from those before it, and are
+    led to where the same ones are behind it; others are seen within it alone.
+    """
+    network, length = pipeline.model.layout, len(tracks[0].boxes) if tracks else 0
+    assert network is not None
+    anew = np.flatnonzero(~timeline.stay.all((1, 2))) + len(timeline.before)
+    first, end = int(anew[0]), int(anew[-1]) + 1
+    length = length or len(timeline.before) + len(timeline.pixels) + len(timeline.after)
+    sentence, count = pipeline.sentence(request), end - first + 1
+    if first and tracks:
+        before = cut(_layout(like, tracks, length), first - 1, first)
+        drawn = go_on(network, before, sentence, request.seed, count, rewrite=True).things
     else:
-        parts = [_part_made(track, timeline, drawn.aspect) for track in tracks]
-        kept = [track for track, part in zip(tracks, parts, strict=True) if part < MOSTLY]
-        gone = [track for track in tracks if track not in kept]
+        whole = pipeline.laid_out(request).layout
+        drawn = cut(whole, 0, min(whole.frames, count)).things if whole else ()
+    free, result = list(drawn), list[Track]()
+    for track in tracks:
+        same = next((one for one in free if (one.kind, one.colour) == track.name), None)
+        boxes = track.boxes.copy()
+        if same is None:
+            boxes[first:end] = AWAY
+        else:
+            free.remove(same)
+            own = _boxes(same)[1:count]
+            share = np.linspace(0, 1, len(own) + 1)[1:, None]
+            own += share * (track.boxes[min(end, length - 1)] - own[-1])
+            boxes[first : first + len(own)] = own
+        result.append(Track(track.thing, boxes))
+    for thing in free:
+        boxes = np.tile(np.array(AWAY), (length, 1))
+        own = _boxes(thing)[-(end - first) :]
+        boxes[first : first + len(own)] = own
+        result.append(Track(thing, boxes))
+    return result
+
+
+def _in_part(
+    tracks: Sequence[Track], drawn: Layout, timeline: Timeline, length: int
+) -> list[Track]:
+    """What a new sentence shows in the part of the picture that is made anew, on the tracks of what
+    was there; what lies outside of it stays.
+    """
+    parts = [_part_made(track, timeline, drawn.aspect) for track in tracks]
+    kept = [track for track, part in zip(tracks, parts, strict=True) if part < MOSTLY]
+    gone = [track for track in tracks if track not in kept]
     new = list(drawn.things)
     for track in kept:  # the sentence may name what stays, too
-        same = [one for one in new if (one.kind, one.colour) == track.name]
-        if same:
-            new.remove(same[0])
-    result = kept
-    for alike in (True, False):
-        for thing in tuple(new):
-            able = [track for track in gone if not alike or track.thing.kind == thing.kind]
-            if able:
-                gone.remove(able[0])
-                new.remove(thing)
-                parts_ = ("motion", "heading", "depth")
-                way = {part: getattr(able[0].thing, part) for part in parts_}
-                result = [*result, Track(thing.model_copy(update=way), able[0].boxes)]
-    length = len(tracks[0].boxes) if tracks else drawn.frames
-    for thing in new:
+        same = next((one for one in new if (one.kind, one.colour) == track.name), None)
+        if same is not None:
+            new.remove(same)
+    taken, result = pairs(new, [track.thing for track in gone]), list(kept)
+    for number, thing in enumerate(new):
+        if number in taken:
+            old = gone[taken[number]]
+            way = {part: getattr(old.thing, part) for part in ("motion", "heading", "depth")}
+            boxes = in_shape(thing, old.boxes)
+            result.append(Track(thing.model_copy(update=way), boxes))
+            continue
         boxes = np.tile(np.array(AWAY), (length, 1))
-        own = _boxes(thing)
-        if inside:
-            own = _within(own, timeline, drawn.aspect)
-        before = len(timeline.before)
+        before, own = len(timeline.before), _within(_boxes(thing), timeline, drawn.aspect)
         boxes[before : before + len(own)] = own[: length - before]
-        result = [*result, Track(thing, boxes)]
-    return result[:MAX_THINGS]
+        result.append(Track(thing, boxes))
+    return result
+
+
+def in_shape(thing: LayoutThing, boxes: Boxes) -> Boxes:
+    """Boxes as high as these, and as wide as the thing then is."""
+    own = boxes.copy()
+    own[:, 2] = boxes[:, 3] * thing.boxes[0].width / thing.boxes[0].height
+    return own
 
 
 def _part_made(track: Track, timeline: Timeline, aspect: float) -> float:
@@ -267,20 +363,56 @@ def _part_made(track: Track, timeline: Timeline, aspect: float) -> float:
 
 
 def _within(boxes: Boxes, timeline: Timeline, aspect: float) -> Boxes:
-    """Boxes in the middle of the part of the picture that is made anew, and no larger than it."""
-    result = boxes.copy()
-    for frame, new in enumerate(~timeline.stay):
-        rows, columns = (np.flatnonzero(new.any(axis)) for axis in (1, 0))
-        if len(rows) and frame < len(result):
-            high, wide = (
-                (rows[-1] + 1 - rows[0]) / new.shape[0],
-                (columns[-1] + 1 - columns[0]) * aspect / new.shape[1],
-            )
-            scale = min(1.0, high / result[frame, 3], wide / result[frame, 2])
-            x = (columns[0] + columns[-1] + 1) / 2 * aspect / new.shape[1]
-            y = (rows[0] + rows[-1] + 1) / 2 / new.shape[0]
-            result[frame] = (x, y, *(result[frame, 2:] * scale))
+    """A track brought into the part of the picture that is made anew: as it is, where it lies
+    there; else moved and made smaller as a whole, frame by frame where the part moves.
+    """
+    new, result = ~timeline.stay, boxes.copy()
+    places = [_extent(frame, aspect) for frame in new[: len(boxes)]]
+    if np.mean([_holds(new[frame], float(box[0]), float(box[1]), aspect) for frame, box in
+                enumerate(boxes[: len(new)])]) > MOSTLY:  # fmt: skip
+        return result
+    middle = boxes[:, :2].mean(0)
+    for frame, place in enumerate(places):
+        if place is None:
+            continue
+        left, top, wide, high = place
+        scale = min(1.0, high / boxes[frame, 3], wide / boxes[frame, 2])
+        away = scale * (boxes[frame, :2] - middle)
+        room = np.maximum(0.0, (np.array([wide, high]) - scale * boxes[frame, 2:]) / 2)
+        centre = np.array([left + wide / 2, top + high / 2])
+        result[frame, :2] = centre + away.clip(-room, room)
+        result[frame, 2:] = scale * boxes[frame, 2:]
     return result
+
+
+def _holds(new: NDArray[np.bool_], x: float, y: float, aspect: float) -> bool:
+    """Whether a point, in picture heights, lies in what is new of a picture (H, W)."""
+    row, column = int(np.floor(y * new.shape[0])), int(np.floor(x / aspect * new.shape[1]))
+    return 0 <= row < new.shape[0] and 0 <= column < new.shape[1] and bool(new[row, column])
+
+
+def _extent(new: NDArray[np.bool_], aspect: float) -> tuple[float, float, float, float] | None:
+    """Left, top, width and height of what is new of a picture (H, W), in picture heights."""
+    rows, columns = (np.flatnonzero(new.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return None
+    across, down = aspect / new.shape[1], 1 / new.shape[0]
+    return (
+        columns[0] * across,
+        rows[0] * down,
+        (columns[-1] + 1 - columns[0]) * across,
+        (rows[-1] + 1 - rows[0]) * down,
+    )
+
+
+def _fewer(tracks: Sequence[Track], first: int, end: int, aspect: float) -> list[Track]:
+    """The tracks that are seen most in some frames, as many as a layout may have."""
+    seen_in = lambda one: int(  # noqa: E731
+        ((np.abs(one.boxes[first:end, 0] - aspect / 2) < (aspect + one.boxes[first:end, 2]) / 2)
+         & (np.abs(one.boxes[first:end, 1] - 0.5) < (1 + one.boxes[first:end, 3]) / 2)).sum()
+    )  # fmt: skip
+    best = sorted(range(len(tracks)), key=lambda place: -seen_in(tracks[place]))[:MAX_THINGS]
+    return [tracks[place] for place in sorted(best)]
 
 
 def _layout(like: Layout, tracks: Sequence[Track], frames: int) -> Layout:

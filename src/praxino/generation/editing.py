@@ -68,8 +68,7 @@ def run(
     images = load_images(request.pictures, images)
     inputs: tuple[GivenImage | GivenVideo, ...] = (*images, *films.values())
     if isinstance(edit, Enhance):
-        frames, nothing = films[edit.video].fitted(request.height, request.width), torch.empty(0)
-        film = finish.UnfinishedFilm(request, nothing, frames, inputs, 0)
+        film = _enlarged(pipeline, request, films[edit.video], inputs)
         yield from finish.finished(pipeline, film, provenance)
         return
     whole = pipeline.model.config.pictures == "control"
@@ -107,6 +106,19 @@ def run(
         request, state.x, composed(state.x), inputs, state.steps, more, cyclic
     )
     yield from finish.finished(pipeline, film, provenance)
+
+
+def _enlarged(
+    pipeline: "Pipeline",
+    request: Request,
+    film: GivenVideo,
+    inputs: tuple[GivenImage | GivenVideo, ...],
+) -> finish.UnfinishedFilm:
+    """A film that is made larger or faster, as it is before that."""
+    own = edit_layout.own_layout(pipeline, request, film)
+    more: dict[str, Any] = {FILM_LAYOUT: own.model_dump()} if own else {}
+    frames = film.fitted(request.height, request.width)
+    return finish.UnfinishedFilm(request, torch.empty(0), frames, inputs, 0, more)
 
 
 def _states(

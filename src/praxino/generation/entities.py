@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from praxino.generation.films import GivenVideo
     from praxino.generation.pipeline import Pipeline
 
+APPOSITION: Final = re.compile(r"\s*,?\s*(?:the|an?)\s+([^@.;,]+)", re.IGNORECASE)
+"""What a name is called, right behind it: "the dog", ", a red puppy"."""
+NEAR_WORDS: Final = 3
+"""Words beside a name, among which its kind must be."""
+NEAR_CHARS: Final = 40
 STAND_IN_PIXELS: Final = 512
 """Side of the picture that a Stand-In branch is shown, whatever the film's size."""
 
@@ -95,10 +100,10 @@ def _words_for(request: Request, one: Reference) -> tuple[str | None, set[str]]:
 
     name = re.compile(rf"(?<![\w@])@{one.name}(?!\w)", re.IGNORECASE)
     before, *after = name.split(request.prompt_used or request.prompt, maxsplit=1)
-    behind = re.split(r"[@.;]", after[0])[0] if after else ""
-    texts = (behind, one.description, before if after else "")
+    beside = APPOSITION.match(after[0]) if after else None
+    texts = (beside[1] if beside else "", one.description, before[-NEAR_CHARS:] if after else "")
     words = [re.findall(r"[a-z]+", text.lower()) for text in texts]
-    words[2].reverse()  # from its name on
+    words[0], words[2] = words[0][:NEAR_WORDS], words[2][::-1][:NEAR_WORDS]
     kind_of = {noun.split()[-1]: kind for kind, nouns in NOUNS.items() for noun in nouns}
     kinds = [kind_of[word] for text in words for word in text if word in kind_of]
     own = {*words[0], *words[1]}

@@ -60,6 +60,7 @@ class GivenVideo:
         sentence, layout = "", None
         with suppress(InputError):  # anybody may write a record
             sentence = recorded_sentence(video.record)
+        with suppress(InputError):
             layout = recorded_layout(video.record)
         content = path.read_bytes()
         return cls(
@@ -98,7 +99,10 @@ def recorded_layout(record: Mapping[str, Any], whole: bool = True) -> Layout | N
 
     With ``whole``, it is that of all frames, and not of those alone that an edit made.
     """
-    plain = (record.get(FILM_LAYOUT) if whole else None) or record.get("layout")
+    plain = record.get("layout")
+    edit = record.get("edit")
+    if whole and isinstance(edit, dict) and edit.get("task") != "restyle":
+        plain = record.get(FILM_LAYOUT)  # the other one is of the frames that were made
     return None if plain is None else parse_layout(plain)
 
 

@@ -3,6 +3,7 @@ denoiser is told.
 """
 
 import itertools
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -215,12 +216,32 @@ def laid_out(pipeline: "Pipeline", request: Request) -> Request:
         return request
     layout = request.layout
     if layout is None:
-        layout = draw(network, pipeline.sentence(request), request.seed, request.shape)
+        sentence = things_first(pipeline.sentence(request), network)
+        layout = draw(network, sentence, request.seed, request.shape)
     if request.references:
         from praxino.generation import entities
 
         layout = entities.named(layout, request, pipeline.card)
     return request.model_copy(update={"layout": layout})
+
+
+def things_first(sentence: str, network: LayoutNet) -> str:
+    """A sentence whose first clause, if it names no thing, stands at the end: captions begin with
+    what there is, and the network draws it twice where they do not.
+    """
+    first, stop, rest = sentence.partition(". ")
+    if not stop:
+        first, stop, rest = sentence.partition(", ")
+    if not stop:
+        return sentence
+    from praxino.data.diorama.phrases import NOUNS, PLURALS
+
+    nouns = {noun for table in (NOUNS, PLURALS) for kind in network.config.kinds
+             for phrase in table.get(kind, ()) for noun in phrase.split()}  # fmt: skip
+    words = lambda text: set(re.findall(r"[a-z]+", text.lower()))  # noqa: E731
+    if words(first) & nouns or not words(rest) & nouns:
+        return sentence
+    return f"{rest.rstrip('.')}, {first[:1].lower()}{first[1:]}"
 
 
 @torch.inference_mode()

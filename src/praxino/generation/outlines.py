@@ -35,13 +35,21 @@ def find_thing(layout: Layout, words: str) -> LayoutThing:
     return able[0]
 
 
-def outlines(layout: Layout, thing: LayoutThing, margin: float = 0.1) -> list[Outline]:
-    """Where a thing is, frame by frame, as far as it lies in the picture; ``margin`` is added on
-    each side, in its heights.
+def outlines(
+    layout: Layout, thing: LayoutThing, margin: float = 0.1, least: float = 0.06
+) -> list[Outline]:
+    """Where a thing is, frame by frame, as far as it lies in the picture.
+
+    Parameters
+    ----------
+    margin, least : float
+        What is added on each side: a part of its height, and picture heights at least, since seams
+        are blurred.
     """
     inside = []
     for frame, box in enumerate(thing.boxes):
-        across, high = box.width / 2 + margin * box.height, (0.5 + margin) * box.height
+        more = max(margin * box.height, least)
+        across, high = box.width / 2 + more, box.height / 2 + more
         left, right = ((box.x + way * across) / layout.aspect for way in (-1, 1))
         edges = [min(1.0, max(0.0, edge)) for edge in (left, box.y - high, right, box.y + high)]
         if edges[0] < edges[2] and edges[1] < edges[3]:

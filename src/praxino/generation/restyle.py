@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,10 +17,10 @@ from praxino.edits import Restyle
 from praxino.errors import InputError
 from praxino.generation import entities
 from praxino.generation.denoiser import Conditioning, Span, denoiser, require_finite
-from praxino.generation.edit_layout import own_layout
+from praxino.generation.edit_layout import in_shape, own_layout, padded, pairs
 from praxino.generation.films import GivenVideo
 from praxino.generation.spoken import spoken
-from praxino.layout import Layout
+from praxino.layout import Box, Layout, LayoutThing
 from praxino.log import logger
 from praxino.references import mentions
 from praxino.request import Request
@@ -59,8 +60,9 @@ def completed(
     edit = edit.model_copy(update={"source": source})
     request = request.model_copy(update={"edit": edit})
     old = own_layout(pipeline, request, film)
-    if old is None or old.frames != request.frames:
+    if old is None or old.frames > request.frames:
         return request, None
+    old = padded(old, request.frames)
     if request.layout is None:
         new = pipeline.laid_out(request).layout
         assert new is not None
@@ -87,23 +89,18 @@ def _readable(pipeline: "Pipeline", film: GivenVideo) -> str:
 
 
 def on_tracks(new: Layout, old: Layout) -> Layout:
-    """What one layout shows, where another one has it: things go where the first free one of their
-    kind goes, then where any free one goes; what is left over stays where it is.
+    """What one layout shows, where another one has it (`edit_layout.pairs`); what is left over
+    stays where it is.
     """
-    free, tracks = list(old.things), {}
-    for alike in (True, False):
-        for number, thing in enumerate(new.things):
-            able = [one for one in free if not alike or one.kind == thing.kind]
-            if number not in tracks and able:
-                tracks[number] = able[0]
-                free.remove(able[0])
-    parts = ("motion", "heading", "depth", "boxes")
-    things = [
-        thing.model_copy(update={part: getattr(tracks[number], part) for part in parts})
-        if number in tracks
-        else thing
-        for number, thing in enumerate(new.things)
-    ]
+    taken, things = pairs(new.things, old.things), list[LayoutThing]()
+    for number, thing in enumerate(new.things):
+        if number in taken:
+            track = old.things[taken[number]]
+            way = {part: getattr(track, part) for part in ("motion", "heading", "depth")}
+            boxes = in_shape(thing, np.array(track.boxes)).round(4).tolist()
+            way["boxes"] = tuple(Box(*box) for box in boxes)
+            thing = thing.model_copy(update=way)
+        things.append(thing)
     return new.model_copy(update={"things": tuple(things)})
 
 

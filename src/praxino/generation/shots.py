@@ -16,8 +16,9 @@ from praxino.durations import frames_of, with_context
 from praxino.edits import Edit, Extend, FilmShape, sources
 from praxino.errors import GenerationError, InputError
 from praxino.generation import finish
-from praxino.generation.films import GivenVideo, load_videos, recorded_layout
+from praxino.generation.films import FILM_LAYOUT, GivenVideo, load_videos, recorded_layout
 from praxino.generation.images import GivenImage, load_images
+from praxino.generation.layout import cut
 from praxino.generation.memory import Memory
 from praxino.generation.pipeline import Pipeline
 from praxino.generation.progress import Progress
@@ -380,7 +381,7 @@ class FilmMaker:
             raise GenerationError(f"shot {order.shot.id}: no step was made")
         led = len(order.before.run) if order.before else 0
         frames = progress.video.frames[led:]
-        film = Video(frames, self.fps, progress.video.record)
+        film = Video(frames, self.fps, _own_record(progress.video.record, led))
         signed = provenance.sign(provenance.mark(film), self._ingredients(order))
         take = Take(
             shot=order.shot.id,
@@ -441,3 +442,12 @@ class FilmMaker:
         total = count + (len(order.before.run) if order.before else 0)
         run = np.broadcast_to(np.uint8(0), (total, self.height, self.width, 3))
         return MadeShot(order.key, run, count)
+
+
+def _own_record(record: dict[str, Any], led: int) -> dict[str, Any]:
+    """A record whose layout is of the frames behind the first ``led``."""
+    whole = recorded_layout(record)
+    if not led or whole is None or FILM_LAYOUT not in record:
+        return record
+    own = cut(whole, led, whole.frames)
+    return record | {FILM_LAYOUT: own.model_dump()}
