@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from praxino import plain
 from praxino.config import Config
-from praxino.references import NAME_PATTERN
+from praxino.plain import NAME_PATTERN
 
 MAX_THINGS: Final = 6
 MAX_FRAMES: Final = 10_000

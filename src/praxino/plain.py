@@ -3,13 +3,14 @@
 import difflib
 import json
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from praxino.errors import InputError, MediaError
 
 T = TypeVar("T")
+NAME_PATTERN: Final = r"[A-Za-z][A-Za-z0-9_]{1,31}"  # of entities
 
 
 def parse_plain(adapter: TypeAdapter[T], tree: object, name: str, setting: str, hint: str) -> T:

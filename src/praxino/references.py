@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from praxino.config import Config
 from praxino.errors import InputError
-from praxino.plain import parse_plain
+from praxino.plain import NAME_PATTERN, parse_plain
 
 EntityKind = Literal["character", "animal", "object", "place", "style"]
 KINDS: Final[tuple[EntityKind, ...]] = ("character", "animal", "object", "place", "style")
@@ -26,7 +26,6 @@ MAX_REFERENCES: Final = 4
 MAX_REFERENCE_PICTURES: Final = 4
 """Pictures of one entity that a model is given."""
 MAX_DESCRIPTION_CHARS: Final = 200
-NAME_PATTERN: Final = r"[A-Za-z][A-Za-z0-9_]{1,31}"
 MENTION: Final = re.compile(r"(?<![\w@])@([A-Za-z][A-Za-z0-9_]*)")
 
 

@@ -16,13 +16,12 @@ from praxino.config import Config
 from praxino.edits import WITH_REFINER, Edit, sources
 from praxino.errors import InputError, MediaError
 from praxino.layout import Layout
-from praxino.plain import parse_plain
+from praxino.plain import NAME_PATTERN, parse_plain
 from praxino.references import (
     KINDS,
     MAX_DESCRIPTION_CHARS,
     MAX_REFERENCE_PICTURES,
     MAX_REFERENCES,
-    NAME_PATTERN,
     EntityKind,
     Reference,
 )

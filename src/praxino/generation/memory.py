@@ -22,12 +22,12 @@ from pydantic import Field, ValidationError
 from praxino.config import Config
 from praxino.errors import InputError, MediaError, PraxinoError
 from praxino.generation.images import GivenImage
+from praxino.plain import NAME_PATTERN
 from praxino.references import (
     DIGEST,
     KINDS,
     MAX_DESCRIPTION_CHARS,
     MAX_REFERENCE_PICTURES,
-    NAME_PATTERN,
     EntityKind,
     Reference,
     mentions,

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from praxino.edits import Strength
 from praxino.generation.takes import TakeState
-from praxino.references import NAME_PATTERN, EntityKind, Reference
+from praxino.plain import NAME_PATTERN
+from praxino.references import EntityKind, Reference
 from praxino.request import MAX_PROMPT_CHARS, Request
 from praxino.script import MAX_SHOTS, SHOT_PATTERN
 from praxino.service.queue.jobs import Priority

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from praxino.errors import InputError
 from praxino.generation.images import GivenImage
 from praxino.generation.memory import Memory, kept_pictures
-from praxino.references import DIGEST, NAME_PATTERN
+from praxino.plain import NAME_PATTERN
+from praxino.references import DIGEST
 from praxino.service.api import bodies, references, schemas, uploads
 from praxino.service.api.auth import CallerDep, StateDep
 from praxino.service.api.errors import ApiError, errors, files, sent
