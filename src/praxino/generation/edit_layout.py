@@ -19,7 +19,7 @@ from praxino.edits import Extend, Inpaint, Outpaint, Retake
 from praxino.errors import InputError
 from praxino.generation import entities
 from praxino.generation.films import GivenVideo, recorded_sentence
-from praxino.generation.layout import cut, go_on, require_known_words
+from praxino.generation.layout import WAY_FRAMES, cut, go_on, require_known_words
 from praxino.generation.timeline import Timeline
 from praxino.layout import (
     ASPECT_TOLERANCE,
@@ -39,8 +39,6 @@ Boxes = NDArray[np.float64]
 """(F, 4); NaN in frames of which nothing is known."""
 AWAY: Final = Box(-2.0, 0.5, 0.1, 0.1)
 """Where things are in frames that do not show them."""
-WAY_FRAMES: Final = 8
-"""Frames that say which way a thing goes."""
 LEAVING_SPEED: Final = 0.06
 """Picture heights a frame, at least, of what another sentence shows no more."""
 KIN: Final = (

@@ -30,7 +30,7 @@ CROWDED: Final = 0.5
 NEXT_SEED: Final = 1_000_003
 """From one attempt's seed to the next one's."""
 WAY_FRAMES: Final = 8
-"""Frames that say how fast a thing goes."""
+"""Frames that say which way a thing goes, and how fast."""
 LEAST_SPEED: Final = 0.004
 """Picture heights a frame, below which a thing stands."""
 

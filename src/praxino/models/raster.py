@@ -38,13 +38,13 @@ def rasterize(
     ----------
     things, there : (B, S, 5), (B, S)
         Numbers of attributes among all values; which slots hold a thing.
-    coloured : (B, S), optional
-        Things whose colour is told; all of them, where it is not given.
     boxes : (B, S, F, 4)
         x, y, width, height in picture heights; F = 4 (t - 1) + 1 frames, of which the first alone
         is a latent frame.
     grid : (t, h, w)
         Places of the latent.
+    coloured : (B, S), optional
+        Things whose colour is told; all of them, where it is not given.
 
     Returns
     -------
@@ -142,7 +142,8 @@ def draw_portraits(
     channels = portraits.new_zeros(*present.shape, portraits.shape[2], t, h, w)
     if not len(rows[0]):
         return channels[:, 0]
-    own = boxes[rows][:, :: 4 if t > 1 else boxes.shape[2]]  # (M, t, 4): its last frame
+    step = (boxes.shape[2] - 1) // (t - 1) if t > 1 else boxes.shape[2]
+    own = boxes[rows][:, ::step]  # (M, t, 4): of each latent frame its last one
     x, y, width, height = (part[..., None, None] for part in own.unbind(-1))
     size = (t, SUBSAMPLES * h, SUBSAMPLES * w)
     down, across = (

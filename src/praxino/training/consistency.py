@@ -78,7 +78,8 @@ class ConsistencyLoss:
         """
         rows = places[:, 0].long()
         able = times[rows] < self.config.latest
-        places, rows = places[able][: self.config.most], rows[able][: self.config.most]
+        every = max(1, int(able.sum()) // self.config.most)  # from the whole batch
+        places, rows = (part[able][::every][: self.config.most] for part in (places, rows))
         if not len(rows):
             return estimated.new_zeros(())
         vectors = self.embed(estimated[rows, :, :1], places[:, 1:], aspect)
