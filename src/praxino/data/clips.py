@@ -73,6 +73,10 @@ class ClipDataset:
             total.update(json.dumps(about).encode())
         return total.hexdigest()[:12]
 
+    def strides(self, fps: float) -> list[int]:
+        """Every how many frames of each clip one is taken, for about so many a second."""
+        return [max(1, round(clip.fps / fps)) if clip.fps else 1 for clip in self.clips]
+
     def read(self, number: int, bucket: Bucket, every: int = 1) -> NDArray[np.uint8]:
         """The first frames of a clip in a bucket's shape, (T, H, W, 3): its middle, made smaller.
 

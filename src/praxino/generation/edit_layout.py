@@ -10,7 +10,7 @@ Legend: F frames.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from praxino.edits import Extend, Inpaint, Outpaint, Retake
 from praxino.errors import InputError
 from praxino.generation import entities
 from praxino.generation.films import GivenVideo, recorded_sentence
-from praxino.generation.layout import WAY_FRAMES, cut, go_on, require_known_words
+from praxino.generation.layout import WAY_FRAMES, at, cut, go_on, require_known_words
 from praxino.generation.timeline import Timeline
 from praxino.layout import (
     ASPECT_TOLERANCE,
@@ -167,13 +167,15 @@ def _resampled(layout: Layout, frames: int, fps: float) -> Layout:
 
 def padded(layout: Layout, frames: int) -> Layout:
     """A layout whose last frame is held until there are so many."""
-    things = [
-        thing.model_copy(
-            update={"boxes": thing.boxes + thing.boxes[-1:] * (frames - layout.frames)}
-        )
-        for thing in layout.things
-    ]
-    return layout.model_copy(update={"frames": frames, "things": tuple(things)})
+    return at(layout, [min(frame, layout.frames - 1) for frame in range(frames)])
+
+
+def _take(free: list[LayoutThing], track: Track) -> LayoutThing | None:
+    """The thing of ``free`` that a track is of, which is taken out; None if there is none."""
+    same = next((one for one in free if (one.kind, one.colour) == track.name), None)
+    if same is not None:
+        free.remove(same)
+    return same
 
 
 def _with(tracks: Sequence[Track], layout: Layout, start: int, length: int) -> list[Track]:
@@ -183,10 +185,9 @@ def _with(tracks: Sequence[Track], layout: Layout, start: int, length: int) -> l
     free, result = list(layout.things), []
     end = min(length, start + layout.frames)
     for track in tracks:
-        same = next((one for one in free if (one.kind, one.colour) == track.name), None)
+        same = _take(free, track)
         boxes = track.boxes
         if same is not None:
-            free.remove(same)
             boxes = boxes.copy()
             boxes[start:end] = _boxes(same)[: end - start]
         result.append(Track(track.thing, boxes))
@@ -221,11 +222,10 @@ def _going_on(tracks: Sequence[Track], grown: Layout, start: int, length: int) -
     free, result = list(grown.things), []
     behind = slice(start + 1, length)
     for track in tracks:
-        same = next((one for one in free if (one.kind, one.colour) == track.name), None)
+        same = _take(free, track)
         boxes, thing = track.boxes.copy(), track.thing
         boxes[behind] = _leaving(track.boxes[behind], track.boxes[start], grown.aspect)
         if same is not None:
-            free.remove(same)
             boxes[behind] = _boxes(same)[1 : length - start]
             thing = same
         result.append(Track(thing, boxes))
@@ -293,12 +293,11 @@ def _again(
         drawn = cut(whole, 0, min(whole.frames, count)).things if whole else ()
     free, result = list(drawn), list[Track]()
     for track in tracks:
-        same = next((one for one in free if (one.kind, one.colour) == track.name), None)
+        same = _take(free, track)
         boxes = track.boxes.copy()
         if same is None:
             boxes[first:end] = AWAY
         else:
-            free.remove(same)
             own = _boxes(same)[1:count]
             share = np.linspace(0, 1, len(own) + 1)[1:, None]
             own += share * (track.boxes[min(end, length - 1)] - own[-1])
@@ -323,22 +322,24 @@ def _in_part(
     gone = [track for track in tracks if track not in kept]
     new = list(drawn.things)
     for track in kept:  # the sentence may name what stays, too
-        same = next((one for one in new if (one.kind, one.colour) == track.name), None)
-        if same is not None:
-            new.remove(same)
+        _take(new, track)
     taken, result = pairs(new, [track.thing for track in gone]), list(kept)
     for number, thing in enumerate(new):
         if number in taken:
             old = gone[taken[number]]
-            way = {part: getattr(old.thing, part) for part in ("motion", "heading", "depth")}
-            boxes = in_shape(thing, old.boxes)
-            result.append(Track(thing.model_copy(update=way), boxes))
+            moved = thing.model_copy(update=way_of(old.thing))
+            result.append(Track(moved, in_shape(thing, old.boxes)))
             continue
         boxes = np.tile(np.array(AWAY), (length, 1))
         before, own = len(timeline.before), _within(_boxes(thing), timeline, drawn.aspect)
         boxes[before : before + len(own)] = own[: length - before]
         result.append(Track(thing, boxes))
     return result
+
+
+def way_of(thing: LayoutThing) -> dict[str, Any]:
+    """How a thing goes, for another one that takes its place."""
+    return {part: getattr(thing, part) for part in ("motion", "heading", "depth")}
 
 
 def in_shape(thing: LayoutThing, boxes: Boxes) -> Boxes:

@@ -181,12 +181,18 @@ class LayoutStream:
         return layout
 
 
+def at(layout: Layout, frames: Sequence[int]) -> Layout:
+    """A layout of these of its frames, in this order."""
+    things = tuple(
+        thing.model_copy(update={"boxes": tuple(thing.boxes[frame] for frame in frames)})
+        for thing in layout.things
+    )
+    return layout.model_copy(update={"frames": len(frames), "things": things})
+
+
 def cut(layout: Layout, start: int, end: int) -> Layout:
     """Some frames of a layout."""
-    things = tuple(
-        thing.model_copy(update={"boxes": thing.boxes[start:end]}) for thing in layout.things
-    )
-    return layout.model_copy(update={"frames": end - start, "things": things})
+    return at(layout, range(start, end))
 
 
 def _around(layout: Layout) -> Layout:

@@ -17,7 +17,7 @@ from praxino.edits import Restyle
 from praxino.errors import InputError
 from praxino.generation import entities
 from praxino.generation.denoiser import Conditioning, Span, denoiser, require_finite
-from praxino.generation.edit_layout import in_shape, own_layout, padded, pairs
+from praxino.generation.edit_layout import in_shape, own_layout, padded, pairs, way_of
 from praxino.generation.films import GivenVideo
 from praxino.generation.spoken import spoken
 from praxino.layout import Box, Layout, LayoutThing
@@ -96,10 +96,9 @@ def on_tracks(new: Layout, old: Layout) -> Layout:
     for number, thing in enumerate(new.things):
         if number in taken:
             track = old.things[taken[number]]
-            way = {part: getattr(track, part) for part in ("motion", "heading", "depth")}
             boxes = in_shape(thing, np.array(track.boxes)).round(4).tolist()
-            way["boxes"] = tuple(Box(*box) for box in boxes)
-            thing = thing.model_copy(update=way)
+            way = {"boxes": tuple(Box(*box) for box in boxes)}
+            thing = thing.model_copy(update=way_of(track) | way)
         things.append(thing)
     return new.model_copy(update={"things": tuple(things)})
 

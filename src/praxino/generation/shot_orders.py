@@ -8,6 +8,7 @@ from torch import Tensor
 
 from praxino.generation.films import GivenVideo
 from praxino.generation.images import GivenImage
+from praxino.generation.layout import at
 from praxino.generation.takes import Take
 from praxino.layout import Layout
 from praxino.request import Request
@@ -47,12 +48,8 @@ class MadeShot:
         layout = self.take.layout if self.take else None
         if layout is None:
             return None
-        frames = np.arange(layout.frames - len(self.run), layout.frames).clip(0)
-        things = [
-            thing.model_copy(update={"boxes": tuple(thing.boxes[frame] for frame in frames)})
-            for thing in layout.things
-        ]
-        return layout.model_copy(update={"frames": len(frames), "things": tuple(things)})
+        first = layout.frames - len(self.run)
+        return at(layout, [max(0, frame) for frame in range(first, layout.frames)])
 
     def alone(self) -> "MadeShot":
         """This shot behind the last frame of what it goes on from: what is left of it once the

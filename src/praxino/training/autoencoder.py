@@ -111,9 +111,7 @@ class OwnClips:
 
     def __init__(self, config: AutoencoderConfig) -> None:
         self.data, self.config = ClipDataset(Path(config.dataset)), config
-        self.strides = [
-            max(1, round(clip.fps / config.fps)) if clip.fps else 1 for clip in self.data.clips
-        ]
+        self.strides = self.data.strides(config.fps)
         side = max([config.size, *(bucket.drawn for bucket in (*config.buckets, *config.last))])
         able = [
             number

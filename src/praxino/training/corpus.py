@@ -20,7 +20,7 @@ from praxino.data.pixels import to_tensor
 from praxino.log import logger
 from praxino.models.text import TextConfig, TextEncoder, merge_padding, words
 from praxino.models.vae import VAE
-from praxino.shapes import VideoShape, token_grid
+from praxino.shapes import Compression, VideoShape, token_grid
 from praxino.storage.weights import bundle, checkpoint
 from praxino.training.warm_start import adapt_text
 
@@ -75,9 +75,8 @@ class Corpus:
             )
         step = math.lcm(compression.height * patch[1], compression.width * patch[2])
         every = shapes(config.buckets, step)
-        self.tokens = {one: self.count(one) for one in every}
-        self.strides = [max(1, round(clip.fps / config.fps)) if clip.fps else 1
-                        for clip in data.clips]  # fmt: skip
+        self.tokens = {one: clip_tokens(one, compression, patch) for one in every}
+        self.strides = data.strides(config.fps)
         self.bucket = [
             bucket_of(-(-clip.frames // stride), clip.height, clip.width, every)
             for clip, stride in zip(data.clips, self.strides, strict=True)
@@ -92,11 +91,6 @@ class Corpus:
         self.aside = Batches.of(others, self.tokens, budget) if any(others) else None
         self._latents: dict[Bucket, Tensor] = {}
         self._row: dict[int, int] = {}
-
-    def count(self, one: Bucket) -> int:
-        """Tokens of a clip of a bucket."""
-        latent = VideoShape(*one).latent(self.vae.config.compression, 1)
-        return math.prod(token_grid((latent.frames, latent.height, latent.width), self.patch))
 
     @torch.no_grad()
     def encode(self, device: torch.device) -> None:
@@ -188,6 +182,12 @@ def _used(text: Tensor) -> Tensor:
     """(1, L', D) of (1, L, D) that ends in zeros."""
     count = int((text != 0).any(-1).any(0).sum())
     return text[:, : max(1, count)].float().cpu().clone()
+
+
+def clip_tokens(one: Bucket, compression: Compression, patch: tuple[int, int, int]) -> int:
+    """Tokens of a clip of a bucket."""
+    latent = VideoShape(*one).latent(compression, 1)
+    return math.prod(token_grid((latent.frames, latent.height, latent.width), patch))
 
 
 def share_of(name: str) -> float:

@@ -58,6 +58,7 @@ from praxino.training.tasks import (
     draw_task,
     draw_windows,
     no_task,
+    token_times,
 )
 from praxino.training.warm_start import adapt_denoiser, adapt_text
 
@@ -379,7 +380,7 @@ class Diffusion:
         context = self.dit.context(text, counts=counts, pictures=batch.pictures, names=names)
         x = alpha * torch.where(task.clean, batch.inputs, x0) + sigma * eps
         out = self.dit(
-            x, self.token_times(times, task.groups), context, layout=batch.layout
+            x, token_times(times, task.groups, self.config.dit.patch), context, layout=batch.layout
         ).float()
         error = (out - target(x0, eps, alpha, sigma, prediction)).square()
         noisy = (~task.clean).float()
@@ -411,16 +412,6 @@ class Diffusion:
             return self.config.shift
         grid = token_grid(latents.shape[2:], self.config.dit.patch)
         return shift_for_tokens(math.prod(grid), grid[0])
-
-    def token_times(self, times: Tensor, groups: str) -> Tensor:
-        """The DiT's times (B, G) from a time per latent position."""
-        p, q, r = self.config.dit.patch
-        tokens = times[:, 0, ::p, ::q, ::r]  # (B, f, h, w)
-        return {
-            "clip": tokens[:, :1, 0, 0],
-            "frames": tokens[:, :, 0, 0],
-            "tokens": tokens.flatten(1),
-        }[groups]
 
     def samples(self) -> NDArray[np.uint8]:
         """Films of the sentences that everybody tries first, one a row."""

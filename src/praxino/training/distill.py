@@ -35,6 +35,7 @@ from praxino.storage.weights import bundle, checkpoint
 from praxino.training.batch import Batch
 from praxino.training.diffusion import Diffusion, DiffusionConfig
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
+from praxino.training.tasks import token_times
 
 ROBUST: tuple[float, float] = (1e-3, 0.5)
 """c and p of the weight 1 / (|error|^2 + c)^p of a clip's error (MeanFlow, section 4.3)."""
@@ -129,7 +130,7 @@ class Velocities:
         task = self.batch.task
         own, clean = task.times[rows].view(-1, 1, 1, 1, 1), task.clean[rows]
         times = torch.where(clean, own, t.view(-1, 1, 1, 1, 1))
-        return self.stage.token_times(times, task.groups)
+        return token_times(times, task.groups, self.net.config.patch)
 
     def guided(self, x: Tensor, t: Tensor, guidance: Tensor, rows: slice) -> Tensor:
         """The teacher's velocity at t, guided."""

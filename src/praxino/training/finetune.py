@@ -32,10 +32,10 @@ from praxino.rng import Stream, generator
 from praxino.shapes import VideoShape, token_grid
 from praxino.storage.wan.names import to_foreign
 from praxino.storage.weights import bundle, checkpoint
-from praxino.training.corpus import CaptionTokens, Corpus, CorpusConfig
+from praxino.training.corpus import CaptionTokens, Corpus, CorpusConfig, clip_tokens
 from praxino.training.lora import LoRAAdapter
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace, read_model
-from praxino.training.tasks import TaskCondition, TaskMix, draw_task, no_task
+from praxino.training.tasks import TaskCondition, TaskMix, draw_task, no_task, token_times
 from praxino.training.training_memory import step_bytes
 
 HELD_OUT_BATCHES: Final = 2
@@ -143,9 +143,8 @@ class Finetune:
         side = round(math.sqrt(own.height * own.width))
         buckets = config.buckets or BucketConfig(frames=(1, own.frames), areas=(side,), widest=1.0)
         if config.buckets is None:
-            latent = VideoShape(own.frames, side, side).latent(self.vae.config.compression, 1)
-            size = latent.frames, latent.height, latent.width
-            tokens = config.batch * math.prod(token_grid(size, self.dit.config.patch))
+            shape, patch = Bucket(own.frames, side, side), self.dit.config.patch
+            tokens = config.batch * clip_tokens(shape, self.vae.config.compression, patch)
             buckets = buckets.model_copy(update={"tokens": tokens})
         sorting = CorpusConfig(
             buckets=buckets,
@@ -212,7 +211,9 @@ class Finetune:
         eps = torch.randn(x0.shape, generator=generator, device=x0.device)
         times = torch.where(task.clean, task.times.view(-1, 1, 1, 1, 1), t.view(-1, 1, 1, 1, 1))
         alpha, sigma = self.path.alpha(times), self.path.sigma(times)
-        network_times = quantize_time(self._grouped(times, task.groups), own.ticks)
+        network_times = quantize_time(
+            token_times(times, task.groups, self.dit.config.patch), own.ticks
+        )
         out = self.dit(
             alpha * x0 + sigma * eps, network_times, self._context(batch.captions)
         ).float()
@@ -231,16 +232,6 @@ class Finetune:
             boundary = self.parts.config.boundary or 0.0
             low, high = (boundary, 1.0) if self.config.expert == "high" else (0.0, boundary)
         return low + (high - low) * t
-
-    def _grouped(self, times: Tensor, groups: str) -> Tensor:
-        """The network's times (B, G) from a time per latent place."""
-        p, q, r = self.dit.config.patch
-        tokens = times[:, 0, ::p, ::q, ::r]
-        return {
-            "clip": tokens[:, :1, 0, 0],
-            "frames": tokens[:, :, 0, 0],
-            "tokens": tokens.flatten(1),
-        }[groups]
 
     def _context(self, captions: list[str]) -> Any:
         if self.text is not None:
@@ -305,7 +296,7 @@ class Finetune:
             self.adapter.save(folder, self.dit, self.config.dialect)
             return
         if self.text is not None:
-            config = bundle.read(self.init).config
+            config = self.parts.config
             bundle.write(folder, config, vae=self.vae, dit=self.dit, text=self.text)
             return
         tensors = {name: one.bfloat16() for name, one in to_foreign(self.dit, "original").items()}

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from praxino.errors import InputError
 from praxino.models.dit import DiT
-from praxino.storage.wan.names import foreign_names
+from praxino.storage.wan.names import Layout, foreign_names
 from praxino.storage.weights.checkpoint import write_tensors
 from praxino.storage.weights.lazy import block_linears
 
 FILE: Final = "lora.safetensors"
-ENDINGS: Final = {
+ENDINGS: Final[dict[str, tuple[str, Layout, str, str]]] = {
     "comfyui": ("diffusion_model.", "original", "lora_A.weight", "lora_B.weight"),
     "diffusers": ("transformer.", "diffusers", "lora_A.weight", "lora_B.weight"),
     "kohya": ("lora_unet_", "original", "lora_down.weight", "lora_up.weight"),
@@ -60,7 +60,7 @@ class LoRAAdapter(nn.Module):
     def tensors(self, network: DiT, dialect: str = "comfyui") -> dict[str, Tensor]:
         """What a file holds, by the names of a dialect."""
         head, layout, down_name, up_name = ENDINGS[dialect]
-        names = foreign_names(network, "original" if layout == "original" else "diffusers")
+        names = foreign_names(network, layout)
         result: dict[str, Tensor] = {}
         for place, down, up in zip(self.places, self.down, self.up, strict=True):
             stem = names[f"{place}.weight"].removesuffix(".weight")

@@ -58,6 +58,17 @@ def no_task(size: torch.Size) -> TaskCondition:
     return TaskCondition(torch.zeros(b, 1, t, h, w, dtype=torch.bool), "clip", torch.zeros(b))
 
 
+def token_times(times: Tensor, groups: Groups, patch: tuple[int, int, int]) -> Tensor:
+    """A denoiser's times (B, G) from a time per latent place, (B, 1, t, h, w)."""
+    p, q, r = patch
+    tokens = times[:, 0, ::p, ::q, ::r]  # (B, f, h, w)
+    return {
+        "clip": tokens[:, :1, 0, 0],
+        "frames": tokens[:, :, 0, 0],
+        "tokens": tokens.flatten(1),
+    }[groups]
+
+
 def draw_task(
     mix: TaskMix,
     size: torch.Size,

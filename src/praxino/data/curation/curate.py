@@ -5,7 +5,6 @@ A dataset is a folder: ``measures/`` (scores of every shot), ``decision.jsonl``,
 ``shards/`` with ``index.jsonl``, or ``clips/`` with ``metadata.jsonl``, and ``report.html``.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,6 @@ from praxino.data.curation.measures import SourceRow, measure
 from praxino.data.curation.report import write_report
 from praxino.data.curation.sources import Source, Sources
 from praxino.data.curation.units import (
-    KILLED,
     Executor,
     Row,
     Unit,
@@ -29,6 +27,7 @@ from praxino.data.curation.units import (
 )
 from praxino.data.curation.write import Examined, Shard, Writing, file_of
 from praxino.errors import InputError
+from praxino.processes import KILLED
 
 FILMS_A_UNIT: Final = 16
 CLIPS_A_SHARD: Final = 256
@@ -112,7 +111,7 @@ class Curation:
         rows = []
         for unit in units:
             for source, line in zip(unit.sources, read_lines(unit.target), strict=True):
-                row = SourceRow.model_validate_json(json.dumps(line))
+                row = SourceRow.model_validate(line)
                 if row.problem:
                     self.problems[_short(row.problem, source)] += 1
                 rows.append((source, row))

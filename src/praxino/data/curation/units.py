@@ -19,8 +19,6 @@ from praxino.storage.files import write_text
 
 MAX_JOB_CPU_SECONDS: Final = 3600.0
 """Processor time for one film, beyond which it counts as one that kills its decoder."""
-KILLED: Final = "it kills the decoder, or wants too much memory or time"
-"""Said of a film whose process was ended."""
 CONNECT_SECONDS: Final = 5.0
 """Time within which a cluster must answer."""
 RAY_RETRIES: Final = 2

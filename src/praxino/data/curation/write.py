@@ -22,19 +22,18 @@ import numpy as np
 
 from praxino.data.curation.decide import Clip
 from praxino.data.curation.sources import Source
-from praxino.data.curation.units import KILLED, Row, digest, write_rows
+from praxino.data.curation.units import Row, digest, write_rows
 from praxino.data.pixels import resized
 from praxino.errors import MediaError
+from praxino.processes import KILLED
 from praxino.storage.files import atomic_file
-from praxino.storage.media.frames import iter_frames, probe
+from praxino.storage.media.frames import UNKNOWN_FPS, iter_frames, probe
 from praxino.storage.media.video import Video, add_stream, encode_frame
 
 GROUP: Final = 12
 """Frames from one that stands alone to the next: a trainer may begin anywhere."""
 QUALITY: Final = "18"
 """Constant rate factor of H.264."""
-UNKNOWN_FPS: Final = 25.0
-"""Frames a second of films that do not say their rate."""
 
 
 @dataclass(frozen=True)

@@ -194,22 +194,37 @@ def _frames(
         stream.codec_context.thread_count = 2
         if jump and not _jumped(container, stream, start, info):
             return
-        step, display = 1 / (info.rate or 25.0), _Display()
-        clock, offset = -step, 0.0
+        clock, display = FrameClock(info), _Display()
         for frame in decoded(container, stream, budget):
             require_pixels(path, frame.width, frame.height, MAX_FRAME_PIXELS)
             if budget.spend(frame.width * frame.height):
                 return
-            time = clock + step if frame.time is None else frame.time - info.first + offset
-            if time < clock - CLOCK_RESTART_SECONDS:
-                offset, time = offset + clock + step - time, clock + step
-            clock = max(clock + 1e-3, time)
-            if jump and clock > start + step:
+            time = clock.at(frame)
+            if jump and time > start + clock.step:
                 return
             jump = False
-            if clock < start - 1e-3:
+            if time < start - 1e-3:
                 continue
-            yield VideoFrame(clock, display.pixels(frame), bool(frame.interlaced_frame))
+            yield VideoFrame(time, display.pixels(frame), bool(frame.interlaced_frame))
+
+
+class FrameClock:
+    """When each frame is shown, in seconds from the beginning: they follow one another, also where
+    recordings with clocks of their own were joined, and where a file repeats a time or says none.
+    """
+
+    def __init__(self, info: MediaInfo) -> None:
+        self.step, self._first = 1 / (info.rate or 25.0), info.first
+        self._last, self._offset = -self.step, 0.0
+
+    def at(self, frame: Any) -> float:
+        """The time of the next frame."""
+        due = self._last + self.step
+        time = due if frame.time is None else frame.time - self._first + self._offset
+        if time < self._last - CLOCK_RESTART_SECONDS:
+            self._offset, time = self._offset + due - time, due
+        self._last = max(self._last + 1e-3, time)
+        return self._last
 
 
 def _jumped(container: Any, stream: Any, start: float, info: MediaInfo) -> bool:

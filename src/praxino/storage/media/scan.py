@@ -5,14 +5,21 @@ motion as the encoder found it.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from praxino.errors import MediaError
-from praxino.storage.media.ffmpeg import decoded, display_signs, opened, picture_stream, turned
+from praxino.storage.media.ffmpeg import (
+    FrameClock,
+    decoded,
+    display_signs,
+    opened,
+    picture_stream,
+    turned,
+)
 from praxino.storage.media.info import (
     DAMAGE,
     MAX_FRAME_PIXELS,
@@ -21,9 +28,6 @@ from praxino.storage.media.info import (
     require_pixels,
     unreadable,
 )
-
-CLOCK_STEP: Final = 1e-3
-"""Seconds between two frames at least: some files repeat a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,24 +72,21 @@ def scan(path: Path, info: MediaInfo, width: int) -> Iterator[ScannedFrame]:
 
 
 def _scanned(path: Path, info: MediaInfo, width: int) -> Iterator[ScannedFrame]:
-    reformatter, clock = VideoReformatter(), -1.0
+    reformatter, clock = VideoReformatter(), FrameClock(info)
     with opened(path) as container:
         stream = picture_stream(container)
         context = stream.codec_context
         context.thread_count = 1
         context.options = {"flags2": "+export_mvs"}
-        step = 1 / (info.rate or 25.0)
         for frame in decoded(container, stream, DecodeBudget()):
             require_pixels(path, frame.width, frame.height, MAX_FRAME_PIXELS)
-            time = clock + step if frame.time is None else frame.time - info.first
-            clock = max(clock + CLOCK_STEP, time)
+            time = max(0.0, clock.at(frame))
             upright = display_signs(frame)[0] != 0
             across = width if upright else max(8, round(width * frame.width / frame.height))
             high = max(8, round(across * frame.height / frame.width))
             small: Any = reformatter.reformat(frame, across, high, format="rgb24").to_ndarray()
-            yield ScannedFrame(
-                max(0.0, clock), turned(_luma(frame), frame), turned(small, frame), _motion(frame)
-            )
+            luma = turned(_luma(frame), frame)
+            yield ScannedFrame(time, luma, turned(small, frame), _motion(frame))
 
 
 def _luma(frame: Any) -> NDArray[np.uint8]:
