@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import praxino
+from praxino.generation.edit_layout import AWAY, joined
 from praxino.generation.films import GivenVideo, recorded_layout
 from praxino.layout import parse_layout
 
@@ -197,3 +198,23 @@ def test_restyled_films_need_no_certain_length(pipeline):
     before = film("a", walk(frames=14), frames=14)
     video = edited(pipeline, before, edit={"task": "restyle", "video": "a"}, prompt="a red dog")
     assert recorded_layout(video.record).frames == 17
+
+
+def test_films_one_after_another_have_one_layout():
+    things = walk(start=0.5, frames=5), walk("cat", "blue", frames=5)
+    first, second = film("a", walk()), film("b", *things, frames=5)
+    whole = joined([first.layout, second.layout])
+    dog, cat = (np.array(thing.boxes) for thing in whole.things)
+    assert whole.frames == FRAMES + 5
+    assert dog.tolist() == walk()["boxes"] + walk(start=0.5, frames=5)["boxes"]
+    assert (cat[:FRAMES] == np.array(AWAY)).all()
+    assert cat[FRAMES:].tolist() == walk(frames=5)["boxes"]
+
+
+def test_films_of_more_things_than_a_layout_may_have_have_none():
+    colours = ("red", "blue", "green", "white")
+    first, second = (
+        film(kind, *(walk(kind, colour) for colour in colours)) for kind in ("dog", "cat")
+    )
+    assert joined([first.layout, second.layout]) is None
+    assert joined([]) is None

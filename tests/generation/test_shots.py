@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 import praxino
 from praxino.cli import app as cli
 from praxino.errors import InputError, MediaError
+from praxino.generation.films import recorded_layout
 from praxino.generation.growth import Verifier
 from praxino.generation.memory import Memory
 from praxino.generation.shots import FilmMaker
@@ -114,6 +115,24 @@ def test_takes_keep_their_layout_and_an_edited_one_has_the_same_noise(layout_mod
     _, second = Takes(tmp_path / "takes").all
     assert second.seed == first.seed
     assert second.layout.model_dump(mode="json") == edited
+
+
+def test_a_film_says_where_the_things_of_its_shots_are(layout_model, tmp_path):
+    pipeline = praxino.load(layout_model, device="cpu")
+    shots = [
+        {"id": "a", "prompt": "a red dog and a blue cat"},
+        {"id": "b", "prompt": "a red dog and a blue cat", "cut": False},
+    ]
+    made(maker(pipeline, tmp_path, shots))
+    film = maker(pipeline, tmp_path, shots).assembled(PLAIN)
+    layout = recorded_layout(film.record)
+    assert layout.frames == len(film.frames) == 9
+    takes = Takes(tmp_path / "takes").all
+    for take, start in zip(takes, (0, 5), strict=True):
+        part = slice(start, start + take.frames)
+        own = {thing.boxes[-take.frames :] for thing in take.layout.things}
+        assert own
+        assert own <= {thing.boxes[part] for thing in layout.things}
 
 
 def test_takes_say_how_like_their_pictures_entities_are(pipeline, tmp_path, monkeypatch):

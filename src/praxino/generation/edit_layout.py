@@ -165,6 +165,22 @@ def _resampled(layout: Layout, frames: int, fps: float) -> Layout:
     return layout.model_copy(update={"frames": frames, "fps": fps, "things": tuple(things)})
 
 
+def joined(layouts: Sequence[Layout]) -> Layout | None:
+    """The layout of films one after another, between which everything leaps; None if together they
+    show more things, or are longer, than a layout may say.
+    """
+    length, start = sum(layout.frames for layout in layouts), 0
+    tracks: list[Track] = []
+    for layout in layouts:
+        tracks = _with(tracks, layout, start, length)
+        start += layout.frames
+    if not layouts or len(tracks) > MAX_THINGS or length > MAX_FRAMES:
+        return None
+    for track in tracks:
+        track.boxes[np.isnan(track.boxes[:, 0])] = AWAY
+    return _layout(layouts[0], tracks, length)
+
+
 def padded(layout: Layout, frames: int) -> Layout:
     """A layout whose last frame is held until there are so many."""
     return at(layout, [min(frame, layout.frames - 1) for frame in range(frames)])

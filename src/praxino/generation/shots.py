@@ -16,6 +16,7 @@ from praxino.durations import frames_of, with_context
 from praxino.edits import Edit, Extend, FilmShape, sources
 from praxino.errors import GenerationError, InputError
 from praxino.generation import finish
+from praxino.generation.edit_layout import joined
 from praxino.generation.films import FILM_LAYOUT, GivenVideo, load_videos, recorded_layout
 from praxino.generation.images import GivenImage, load_images
 from praxino.generation.layout import cut
@@ -216,7 +217,14 @@ class FilmMaker:
             }
             for take in takes
         ]
-        film = {"title": self.script.title, "enhance": self.enhance, "shots": shots}
+        film: dict[str, Any] = {
+            "title": self.script.title,
+            "enhance": self.enhance,
+            "shots": shots,
+        }
+        layouts = [one for take in takes if (one := _layout_of(take)) is not None]
+        if len(layouts) == len(takes) and (whole := joined(layouts)) is not None:
+            film["layout"] = whole.model_dump()
         return finish.maker(self.pipeline) | film
 
     def _order(self, shot: Shot, done: dict[str, MadeShot]) -> ShotOrder:
@@ -442,6 +450,14 @@ class FilmMaker:
         total = count + (len(order.before.run) if order.before else 0)
         run = np.broadcast_to(np.uint8(0), (total, self.height, self.width, 3))
         return MadeShot(order.key, run, count)
+
+
+def _layout_of(take: Take) -> Layout | None:
+    """Where things are in the frames of a take, behind those that it goes on from."""
+    whole = take.layout
+    if whole is None or whole.frames < take.frames:
+        return None
+    return cut(whole, whole.frames - take.frames, whole.frames)
 
 
 def _own_record(record: dict[str, Any], led: int) -> dict[str, Any]:
