@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from praxino import layout
@@ -104,10 +105,34 @@ def test_things_are_found_by_their_words_and_outlined_in_the_picture():
     for words in ("ball", "green ball", ""):
         with pytest.raises(InputError, match="there are red ball, blue ball @anna"):
             find_thing(both, words)
-    first, second = outlines(both, red, margin=0.5, least=0)
-    assert (first.seconds, second.seconds) == (0, 1 / 8)
+    first, second, *away, last = outlines(both, red, margin=0.5, least=0)
+    assert (first.seconds, second.seconds, last.seconds) == (0, 1 / 8, 2 / 8)
     assert first.box == pytest.approx((0.15, 0.3, 0.35, 0.7))
     assert second.box == pytest.approx((0.4, 0.3, 0.6, 0.7))
+    assert [round(one.box[0], 3) for one in (*away, last)] == [1, 1, 1]
+    assert outlines(both, thing("red", "ball", *[(3.0, 0.5, 0.2, 0.2)] * 3)) == []
+
+
+def test_an_outline_does_not_sweep_over_the_picture_where_a_thing_leaps():
+    boxes = [
+        (0.1, 0.5, 0.2, 0.2),
+        (-0.1, 0.5, 0.2, 0.2),
+        (1.1, 0.5, 0.2, 0.2),
+        (0.9, 0.5, 0.2, 0.2),
+    ]
+    once = layout.Layout(frames=4, fps=8, aspect=1, things=(thing("red", "car", *boxes),))
+    places = outlines(once, once.things[0])
+    times = np.arange(0, 3.5, 0.25) / 8  # boxes move evenly from one keyframe to the next
+    left, right = (
+        np.interp(times, [one.seconds for one in places], [one.box[side] for one in places])
+        for side in (0, 2)
+    )
+    columns = (np.arange(32) + 0.5) / 32
+    seen = (left[:, None] <= columns) & (columns < right[:, None])
+    assert not seen[:, 10:22].any()
+    assert seen[:4].any(1).all()
+    assert seen[-3:, 22:].any(1).all()
+    assert not seen[6].any()  # halfway through the leap
 
 
 def test_things_take_the_tracks_of_their_kind_first(tree):

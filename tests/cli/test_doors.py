@@ -38,14 +38,15 @@ def telephone(path):
 
 
 def held(path):
-    first, *others = map(Image.fromarray, textured(5, 48, 64))
+    first, *others = map(Image.fromarray, textured(5, 96, 128))
     first.save(path, save_all=True, append_images=others, duration=[4000, 20, 20, 20, 20])
     return path
 
 
 def transparent(path):
-    pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 4)).astype(np.uint8)
-    Image.fromarray(pixels).save(path)
+    pixels = Image.fromarray(textured(1, 96, 128)[0])
+    pixels.putalpha(Image.linear_gradient("L").resize(pixels.size))
+    pixels.save(path)
     return path
 
 
