@@ -128,11 +128,11 @@ def test_an_outline_does_not_sweep_over_the_picture_where_a_thing_leaps():
         for side in (0, 2)
     )
     columns = (np.arange(32) + 0.5) / 32
-    seen = (left[:, None] <= columns) & (columns < right[:, None])
-    assert not seen[:, 10:22].any()
-    assert seen[:4].any(1).all()
-    assert seen[-3:, 22:].any(1).all()
-    assert not seen[6].any()  # halfway through the leap
+    covered = (left[:, None] <= columns) & (columns < right[:, None])
+    assert not covered[:, 10:22].any()
+    assert covered[:4].any(1).all()
+    assert covered[-3:, 22:].any(1).all()
+    assert not covered[6].any()  # halfway through the leap
 
 
 def test_things_take_the_tracks_of_their_kind_first(tree):

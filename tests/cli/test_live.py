@@ -96,20 +96,26 @@ def test_a_file_that_cannot_be_read_is_at_its_end(tmp_path):
     ("words", "said"),
     [
         (("a red ball", "-o", "film.gif"), "unknown file ending '.gif'"),
-        ((), "no sentence"),
         (("a red ball", "--guidance", "-1"), "guidance"),
         (("a red ball", "--seconds", "0"), "--seconds"),
         (("a red ball", "--seconds", "nan"), "--seconds"),
         (("a red ball", "--size", "33x32"), "33"),
     ],
 )
-def test_what_cannot_be_is_one_line(model, words, said, tmp_path):
-    done = live(model, *words, cwd=tmp_path)
-    assert done.returncode == 2
-    lines = done.stderr.decode().splitlines()
-    assert len(lines) == 1
-    assert said in lines[0]
+def test_what_cannot_be_is_one_line(praxino, model, words, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = praxino("live", *words, "--model", model)
+    assert code == 2
+    assert said in err
+    assert len(err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_without_a_sentence_it_is_one_line(model, tmp_path):
+    done = live(model, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.decode().count("\n") == 1
+    assert b"no sentence" in done.stderr
 
 
 def test_the_newest_line_counts():

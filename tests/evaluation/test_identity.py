@@ -47,7 +47,7 @@ def test_true_films_show_their_own_individual(cases, judge):
     assert np.mean([row["top1"] for row in rows]) >= 0.65
     others = [
         judge.scores(render(cases[number - 1].scene, 64, 64), case)
-        for number, case in enumerate(cases)
+        for number, case in enumerate(cases[: len(cases) // 2])
     ]
     assert np.mean([row["top1"] for row in others]) <= 0.3
     copied = np.concatenate([case.pictures[:1].repeat(17, 0) for case in cases[:1]])

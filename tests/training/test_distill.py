@@ -140,7 +140,7 @@ def test_few_steps_come_nearer_to_the_teachers_film(stage):
 
     before = distance()
     rule = torch.optim.AdamW(stage.student.parameters(), 3e-3)
-    for step in range(120):
+    for step in range(80):
         loss, metrics = stage.loss(stage.batch(step), torch.Generator().manual_seed(step))
         rule.zero_grad()
         loss.backward()

@@ -64,8 +64,8 @@ def outlines(
                 Outline((frame - 2 / 3) / layout.fps, _sliver(sides[frame - 1])),
                 Outline((frame - 1 / 3) / layout.fps, _sliver(box)),
             ]
-        seen = _clipped(box)
-        result.append(Outline(frame / layout.fps, seen if _visible(box) else _sliver(box)))
+        inside = _clipped(box)
+        result.append(Outline(frame / layout.fps, inside if _visible(box) else _sliver(box)))
     return result
 
 

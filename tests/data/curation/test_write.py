@@ -123,7 +123,7 @@ def test_files_in_a_folder_are_what_every_trainer_reads(path, tmp_path):
 def test_films_that_went_are_rows_with_a_problem(path, tmp_path):
     gone = clip(Path(tmp_path / "gone.mp4"))
     some = shard(tmp_path, path, gone, clip(path))
-    do_apart(some)
+    do(some)
     first, second = read_lines(some.target)
     assert "problem" in first
     assert second["frames"] == 20
