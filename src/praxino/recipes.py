@@ -237,7 +237,7 @@ def finetune() -> TrainConfig:
     """
     return TrainConfig(
         stage=FinetuneConfig(),
-        loop=LoopConfig(steps=2000, sample_every=250, save_every=250),
+        loop=LoopConfig(steps=2000, sample_every=250, save_every=250, sample_first=True),
         optimizer=OptimizerConfig(lr=1e-3, warmup=50, ema=0.99),
     )
 

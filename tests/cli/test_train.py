@@ -157,7 +157,7 @@ def test_settings_given_again_must_be_the_same(train):
 
 
 @pytest.mark.parametrize(
-    ("number", "message"), [(4, "is of format 4: known are 1 to 3"), ("x", "is of format x")]
+    ("number", "message"), [(5, "is of format 5: known are 1 to 4"), ("x", "is of format x")]
 )
 def test_a_run_of_an_unknown_format_is_refused(train, number, message):
     train("--until", 1, "-o", "run")
@@ -195,7 +195,7 @@ def test_a_run_of_the_first_format_is_brought_up_to_date(tmp_path, train):
         json.dumps({"recipe": "smoke", "sources": tree["sources"], "train": train_})
     )
     run = runs.read(Path("run"))
-    assert (run.format, run.world, run.train.loop.compute) == (3, None, "float32")
+    assert (run.format, run.world, run.train.loop.compute) == (4, None, "float32")
     assert (run.train.stage.edition, run.train.stage.tasks.frames, run.train.stage.tasks.box) == (
         1,
         0.15,
@@ -207,10 +207,12 @@ def test_a_run_of_the_second_format_is_brought_up_to_date(train):
     train("--until", 1, "-o", "run")
     tree = json.loads(Path("run/config.json").read_text())
     tree["format"] = 2
+    del tree["train"]["loop"]["parallel"]
     tree["train"]["stage"]["grounding"]["batches"] = 40
     Path("run/config.json").write_text(json.dumps(tree))
     run = runs.read(Path("run"))
-    assert (run.format, run.train.stage.fade) == (3, (0, 40))
+    assert (run.format, run.train.stage.fade) == (4, (0, 40))
+    assert run.train.loop.parallel.reduction == "fast"
 
 
 def test_what_is_no_run_is_refused(train, tiny_model):

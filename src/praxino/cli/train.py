@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+import praxino
 from praxino.cli.options import Device, Quiet
 from praxino.cli.terminal import Progress
 from praxino.errors import InputError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from praxino.storage.weights.bundle import Bundle
+    from praxino.training.loop import TrainingStage
+    from praxino.training.parallel import Ranks
     from praxino.training.runs import RunConfig
     from praxino.training.sources import Sources
 
@@ -172,8 +175,12 @@ def _described(
 
 def _require_timed(run: "RunConfig", minutes: float, resume: bool, cooldown: Path | None) -> None:
     """Raise if a run cannot be a trunk and a branch within a given time."""
+    from praxino.training.parallel import rank_of_torchrun
+
     if not 0 < minutes <= 1e6:
         raise InputError(f"minutes={minutes}: must be above 0", "--minutes 8")
+    if rank_of_torchrun()[1] > 1:
+        raise InputError("--minutes: for one process", "--until ends the run of many")
     if resume or cooldown is not None:
         raise InputError(
             "--minutes begins a run", "--until makes a trunk longer, --cooldown branches from it"
@@ -215,21 +222,45 @@ def _carry_out(
     """Train to the last step, or until ``stopped``; the seconds that a step took, on average."""
     from praxino.generation.loading import choose_device
     from praxino.models.precision import resolve
-    from praxino.training import loop, runs, stages
+    from praxino.training import parallel, runs, stages
     from praxino.training.sources import Workplace
 
-    place = choose_device(device)
+    place = parallel.own_device(choose_device(device))
     new = not (folder / "config.json").exists() and run.branch is None
     run = runs.for_device(run, place.type) if new else run
-    config = run.train.stage
-    compute = resolve(run.train.loop.compute, place)
+    config, loop = run.train.stage, run.train.loop
+    compute = resolve(loop.compute, place)
     run = runs.begun(run, stages.encoder(config, run.sources), stages.world(config), compute)
-    stage = stages.build(config, run.sources, Workplace(str(place), folder.parent, _film, compute))
-    runs.write(folder, run)
+    workplace = Workplace(str(place), folder.parent, _film, compute)
+    if threads := run.train.loop.parallel.threads:
+        _take_threads(threads, progress)
+    with parallel.join(loop.parallel, loop.micro_batches, place) as ranks:
+        ranks.require_alike([f"praxino {praxino.__version__}", run.model_dump_json()])
+        with ranks.first_in_turn():
+            stage = stages.build(config, run.sources, workplace)
+        ranks.broadcast(stage.module)
+        if ranks.first:
+            runs.write(folder, run)
+        progress = progress if ranks.first else Progress(quiet=True)
+        return _steps(run, stage, folder, resume, progress, stopped, ranks)
+
+
+def _steps(
+    run: "RunConfig",
+    stage: "TrainingStage",
+    folder: Path,
+    resume: bool,
+    progress: Progress,
+    stopped: Callable[[], bool],
+    ranks: "Ranks",
+) -> float:
+    """Take the steps, with a bar; the seconds that one took, on average."""
+    from praxino.training import loop
+
     train, steps, step, start = run.train, 0, 0, time.monotonic()
     with progress.bar(run.recipe, train.loop.steps) as advance:
         for report in loop.train(
-            stage, train.loop, train.optimizer, folder, resume, run.branch, stopped
+            stage, train.loop, train.optimizer, folder, resume, run.branch, stopped, ranks
         ):
             step, steps = report.step, steps + 1
             advance(step, description=f"{run.recipe} loss {report.loss:.4f}")
@@ -238,6 +269,15 @@ def _carry_out(
     else:
         progress.say(f"wrote {folder / 'final'}")
     return (time.monotonic() - start) / max(1, steps)
+
+
+def _take_threads(threads: int, progress: Progress) -> None:
+    """Compute with as many threads as the run began with: another number rounds otherwise."""
+    import torch
+
+    if threads != torch.get_num_threads():
+        progress.say(f"note: {threads} threads a process, as the run began with")
+        torch.set_num_threads(threads)
 
 
 def _timed(run: "RunConfig", folder: Path, device: str, progress: Progress, minutes: float) -> None:

@@ -144,22 +144,22 @@ class SelfAttention(nn.Module):
     def forward(
         self, x: Tensor, places: "TokenLayout", layer: int, visual: Memory | None = None
     ) -> Tensor:
-        grid = places.grid
         q = attention.rotate(self.norm_q(self.q(x)).unflatten(2, (self.heads, -1)), places.rotation)
         k, v = self.keys(x, places.rotation)  # (B, N, heads, head)
         if visual is not None:
             # (B, N + R, heads, head)
             k, v = (torch.cat(pair, dim=1) for pair in zip((k, v), visual, strict=True))
-        if places.pattern == "factorised":  # space in even layers, time in odd ones
-            split, join = (
-                (attention.temporal, attention.from_temporal)
-                if layer % 2
-                else (attention.spatial, attention.from_spatial)
-            )
-            mixed = join(attention.attend(split(q, grid), split(k, grid), split(v, grid)), grid)
-        else:
-            mixed = attention.attend(q, k, v, places.mask)
-        return self.out(mixed.flatten(2))  # (B, N, D)
+        return self.out(self.mix(q, k, v, places, layer).flatten(2))  # (B, N, D)
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, places: "TokenLayout", layer: int) -> Tensor:
+        if places.pattern != "factorised":
+            return attention.attend(q, k, v, places.mask)  # (B, N, heads, head)
+        split, join = (  # space in even layers, time in odd ones
+            (attention.temporal, attention.from_temporal)
+            if layer % 2
+            else (attention.spatial, attention.from_spatial)
+        )
+        return join(attention.attend(*(split(one, places.grid) for one in (q, k, v))), places.grid)
 
 
 class CrossAttention(nn.Module):

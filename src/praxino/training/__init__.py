@@ -6,4 +6,7 @@
 `training_memory` says what a step takes), `refiner`, `layout`, `latent_reader`, `reader`,
 `forensic`, `identity`. `optimizer` moves the weights, `encoding` makes and keeps latents, `sources`
 says where weights come from, `runs` what a folder remembers, `run_log` writes metrics.
+
+Many processes: `parallel` says who they are, `gradients` adds up what each finds, `sharding` cuts
+weights, `context_parallel` clips.
 """

@@ -39,7 +39,7 @@ from praxino.training.tasks import TaskCondition, TaskMix, draw_task, no_task, t
 from praxino.training.training_memory import step_bytes
 
 HELD_OUT_BATCHES: Final = 2
-"""Batches of clips that are never trained on, of which the error is told."""
+"""Batches of clips that are never trained on, of which the error is measured."""
 SAMPLES: Final = 4
 SAMPLE_STEPS: Final = 20
 
@@ -62,7 +62,7 @@ class FinetuneConfig(Config):
     held_out: float = Field(
         0.05, ge=0, lt=1, description="part of the clips that is not trained on"
     )
-    told_every: int = Field(50, gt=0, description="steps between two looks at those")
+    evaluate_every: int = Field(50, gt=0, description="steps between two looks at those")
     drop: float = Field(0.1, ge=0, le=1, description="part of the captions left out, for guidance")
     tasks: TaskMix = Field(
         TaskMix(frames=0.2, box=0.0, border=0.0),
@@ -165,11 +165,26 @@ class Finetune:
             parts["text"] = self.text
         return nn.ModuleDict(parts)
 
-    def dearest_step(self) -> int:
-        """Bytes of the step of the bucket that takes most."""
+    @property
+    def denoisers(self) -> list[DiT]:
+        """The one that is trained, or that a LoRA stands beside."""
+        return [self.dit]
+
+    def _largest(self) -> tuple[Bucket, int]:
+        """The bucket whose batches have most tokens, and how many clips."""
         batches, tokens = self.corpus.batches, self.corpus.tokens
         sizes = zip(batches.buckets, batches.sizes.tolist(), strict=True)
-        one, count = max(sizes, key=lambda pair: pair[1] * tokens[pair[0]])
+        return max(sizes, key=lambda pair: pair[1] * tokens[pair[0]])
+
+    def largest_batch(self) -> ClipBatch:
+        """A batch of the bucket that takes most memory."""
+        one, count = self._largest()
+        own = self.corpus.batches.members[self.corpus.batches.buckets.index(one)]
+        return self._batch(0, one, np.resize(own, count), None)
+
+    def dearest_step(self) -> int:
+        """Bytes of the step of the bucket that takes most."""
+        one, count = self._largest()
         channels, width = self.vae.config.latent_channels, self.dit.config.text_width
         shape = VideoShape(*one).latent(self.vae.config.compression, channels)
 
@@ -199,10 +214,7 @@ class Finetune:
 
     def loss(self, batch: ClipBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         per_clip, t = self._errors(batch, generator)
-        metrics = by_quartile(per_clip.detach(), t)
-        if self.corpus.aside is not None and batch.number % self.config.told_every == 0:
-            metrics |= self.held_out()
-        return per_clip.mean(), metrics
+        return per_clip.mean(), by_quartile(per_clip.detach(), t)
 
     def _errors(self, batch: ClipBatch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The error of each clip, and its time, (B,) each."""
@@ -242,11 +254,12 @@ class Finetune:
         return self.dit.context(text.to(self.device), counts=counts)
 
     @torch.no_grad()
-    def held_out(self) -> dict[str, float]:
-        """Errors on clips that are not trained on, by quarters of time, the noise always the
-        same.
+    def evaluate(self, step: int) -> dict[str, float]:
+        """Errors on clips that are not trained on, by quarters of time, the noise always the same;
+        nothing where it is not their step.
         """
-        assert self.corpus.aside is not None
+        if self.corpus.aside is None or step % self.config.evaluate_every:
+            return {}
         drawn = torch.Generator(device=self.device).manual_seed(0)
         errors = []
         for number in range(min(HELD_OUT_BATCHES, self.corpus.aside.epoch)):

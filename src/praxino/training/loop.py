@@ -14,8 +14,9 @@ import contextlib
 import math
 import re
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -28,13 +29,26 @@ from torch import Tensor, nn
 
 from praxino import rng
 from praxino.config import Config
-from praxino.errors import TrainingError
+from praxino.errors import InputError, TrainingError
 from praxino.log import logger
+from praxino.models.dit import DiT
 from praxino.models.precision import DTYPES, Compute, resolve
 from praxino.storage import files
 from praxino.storage.weights import checkpoint
+from praxino.training.context_parallel import share_tokens
+from praxino.training.gradients import LARGEST_SUM, ExactReduceScatter, GradientSum
 from praxino.training.optimizer import EMA, OptimizerConfig, learning_rate, make_optimizer
+from praxino.training.parallel import ALONE, ParallelConfig, Ranks
 from praxino.training.run_log import RunLog
+from praxino.training.sharding import (
+    ShardableStage,
+    Shards,
+    can_shard,
+    recompute,
+    reshard,
+    shard,
+    whole,
+)
 
 
 class LoopConfig(Config):
@@ -50,11 +64,13 @@ class LoopConfig(Config):
     log_every: int = Field(20, gt=0)
     save_every: int = Field(500, gt=0, description="steps between checkpoints")
     save_minutes: float = Field(5.0, gt=0, description="a checkpoint at least so often")
+    parallel: ParallelConfig = ParallelConfig()
     keep: int = Field(2, gt=0, description="newest checkpoints that stay on disk")
     snapshot_every: int = Field(
         0, ge=0, description="checkpoints of multiples of so many steps stay; 0: none"
     )
     sample_every: int = Field(1000, ge=0, description="steps between samples; 0: never")
+    sample_first: bool = Field(False, description="samples before the first step, too")
 
     @model_validator(mode="after")
     def _cooldown_is_within(self) -> "LoopConfig":
@@ -85,6 +101,17 @@ class TrainingStage(Protocol):
         """Write the model's parts as folders below ``folder``."""
 
 
+@runtime_checkable
+class DatasetStage(Protocol):
+    """A stage of somebody's own data. All processes call its methods at the same time."""
+
+    def evaluate(self, step: int) -> dict[str, float]:
+        """What is logged of data that is not trained on; nothing in most steps."""
+
+    def largest_batch(self) -> Any:
+        """The batch that takes most memory: it is tried before the first step."""
+
+
 @dataclass(frozen=True)
 class StepReport:
     """One finished step."""
@@ -103,6 +130,7 @@ def train(
     resume: bool = False,
     branch: Path | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    ranks: Ranks = ALONE,
 ) -> Iterator[StepReport]:
     """Run ``stage`` to its last step, reporting each one; the result is in ``folder / "final"``.
 
@@ -110,159 +138,262 @@ def train(
     ----------
     folder : Path
         Receives ``log.jsonl``, ``tensorboard/``, ``samples/`` (made with averaged weights),
-        ``step-N/`` (model and training state) and ``final/``.
+        ``step-N/`` (model and training state) and ``final/``. All processes see it.
     resume : bool
         Go on from the newest complete checkpoint in ``folder``, if there is one.
     branch : Path, optional
         Checkpoint of another run to begin from, where ``folder`` has none yet.
     stopped : callable
-        Asked after each step; once it says yes, a checkpoint is written and the run ends there, to
-        be resumed later.
+        Asked after each step; once it says yes in any process, a checkpoint is written and the run
+        ends there, to be resumed later.
+    ranks : Ranks
+        The processes that share the work.
 
     Raises
     ------
     TrainingError
         If a loss or gradient is not finite. Checkpoints written before it stay.
     """
-    device = next(stage.module.parameters()).device
-    dtype = DTYPES[resolve(config.compute, device)]
-    rule = make_optimizer(stage.module, optimizer, dtype)
-    ema = EMA([p for p in stage.module.parameters() if p.requires_grad], optimizer.ema)
-    start = (_newest(folder) if resume else None) or branch
-    first = _restore(start, stage.module, rule, ema) if start else 0
+    trainer = _Trainer(stage, config, optimizer, ranks)
+    start = ranks.from_first(lambda: (_newest(folder) if resume else None) or branch)
+    first = trainer.restore(start) if start else 0
     saved_at = time.monotonic()
-    batches = _ahead(stage.batch, first * config.micro_batches, config.steps * config.micro_batches)
-    with RunLog(folder, first) as journal, contextlib.closing(batches):
+    own = ranks.micro_batches(range(first, config.steps), config.micro_batches)
+    with (
+        RunLog(folder, first) if ranks.first else contextlib.nullcontext() as log,
+        contextlib.closing(_ahead(stage.batch, own)) as batches,
+    ):
+        trainer.try_largest()
+        if config.sample_first and first == 0:
+            trainer.draw(log, 0)
         for step in range(first, config.steps):
             started = time.perf_counter()
-            lr = learning_rate(step, config.steps, optimizer, config.cooldown_from)
-            for group in rule.param_groups:
-                group["lr"] = lr
-            metrics = _gradients(stage, batches, config, step, dtype)
-            metrics["gradient"] = _descend(stage, rule, step, metrics["loss"], optimizer)
-            ema.update(step)
-
+            metrics, lr = trainer.step(batches, step)
             done, last = step + 1, step + 1 == config.steps
-            journal.add(metrics, lr, time.perf_counter() - started)
-            _log(journal, done, config, lambda: _averaged(ema, stage.samples))
-            halt = stopped()
-            if halt or last or _is_due(done, saved_at, config):
-                _save(folder, done, stage, rule, ema, config)
+            if log is not None:
+                log.add(metrics, lr, time.perf_counter() - started)
+            _log(log, trainer, done)
+            halt, due = ranks.agree(stopped(), _is_due(done, saved_at, config))
+            if halt or last or due:
+                trainer.save(folder, done)
                 saved_at = time.monotonic()
             yield StepReport(done, config.steps, metrics["loss"], metrics)
             if halt:
                 return
-    _averaged(ema, lambda: _export(stage, folder / "final"))
+    trainer.export(folder / "final")
 
 
-def _log(
-    journal: RunLog, done: int, config: LoopConfig, samples: Callable[[], NDArray[np.uint8]]
-) -> None:
-    """Write metrics and samples where it is their turn, and at the end."""
-    last = done == config.steps
-    if done % config.log_every == 0 or last:
-        journal.write(done)
+def _log(log: RunLog | None, trainer: "_Trainer", done: int) -> None:
+    """Write metrics and samples where it is their turn, and at the end; ``log`` is the first
+    process'.
+    """
+    config, last = trainer.config, done == trainer.config.steps
+    if log is not None and (done % config.log_every == 0 or last):
+        log.write(done)
     if config.sample_every and (done % config.sample_every == 0 or last):
-        journal.picture(done, samples())
+        trainer.draw(log, done)
 
 
-def _ahead(batch: Callable[[int], Any], first: int, end: int) -> Generator[Any, None, None]:
-    """``batch(first)`` to ``batch(end - 1)``, each made by a thread while the one before it is
-    used.
+class _Trainer:
+    """A stage with its optimizer, its average and its gradients, on one process of several."""
+
+    def __init__(
+        self, stage: TrainingStage, config: LoopConfig, optimizer: OptimizerConfig, ranks: Ranks
+    ) -> None:
+        self.stage, self.config, self.optimizer, self.ranks = stage, config, optimizer, ranks
+        self.device = next(stage.module.parameters()).device
+        self.dtype = DTYPES[resolve(config.compute, self.device)]
+        self.networks = list(stage.denoisers) if isinstance(stage, ShardableStage) else []
+        scatters = divide(self.networks, config.parallel, ranks)
+        weights = [weight for weight in stage.module.parameters() if weight.requires_grad]
+        self.shards = Shards(weights)
+        self.rule = make_optimizer(stage.module, optimizer, self.dtype, self.shards)
+        self.ema = EMA(self.shards.local, optimizer.ema)
+        exact = config.parallel.reduction == "exact"
+        self.gradients = GradientSum(weights, ranks, exact, scatters)
+
+    def step(self, batches: Iterator[Any], step: int) -> tuple[dict[str, float], float]:
+        """One step: metrics, each averaged over the micro-batches that have it, and the rate."""
+        config = self.config
+        lr = learning_rate(step, config.steps, self.optimizer, config.cooldown_from)
+        for group in self.rule.param_groups:
+            group["lr"] = lr
+        self.gradients.reset()
+        values: dict[str, list[float]] = {}
+        for number in self.ranks.micro_batches(range(step, step + 1), config.micro_batches):
+            for name, value in self._micro_batch(next(batches), number).items():
+                values.setdefault(name, []).append(value)
+        merged = self.ranks.merge(values)
+        metrics = {name: sum(own) / len(own) for name, own in merged.items()}
+        if isinstance(self.stage, DatasetStage):
+            metrics |= self.stage.evaluate(step)
+        metrics["gradient"] = self._descend(step, metrics["loss"])
+        self.ema.update(step)
+        return metrics, lr
+
+    def _micro_batch(self, batch: Any, number: int) -> dict[str, float]:
+        """Add up the gradients of a micro-batch; its metrics."""
+        generator = torch.Generator(self.device).manual_seed(
+            rng.torch_seed(rng.Stream.LOSS, self.config.seed, number)
+        )
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            loss, metrics = self.stage.loss(batch, generator)
+        # processes that share a clip have the whole loss each, and a part of its gradient
+        (loss / (self.config.micro_batches * self.ranks.context)).backward()
+        self.gradients.add()
+        return {"loss": loss.item(), **metrics}
+
+    def try_largest(self) -> None:
+        """Go there and back with the largest batch, so that memory that is not enough is not enough
+        now.
+        """
+        if not isinstance(self.stage, DatasetStage):
+            return
+        try:
+            self._micro_batch(self.stage.largest_batch(), 0)
+        except torch.OutOfMemoryError:
+            raise TrainingError(
+                "the largest batch does not fit into memory", "fewer stage.buckets tokens"
+            ) from None
+        self.gradients.reset()
+        self.shards.drop_gradients()
+
+    def _descend(self, step: int, loss: float) -> float:
+        """Move the weights by the gradients, clipped; the norm that they had. Raises where loss or
+        norm is not finite.
+        """
+        exact = self.gradients.finish()
+        norm = self.gradients.clip(self.optimizer.clip)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise TrainingError(
+                f"step {step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}: not finite, stopped",
+                f"resume with a lower rate than optimizer.lr={self.optimizer.lr:g}",
+            )
+        if not exact:
+            raise TrainingError(
+                f"step {step + 1}: a gradient above {LARGEST_SUM:g}: its sum would not be exact",
+                "a lower optimizer.lr, or --set loop.parallel.reduction=fast",
+            )
+        self.shards.take_gradients()
+        self.rule.step()
+        self.shards.drop_gradients()
+        return norm
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """A block in which the stage has its averaged weights; those that are sharded lie in parts
+        before and after it, on all processes.
+        """
+        self._reshard()
+        self.ema.swap()
+        try:
+            yield
+        finally:
+            self._reshard()
+            self.ema.swap()
+
+    def _reshard(self) -> None:
+        for network in self.networks:
+            reshard(network)
+
+    def draw(self, log: RunLog | None, step: int) -> None:
+        """A picture of what the averaged weights do."""
+        with self._averaged():
+            picture = self.stage.samples()
+        if log is not None:
+            log.picture(step, picture)
+
+    def export(self, folder: Path) -> None:
+        """Write the model's parts, with averaged weights."""
+        with self._averaged(), whole(self.stage.module):
+            if self.ranks.first:
+                with files.atomic_folder(folder) as fresh:
+                    self.stage.save(fresh)
+        self.ranks.wait()
+
+    def save(self, folder: Path, step: int) -> None:
+        """Write a checkpoint, and delete old ones."""
+        target = folder / f"step-{step:07d}"
+        with self._shared_folder(target) as fresh:
+            with self._averaged(), whole(self.stage.module):
+                if self.ranks.first:
+                    self.stage.save(fresh)
+            self.ranks.wait()
+            checkpoint.save_state(fresh / "state", self._state(step))
+        if self.ranks.first:
+            for old, path in checkpoints(folder)[: -self.config.keep]:
+                if not _is_snapshot(old, self.config):
+                    checkpoint.delete_checkpoint(path)
+
+    @contextmanager
+    def _shared_folder(self, target: Path) -> Iterator[Path]:
+        """A folder into which all processes write, and which then appears whole."""
+        with contextlib.ExitStack() as stack:
+            make = lambda: stack.enter_context(files.atomic_folder(target))  # noqa: E731
+            yield self.ranks.from_first(make)
+            self.ranks.wait()
+        self.ranks.wait()
+
+    def restore(self, start: Path) -> int:
+        """Take weights, moments and averages from a checkpoint; the number of steps behind it."""
+        state = self._state(0)
+        with torch.no_grad():
+            checkpoint.load_state(start / "state", state)
+        return int(state["step"])
+
+    def _state(self, step: int) -> dict[str, Any]:
+        module, spread = self.stage.module, self.shards.spread
+        parts = [part for group in self.rule.param_groups for part in group["params"]]
+        return {
+            "step": torch.tensor(step),
+            "model": dict(module.named_parameters()) | dict(module.named_buffers()),
+            "average": {
+                str(i): spread(part, average)
+                for i, (part, average) in enumerate(
+                    zip(self.shards.local, self.ema.average, strict=True)
+                )
+            },
+            "optimizer": {
+                str(i): {name: spread(part, one) for name, one in self.rule.state[part].items()}
+                for i, part in enumerate(parts)
+            },
+        }
+
+
+def divide(
+    networks: Sequence[DiT], config: ParallelConfig, ranks: Ranks
+) -> list[ExactReduceScatter]:
+    """Prepare denoisers for many processes; what adds up their gradients.
+
+    Raises
+    ------
+    InputError
+        If there is none that could share the tokens of a clip.
     """
+    if not networks and (config.context > 1 or config.recompute):
+        what = "context" if config.context > 1 else "recompute"
+        raise InputError(f"loop.parallel.{what}: this stage has no denoiser for it", "leave it out")
+    scatters = []
+    for network in networks:
+        if config.context > 1:
+            share_tokens(network, ranks)
+        if config.recompute:
+            recompute(network)
+        if can_shard(config, ranks):
+            scatters += shard(network, config, ranks)
+    return scatters
+
+
+def _ahead(batch: Callable[[int], Any], numbers: Iterator[int]) -> Generator[Any, None, None]:
+    """The batches of these numbers, each made by a thread while the one before it is used."""
     with ThreadPoolExecutor(1, "batches") as pool:
-        waiting = pool.submit(batch, first) if first < end else None
-        for number in range(first, end):
-            assert waiting is not None
-            ready = waiting.result()
-            waiting = pool.submit(batch, number + 1) if number + 1 < end else None
-            yield ready
-
-
-def _gradients(
-    stage: TrainingStage, batches: Iterator[Any], config: LoopConfig, step: int, dtype: torch.dtype
-) -> dict[str, float]:
-    """Add up the gradients of a step's micro-batches; the metrics, each averaged over those that
-    have it.
-    """
-    device = next(stage.module.parameters()).device
-    sums: dict[str, list[float]] = {}
-    for number in range(step * config.micro_batches, (step + 1) * config.micro_batches):
-        batch = next(batches)
-        generator = torch.Generator(device).manual_seed(
-            rng.torch_seed(rng.Stream.LOSS, config.seed, number)
-        )
-        with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
-            loss, metrics = stage.loss(batch, generator)
-        (loss / config.micro_batches).backward()
-        for name, value in {"loss": loss.item(), **metrics}.items():
-            sums.setdefault(name, []).append(value)
-    return {name: sum(values) / len(values) for name, values in sums.items()}
-
-
-def _descend(
-    stage: TrainingStage,
-    rule: torch.optim.Optimizer,
-    step: int,
-    loss: float,
-    optimizer: OptimizerConfig,
-) -> float:
-    """Move the weights by the gradients, clipped; the norm that they had. Raises where loss or norm
-    is not finite.
-    """
-    norm = float(nn.utils.clip_grad_norm_(stage.module.parameters(), optimizer.clip))
-    if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise TrainingError(
-            f"step {step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}: not finite, stopped",
-            f"resume with a lower rate than optimizer.lr={optimizer.lr:g}",
-        )
-    rule.step()
-    rule.zero_grad(set_to_none=True)
-    return norm
-
-
-def _averaged(ema: EMA, action: Any) -> Any:
-    ema.swap()
-    try:
-        return action()
-    finally:
-        ema.swap()
-
-
-def _export(stage: TrainingStage, folder: Path) -> None:
-    with files.atomic_folder(folder) as fresh:
-        stage.save(fresh)
-
-
-def _state(module: nn.Module, rule: torch.optim.Optimizer, ema: EMA, step: int) -> dict[str, Any]:
-    return {
-        "step": torch.tensor(step),
-        "model": dict(module.named_parameters()) | dict(module.named_buffers()),
-        "average": {str(i): tensor for i, tensor in enumerate(ema.average)},
-        "optimizer": _moments(rule),
-    }
-
-
-def _moments(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
-    """The optimizer's tensors by the number of the parameter."""
-    parameters = (p for group in optimizer.param_groups for p in group["params"])
-    return {str(i): dict(optimizer.state[p]) for i, p in enumerate(parameters)}
-
-
-def _save(
-    folder: Path,
-    step: int,
-    stage: TrainingStage,
-    rule: torch.optim.Optimizer,
-    ema: EMA,
-    config: LoopConfig,
-) -> None:
-    with files.atomic_folder(folder / f"step-{step:07d}") as fresh:
-        _averaged(ema, lambda: stage.save(fresh))
-        checkpoint.save_state(fresh / "state", _state(stage.module, rule, ema, step))
-    for old, path in checkpoints(folder)[: -config.keep]:
-        if not _is_snapshot(old, config):
-            checkpoint.delete_checkpoint(path)
+        waiting = None
+        for number in numbers:
+            ready, waiting = waiting, pool.submit(batch, number)
+            if ready is not None:
+                yield ready.result()
+        if waiting is not None:
+            yield waiting.result()
 
 
 def _is_due(step: int, saved_at: float, config: LoopConfig) -> bool:
@@ -287,11 +418,3 @@ def _newest(folder: Path) -> Path | None:
         return saved[-1][1]
     logger.warning("nothing to resume in %s: starting from the beginning", folder)
     return None
-
-
-def _restore(start: Path, module: nn.Module, rule: torch.optim.Optimizer, ema: EMA) -> int:
-    """Take weights, moments and averages from a checkpoint; the number of steps behind it."""
-    state = _state(module, rule, ema, 0)
-    with torch.no_grad():
-        checkpoint.load_state(start / "state", state)
-    return int(state["step"])

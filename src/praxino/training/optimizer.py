@@ -4,13 +4,16 @@ weights.
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from praxino.config import Config
+
+if TYPE_CHECKING:
+    from praxino.training.sharding import Shards
 
 
 class OptimizerConfig(Config):
@@ -53,8 +56,9 @@ class Muon(torch.optim.Optimizer):
         groups: list[dict[str, Any]],
         config: OptimizerConfig,
         dtype: torch.dtype = torch.bfloat16,
+        shards: "Shards | None" = None,
     ) -> None:
-        self.dtype = dtype
+        self.dtype, self.shards = dtype, shards
         defaults = {
             "lr": config.lr,
             "betas": config.betas,
@@ -92,14 +96,17 @@ class Muon(torch.optim.Optimizer):
         for i, p in enumerate(moved):
             assert p.grad is not None
             momentum = self.state[p]["first"].lerp_(p.grad, 1 - group["momentum"])
-            matrices.append(p.grad.lerp(momentum, group["momentum"]).flatten(1))  # Nesterov
+            step = p.grad.lerp(momentum, group["momentum"])  # Nesterov
+            whole = self.shards.gather(p, step) if self.shards else step
+            matrices.append(whole.flatten(1))
             shapes.setdefault(matrices[i].shape, []).append(i)
         for shape, members in shapes.items():
             stack = orthogonalised(torch.stack([matrices[i] for i in members]), self.dtype) * (
                 0.2 * math.sqrt(max(shape))
             )
             for i, matrix in zip(members, stack, strict=True):
-                matrices[i] = matrix.view_as(moved[i])
+                own = self.shards.cut(moved[i], matrix) if self.shards else matrix
+                matrices[i] = own.view_as(moved[i])
         return matrices
 
     def _adam(self, moved: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
@@ -130,31 +137,41 @@ def orthogonalised(matrices: Tensor, dtype: torch.dtype = torch.bfloat16, steps:
 
 
 def make_optimizer(
-    module: nn.Module, config: OptimizerConfig, dtype: torch.dtype = torch.bfloat16
+    module: nn.Module,
+    config: OptimizerConfig,
+    dtype: torch.dtype = torch.bfloat16,
+    shards: "Shards | None" = None,
 ) -> torch.optim.Optimizer:
     """`Muon` (computing in ``dtype``) or AdamW (Loshchilov & Hutter, arXiv 1711.05101) by
     ``config.matrices``.
 
     Only weights of linear layers and convolutions count as matrices. All else (gains, biases,
-    modulations, tables) follows AdamW without decay.
+    modulations, tables) follows AdamW without decay. AdamW's fused kernel rounds otherwise where a
+    tensor is cut elsewhere, so it is not used.
+
+    Parameters
+    ----------
+    shards : Shards, optional
+        The weights' parts that this process moves, in place of the weights.
     """
     layers = (nn.Linear, nn.Conv2d, nn.Conv3d)
     weights = {id(m.weight) for m in module.modules() if isinstance(m, layers)}
     trained = [p for p in module.parameters() if p.requires_grad]
-    matrices = [p for p in trained if id(p) in weights]
-    rest = [p for p in trained if id(p) not in weights]
+    own = dict(zip(map(id, shards.weights), shards.local, strict=True)) if shards else {}
+    matrices = [own.get(id(p), p) for p in trained if id(p) in weights]
+    rest = [own.get(id(p), p) for p in trained if id(p) not in weights]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": rest, "weight_decay": 0.0}]
     if config.matrices == "muon":
-        return Muon([groups[0] | {"matrix": True}, groups[1]], config, dtype)
+        return Muon([groups[0] | {"matrix": True}, groups[1]], config, dtype, shards)
     adamw = torch.optim.AdamW(
         groups,
         lr=config.lr,
         betas=config.betas,
         eps=config.eps,
         weight_decay=config.weight_decay,
-        fused=True,
+        foreach=True,
     )
-    for p in trained:  # so that a resumed run has tensors to load into
+    for p in (*matrices, *rest):  # so that a resumed run has tensors to load into
         zero = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
         adamw.state[p] = {"step": torch.zeros((), device=p.device), **zero}
     return adamw

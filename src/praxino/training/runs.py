@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import torch
 from pydantic import Field, ValidationError
 
 from praxino.config import Config
@@ -18,10 +19,11 @@ from praxino.training.optimizer import OptimizerConfig
 from praxino.training.sources import Sources
 from praxino.training.stages import StageConfig
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Format of ``config.json``. 1 had no number and no digest of the encoder, ``loop.bf16`` instead of
 ``loop.compute``, and shared random streams: such a run goes on with its weights and settings, but
-not with the batches it would have had. 2 had a length of its own for the grounding head.
+not with the batches it would have had. 2 had a length of its own for the grounding head. 3 was of
+one process, with sums of gradients in float32.
 """
 COOLDOWN_SHARE: Final = 0.18
 """Part of a branch's steps, counted from the trunk's first, in which the rate falls, where no
@@ -40,7 +42,7 @@ class TrainConfig(Config):
 class RunConfig(Config):
     """A run: its settings, where its weights come from, and what must not change under it."""
 
-    format: Literal[3] = FORMAT
+    format: Literal[4] = FORMAT
     recipe: str
     train: TrainConfig
     sources: Sources
@@ -118,7 +120,13 @@ def _third(tree: dict[str, Any]) -> dict[str, Any]:
     return {**tree, "format": 3, "train": {**tree["train"], "stage": stage}}
 
 
-UPGRADES: Final = (_second, _third)
+def _fourth(tree: dict[str, Any]) -> dict[str, Any]:
+    """A run of format 3 as one of format 4."""
+    loop = {**tree["train"]["loop"], "parallel": {"reduction": "fast"}}
+    return {**tree, "format": 4, "train": {**tree["train"], "loop": loop}}
+
+
+UPGRADES: Final = (_second, _third, _fourth)
 """From each format to the next."""
 
 
@@ -148,7 +156,9 @@ def resumed(folder: Path, run: RunConfig, changed: bool, until: int | None = Non
             f"{folder} holds a run of {before.recipe}, not of {run.recipe}",
             f"praxino train {before.recipe} --resume",
         )
-    same = {"loop": run.train.loop.model_copy(update={"compute": before.train.loop.compute})}
+    old, new = before.train.loop, run.train.loop
+    parallel = new.parallel.model_copy(update={"threads": old.parallel.threads})
+    same = {"loop": new.model_copy(update={"compute": old.compute, "parallel": parallel})}
     if until is not None:
         same["loop"] = same["loop"].model_copy(update={"steps": before.train.loop.steps})
     config = for_device(run, "cuda").train if _batches_differ(before, run) else run.train
@@ -266,7 +276,11 @@ def begun(run: RunConfig, encoder: str | None, world: str | None, compute: Compu
             f"the run learns latents of encoder {run.encoder}, not of {encoder}",
             "give it the autoencoder it had",
         )
-    return _with_loop(run, compute=compute).model_copy(update={"encoder": encoder, "world": world})
+    parallel = run.train.loop.parallel
+    if parallel.reduction == "exact" and parallel.threads is None:
+        parallel = parallel.model_copy(update={"threads": torch.get_num_threads()})
+    begun_run = _with_loop(run, compute=compute, parallel=parallel.model_dump())
+    return begun_run.model_copy(update={"encoder": encoder, "world": world})
 
 
 def _with_loop(run: RunConfig, **changes: Any) -> RunConfig:

@@ -14,7 +14,7 @@ import webdataset
 from praxino.data.curation.decide import Clip
 from praxino.data.curation.measures import ShotRow
 from praxino.data.curation.sources import Source, find_sources
-from praxino.data.curation.units import do, do_apart, read_lines
+from praxino.data.curation.units import do, read_lines
 from praxino.data.curation.write import Shard, Writing, cut, file_of
 from praxino.errors import MediaError
 from praxino.storage.media.frames import read_video
