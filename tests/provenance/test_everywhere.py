@@ -33,6 +33,7 @@ READ = {
     "evaluate",
     "compare",
     "plan",
+    "cost",
     "detect",
     "verify",
     "inspect",

@@ -12,6 +12,7 @@ import typer
 from praxino.cli import terminal
 from praxino.cli.bot import bot
 from praxino.cli.compare import compare
+from praxino.cli.cost import cost
 from praxino.cli.curate import curate
 from praxino.cli.detect import detect
 from praxino.cli.doctor import doctor
@@ -51,6 +52,7 @@ for verb in (
     noise,
     curate,
     train,
+    cost,
     evaluate,
     compare,
     plan,

@@ -8,5 +8,6 @@
 says where weights come from, `runs` what a folder remembers, `run_log` writes metrics.
 
 Many processes: `parallel` says who they are, `gradients` adds up what each finds, `sharding` cuts
-weights, `context_parallel` clips.
+weights, `context_parallel` clips. `cost` says what a run would take, `staircases` are large ones;
+`dry_run` divides one among processes that are not there.
 """

@@ -25,19 +25,20 @@ def step_bytes(networks: list[nn.Module], forward: Callable[[], Tensor]) -> int:
     """
     weights = sum(one.nbytes for net in networks for one in net.parameters())
     moved = sum(one.numel() for net in networks for one in net.parameters() if one.requires_grad)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        activations = saved_bytes(networks, forward)
+    return weights + 4 * (STATES + AVERAGE) * moved + activations
+
+
+def saved_bytes(networks: list[nn.Module], forward: Callable[[], Tensor]) -> int:
+    """Bytes of what a backward pass keeps of a forward one, but for weights."""
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         kept[id(tensor.untyped_storage())] = tensor.untyped_storage().nbytes()
         return tensor
 
-    with (
-        FakeTensorMode(allow_non_fake_inputs=True),
-        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-    ):
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         forward()
-    owned = {
-        id(one.untyped_storage()) for net in networks for one in net.parameters()
-    }  # weights are kept, too, and were counted
-    activations = sum(size for place, size in kept.items() if place not in owned)
-    return weights + 4 * (STATES + AVERAGE) * moved + activations
+    owned = {id(one.untyped_storage()) for net in networks for one in net.parameters()}
+    return sum(size for place, size in kept.items() if place not in owned)
