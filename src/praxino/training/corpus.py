@@ -2,7 +2,6 @@
 and kept.
 """
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from torch import Tensor
 from praxino.config import Config
 from praxino.data.buckets import Batches, Bucket, BucketConfig, bucket_of, shapes
 from praxino.data.clips import ClipDataset
+from praxino.data.curation.units import digest
 from praxino.data.pixels import to_tensor
 from praxino.log import logger
 from praxino.models.text import TextConfig, TextEncoder, merge_padding, words
@@ -95,7 +95,7 @@ class Corpus:
     @torch.no_grad()
     def encode(self, device: torch.device) -> None:
         """Make the latents of all clips, or find those of an earlier run."""
-        key = digest_of([self.data.digest, bundle.encoder_digest(self.vae), repr(self.strides)])
+        key = digest([self.data.digest, bundle.encoder_digest(self.vae), repr(self.strides)])
         folder = self.cache / f"finetune-{key}"
         for one in sorted({bucket for bucket in self.bucket if bucket is not None}):
             numbers = [number for number, own in enumerate(self.bucket) if own == one]
@@ -158,7 +158,7 @@ class CaptionTokens:
 
     def __init__(self, encoder: Any, captions: Sequence[str], key: str, cache: Path) -> None:
         every = sorted(set(captions))
-        path = cache / f"captions-{digest_of([key, *every])}.safetensors"
+        path = cache / f"captions-{digest([key, *every])}.safetensors"
         if not path.exists():
             with torch.inference_mode():
                 texts = [encoder.encode([caption]) for caption in every]
@@ -192,10 +192,4 @@ def clip_tokens(one: Bucket, compression: Compression, patch: tuple[int, int, in
 
 def share_of(name: str) -> float:
     """A number from 0 to below 1 that depends on a name alone."""
-    return int(digest_of([name])[:8], 16) / 2**32
-
-
-def digest_of(parts: Sequence[str]) -> str:
-    """Twelve hexadecimal digits that name texts."""
-    joined = "\0".join(parts).encode("utf-8", "surrogateescape")
-    return hashlib.sha256(joined).hexdigest()[:12]
+    return int(digest([name])[:8], 16) / 2**32

@@ -114,7 +114,7 @@ def find_sources(target: Path, footage: Path | None = None) -> Sources:
 def _of_folder(folder: Path) -> Sources:
     result = Sources()
     texts = _captions_in(folder, result.problems)
-    for path in media_in(folder, pictures=False):
+    for path in media_in(folder, pictures=False, beside=(".txt", ".csv", ".jsonl", ".json")):
         name = path.relative_to(folder).as_posix()
         caption = texts.get(name) or texts.get(path.name, "")
         beside = path.with_suffix(".txt")

@@ -1,5 +1,6 @@
 """The films and pictures of a folder."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from praxino.errors import InputError
@@ -7,12 +8,17 @@ from praxino.log import logger
 from praxino.storage.media.formats import HEAD_BYTES, IMAGE_ENDINGS, VIDEO_ENDINGS, recognise
 
 
-def media_in(folder: Path, pictures: bool) -> list[Path]:
+def media_in(folder: Path, pictures: bool, beside: Collection[str] = ()) -> list[Path]:
     """The films in a folder and below, with ``pictures`` these, too, sorted; hidden files are left
     out.
 
     Files are known by the endings of their names, and by their first bytes where the name has none;
     how many others there are is logged.
+
+    Parameters
+    ----------
+    beside : collection of str
+        Endings of files that are read, too, and not counted.
 
     Raises
     ------
@@ -37,7 +43,7 @@ def media_in(folder: Path, pictures: bool) -> list[Path]:
         raise InputError(
             f"no {noun} in {folder}{others}", f"names that end in {' '.join(sorted(endings))}"
         )
-    if rest := len(files) - len(media):
+    if rest := sum(path.suffix.lower() not in beside for path in files) - len(media):
         logger.info("%s: %d other files left alone", folder, rest)
     return media
 
