@@ -1,6 +1,7 @@
 """A model goes on with clips of one's own: in full, or by a LoRA that others load."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from praxino.data.buckets import Bucket
 from praxino.errors import InputError
 from praxino.provenance.policy import Provenance
 from praxino.recipes import recipe
+from praxino.storage.wan.single_files import PartFiles
 from praxino.storage.weights import bundle, lora
 from praxino.training.loop import train
 from praxino.training.sources import Sources, Workplace
@@ -121,6 +123,50 @@ def test_a_wan_model_is_trained_by_its_captions_tokens(dataset, wan_folder, tmp_
     loss.backward()
     assert any(up.grad is not None and up.grad.any() for up in stage.adapter.up)
     assert next((tmp_path / "cache").glob("captions-*"))
+
+
+def test_each_of_two_experts_is_trained_at_its_own_times(dataset, wan_folder, tmp_path):
+    model = wan_folder("t2v-a14b")
+    shapes = '{"frames":[1,5],"areas":[32],"widest":1.0,"tokens":64}'
+    changed = {}
+    for expert, low, high in (("high", 0.9, 1.0), ("low", 0.0, 0.9)):
+        words = ("stage.lora=2", f"stage.buckets={shapes}", f"stage.expert={expert}")
+        stage = stage_of(dataset, model, tmp_path / "cache", *words)
+        _, t = stage._errors(stage.batch(0), torch.Generator().manual_seed(0))
+        assert low <= float(t.min()) <= float(t.max()) <= high
+        for up in stage.adapter.up:
+            torch.nn.init.normal_(up, std=0.1)
+        stage.save(tmp_path / expert)
+        changed[expert] = lora.LoRASpec(tmp_path / expert / "lora.safetensors", 1.0, expert)
+    pipeline = praxino.load(model, device="cpu")
+    both = lora.adapted(pipeline.model, [*changed.values()])
+    only = lora.adapted(pipeline.model, [changed["low"]])
+    x, t, text = torch.randn(1, 4, 2, 4, 4), torch.rand(1, 1), torch.randn(1, 6, 32)
+
+    def out(model, part):
+        with torch.no_grad():
+            return getattr(model, part).load(torch.float32)(x, t, text)
+
+    assert torch.equal(out(only, "dit"), out(pipeline.model, "dit"))
+    assert torch.equal(out(only, "low"), out(both, "low"))
+    assert not torch.equal(out(both, "dit"), out(only, "dit"))
+
+
+def test_a_wan_model_trained_in_full_is_a_file_that_loads(dataset, wan_folder, tmp_path):
+    model = wan_folder("t2v")
+    shapes = '{"frames":[1,5],"areas":[32],"widest":1.0,"tokens":64}'
+    stage = stage_of(dataset, model, tmp_path / "cache", f"stage.buckets={shapes}")
+    config = recipe("finetune", ["loop.steps=2", "loop.sample_every=0"])
+    list(train(stage, config.loop, config.optimizer, tmp_path / "run"))
+    file = tmp_path / "run" / "final" / "model.safetensors"
+    heads = {"num_heads": stage.dit.config.heads}  # of 128 numbers each they need not be told
+    file.with_name("config.json").write_text(json.dumps(heads))
+    files = PartFiles(vae=model / "vae", text=model / "text_encoder", tokenizer=model / "tokenizer")
+    made = praxino.load(file, device="cpu", files=files).model.dit.load(torch.float32)
+    before = praxino.load(model, device="cpu").model.dit.load(torch.float32)
+    assert not torch.equal(made.head.weight, before.head.weight)
+    for own, other in zip(made.parameters(), stage.dit.parameters(), strict=True):
+        torch.testing.assert_close(own.float(), other, rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("dialect", ["comfyui", "diffusers", "kohya"])
