@@ -153,7 +153,21 @@ def test_settings_given_again_must_be_the_same(train):
     train("--until", 1, "-o", "run")
     assert train("--until", 2, "--resume", "-o", "run")[0] == 0
     code, err = train("--resume", "-o", "run", "--set", "optimizer.lr=1e-4")
-    assert (code, "was started with other settings" in err) == (2, True)
+    assert (code, "was started with other settings: optimizer.lr=" in err) == (2, True)
+    code, err = train("--resume", "-o", "run", "--set", "loop.parallel.context=2")
+    assert (code, "other settings: loop.parallel.context=1" in err) == (2, True)
+
+
+def test_a_run_goes_on_with_other_processes(train):
+    train("--until", 1, "-o", "run", "--set", "loop.parallel.sharding=none")
+    sharding = lambda: runs.read(Path("run")).train.loop.parallel.sharding  # noqa: E731
+    assert sharding() == "none"
+    assert train("--until", 2, "--resume", "-o", "run")[0] == 0
+    assert sharding() == "none"
+    assert (
+        train("--until", 3, "--resume", "-o", "run", "--set", "loop.parallel.sharding=full")[0] == 0
+    )
+    assert sharding() == "full"
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,8 @@ def test_a_staircase_of_ten_billion():
     assert small.latent_bytes == pytest.approx(0.295e6 * 1e8, rel=0.01)
     assert result.state_bytes[1] == 28 * result.parameters
     assert result.state_bytes[64] > result.state_bytes[1] / 64
+    block = 272.7e6
+    assert result.working_bytes == pytest.approx(22 * block, rel=0.01)
 
 
 def test_what_is_kept_for_the_way_back():
@@ -117,6 +119,7 @@ def test_the_verb(praxino, tmp_path):
         (("10b", "--share", 2), "share"),
         (("10b", "--gpus", 100_000, "--dry-run"), "at most 20000"),
         (("none.json",), "no such file"),
+        (("diorama", "--gpus", 1, "--dry-run"), "two processes or more"),
     ],
 )
 def test_what_cannot_be_is_one_line(praxino, words, message):

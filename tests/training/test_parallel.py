@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from praxino.data.order import permuted
@@ -29,6 +30,7 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
 ADAM = ["optimizer.matrices=adamw"]
 LORA = ["stage.lora=2", *ADAM]
 CONSTANT = ["optimizer.decay=none"]
+EVALUATED = ["loop.save_every=100", "stage.evaluate_every=1"]
 
 
 @pytest.fixture(scope="module", name="dataset")
@@ -66,7 +68,14 @@ def _run(dataset, tiny_model, tmp_path_factory):
 @pytest.fixture(scope="module", name="alone")
 def _alone(run):
     """What one process makes."""
-    cases = {"muon": [[], 2], "adam": [ADAM, 2], "lora": [LORA, 2], "long": [CONSTANT, 3]}
+    cases = {
+        "muon": [[], 2],
+        "adam": [ADAM, 2],
+        "lora": [LORA, 2],
+        "long": [CONSTANT, 3],
+        "evaluated": [EVALUATED, 3],
+        "half": [["loop.compute=bfloat16"], 2],
+    }
     return run(1, cases)
 
 
@@ -77,10 +86,16 @@ def test_two_processes_make_what_one_makes(run, alone):
         "whole": [["loop.parallel.sharding=none"], 2],
         "recomputed": [["loop.parallel.recompute=true"], 2],
         "shared": [["loop.parallel.context=2"], 2],
+        "shared again": [["loop.parallel.context=2", "loop.parallel.recompute=true"], 2],
+        "evaluated": [EVALUATED, 3],
+        "half": [["loop.compute=bfloat16"], 2],
     }
     made = run(2, cases)
     assert made["muon"] == alone["muon"]
     assert made["lora"] == alone["lora"]
+    assert made["evaluated"] == alone["evaluated"]
+    assert made["half"] == alone["half"]
+    assert made["shared again"] == made["shared"]
     assert made["whole"] == made["recomputed"] == alone["muon"]
     assert made["shared"]["norms"] == pytest.approx(alone["muon"]["norms"], rel=1e-5)
 
@@ -135,6 +150,33 @@ def test_a_process_that_is_killed_costs_nothing(dataset, tiny_model, tmp_path):
     assert many_processes.digest(tmp_path / "killed") == many_processes.digest(tmp_path / "quiet")
 
 
+@pytest.mark.slow
+def test_what_is_wrong_is_one_line_of_one_process(tiny_model, tmp_path):
+    words = [
+        "-m",
+        "praxino",
+        "train",
+        "finetune",
+        str(tmp_path / "none"),
+        "--init",
+        str(tiny_model),
+    ]
+    command = [*TORCHRUN, "--nproc-per-node=2", *words, "-o", str(tmp_path / "run")]
+    done = subprocess.run(
+        [*command, "--set", "loop.micro_batches=2"], capture_output=True, text=True, timeout=120
+    )
+    said = [line for line in done.stderr.splitlines() if line.startswith("praxino:")]
+    assert len(said) == 1
+    assert "no such" in said[0] or "no film" in said[0] or "no folder" in said[0]
+    assert "Read error" not in done.stderr
+    done = subprocess.run(
+        [*command, "--set", "loop.micro_batches=3"], capture_output=True, text=True, timeout=120
+    )
+    said = [line for line in done.stderr.splitlines() if line.startswith("praxino:")]
+    assert len(said) == 1
+    assert "3 micro-batches a step for 2 processes" in said[0]
+
+
 def _children(pid):
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(child) for child in text.split()]
@@ -172,7 +214,7 @@ def test_networks_whose_heads_or_branches_cannot_be_shared_are_refused():
         context_parallel.share_tokens(DiT(DiTConfig(**sizes)), parallel.Ranks(0, 3, 3))
     config = parallel.ParallelConfig(context=2)
     with pytest.raises(InputError, match="no denoiser"):
-        loop.divide([], config, parallel.Ranks(0, 2, 2))
+        loop.require_divisible(_Steep(1), config)
 
 
 def test_exact_sums_depend_on_no_order_and_plain_ones_do():
@@ -195,6 +237,46 @@ def test_exact_sums_depend_on_no_order_and_plain_ones_do():
     torch.testing.assert_close(one, summed(False, orders[0]))
     plain = [summed(False, order) for order in orders]
     assert not all(torch.equal(plain[0], other) for other in plain[1:])
+
+
+def test_sums_that_were_rounded_on_the_way_are_known_though_they_are_small():
+    weight = nn.Parameter(torch.zeros(1))
+    total = gradients.GradientSum([weight])
+    total.reset()
+    for part in [200.0] * 5 + [2.0**-44] + [-200.0] * 5:
+        (weight * part).sum().backward()
+        total.add()
+    assert not total.finish()
+    assert abs(float(weight.grad)) < 1e-6
+
+
+def test_moments_of_empty_parts_lie_as_on_other_processes():
+    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.tensor import DTensor
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    stage = _Steep(1.0)
+    stage.module = nn.Linear(4, 1)
+    dist.init_process_group("fake", rank=1, world_size=2, store=FakeStore())
+    try:
+        fully_shard(stage.module)
+        config = loop.LoopConfig(steps=1, compute="float32")
+        trainer = loop._Trainer(stage, config, OptimizerConfig(), parallel.Ranks(1, 2))
+        moments = trainer._state(0)["optimizer"]["0"]
+    finally:
+        dist.destroy_process_group()
+    assert isinstance(moments["first"], DTensor)
+    assert not isinstance(moments["second"], DTensor)
+
+
+def test_processes_that_differ_are_told_in_what(monkeypatch):
+    def gather(every, own):
+        every[:] = [own, own | {"torch": "2.0"}]
+
+    monkeypatch.setattr(parallel.dist, "all_gather_object", gather)
+    ranks = parallel.Ranks(0, 2)
+    with pytest.raises(InputError, match=r"process 1 has torch=2\.0, process 0 has 2\.13"):
+        ranks.require_alike({"seed": 1, "torch": "2.13"}, "install the same")
 
 
 def test_norms_are_those_of_torch_and_clip():
@@ -235,7 +317,7 @@ class _Steep(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("slope", "message"), [(1e3, "a gradient above 256"), (float("nan"), "not finite")]
+    ("slope", "message"), [(1e3, "gradients of 512 or more"), (float("nan"), "not finite")]
 )
 def test_gradients_that_cannot_be_summed_stop_the_run(tmp_path, slope, message):
     config = loop.LoopConfig(steps=1, sample_every=0, compute="float32")

@@ -59,6 +59,8 @@ def cost(
     else:
         typer.echo(_text(staircase, result, machine, gpus, price))
     if dry_run:
+        if gpus // replicas < 2:
+            raise InputError("--dry-run divides weights among two processes or more", "--gpus 64")
         if gpus > MAX_DRY_RUN:
             raise InputError(f"--dry-run of {gpus} processes: at most {MAX_DRY_RUN}", "--gpus")
         from praxino.training.dry_run import dry_run as run
@@ -119,7 +121,7 @@ def _text(
         f"{days / gpus:,.3g}", f"{sum(one.money for one in result.steps):,.0f}",
         f"{sum(one.kilowatt_hours for one in result.steps) / 1000:,.3g}", "", "", "", "",
     )  # fmt: skip
-    memory = [("weights divided among", "GB on the fullest GPU, without clips")]
+    memory = [("weights divided among", "GB of weights and states on the fullest GPU")]
     memory += [(f"{count}", f"{size / GIGA:,.3g}") for count, size in result.state_bytes.items()]
     return "\n".join(
         [
@@ -129,6 +131,7 @@ def _text(
             "",
             batch.table(memory),
             "",
+            f"{result.working_bytes / GIGA:,.3g} GB more for blocks at work, and its clips",
             f"a checkpoint: {result.checkpoint_bytes / GIGA:,.3g} GB",
             f"assumed: {machine.share:g} of {machine.peak:g} TFLOP/s, {price:g} an hour, "
             f"{machine.watts:g} W a GPU and {machine.overhead:g} times that for the building, "

@@ -3,6 +3,7 @@ code 2.
 """
 
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,13 @@ from typing import Any, NoReturn
 
 import typer
 
-from praxino.errors import InputError, MediaError, PraxinoError, UnknownNameError
+from praxino.errors import (
+    InputError,
+    MediaError,
+    PraxinoError,
+    TrainingError,
+    UnknownNameError,
+)
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """click's error about arguments, from whichever click typer brings."""
@@ -106,6 +113,8 @@ def run(app: typer.Typer) -> NoReturn:
     except MemoryError:
         _fail(_too_large())
     except RuntimeError as error:
+        if is_other_process() and "peer" in str(error):  # a process went that it talked to
+            sys.exit(2)
         if "memory" not in str(error):  # torch has no error of its own for a processor's memory
             raise
         _fail(_too_large())
@@ -135,7 +144,15 @@ def _too_large() -> PraxinoError:
     return InputError("not enough memory", "a smaller film, picture or batch")
 
 
+def is_other_process() -> bool:
+    """Whether torchrun started this process beside a first one."""
+    return os.environ.get("RANK", "0") != "0"
+
+
 def _fail(error: PraxinoError) -> NoReturn:
+    """End with one line; of many processes the first says what all of them would."""
+    if is_other_process() and isinstance(error, InputError | TrainingError):
+        sys.exit(2)
     line = " ".join(str(error).split())
     sys.stderr.write(f"praxino: error: {line}\n")
     sys.exit(2)

@@ -1,6 +1,7 @@
 """``praxino train``: a named recipe, or a branch of a run that is there."""
 
 import ctypes
+import logging
 import os
 import shutil
 import signal
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 import praxino
+from praxino.cli import terminal
 from praxino.cli.options import Device, Quiet
 from praxino.cli.terminal import Progress
 from praxino.errors import InputError
+from praxino.log import logger
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from praxino.training.runs import RunConfig
     from praxino.training.sources import Sources
 
+PARALLEL: Final = "loop.parallel."
 TRUNK_SHARE: Final = 0.82
 """Part of ``--minutes`` at constant rate; in the rest the rate falls to 0."""
 MMAP_THRESHOLD: Final = -3
@@ -99,6 +103,8 @@ def train(
     """Train a model by a named recipe."""
     keep_memory()
     progress = Progress(quiet)
+    if terminal.is_other_process():
+        logger.setLevel(logging.ERROR)
     from praxino.generation.loading import find_model
     from praxino.training import runs
     from praxino.training.sources import Sources
@@ -122,7 +128,10 @@ def train(
             "--vae, --init, --footage: a branch has those of its trunk", "leave them out"
         )
     if resume:
-        run = runs.resumed(folder, run, bool(set_ or vae or init or footage or cooldown), until)
+        names = [one.partition("=")[0].removeprefix(PARALLEL) for one in set_]
+        machine = [name for name in names if name in runs.MACHINE]
+        changed = len(machine) < len(names) or bool(vae or init or footage or cooldown)
+        run = runs.resumed(folder, run, changed, until, machine)
     elif until is not None and cooldown is None:
         run = runs.extended(run, until)
     if minutes is not None:
@@ -223,6 +232,7 @@ def _carry_out(
     from praxino.generation.loading import choose_device
     from praxino.models.precision import resolve
     from praxino.training import parallel, runs, stages
+    from praxino.training.loop import require_divisible
     from praxino.training.sources import Workplace
 
     place = parallel.own_device(choose_device(device))
@@ -230,18 +240,21 @@ def _carry_out(
     run = runs.for_device(run, place.type) if new else run
     config, loop = run.train.stage, run.train.loop
     compute = resolve(loop.compute, place)
-    run = runs.begun(run, stages.encoder(config, run.sources), stages.world(config), compute)
     workplace = Workplace(str(place), folder.parent, _film, compute)
-    if threads := run.train.loop.parallel.threads:
-        _take_threads(threads, progress)
     with parallel.join(loop.parallel, loop.micro_batches, place) as ranks:
-        ranks.require_alike([f"praxino {praxino.__version__}", run.model_dump_json()])
+        progress = progress if ranks.first else Progress(quiet=True)
+        about = {"praxino": praxino.__version__, "compute": compute} | runs.flat(run)
+        ranks.require_alike(about, "the same command, and the same praxino, everywhere")
+        encoder, world = stages.encoder(config, run.sources), stages.world(config)
+        run = ranks.from_first(lambda: runs.begun(run, encoder, world, compute))
+        if threads := run.train.loop.parallel.threads:
+            _take_threads(threads, progress)
         with ranks.first_in_turn():
             stage = stages.build(config, run.sources, workplace)
+        require_divisible(stage, loop.parallel)
         ranks.broadcast(stage.module)
         if ranks.first:
             runs.write(folder, run)
-        progress = progress if ranks.first else Progress(quiet=True)
         return _steps(run, stage, folder, resume, progress, stopped, ranks)
 
 

@@ -7,7 +7,7 @@ behind the last one. Text is whole on every process.
 Legend: W processes, N tokens, H heads, d their width.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch.distributed as dist
@@ -56,6 +56,11 @@ def share_tokens(network: DiT, ranks: Ranks) -> None:
     network.blocks[-1].register_forward_hook(exchange.gather)
 
 
+@dataclass(frozen=True)
+class SharedLayout(TokenLayout):
+    """Where a process' share of a clip's tokens stands; grid and mask are the whole clip's."""
+
+
 class _Exchange:
     """This process among those that share a clip."""
 
@@ -85,7 +90,8 @@ class _Exchange:
                 )
         x = self._own(x, 1) if layer == 0 else x
         time = self._own(time, 1) if time.shape[1] > 1 else time
-        places = replace(places, rotation=self._own(places.rotation, 0))
+        own = self._own(places.rotation, 0)
+        places = SharedLayout(places.grid, places.pattern, own, places.mask)
         return (x, time, memories, bias, places, layer, *more)
 
     def gather(self, block: nn.Module, inputs: Any, out: Tensor) -> Tensor:
@@ -99,7 +105,8 @@ class _Exchange:
         """Attention with all tokens of this process' heads, in place of all heads of its tokens."""
 
         def exchanged(q: Tensor, k: Tensor, v: Tensor, places: TokenLayout, layer: int) -> Tensor:
-            if not self.inside:
+            # blocks may be computed again when the clip has left the network
+            if not isinstance(places, SharedLayout):
                 whole: Tensor = mix(q, k, v, places, layer)
                 return whole
             if k.shape[1] != q.shape[1]:

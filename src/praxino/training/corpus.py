@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from praxino.config import Config
@@ -104,11 +104,8 @@ class Corpus:
                 name = f"{'x'.join(map(str, one))}-{first // CLIPS_A_FILE:05}.safetensors"
                 if not (folder / name).exists():
                     some = numbers[first : first + CLIPS_A_FILE]
-                    folder.mkdir(parents=True, exist_ok=True)
                     latents = torch.stack([self._encoded(number, one, device) for number in some])
-                    fresh = folder / f".{name}"
-                    save_file({"latents": latents}, fresh)
-                    fresh.replace(folder / name)
+                    checkpoint.write_tensors(folder / name, {"latents": latents})
                 rows.append(load_file(folder / name)["latents"])
             self._latents[one] = torch.cat(rows)
             self._row |= {number: row for row, number in enumerate(numbers)}
@@ -163,8 +160,8 @@ class CaptionTokens:
             with torch.inference_mode():
                 texts = [encoder.encode([caption]) for caption in every]
             kept = {str(number): _used(text) for number, text in enumerate(texts)}
-            cache.mkdir(parents=True, exist_ok=True)
-            save_file(kept | {"length": torch.tensor(texts[0].shape[1])}, path)
+            kept["length"] = torch.tensor(texts[0].shape[1])
+            checkpoint.write_tensors(path, kept)
         tensors = load_file(path)
         self.length = int(tensors["length"])
         self.rows = {caption: tensors[str(number)] for number, caption in enumerate(every)}

@@ -130,14 +130,18 @@ class Cost:
     steps : tuple of StepCost
     state_bytes : dict
         By the number of GPUs among which weights and states are divided: bytes on the fullest of
-        them, without activations.
+        them, with AdamW; Muon has one moment of a matrix, and takes a seventh less.
+    working_bytes : float
+        Of two blocks that are gathered, the gradients and sums of one, and copies of weights in
+        bfloat16: of one block, or of all where blocks are not computed again.
     checkpoint_bytes : float
-        Of a training state; of the weights alone it is a fifth.
+        Of a training state and the weights beside it.
     """
 
     parameters: int
     steps: tuple[StepCost, ...]
     state_bytes: dict[int, float]
+    working_bytes: float
     checkpoint_bytes: float
 
 
@@ -148,7 +152,8 @@ def training_flop(
     or, with ``recompute``, four times as many in all.
 
     The first term is products with weights, the others are scores and values of attention to the
-    clip and to the text.
+    clip and to the text. Weights that only the text's tokens meet, an eighth in a network like
+    Wan's, are counted as if the clip's did.
     """
     forward = 2 * parameters * tokens + 4 * layers * width * tokens * (tokens + text)
     return (4 if recompute else 3) * forward
@@ -197,13 +202,17 @@ def cost(
     shapes = parameter_shapes(staircase.network)
     parameters = sum(math.prod(shape) for shape in shapes)
     state = STATE_BYTES + EXACT_BYTES * exact
-    block = parameter_shapes(staircase.network.model_copy(update={"layers": 1}))
-    gathered = 2 * 4 * sum(math.prod(shape) for shape in block)  # the next one comes meanwhile
+    with torch.device("meta"):
+        one = sum(weight.numel() for weight in Block(staircase.network).parameters())
+    copied = one if staircase.recompute else parameters
+    # masters of two blocks, since the next one comes meanwhile; gradients of one, and their sums
+    working = (2 * 4 + 4 + EXACT_BYTES * exact) * one + 2 * copied
     return Cost(
         parameters,
         tuple(_step_cost(staircase, step, parameters, machine, price) for step in staircase.steps),
-        {count: state * fullest_part(shapes, count) + gathered * (count > 1) for count in shards},
-        (STATE_BYTES - 4) * parameters,
+        {count: state * fullest_part(shapes, count) for count in shards},
+        working,
+        STATE_BYTES * parameters,
     )
 
 

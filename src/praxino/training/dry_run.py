@@ -3,7 +3,6 @@ shared as a plan says.
 """
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
 from praxino.data.order import permuted
-from praxino.errors import InputError
+from praxino.errors import TrainingError
 from praxino.models.dit import DiT, DiTConfig
 from praxino.training.cost import fullest_part, parameter_shapes
 from praxino.training.parallel import ParallelConfig, Ranks, group
@@ -52,21 +51,21 @@ def dry_run(config: DiTConfig, world: int, parallel: ParallelConfig) -> DryRun:
 
     Raises
     ------
-    InputError
+    TrainingError
         If a share is not what the plan says, or a micro-batch is done twice or by nobody.
     """
     shapes = parameter_shapes(config)
     shards, parameters = world // parallel.replicas, sum(math.prod(shape) for shape in shapes)
     planned = [_planned(shapes, shards, place) for place in range(shards)]
     if sum(planned) != parameters:
-        raise InputError(
+        raise TrainingError(
             f"{shards} processes keep {sum(planned)} of {parameters} weights", "report it"
         )
     tried = sorted({round(place) for place in np.linspace(0, world - 1, TRIED)})
     parts = {rank: _part(config, rank, world, parallel) for rank in tried}
     for rank, numbers in parts.items():
         if numbers != planned[rank % shards] or numbers > fullest_part(shapes, shards):
-            raise InputError(
+            raise TrainingError(
                 f"process {rank} keeps {numbers} weights, not {planned[rank % shards]}", "report it"
             )
     return DryRun(parts, parameters, _clips(world, parallel))
@@ -105,7 +104,7 @@ def _clips(world: int, parallel: ParallelConfig) -> int:
     )  # fmt: skip
     order = permuted(numbers, STEPS * shares, seed=0)
     if sorted(order.tolist()) != list(range(STEPS * shares)):
-        raise InputError("a micro-batch is done twice, or by nobody", "report it")
+        raise TrainingError("a micro-batch is done twice, or by nobody", "report it")
     return len(order)
 
 
@@ -114,7 +113,6 @@ def _pretended(rank: int, world: int) -> Iterator[None]:
     """One process of many, of which the others are not there: what it sends goes nowhere."""
     from torch.testing._internal.distributed.fake_pg import FakeStore
 
-    assert "RANK" not in os.environ
     dist.init_process_group("fake", rank=rank, world_size=world, store=FakeStore())
     try:
         yield

@@ -21,8 +21,8 @@ from praxino.training.parallel import ALONE, Ranks
 
 QUANTUM: Final = 2.0**-44
 """Gradients are multiples of it."""
-LARGEST_SUM: Final = 2.0**8
-"""A sum of gradients that is smaller than this was exact."""
+LARGEST_SUM: Final = 2.0**9
+"""Sums whose parts add up to less than this, whatever their signs, are exact in any order."""
 SQUARE_BITS: Final = 36
 """Squares of a tensor whose largest number is from 1/2 to 1 have so many bits behind the point."""
 SUM_BITS: Final = 62
@@ -41,8 +41,14 @@ class ExactReduceScatter(ReduceScatter):
 
     def __init__(self, module: FSDPModule, weights: Sequence[nn.Parameter]) -> None:
         self.weights = weights
-        self.total: Tensor | None = None
+        self.reset()
         module.set_custom_reduce_scatter(self)
+
+    def reset(self) -> None:
+        """Forget the sum, before the first micro-batch of a step."""
+        self.total: Tensor | None = None
+        self.bound: Tensor | float = 0.0
+        """The largest gradients of all micro-batches of this process, added up."""
 
     def allocate(
         self, size: Sequence[int | torch.SymInt], *, dtype: torch.dtype, device: torch.device
@@ -57,6 +63,7 @@ class ExactReduceScatter(ReduceScatter):
         op: object,
         async_op: bool = False,
     ) -> None:
+        self.bound = self.bound + input_tensor.abs().max()
         dist.reduce_scatter_single(output_tensor, _rounded_(input_tensor), group=group)
         if self.total is None:
             self.total = output_tensor.clone()
@@ -99,14 +106,18 @@ class GradientSum:
     def reset(self) -> None:
         """Before the first micro-batch of a step."""
         self._totals = [None] * len(self.whole)
+        self._bound: Tensor | float = 0.0
         for one in self.scatters:
-            one.total = None
+            one.reset()
 
     @torch.no_grad()
     def add(self) -> None:
         """Take what a micro-batch left in ``weight.grad``."""
         if not self.exact:
             return
+        tops = [one.grad.abs().max() for one in self.whole if one.grad is not None and one.numel()]
+        if tops:
+            self._bound = self._bound + torch.stack(tops).max()
         for place, weight in enumerate(self.whole):
             if weight.grad is None:
                 continue
@@ -120,7 +131,6 @@ class GradientSum:
         whether it is as exact as it should be.
         """
         parts = self._totals if self.exact else [weight.grad for weight in self.whole]
-        small = self._are_small(parts)
         if self.ranks.world > 1:
             used = self.ranks.agree(*(part is not None for part in parts)) if parts else ()
             for place, any_process in enumerate(used):
@@ -129,20 +139,15 @@ class GradientSum:
                     own = parts[place]
                     zero = torch.zeros_like(self.whole[place], dtype=dtype)
                     parts[place] = self.ranks.sum_(zero if own is None else own)
-            sums = [*parts, *(one.total for one in self.scatters)]
-            (large,) = self.ranks.agree(not (small and self._are_small(sums)))
-            small = not large
         for weight, part in zip(self.whole, parts, strict=True):
             weight.grad = None if part is None else part.to(weight.dtype)
-        return small
+        return not self.exact or self._are_small()
 
-    def _are_small(self, sums: Sequence[Tensor | None]) -> bool:
-        """Whether none of them may have been rounded."""
-        if not self.exact:
-            return True
-        return all(
-            float(one.abs().max()) < LARGEST_SUM for one in sums if one is not None and one.numel()
-        )
+    def _are_small(self) -> bool:
+        """Whether no sum may have been rounded on the way."""
+        own = max(float(self._bound), *(float(one.bound) for one in self.scatters), 0.0)
+        bound = torch.tensor(own, dtype=torch.float64, device=self.ranks.device)
+        return float(self.ranks.sum_(bound)) < LARGEST_SUM
 
     @torch.no_grad()
     def clip(self, most: float) -> float:

@@ -203,6 +203,7 @@ class _Trainer:
         self.stage, self.config, self.optimizer, self.ranks = stage, config, optimizer, ranks
         self.device = next(stage.module.parameters()).device
         self.dtype = DTYPES[resolve(config.compute, self.device)]
+        require_divisible(stage, config.parallel)
         self.networks = list(stage.denoisers) if isinstance(stage, ShardableStage) else []
         scatters = divide(self.networks, config.parallel, ranks)
         weights = [weight for weight in stage.module.parameters() if weight.requires_grad]
@@ -227,6 +228,7 @@ class _Trainer:
         metrics = {name: sum(own) / len(own) for name, own in merged.items()}
         if isinstance(self.stage, DatasetStage):
             metrics |= self.stage.evaluate(step)
+            self._reshard()  # a forward pass that nothing follows leaves weights gathered
         metrics["gradient"] = self._descend(step, metrics["loss"])
         self.ema.update(step)
         return metrics, lr
@@ -236,7 +238,12 @@ class _Trainer:
         generator = torch.Generator(self.device).manual_seed(
             rng.torch_seed(rng.Stream.LOSS, self.config.seed, number)
         )
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+        with torch.autocast(
+            self.device.type,
+            torch.bfloat16,
+            enabled=self.dtype == torch.bfloat16,
+            cache_enabled=not self.networks,  # it would keep copies of gathered weights
+        ):
             loss, metrics = self.stage.loss(batch, generator)
         # processes that share a clip have the whole loss each, and a part of its gradient
         (loss / (self.config.micro_batches * self.ranks.context)).backward()
@@ -271,7 +278,7 @@ class _Trainer:
             )
         if not exact:
             raise TrainingError(
-                f"step {step + 1}: a gradient above {LARGEST_SUM:g}: its sum would not be exact",
+                f"step {step + 1}: gradients of {LARGEST_SUM:g} or more: sums would not be exact",
                 "a lower optimizer.lr, or --set loop.parallel.reduction=fast",
             )
         self.shards.take_gradients()
@@ -343,7 +350,11 @@ class _Trainer:
 
     def _state(self, step: int) -> dict[str, Any]:
         module, spread = self.stage.module, self.shards.spread
-        parts = [part for group in self.rule.param_groups for part in group["params"]]
+        parts = [
+            (part, group.get("matrix", False))
+            for group in self.rule.param_groups
+            for part in group["params"]
+        ]
         return {
             "step": torch.tensor(step),
             "model": dict(module.named_parameters()) | dict(module.named_buffers()),
@@ -354,25 +365,27 @@ class _Trainer:
                 )
             },
             "optimizer": {
-                str(i): {name: spread(part, one) for name, one in self.rule.state[part].items()}
-                for i, part in enumerate(parts)
+                str(i): {
+                    # a matrix has one moment: the other is empty on every process
+                    name: one if matrix and name == "second" else spread(part, one)
+                    for name, one in self.rule.state[part].items()
+                }
+                for i, (part, matrix) in enumerate(parts)
             },
         }
+
+
+def require_divisible(stage: TrainingStage, config: ParallelConfig) -> None:
+    """Raise `InputError` if a stage has no denoiser that could do what a config asks for."""
+    if not isinstance(stage, ShardableStage) and (config.context > 1 or config.recompute):
+        what = "context" if config.context > 1 else "recompute"
+        raise InputError(f"loop.parallel.{what}: this stage has no denoiser for it", "leave it out")
 
 
 def divide(
     networks: Sequence[DiT], config: ParallelConfig, ranks: Ranks
 ) -> list[ExactReduceScatter]:
-    """Prepare denoisers for many processes; what adds up their gradients.
-
-    Raises
-    ------
-    InputError
-        If there is none that could share the tokens of a clip.
-    """
-    if not networks and (config.context > 1 or config.recompute):
-        what = "context" if config.context > 1 else "recompute"
-        raise InputError(f"loop.parallel.{what}: this stage has no denoiser for it", "leave it out")
+    """Prepare denoisers for many processes; what adds up their gradients."""
     scatters = []
     for network in networks:
         if config.context > 1:

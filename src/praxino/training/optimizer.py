@@ -4,7 +4,7 @@ weights.
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import torch
 from pydantic import Field, field_validator
@@ -14,6 +14,10 @@ from praxino.config import Config
 
 if TYPE_CHECKING:
     from praxino.training.sharding import Shards
+
+
+TOGETHER: Final = 2**26
+"""Matrices that are orthogonalised together have so many numbers at most."""
 
 
 class OptimizerConfig(Config):
@@ -90,24 +94,35 @@ class Muon(torch.optim.Optimizer):
                 p.sub_(update, alpha=group["lr"])
 
     def _orthogonal(self, moved: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
-        """Matrices of one shape are orthogonalised together: small products are slow one by one."""
+        """Matrices of one shape are orthogonalised together, as many as `TOGETHER` allows: small
+        products are slow one by one, and of sharded ones only those at hand are whole.
+        """
         shapes: dict[torch.Size, list[int]] = {}
-        matrices = []
+        steps: list[Tensor] = []
         for i, p in enumerate(moved):
             assert p.grad is not None
             momentum = self.state[p]["first"].lerp_(p.grad, 1 - group["momentum"])
-            step = p.grad.lerp(momentum, group["momentum"])  # Nesterov
-            whole = self.shards.gather(p, step) if self.shards else step
-            matrices.append(whole.flatten(1))
-            shapes.setdefault(matrices[i].shape, []).append(i)
+            steps.append(p.grad.lerp(momentum, group["momentum"]))  # Nesterov
+            shape = self.shards.whole_shape(p) if self.shards else p.shape
+            shapes.setdefault(torch.Size([shape[0], math.prod(shape[1:])]), []).append(i)
         for shape, members in shapes.items():
-            stack = orthogonalised(torch.stack([matrices[i] for i in members]), self.dtype) * (
-                0.2 * math.sqrt(max(shape))
-            )
-            for i, matrix in zip(members, stack, strict=True):
-                own = self.shards.cut(moved[i], matrix) if self.shards else matrix
-                matrices[i] = own.view_as(moved[i])
-        return matrices
+            count = max(1, TOGETHER // shape.numel())
+            for first in range(0, len(members), count):
+                self._orthogonalise(shape, members[first : first + count], moved, steps)
+        return steps
+
+    def _orthogonalise(
+        self, shape: torch.Size, members: list[int], moved: list[Tensor], steps: list[Tensor]
+    ) -> None:
+        """Replace some steps of one shape by orthogonal ones."""
+        whole = [
+            self.shards.gather(moved[i], steps[i]) if self.shards else steps[i] for i in members
+        ]
+        stack = orthogonalised(torch.stack([one.flatten(1) for one in whole]), self.dtype)
+        stack = stack * (0.2 * math.sqrt(max(shape)))
+        for i, matrix in zip(members, stack, strict=True):
+            own = self.shards.cut(moved[i], matrix) if self.shards else matrix
+            steps[i] = own.view_as(moved[i])
 
     def _adam(self, moved: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
         low, high = group["betas"]

@@ -7,7 +7,7 @@ of micro-batches, which are shared out evenly. A process alone has all of them.
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -47,6 +47,10 @@ class ParallelConfig(Config):
     threads: int | None = Field(
         None, gt=0, description="of a processor; none: those of the run's first start"
     )
+
+
+class OtherProcessError(TrainingError):
+    """Another process failed, and says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,19 +113,45 @@ class Ranks:
         """What the first process makes, for all."""
         if self.world == 1:
             return make()
-        value: list[Any] = [make() if self.first else None]
-        dist.broadcast_object_list(value, 0)
-        result: T = value[0]
+        if not self.first:
+            result: T = self._heed()
+            return result
+        try:
+            result = make()
+        except BaseException:
+            self._announce(None, failed=True)
+            raise
+        self._announce(result)
         return result
+
+    def _announce(self, value: Any, failed: bool = False) -> None:
+        """Tell the others what the first process has, or that it has failed."""
+        dist.broadcast_object_list([failed, value], 0)
+
+    def _heed(self) -> Any:
+        """What the first process announces; raises `OtherProcessError` if it failed."""
+        message: list[Any] = [None, None]
+        dist.broadcast_object_list(message, 0)
+        failed, value = message
+        if failed:
+            raise OtherProcessError("the first process failed", "it says why")
+        return value
 
     @contextmanager
     def first_in_turn(self) -> Iterator[None]:
         """A block that the first process runs before the others do: they find what it left."""
-        if not self.first:
-            self.wait()
-        yield
-        if self.first:
-            self.wait()
+        if self.world == 1:
+            yield
+        elif not self.first:
+            self._heed()
+            yield
+        else:
+            try:
+                yield
+            except BaseException:
+                self._announce(None, failed=True)
+                raise
+            self._announce(None)
 
     def wait(self) -> None:
         """Until all processes are here."""
@@ -144,19 +174,20 @@ class Ranks:
     @property
     def device(self) -> torch.device:
         """Where small messages lie."""
-        return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
+        nccl = self.world > 1 and dist.get_backend() == "nccl"
+        return torch.device("cuda" if nccl else "cpu")
 
-    def require_alike(self, about: Sequence[str]) -> None:
-        """Raise unless all processes say the same of themselves."""
+    def require_alike(self, about: dict[str, Any], hint: str) -> None:
+        """Raise `InputError` unless all processes have the same values, each by its name."""
         if self.world == 1:
             return
         every: list[Any] = [None] * self.world
-        dist.all_gather_object(every, list(about))
+        dist.all_gather_object(every, about)
         for rank, other in enumerate(every):
-            for mine, others in zip(every[0], other, strict=True):
-                if mine != others:
-                    raise TrainingError(
-                        f"process {rank} has {others}, process 0 has {mine}", "install the same"
+            for name, value in every[0].items():
+                if other.get(name) != value:
+                    raise InputError(
+                        f"process {rank} has {name}={other.get(name)}, process 0 has {value}", hint
                     )
 
 
@@ -183,25 +214,22 @@ def join(config: ParallelConfig, micro_batches: int, device: torch.device) -> It
     Raises
     ------
     InputError
-        If they cannot share the micro-batches evenly.
-    TrainingError
-        If they run other versions than the first one.
+        If they cannot share the micro-batches evenly, or run other versions than the first one.
     """
     _, world = rank_of_torchrun()
+    require_even(config, micro_batches, world)
     if world == 1 and "RANK" not in os.environ:
-        require_even(config, micro_batches, 1)
         yield ALONE
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=COLLECTIVE_TIMEOUT)
-    try:
-        require_even(config, micro_batches, world)
-        ranks = group(config, device)
-        ranks.require_alike([f"torch {torch.__version__}", f"Python {sys.version.split()[0]}"])
-        yield ranks
-    finally:
-        dist.destroy_process_group()
+    ranks = group(config, device)
+    about = {"torch": torch.__version__, "Python": sys.version.split()[0]}
+    ranks.require_alike(about, "install the same everywhere")
+    yield ranks
+    # after an error others may wait for this process: it ends without taking leave
+    dist.destroy_process_group()
 
 
 def require_even(config: ParallelConfig, micro_batches: int, world: int) -> None:
@@ -214,14 +242,14 @@ def require_even(config: ParallelConfig, micro_batches: int, world: int) -> None
     if world % config.replicas:
         raise InputError(
             f"{world} processes in {config.replicas} replicas: must divide evenly",
-            "loop.parallel.replicas",
+            "--set loop.parallel.replicas=1",
         )
     shares = world // config.context
     if micro_batches % shares:
         more = -(-micro_batches // shares) * shares
         raise InputError(
             f"{micro_batches} micro-batches a step for {shares} processes: must divide evenly",
-            f"loop.micro_batches={more}, or another number of processes",
+            f"another number of processes, or, for a new run, loop.micro_batches={more}",
         )
 
 

@@ -3,6 +3,7 @@ to do it again.
 """
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -29,6 +30,10 @@ COOLDOWN_SHARE: Final = 0.18
 """Part of a branch's steps, counted from the trunk's first, in which the rate falls, where no
 length is given.
 """
+
+
+MACHINE: Final = ("replicas", "sharding", "recompute")
+"""Settings of `ParallelConfig` that change no weights: a run may go on with others."""
 
 
 class TrainConfig(Config):
@@ -130,7 +135,25 @@ UPGRADES: Final = (_second, _third, _fourth)
 """From each format to the next."""
 
 
-def resumed(folder: Path, run: RunConfig, changed: bool, until: int | None = None) -> RunConfig:
+def flat(config: Config, prefix: str = "") -> dict[str, Any]:
+    """A config's values by their dotted names."""
+    values: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, Config):
+            values |= flat(value, f"{prefix}{name}.")
+        else:
+            values[f"{prefix}{name}"] = value
+    return values
+
+
+def resumed(
+    folder: Path,
+    run: RunConfig,
+    changed: bool,
+    until: int | None = None,
+    machine: Collection[str] = (),
+) -> RunConfig:
     """The run that is in ``folder`` already, to go on with; ``run`` itself where there is none yet.
 
     Parameters
@@ -139,6 +162,8 @@ def resumed(folder: Path, run: RunConfig, changed: bool, until: int | None = Non
         Whether ``run`` has settings or sources that were given again; then they must be the same.
     until : int, optional
         Steps to go on to.
+    machine : collection of str
+        Which of `MACHINE` were given again: they may be others than before.
 
     Raises
     ------
@@ -156,27 +181,38 @@ def resumed(folder: Path, run: RunConfig, changed: bool, until: int | None = Non
             f"{folder} holds a run of {before.recipe}, not of {run.recipe}",
             f"praxino train {before.recipe} --resume",
         )
-    old, new = before.train.loop, run.train.loop
-    parallel = new.parallel.model_copy(update={"threads": old.parallel.threads})
-    same = {"loop": new.model_copy(update={"compute": old.compute, "parallel": parallel})}
-    if until is not None:
-        same["loop"] = same["loop"].model_copy(update={"steps": before.train.loop.steps})
-    config = for_device(run, "cuda").train if _batches_differ(before, run) else run.train
-    config = config.model_copy(update=same)
-    if changed and (before.train, before.sources, before.branch) != (
-        config,
-        run.sources,
-        run.branch,
-    ):
-        raise InputError(
-            f"{folder} was started with other settings", "--resume alone goes on with those"
-        )
+    own = {name: getattr(run.train.loop.parallel, name) for name in machine}
+    before = _with_loop(before, parallel=before.train.loop.parallel.model_dump() | own)
+    if changed:
+        _require_same(folder, before, run, until)
     if until is None or until == before.train.loop.steps:
         return before
     done = max((step for step, _ in checkpoints(folder)), default=0)
     if until <= done:
         raise InputError(f"--until {until}: the run is at step {done} already", f"more than {done}")
     return extended(before, until)
+
+
+def _require_same(folder: Path, before: RunConfig, run: RunConfig, until: int | None) -> None:
+    """Raise `InputError` unless a run would go on as it began, but for its machine and its end."""
+    old = before.train.loop
+    kept = {name: getattr(old.parallel, name) for name in ("threads", *MACHINE)}
+    parallel = run.train.loop.parallel.model_copy(update=kept)
+    same: dict[str, Any] = {"compute": old.compute, "parallel": parallel}
+    if until is not None:
+        same["steps"] = old.steps
+    config = for_device(run, "cuda").train if _batches_differ(before, run) else run.train
+    config = config.model_copy(update={"loop": config.loop.model_copy(update=same)})
+    again = before.model_copy(
+        update={"train": config, "sources": run.sources, "branch": run.branch}
+    )
+    values = flat(again)
+    for name, value in flat(before).items():
+        if values.get(name) != value:
+            raise InputError(
+                f"{folder} was started with other settings: {name.removeprefix('train.')}={value}",
+                "--resume alone goes on with those",
+            )
 
 
 def _batches_differ(before: RunConfig, run: RunConfig) -> bool:

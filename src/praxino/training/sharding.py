@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.fsdp import (
     FSDPModule,
@@ -123,6 +124,10 @@ class Shards:
         for part, one in zip(self.local, self.weights, strict=True):
             part.grad = one.grad = None
 
+    def whole_shape(self, part: Tensor) -> torch.Size:
+        """The shape of the weight that a part is of."""
+        return self._whole[id(part)].shape if id(part) in self._whole else part.shape
+
     def gather(self, part: Tensor, tensor: Tensor) -> Tensor:
         """The whole of a tensor of which all processes have a part, as of ``part``'s weight."""
         whole = self.spread(part, tensor)
@@ -163,7 +168,8 @@ def reshard(module: nn.Module) -> None:
 @contextmanager
 def whole(module: nn.Module) -> Iterator[None]:
     """A block in which a module has whole weights, in the memory of the processor, for the first
-    process to write. All processes must come here; one weight at a time is gathered.
+    process to write; the others keep none. All must come here, after `reshard`; one weight at a
+    time is gathered.
     """
     kept: list[tuple[nn.Module, str, nn.Parameter]] = []
     try:
@@ -171,8 +177,9 @@ def whole(module: nn.Module) -> Iterator[None]:
             for name, weight in list(owner._parameters.items()):
                 if isinstance(weight, DTensor):
                     kept.append((owner, name, cast(nn.Parameter, weight)))
-                    full = cast(Any, weight.detach()).full_tensor().cpu()
-                    owner._parameters[name] = nn.Parameter(full, requires_grad=False)
+                    full = cast(Any, weight.detach()).full_tensor()
+                    own = full.cpu() if dist.get_rank() == 0 else torch.empty(0)
+                    owner._parameters[name] = nn.Parameter(own, requires_grad=False)
         yield
     finally:
         for owner, name, weight in kept:
