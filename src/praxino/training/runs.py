@@ -206,13 +206,14 @@ def _require_same(folder: Path, before: RunConfig, run: RunConfig, until: int | 
     again = before.model_copy(
         update={"train": config, "sources": run.sources, "branch": run.branch}
     )
-    values = flat(again)
-    for name, value in flat(before).items():
-        if values.get(name) != value:
-            raise InputError(
-                f"{folder} was started with other settings: {name.removeprefix('train.')}={value}",
-                "--resume alone goes on with those",
-            )
+    now = flat(again)
+    others = [(name, value) for name, value in flat(before).items() if now.get(name) != value]
+    if others:  # a run may be longer than its recipe says: that is told last
+        name, value = min(others, key=lambda one: one[0] == "train.loop.steps")
+        raise InputError(
+            f"{folder} was started with other settings: {name.removeprefix('train.')}={value}",
+            "--resume alone goes on with those",
+        )
 
 
 def _batches_differ(before: RunConfig, run: RunConfig) -> bool:
