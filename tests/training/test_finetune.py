@@ -10,13 +10,14 @@ import torch
 import praxino
 from praxino.data.buckets import Bucket
 from praxino.errors import InputError
+from praxino.models.vae import VAE
 from praxino.provenance.policy import Provenance
 from praxino.recipes import recipe
 from praxino.storage.wan.single_files import PartFiles
-from praxino.storage.weights import bundle, lora
+from praxino.storage.weights import bundle, checkpoint, lora
 from praxino.training.loop import train
 from praxino.training.sources import Sources, Workplace
-from praxino.training.stages import build
+from praxino.training.stages import build, encoder
 from support import tiny_wan
 from support.footage import textured, write
 
@@ -187,6 +188,25 @@ def test_diffusers_reads_what_was_trained(dataset, wan_folder, tmp_path, dialect
         ours = stage.dit(x, times[:, None] / 1000, text)
     assert (after - before).abs().max() > 1e-3
     torch.testing.assert_close(after, ours, atol=2e-4, rtol=2e-3)
+
+
+def test_a_model_goes_on_with_another_autoencoder(dataset, tiny_model, tmp_path):
+    vae = bundle.read_vae(tiny_model)
+    with torch.no_grad():
+        vae.quant.weight.mul_(1.1)
+    checkpoint.save(tmp_path / "other" / "vae", vae.config, vae.state_dict())
+    config = recipe("finetune", [f"stage.dataset={dataset}", "stage.batch=4"]).stage
+    sources = Sources(init=tiny_model, vae=tmp_path / "other")
+    stage = build(config, sources, Workplace(cache=tmp_path))
+    assert encoder(config, sources) == bundle.encoder_digest(vae)
+    assert encoder(config, Sources(init=tiny_model)) is None
+    stage.save(tmp_path / "made")
+    assert torch.equal(bundle.read_vae(tmp_path / "made").quant.weight, vae.quant.weight)
+    narrow = vae.config.model_copy(update={"latent_channels": 4, "mean": (), "std": ()})
+    checkpoint.save(tmp_path / "narrow" / "vae", narrow, VAE(narrow).state_dict())
+    sources = Sources(init=tiny_model, vae=tmp_path / "narrow")
+    with pytest.raises(InputError, match="latent_channels are 4, not the model's 16"):
+        build(config, sources, Workplace(cache=tmp_path))
 
 
 @pytest.mark.parametrize(

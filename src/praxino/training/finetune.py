@@ -28,6 +28,7 @@ from praxino.errors import InputError
 from praxino.log import logger
 from praxino.models.dit import DiT
 from praxino.models.text import TextEncoder
+from praxino.models.vae import VAE
 from praxino.rng import Stream, generator
 from praxino.shapes import VideoShape, token_grid
 from praxino.storage.wan.names import to_foreign
@@ -119,7 +120,7 @@ class Finetune:
                 f"expert={config.expert!r}: {own.name} {what}", "high or low", "expert"
             )
         self.path = PATHS[own.path]()
-        self.vae = self.parts.vae.load(torch.float32).to(self.device).requires_grad_(False)
+        self.vae = self._autoencoder(sources).to(self.device).requires_grad_(False)
         part = self.parts.low if config.expert == "low" else self.parts.dit
         assert part is not None
         torch.manual_seed(config.seed)
@@ -136,6 +137,22 @@ class Finetune:
         self.corpus.encode(self.device)
         self.corpus.tell()
         logger.info("the dearest step takes about %.2f GB", self.dearest_step() / 1e9)
+
+    def _autoencoder(self, sources: Sources) -> VAE:
+        """The model's own, or another one that it is to work with from now on."""
+        own = self.parts.vae.load(torch.float32)
+        if sources.vae is None:
+            return own
+        other = bundle.read_vae(sources.vae)
+        for name in ("latent_channels", "compression"):
+            if getattr(other.config, name) != getattr(own.config, name):
+                raise InputError(
+                    f"{sources.vae}: its {name} are {getattr(other.config, name)}, not the model's "
+                    f"{getattr(own.config, name)}",
+                    "an autoencoder that began as the model's",
+                    "vae",
+                )
+        return other
 
     def _corpus(self, data: ClipDataset) -> Corpus:
         """The dataset in the model's own shapes, or in those that are network_times for."""

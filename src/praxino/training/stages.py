@@ -56,7 +56,7 @@ USES: Final[dict[str, frozenset[str]]] = {
     "tiny-decoder": frozenset({"init", "vae"}),
     "diffusion": frozenset({"init", "vae"}),
     "distill": frozenset({"init", "vae"}),
-    "finetune": frozenset({"init"}),
+    "finetune": frozenset({"init", "vae"}),
     "ode-regression": frozenset({"init"}),
     "refiner": frozenset({"init", "vae"}),
     "layout": frozenset({"init"}),
@@ -99,6 +99,7 @@ def encoder(config: StageConfig, sources: Sources = NOTHING) -> str | None:
     """The digest of the encoder whose latents a stage learns, or None for a stage that uses no
     autoencoder.
     """
-    if "vae" not in USES[config.kind]:
+    own = isinstance(config, FinetuneConfig) and sources.vae is None  # that of the model
+    if "vae" not in USES[config.kind] or own:
         return None
     return bundle.encoder_digest(bundle.read_vae(sources.autoencoder))
