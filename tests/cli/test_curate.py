@@ -82,7 +82,8 @@ def test_a_folder_of_files(footage, tmp_path):
         (["--set", "motoin_low=1"], "motion_low"),
         (["--set", "motion_low=3"], "motion_low=3"),
         (["--captions", "frames"], "PRAXINO_LLM_URL"),
-        (["--set", "least_seconds=1000"], "no clip is kept"),
+        (["--set", "least_side=4000"], "no clip is kept"),
+        (["--set", "least_seconds=1000"], "most_seconds 10 is below least_seconds"),
     ],
 )
 def test_what_cannot_be_is_one_line(footage, tmp_path, words, message):

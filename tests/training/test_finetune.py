@@ -9,6 +9,7 @@ import torch
 
 import praxino
 from praxino.data.buckets import Bucket
+from praxino.data.clips import ClipDataset
 from praxino.errors import InputError
 from praxino.models.vae import VAE
 from praxino.provenance.policy import Provenance
@@ -60,6 +61,26 @@ def test_clips_are_sorted_and_encoded_once(dataset, tiny_model, tmp_path, monkey
     monkeypatch.setattr(type(data), "read", None)
     again = stage_of(dataset, tiny_model, tmp_path)
     assert torch.equal(again.batch(0).latents, first.latents)
+
+
+def test_other_buckets_have_latents_of_their_own(dataset, tiny_model, tmp_path):
+    tables = [f'stage.buckets={{"frames":{frames},"areas":[32],"widest":1.0,"tokens":64}}'
+              for frames in ("[1,5]", "[1,5,9]")]  # fmt: skip
+    first, second = (stage_of(dataset, tiny_model, tmp_path / "one", table) for table in tables)
+    alone = stage_of(dataset, tiny_model, tmp_path / "two", tables[1])
+    for one in alone.corpus.batches.buckets:
+        own = alone.corpus.batches.members[alone.corpus.batches.buckets.index(one)].tolist()
+        assert torch.equal(second.corpus.latents(one, own), alone.corpus.latents(one, own))
+    assert first.corpus.bucket != second.corpus.bucket
+
+
+def test_a_clip_that_ends_early_holds_its_last_frame(dataset, caplog):
+    data = ClipDataset(dataset)
+    number = next(n for n, clip in enumerate(data.clips) if clip.name == "short.mp4")
+    film = data.read(number, Bucket(5, 32, 32))
+    assert film.shape == (5, 32, 32, 3)
+    assert (film[2:] == film[1]).all()
+    assert "3 frames short" in caplog.text
 
 
 def test_all_weights_learn_and_new_words_too(dataset, tiny_model, tmp_path):

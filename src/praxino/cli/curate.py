@@ -75,17 +75,18 @@ def curate(
     sources, progress = find_sources(target, footage), Progress(quiet)
     if sources.licence:
         progress.say(f"the list: {sources.licence}")
+    title, rows = f"{target.name}: what became of it", []
     with _bars(progress) as show:
         curation = _curation(sources, output, ray, processes, show)
         clips = curation.decide(curation.measure(text), rules)
         if generated:
             clips = curation.examine(clips, rules, _probability)
-        rows, texts = [], dict[str, str]()
+        curation.save(clips, rules, title)  # also where nothing is kept
         if captioner is not None and not dry:
-            texts = curation.caption([clip for clip in clips if not clip.reason], captioner)
+            curation.caption([clip for clip in clips if not clip.reason], captioner)
         if not dry:
-            rows = curation.write(clips, texts, Writing(side, fps), folder)
-    curation.save(clips, rules, f"{target.name}: what became of it")
+            rows = curation.write(clips, Writing(side, fps), folder)
+    curation.save(clips, rules, title)
     for problem, count in sorted(curation.problems.items()):
         progress.say(f"{count:,}: {problem}")
     kept = [clip for clip in clips if not clip.reason]
@@ -124,10 +125,9 @@ def _rules(settings: list[str]) -> "Rules":
         return Rules.model_validate_strings(values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        raise InputError(
-            f"--set {name}={first['input']}: {first['msg']}", "docs/curation.md"
-        ) from None
+        name, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        setting = f"{name}={first['input']}: " if name else ""  # else several do not go together
+        raise InputError(f"--set {setting}{message}", "docs/curation.md") from None
 
 
 def _captioner(way: Captions) -> "Captioner | None":

@@ -22,6 +22,8 @@ from praxino.log import logger
 from praxino.storage.media.frames import iter_frames, probe
 
 INDEX: Final = "index.jsonl"
+NEAR_RATE: Final = 1.1
+"""Rates that differ by less count as one."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class ClipFile:
     height: int
     width: int
     fps: float
+    film: str = ""
+    """The film that it was cut from, or itself: clips of one film are held out together."""
 
     @property
     def name(self) -> str:
@@ -69,39 +73,46 @@ class ClipDataset:
         """Twelve hexadecimal digits that name what the clips are, and what they show."""
         total = hashlib.sha256()
         for clip in self.clips:
-            about = (clip.name, clip.caption, clip.frames, clip.height, clip.width)
+            file = clip.source.path.stat()
+            place = clip.source.member or (file.st_size, file.st_mtime_ns)
+            about = (clip.name, clip.caption, clip.frames, clip.height, clip.width, place)
             total.update(json.dumps(about).encode())
         return total.hexdigest()[:12]
 
-    def strides(self, fps: float) -> list[int]:
-        """Every how many frames of each clip one is taken, for about so many a second."""
-        return [max(1, round(clip.fps / fps)) if clip.fps else 1 for clip in self.clips]
+    def strides(self, fps: float) -> list[float]:
+        """From how many frames of each clip one is taken, for so many a second; 1 for slower ones,
+        and for those that are faster by a tenth at most.
+        """
+        every = [clip.fps / fps if clip.fps else 1.0 for clip in self.clips]
+        return [round(stride, 4) if stride > NEAR_RATE else 1.0 for stride in every]
 
-    def read(self, number: int, bucket: Bucket, every: int = 1) -> NDArray[np.uint8]:
+    def read(self, number: int, bucket: Bucket, every: float = 1.0) -> NDArray[np.uint8]:
         """The first frames of a clip in a bucket's shape, (T, H, W, 3): its middle, made smaller.
+        One that is shorter than its dataset says ends with its last frame, held.
 
         Parameters
         ----------
-        every : int
-            Every how many frames one is taken.
+        every : float
+            From how many frames one is taken.
 
         Raises
         ------
         MediaError
-            If it is shorter than its dataset says.
+            If nothing of it can be read.
         """
         clip = self.clips[number]
         frames: list[NDArray[np.uint8]] = []
         with file_of(clip.source) as path:
             for place, frame in enumerate(iter_frames(path)):
-                if place % every == 0:
+                if place == round(len(frames) * every):
                     frames.append(frame.pixels)
                 if len(frames) == bucket.frames:
                     break
-        if len(frames) < bucket.frames:
-            raise MediaError(
-                f"{clip.name} has {len(frames)} frames, not {bucket.frames}", "curate it again"
-            )
+        if not frames:
+            raise MediaError(f"{clip.name}: no frame can be read", "curate it again")
+        if missing := bucket.frames - len(frames):
+            logger.warning("%s is %d frames short: its last one is held", clip.name, missing)
+            frames += [frames[-1]] * missing
         return fitted_to(np.stack(frames), bucket.height, bucket.width)
 
 
@@ -116,11 +127,15 @@ def fitted_to(film: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
 def _indexed(folder: Path) -> Iterator[ClipFile]:
     """Clips as `praxino curate` lists them."""
     for row in read_lines(folder / INDEX):
-        shard = folder / "shards" / row["shard"]
-        source = Source(f"{row['shard']}/{row['id']}.mp4", shard, (row["offset"], row["size"]))
-        yield ClipFile(
-            source, row["caption"], row["frames"], row["height"], row["width"], row["fps"]
-        )
+        try:
+            shard = folder / "shards" / row["shard"]
+            source = Source(f"{row['shard']}/{row['id']}.mp4", shard, (row["offset"], row["size"]))
+            sizes = (row["frames"], row["height"], row["width"], row["fps"])
+            yield ClipFile(source, row["caption"], *sizes, film=row["source"])
+        except (KeyError, TypeError):
+            raise InputError(
+                f"{folder / INDEX} is no index of praxino curate", "curate it, or take it away"
+            ) from None
 
 
 def _probed(folder: Path) -> Iterator[ClipFile]:
@@ -135,6 +150,7 @@ def _probed(folder: Path) -> Iterator[ClipFile]:
             bad += 1
             continue
         text = next((span.caption for span in source.spans if span.caption), "")
-        yield ClipFile(source, text, info.frames, info.height, info.width, info.rate)
+        sizes = (info.frames, info.height, info.width, info.rate)
+        yield ClipFile(source, text, *sizes, film=source.name)
     if bad:
         logger.info("%s: %d clips that cannot be read", folder, bad)

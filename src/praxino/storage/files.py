@@ -137,7 +137,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write one text file; makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}-new")
+    fresh = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
         fresh.write_text(text, encoding="utf-8")
         fresh.replace(path)

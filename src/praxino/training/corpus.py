@@ -78,10 +78,10 @@ class Corpus:
         self.tokens = {one: clip_tokens(one, compression, patch) for one in every}
         self.strides = data.strides(config.fps)
         self.bucket = [
-            bucket_of(-(-clip.frames // stride), clip.height, clip.width, every)
+            bucket_of(round((clip.frames - 1) // stride) + 1, clip.height, clip.width, every)
             for clip, stride in zip(data.clips, self.strides, strict=True)
         ]
-        out = [share_of(clip.name) < config.held_out for clip in data.clips]
+        out = [share_of(clip.film) < config.held_out for clip in data.clips]
         training, others = (
             [one if held is which else None for one, held in zip(self.bucket, out, strict=True)]
             for which in (False, True)
@@ -101,9 +101,13 @@ class Corpus:
             numbers = [number for number, own in enumerate(self.bucket) if own == one]
             rows = []
             for first in range(0, len(numbers), CLIPS_A_FILE):
-                name = f"{'x'.join(map(str, one))}-{first // CLIPS_A_FILE:05}.safetensors"
+                some = numbers[first : first + CLIPS_A_FILE]
+                # which clips are in a bucket depends on what other buckets there are
+                name = (
+                    f"{digest([repr(one), *(self.data.clips[n].name for n in some)])}.safetensors"
+                )
                 if not (folder / name).exists():
-                    some = numbers[first : first + CLIPS_A_FILE]
+                    logger.info("latents of %s, from clip %d on of %d", one, first, len(numbers))
                     latents = torch.stack([self._encoded(number, one, device) for number in some])
                     checkpoint.write_tensors(folder / name, {"latents": latents})
                 rows.append(load_file(folder / name)["latents"])
@@ -124,7 +128,11 @@ class Corpus:
 
     def tell(self) -> None:
         """Log what there is to learn from."""
-        logger.info("%d clips, %d of them in no bucket", len(self.data), self.bucket.count(None))
+        held = sum(len(own) for own in self.aside.members) if self.aside else 0
+        logger.info(
+            "%d clips, %d of them in no bucket, %d held out",
+            len(self.data), self.bucket.count(None), held,
+        )  # fmt: skip
         for one, own, count in zip(
             self.batches.buckets, self.batches.members, self.batches.sizes.tolist(), strict=True
         ):

@@ -134,9 +134,9 @@ class Finetune:
             captions = [*(clip.caption for clip in self.corpus.data.clips), "", own.negative]
             self.tokens = CaptionTokens(encoder, captions, self.parts.digest, self.cache)
         self.module = self._trained().to(self.device)
-        self.corpus.encode(self.device)
         self.corpus.tell()
         logger.info("the dearest step takes about %.2f GB", self.dearest_step() / 1e9)
+        self.corpus.encode(self.device)
 
     def _autoencoder(self, sources: Sources) -> VAE:
         """The model's own, or another one that it is to work with from now on."""

@@ -23,8 +23,9 @@ def step_bytes(networks: list[nn.Module], forward: Callable[[], Tensor]) -> int:
     forward : callable
         One step's loss, of tensors that it makes itself: it runs on tensors without storage.
     """
-    weights = sum(one.nbytes for net in networks for one in net.parameters())
-    moved = sum(one.numel() for net in networks for one in net.parameters() if one.requires_grad)
+    every = {id(one): one for net in networks for one in net.parameters()}.values()
+    weights = sum(one.nbytes for one in every)
+    moved = sum(one.numel() for one in every if one.requires_grad)
     with FakeTensorMode(allow_non_fake_inputs=True):
         activations = saved_bytes(networks, forward)
     return weights + 4 * (STATES + AVERAGE) * moved + activations

@@ -15,7 +15,7 @@ from praxino.data.curation.decide import Clip
 from praxino.data.curation.measures import ShotRow
 from praxino.data.curation.sources import Source, find_sources
 from praxino.data.curation.units import do, read_lines
-from praxino.data.curation.write import Shard, Writing, cut, file_of
+from praxino.data.curation.write import Shard, Writing, at_rate, cut, file_of
 from praxino.errors import MediaError
 from praxino.storage.media.frames import read_video
 from support.footage import textured, write
@@ -50,6 +50,15 @@ def test_a_clip_holds_its_frames_and_no_others(path, tmp_path):
     assert keys[0]
     assert keys[12]
     assert cut(clip(path), path, Writing())[0] == content
+
+
+def test_pictures_stand_at_even_times_whatever_frames_lasted():
+    film = [(0.0, "a"), (0.1, "b"), (0.2, "c"), (0.6, "d"), (1.0, "e"), (1.1, "f")]
+    assert "".join(at_rate(film, 9.0, 10)) == "abccddddeeef"
+    steady = [(2 + number / 30, str(number % 10)) for number in range(60)]
+    assert "".join(at_rate(steady, 9.0, 30)) == "0123456789" * 6
+    assert "".join(at_rate(steady, 9.0, 15)) == "02468" * 6
+    assert not list(at_rate([], 1.0, 10))
 
 
 def test_bars_are_cut_and_nothing_is_enlarged(path, tmp_path):

@@ -5,6 +5,7 @@ in the next run; the other clips go on.
 """
 
 import base64
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +35,11 @@ SIDE: Final = 448
 MAX_TOKENS: Final = 300
 LEAST_WORDS: Final = 5
 """Words of a caption, at least."""
-REFUSALS: Final = ("i'm sorry", "i am sorry", "i cannot", "i can't", "as an ai", "unable to")
+THOUGHTS: Final = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
+REFUSALS: Final = (
+    "i'm sorry", "i am sorry", "sorry,", "i cannot", "i can't", "i'm unable", "i am unable",
+    "as an ai", "unable to",
+)  # fmt: skip
 """How answers begin that are none."""
 AT_ONCE: Final = 4
 """Requests that are open at a time."""
@@ -57,10 +62,15 @@ class Captioner:
             answer = self.endpoint.complete(
                 [{"role": "user", "content": content}], 0, 0.2, MAX_TOKENS
             )
-        except (EndpointError, MediaError, OSError) as error:
+        except (
+            EndpointError,
+            MediaError,
+            OSError,
+            ValueError,
+        ) as error:  # FFmpeg's are ValueErrors
             return {"id": clip.id, "problem": str(error)}
-        text = " ".join(answer.split())
-        if text.lower().startswith(REFUSALS):
+        text = " ".join(THOUGHTS.sub("", answer).split())
+        if text.lower().replace("\u2019", "'").startswith(REFUSALS):
             return {"id": clip.id, "problem": f"refused: {text[:80]}"}
         if len(text.split()) < LEAST_WORDS:
             return {"id": clip.id, "problem": f"no caption: {text[:80]!r}"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from praxino.config import Config
 from praxino.data.curation.hashes import same_shots
@@ -47,8 +47,15 @@ class Rules(Config):
     duplicate_bits: float = Field(
         14.0, ge=0, le=32, description="bits of 64 up to which shots are the same; 0: never"
     )
+
     per_source: int = Field(0, ge=0, description="clips of one film, at most; 0: all")
     per_folder: int = Field(0, ge=0, description="clips of one folder, at most; 0: all")
+
+    @model_validator(mode="after")
+    def _lengths_fit(self) -> "Rules":
+        if self.most_seconds < self.least_seconds:
+            raise ValueError(f"most_seconds {self.most_seconds:g} is below least_seconds")
+        return self
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,8 @@ def candidates(rows: Iterable[tuple[Source, SourceRow]], rules: Rules) -> Iterat
                 for part in range(parts):
                     low, high = (start + (end - start) * k / parts for k in (part, part + 1))
                     low, high = round(low, 4), round(high, 4)
-                    id_ = digest((source.name, f"{low:.4f}", f"{high:.4f}"))
+                    # a film that is replaced by another of its name makes other clips
+                    id_ = digest((source.name, f"{low:.4f}", f"{high:.4f}", *shot.hashes))
                     yield Clip(id_, source, low, high, shot, size, row.bars, span.caption)
 
 

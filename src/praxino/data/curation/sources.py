@@ -32,6 +32,8 @@ METADATA: Final = (
     "captions.json",
 )
 """Files in a folder that say what its films show."""
+MAX_MEMBER_BYTES: Final = 2**20
+"""Of a text in a shard."""
 MAX_CAPTION_CHARS: Final = 20_000
 csv.field_size_limit(2**27)  # cells of Panda-70M hold all clips of a video
 
@@ -107,20 +109,31 @@ def find_sources(target: Path, footage: Path | None = None) -> Sources:
         raise InputError(f"{target} is no folder", "a folder of films, shards, or a list")
     shards = sorted(target.glob("*.tar"))
     if shards:
-        return _of_shards(shards, target)
+        result = _of_shards(shards, target)
+        beside = sum(path.suffix.lower() in VIDEO_ENDINGS for path in target.iterdir())
+        result.problems.update({"films beside shards": beside} if beside else {})
+        return result
     return _of_folder(target)
 
 
 def _of_folder(folder: Path) -> Sources:
     result = Sources()
     texts = _captions_in(folder, result.problems)
+    datasets = {path.parent for path in folder.rglob("decision.jsonl")}  # of our own
+    unused = set(texts)
     for path in media_in(folder, pictures=False, beside=(".txt", ".csv", ".jsonl", ".json")):
+        if datasets.intersection(path.parents):
+            continue
         name = path.relative_to(folder).as_posix()
+        unused -= {name, path.name}
         caption = texts.get(name) or texts.get(path.name, "")
         beside = path.with_suffix(".txt")
         if not caption and beside.is_file():
             caption = _text(beside, result.problems)
         result.films.append(Source(name, path, spans=(Span(caption=caption),)))
+    if not result.films:
+        raise InputError(f"{folder} holds a dataset, and no other films", "a folder of footage")
+    result.problems.update({"rows of lists without a film": len(unused)} if unused else {})
     return result
 
 
@@ -153,15 +166,23 @@ def _of_shards(shards: Sequence[Path], folder: Path) -> Sources:
         films: dict[str, tuple[str, tuple[int, int]]] = {}
         texts: dict[str, str] = {}
         try:
-            with tarfile.open(shard) as tar:
+            with tarfile.open(shard, "r:") as tar:  # packed ones have no offsets
                 for member in tar:
-                    key, _, ending = member.name.partition(".")
-                    if member.isfile() and f".{ending.lower()}" in VIDEO_ENDINGS:
+                    folder_, _, base = member.name.rpartition("/")
+                    stem, _, ending = base.partition(".")
+                    key = f"{folder_}/{stem}"
+                    if not member.isfile():
+                        continue
+                    if f".{ending.lower()}" in VIDEO_ENDINGS:
+                        if key in films:
+                            result.problems["films of a shard under one key"] += 1
                         films[key] = member.name, (member.offset_data, member.size)
-                    elif member.isfile() and ending in ("txt", "json"):
+                    elif ending in ("txt", "json"):
                         file = tar.extractfile(member)
-                        content = file.read(MAX_CAPTION_CHARS) if file else b""
+                        content = file.read(MAX_MEMBER_BYTES) if file else b""
                         texts[key] = _caption_in(content, ending, texts.get(key, ""))
+                    else:
+                        result.problems["members of shards that are no films or texts"] += 1
         except (tarfile.TarError, OSError, EOFError) as error:
             logger.warning("%s: %s", shard, error)
             result.problems["shards that cannot be read to their end"] += 1
@@ -274,15 +295,15 @@ def _hd_vila(row: Mapping[str, Any]) -> tuple[str, list[Span]]:
 
 def _intern_vid(row: Mapping[str, Any]) -> tuple[str, list[Span]]:
     start, end = (parse_seconds(row[f"{side}_timestamp"]) for side in ("Start", "End"))
-    return str(row["YoutubeID"]), [Span(start, end, str(row.get("Caption", "")))]
+    return str(row["YoutubeID"]), [Span(start, end, str(row.get("Caption") or ""))]
 
 
 def _open_vid(row: Mapping[str, Any]) -> tuple[str, list[Span]]:
-    return str(row["video"]), [Span(caption=str(row["caption"]))]
+    return str(row["video"]), [Span(caption=str(row["caption"] or ""))]
 
 
 def _web_vid(row: Mapping[str, Any]) -> tuple[str, list[Span]]:
-    return f"{row['page_dir']}/{row['videoid']}", [Span(caption=str(row["name"]))]
+    return f"{row['page_dir']}/{row['videoid']}", [Span(caption=str(row["name"] or ""))]
 
 
 def _plain(row: Mapping[str, Any]) -> tuple[str, list[Span]]:

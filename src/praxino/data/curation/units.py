@@ -45,8 +45,10 @@ class Unit(Protocol):
     def give_up(self, job: Any) -> Any:
         """What stands for the result of a job that kills its process."""
 
-    def finish(self, results: Sequence[Any]) -> None:
-        """Make the target of the results of all jobs, the last thing atomically."""
+    def finish(self, results: Iterable[Any]) -> None:
+        """Make the target of the results of all jobs, which come one by one; the last thing
+        atomically.
+        """
 
 
 def digest(parts: Iterable[str]) -> str:
@@ -58,34 +60,50 @@ def digest(parts: Iterable[str]) -> str:
     return total.hexdigest()[:16]
 
 
-def grouped(items: Sequence[Job], size: int) -> Iterator[Sequence[Job]]:
-    """Items, so many at a time."""
-    for first in range(0, len(items), size):
-        yield items[first : first + size]
+def grouped(items: Sequence[Job], size: int, name: Callable[[Job], str]) -> Iterator[Sequence[Job]]:
+    """Items, about so many at a time, at most four times as many.
+
+    A group begins where an item's name says so: one item more or less changes its own group alone.
+    """
+    group: list[Job] = []
+    for item in items:
+        if group and (int(digest([name(item)]), 16) % size == 0 or len(group) == 4 * size):
+            yield group
+            group = []
+        group.append(item)
+    if group:
+        yield group
 
 
 def do(unit: Unit) -> None:
     """Do a unit's jobs in this process, unless its result is there."""
     if unit.target.exists():
         return
-    results = []
+    unit.finish(_results(unit))
+
+
+def _results(unit: Unit) -> Iterator[Any]:
     for job in unit.jobs:
         limit_cpu_seconds(MAX_JOB_CPU_SECONDS)
-        results.append(unit.carry_out(job))
-    unit.finish(results)
+        try:
+            yield unit.carry_out(job)
+        except MemoryError:
+            yield unit.give_up(job)
 
 
 def do_apart(unit: Unit) -> None:
     """Do each of a unit's jobs in a process of its own: one that kills it costs its own result."""
     if unit.target.exists():
         return
-    results = []
+    unit.finish(_results_apart(unit))
+
+
+def _results_apart(unit: Unit) -> Iterator[Any]:
     for job in unit.jobs:
         try:
-            results.append(run_isolated(unit.carry_out, (job,), MAX_JOB_CPU_SECONDS))
-        except BrokenProcessPool:
-            results.append(unit.give_up(job))
-    unit.finish(results)
+            yield run_isolated(unit.carry_out, (job,), MAX_JOB_CPU_SECONDS)
+        except (BrokenProcessPool, MemoryError):
+            yield unit.give_up(job)
 
 
 Executor = Callable[[Sequence[Unit]], Iterator[Unit]]
@@ -137,7 +155,11 @@ def on_ray(address: str) -> Executor:
             unit, careful = running.pop(done)
             try:
                 ray.get(done)
-            except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError):
+            except (
+                ray.exceptions.WorkerCrashedError,
+                ray.exceptions.OutOfMemoryError,
+                ray.exceptions.NodeDiedError,
+            ):
                 if careful:
                     raise
                 running[apart.remote(unit)] = unit, True

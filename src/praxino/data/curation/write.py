@@ -10,7 +10,7 @@ import json
 import math
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from praxino.data.curation.decide import Clip
 from praxino.data.curation.sources import Source
@@ -32,6 +33,11 @@ from praxino.storage.media.video import Video, add_stream, encode_frame
 
 GROUP: Final = 12
 """Frames from one that stands alone to the next: a trainer may begin anywhere."""
+RATE_TOLERANCE: Final = 0.02
+"""Part by which a film may be faster than asked for."""
+SHORT: Final = 1e-3
+"""Seconds within which two times are one."""
+Pixels = NDArray[np.uint8]
 QUALITY: Final = "18"
 """Constant rate factor of H.264."""
 
@@ -79,16 +85,12 @@ def cut(clip: Clip, path: Path, writing: Writing) -> tuple[bytes, Row]:
     """
     info = probe(path)
     rate = info.rate or UNKNOWN_FPS
-    every = math.ceil(rate / writing.fps - 1e-6) if writing.fps else 1
+    every = max(1, math.ceil(rate / writing.fps - RATE_TOLERANCE)) if writing.fps else 1
     left, top, right, bottom = clip.crop
     content, count, stream, size = io.BytesIO(), 0, None, (0, 0)
     with av.open(content, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-        for number, frame in enumerate(iter_frames(path, clip.start, info)):
-            if frame.seconds >= clip.end - 1e-3:
-                break
-            if number % every:
-                continue
-            pixels = frame.pixels
+        frames = ((frame.seconds, frame.pixels) for frame in iter_frames(path, clip.start, info))
+        for pixels in at_rate(frames, clip.end, rate / every):
             height, width = pixels.shape[:2]
             pixels = pixels[top : height - bottom, left : width - right]
             pixels = _fitted(pixels, writing.side)
@@ -114,6 +116,35 @@ def cut(clip: Clip, path: Path, writing: Writing) -> tuple[bytes, Row]:
     return content.getvalue(), row
 
 
+def at_rate(frames: Iterable[tuple[float, Pixels]], end: float, rate: float) -> Iterator[Pixels]:
+    """Pictures at even times, from the first frame on to before ``end``: each time the frame that
+    is nearest to it. Films whose frames last differently would run too fast and too slow.
+
+    Parameters
+    ----------
+    frames : iterable of (seconds, pixels)
+    rate : float
+        Pictures a second.
+    """
+    before: tuple[float, Pixels] | None = None
+    first, count = 0.0, 0
+    for seconds, pixels in frames:
+        if seconds >= end - SHORT:
+            break
+        if before is None:
+            first = seconds
+        else:
+            middle = (before[0] + seconds) / 2
+            while first + count / rate < middle - SHORT:
+                yield before[1]
+                count += 1
+        before = seconds, pixels
+    last = end if before is None else min(end, before[0] + 1 / rate)
+    while before is not None and first + count / rate < last - 1 / rate / 2:
+        yield before[1]
+        count += 1
+
+
 def _fitted(pixels: Any, side: int) -> Any:
     """Pixels of an even size, the shorter side no longer than ``side``."""
     height, width = pixels.shape[:2]
@@ -122,6 +153,10 @@ def _fitted(pixels: Any, side: int) -> Any:
     if scale < 1:
         return resized(pixels[None], high, wide)[0]
     return np.ascontiguousarray(pixels[: height - height % 2, : width - width % 2])
+
+
+NO_SCORES: Final = frozenset(("hashes", "mirrored", "thumbnail"))
+"""Fields of a shot that are no scores."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +194,7 @@ class Shard:
         except (MediaError, OSError, av.error.FFmpegError) as error:
             return b"", base | {"problem": str(error)}
         scores = clip.shot.model_dump(
-            exclude={"hashes", "mirrored", "thumbnail", "start", "end", "frames", "before", "after"}
+            exclude={*NO_SCORES, "start", "end", "frames", "before", "after"}
         )
         return content, base | row | {"scores": scores}
 
@@ -167,14 +202,14 @@ class Shard:
         clip = self.clips[job]
         return b"", {"id": clip.id, "source": clip.source.name, "problem": KILLED}
 
-    def finish(self, results: Sequence[tuple[bytes, Row]]) -> None:
+    def finish(self, results: Iterable[tuple[bytes, Row]]) -> None:
         if self.folder:
             rows = [self._as_files(content, row) for content, row in results]
         else:
             rows = self._as_shard(results)
         write_rows(self.target, rows)
 
-    def _as_shard(self, results: Sequence[tuple[bytes, Row]]) -> list[Row]:
+    def _as_shard(self, results: Iterable[tuple[bytes, Row]]) -> list[Row]:
         path = self.dataset / "shards" / f"{self.name}.tar"
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = []
@@ -241,5 +276,5 @@ class Examined:
     def give_up(self, job: Clip) -> Row:
         return {"id": job.id, "problem": KILLED}
 
-    def finish(self, results: Sequence[Row]) -> None:
+    def finish(self, results: Iterable[Row]) -> None:
         write_rows(self.target, results)
