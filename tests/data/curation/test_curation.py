@@ -9,12 +9,18 @@ from praxino.data.clips import ClipDataset
 from praxino.data.curation.curate import Curation
 from praxino.data.curation.decide import Rules
 from praxino.data.curation.sources import Source, Span, find_sources
-from praxino.data.curation.units import here
+from praxino.data.curation.units import do
 from praxino.data.curation.write import Writing
 from praxino.errors import InputError
 from support.footage import textured, write
 
 RULES = Rules(least_side=16, motion_low=0, motion_high=0, sharpness_low=0, duplicate_bits=0, logo=1)
+
+
+def in_this_process(units):
+    for unit in units:
+        do(unit)
+        yield unit
 
 
 @pytest.fixture(name="footage")
@@ -27,7 +33,7 @@ def _footage(tmp_path):
 
 
 def curated(footage, dataset, rules=RULES, folder=False, sources=None):
-    curation = Curation(sources or find_sources(footage), dataset, here(1))
+    curation = Curation(sources or find_sources(footage), dataset, in_this_process)
     clips = curation.decide(curation.measure(), rules)
     return curation, clips, curation.write(clips, Writing(), folder)
 
@@ -80,7 +86,7 @@ def test_spans_beyond_their_film_and_twice_are_counted(footage, tmp_path):
 
 def test_what_a_detector_leaves_out_lets_its_duplicate_in_and_that_is_examined(footage, tmp_path):
     (footage / "1.mp4").write_bytes((footage / "0.mp4").read_bytes())
-    curation = Curation(find_sources(footage), tmp_path / "data", here(1))
+    curation = Curation(find_sources(footage), tmp_path / "data", in_this_process)
     rules = RULES.model_copy(update={"duplicate_bits": 14.0})
     clips = curation.decide(curation.measure(), rules)
     assert sum(not clip.reason for clip in clips) == 2

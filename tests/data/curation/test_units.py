@@ -116,6 +116,7 @@ def test_names_depend_on_every_part():
     assert digest(["\udcff", "\n"]) == digest(["\udcff", "\n"])
 
 
+@pytest.mark.slow
 def test_on_ray_it_is_the_same(tmp_path, monkeypatch):
     import ray
 

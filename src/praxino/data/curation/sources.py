@@ -32,8 +32,8 @@ METADATA: Final = (
     "captions.json",
 )
 """Files in a folder that say what its films show."""
-MAX_MEMBER_BYTES: Final = 2**20
-"""Of a text in a shard."""
+MAX_TEXT_BYTES: Final = 2**20
+"""Texts in shards are read so far."""
 MAX_CAPTION_CHARS: Final = 20_000
 csv.field_size_limit(2**27)  # cells of Panda-70M hold all clips of a video
 
@@ -179,7 +179,7 @@ def _of_shards(shards: Sequence[Path], folder: Path) -> Sources:
                         films[key] = member.name, (member.offset_data, member.size)
                     elif ending in ("txt", "json"):
                         file = tar.extractfile(member)
-                        content = file.read(MAX_MEMBER_BYTES) if file else b""
+                        content = file.read(MAX_TEXT_BYTES) if file else b""
                         texts[key] = _caption_in(content, ending, texts.get(key, ""))
                     else:
                         result.problems["members of shards that are no films or texts"] += 1
