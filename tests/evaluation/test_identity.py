@@ -41,6 +41,7 @@ def test_sentences_name_it_and_say_nothing_of_its_looks(cases):
         assert case.sentence(case.described).startswith(case.described)
 
 
+@pytest.mark.slow
 def test_true_films_show_their_own_individual(cases, judge):
     rows = [judge.scores(render(case.scene, 64, 64), case) for case in cases]
     assert np.mean([row["gate"] for row in rows]) >= 0.75

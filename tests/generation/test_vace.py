@@ -185,6 +185,7 @@ def test_a_card_says_what_it_does(pipeline):
     assert card.defaults.shift == 3.0  # as the tiny model's scheduler says
 
 
+@pytest.mark.slow
 def test_a_plan_counts_the_branch_and_its_pictures(pipeline, tmp_path):
     Image.fromarray(PICTURES[0]).save(tmp_path / "a.png")
     anna = {"name": "anna", "description": "a dog", "pictures": [str(tmp_path / "a.png")]}

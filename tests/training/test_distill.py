@@ -126,6 +126,7 @@ def test_targets_are_the_teachers_velocity_or_that_of_two_parts(stage):
     torch.testing.assert_close(targets[last], whole, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_few_steps_come_nearer_to_the_teachers_film(stage):
     """A short run: the mean distance of one-step films to the teacher's falls."""
 

@@ -32,7 +32,7 @@ def test_schemathesis_finds_nothing(tmp_path, tiny_model):
             "--checks",
             "all",
             "--max-examples",
-            "16",
+            "24",
             "--workers",
             "2",
             "--seed",

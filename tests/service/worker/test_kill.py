@@ -22,7 +22,7 @@ from praxino.service.locations import JOBS_VARIABLE, STORAGE_VARIABLE
 from praxino.service.queue.store import Store
 from support import postgres
 
-FILMS = 200
+FILMS = 60
 EVERY = 2.5
 """Seconds between two kills."""
 
