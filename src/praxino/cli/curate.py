@@ -81,12 +81,13 @@ def curate(
         clips = curation.decide(curation.measure(text), rules)
         if generated:
             clips = curation.examine(clips, rules, _probability)
-        curation.save(clips, rules, title)  # also where nothing is kept
-        if captioner is not None and not dry:
-            curation.caption([clip for clip in clips if not clip.reason], captioner)
-        if not dry:
-            rows = curation.write(clips, Writing(side, fps), folder)
-    curation.save(clips, rules, title)
+        try:
+            if captioner is not None and not dry:
+                curation.caption([clip for clip in clips if not clip.reason], captioner)
+            if not dry:
+                rows = curation.write(clips, Writing(side, fps), folder)
+        finally:  # also where nothing is kept
+            curation.save(clips, rules, title)
     for problem, count in sorted(curation.problems.items()):
         progress.say(f"{count:,}: {problem}")
     kept = [clip for clip in clips if not clip.reason]

@@ -165,11 +165,15 @@ def parameter_shapes(config: DiTConfig) -> list[torch.Size]:
         return [weight.shape for weight in DiT(config).parameters()]
 
 
-def fullest_part(shapes: Sequence[torch.Size], shards: int) -> int:
-    """Numbers on the first of some processes, each weight being cut along its first axis (FSDP2):
-    it has most.
+def part_of(shapes: Sequence[torch.Size], shards: int, place: int = 0) -> int:
+    """Numbers on one of some processes, each weight being cut along its rows (FSDP2); the first of
+    them has most.
     """
-    return sum(-(-shape[0] // shards) * math.prod(shape[1:]) for shape in shapes)
+    total = 0
+    for rows, *others in shapes:
+        most = -(-rows // shards)
+        total += max(0, min(rows, (place + 1) * most) - place * most) * math.prod(others)
+    return total
 
 
 def cost(
@@ -210,7 +214,7 @@ def cost(
     return Cost(
         parameters,
         tuple(_step_cost(staircase, step, parameters, machine, price) for step in staircase.steps),
-        {count: state * fullest_part(shapes, count) for count in shards},
+        {count: state * part_of(shapes, count) for count in shards},
         working,
         STATE_BYTES * parameters,
     )
@@ -219,23 +223,16 @@ def cost(
 def _step_cost(
     staircase: Staircase, step: Step, parameters: int, machine: Machine, price: float
 ) -> StepCost:
-    network, tokens = (
-        staircase.network,
-        clip_tokens(
-            Bucket(step.frames, step.height, step.width),
-            Compression(*staircase.compression),
-            staircase.network.patch,
-        ),
-    )
+    network, compression = staircase.network, Compression(*staircase.compression)
+    shape = Bucket(step.frames, step.height, step.width)
+    tokens = clip_tokens(shape, compression, network.patch)
+    latent = VideoShape(*shape).latent(compression, network.out_channels)
     flop = training_flop(
         parameters, network.layers, network.width, tokens, staircase.text_tokens,
         staircase.recompute,
     )  # fmt: skip
     total = flop * step.clips * step.epochs
     days = total / (machine.peak * 1e12 * machine.share) / DAY_SECONDS
-    latent = VideoShape(step.frames, step.height, step.width).latent(
-        Compression(*staircase.compression), network.out_channels
-    )
     return StepCost(
         step=step,
         tokens=tokens,

@@ -3,7 +3,7 @@ shared as a plan says.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -11,12 +11,12 @@ from typing import Final
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch.distributed.tensor import DTensor
 
 from praxino.data.order import permuted
 from praxino.errors import TrainingError
 from praxino.models.dit import DiT, DiTConfig
-from praxino.training.cost import fullest_part, parameter_shapes
+from praxino.training.cost import parameter_shapes, part_of
+from praxino.training.gradients import local
 from praxino.training.parallel import ParallelConfig, Ranks, group
 from praxino.training.sharding import shard
 
@@ -56,7 +56,7 @@ def dry_run(config: DiTConfig, world: int, parallel: ParallelConfig) -> DryRun:
     """
     shapes = parameter_shapes(config)
     shards, parameters = world // parallel.replicas, sum(math.prod(shape) for shape in shapes)
-    planned = [_planned(shapes, shards, place) for place in range(shards)]
+    planned = [part_of(shapes, shards, place) for place in range(shards)]
     if sum(planned) != parameters:
         raise TrainingError(
             f"{shards} processes keep {sum(planned)} of {parameters} weights", "report it"
@@ -64,20 +64,11 @@ def dry_run(config: DiTConfig, world: int, parallel: ParallelConfig) -> DryRun:
     tried = sorted({round(place) for place in np.linspace(0, world - 1, TRIED)})
     parts = {rank: _part(config, rank, world, parallel) for rank in tried}
     for rank, numbers in parts.items():
-        if numbers != planned[rank % shards] or numbers > fullest_part(shapes, shards):
+        if numbers != planned[rank % shards]:
             raise TrainingError(
                 f"process {rank} keeps {numbers} weights, not {planned[rank % shards]}", "report it"
             )
     return DryRun(parts, parameters, _clips(world, parallel))
-
-
-def _planned(shapes: Sequence[torch.Size], shards: int, place: int) -> int:
-    """Numbers of weights that the process at a place should keep: each is cut along its rows."""
-    total = 0
-    for rows, *others in shapes:
-        most = -(-rows // shards)
-        total += max(0, min(rows, (place + 1) * most) - place * most) * math.prod(others)
-    return total
 
 
 def _part(config: DiTConfig, rank: int, world: int, parallel: ParallelConfig) -> int:
@@ -86,10 +77,7 @@ def _part(config: DiTConfig, rank: int, world: int, parallel: ParallelConfig) ->
         with torch.device("meta"):
             network = DiT(config)
         shard(network, parallel, group(parallel, torch.device("cpu")))
-        return sum(
-            one.to_local().numel() if isinstance(one, DTensor) else one.numel()
-            for one in network.parameters()
-        )
+        return sum(local(one).numel() for one in network.parameters())
 
 
 def _clips(world: int, parallel: ParallelConfig) -> int:
