@@ -24,7 +24,7 @@ def inputs():
 
 @pytest.mark.parametrize("kind", [None, "int8"])
 def test_a_network_that_visits_says_the_same(kind):
-    part = LoadedModule(DiT(CONFIG).eval().requires_grad_(False))
+    part = LoadedModule(lambda: DiT(CONFIG).eval().requires_grad_(False))
     torch.nn.init.normal_(part.network.head.weight)
     plain = (Quantised(part, kind) if kind else part).load(torch.bfloat16)
     streamed = stream_weights(copy.deepcopy(plain), torch.device("cpu"))

@@ -91,7 +91,7 @@ def test_forecasts_are_not_carried_from_one_expert_to_the_other(asked):
     twice = replace(
         model,
         config=model.config.model_copy(update={"boundary": 0.5}),
-        low=LoadedModule(model.dit.load(torch.float32)),
+        low=LoadedModule(lambda: model.dit.load(torch.float32)),
     )
     two = Pipeline(twice, bundled.device, "float32")
     two.generate("a cat", steps=30, cache=0.2)

@@ -91,6 +91,7 @@ def test_it_learns_and_is_a_part_of_a_model(stage, tmp_path):
     assert losses[-1] < 0.95 * losses[0]
     assert stage.samples().shape[2] == 3
     stage.save(tmp_path / "out")
-    refiner = bundle.read_refiner(tmp_path / "out", stage.encoder.vae.config, 16)
+    vae = stage.encoder.vae.config
+    refiner = bundle.find_network(tmp_path / "out/refiner", vae, 16, extra=vae.latent_channels)()
     for key, tensor in stage.module.state_dict().items():
         assert torch.equal(refiner.state_dict()[key], tensor)

@@ -49,6 +49,9 @@ class Progress:
         """Show a progress bar with the time left; the context's value is called with how much is
         done.
         """
+        if self.quiet or not sys.stderr.isatty():
+            yield lambda done, **fields: None
+            return
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -66,8 +69,7 @@ class Progress:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        silent = self.quiet or not sys.stderr.isatty()
-        with Bars(*columns, console=Console(stderr=True), disable=silent, transient=True) as bars:
+        with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
             task = bars.add_task(label, total=total)
             yield lambda done, **fields: bars.update(task, completed=done, **fields)
 

@@ -114,7 +114,7 @@ def test_names_are_those_that_the_reference_makes_of_them(tmp_path, pairs, netwo
 
 
 def test_folded_in_scaled_and_gone_again(tmp_path, network, pairs):
-    part = LoadedModule(network)
+    part = LoadedModule(lambda: network)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     found = lora.read_lora(_file(tmp_path, network, pairs, "ComfyUI"), network)
     changed = lora.Adapted(part, ((found, 0.5), (found, 0.25))).load(torch.float32).state_dict()

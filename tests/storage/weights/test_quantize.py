@@ -22,7 +22,7 @@ def _part():
     torch.manual_seed(0)
     dit = DiT(CONFIG)
     torch.nn.init.normal_(dit.head.weight, std=0.05)
-    return LoadedModule(dit.eval().requires_grad_(False))
+    return LoadedModule(lambda: dit.eval().requires_grad_(False))
 
 
 @pytest.mark.parametrize(("kind", "most"), [("int8", 0.02), ("fp8", 0.06)])

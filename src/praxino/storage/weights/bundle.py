@@ -6,6 +6,7 @@ which of several films shows its layout best, ``tiny_decoder/`` shows a film as 
 ``refiner/`` makes films larger and faster, ``student/`` in few steps.
 """
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from praxino.models.dit import DiT, DiTConfig
 from praxino.models.text import TextConfig, TextEncoder
 from praxino.models.vae import VAE, VAEConfig
 from praxino.storage.weights import checkpoint
+from praxino.storage.weights.checkpoint import HINT_SAME_PLACE
 
 if TYPE_CHECKING:
     from praxino.models.latent_reader import LatentReader
@@ -108,7 +110,10 @@ class BundleConfig(Config):
 
 @dataclass
 class Bundle:
-    """The parts of a model, in float32 on the CPU, and the digest of the files they came from."""
+    """The parts of a model, in float32 on the CPU, and the digest of the files they came from.
+
+    Networks that few films need are read when they are called for.
+    """
 
     config: BundleConfig
     vae: VAE
@@ -118,8 +123,8 @@ class Bundle:
     layout: "LayoutNet | None" = None
     latent_reader: "LatentReader | None" = None
     tiny_decoder: "TinyDecoder | None" = None
-    refiner: DiT | None = None
-    student: DiT | None = None
+    refiner: Callable[[], DiT] | None = None
+    student: Callable[[], DiT] | None = None
 
 
 def read_vae(folder: Path) -> VAE:
@@ -148,7 +153,7 @@ def read_layout(folder: Path) -> "LayoutNet | None":
 
 
 def _read_small(folder: Path, name: str, kind: str) -> Any:
-    """A small network of `praxino.models` that not every model has; `read_part` says the rest."""
+    """A small network of `praxino.models` that not every model has; see `read_part`."""
     if not (folder / name).is_dir():
         return None
     module = import_module(f"praxino.models.{name}")
@@ -162,67 +167,52 @@ def read(folder: Path) -> Bundle:
     vae = read_vae(folder)
     dit = read_part(folder / "dit", DiT, DiTConfig)
     text = read_part(folder / "text", TextEncoder, TextConfig)
+    sizes, latents = (vae.config, text.config.width), vae.config.latent_channels
     if problem := mismatch(vae.config, dit.config, text.config.width):
-        raise CheckpointError(
-            f"{folder}: {problem}", "take all parts of a model from the same place"
-        )
+        raise CheckpointError(f"{folder}: {problem}", HINT_SAME_PLACE)
     layout, reader = read_layout(folder), _read_small(folder, "latent_reader", "LatentReader")
     tiny = _read_small(folder, "tiny_decoder", "TinyDecoder")
     if layout is not None and dit.config.layout != layout.config.channels:
         raise CheckpointError(
             f"{folder}: dit.layout {dit.config.layout}: must be the {layout.config.channels} "
             f"channels of its layouts",
-            "take all parts of a model from the same place",
+            HINT_SAME_PLACE,
         )
     for name, part in (("latent_reader", reader), ("tiny_decoder", tiny)):
-        if part is not None and part.config.channels != vae.config.latent_channels:
+        if part is not None and part.config.channels != latents:
             raise CheckpointError(
-                f"{folder}: {name} is of latents of {part.config.channels} channels, not "
-                f"{vae.config.latent_channels}",
-                "take all parts of a model from the same place",
+                f"{folder}: {name} is of latents of {part.config.channels} channels, not {latents}",
+                HINT_SAME_PLACE,
             )
-    refiner = read_refiner(folder, vae.config, text.config.width)
+    refiner = find_network(folder / "refiner", *sizes, extra=latents)
     if config.enhance != "off" and refiner is None:
         raise CheckpointError(
             f"{folder}: enhance {config.enhance}: it has no refiner", 'a folder "refiner", or off'
         )
-    student = read_student(folder, vae.config, text.config.width)
+    student = find_network(folder / "student", *sizes, student=True)
     digest = checkpoint.content_digest(folder)
     return Bundle(config, vae, dit, text, digest, layout, reader, tiny, refiner, student)
 
 
-def read_refiner(folder: Path, vae: VAEConfig, text_width: int) -> DiT | None:
-    """A model's refiner by itself, if it has one; errors as in `read`."""
-    return _read_network(folder / "refiner", vae, text_width, extra=vae.latent_channels)
-
-
-def read_student(folder: Path, vae: VAEConfig, text_width: int) -> DiT | None:
-    """A model's student by itself, if it has one; errors as in `read`."""
-    student = _read_network(folder / "student", vae, text_width)
-    if student is not None and not (student.config.spans and student.config.guided):
-        raise CheckpointError(
-            f"{folder}: student: it is not told spans and a guidance", "praxino train ...-student"
-        )
-    return student
-
-
-def _read_network(folder: Path, vae: VAEConfig, text_width: int, extra: int = 0) -> DiT | None:
-    """A network beside a model's denoiser; ``extra`` as of `mismatch`."""
+def find_network(
+    folder: Path, vae: VAEConfig, text_width: int, extra: int = 0, student: bool = False
+) -> Callable[[], DiT] | None:
+    """What reads the network of a folder beside the denoiser's, if there is one; ``extra`` as of
+    `mismatch`, errors as of `read`.
+    """
     if not folder.is_dir():
         return None
-    network = read_part(folder, DiT, DiTConfig)
-    if problem := mismatch(vae, network.config, text_width, extra):
-        raise CheckpointError(
-            f"{folder.parent}: {folder.name}: {problem}",
-            "take all parts of a model from the same place",
-        )
-    return network
+    config = checkpoint.read_config(folder, DiTConfig)
+    problem = mismatch(vae, config, text_width, extra)
+    if student and not (config.spans and config.guided):
+        problem = "it is not told spans and a guidance"
+    if problem:
+        raise CheckpointError(f"{folder.parent}: {folder.name}: {problem}", HINT_SAME_PLACE)
+    return functools.partial(read_part, folder, DiT, DiTConfig)
 
 
 def mismatch(vae: VAEConfig, dit: DiTConfig, text_width: int, extra: int = 0) -> str | None:
-    """Why these parts cannot work together, or None; ``extra`` channels go in beside the
-    latents.
-    """
+    """Why these parts cannot work together, or None; ``extra`` channels go in beside latents."""
     latents = vae.latent_channels
     if (dit.channels, dit.out_channels) != (latents + extra, latents):
         rule = f"must be {latents + extra} and {latents}, the latent channels being {latents}"

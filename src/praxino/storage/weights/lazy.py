@@ -103,9 +103,19 @@ class StoredModule(Generic[M]):
 
 @dataclass(frozen=True)
 class LoadedModule(Generic[M]):
-    """A network that is loaded already."""
+    """A network in memory, where it comes as soon as it is asked for.
 
-    network: M
+    Parameters
+    ----------
+    read : callable
+        The network; it is called once.
+    """
+
+    read: Callable[[], M]
+
+    @functools.cached_property
+    def network(self) -> M:
+        return self.read()
 
     @property
     def config(self) -> Any:
@@ -213,12 +223,11 @@ class ModelParts:
 
 def in_memory(bundle: Bundle) -> ModelParts:
     """A bundle as a `Model`."""
-    vae, dit, text = LoadedModule(bundle.vae), LoadedModule(bundle.dit), LoadedModule(bundle.text)
     return ModelParts(
         bundle.config,
-        vae,
-        dit,
-        text,
+        LoadedModule(lambda: bundle.vae),
+        LoadedModule(lambda: bundle.dit),
+        LoadedModule(lambda: bundle.text),
         bundle.text,
         bundle.digest,
         layout=bundle.layout,

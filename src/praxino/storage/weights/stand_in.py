@@ -80,7 +80,8 @@ def with_branch(part: LazyModule[DiT], file: Path, scale: float = 1.0) -> LazyMo
     assert isinstance(part, LoadedModule)
     network = network_of(config)
     network.load_state_dict({**part.network.state_dict(), **tensors})
-    return LoadedModule(network.eval().requires_grad_(False))
+    network.eval().requires_grad_(False)
+    return LoadedModule(lambda: network)
 
 
 def _tensors(file: Path, scale: float) -> dict[str, Tensor]:
