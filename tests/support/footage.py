@@ -54,6 +54,7 @@ def write(
     path: Path, film: Film, fps: int = 8, codec: str = "libx264", pix_fmt: str = "yuv420p",
     times: list[int] | None = None, interlaced: bool = False, trc: int = 1,
     start: float = 0.0, gop: int | None = None, container_options: dict[str, str] | None = None,
+    pixel_aspect: Fraction | None = None,
 ) -> Path:  # fmt: skip
     """A film file with whatever is odd about it; ``times`` are in 1/1000 s, and its clock begins at
     ``start`` seconds.
@@ -66,6 +67,7 @@ def write(
         stream.height, stream.width = film.shape[1:3]
         stream.pix_fmt = pix_fmt
         stream.codec_context.color_trc = trc
+        stream.codec_context.sample_aspect_ratio = pixel_aspect or Fraction(0, 1)
         if gop is not None:
             stream.codec_context.gop_size = gop
         if times is not None:

@@ -6,10 +6,12 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from datetime import timedelta
+from typing import Any, Final, NoReturn
 
 import typer
 
@@ -21,6 +23,8 @@ from praxino.errors import (
     UnknownNameError,
 )
 
+LINE_SECONDS: Final = 60.0
+"""Seconds between two lines that say how far a verb is."""
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """click's error about arguments, from whichever click typer brings."""
 
@@ -46,11 +50,11 @@ class Progress:
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Callable[..., None]]:
-        """Show a progress bar with the time left; the context's value is called with how much is
-        done.
+        """Show a progress bar with the time left, or where nobody looks at a terminal, a line a
+        minute; the context's value is called with how much is done.
         """
         if self.quiet or not sys.stderr.isatty():
-            yield lambda done, **fields: None
+            yield self._lines(label, total)
             return
         from rich.console import Console
         from rich.progress import (
@@ -72,6 +76,20 @@ class Progress:
         with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
             task = bars.add_task(label, total=total)
             yield lambda done, **fields: bars.update(task, completed=done, **fields)
+
+    def _lines(self, label: str, total: int) -> Callable[..., None]:
+        first, began = None, time.monotonic()
+        line_at = began
+
+        def advance(done: int, total: int = total, description: str = label) -> None:
+            nonlocal first, line_at
+            first, now = done if first is None else first, time.monotonic()
+            if now - line_at >= LINE_SECONDS and done > first:
+                line_at, rate = now, (done - first) / (now - began)
+                left = timedelta(seconds=round((total - done) / rate))
+                self.say(f"{description}: {done:,} of {total:,}, {rate:.3g} a second, {left} left")
+
+        return advance
 
 
 @contextmanager

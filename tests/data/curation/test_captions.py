@@ -2,11 +2,12 @@
 
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from praxino.chat import ChatEndpoint
+from praxino.chat import ATTEMPTS, ChatEndpoint
 from praxino.data.curation.captions import Captioner
 from praxino.data.curation.decide import Clip
 from praxino.data.curation.measures import ShotRow
@@ -20,6 +21,7 @@ ANSWERS = {
     "2": (200, "A plane that", "length"),
     "3": (400, "", "stop"),
     "4": (200, "nothing", "stop"),
+    "5": (503, "", "stop"),
 }
 """Status, text and how it ended, by the clip."""
 
@@ -87,3 +89,15 @@ def test_a_clip_that_cannot_be_read_is_not_asked_about(server, path):
     assert "no frame" in rows[0]["problem"]
     assert rows[1]["caption"] == TEXT
     assert len(seen) == 1
+
+
+def test_an_endpoint_that_is_silent_again_and_again_is_not_asked_any_more(server, path):
+    endpoint, seen = server
+    clips = [replace(clip(path), id=str(number)) for number in range(40)]
+    rows = list(Captioner(endpoint, instruction="5").captions(clips))
+    assert [row["id"] for row in rows] == [one.id for one in clips]
+    assert "answers 503" in rows[0]["problem"]
+    assert "not asked" in rows[-1]["problem"]
+    assert len(seen) < ATTEMPTS * len(clips) / 2
+    assert all("answers 400" in row["problem"] for row in
+               Captioner(endpoint, instruction="3").captions(clips[:12]))  # fmt: skip

@@ -1,5 +1,6 @@
 """Rules decide over all shots together, and say which of them left what out."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -115,11 +116,26 @@ def test_no_source_and_no_folder_has_more_than_it_may():
     assert kept == {"x", "y"}
 
 
+def test_no_folder_has_much_more_than_the_median_one():
+    counts_of = {"x": 9, "y": 2, "z": 3}
+    films = [
+        film(f"{name}/{n}", shot(number=100 * (place + 1) + n))
+        for place, (name, count) in enumerate(counts_of.items())
+        for n in range(count)
+    ]
+    made = clips(*films, rules=PLAIN.model_copy(update={"balance": 1.5}))
+    kept = Counter(clip.source.name[0] for clip in made if not clip.reason)
+    assert kept == {"x": 5, "y": 2, "z": 3}
+    assert counts(made) == {"": 10, "balance": 4}
+
+
 def test_other_thresholds_are_tried_without_deciding():
     films = [film(f"{n}", shot(number=n + 1, luma=20.0 * n)) for n in range(10)]
     made = clips(*films)
     assert kept_at(made, PLAIN, "darkest", (0, 50, 300)) == [10, 7, 0]
     assert counts(made) == {"": 9, "darkest": 1}
+    twice = clips(film("a", shot()), film("b", shot()), film("c", shot(number=2)))
+    assert kept_at(twice, PLAIN, "duplicate_bits", (0, 14)) == [3, 2]
 
 
 def test_the_report_shows_what_was_left_out_and_asks_for_nothing(tmp_path):
@@ -132,4 +148,8 @@ def test_the_report_shows_what_was_left_out_and_asks_for_nothing(tmp_path):
     assert "films that are gone" in page
     assert "http" not in page
     assert "<script" not in page
+    assert "<code>duplicate_bits</code><td>" in page
+    assert "<code>text</code>" not in page
+    write_report(tmp_path / "r.html", clips(film("a", shot(text=0.3))), PLAIN, {}, "text")
+    assert "<code>text</code><td>0.02: 0<td>" in (tmp_path / "r.html").read_text()
     write_report(tmp_path / "r.html", [], PLAIN, {}, "none")

@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ from praxino.data.curation.measures import ShotRow
 from praxino.data.curation.sources import Source, find_sources
 from praxino.data.curation.units import do, read_lines
 from praxino.data.curation.write import Shard, Writing, at_rate, cut, file_of
+from praxino.data.pixels import resized
 from praxino.errors import MediaError
 from praxino.storage.media.frames import read_video
 from support.footage import textured, write
@@ -71,6 +73,18 @@ def test_bars_are_cut_and_nothing_is_enlarged(path, tmp_path):
         "frames": 20, "height": 48, "width": 64, "fps": 10.0,
     }  # fmt: skip
     assert cut(clip(path), path, Writing(fps=5))[1]["frames"] == 10
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"), [(Fraction(4, 3), (128, 72)), (Fraction(3, 4), (96, 96))]
+)
+def test_pixels_become_square_and_nothing_longer(tmp_path, aspect, size):
+    path = write(tmp_path / "oblong.mp4", FILM, fps=10, pixel_aspect=aspect)
+    content, row = cut(clip(path), path, Writing())
+    assert (row["width"], row["height"]) == size
+    wanted = resized(FILM[10:30], size[1], size[0])
+    assert np.abs(frames_of(content, tmp_path).astype(int) - wanted).mean() < 10
+    assert cut(clip(path), path, Writing(side=48))[1]["height"] == 48
 
 
 def test_a_clip_behind_the_end_is_no_clip(path):

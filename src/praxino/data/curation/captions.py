@@ -43,6 +43,8 @@ REFUSALS: Final = (
 """How answers begin that are none."""
 AT_ONCE: Final = 4
 """Requests that are open at a time."""
+SILENT_IN_A_ROW: Final = 8
+"""Clips without an answer, one after the other, after which no other one is asked for."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,26 @@ class Captioner:
 
     def caption(self, clip: Clip) -> Row:
         """The row of one clip: its ``caption``, or its ``problem``."""
+        return self._ask(clip)[0]
+
+    def captions(self, clips: Sequence[Clip]) -> Iterator[Row]:
+        """The rows of many clips, as they come. An endpoint that is silent time after time is not
+        asked any more.
+        """
+        silent = 0
+
+        def ask(clip: Clip) -> tuple[Row, bool]:
+            if silent < SILENT_IN_A_ROW:
+                return self._ask(clip)
+            return {"id": clip.id, "problem": "not asked: the endpoint is silent"}, True
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for row, is_silent in pool.map(ask, clips):
+                silent = silent + 1 if is_silent else 0
+                yield row
+
+    def _ask(self, clip: Clip) -> tuple[Row, bool]:
+        """A clip's row, and whether the endpoint was silent."""
         try:
             with file_of(clip.source) as path:
                 parts = self._film(clip, path) if self.way == "video" else _frames(clip, path)
@@ -62,24 +84,16 @@ class Captioner:
             answer = self.endpoint.complete(
                 [{"role": "user", "content": content}], 0, 0.2, MAX_TOKENS
             )
-        except (
-            EndpointError,
-            MediaError,
-            OSError,
-            ValueError,
-        ) as error:  # FFmpeg's are ValueErrors
-            return {"id": clip.id, "problem": str(error)}
+        except EndpointError as error:
+            return {"id": clip.id, "problem": str(error)}, error.passing
+        except (MediaError, OSError, ValueError) as error:  # FFmpeg's are ValueErrors
+            return {"id": clip.id, "problem": str(error)}, False
         text = " ".join(THOUGHTS.sub("", answer).split())
         if text.lower().replace("\u2019", "'").startswith(REFUSALS):
-            return {"id": clip.id, "problem": f"refused: {text[:80]}"}
+            return {"id": clip.id, "problem": f"refused: {text[:80]}"}, False
         if len(text.split()) < LEAST_WORDS:
-            return {"id": clip.id, "problem": f"no caption: {text[:80]!r}"}
-        return {"id": clip.id, "caption": text}
-
-    def captions(self, clips: Sequence[Clip]) -> Iterator[Row]:
-        """The rows of many clips, as they come."""
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            yield from pool.map(self.caption, clips)
+            return {"id": clip.id, "problem": f"no caption: {text[:80]!r}"}, False
+        return {"id": clip.id, "caption": text}, False
 
     def _film(self, clip: Clip, path: Path) -> list[dict[str, Any]]:
         content, _ = cut(clip, path, Writing(side=SIDE))

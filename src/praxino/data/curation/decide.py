@@ -4,6 +4,7 @@ Each clip that is left out is counted for the first rule that it breaks, in the 
 """
 
 import math
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,6 +51,9 @@ class Rules(Config):
 
     per_source: int = Field(0, ge=0, description="clips of one film, at most; 0: all")
     per_folder: int = Field(0, ge=0, description="clips of one folder, at most; 0: all")
+    balance: float = Field(
+        0.0, ge=0, description="clips of one folder, at most, in parts of the median one's; 0: all"
+    )
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> "Rules":
@@ -141,7 +145,14 @@ SHARES: Final[dict[str, Callable[[Clip], float]]] = {
     "sharpness_low": lambda clip: clip.shot.sharpness,
 }
 """Rules that leave out a share: what they look at, the least of which goes."""
-RULES: Final = (*_absolute(Rules()), *SHARES, "duplicate_bits", "per_source", "per_folder")
+RULES: Final = (
+    *_absolute(Rules()),
+    *SHARES,
+    "duplicate_bits",
+    "per_source",
+    "per_folder",
+    "balance",
+)
 """Names of the rules that leave clips out, in their order."""
 MEASURES: Final[dict[str, Callable[[Clip], float | None]]] = {
     "seconds": lambda clip: clip.seconds,
@@ -170,14 +181,23 @@ def decide(clips: Sequence[Clip], rules: Rules) -> list[Clip]:
         left = _without(result, left, name, ordered[:count])
     if rules.duplicate_bits:
         left = _without(result, left, "duplicate_bits", *_duplicates(left, rules.duplicate_bits))
-    for name, group in (
-        ("per_source", lambda clip: clip.source.name),
-        ("per_folder", lambda clip: clip.source.name.rpartition("/")[0].partition("/")[0]),
-    ):
-        most = getattr(rules, name)
-        if most:
+    for name, group in (("per_source", _film), ("per_folder", _folder)):
+        if most := getattr(rules, name):
             left = _without(result, left, name, _beyond(left, group, most))
+    if rules.balance and left:
+        sizes = Counter(_folder(clip) for clip in left).values()
+        most = math.ceil(rules.balance * statistics.median(sizes))
+        left = _without(result, left, "balance", _beyond(left, _folder, most))
     return list(result.values())
+
+
+def _film(clip: Clip) -> str:
+    return clip.source.name
+
+
+def _folder(clip: Clip) -> str:
+    """The folder of footage that a clip lies in; "" for one that lies in none."""
+    return clip.source.name.rpartition("/")[0].partition("/")[0]
 
 
 def _without(
@@ -236,10 +256,14 @@ def counts(clips: Iterable[Clip]) -> dict[str, int]:
 
 
 def kept_at(clips: Sequence[Clip], rules: Rules, name: str, values: Iterable[Any]) -> list[int]:
-    """How many clips would be kept with other values of one rule, the others as they are."""
+    """How many clips would be kept with other values of one rule, the others as they are.
+
+    Duplicates are looked for only where their own rule is the one that changes: that takes longer
+    than all the others.
+    """
     kept = []
     for value in values:
-        changed = rules.model_copy(update={name: value, "duplicate_bits": 0.0})
+        changed = rules.model_copy(update={"duplicate_bits": 0.0, name: value})
         again = decide([replace(clip, reason="", same_as="") for clip in clips], changed)
         kept.append(sum(not clip.reason for clip in again))
     return kept

@@ -25,11 +25,16 @@ THRESHOLDS: Final[dict[str, tuple[float, ...]]] = {
     "brightest": (208, 224, 240, 255),
     "contrast": (0, 8, 16, 32),
     "logo": (0.005, 0.01, 0.03, 0.1, 1),
+    "text": (0.02, 0.05, 0.1, 0.2, 1),
+    "generated": (0.5, 0.8, 0.9, 0.95, 0.99, 1),
     "motion_low": (0, 0.05, 0.1, 0.25),
     "motion_high": (0, 0.02, 0.05, 0.1),
     "sharpness_low": (0, 0.05, 0.1, 0.25),
+    "duplicate_bits": (0, 1, 7, 10, 14, 18),
 }
 """Values of rules that are tried."""
+MEASURED: Final = ("text", "generated")
+"""Rules that look at what is measured only where that is asked for."""
 STYLE: Final = """
 :root{color-scheme:light dark;--line:#8884;--bar:#2a7}
 body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
@@ -140,6 +145,10 @@ def _histogram(name: str, values: Sequence[float]) -> str:
 def _others(clips: Sequence[Clip], rules: Rules, factor: float) -> str:
     rows = []
     for name, values in THRESHOLDS.items():
+        if name in MEASURED and all(MEASURES[name](clip) is None for clip in clips):
+            continue
+        if name == "duplicate_bits" and factor > 1:
+            continue  # most of what is there twice is once in a sample
         kept = kept_at(clips, rules, name, values)
         cells = "".join(
             f"<td>{value:g}: {round(factor * count):,}"
@@ -148,5 +157,6 @@ def _others(clips: Sequence[Clip], rules: Rules, factor: float) -> str:
         rows.append(f"<tr><td><code>{name}</code>{cells}")
     return (
         "<h2>What other values would keep</h2><p>One rule changed, the others as they are, "
-        f"before duplicates are left out.</p><table>{''.join(rows)}</table>"
+        "before duplicates are left out; <code>duplicate_bits</code> with them.</p>"
+        f"<table>{''.join(rows)}</table>"
     )

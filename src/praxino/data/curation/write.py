@@ -35,6 +35,8 @@ GROUP: Final = 12
 """Frames from one that stands alone to the next: a trainer may begin anywhere."""
 RATE_TOLERANCE: Final = 0.02
 """Part by which a film may be faster than asked for."""
+ALMOST_SQUARE: Final = 1.02
+"""Width over height of pixels, or the reverse, up to which they count as square."""
 SHORT: Final = 1e-3
 """Seconds within which two times are one."""
 Pixels = NDArray[np.uint8]
@@ -87,13 +89,14 @@ def cut(clip: Clip, path: Path, writing: Writing) -> tuple[bytes, Row]:
     rate = info.rate or UNKNOWN_FPS
     every = max(1, math.ceil(rate / writing.fps - RATE_TOLERANCE)) if writing.fps else 1
     left, top, right, bottom = clip.crop
+    aspect = info.pixel_aspect
     content, count, stream, size = io.BytesIO(), 0, None, (0, 0)
     with av.open(content, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         frames = ((frame.seconds, frame.pixels) for frame in iter_frames(path, clip.start, info))
         for pixels in at_rate(frames, clip.end, rate / every):
             height, width = pixels.shape[:2]
             pixels = pixels[top : height - bottom, left : width - right]
-            pixels = _fitted(pixels, writing.side)
+            pixels = _fitted(pixels, writing.side, aspect)
             if stream is None:
                 size = pixels.shape[0], pixels.shape[1]
                 like = Video(np.empty((0, *pixels.shape), np.uint8), rate / every)
@@ -145,14 +148,23 @@ def at_rate(frames: Iterable[tuple[float, Pixels]], end: float, rate: float) -> 
         count += 1
 
 
-def _fitted(pixels: Any, side: int) -> Any:
-    """Pixels of an even size, the shorter side no longer than ``side``."""
+def _fitted(pixels: Any, side: int, aspect: float = 1.0) -> Any:
+    """Square pixels of an even size, the shorter side no longer than ``side``.
+
+    Parameters
+    ----------
+    aspect : float
+        Width over height of a pixel; what is too long for it becomes shorter.
+    """
     height, width = pixels.shape[:2]
-    scale = min(1.0, side / min(height, width)) if side else 1.0
-    high, wide = (max(2, 2 * round(length * scale / 2)) for length in (height, width))
-    if scale < 1:
-        return resized(pixels[None], high, wide)[0]
-    return np.ascontiguousarray(pixels[: height - height % 2, : width - width % 2])
+    oblong = max(aspect, 1 / aspect) > ALMOST_SQUARE
+    high = height / aspect if oblong and aspect > 1 else height
+    wide = width * aspect if oblong and aspect < 1 else width
+    scale = min(1.0, side / min(high, wide)) if side else 1.0
+    if scale == 1 and not oblong:
+        return np.ascontiguousarray(pixels[: height - height % 2, : width - width % 2])
+    high, wide = (max(2, 2 * round(length * scale / 2)) for length in (high, wide))
+    return resized(pixels[None], high, wide)[0]
 
 
 NO_SCORES: Final = frozenset(("hashes", "mirrored", "thumbnail"))

@@ -98,6 +98,7 @@ def probe_film(path: Path) -> MediaInfo:
             comment,
             first,
             indexed,
+            float(stream.sample_aspect_ratio or 1),
         )
 
 

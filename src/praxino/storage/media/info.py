@@ -64,6 +64,8 @@ class MediaInfo:
         Time of the first frame by the file's own clock, in seconds.
     indexed : bool
         Whether it says its length, and with it where its parts are.
+    pixel_aspect : float
+        Width over height of one of its pixels; 1 where it does not say it.
     """
 
     width: int
@@ -77,6 +79,7 @@ class MediaInfo:
     comment: str = ""
     first: float = 0.0
     indexed: bool = True
+    pixel_aspect: float = 1.0
 
     @property
     def bits_per_pixel(self) -> float:
