@@ -1,6 +1,7 @@
 """The two processes, without networks.
 
 `path` (alpha and sigma), `prediction` (what a network says), `objective` (weights, times), `ddpm`
-(the chain of 2020), `sampling` (seven samplers), `guidance`, `step_cache` (forecast outputs),
-`flow_edit` (from one film to another), `refinement` (from an enlarged one to a large one).
+(the chain of 2020), `respacing` (fewer steps of it), `sampling` (seven samplers), `guidance`,
+`gradient_guidance`, `step_cache` (forecast outputs), `flow_edit` (from one film to another),
+`refinement` (from an enlarged one to a large one).
 """

@@ -19,6 +19,8 @@ Model = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(x_t, steps) -> (noise, fraction): fraction in [0, 1] places the log-variance between its two
 bounds.
 """
+Gradient = Callable[[Tensor, Tensor], Tensor]
+"""(x_t, steps) -> d log p / d x_t of something that is wanted."""
 
 
 def linear_betas(
@@ -153,24 +155,39 @@ class Chain:
         x: Tensor,
         generator: torch.Generator,
         variance: Literal["small", "large", "learned"] = "small",
+        clamp: bool = False,
+        gradient: Gradient | None = None,
     ) -> Iterator[State]:
         """Ancestral sampling through all T steps, from ``x`` ~ N(0, I).
 
-        ``variance``: the posterior's ("small"), beta ("large"), or what the model says ("learned").
+        Parameters
+        ----------
+        variance : str
+            The posterior's ("small"), beta ("large"), or what the model says ("learned").
+        clamp : bool
+            Keep estimates of the data in [-1, 1].
+        gradient : callable, optional
+            Of the log-probability of what is wanted: times the variance, it moves the mean of every
+            step (arXiv 2105.05233, algorithm 1).
         """
         for step in range(len(self), 0, -1):
             steps = torch.full((len(x),), step, dtype=torch.long, device=x.device)
             noise, fraction = model(x, steps)
             x0 = self.estimate_x0(x, steps, noise)
+            if clamp:
+                x0 = x0.clamp(-1, 1)
             bounds = {
                 "small": torch.zeros_like(fraction),
                 "large": torch.ones_like(fraction),
                 "learned": fraction,
             }
-            x = self.posterior_mean(x0, x, steps)
+            log_variance = self.log_variance(bounds[variance], steps)
+            mean = self.posterior_mean(x0, x, steps)
+            if gradient is not None:
+                mean = mean + log_variance.exp() * gradient(x, steps)
+            x = mean
             if step > 1:
-                spread = (self.log_variance(bounds[variance], steps) / 2).exp()
-                x = x + spread * standard_normal(x, generator)
+                x = mean + (log_variance / 2).exp() * standard_normal(x, generator)
             yield State(
                 len(self) - step + 1, len(self), torch.tensor((step - 1) / len(self)), x, x0
             )
