@@ -21,6 +21,7 @@ from torch import Tensor
 from praxino.data.pixels import resized, to_tensor
 from praxino.errors import CheckpointError, InputError, UnknownNameError
 from praxino.evaluation.readers import READER, read_reader
+from praxino.storage.weights import clip
 
 Film = NDArray[np.uint8]
 BATCH: Final = 16
@@ -124,25 +125,8 @@ def _i3d(weights: Path | None) -> Callable[[Film], NDArray[np.float64]]:
 
 
 def _clip(weights: Path | None) -> Callable[[Film], NDArray[np.float64]]:
-    try:
-        from transformers import CLIPVisionModelWithProjection
-    except ImportError:
-        raise InputError(
-            "clip needs the library transformers", 'pip install "praxino[hf]"'
-        ) from None
-    read: Any = CLIPVisionModelWithProjection.from_pretrained
-    try:
-        network, loading = read(weights, local_files_only=True, output_loading_info=True)
-        problem = (
-            f"it lacks {sorted(loading['missing_keys'])[0]}" if loading["missing_keys"] else ""
-        )
-    except Exception as error:  # whatever the library makes of a folder that is not CLIP's
-        problem = str(error).splitlines()[0]
-    if problem:  # the library would fill what is missing with random numbers
-        raise CheckpointError(
-            f"{weights} holds no CLIP model ({problem})", f"clip takes {FILES['clip']}"
-        )
-    network.eval()
+    assert weights is not None
+    network = clip.pretrained(clip.transformers().CLIPVisionModelWithProjection, weights)
     side = int(network.config.image_size)
 
     def rows(film: Film) -> NDArray[np.float64]:
