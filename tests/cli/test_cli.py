@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from praxino.cli import generate
+from praxino.cli import generate, references
 from praxino.errors import InputError
 from praxino.generation.loading import find_model
 from praxino.storage import files
@@ -708,6 +708,6 @@ def test_a_kind_of_reference_that_is_misspelt(tmp_path):
     picture = tmp_path / "cat.png"
     picture.touch()
     with pytest.raises(InputError, match=r"'anmal'. hint: did you mean animal"):
-        generate.parse_references([f"{picture}:anmal"])
-    ends, (reference,) = generate.parse_references([f"{picture}:animal"])
+        references.parse_references([f"{picture}:anmal"])
+    ends, (reference,) = references.parse_references([f"{picture}:animal"])
     assert (ends, reference.kind) == ({}, "animal")

@@ -1,6 +1,5 @@
 """``praxino generate``: a sentence becomes a film, or several."""
 
-import itertools
 import logging
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from praxino.cli import pictures, references
 from praxino.cli.options import (
     MAX_FILMS_PER_CALL,
     Device,
@@ -26,7 +26,7 @@ from praxino.cli.options import (
     part_files,
 )
 from praxino.cli.terminal import Progress
-from praxino.errors import CheckpointError, InputError, MediaError, UnknownNameError
+from praxino.errors import CheckpointError, InputError, MediaError
 
 if TYPE_CHECKING:
     from praxino.cards import ModelCard
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from praxino.storage.wan.single_files import PartFiles
 
 MAX_EDIT_BYTES: Final = 2**20
-MAX_STRENGTH: Final = 2.0
-ENDS: Final = {"first": "image", "last": "last"}
-"""Settings of pictures that are given as ``--reference FILE:first`` and ``FILE:last``."""
 Output = Annotated[
     Path,
     typer.Option("-o", "--output", help="The ending chooses: .mp4 .webm .gif, .png for one frame."),
@@ -166,6 +163,11 @@ def generate(
     no_credentials: NoCredentials = False,
     credential_prompt: CredentialPrompt = False,
     noise_mark: NoiseMark = None,
+    clip: pictures.ClipFolder = None,
+    classifier: pictures.Classifier = None,
+    upsampler: pictures.Upsampler = None,
+    label: pictures.Label = None,
+    set_: pictures.Settings = None,
     no_growth: NoGrowth = False,
     quiet: Quiet = False,
 ) -> None:
@@ -183,6 +185,9 @@ def make_films(flags: dict[str, Any]) -> None:
     """
     from praxino.provenance.policy import Provenance
 
+    if pictures.is_wanted(flags):
+        pictures.make_pictures(flags)
+        return
     count, output, like = flags["count"], flags["output"], flags["like"]
     if not 1 <= count <= MAX_FILMS_PER_CALL:
         raise InputError(f"count={count}: must be from 1 to {MAX_FILMS_PER_CALL}", "--count 1")
@@ -204,7 +209,8 @@ def make_films(flags: dict[str, Any]) -> None:
     requests = _with_seeds(first, count, same_layout=flags["layout"] is not None)
     require_output(output, count, first.result.frames, first.result.fps)
     for request, path in zip(requests, numbered(output, count), strict=True):
-        film = _make(loaded.run(request, provenance), request, path, flags["preview"], progress)
+        steps = request.steps * request.best_of
+        film = write_film(loaded.run(request, provenance), steps, path, flags["preview"], progress)
         if request.references and loaded.card.grammar and not flags.get("no_growth"):
             grow(request.references, film, path.name, progress)
 
@@ -228,9 +234,9 @@ def _with_seeds(first: "Request", count: int, same_layout: bool) -> list["Reques
     ]
 
 
-def _make(
+def write_film(
     states: Generator["GenerationProgress", None, None],
-    request: "Request",
+    steps: int,
     path: Path,
     preview: int,
     progress: Progress,
@@ -238,7 +244,7 @@ def _make(
     """One film, step by step; stopped by Ctrl-C, it is written as it is then."""
     state, stopped = None, False
     try:
-        with progress.bar(path.name, request.steps * request.best_of) as advance:
+        with progress.bar(path.name, steps) as advance:
             for state in states:
                 advance(state.step, total=state.steps)
                 if preview and state.video is None and state.step % preview == 0:
@@ -285,7 +291,7 @@ def settings_of(flags: dict[str, Any]) -> dict[str, Any]:
     width, height = parse_size(flags["size"])
     picture = flags["output"].suffix.lower() == ".png" and flags["frames"] is None
     settings = {name: flags[name] for name in Request.model_fields if name in flags}
-    ends, settings["references"] = parse_references(flags.get("reference") or ())
+    ends, settings["references"] = references.parse_references(flags.get("reference") or ())
     for name in ("image", "last"):
         if name in ends and flags[name]:
             raise InputError(
@@ -302,56 +308,6 @@ def settings_of(flags: dict[str, Any]) -> dict[str, Any]:
         "layout": read_layout(flags["layout"]),
         "edit": read_edit(flags["edit"]),
     }
-
-
-def parse_references(
-    texts: Sequence[str],
-) -> "tuple[dict[str, str], tuple[Reference, ...] | None]":
-    """Pictures that the film begins and ends with, by setting, and the other references, of flags
-    ``FILE[:KIND]`` (kinds of entities, first and last) and ``@NAME:STRENGTH`` (what is remembered).
-
-    Raises
-    ------
-    InputError
-        For what is neither.
-    """
-    from praxino.references import KINDS, Reference
-
-    ends: dict[str, str] = {}
-    references: list[Reference] = []
-    unnamed = itertools.count(1)
-    for text in texts:
-        file, _, kind = text.rpartition(":")
-        if text.startswith("@"):
-            references.append(_remembered(text))
-        elif kind in ENDS:
-            ends[ENDS[kind]] = file
-        else:
-            entity_kind = next((one for one in KINDS if one == kind), None)
-            name = f"image{next(unnamed)}"
-            if file and not entity_kind and not Path(text).exists() and Path(file).exists():
-                raise UnknownNameError("kind of reference", kind, [*KINDS, *ENDS])
-            picture = file if entity_kind else text
-            references.append(
-                Reference(name=name, kind=entity_kind or "object", pictures=(picture,))
-            )
-    return ends, tuple(references) or None
-
-
-def _remembered(text: str) -> "Reference":
-    """What the memory has of ``@NAME:STRENGTH``."""
-    from praxino.generation import memory
-
-    name, _, strength = text[1:].partition(":")
-    try:
-        share = float(strength or 1)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= MAX_STRENGTH:
-        raise InputError(
-            f"--reference {text}: a strength is from 0 to {MAX_STRENGTH:g}", f"@{name}:0.5"
-        )
-    return memory.installation().reference(name, share)
 
 
 def merge_settings(record: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:

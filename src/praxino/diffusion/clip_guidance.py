@@ -191,9 +191,9 @@ def through(network: Traced[Any], loss: Loss, sigma: Callable[[Tensor], Tensor])
     def gradient(x: Tensor, at: Tensor) -> Tensor:
         with torch.enable_grad():
             share = sigma(at).to(x.dtype)
-            seen = share * network.x0 + (1 - share) * network.x
-            wanted = -loss(seen, network.x0).sum()
-            return torch.autograd.grad(wanted, network.x)[0]
+            visible = share * network.x0 + (1 - share) * network.x
+            score = -loss(visible, network.x0).sum()
+            return torch.autograd.grad(score, network.x)[0]
 
     return gradient
 
@@ -226,8 +226,8 @@ def limited(gradient: Gradient, most: float) -> Gradient:
     """A gradient whose root mean square is ``most`` at most, picture by picture."""
 
     def limited_gradient(x: Tensor, at: Tensor) -> Tensor:
-        found = gradient(x, at)
-        size = found.square().mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(1e-12)
-        return found * (size.clamp_max(most) / size)
+        raw = gradient(x, at)
+        size = raw.square().mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(1e-12)
+        return raw * (size.clamp_max(most) / size)
 
     return limited_gradient

@@ -157,8 +157,9 @@ class Chain:
         variance: Literal["small", "large", "learned"] = "small",
         clamp: bool = False,
         gradient: Gradient | None = None,
+        first: int | None = None,
     ) -> Iterator[State]:
-        """Ancestral sampling through all T steps, from ``x`` ~ N(0, I).
+        """Ancestral sampling, from ``x`` ~ N(0, I) through all T steps.
 
         Parameters
         ----------
@@ -169,8 +170,11 @@ class Chain:
         gradient : callable, optional
             Of the log-probability of what is wanted: times the variance, it moves the mean of every
             step (arXiv 2105.05233, algorithm 1).
+        first : int, optional
+            The step that ``x`` is at, where it is less noisy than the last one.
         """
-        for step in range(len(self), 0, -1):
+        count = len(self) if first is None else first
+        for step in range(count, 0, -1):
             steps = torch.full((len(x),), step, dtype=torch.long, device=x.device)
             noise, fraction = model(x, steps)
             x0 = self.estimate_x0(x, steps, noise)
@@ -188,9 +192,7 @@ class Chain:
             x = mean
             if step > 1:
                 x = mean + (log_variance / 2).exp() * standard_normal(x, generator)
-            yield State(
-                len(self) - step + 1, len(self), torch.tensor((step - 1) / len(self)), x, x0
-            )
+            yield State(count - step + 1, count, torch.tensor((step - 1) / len(self)), x, x0)
 
 
 def normal_kl(

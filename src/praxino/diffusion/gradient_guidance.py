@@ -59,7 +59,7 @@ def classifier_gradient(
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             logits = classifier(x, t).float().log_softmax(1)
-            wanted = logits.gather(1, classes[:, None]).sum()
-            return scale * torch.autograd.grad(wanted, x)[0]
+            likelihood = logits.gather(1, classes[:, None]).sum()
+            return scale * torch.autograd.grad(likelihood, x)[0]
 
     return gradient

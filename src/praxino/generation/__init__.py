@@ -9,9 +9,9 @@ are needed; `weight_streaming`, `compilation`), `progress` (what is said on the 
 `stream` makes films that are longer than a window, `live` films without end; `turns` are their
 sentences.
 `editing` carries out a request that is made from `films`: `timeline` says what of them is given,
-`edit_layout` where things go then; `restyle` goes along their motion, `outlines` follow a thing of
-theirs.
+`edit_layout` where things go then; `restyle` goes along their motion, `outlines` follow things.
 `memory` keeps entities, and `growth` verifies what is added to them. `shots` makes films of many
 shots, which are of `shot_orders`, and whose `takes` are kept. `plan` predicts memory and time,
-`preview` sketches, `noising` shows the forward process, `inversion` runs backwards.
+`preview` sketches, `noising` shows the forward process, `inversion` runs backwards. `adm` draws
+pictures with the networks of 2021, on the chains of `respaced`.
 """

@@ -45,8 +45,8 @@ class CLIP(nn.Module):
     ) -> Float[Tensor, "batch width"]:
         """Pictures in [0, 1] of `side` pixels; differentiable."""
         network = self.network
-        seen = network.vision_model(pixel_values=(pixels - self.mean) / self.std).pooler_output
-        return F.normalize(network.visual_projection(seen), dim=1)
+        pooled = network.vision_model(pixel_values=(pixels - self.mean) / self.std).pooler_output
+        return F.normalize(network.visual_projection(pooled), dim=1)
 
     def embed_text(self, sentences: Sequence[str]) -> Float[Tensor, "count width"]:
         """Sentences, each by itself.
@@ -57,5 +57,5 @@ class CLIP(nn.Module):
             If one is longer than the network reads.
         """
         ids: Int[Tensor, "count length"] = self.tokenise(sentences).to(self.mean.device)
-        read = self.network.text_model(input_ids=ids).pooler_output
-        return F.normalize(self.network.text_projection(read), dim=1)
+        pooled = self.network.text_model(input_ids=ids).pooler_output
+        return F.normalize(self.network.text_projection(pooled), dim=1)

@@ -4,6 +4,5 @@
 (networks loaded when used), `files` (tensors of any published form), `gguf_files` (those in blocks
 of a few bits), `containers` (names what holds no tensors), `lora` (and `lora_names`, where its
 tensors belong; `few_steps`, which make a student), `stand_in` (a branch for pictures), `quantize`
-(eight bits), `hub` (downloads), `adm` (published checkpoints of 2021), `clip` (folders of either
-kind).
+(eight bits), `hub` (downloads), `adm` (published checkpoints of 2021), `clip`.
 """

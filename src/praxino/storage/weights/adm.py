@@ -23,7 +23,7 @@ Schedule = Literal["linear", "cosine"]
 
 @dataclass(frozen=True)
 class PublishedADM:
-    """One of the published checkpoints.
+    """A published checkpoint.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ def _classifier(name: str, schedule: Schedule = "linear", **sizes: Any) -> Publi
 SIX: Final = (1, 1, 2, 2, 4, 4)
 """Multipliers of the levels at 256 pixels."""
 SEVEN: Final = (0.5, *SIX)
-"""Those at 512 pixels."""
+"""Multipliers of the levels at 512 pixels."""
 PUBLISHED: Final[dict[str, PublishedADM]] = {
     "b879ba9ed4fe94bb": _model(
         "64x64_diffusion", "cosine", 1.0,
@@ -126,9 +126,9 @@ def recognise(weights: Weights) -> PublishedADM:
         If none has them; it names the nearest one, and the first differences.
     """
     shapes = weights.shapes
-    found = PUBLISHED.get(manifest_digest(shapes))
-    if found is not None:
-        return found
+    published = PUBLISHED.get(manifest_digest(shapes))
+    if published is not None:
+        return published
     wrong, nearest = min(
         ((differences(shapes, _shapes(one)), one.name) for one in PUBLISHED.values()),
         key=lambda pair: len(pair[0]),

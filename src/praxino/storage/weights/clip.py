@@ -184,10 +184,10 @@ def as_transformers(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor
             yield PROJECTIONS[name], tensor.T.contiguous()
         elif name in ENDS:
             yield ENDS[name], tensor
-        elif (found := BLOCK.match(name)) is None:
+        elif (block := BLOCK.match(name)) is None:
             yield name, tensor
         else:
-            tower, number, layer, kind = found.groups()
+            tower, number, layer, kind = block.groups()
             place = f"{TOWERS[tower]}.layers.{number}"
             if layer == "attn" and kind.startswith("in_proj_"):
                 for letter, part in zip("qkv", tensor.chunk(3), strict=True):
