@@ -41,6 +41,7 @@ class Stream(IntEnum):
     REFINER_BATCH = 23
     DISTILL_BATCH = 24
     FINETUNE_BATCH = 25
+    POINTS = 26
 
 
 def generator(stream: Stream, seed: int, index: int) -> np.random.Generator:

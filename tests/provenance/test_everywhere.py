@@ -43,8 +43,10 @@ SERVE = {"serve", "worker", "bot"}
 """Those that do what others ask for: tests/service walks what comes out of them."""
 STAMP = {"stamp"}
 """Walked in `test_stamp`."""
-CUT = {"curate"}
-"""Cuts films of others, of which nothing was generated here."""
+CUT = {"curate", "export"}
+"""Write films of others, drawings of a program, and copies of films that bear their mark already:
+nothing is generated here.
+"""
 
 
 @pytest.fixture(scope="module", name="model")

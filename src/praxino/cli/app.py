@@ -3,6 +3,7 @@
 An error is one line and exit code 2. Nothing heavy is imported before a verb needs it.
 """
 
+import copy
 import gc
 import logging
 import sys
@@ -20,6 +21,7 @@ from praxino.cli.detect import detect
 from praxino.cli.doctor import doctor
 from praxino.cli.edits import VERBS as EDITS
 from praxino.cli.evaluate import evaluate
+from praxino.cli.export import export
 from praxino.cli.film import film, takes
 from praxino.cli.generate import generate
 from praxino.cli.inspect import inspect
@@ -57,6 +59,7 @@ for verb in (
     cost,
     evaluate,
     compare,
+    export,
     plan,
     detect,
     verify,
@@ -90,19 +93,21 @@ def _top(
     threading.excepthook = terminal.log_thread_failure
 
 
-def _keep_alone(verb: str) -> None:
-    """Let ``app`` know no verb but this one, if it is one: to learn the options of all of them
-    takes it 0.15 s.
+def _only(verb: str) -> typer.Typer:
+    """The command line with this verb alone, if it is one: to learn the options of all of them
+    takes 0.15 s.
     """
-    alone = [
+    same = [
         one for one in app.registered_commands if getattr(one.callback, "__name__", None) == verb
     ]
-    if alone:
-        app.registered_commands, app.registered_groups = alone, []
+    if not same:
+        return app
+    smaller = copy.copy(app)
+    smaller.registered_commands, smaller.registered_groups = same, []
+    return smaller
 
 
 def main() -> None:
     """Run the command line; every foreseen failure is one line on standard error."""
     gc.set_threshold(50_000)  # what is imported stays: to look through it for garbage takes 0.1 s
-    _keep_alone(*sys.argv[1:2] or [""])
-    terminal.run(app)
+    terminal.run(_only(sys.argv[1] if len(sys.argv) > 1 else ""))

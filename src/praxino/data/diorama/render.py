@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from praxino.data.diorama import places, world
-from praxino.data.diorama.canvas import Canvas, blend, lit, oversampling, reduce
+from praxino.data.diorama.canvas import Canvas, Stencil, blend, lit, oversampling, reduce
 from praxino.data.diorama.scene import Scene, Thing
 from praxino.data.diorama.sprites import DRAW, Pose, pose_of
 
@@ -78,6 +78,36 @@ class _Views:
         start = round((left - self.left) * self.tall)
         view = slice(start, start + self.wide)
         return Canvas(self.world[:, view].copy(), scale, left, top), self.shade[:, view]
+
+
+def backdrop_corner(scene: Scene, frame: int, tall: int) -> float:
+    """The left edge of the backdrop that is seen, which lies on the grid of its ``tall`` pixels
+    where the camera does not zoom.
+    """
+    left = float(scene.camera.left[frame])
+    if (scene.camera.zoom != 1).any():
+        return left
+    first = math.floor(float(scene.camera.left.min()) * tall) / tall
+    return first + round((left - first) * tall) / tall
+
+
+def moving_scenery(scene: Scene, frame: int, height: int, width: int) -> NDArray[np.bool_]:
+    """(height, width): where clouds, waves, rain or snow are drawn, which move by themselves."""
+    factor = oversampling(height)
+    tall, wide = height * factor, width * factor
+    camera, clock = scene.camera, scene.clock(frame)
+    view = Stencil(
+        np.zeros((tall, wide), np.uint8),
+        float(tall * camera.zoom[frame]),
+        float(camera.left[frame]),
+        float(camera.top[frame]),
+    )
+    _sky_and_sea(scene, view, clock)
+    if scene.place == "sea":
+        view.pixels[view.row(world.HORIZON["sea"]) :] = 255
+    if scene.weather in ("rain", "snow"):
+        _falling(scene, Stencil(view.pixels, float(tall)), clock)
+    return reduce(view.pixels, height, width) > 0
 
 
 def pose(scene: Scene, thing: Thing, frame: int) -> Pose:
@@ -177,7 +207,7 @@ def _falling(scene: Scene, canvas: Canvas, clock: float) -> None:
     rng = np.random.Generator(np.random.Philox(key=[scene.detail, 2]))
     rain = scene.weather == "rain"
     count, speed = (36, 2.2) if rain else (36, 0.35)
-    pane = Canvas(canvas.pixels, float(canvas.pixels.shape[0]))
+    pane = type(canvas)(canvas.pixels, float(canvas.pixels.shape[0]))
     places_x, places_y = rng.uniform(-0.1, pane.right + 0.1, count), rng.uniform(0, 1.1, count)
     phases, near = rng.uniform(0, 1, count), rng.uniform(0.7, 1.3, count)
     colour = lit(
