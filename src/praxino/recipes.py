@@ -35,6 +35,7 @@ from praxino.training.runs import TrainConfig
 from praxino.training.stages import STAGES
 from praxino.training.tasks import WindowConfig
 from praxino.training.tiny_decoder import TinyDecoderStageConfig
+from praxino.training.ways import recipes as ways
 
 
 def diorama_vae() -> TrainConfig:
@@ -399,7 +400,7 @@ RECIPES: Final[dict[str, Callable[[], TrainConfig]]] = {
     "diorama-identity": diorama_identity,
     "detector": detector,
     "smoke": smoke,
-}
+} | ways.RECIPES
 
 
 def recipe(name: str, settings: Iterable[str] = ()) -> TrainConfig:

@@ -42,6 +42,7 @@ class Stream(IntEnum):
     DISTILL_BATCH = 24
     FINETUNE_BATCH = 25
     POINTS = 26
+    PICTURE_BATCH = 27
 
 
 def generator(stream: Stream, seed: int, index: int) -> np.random.Generator:

@@ -19,6 +19,7 @@ from praxino.training.reader import ReaderStage, ReaderStageConfig
 from praxino.training.refiner import RefinerStage, RefinerStageConfig
 from praxino.training.sources import HERE, NOTHING, Sources, Workplace
 from praxino.training.tiny_decoder import TinyDecoderStage, TinyDecoderStageConfig
+from praxino.training.ways.pictures import PicturesConfig, PictureStage
 
 StageConfig = (
     AutoencoderConfig
@@ -33,6 +34,7 @@ StageConfig = (
     | ReaderStageConfig
     | ForensicStageConfig
     | IdentityStageConfig
+    | PicturesConfig
 )
 
 STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], TrainingStage]]]] = {
@@ -48,6 +50,7 @@ STAGES: Final[dict[str, tuple[type[Any], Callable[[Any, Sources, Workplace], Tra
     "reader": (ReaderStageConfig, ReaderStage),
     "forensic": (ForensicStageConfig, ForensicStage.of_footage),
     "identity": (IdentityStageConfig, IdentityStage),
+    "pictures": (PicturesConfig, PictureStage),
 }
 """By ``kind``: the config's type, and what builds the stage from (config, sources, workplace)."""
 
@@ -64,6 +67,7 @@ USES: Final[dict[str, frozenset[str]]] = {
     "reader": frozenset({"init", "vae"}),
     "forensic": frozenset({"init", "footage"}),
     "identity": frozenset({"init", "vae"}),
+    "pictures": frozenset({"init", "vae"}),
 }
 """By ``kind``: the fields of `Sources` that a stage reads."""
 
