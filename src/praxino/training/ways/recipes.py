@@ -6,6 +6,7 @@ from typing import Final
 
 from praxino.training.loop import LoopConfig
 from praxino.training.optimizer import OptimizerConfig
+from praxino.training.parallel import ParallelConfig
 from praxino.training.runs import TrainConfig
 from praxino.training.ways.gan import GANConfig
 from praxino.training.ways.latents import LatentsConfig
@@ -47,7 +48,9 @@ def way(name: str) -> TrainConfig:
     kept = {"decay": "none", "ema": 0.995}
     return TrainConfig(
         stage=plain(model, batch=32),
-        loop=LoopConfig(steps=1200, sample_every=300),
+        loop=LoopConfig(
+            steps=1200, sample_every=300, parallel=ParallelConfig(reduction="fast")
+        ),
         optimizer=optimizer.model_copy(update=kept),
     )
 
