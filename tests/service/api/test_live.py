@@ -105,6 +105,8 @@ def test_a_film_made_at_once_comes_when_it_is_there(windows):
 def test_a_film_that_waits_is_no_stream_yet(client):
     film = order(client).json()
     refused(client.get(f"/v1/videos/{film['id']}/stream"), 409, said="it has no content yet")
+    client.post(f"/v1/videos/{film['id']}/cancel")
+    refused(client.get(f"/v1/videos/{film['id']}/stream"), 409, said="cancelled: it has no content")
 
 
 def test_pieces_go_when_nobody_can_want_them(windows, monkeypatch):

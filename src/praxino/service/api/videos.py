@@ -163,6 +163,8 @@ async def stream_content(id: Id, request: Request, state: StateDep, caller: Call
         raise ApiError(409, f"{job.id} is queued: it has no content yet", "not_ready")
     if not job.ended:
         return live.response(state, job, is_head(request))
+    if "content" not in job.result.files:  # the film is there, and will never have any
+        raise ApiError(409, f"{job.id} is {job.status}: it has no content", "no_content")
     return await files.send(request, state.objects, _storage_name(job, "content"), _title(job))
 
 

@@ -48,9 +48,7 @@ def way(name: str) -> TrainConfig:
     kept = {"decay": "none", "ema": 0.995}
     return TrainConfig(
         stage=plain(model, batch=32),
-        loop=LoopConfig(
-            steps=1200, sample_every=300, parallel=ParallelConfig(reduction="fast")
-        ),
+        loop=LoopConfig(steps=1200, sample_every=300, parallel=ParallelConfig(reduction="fast")),
         optimizer=optimizer.model_copy(update=kept),
     )
 
