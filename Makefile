@@ -48,6 +48,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/enhance.py
 	$(BIN)/python docs/film.py
 	$(BIN)/python docs/studio.py
+	$(BIN)/python docs/eye.py
 
 $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet -e .

@@ -4,7 +4,8 @@ truth.
 `world` holds kinds, colours, places and gravity, `split` what training never sees. `compose` draws
 a `scene` with `casting`, `families`, `relations` and `physics`; `caption` puts it into words of
 `phrases`, and `expand` completes short sentences; `render` draws it on a `canvas` with `places`,
-`sprites` and `letters`. `masks`, `layouts` and `references` come from the same drawing.
+`sprites` and `letters`. `masks`, `layouts` and `references` come from the same drawing, `faults`
+spoil it.
 """
 
 from praxino.data.diorama.caption import caption

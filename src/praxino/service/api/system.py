@@ -15,6 +15,8 @@ from praxino.service.queue.models import served_models
 
 router = APIRouter()
 
+EYE_FILMS: Final = 32
+"""Short films of the page's game, which docs/eye.py draws."""
 WEB: Final = resources.files("praxino.service") / "web"
 PAGE: Final = {
     "index.html": "text/html; charset=utf-8",
@@ -31,9 +33,15 @@ PAGE: Final = {
             "film.js",
             "cast.js",
             "layout.js",
+            "learn.js",
+            "net.js",
+            "race.js",
+            "eye.js",
         ),
         "text/javascript; charset=utf-8",
     ),
+    "eye.json": "application/json",
+    **{f"eye-{number:02d}.mp4": "video/mp4" for number in range(EYE_FILMS)},
 }
 """The files of the page: nothing else is ever served from there."""
 

@@ -3,10 +3,11 @@
 import { call, online } from "./api.js";
 import * as check from "./check.js";
 import * as film from "./film.js";
+import * as learn from "./learn.js";
 import * as make from "./make.js";
 
 const $ = (id) => document.getElementById(id);
-const TABS = ["make", "board", "check"];
+const TABS = ["make", "board", "check", "learn"];
 
 export function open(name) {
   for (const tab of TABS) {
@@ -16,6 +17,7 @@ export function open(name) {
     $(tab).hidden = !chosen;
   }
   if (name === "board") film.refresh();
+  if (name !== "learn") learn.leave();
   history.replaceState(null, "", name === "make" ? location.pathname : `#${name}`);
 }
 
@@ -83,6 +85,7 @@ $("leave").addEventListener("click", async () => {
 keyed();
 check.ready();
 film.ready();
+learn.ready();
 make.ready({
   examine: async (film) => {
     open("check");
