@@ -1,8 +1,8 @@
 """Put a finished run into the package: ``python docs/ship.py runs/diorama 1.0 --layout
 runs/diorama-layout``.
 
-Copies the run's model (or its autoencoder, refiner, reader, or network that tells individuals
-apart) as bfloat16 to ``src/praxino/bundled`` and
+Copies the run's model (or its autoencoder, refiner, student, reader, or network that tells
+individuals apart) as bfloat16 to ``src/praxino/bundled`` and
 draws its losses as ``docs/curves-1.0.png`` (``docs/curves-reader-1.0.png``). A denoiser that is
 told layouts ships with the network that draws them.
 """
@@ -26,6 +26,7 @@ LOSSES = {
     "autoencoder": ("pixels", "gradients", "kl"),
     "identity": ("loss", "right/nearest"),
     "refiner": ("loss", "kept"),
+    "student": ("loss", "points", "spans"),
     "reader": (
         "heat",
         "offset",
@@ -56,17 +57,17 @@ def curves(run: Path, what: str, target: Path) -> None:
 def main(run: Path, edition: str, layout: Path | None) -> None:
     if (run / "final" / "identity").exists():
         what, target = "identity", IDENTITY
-        network = read_identity(run / "final")
-        judge = identity.IdentityJudge(read_reader(), network)
+        own = read_identity(run / "final")
+        judge = identity.IdentityJudge(read_reader(), own)
         cosines = identity.true_cosines(judge, bundle.read_vae(bundle.BUNDLED / "diorama"))
         least = round(float(np.percentile(cosines, 5)), 3)
         print(f"threshold: 5% of {len(cosines)} true films are below {least}")
-        config = network.config.model_copy(update={"threshold": least})
-        checkpoint.save(target / "identity", config, network.state_dict(), torch.bfloat16)
-    elif (run / "final" / "refiner").exists():
-        what, target = "refiner", bundle.BUNDLED / "diorama" / "refiner"
-        refiner = bundle.read_part(run / "final" / "refiner", DiT, DiTConfig)
-        checkpoint.save(target, refiner.config, refiner.state_dict(), torch.bfloat16)
+        config = own.config.model_copy(update={"threshold": least})
+        checkpoint.save(target / "identity", config, own.state_dict(), torch.bfloat16)
+    elif beside := [name for name in ("refiner", "student") if (run / "final" / name).exists()]:
+        what, target = beside[0], bundle.BUNDLED / "diorama" / beside[0]
+        network = bundle.read_part(run / "final" / what, DiT, DiTConfig)
+        checkpoint.save(target, network.config, network.state_dict(), torch.bfloat16)
     elif (run / "final" / "reader").exists():
         what, target = "reader", READER
         reader = read_reader(run / "final")
