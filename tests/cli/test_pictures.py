@@ -35,6 +35,26 @@ def test_the_notebooks_way_is_one_line(files, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
+    ("name", "does"),
+    [
+        ("plain", "draws pictures of 16 pixels a side, told no classes"),
+        ("classes", "told one of 10 classes"),
+        ("upsampler", "to 32 pixels a side"),
+        ("classifier", "tells 10 classes apart"),
+    ],
+)
+def test_inspect_says_which_one_a_file_is(files, monkeypatch, capsys, name, does):
+    monkeypatch.setattr("sys.argv", ["praxino", "inspect", str(files[name])])
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert f"{name}, a " in said
+    assert does in said
+    assert "linear, 1000 steps" in said
+
+
+@pytest.mark.parametrize(
     ("model", "words", "problem"),
     [
         ("plain", ["a dog"], "knows no words"),

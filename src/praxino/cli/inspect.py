@@ -160,10 +160,12 @@ def _count(numbers: int) -> str:
 
 def _file(path: Path) -> Findings:
     from praxino.storage.wan import single_files
-    from praxino.storage.weights import few_steps, lora_names
+    from praxino.storage.weights import adm, few_steps, lora_names
     from praxino.storage.weights.files import open_weights
 
     weights = single_files.bare(open_weights(path))
+    if adm.is_adm(weights):
+        return _adm(path, weights)
     for mark, kind in TELLING_TENSORS:
         if mark in weights:
             needs = "the rest of its model"
@@ -189,3 +191,27 @@ def _file(path: Path) -> Findings:
     raise CheckpointError(
         f"{path} is of no known kind (it holds {first}, ...)", "a Wan model or a LoRA for one"
     )
+
+
+def _adm(path: Path, weights: "Weights") -> Findings:
+    """A network of 2021 (`storage.weights.adm`)."""
+    from praxino.storage.weights import adm
+
+    published = adm.recognise(weights)
+    config = published.config
+    classes = f"one of {config.classes} classes" if config.classes else "no classes"
+    does = {
+        "model": f"draws pictures of {config.size} pixels a side, told {classes}",
+        "upsampler": f"makes pictures larger, to {config.size} pixels a side, told {classes}",
+        "classifier": f"sees {config.size} pixels a side, tells {config.outputs} classes apart",
+    }
+    flag = {"model": "--model", "upsampler": "--upsampler", "classifier": "--classifier"}
+    heads = f"{config.heads} heads" if config.heads else f"heads of {config.head_width} channels"
+    return [
+        ("kind", f"{published.name}, a {published.role} of guided diffusion (2021)"),
+        ("holds", _sizes(weights)),
+        ("", f"{len(config.widths)} levels of width {config.width}, {heads}, {config.order} order"),
+        ("does", does[published.role]),
+        ("chain", f"{published.schedule}, 1000 steps"),
+        ("needs", f"praxino generate {flag[published.role]} {path}"),
+    ]
