@@ -70,7 +70,7 @@ def test_sentences_have_weights(text, prompts):
     assert parse_prompts(text) == prompts
 
 
-@pytest.mark.parametrize("text", ["", "a |", ":2", "a:1 | b:-1"])
+@pytest.mark.parametrize("text", ["", "a |", ":2", "a:1 | b:-1", "a:nan", "a:inf | b"])
 def test_sentences_that_are_none_are_refused(text):
     with pytest.raises(InputError):
         parse_prompts(text)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from praxino.errors import ShapeError
+from praxino.errors import InputError, ShapeError
 from praxino.models.adm import ADM, ADMClassifier, ADMConfig
 
 SIZES = {"size": 32, "width": 32, "multipliers": (1, 2), "blocks": 1, "attention": (32, 16)}
@@ -170,6 +170,11 @@ def test_sizes_that_do_not_fit_are_refused():
 def test_a_wrong_number_of_heads_is_one_line(changes, problem):
     with pytest.raises(ValueError, match=problem):
         ADMConfig(**(SIZES | changes))
+
+
+def test_classes_are_asked_for():
+    with pytest.raises(InputError, match="one of 10 classes"):
+        adm(classes=10)(noise(1, 3, 32, 32), STEPS[:1])
 
 
 def test_it_learns_nothing_before_it_is_trained():

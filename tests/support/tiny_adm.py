@@ -34,6 +34,7 @@ def published(monkeypatch: pytest.MonkeyPatch, folder: Path) -> dict[str, Path]:
         files[name] = folder / f"{name}.pt"
         torch.save(state, files[name])
         digest = adm.manifest_digest({key: tuple(t.shape) for key, t in state.items()})
-        one = adm.PublishedADM(name, role, config, "linear", 1.0)
+        small = 16 if role == "upsampler" else 0
+        one = adm.PublishedADM(name, role, config, "linear", 1.0, small)
         monkeypatch.setitem(adm.PUBLISHED, digest, one)
     return files

@@ -39,9 +39,11 @@ if TYPE_CHECKING:
     from praxino.storage.wan.single_files import PartFiles
 
 MAX_EDIT_BYTES: Final = 2**20
-Output = Annotated[
-    Path,
-    typer.Option("-o", "--output", help="The ending chooses: .mp4 .webm .gif, .png for one frame."),
+FILM: Final = Path("film.mp4")
+ENDING: Final = "The ending chooses: .mp4 .webm .gif, .png for one frame."
+Output = Annotated[Path, typer.Option("-o", "--output", help=ENDING)]
+OwnOutput = Annotated[
+    Path | None, typer.Option("-o", "--output", show_default=str(FILM), help=ENDING)
 ]
 LayoutFile = Annotated[
     Path | None, typer.Option("--layout", help="JSON of praxino layout: what to paint where.")
@@ -122,7 +124,7 @@ NoiseMark = Annotated[bool | None, typer.Option(help="Mark the noise it is made 
 
 def generate(
     sentence: Sentence = None,
-    output: Output = Path("film.mp4"),
+    output: OwnOutput = None,
     model: ModelName = None,
     vae: VaeFile = None,
     text: TextFile = None,
@@ -188,6 +190,7 @@ def make_films(flags: dict[str, Any]) -> None:
     if pictures.is_wanted(flags):
         pictures.make_pictures(flags)
         return
+    flags = flags | {"output": flags["output"] or FILM}
     count, output, like = flags["count"], flags["output"], flags["like"]
     if not 1 <= count <= MAX_FILMS_PER_CALL:
         raise InputError(f"count={count}: must be from 1 to {MAX_FILMS_PER_CALL}", "--count 1")

@@ -2,13 +2,14 @@
 
 import inspect
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from praxino.cli.options import MAX_FILMS_PER_CALL
 from praxino.cli.terminal import Progress
 from praxino.errors import InputError, UnknownNameError
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from praxino.generation.adm import ADMPipeline, PictureRequest
     from praxino.generation.progress import Progress as GenerationProgress
 
-T = TypeVar("T")
 ClipFolder = Annotated[
     Path | None, typer.Option("--clip", help="CLIP, which reads the sentence for a model of 2021.")
 ]
@@ -31,11 +31,15 @@ FLAGS: Final = frozenset(
     (
         "sentence", "output", "model", "image", "steps", "guidance", "sampler", "seed", "size",
         "count", "preview", "clip", "classifier", "upsampler", "label", "set_", "no_watermark",
-        "no_credentials", "credential_prompt", "quiet",
+        "no_credentials", "credential_prompt", "quiet", "device",
     )
 )  # fmt: skip
 """Options that mean something for such a model."""
-ENDINGS: Final = (".pt", ".safetensors", ".bin")
+ENDINGS: Final = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
+SET: Final = ("cuts", "cut_power", "smoothness", "bounds", "gradient", "skip")
+"""Settings that ``--set`` changes: the others have options of their own."""
+PARAMETERS: Final = {"guidance_low": "guidance-2", "last": "last-image", "interval": "interval"}
+"""Options that are called otherwise than their parameters."""
 WORTH_SAYING: Final = 60.0
 """Seconds, from which on it is said how long a picture takes."""
 
@@ -67,8 +71,9 @@ def make_pictures(flags: dict[str, Any]) -> None:
 
     _require_known_flags(flags)
     count, output, progress = flags["count"], flags["output"], Progress(flags["quiet"])
-    if output == Path("film.mp4"):
-        output = Path("picture.png")
+    if not 1 <= count <= MAX_FILMS_PER_CALL:
+        raise InputError(f"count={count}: must be from 1 to {MAX_FILMS_PER_CALL}", "--count 1")
+    output = output or Path("picture.png")
     films.require_output(output, count, 1, 1.0)
     provenance = Provenance(
         not flags["no_watermark"], not flags["no_credentials"], flags["credential_prompt"]
@@ -76,10 +81,13 @@ def make_pictures(flags: dict[str, Any]) -> None:
     provenance.require_ready(*films.numbered(output, count))
     pipeline = _pipeline(flags)
     request = _request(pipeline, flags)
-    steps = request.steps - request.skip + (request.steps if pipeline.upsampler else 0)
+    first = request.steps - request.skip
+    steps = first + (request.steps if pipeline.upsampler else 0)
     for number, path in enumerate(films.numbered(output, count)):
         own = request.model_copy(update={"seed": request.seed + number})
-        states = _timed(pipeline.run(own, provenance), progress)
+        states = pipeline.run(own, provenance)
+        if number == 0:
+            states = _timed(states, first, count, progress)
         films.write_film(states, steps, path, flags["preview"], progress)
 
 
@@ -91,7 +99,7 @@ def _require_known_flags(flags: dict[str, Any]) -> None:
     }
     for name, value in flags.items():
         if name not in FLAGS and value is not None and value != usual.get(name):
-            flag = "--" + name.strip("_").replace("_", "-")
+            flag = "--" + PARAMETERS.get(name, name.strip("_").replace("_", "-"))
             raise InputError(f"{flag}: a model of 2021 has no use for it", "leave it out")
 
 
@@ -103,8 +111,11 @@ def _pipeline(flags: dict[str, Any]) -> "ADMPipeline":
         raise InputError(
             "which model is to be guided?", "--model 256x256_diffusion_uncond.pt", "model"
         )
-    words = clip.read(flags["clip"]) if flags["clip"] else None
-    return ADMPipeline(Path(flags["model"]), flags["classifier"], flags["upsampler"], words)
+    files = (Path(flags["model"]), flags["classifier"], flags["upsampler"])
+    pipeline = ADMPipeline(*files, device=flags["device"])
+    if not flags["clip"]:
+        return pipeline
+    return ADMPipeline(*files, clip=clip.read(flags["clip"]), device=flags["device"])
 
 
 def _request(pipeline: "ADMPipeline", flags: dict[str, Any]) -> "PictureRequest":
@@ -115,36 +126,40 @@ def _request(pipeline: "ADMPipeline", flags: dict[str, Any]) -> "PictureRequest"
     settings = {name: flags[name] for name in ("steps", "guidance", "sampler", "seed", "label")}
     settings |= {"prompt": flags["sentence"], "width": width, "height": height}
     settings["image"] = str(flags["image"]) if flags["image"] else None
+    if flags["clip"] and not flags["sentence"]:
+        raise InputError("no sentence that CLIP could read", '"a lighthouse in a storm"')
     for text in flags["set_"] or ():
         name, equals, value = text.partition("=")
         if not equals:
             raise InputError(f"--set {text}: must be NAME=VALUE", "--set cuts=32")
-        if name not in PictureRequest.model_fields:
-            raise UnknownNameError("setting", name, PictureRequest.model_fields)
+        if name not in SET:
+            raise UnknownNameError("setting", name, SET)
         kind: TypeAdapter[Any] = TypeAdapter(PictureRequest.model_fields[name].annotation or str)
-        settings[name] = _checked(name, kind.validate_strings, value)
-    return _checked("", lambda every: pipeline.request(**every), settings)
-
-
-def _checked(name: str, validate: Callable[[Any], T], value: Any) -> T:
-    try:
-        return validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = name or ".".join(map(str, first["loc"]))
-        raise InputError(f"{where}={first['input']}: {first['msg']}", "docs/pictures.md") from None
+        try:
+            settings[name] = kind.validate_strings(value)
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            raise InputError(f"--set {text}: {problem}", "docs/pictures.md") from None
+    return pipeline.request(**settings)
 
 
 def _timed(
-    states: Generator["GenerationProgress", None, None], progress: Progress
+    states: Generator["GenerationProgress", None, None], first: int, count: int, progress: Progress
 ) -> Generator["GenerationProgress", None, None]:
-    """The states; after the second one it is said how long all of them take, if that is long: the
-    first one reads weights, too.
+    """The states of a picture. Once two steps of the model, and two of the upsampler, are there, it
+    is said how long all of such steps of all pictures take, if that is long: the very first one
+    reads weights, too.
     """
-    began = [time.monotonic()]
+    began = time.monotonic()
     for state in states:
-        began.append(time.monotonic())
-        if len(began) == 3 and (step := began[2] - began[1]) * state.steps > WORTH_SAYING:
-            minutes = step * state.steps / 60
-            progress.say(f"{state.steps} steps of {step:.1f} s: about {minutes:.0f} minutes")
+        now = time.monotonic()
+        if state.step in (2, first + 2):
+            steps = first if state.step == 2 else state.steps - first
+            seconds = (now - began) * steps * count
+            if seconds > WORTH_SAYING:
+                text = f"{steps} steps of {now - began:.1f} s" + (
+                    f", {count} times" if count > 1 else ""
+                )
+                progress.say(f"{text}: about {seconds / 60:.0f} minutes")
+        began = now
         yield state

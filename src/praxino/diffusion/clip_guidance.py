@@ -9,6 +9,7 @@ taken where the picture is noisy, through the denoiser (`through`) or of a loss 
 Legend: B pictures, S a side of what the network sees, K cutouts, P prompts, D width of embeddings.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -95,6 +96,8 @@ def parse_prompts(text: str) -> list[tuple[str, float]]:
             prompts.append((sentence.strip(), float(weight)) if colon else (part.strip(), 1.0))
         except ValueError:  # a colon of the sentence's own
             prompts.append((part.strip(), 1.0))
+    if not all(math.isfinite(weight) for _, weight in prompts):
+        raise InputError(f"{text!r}: a weight is no number", '"a red ball:2 | blur:-1"')
     if not all(sentence for sentence, _ in prompts):
         raise InputError(f"{text!r}: a sentence is empty", '"a red ball | a dog:0.5"')
     if abs(sum(weight for _, weight in prompts)) < LEAST_WEIGHT:
@@ -155,16 +158,20 @@ class Traced(Generic[Outputs]):
         (x, at) -> outputs; ``at`` is a time or steps.
     estimate : callable
         (x, at, outputs) -> x0.
+    graph : bool
+        Whether a gradient goes through the network: without one, less is kept.
     """
 
     evaluate: Callable[[Tensor, Tensor], Outputs]
     estimate: Callable[[Tensor, Tensor, Outputs], Tensor]
+    graph: bool = True
     x: Tensor = field(init=False)
     x0: Tensor = field(init=False)
 
     def __call__(self, x: Tensor, at: Tensor) -> Outputs:
-        with torch.enable_grad():
-            self.x = x.detach().requires_grad_()
+        self.x0 = x  # the graph of the evaluation before is not needed any more
+        with torch.set_grad_enabled(self.graph):
+            self.x = x.detach().requires_grad_(self.graph)
             outputs = self.evaluate(self.x, at)
             self.x0 = self.estimate(self.x, at, outputs)
         return _detached(outputs)

@@ -6,9 +6,10 @@ gradient of CLIP, a class by its number.
 """
 
 import functools
+import hashlib
 import secrets
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import Any, Final, Literal, TypeAlias
@@ -16,7 +17,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationError
 from torch import Tensor
 
 from praxino.config import Config
@@ -24,15 +25,15 @@ from praxino.data.pixels import resized, to_pixels, to_tensor
 from praxino.diffusion.clip_guidance import PromptLoss, at_x0, parse_prompts, through
 from praxino.diffusion.gradient_guidance import classifier_gradient
 from praxino.diffusion.sampling import SamplerName, State
-from praxino.errors import CheckpointError, InputError, ShapeError
+from praxino.errors import CheckpointError, GenerationError, InputError, ShapeError
 from praxino.generation.images import GivenImage, load_images
+from praxino.generation.loading import choose_device
 from praxino.generation.progress import Progress
 from praxino.generation.respaced import STEPS, Guide, RespacedModel, respaced_model
 from praxino.models.clip import CLIP
 from praxino.provenance.policy import STANDARD, Ingredient, Provenance
 from praxino.storage.media.video import Video
 from praxino.storage.weights import adm
-from praxino.storage.weights.checkpoint import files_digest
 from praxino.storage.weights.lazy import StoredModule
 
 CLIP_SCALE: Final = 1000.0
@@ -41,6 +42,8 @@ RECOMPUTE_FROM: Final = 10**8
 """Parameters from which on a gradient through the network computes its rows again."""
 CUTS_SEED: Final = 1
 """What is added to the seed of the noise for that of the cutouts."""
+DIGITS: Final = 12
+CLIP_SETTINGS: Final = ("cuts", "cut_power", "smoothness", "bounds", "gradient")
 Frames: TypeAlias = NDArray[np.uint8]
 _Parts = tuple[adm.PublishedADM, StoredModule[Any]]
 
@@ -50,7 +53,7 @@ class PictureRequest(Config):
 
     prompt: str = Field("", description="sentences, with weights: a red ball | blur:-0.5")
     seed: int = Field(ge=0, lt=2**63 - 1)
-    steps: int = Field(250, gt=0, le=STEPS)
+    steps: int = Field(250, ge=2, le=STEPS)
     sampler: SamplerName = "ddpm"
     guidance: float | None = Field(None, ge=0, description="scale of the gradient")
     label: int | None = Field(None, ge=0, description="class, from 0 on")
@@ -79,14 +82,19 @@ class ADMPipeline:
         Other checkpoints: what wants a class, and what makes the picture larger.
     clip : CLIP, optional
         Reads the sentence, and sees how well the picture fits it.
+    device : str
+        "cpu", "cuda", "mps", or "auto": the fastest there is.
     """
 
     path: Path
     classifier: Path | None = None
     upsampler: Path | None = None
     clip: CLIP | None = None
+    device: str = "auto"
+    _networks: dict[Path, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
+        self._device = choose_device(self.device)
         self.published, self._part = _read(self.path, "model")
         self._classifier = _read(self.classifier, "classifier") if self.classifier else None
         self._upsampler = _read(self.upsampler, "upsampler") if self.upsampler else None
@@ -97,18 +105,28 @@ class ADMPipeline:
                 f"model draws {size}",
                 "the classifier of the model's size",
             )
-        if self._upsampler and self._upsampler[0].config.size <= size:
+        if self._upsampler and self._upsampler[0].small != size:
             raise InputError(
-                f"{self.upsampler} makes pictures of {self._upsampler[0].config.size} pixels, the "
+                f"{self.upsampler} enlarges pictures of {self._upsampler[0].small} pixels, the "
                 f"model draws {size}",
                 "64_256_upsampler.pt for the model of 64 pixels",
             )
+        if self.clip and self.classifier:
+            raise InputError("a sentence and a classifier: one of them guides", "leave one out")
 
     @functools.cached_property
-    def digest(self) -> str:
-        """Names the weights of all that draws; reads them whole."""
-        paths = [path for path in (self.path, self.classifier, self.upsampler) if path]
-        return files_digest(Path("/"), (path.resolve() for path in paths))
+    def digests(self) -> dict[str, str]:
+        """Twelve hexadecimal digits that name the weights of all that draws, by its role; reads
+        them whole.
+        """
+        files = {"model": self.path, "classifier": self.classifier, "upsampler": self.upsampler}
+        digests = {role: _digest(path) for role, path in files.items() if path}
+        if self.clip is not None:
+            total = hashlib.sha256()
+            for _, tensor in sorted(self.clip.state_dict().items()):
+                total.update(tensor.cpu().contiguous().numpy().tobytes())
+            digests["clip"] = total.hexdigest()[:DIGITS]
+        return digests
 
     def request(self, **settings: Any) -> PictureRequest:
         """A complete request.
@@ -119,7 +137,12 @@ class ADMPipeline:
             For what cannot be drawn, or what nothing here understands.
         """
         settings = {name: value for name, value in settings.items() if value is not None}
-        request = PictureRequest(**{"seed": secrets.randbelow(2**31)} | settings)
+        try:
+            request = PictureRequest(**{"seed": secrets.randbelow(2**31)} | settings)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            raise InputError(f"{name}={first['input']}: {first['msg']}", "", name) from None
         config, name = self.published.config, self.published.name
         if self.clip is not None:
             parse_prompts(request.prompt)
@@ -143,15 +166,27 @@ class ADMPipeline:
                 "is given",
                 "--image FILE --skip 100",
             )
+        self._require_effect(settings)
         usual = CLIP_SCALE if self.clip else self.published.classifier_scale
         guidance = usual if request.guidance is None else request.guidance
+        guidance = guidance if self.clip or self._classifier else 0.0
         update = {"width": size[0], "height": size[1], "guidance": guidance}
         return request.model_copy(update=update)
+
+    def _require_effect(self, settings: dict[str, Any]) -> None:
+        """Raise `InputError` for settings of a guide that is not there."""
+        for name in CLIP_SETTINGS:
+            if name in settings and self.clip is None:
+                raise InputError(f"{name}: nothing reads a sentence", "--clip FOLDER", name)
+        if settings.get("guidance") and not (self.clip or self._classifier):
+            hint = "--clip FOLDER, or --classifier FILE"
+            raise InputError("guidance: nothing guides the model", hint, "guidance")
 
     def _require_label(self, request: PictureRequest) -> None:
         config = self.published.config
         guided = self._classifier[0].config.outputs if self._classifier else 0
-        classes = config.classes or guided
+        enlarged = self._upsampler[0].config.classes if self._upsampler else 0
+        classes = config.classes or guided or enlarged
         if request.label is None and classes:
             raise InputError(f"{self.published.name} draws one of {classes} classes", "--label 207")
         if request.label is not None and request.label >= classes:
@@ -175,6 +210,11 @@ class ADMPipeline:
         x = torch.empty(0)
         for step, state in enumerate(self._states(request, images), 1):
             x, x0 = state.x, state.x0
+            if not (bool(x.isfinite().all()) and bool(x0.isfinite().all())):
+                raise GenerationError(
+                    f"step {step}: the picture is no number any more",
+                    "a smaller --guidance, or more --steps",
+                )
             if step < total:
                 look, kept = functools.partial(preview, x0), functools.partial(finish, x0, step)
                 yield Progress(step, total, x0, None, look, kept)
@@ -195,7 +235,9 @@ class ADMPipeline:
             begun = to_tensor(resized(images[0].pixels[None], height, width)[None])[:, :, 0]
             x = model.chain.noised(begun, torch.tensor([first]), x)
         state: State | None = None
-        for state in model.sample(x, request.sampler, generator, self._guide(request), first):
+        guide, graph = self._guide(request), request.gradient == "network" and self.clip is not None
+        x = x.to(self._device)
+        for state in model.sample(x, request.sampler, generator, guide, first, graph):
             yield state
         if self._upsampler:
             assert state is not None
@@ -203,7 +245,7 @@ class ADMPipeline:
             times = published.config.size // self.published.config.size
             model = self._model(published, part, request, small=state.x.clamp(-1, 1))
             x = torch.randn(1, 3, times * height, times * width, generator=generator)
-            yield from model.sample(x, request.sampler, generator)
+            yield from model.sample(x.to(self._device), request.sampler, generator)
 
     def _model(
         self,
@@ -212,10 +254,10 @@ class ADMPipeline:
         request: PictureRequest,
         **more: Tensor,
     ) -> RespacedModel:
-        network = part.load(torch.float32)
+        network = self._network(part)
         network.recompute = part.parameters >= RECOMPUTE_FROM
         takes_class = published.config.classes and request.label is not None
-        classes = torch.tensor([request.label]) if takes_class else None
+        classes = torch.tensor([request.label]).to(self._device) if takes_class else None
         # a gradient through the network would end where an estimate is clamped
         traced = self.clip is not None and request.gradient == "network"
         clamp = not traced or published is not self.published
@@ -224,12 +266,18 @@ class ADMPipeline:
             classes=classes, clamp=clamp, **more,
         )  # fmt: skip
 
+    def _network(self, part: StoredModule[Any]) -> Any:
+        """A network on the device; it stays in memory for the pictures that follow."""
+        if part.weights.source not in self._networks:
+            self._networks[part.weights.source] = part.load(torch.float32).to(self._device)
+        return self._networks[part.weights.source]
+
     def _guide(self, request: PictureRequest) -> Guide | None:
         if not request.guidance:
             return None
         scale = request.guidance
         if self.clip is not None:
-            clip = self.clip
+            clip = self.clip.to(self._device)
             sentences, weights = zip(*parse_prompts(request.prompt), strict=True)
             loss = PromptLoss(
                 clip.embed_images,
@@ -247,8 +295,8 @@ class ADMPipeline:
                 return lambda model, traced: at_x0(traced, loss)
             return lambda model, traced: through(traced, loss, model.sigma)
         if self._classifier:
-            classifier = self._classifier[1].load(torch.float32)
-            classes = torch.tensor([request.label])
+            classifier = self._network(self._classifier[1])
+            classes = torch.tensor([request.label]).to(self._device)
             return lambda model, traced: classifier_gradient(
                 lambda x, at: classifier(x, model.index(x, at)), classes, scale
             )
@@ -256,8 +304,9 @@ class ADMPipeline:
 
     def _record(self, request: PictureRequest) -> dict[str, Any]:
         made_by = {"generator": "praxino", "version": version("praxino")}
-        model = {"model": self.published.name, "digest": self.digest, "dtype": "float32"}
-        return made_by | model | request.model_dump()
+        digests = self.digests
+        model = {"model": self.published.name, "digest": digests["model"], "dtype": "float32"}
+        return made_by | model | {"parts": digests} | request.model_dump()
 
     def _preview(
         self, request: PictureRequest, provenance: Provenance | None, x0: Tensor
@@ -281,6 +330,11 @@ class ADMPipeline:
             Ingredient(PurePath(one.name).name, one.content) for one in images if one.content
         ]
         return provenance.sign(provenance.mark(video), ingredients)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
 
 
 def _read(path: Path, role: adm.Role) -> _Parts:

@@ -84,10 +84,13 @@ class RespacedModel:
         generator: torch.Generator,
         guide: "Guide | None" = None,
         first: int | None = None,
+        graph: bool = False,
     ) -> Iterator[State]:
-        """From noise, or from a picture with the noise of step ``first``, to a picture."""
+        """From noise, or from a picture with the noise of step ``first``, to a picture; ``graph``:
+        whether the guide's gradient goes through the network.
+        """
         first = len(self.chain) if first is None else first
-        traced = Traced(self.outputs, self.estimate)
+        traced = Traced(self.outputs, self.estimate, graph)
         gradient = guide(self, traced) if guide else None
         if sampler == "ddpm":
             model = traced if guide else self.outputs

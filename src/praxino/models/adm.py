@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from praxino.config import Config
-from praxino.errors import ShapeError
+from praxino.errors import InputError, ShapeError
 from praxino.models.attention import attend
 from praxino.models.embeddings import Embedding, sinusoid
 
@@ -304,12 +304,15 @@ class ADM(Encoder):
         ------
         ShapeError
             If height or width is no multiple of ``config.stride``.
+        InputError
+            Without classes, where it is told them.
         """
         if small is not None:
             x = torch.cat([x, F.interpolate(small, x.shape[2:], mode="bilinear")], dim=1)
         condition = self.embed_time(steps)  # (B, E)
         if self.config.classes:
-            assert classes is not None, "classes"
+            if classes is None:
+                raise InputError(f"it draws one of {self.config.classes} classes", "classes=...")
             condition = condition + self.label_emb(classes)
         *skips, x = self.down(x, condition)
         for row in self.output_blocks:

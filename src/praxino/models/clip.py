@@ -3,7 +3,7 @@ those of ``transformers``.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,9 @@ Tokenise = Callable[[Sequence[str]], Tensor]
 """Sentences to the ids of their pieces, (N, L)."""
 
 
+OPENAI: Final = Sight()
+
+
 class CLIP(nn.Module):
     """Sentences and pictures to vectors of length 1; their products say how well they fit.
 
@@ -23,15 +26,16 @@ class CLIP(nn.Module):
     ----------
     network : CLIPModel
     tokenise : callable
+    sight : Sight
+        Mean and deviation of the pictures that it was trained on.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: Any, tokenise: Tokenise) -> None:
+    def __init__(self, network: Any, tokenise: Tokenise, sight: Sight = OPENAI) -> None:
         super().__init__()
         self.network, self.tokenise = network, tokenise
-        sight = Sight()
         self.register_buffer("mean", torch.tensor(sight.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(sight.std).view(3, 1, 1), persistent=False)
 

@@ -33,6 +33,8 @@ class PublishedADM:
         Of the chain of 1,000 steps that it was trained on.
     classifier_scale : float
         How strongly the classifier of its size guides it, in the README it was published with.
+    small : int
+        Pixels a side of the pictures that an upsampler makes larger.
     """
 
     name: str
@@ -40,13 +42,14 @@ class PublishedADM:
     config: ADMConfig
     schedule: Schedule = "linear"
     classifier_scale: float = 0.0
+    small: int = 0
 
 
 def _model(
-    name: str, schedule: Schedule = "linear", scale: float = 0.0, **sizes: Any
+    name: str, schedule: Schedule = "linear", scale: float = 0.0, small: int = 0, **sizes: Any
 ) -> PublishedADM:
-    role: Role = "upsampler" if sizes.get("channels") == 6 else "model"
-    return PublishedADM(name, role, ADMConfig(**sizes), schedule, scale)
+    role: Role = "upsampler" if small else "model"
+    return PublishedADM(name, role, ADMConfig(**sizes), schedule, scale, small)
 
 
 def _classifier(name: str, schedule: Schedule = "linear", **sizes: Any) -> PublishedADM:
@@ -79,15 +82,15 @@ PUBLISHED: Final[dict[str, PublishedADM]] = {
         size=512, width=256, multipliers=SEVEN, blocks=2, classes=1000,
     ),
     "cb6c1e5b4e458a6d": _model(
-        "512x512_diffusion_uncond_finetune_008100",
+        "512x512_diffusion_uncond_finetune_008100", scale=10.0,
         size=512, width=256, multipliers=SEVEN, blocks=2,
     ),
     "99d9c28e89d75934": _model(
-        "64_256_upsampler",
+        "64_256_upsampler", small=64,
         size=256, width=192, multipliers=SIX, blocks=2, heads=4, channels=6, classes=1000,
     ),
     "2424e4b817a8f3a3": _model(
-        "128_512_upsampler",
+        "128_512_upsampler", small=128,
         size=512, width=192, multipliers=SIX, blocks=2, attention=(32, 16), channels=6,
         classes=1000,
     ),
@@ -136,7 +139,7 @@ def recognise(weights: Weights) -> PublishedADM:
     raise CheckpointError(
         f"{weights.source} is none of the published checkpoints: {len(wrong)} tensors differ from "
         f"the nearest, {nearest}: {'; '.join(wrong[:3])}",
-        "a network of your own is a folder with config.json and model.safetensors",
+        "a file that was published, or was fine-tuned from one",
     )
 
 

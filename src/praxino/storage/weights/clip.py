@@ -11,6 +11,7 @@ from torch import Tensor
 
 from praxino.errors import CheckpointError, InputError
 from praxino.models.clip import CLIP, Tokenise
+from praxino.models.clip_vision import Sight
 from praxino.storage.weights import checkpoint
 from praxino.storage.weights.files import open_weights
 
@@ -64,16 +65,18 @@ def read(folder: Path) -> CLIP:
     library, problem = transformers(), f"{folder} holds no CLIP model"
     if not folder.is_dir():
         raise CheckpointError(f"{folder} is no folder", EXAMPLE)
-    if (folder / OPEN_CLIP).is_file():
+    if (folder / OPEN_CLIP).is_file() and not (folder / "config.json").is_file():
         network = _open_clip(folder, library)
     else:
         network = pretrained(library.CLIPModel, folder)
+    length = int(network.config.text_config.max_position_embeddings)
     try:
         tokenizer = library.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenise = _tokenise(tokenizer, length)
+        tokenise([""])
     except Exception as error:  # whatever the library makes of a folder without one
-        raise CheckpointError(f"{problem}: {str(error).splitlines()[0]}", EXAMPLE) from None
-    length = int(network.config.text_config.max_position_embeddings)
-    return CLIP(network, _tokenise(tokenizer, length)).eval().requires_grad_(False)
+        raise CheckpointError(f"{problem}: {_first_line(error)}", EXAMPLE) from None
+    return CLIP(network, tokenise, _sight(folder)).eval().requires_grad_(False)
 
 
 def transformers() -> Any:
@@ -83,7 +86,30 @@ def transformers() -> Any:
     except ImportError:
         hint = 'pip install "praxino[hf]"'
         raise InputError("clip needs the library transformers", hint) from None
+    library.utils.logging.set_verbosity_error()  # what is wrong is said by our errors, in one line
+    library.utils.logging.disable_progress_bar()
     return library
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _sight(folder: Path) -> Sight:
+    """Mean and deviation of the pictures that it was trained on; OpenAI's where nothing is said."""
+    places = {
+        folder / OPEN_CLIP: lambda tree: tree["preprocess_cfg"],
+        folder / "preprocessor_config.json": lambda tree: {
+            "mean": tree["image_mean"], "std": tree["image_std"]
+        },
+    }  # fmt: skip
+    for path, find in places.items():
+        try:
+            fields = find(json.loads(path.read_text()))
+            return Sight(mean=tuple(fields["mean"]), std=tuple(fields["std"]))
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+    return Sight()
 
 
 def pretrained(kind: Any, folder: Path) -> Any:
@@ -102,7 +128,7 @@ def pretrained(kind: Any, folder: Path) -> Any:
         missing = sorted(loading["missing_keys"])
         problem = f"it lacks {missing[0]}" if missing else ""
     except Exception as error:  # whatever the library makes of a folder that is not CLIP's
-        problem = str(error).splitlines()[0]
+        problem = _first_line(error)
     if problem:
         raise CheckpointError(f"{folder} holds no CLIP model ({problem})", EXAMPLE)
     return network.eval()
@@ -132,9 +158,14 @@ def _open_clip(folder: Path, library: Any) -> Any:
         raise CheckpointError(f"{folder}: {' or '.join(OPEN_CLIP_WEIGHTS)} is missing", EXAMPLE)
     try:
         fields = json.loads((folder / OPEN_CLIP).read_text())["model_cfg"]
+        if isinstance(fields["vision_cfg"]["layers"], list):
+            raise CheckpointError(f"{folder}: its picture encoder is a ResNet", "a ViT")
         network = library.CLIPModel(library.CLIPConfig(**_sizes(fields)))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{folder / OPEN_CLIP} is damaged ({error!r})", EXAMPLE) from None
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever the library makes of sizes that are none
+        problem = _first_line(error)
+        raise CheckpointError(f"{folder / OPEN_CLIP} is damaged ({problem})", EXAMPLE) from None
     tensors = dict(as_transformers(open_weights(files[0])))
     checkpoint.load_strict(network, tensors, str(files[0]))
     return network.float().eval()
