@@ -39,6 +39,10 @@ def test_processes_change_nothing(tmp_path, monkeypatch, capsys):
         (["--size", "large"], "must be WIDTHxHEIGHT"),
         (["--part", "tain"], "did you mean train"),
         (["--frames", 0], "--frames"),
+        (["--frames", 1, "--format", "kitti-flow"], "nothing flows"),
+        (["--size", "65x65", "--format", "webdataset"], "even sides"),
+        (["--fps", "nan"], "--fps"),
+        (["--seed", 10**30], "--seed"),
     ],
 )
 def test_what_cannot_be_is_one_line(tmp_path, monkeypatch, capsys, words, problem):
@@ -56,6 +60,10 @@ def test_a_folder_that_is_not_empty_and_a_film_without_layout_are_refused(
     (tmp_path / "full" / "mine").write_text("mine")
     code, said = run(monkeypatch, capsys, "diorama", "-o", tmp_path / "full")
     assert (code, "is not empty" in said.err) == (2, True)
+    monkeypatch.chdir(tmp_path / "full")
+    (tmp_path / "full" / "mine").unlink()
+    code, said = run(monkeypatch, capsys, "diorama", "-o", ".")
+    assert (code, "would be replaced" in said.err) == (2, True)
     from support.footage import textured, write
 
     film = write(tmp_path / "a.mp4", textured(4))
@@ -68,9 +76,11 @@ def test_films_of_a_model_come_with_their_layout(tmp_path, monkeypatch, capsys):
 
     film = praxino.load().generate("a red ball bounces on the grass", steps=1, seed=1)
     film.save(tmp_path / "ball.mp4")
-    code, _ = run(monkeypatch, capsys, tmp_path / "ball.mp4", "-o", tmp_path / "out", "-q")
+    both = [tmp_path / "ball.mp4"] * 2
+    code, _ = run(monkeypatch, capsys, *both, "-o", tmp_path / "out", "-q")
     assert code == 0
     tree = json.loads((tmp_path / "out/annotations/instances_train.json").read_text())
-    assert len(tree["images"]) == 17
+    assert len({image["file_name"] for image in tree["images"]}) == 34
+    assert not tree["licenses"]
     names = {one["id"]: one["name"] for one in tree["categories"]}
     assert "ball" in {names[one["category_id"]] for one in tree["annotations"]}

@@ -1,5 +1,6 @@
 """``praxino export``: the diorama, or films that a model painted, as training data for others."""
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -10,7 +11,7 @@ from praxino.cli.terminal import Progress
 from praxino.errors import InputError, MediaError, UnknownNameError
 
 if TYPE_CHECKING:
-    from praxino.data.diorama import Edition
+    from praxino.data.diorama import Edition, Split
     from praxino.data.labels.films import LabelledFilm, Source
 
 WORLD = "diorama"
@@ -32,7 +33,7 @@ Fps = Annotated[float, typer.Option(min=1, max=240, help="Frames a second.")]
 Part = Annotated[
     str, typer.Option(help="train, or held-out or rare: pairs that never occur in train; all.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Which world.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Which world.")]
 WorldEdition = Annotated[int, typer.Option("--edition", min=1, max=2, help="Edition of the world.")]
 
 
@@ -59,23 +60,23 @@ def export(
 
     if format_ not in labels.FORMATS:
         raise UnknownNameError("format", format_, labels.FORMATS)
+    output = output.absolute()
     labels.require_room(output)
-    progress = Progress(quiet)
+    progress, split = Progress(quiet), _split(part)
     if target == [WORLD]:
         labels.require_count(count)
-        source = _source(size, frames, fps, part, seed, cast("Edition", edition))
+        source = _source(size, frames, fps, split, seed, cast("Edition", edition), format_)
         films = labels.drawn(source, count, processes or workers(count))
     else:
-        films, count = map(_painted, target), len(target)
+        films, count = itertools.starmap(_painted, enumerate(target)), len(target)
     with progress.bar(f"export {format_}", count) as advance:
         labels.export(films, output, format_, part, advance)
     progress.say(f"wrote {count:,} films to {output}")
 
 
 def _source(
-    size: str, frames: int, fps: float, part: str, seed: int, edition: "Edition"
+    size: str, frames: int, fps: float, split: "Split", seed: int, edition: "Edition", format_: str
 ) -> "Source":
-    from praxino.data.diorama import Split
     from praxino.data.labels.films import Source
 
     width, height = parse_size(size)
@@ -83,23 +84,34 @@ def _source(
     assert height is not None
     if not 16 <= min(width, height) <= max(width, height) <= MAX_SIDE or width > 4 * height:
         raise InputError(f"size={size}: sides are from 16 to {MAX_SIDE} pixels", "--size 128x128")
+    if format_ == "webdataset" and (width % 2 or height % 2):
+        raise InputError(f"size={size}: films of shards have even sides", "--size 128x128")
+    if format_.endswith("flow") and frames == 1:
+        raise InputError("frames=1: nothing flows", "--frames 17")
+    return Source(seed, frames, height, width, fps, split, edition)
+
+
+def _split(part: str) -> "Split":
+    from praxino.data.diorama import Split
+
     parts: tuple[Split, ...] = get_args(Split)
     split = next((one for one in parts if one == part), None)
     if split is None:
         raise UnknownNameError("part", part, parts)
-    return Source(seed, frames, height, width, fps, split, edition)
+    return split
 
 
-def _painted(name: str) -> "LabelledFilm":
+def _painted(number: int, name: str) -> "LabelledFilm":
     """A film with the layout that its record holds."""
     from praxino.data.labels.films import weakly_labelled
-    from praxino.layout import parse_layout
+    from praxino.generation.films import recorded_layout
     from praxino.storage.media.frames import read_video
 
     video = read_video(Path(name))
-    if not video.record.get("layout"):
+    layout = recorded_layout(video.record)
+    if layout is None:
         raise MediaError(
             f"{name} holds no layout in its record", "films that praxino generate painted by one"
         )
-    layout = parse_layout(video.record["layout"], name)
-    return weakly_labelled(video, layout, Path(name).stem, str(video.record.get("prompt", "")))
+    words = str(video.record.get("prompt", ""))
+    return weakly_labelled(video, layout, f"film-{number:06d}", words, name)

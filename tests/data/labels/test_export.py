@@ -29,7 +29,8 @@ def written(films, folder, name):
     seen = []
     export(iter(films), folder, name, "train", seen.append)
     assert seen == list(range(1, len(films) + 1))
-    assert "CC0" in (folder / "LICENCE.txt").read_text()
+    licence = (folder / "LICENCE.txt").read_text()
+    assert ("CC0" in licence) == (films[0].scene is not None)
     return folder
 
 
@@ -144,6 +145,7 @@ def test_boxes_of_yolo_come_back(films, tmp_path):
     folder = written(films, tmp_path / "yolo", "yolo")
     text = (folder / "data.yaml").read_text()
     assert "val: images/val" in text
+    assert "path" not in text  # it is beside them
     assert f"{len(CATEGORIES) - 1}: {CATEGORIES[-1]}" in text
     assert (folder / "images/val" / f"{films[9].name}-000001.png").exists()
     for film in films[:9]:
@@ -195,7 +197,7 @@ def test_kittis_and_sintels_files_hold_the_same_flow(films, tmp_path):
         assert (round(magic, 2), width, height) == (202021.25, 96, 64)
         flow = np.frombuffer(content[12:], "<f4").reshape(height, width, 2)
         with Image.open(sintel / f"invalid/{film}/frame_{frame:04d}.png") as picture:
-            assert np.array_equal(np.asarray(picture)[..., 0] == 0, valid)
+            assert np.array_equal(np.asarray(picture) == 0, valid)
         assert np.abs(own - flow)[valid].max(initial=0) <= 0.5 / 64 + 1e-6
         seen = cv2.imread(str(kitti / f"flow_noc/{number:06d}_10.png"), cv2.IMREAD_UNCHANGED)
         assert not ((seen[..., 0] == 1) & ~valid).any()
@@ -218,7 +220,7 @@ def test_nearer_things_have_larger_ranks(films, tmp_path):
     folder = written(films, tmp_path / "depth", "depth")
     for film in films:
         with Image.open(folder / "ranks" / film.name / "000003.png") as picture:
-            ranks = np.asarray(picture)[..., 0]
+            ranks = np.asarray(picture)
         for mask in film.masks.visible[:, 2]:
             if mask.any():
                 assert len(set(ranks[mask].tolist())) == 1

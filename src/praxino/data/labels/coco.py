@@ -15,6 +15,10 @@ from praxino.storage.media.video import write_picture
 LICENCE = {"id": 1, "name": "CC0 1.0", "url": "https://creativecommons.org/publicdomain/zero/1.0/"}
 
 
+DRAWN = "the diorama of Praxino, drawn by a program"
+PAINTED = "films of a model, labelled by the layouts that it was told"
+
+
 class CocoWriter:
     """``images/FILM/000001.png`` and ``annotations/instances_PART.json``. Numbers begin with 1:
     tools take an annotation 0 for none.
@@ -35,6 +39,8 @@ class CocoWriter:
             {"id": len(self.videos) + 1, "name": film.name, "width": width, "height": height,
              "length": len(film.frames), "fps": film.fps, "caption": film.caption}
         )  # fmt: skip
+        if film.source:
+            self.videos[-1]["source"] = film.source
         first, self.tracks = self.tracks + 1, self.tracks + len(film.tracks)
         for number, pixels in enumerate(film.frames):
             name = f"{film.name}/{number + 1:06d}.png"
@@ -43,7 +49,8 @@ class CocoWriter:
             write_picture(path, pixels)
             self.images.append(
                 {"id": len(self.images) + 1, "file_name": name, "width": width, "height": height,
-                 "video_id": len(self.videos), "frame_id": number, "license": 1}
+                 "video_id": len(self.videos), "frame_id": number}
+                | ({} if film.source else {"license": 1})
             )  # fmt: skip
             for place in range(len(film.tracks)):
                 self._annotate(film, place, number, first + place)
@@ -80,9 +87,10 @@ class CocoWriter:
         )
 
     def finish(self) -> None:
+        painted = any("source" in video for video in self.videos)
         tree = {
-            "info": {"description": "the diorama of Praxino, drawn by a program", "version": "1"},
-            "licenses": [LICENCE],
+            "info": {"description": PAINTED if painted else DRAWN, "version": "1"},
+            "licenses": [] if painted else [LICENCE],
             "categories": [
                 {"id": number, "name": name, "supercategory": "thing"}
                 for number, name in enumerate(CATEGORIES, 1)

@@ -45,6 +45,10 @@ LICENCE: Final = (
     "These films and their labels were drawn by a program. To the extent possible under law, all "
     "rights in them are waived: CC0 1.0, https://creativecommons.org/publicdomain/zero/1.0/\n"
 )
+PAINTED: Final = (
+    "These films were made by a model, and labelled by the layouts that it was told. Their licence "
+    "is whoever's who made them.\n"
+)
 
 
 def drawn(source: Source, count: int, processes: int) -> Iterator[LabelledFilm]:
@@ -87,8 +91,9 @@ def export(
     """
     require_room(folder)
     with atomic_folder(folder) as fresh:
-        writer = FORMATS[name](fresh, part)
+        writer, licence = FORMATS[name](fresh, part), LICENCE
         for number, film in enumerate(labelled, 1):
+            licence = LICENCE if film.scene else PAINTED
             if writer.exact and film.masks is None:
                 raise InputError(
                     f"{name}: needs exact masks, and of {film.name} only boxes are known",
@@ -97,11 +102,13 @@ def export(
             writer.add(film)
             show(number)
         writer.finish()
-        (fresh / "LICENCE.txt").write_text(LICENCE)
+        (fresh / "LICENCE.txt").write_text(licence)
 
 
 def require_room(folder: Path) -> None:
-    """Raise `InputError` if a folder, or a file, is there that holds something."""
+    """Raise `InputError` if a folder, or a file, is there that holds something, or is worked in."""
+    if folder.resolve() == Path.cwd():
+        raise InputError(f"{folder}: this folder would be replaced", "another folder with -o")
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise InputError(f"{folder} is not empty", "another folder with -o")
 

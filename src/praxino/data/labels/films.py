@@ -10,6 +10,7 @@ from praxino.data.diorama.layouts import depths
 from praxino.data.diorama.masks import Masks, box_of, masks
 from praxino.data.diorama.scene import Scene
 from praxino.data.diorama.world import KINDS
+from praxino.errors import MediaError
 from praxino.layout import Layout
 from praxino.storage.media.video import Video
 
@@ -55,6 +56,8 @@ class LabelledFilm:
         what it was to paint, and not what it did.
     scene : Scene, optional
         The truth, where there is one.
+    source : str
+        The file that it was read from.
     """
 
     name: str
@@ -64,6 +67,7 @@ class LabelledFilm:
     tracks: tuple[Track, ...]
     masks: Masks | None = None
     scene: Scene | None = None
+    source: str = ""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -114,9 +118,27 @@ def label(scene: Scene, height: int, width: int, name: str, words: str) -> Label
     return LabelledFilm(name, frames, scene.fps, words, tracks, covers, scene)
 
 
-def weakly_labelled(video: Video, layout: Layout, name: str, words: str) -> LabelledFilm:
-    """A film that a model painted, labelled by the layout that it was told: weak labels."""
+def weakly_labelled(
+    video: Video, layout: Layout, name: str, words: str, source: str = ""
+) -> LabelledFilm:
+    """A film that a model painted, labelled by the layout that it was told: weak labels.
+
+    Raises
+    ------
+    MediaError
+        If the layout is of another length, or of things that have no number here.
+    """
     count, height, width = video.frames.shape[:3]
+    if layout.frames != count:
+        raise MediaError(
+            f"{source or name}: its layout is of {layout.frames} frames, the film has {count}",
+            "films that were not enlarged in time",
+        )
+    for thing in layout.things:
+        if thing.kind not in CATEGORIES:
+            raise MediaError(
+                f"{source or name}: no category for {thing.kind!r}", "see docs/labels.md"
+            )
     tracks = []
     for thing in layout.things:
         centre = np.array(thing.boxes[:count], np.float64) * height
@@ -130,4 +152,4 @@ def weakly_labelled(video: Video, layout: Layout, name: str, words: str) -> Labe
                 inside[:, 0].astype(np.float64),
             )
         )  # fmt: skip
-    return LabelledFilm(name, video.frames, video.fps, words, tuple(tracks))
+    return LabelledFilm(name, video.frames, video.fps, words, tuple(tracks), source=source)

@@ -2,6 +2,7 @@
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,8 +41,7 @@ class KittiFlowWriter:
                 ("flow_occ", flow.valid),
                 ("flow_noc", flow.valid & ~flow.occluded),
             ):
-                target = self.folder / kind / f"{name}_10.png"
-                cv2.imwrite(str(target), kitti(flow.vectors, valid))
+                write_grey(self.folder / kind / f"{name}_10.png", kitti(flow.vectors, valid))
             self.pairs += 1
 
     def finish(self) -> None:
@@ -70,16 +70,25 @@ class SintelFlowWriter:
             flow = motion.flow(frame)
             (self.folder / "flow" / film.name / f"{name}.flo").write_bytes(flo(flow.vectors))
             for kind, mask in (("invalid", ~flow.valid), ("occlusions", flow.occluded)):
-                path = self.folder / kind / film.name / f"{name}.png"
-                write_picture(path, np.repeat(mask[..., None] * np.uint8(255), 3, axis=2))
+                write_grey(
+                    self.folder / kind / film.name / f"{name}.png", mask.astype(np.uint8) * 255
+                )
 
     def finish(self) -> None:
         """Nothing is left to be written."""
 
 
+def write_grey(path: Path, numbers: NDArray[Any]) -> None:
+    """A PNG of one channel, or of OpenCV's three, of 8 or 16 bits."""
+    written, content = cv2.imencode(".png", numbers)
+    assert written
+    path.write_bytes(content.tobytes())
+
+
 def kitti(vectors: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint16]:
     """Flow as sixteen bits: valid, down, to the right, in OpenCV's order of channels."""
-    numbers = (vectors * KITTI_UNIT + KITTI_ZERO).round().clip(0, 2**16 - 1)
+    numbers = (vectors * KITTI_UNIT + KITTI_ZERO).round()
+    valid = valid & ((numbers >= 0) & (numbers < 2**16)).all(2)  # no more can be written
     numbers[~valid] = 0
     channels = (valid.astype(np.uint16), numbers[..., 1], numbers[..., 0])
     return np.stack(channels, axis=2).astype(np.uint16)

@@ -122,8 +122,15 @@ class Motion:
             own = owners == owner
             there[own] = self.moved(places[own], int(owner), frame, frame + 1)
         hidden = self.owner_at(there, frame + 1) != owners
-        return Flow(
-            (there - places).reshape(height, width, 2).astype(np.float32),
-            ~self.unknown(frame, frame + 1),
-            hidden.reshape(height, width),
-        )
+        hidden |= self._falls_on(there, frame + 1)
+        vectors = (there - places).reshape(height, width, 2).astype(np.float32)
+        return Flow(vectors, ~self.unknown(frame, frame + 1), hidden.reshape(height, width))
+
+    def _falls_on(self, places: NDArray[np.float64], frame: int) -> NDArray[np.bool_]:
+        """(N,): points that rain, snow, clouds or waves cover at a frame."""
+        covered = moving_scenery(self.scene, frame, *self.size)
+        if self.scene.weather not in ("rain", "snow"):
+            covered &= self.ids[frame] == 0
+        height, width = self.size
+        columns, rows = np.floor(places).astype(int).T
+        return covered[rows.clip(0, height - 1), columns.clip(0, width - 1)]

@@ -77,4 +77,10 @@ def described(film: LabelledFilm) -> dict[str, Any]:
         for number, thing in enumerate(film.tracks, 1)
     ]
     scene = film.scene.attributes if film.scene else {}
-    return {"caption": film.caption, "fps": film.fps, "scene": scene, "things": things}
+    return {
+        "caption": film.caption,
+        "source": film.source,
+        "fps": film.fps,
+        "scene": scene,
+        "things": things,
+    }

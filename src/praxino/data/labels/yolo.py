@@ -1,6 +1,5 @@
 """Boxes as YOLO has them: normalised centres and sizes, classes from 0 on."""
 
-import json
 from pathlib import Path
 
 from praxino.data.diorama.masks import box_of
@@ -47,6 +46,6 @@ class YoloWriter:
         names = "".join(f"  {number}: {name}\n" for number, name in enumerate(CATEGORIES))
         write_text(
             self.folder / "data.yaml",
-            f"path: {json.dumps(str(self.folder.resolve()))}\ntrain: images/{self.part}\n"
+            f"train: images/{self.part}\n"
             f"val: images/{'val' if self.count >= VALIDATION else self.part}\nnames:\n{names}",
         )
