@@ -20,6 +20,7 @@ import argparse
 import itertools
 import json
 import math
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -36,20 +37,26 @@ from praxino.data.diorama import Scene, caption
 from praxino.data.diorama.layouts import shown_things
 from praxino.data.diorama.split import UNSEEN
 from praxino.data.pixels import to_tensor
+from praxino.errors import TrainingError
 from praxino.evaluation.frechet import kernel_distance
 from praxino.evaluation.readers import read_reader
 from praxino.models.reader import Reading
 from praxino.storage.media.video import write_picture
 from praxino.training import loop
+from praxino.training.runs import TrainConfig
 from praxino.training.sources import NOTHING, Workplace
 from praxino.training.stages import build
+from praxino.training.ways.gan import GANConfig
 from praxino.training.ways.pictures import SHOWN, Pictures, read
 from praxino.training.ways.recipes import WAYS
 from praxino.training.ways.stills import Stills
+from praxino.training.ways.tokens import TokensConfig
 
 Pixels = NDArray[np.uint8]
 MOMENTS = (0.125, 0.25, 0.5, 1.0)
 """Parts of the budget after which pictures are drawn."""
+SWEEP = 1000
+"""The seed of runs that try learning rates."""
 RATES = (0.4, 1.0, 2.5)
 """Learning rates that are tried, in parts of the recipe's."""
 CENSUS, ASKED, OPEN = 512, 128, 48
@@ -81,8 +88,8 @@ def sweep(args: argparse.Namespace, name: str, judge: "Judge") -> float:
     """The learning rate, in parts of the recipe's, that is best after a third of the time."""
     results = {}
     for rate in RATES:
-        last = run(args, name, rate, 1000, args.minutes / 3, judge, (1.0,))[-1]
-        results[rate] = last["kernel x 1000"] if last["finite"] else math.inf
+        last = run(args, name, rate, SWEEP, args.minutes / 3, judge, (1.0,))[-1]
+        results[rate] = last.get("kernel x 1000", math.inf) if last["finite"] else math.inf
     return min(results, key=lambda rate: results[rate])
 
 
@@ -95,12 +102,38 @@ def run(
     judge: "Judge",
     moments: Sequence[float],
 ) -> list[dict[str, Any]]:
-    """What was measured at each moment of one run, or read of one that is finished."""
-    folder = args.folder / f"{name}-{rate:g}-{seed}"
+    """What was measured at each moment of one run, or read of one that is finished. A run that was
+    cut off begins anew.
+    """
+    folder = args.folder / f"{name}-{args.count}-{minutes:.3g}-{rate:g}-{seed}"
     path = folder / "measured.json"
     if path.exists():
         result: list[dict[str, Any]] = json.loads(path.read_text())
         return result
+    shutil.rmtree(folder, ignore_errors=True)
+    train, stage = prepared(args, name, rate, seed, 60 * minutes)
+    rows, spent, steps = list[dict[str, Any]](), 0.0, 0
+    for moment in moments:
+        budget = 60 * minutes * moment
+        spent, steps, finite = until(stage, train, folder, budget, spent, steps)
+        row: dict[str, Any] = {"moment": moment, "steps": steps, "minutes": spent / 60}
+        row |= {"finite": finite, "TFLOP": arithmetic(stage, steps) / 1e12}
+        if finite:
+            way = read(folder / f"step-{steps:07d}")
+            row |= judge.measured(way, folder / f"sheet-{moment:g}.png", seed)
+        rows.append(row)
+        print(name, rate, seed, {key: round(value, 3) for key, value in row.items()}, flush=True)
+        if not finite:
+            break
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows))
+    return rows
+
+
+def prepared(
+    args: argparse.Namespace, name: str, rate: float, seed: int, seconds: float
+) -> tuple[TrainConfig, Any]:
+    """A run whose warm-up, whose averages and whose phases are parts of the time, and its stage."""
     train = recipes.recipe(
         f"ways-{name}",
         [
@@ -108,27 +141,22 @@ def run(
             "loop.sample_every=0", "loop.save_every=1000000", "loop.save_minutes=600",
         ],
     )  # fmt: skip
-    optimizer = train.optimizer.model_copy(update={"lr": rate * train.optimizer.lr})
-    if name == "tokens":  # half of the time for each part
-        first = timed_step(build_stage(train.stage, args.folder))
-        switch = max(1, round(minutes * 30 / first))
-        model = train.stage.model.model_copy(update={"switch": switch})
-        train = train.model_copy(update={"stage": train.stage.model_copy(update={"model": model})})
-    stage = build_stage(train.stage, args.folder)
-    rows, spent, steps = list[dict[str, Any]](), 0.0, 0
-    for moment in moments:
-        spent, steps, finite = until(
-            stage, train.loop, optimizer, folder, 60 * minutes * moment, spent, steps
-        )
-        newest = max(folder.glob("step-*"))
-        row = judge.measured(read(newest), folder / f"sheet-{moment:g}.png", seed)
-        row |= {"moment": moment, "steps": steps, "minutes": spent / 60, "finite": finite}
-        rows.append(row | {"TFLOP": steps * flops(stage) / 1e12})
-        print(name, rate, seed, {k: round(v, 3) for k, v in rows[-1].items()}, flush=True)
-        if not finite:
-            break
-    path.write_text(json.dumps(rows))
-    return rows
+    steps = max(20.0, seconds / timed_step(build_stage(train.stage, args.folder), 0))
+    optimizer = train.optimizer.model_copy(
+        update={
+            "lr": rate * train.optimizer.lr,
+            "warmup": round(0.05 * steps),
+            "ema": 1 - 1 / max(10.0, 0.1 * steps),
+        }
+    )
+    model = train.stage.model
+    if isinstance(model, GANConfig):
+        model = model.model_copy(update={"anneal": max(1, round(0.6 * steps))})
+    if isinstance(model, TokensConfig):  # half of the time for each part
+        model = model.model_copy(update={"switch": max(1, round(steps / 2))})
+    stage = train.stage.model_copy(update={"model": model})
+    train = train.model_copy(update={"optimizer": optimizer, "stage": stage})
+    return train, build_stage(stage, args.folder)
 
 
 def build_stage(config: Any, cache: Path) -> Any:
@@ -136,36 +164,55 @@ def build_stage(config: Any, cache: Path) -> Any:
 
 
 def until(
-    stage: Any, config: Any, optimizer: Any, folder: Path, budget: float, spent: float, steps: int
+    stage: Any, train: TrainConfig, folder: Path, budget: float, spent: float, steps: int
 ) -> tuple[float, int, bool]:
-    """Go on until so many seconds of processor time are spent on steps; the run can be gone on
-    with.
-    """
+    """Go on until so many seconds of processor time are spent on steps."""
     began = time.process_time() - spent
     stopped = lambda: time.process_time() - began >= budget  # noqa: E731
     try:
-        for report in loop.train(stage, config, optimizer, folder, steps > 0, None, stopped):
+        for report in loop.train(
+            stage, train.loop, train.optimizer, folder, steps > 0, None, stopped
+        ):
             steps = report.step
-    except Exception as error:  # not finite
+    except TrainingError as error:  # not finite
         print(f"{folder.name}: {error}", flush=True)
         return time.process_time() - began, steps, False
     return time.process_time() - began, steps, True
 
 
-def timed_step(stage: Any) -> float:
-    """Seconds of processor time of a step."""
-    batch = stage.batch(0)
-    began = time.process_time()
-    stage.loss(batch, torch.Generator().manual_seed(0))[0].backward()
-    return time.process_time() - began
+def timed_step(stage: Any, number: int) -> float:
+    """Seconds of processor time of a step there and back, the median of three warm ones."""
+    times = []
+    for _ in range(4):
+        began = time.process_time()
+        batch = stage.batch(number)
+        stage.loss(batch, torch.Generator().manual_seed(0))[0].backward()
+        times.append(time.process_time() - began)
+    stage.module.zero_grad()
+    return float(np.median(times[1:]))
 
 
-def flops(stage: Any) -> float:
-    """Arithmetic of one step, there and back."""
-    with FlopCounterMode(display=False) as counter:
-        stage.loss(stage.batch(0), torch.Generator().manual_seed(0))[0].backward()
+def arithmetic(stage: Any, steps: int) -> float:
+    """Floating-point operations of so many steps, there and back."""
+    model = stage.config.model
+    if isinstance(model, TokensConfig) and steps > model.switch:
+        first = model.switch * flops(stage, 0)
+        return first + (steps - model.switch) * flops(stage, model.switch)
+    return steps * flops(stage, 0)
+
+
+def flops(stage: Any, number: int) -> float:
+    backward = {torch.ops.aten.convolution_backward: grouped}
+    with FlopCounterMode(display=False, custom_mapping=backward) as counter:
+        stage.loss(stage.batch(number), torch.Generator().manual_seed(0))[0].backward()
     stage.module.zero_grad()
     return float(counter.get_total_flops())
+
+
+def grouped(gradient: Any, x: Any, weight: Any, *others: Any, out_shape: Any = None) -> int:
+    """Operations of a convolution's gradients, of which torch's own counter forgets the groups."""
+    each = 2 * math.prod(gradient) * math.prod(weight[1:])  # weight: (outputs, inputs / groups, ..)
+    return each * sum(bool(one) for one in others[-1][:2])  # of what goes in, of weights
 
 
 class Judge:
@@ -179,7 +226,7 @@ class Judge:
             )
             for axis in AXES
         }
-        self.seen = WHICH.pixels(0, min(count, 4096)).permute(0, 2, 3, 1).numpy()
+        self.seen = WHICH.pixels(0, count).permute(0, 2, 3, 1).numpy()
         unseen = [WHICH.scene(UNSEEN + n) for n in range(CENSUS)]
         self.true = np.stack([drawn(scene) for scene in unseen])
         self.true_features = self.features(self.true)
@@ -349,16 +396,16 @@ def table(folder: Path, judge: Judge) -> None:
     """Medians of the seeds, and their least and largest, at the end of the time."""
     columns: dict[str, list[dict[str, float]]] = {}
     for path in sorted(folder.glob("*/measured.json")):
-        name, _, seed = path.parent.name.rsplit("-", 2)
-        if int(seed) < 1000:
-            columns.setdefault(name, []).append(json.loads(path.read_text())[-1])
+        *name, _, _, _, seed = path.parent.name.split("-")
+        if int(seed) != SWEEP:
+            columns.setdefault("-".join(name), []).append(json.loads(path.read_text())[-1])
     for name, row in judge.floors().items():
         columns[name] = [row]
     keys = list(dict.fromkeys(key for rows in columns.values() for row in rows for key in row))
     for key in keys:
         print(f"\n{key}")
         for name, rows in columns.items():
-            values = [row[key] for row in rows if key in row]
+            values = [float(row[key]) for row in rows if key in row]
             if values:
                 low, high = min(values), max(values)
                 print(f"  {name:22}{np.median(values):10.3f}   {low:.3f} to {high:.3f}")

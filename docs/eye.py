@@ -5,24 +5,26 @@
 import json
 from pathlib import Path
 
-from praxino.data.diorama import compose
 from praxino.data.diorama.faults import FAULTS, FaultyFilm, faultless, faulty
 from praxino.service.api.system import EYE_FILMS
 from praxino.storage.media.video import Video
 
 WEB = Path(__file__).parents[1] / "src" / "praxino" / "service" / "web"
-SIZE, FPS = 160, 8.0
+SIZE, FPS, FIRST = 160, 8.0, 2000
 WITHOUT = 11
 """Films in which nothing is wrong."""
 
 
 def main() -> None:
-    films = [
-        faulty(fault, 2000 + 400 * number, SIZE)
-        for number in range(EYE_FILMS // len(FAULTS))
-        for fault in FAULTS
-    ][: EYE_FILMS - WITHOUT]
-    films += [faultless(compose(0, 90_000 + 7 * n, 17), SIZE) for n in range(WITHOUT)]
+    films, wanted = list[FaultyFilm](), (EYE_FILMS - WITHOUT) // len(FAULTS)
+    index = FIRST
+    for _ in range(wanted):
+        for fault in FAULTS:
+            films.append(faulty(fault, index, SIZE))
+            index = films[-1].index + 1  # no scene comes twice
+    for _ in range(WITHOUT):
+        films.append(faultless(index, SIZE))
+        index = films[-1].index + 1
     rows = [written(number, film) for number, film in enumerate(films)]
     (WEB / "eye.json").write_text(json.dumps(rows, indent=0) + "\n")
 

@@ -30,7 +30,7 @@ TINY = {
         adm=ADMConfig(
             size=SIZE, width=32, multipliers=(1, 1), blocks=1, attention=(16,), head_width=32
         ),
-        steps=4,
+        steps=2,
     ),
     "latent-unet": LatentsConfig(
         way="latent-unet", size=4, steps=3,
@@ -64,7 +64,7 @@ def test_a_way_learns_draws_and_comes_back(name, cache, tmp_path):
     stage = stage_of(name, cache)
     rule = torch.optim.Adam(stage.module.parameters(), 2e-3, betas=(0.0, 0.99))
     losses = []
-    for number in range(24):
+    for number in range(16):
         loss, metrics = stage.loss(stage.batch(number), torch.Generator().manual_seed(number))
         rule.zero_grad()
         loss.backward()
@@ -100,6 +100,19 @@ def test_each_side_of_a_gan_follows_its_own_loss(name, cache):
     if name == "gan":  # the older one has statistics that move
         for one, other in zip(both, alone, strict=True):
             assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_pictures_without_a_sentence_or_with_their_own_are_no_fakes(cache):
+    way = stage_of("gan", cache).module.way
+    x = torch.randn(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    width = 24
+    for sentence in (torch.zeros(3, width), torch.ones(3, width)):
+        losses = []
+        for weight in (0.0, 5.0):
+            way.config = way.config.model_copy(update={"mismatch": weight})
+            drawn = torch.Generator().manual_seed(1)
+            losses.append(way.loss(x, sentence[:, None], sentence, 0, drawn)[0].item())
+        assert losses[0] == losses[1]
 
 
 def test_a_tokenizer_learns_first_and_then_stands_still(cache):

@@ -89,5 +89,7 @@ def test_it_is_said_so(config, tmp_path, monkeypatch):
     assert ("worn, and resembles" in said.sentences[1]) is said.mark.recognised
     monkeypatch.setenv(keys.FOLDER, str(tmp_path / "other"))
     said = verify(tmp_path / "a.mp4")
-    assert (said.mark.found, said.mark.message, said.mark.own) == (True, "", None)
-    assert "its message is lost" in said.sentences[1]
+    assert said.mark.found
+    read = (said.mark.message, said.mark.own)  # again by some keys it can just be read
+    assert read in (("", None), (marked.record["watermark"], False))
+    assert ("its message is lost" in said.sentences[1]) == (read[0] == "")

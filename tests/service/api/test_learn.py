@@ -12,7 +12,8 @@ from support.pages import CONTRAST, NAMELESS, SMALL, opened, until
 from support.studio import browser, served
 
 pytestmark = pytest.mark.system
-FILMS = json.loads((Path(praxino.__file__).parent / "service/web/eye.json").read_text())
+WEB = Path(praxino.__file__).parent / "service/web"
+FILMS = json.loads((WEB / "eye.json").read_text())
 
 
 @pytest.fixture(scope="module", name="server")
@@ -32,6 +33,16 @@ def _page(chromium, server):
     with opened(chromium, server) as page:
         page.click("#tab-learn")
         yield page
+
+
+def test_no_scene_comes_twice_and_films_come_in_parts(server, page):
+    contents = {film["file"]: (WEB / film["file"]).read_bytes() for film in FILMS}
+    assert len(set(contents.values())) == len(FILMS) == 32
+    name = FILMS[3]["file"]
+    answer = page.request.get(f"{server.url}/{name}", headers={"Range": "bytes=10-19"})
+    assert (answer.status, answer.body()) == (206, contents[name][10:20])
+    assert answer.headers["content-range"] == f"bytes 10-19/{len(contents[name])}"
+    assert page.request.get(f"{server.url}/{name}").body() == contents[name]
 
 
 def film_of(page):

@@ -22,6 +22,8 @@ GONE: Final = 5
 """Frames for which a thing is gone."""
 GAIN: Final = 1.7
 """How much higher than it should a thing rises after an impact."""
+TRIES: Final = 10_000
+"""Scenes that are looked at for one that can have a fault."""
 PATCH: Final = 0.16
 """Side of the patch that is repeated, in picture heights."""
 
@@ -41,6 +43,8 @@ class FaultyFilm:
         Frames in which it is seen.
     box : (float, float, float, float)
         Where: left, top, width and height in parts of the picture.
+    index : int
+        Of the scene in the world 0.
     """
 
     frames: Film
@@ -49,11 +53,18 @@ class FaultyFilm:
     first: int = 0
     last: int = 0
     box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    index: int = 0
 
 
-def faultless(scene: Scene, size: int) -> FaultyFilm:
-    """The film of a scene as it is."""
-    return FaultyFilm(render(scene, size, size))
+def faultless(seed: int, size: int, edition: Edition = 1) -> FaultyFilm:
+    """The film of the first scene from ``seed`` on that shows one thing throughout, as most of
+    those with a fault do.
+    """
+    for index in range(seed, seed + TRIES):
+        scene = compose(0, index, 17, edition=edition)
+        if _alone(scene) is not None:
+            return FaultyFilm(render(scene, size, size), index=index)
+    raise AssertionError("no scene of one thing")
 
 
 def faulty(fault: str, seed: int, size: int, edition: Edition = 1) -> FaultyFilm:
@@ -65,11 +76,11 @@ def faulty(fault: str, seed: int, size: int, edition: Edition = 1) -> FaultyFilm
         Pixels a side.
     """
     plant, chance = FAULTS[fault], np.random.default_rng(seed)
-    for index in range(seed, seed + 10_000):
+    for index in range(seed, seed + TRIES):
         scene = compose(0, index, 17, edition=edition)
         film = plant(scene, size, chance)
         if film is not None:
-            return film
+            return replace(film, index=index)
     raise AssertionError(f"no scene can have {fault}")
 
 

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from praxino.service.api import bodies, schemas, uploads
 from praxino.service.api.auth import CallerDep, StateDep, cookie_name
 from praxino.service.api.errors import ApiError, errors, files, sent
+from praxino.service.api.files import parse_range
 from praxino.service.queue.models import served_models
 
 router = APIRouter()
@@ -144,10 +145,17 @@ def sign_out(request: Request) -> Response:
 
 @router.get("/", include_in_schema=False)
 @router.get("/{name}", include_in_schema=False)
-def web(name: str = "index.html") -> Response:
-    """The page."""
+def web(request: Request, name: str = "index.html") -> Response:
+    """The page; of its films the part that is asked for: players want no whole files."""
     if name not in PAGE:
         raise ApiError(404, "there is no such page", "not_found")
-    return Response(
-        (WEB / name).read_bytes(), media_type=PAGE[name], headers={"Cache-Control": "no-cache"}
-    )
+    content, headers = (WEB / name).read_bytes(), {"Cache-Control": "no-cache"}
+    if not name.endswith(".mp4"):
+        return Response(content, media_type=PAGE[name], headers=headers)
+    part = parse_range(request.headers.get("range"), len(content))
+    headers["Accept-Ranges"] = "bytes"
+    if part is None:
+        return Response(content, media_type=PAGE[name], headers=headers)
+    start, end = part
+    headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(content)}"
+    return Response(content[start:end], 206, headers, PAGE[name])

@@ -3,7 +3,8 @@
 import { element } from "./check.js";
 
 const $ = (id) => document.getElementById(id);
-const ROUND = 5, ROUNDS = ["before", "while learning", "after"], MARGIN = 0.08; // parts of the picture that a click may be off
+const ROUND = 5, ROUNDS = ["before", "while learning", "after"], MARGIN = 0.04; // parts of the picture that a click may be off
+const CALM = matchMedia("(prefers-reduced-motion: reduce)").matches;
 let films = [], game = null;
 
 export async function ready() {
@@ -11,6 +12,9 @@ export async function ready() {
   $("eye-fine").addEventListener("click", () => answer(null));
   $("eye-next").addEventListener("click", next);
   $("eye-again").addEventListener("click", () => { $("eye-film").currentTime = 0; $("eye-film").play(); });
+  $("eye-pause").addEventListener("click", () => ($("eye-film").paused ? $("eye-film").play() : $("eye-film").pause()));
+  for (const name of ["play", "pause"]) $("eye-film").addEventListener(name, () => { $("eye-pause").textContent = $("eye-film").paused ? "Play" : "Pause"; });
+  $("eye-film").addEventListener("error", () => { if (game?.open) $("eye-said").textContent = "This film does not come: is the server away? Say that nothing is wrong to go on."; });
   const board = $("eye-board");
   board.addEventListener("click", (event) => {
     const { left, top, width, height } = board.getBoundingClientRect();
@@ -25,6 +29,7 @@ export async function ready() {
       place($("eye-cross"), game.cross);
     } else if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
+      if (event.repeat) return; // the key that began the film is still held
       answer(game.cross ?? { x: 0.5, y: 0.5 });
     }
   });
@@ -33,19 +38,31 @@ export async function ready() {
 const place = (mark, { x, y }) => { mark.hidden = false; mark.style.left = `${100 * x}%`; mark.style.top = `${100 * y}%`; };
 const shuffled = (list) => list.map((one) => [Math.random(), one]).sort((a, b) => a[0] - b[0]).map(([, one]) => one);
 
-// Each round has three films with a fault and two without, in any order; no film comes twice.
+// Each round has three films with faults of different kinds and two without, in any order; no film comes twice.
 export function deal(all) {
-  const wrong = shuffled(all.filter((one) => one.fault)), right = shuffled(all.filter((one) => !one.fault));
-  return ROUNDS.flatMap((_, round) => shuffled([...wrong.slice(3 * round, 3 * round + 3), ...right.slice(2 * round, 2 * round + 2)]));
+  const right = shuffled(all.filter((one) => !one.fault)), kinds = [...new Set(all.map((one) => one.fault).filter(Boolean))];
+  const left = Object.fromEntries(kinds.map((kind) => [kind, shuffled(all.filter((one) => one.fault === kind))]));
+  return ROUNDS.flatMap((_, round) => shuffled([...shuffled(kinds).slice(0, 3).map((kind) => left[kind].pop()), ...right.slice(2 * round, 2 * round + 2)]));
 }
+
+// Which part of the picture counts as found, on average: what a click anywhere would find.
+export const blind = (order) => {
+  const wrong = order.filter((film) => film.fault), side = (at, length) => Math.min(1, at + length + MARGIN) - Math.max(0, at - MARGIN);
+  return wrong.reduce((sum, { box: [left, top, width, height] }) => sum + side(left, width) * side(top, height), 0) / wrong.length;
+};
 
 async function start() {
   try {
-    films = films.length ? films : await (await fetch("eye.json")).json();
+    if (!films.length) {
+      const answer = await fetch("eye.json");
+      if (!answer.ok) throw new Error(answer.status);
+      films = await answer.json();
+    }
   } catch {
-    $("eye-said").textContent = "The films are not there: is the server away?";
+    $("eye-away").textContent = "The films do not come: is the server away?";
     return;
   }
+  $("eye-away").textContent = "";
   game = { order: deal(films), at: -1, answers: [], cross: null, open: false };
   $("eye-game").hidden = false;
   $("eye-start").hidden = $("eye-result").hidden = true;
@@ -63,7 +80,7 @@ async function next() {
   $("eye-far").textContent = `Film ${game.at + 1} of ${game.order.length}: ${ROUNDS[Math.floor(game.at / ROUND)]}`;
   $("eye-said").textContent = "Is something wrong? Click where, or say that nothing is.";
   $("eye-film").src = film.file;
-  $("eye-film").play().catch(() => {}); // whoever wants no motion starts it by hand
+  if (!CALM) $("eye-film").play().catch(() => {}); // whoever wants no motion starts it by hand
   $("eye-board").focus();
 }
 
@@ -74,7 +91,7 @@ function answer(click) {
   game.open = false;
   $("eye-fine").disabled = true;
   const [left, top, width, height] = film.box;
-  const hit = film.fault && click && click.x > left - MARGIN && click.x < left + width + MARGIN && click.y > top - MARGIN && click.y < top + height + MARGIN;
+  const near = (value, at, length) => value > at - MARGIN && value < at + length + MARGIN, hit = film.fault && click && near(click.x, left, width) && near(click.y, top, height);
   game.answers.push({ round, fault: film.fault, claimed: Boolean(click), hit: Boolean(hit) });
   if (click) place($("eye-click"), click);
   if (round !== 1) { // before and after nothing is told, so that both are alike
@@ -109,6 +126,7 @@ function finish() {
     return element("tr", {}, element("th", { scope: "row", textContent: name }), element("td", { textContent: `${hits} of ${faults}` }), element("td", { textContent: `${alarms} of ${fine}` }));
   });
   $("eye-table").replaceChildren(element("tr", {}, element("td"), element("th", { scope: "col", textContent: "faults found" }), element("th", { scope: "col", textContent: "false alarms" })), ...rows);
+  $("eye-blind").textContent = `A click anywhere would find ${Math.round(100 * blind(game.order))}% of them.`;
   const missed = game.order.filter((film, place) => film.fault && !game.answers[place].hit);
   $("eye-missed").replaceChildren(...missed.map((film) => element("li", { textContent: film.said })));
   $("eye-missed-title").hidden = !missed.length;

@@ -10,6 +10,7 @@ Legend: B pictures, Z numbers of noise, D width of a sentence.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import torch
@@ -192,17 +193,21 @@ class GAN(nn.Module):
         fake = self.generator(noise, still)
         true, false = x.requires_grad_(), fake.detach().requires_grad_()
         right, wrong = self.discriminator(true, sentence), self.discriminator(false, sentence)
-        other = self.discriminator(true, sentence.roll(1, 0))
+        rolled = sentence.roll(1, 0)
+        other = self.discriminator(true, rolled)
+        # a picture without a sentence, or with its own, is none of these fakes
+        differs = (rolled != 0).any(1) & (rolled != sentence).any(1)
+        share = differs.float() / differs.sum().clamp_min(1)
         standing = {name: weight.detach() for name, weight in self.discriminator.named_parameters()}
         tried = torch.func.functional_call(self.discriminator, standing, (fake, still))
         metrics = {"d/true": right.mean().item(), "d/fake": wrong.mean().item()}
         if self.old:
             judged = F.relu(1 - right).mean() + 0.5 * (
-                F.relu(1 + wrong).mean() + self.config.mismatch * F.relu(1 + other).mean()
+                F.relu(1 + wrong).mean() + self.config.mismatch * (share * F.relu(1 + other)).sum()
             )
             return judged - tried.mean(), metrics
         judged = F.softplus(wrong - right).mean()
-        judged = judged + self.config.mismatch * F.softplus(other - right).mean()
+        judged = judged + self.config.mismatch * (share * F.softplus(other - right)).sum()
         judged = judged + self._gamma(number) / 2 * (_slope(right, true) + _slope(wrong, false))
         return judged + F.softplus(right.detach() - tried).mean(), metrics
 
@@ -210,6 +215,24 @@ class GAN(nn.Module):
         first, last = self.config.penalty
         share = min(1.0, number / self.config.anneal)
         return first * (last / first) ** share
+
+    @torch.no_grad()
+    def settle(self, sentences: Sequence[Tensor]) -> None:
+        """Find the statistics of the generator's norms anew, where it has any: those of training
+        are of other weights than the averaged ones.
+        """
+        norms = [layer for layer in self.generator.modules() if isinstance(layer, nn.BatchNorm2d)]
+        training, drawn = self.generator.training, torch.Generator().manual_seed(0)
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the mean of all that follow
+        self.generator.train()
+        for sentence in sentences if norms else ():
+            noise = torch.randn(len(sentence), self.config.noise, generator=drawn)
+            self.generator(noise, sentence)
+        self.generator.train(training)
+        for norm in norms:
+            norm.momentum = 0.1
 
     @torch.no_grad()
     def sample(self, tokens: Tensor, sentence: Tensor, generator: torch.Generator) -> Tensor:

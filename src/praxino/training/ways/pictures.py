@@ -39,6 +39,8 @@ SHOWN: Final = (
 """Sentences whose pictures are drawn as samples."""
 EACH: Final = 4
 """Pictures of each of them."""
+SETTLED: Final = 8
+"""Batches of sentences by which statistics of averaged weights are found."""
 WayConfig = Annotated[
     GANConfig | PictureVAEConfig | TokensConfig | PixelsConfig | LatentsConfig,
     Field(discriminator="way"),
@@ -73,7 +75,8 @@ class PicturesConfig(Config):
     kind: Literal["pictures"] = "pictures"
     model: WayConfig
     text: TextConfig
-    seed: int = Field(0, ge=0, lt=2**32)
+    seed: int = Field(0, ge=0, lt=2**32, description="of weights, and of the order of pictures")
+    world: int = Field(0, ge=0, lt=2**32, description="seed of the pictures themselves")
     edition: Edition = 1
     size: int = Field(64, gt=0, description="pixels a side")
     count: int = Field(8192, gt=0, description="different pictures")
@@ -143,7 +146,7 @@ class PictureStage:
         self, config: PicturesConfig, sources: Sources = NOTHING, workplace: Workplace = HERE
     ) -> None:
         self.config = config
-        self.stills = Stills(config.seed, config.size, config.edition)
+        self.stills = Stills(config.world, config.size, config.edition)
         vae = bundle.read_vae(sources.autoencoder).eval() if config.of_latents else None
         torch.manual_seed(config.seed)
         self.module = Pictures(config, vae)
@@ -179,6 +182,9 @@ class PictureStage:
         return np.concatenate(rows)
 
     def save(self, folder: Path) -> None:
+        if isinstance(self.module.way, GAN):
+            sentences = [self.batch(number).sentences for number in range(SETTLED)]
+            self.module.way.settle([self.module.read(some)[1] for some in sentences])
         checkpoint.save(folder / "pictures", self.config, self.module.state_dict())
 
 
