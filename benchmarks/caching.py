@@ -36,6 +36,9 @@ SWITCHES: dict[str, dict[str, object]] = {
     "--interval 0.2,1": {"interval": (0.2, 1.0)},
     "--interval 0.2,1 --cache 0.1": {"interval": (0.2, 1.0), "cache": 0.1},
     "--steps 20": {"steps": 20},
+    "--steps 8 (student)": {"steps": 8, "sampler": "flow-map"},
+    "--steps 4 (student)": {"steps": 4, "sampler": "flow-map"},
+    "--steps 1 (student)": {"steps": 1, "sampler": "flow-map"},
 }
 SENTENCES = (
     "a red ball bounces on the grass",
@@ -119,7 +122,7 @@ def main() -> None:
     print(f"{'':<34}{'s':>7}{'ratio':>7}{'evaluations':>13}{'PSNR, median':>14}{'least':>7}")
     rows: dict[str, Callable[[str, int], Film]] = {
         name: (lambda sentence, seed, extra=extra: pipeline.generate(
-            sentence, seed=seed, sampler="euler", **{"steps": STEPS} | extra).frames)
+            sentence, seed=seed, **{"steps": STEPS, "sampler": "euler"} | extra).frames)
         for name, extra in SWITCHES.items()
     }  # fmt: skip
     rows |= {"diffusers": theirs(pipeline, None)}

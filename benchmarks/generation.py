@@ -47,7 +47,10 @@ def reference(pipeline: praxino.Pipeline) -> tuple[torch.nn.Module, torch.nn.Mod
         cross_attn_norm=True,
         eps=dit.eps,
     )
-    transformer.load_state_dict(to_foreign(network))
+    # layouts, pictures of entities and ends of steps are ours alone: theirs goes without
+    own = transformer.state_dict()
+    weights = {name: tensor for name, tensor in to_foreign(network).items() if name in own}
+    transformer.load_state_dict(weights)
     autoencoder = diffusers.AutoencoderKLWan(
         base_dim=vae.width,
         decoder_base_dim=vae.decoder_width,

@@ -32,7 +32,7 @@ def test_schemathesis_finds_nothing(tmp_path, tiny_model):
             "--checks",
             "all",
             "--max-examples",
-            "24",
+            "16",
             "--workers",
             "2",
             "--seed",

@@ -110,7 +110,7 @@ def test_one_is_stopped_and_kept(page):
 
 def test_a_long_film_plays_and_turns_while_it_forms(page):
     page.evaluate("document.querySelector('#seconds').value = '10'")
-    make(page, "a red car drives right", steps=20)
+    make(page, "a red car drives right", steps=30)
     page.wait_for_selector("#film:visible")
     assert page.get_attribute("#stage", "data-state") == "making"
     until(page, "document.querySelector('#film').currentTime > 0.5")
@@ -124,7 +124,7 @@ def test_a_long_film_plays_and_turns_while_it_forms(page):
 
 
 def test_a_reload_finds_what_was_going_on(page):
-    make(page, "a sailboat at sunset", steps=150)
+    make(page, "a sailboat at sunset", steps=60)
     until(page, "/Step [1-9]/.test(document.querySelector('#far').textContent)")
     page.reload()
     page.wait_for_selector("#stage[data-state=making]")
@@ -325,7 +325,10 @@ def test_by_keyboard_alone(page):
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowLeft")  # around to the last tab
+    assert page.is_visible("#eye-start")
+    page.keyboard.press("ArrowLeft")
     assert page.is_visible("#drop")
+    page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     page.focus("#prompt")
     page.keyboard.type("a cat walks")
@@ -341,7 +344,7 @@ def test_on_a_phone(page, scheme):
     page.set_viewport_size({"width": 360, "height": 740})
     make(page, f"a house, {scheme}", steps=3)
     made(page, f"a house, {scheme}")
-    for tab in ("make", "board", "check"):
+    for tab in ("make", "board", "check", "learn"):
         page.click(f"#tab-{tab}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         assert page.evaluate(SMALL) == []
