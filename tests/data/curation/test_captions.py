@@ -93,11 +93,13 @@ def test_a_clip_that_cannot_be_read_is_not_asked_about(server, path):
 
 def test_an_endpoint_that_is_silent_again_and_again_is_not_asked_any_more(server, path):
     endpoint, seen = server
-    clips = [replace(clip(path), id=str(number)) for number in range(40)]
-    rows = list(Captioner(endpoint, instruction="5").captions(clips))
+    clips = [replace(clip(path), id=str(number)) for number in range(24)]
+    gone = endpoint.model_copy(update={"url": "http://127.0.0.1:9/v1"})
+    rows = list(Captioner(gone).captions(clips))
     assert [row["id"] for row in rows] == [one.id for one in clips]
-    assert "answers 503" in rows[0]["problem"]
+    assert "cannot be reached" in rows[0]["problem"]
     assert "not asked" in rows[-1]["problem"]
-    assert len(seen) < ATTEMPTS * len(clips) / 2
-    assert all("answers 400" in row["problem"] for row in
-               Captioner(endpoint, instruction="3").captions(clips[:12]))  # fmt: skip
+    for which in ("3", "5"):  # what answers is no silence, whatever it answers
+        answers = list(Captioner(endpoint, instruction=which).captions(clips[:12]))
+        assert all("answers" in row["problem"] for row in answers)
+    assert len(seen) == 12 + 12 * ATTEMPTS

@@ -42,6 +42,16 @@ def reasons(decided):
     return [(clip.source.name, clip.start, clip.end, clip.reason) for clip in decided]
 
 
+@pytest.mark.parametrize(
+    ("aspect", "size"),
+    [(1.0, (720, 576)), (16 / 11, (720, 396)), (0.9, (648, 576)), (1.01, (720, 576))],
+)
+def test_sizes_are_those_of_square_pixels(aspect, size):
+    source, row = film("a", shot(), size=(720, 576))
+    (one,) = candidates([(source, row.model_copy(update={"pixel_aspect": aspect}))], PLAIN)
+    assert one.size == size
+
+
 def test_ends_of_shots_are_left_off_and_long_ones_cut_evenly():
     rules = PLAIN.model_copy(update={"trim": 0.5, "most_seconds": 4.0})
     made = clips(film("a", shot(2, 12, "cut", "dissolve")), rules=rules)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import av
 import cv2
 import numpy as np
 
@@ -31,7 +32,7 @@ INSTRUCTION: Final = (
 FRAMES: Final = 8
 """Frames of a clip that are sent as pictures."""
 SIDE: Final = 448
-"""Pixels of their larger side, at most."""
+"""Pixels of their shorter side, at most."""
 MAX_TOKENS: Final = 300
 LEAST_WORDS: Final = 5
 """Words of a caption, at least."""
@@ -65,18 +66,19 @@ class Captioner:
         """
         silent = 0
 
-        def ask(clip: Clip) -> tuple[Row, bool]:
+        def ask(clip: Clip) -> tuple[Row, bool | None]:
             if silent < SILENT_IN_A_ROW:
                 return self._ask(clip)
             return {"id": clip.id, "problem": "not asked: the endpoint is silent"}, True
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for row, is_silent in pool.map(ask, clips):
-                silent = silent + 1 if is_silent else 0
+                if is_silent is not None:
+                    silent = silent + 1 if is_silent else 0
                 yield row
 
-    def _ask(self, clip: Clip) -> tuple[Row, bool]:
-        """A clip's row, and whether the endpoint was silent."""
+    def _ask(self, clip: Clip) -> tuple[Row, bool | None]:
+        """A clip's row, and whether the endpoint was silent; None where it was not asked."""
         try:
             with file_of(clip.source) as path:
                 parts = self._film(clip, path) if self.way == "video" else _frames(clip, path)
@@ -85,9 +87,10 @@ class Captioner:
                 [{"role": "user", "content": content}], 0, 0.2, MAX_TOKENS
             )
         except EndpointError as error:
-            return {"id": clip.id, "problem": str(error)}, error.passing
-        except (MediaError, OSError, ValueError) as error:  # FFmpeg's are ValueErrors
-            return {"id": clip.id, "problem": str(error)}, False
+            silent = error.passing and not str(error).startswith("answers")
+            return {"id": clip.id, "problem": str(error)}, silent
+        except (MediaError, OSError, ValueError, av.error.FFmpegError) as error:
+            return {"id": clip.id, "problem": str(error)}, None
         text = " ".join(THOUGHTS.sub("", answer).split())
         if text.lower().replace("\u2019", "'").startswith(REFUSALS):
             return {"id": clip.id, "problem": f"refused: {text[:80]}"}, False

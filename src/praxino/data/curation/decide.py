@@ -19,6 +19,8 @@ from praxino.data.curation.measures import ShotRow, SourceRow, padded_hashes
 from praxino.data.curation.sources import Source
 from praxino.data.curation.units import digest
 
+ALMOST_SQUARE: Final = 1.02
+"""Width over height of pixels, or the reverse, up to which they count as square."""
 SEEN: Final = 1e-3
 """Seconds shorter than which nothing is a stretch."""
 
@@ -74,7 +76,7 @@ class Clip:
         Seconds of the film.
     shot : ShotRow
     size : (int, int)
-        Width and height without bars.
+        Width and height without bars, in square pixels.
     crop : (int, int, int, int)
         Bars: left, top, right, bottom.
     reason : str
@@ -99,11 +101,26 @@ class Clip:
         return self.end - self.start
 
 
+def square_size(width: float, height: float, aspect: float) -> tuple[float, float]:
+    """Width and height of a picture with square pixels: what is too long becomes shorter.
+
+    Parameters
+    ----------
+    aspect : float
+        Width over height of a pixel; near 1 it is 1.
+    """
+    if max(aspect, 1 / aspect) <= ALMOST_SQUARE:
+        return width, height
+    return (width, height / aspect) if aspect > 1 else (width * aspect, height)
+
+
 def candidates(rows: Iterable[tuple[Source, SourceRow]], rules: Rules) -> Iterator[Clip]:
     """The clips that shots and wanted spans make, before any is left out."""
     for source, row in rows:
         left, top, right, bottom = row.bars
-        size = row.width - left - right, row.height - top - bottom
+        width, height = row.width - left - right, row.height - top - bottom
+        wide, high = square_size(width, height, row.pixel_aspect)
+        size = round(wide), round(high)
         for shot in row.shots:
             first = shot.start + (rules.trim if shot.before != "end" else 0.0)
             last = shot.end - (rules.trim if shot.after != "end" else 0.0)

@@ -115,6 +115,8 @@ class SourceRow(Config):
         Its path below the folder of footage.
     problem : str
         Why nothing is known of it; "" where something is.
+    pixel_aspect : float
+        Width over height of a pixel.
     bars : (int, int, int, int)
         Columns and rows without a picture: left, top, right, bottom, in pixels.
     """
@@ -126,6 +128,7 @@ class SourceRow(Config):
     width: int = 0
     height: int = 0
     codec: str = ""
+    pixel_aspect: float = 1.0
     bars: tuple[int, int, int, int] = Field((0, 0, 0, 0), strict=False)
     shots: tuple[ShotRow, ...] = Field((), strict=False)
 
@@ -204,6 +207,7 @@ def measure(path: Path, source: str, text: bool = False) -> SourceRow:
         width=width,
         height=height,
         codec=info.codec,
+        pixel_aspect=round(info.pixel_aspect, 4),
         bars=_bars(collected),
         shots=tuple(_scored(collected, shot, rate) for shot in shots),
     )

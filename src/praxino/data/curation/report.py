@@ -1,6 +1,7 @@
 """A curation as one HTML file: what each rule took, with pictures, and what others would keep."""
 
 import html
+import math
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -144,12 +145,17 @@ def _histogram(name: str, values: Sequence[float]) -> str:
 
 def _others(clips: Sequence[Clip], rules: Rules, factor: float) -> str:
     rows = []
+    caps = {
+        name: math.ceil(getattr(rules, name) / max(1.0, factor))
+        for name in ("per_source", "per_folder")
+    }
+    sampled = rules.model_copy(update=caps)  # of a sample, as much less
     for name, values in THRESHOLDS.items():
         if name in MEASURED and all(MEASURES[name](clip) is None for clip in clips):
             continue
         if name == "duplicate_bits" and factor > 1:
             continue  # most of what is there twice is once in a sample
-        kept = kept_at(clips, rules, name, values)
+        kept = kept_at(clips, sampled, name, values)
         cells = "".join(
             f"<td>{value:g}: {round(factor * count):,}"
             for value, count in zip(values, kept, strict=True)

@@ -21,7 +21,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.data.curation.decide import Clip
+from praxino.data.curation.decide import Clip, square_size
 from praxino.data.curation.sources import Source
 from praxino.data.curation.units import Row, digest, write_rows
 from praxino.data.pixels import resized
@@ -35,8 +35,8 @@ GROUP: Final = 12
 """Frames from one that stands alone to the next: a trainer may begin anywhere."""
 RATE_TOLERANCE: Final = 0.02
 """Part by which a film may be faster than asked for."""
-ALMOST_SQUARE: Final = 1.02
-"""Width over height of pixels, or the reverse, up to which they count as square."""
+SQUARE: Final = "square pixels"
+"""Names how clips are written: those of before had pixels as films have them."""
 SHORT: Final = 1e-3
 """Seconds within which two times are one."""
 Pixels = NDArray[np.uint8]
@@ -157,11 +157,9 @@ def _fitted(pixels: Any, side: int, aspect: float = 1.0) -> Any:
         Width over height of a pixel; what is too long for it becomes shorter.
     """
     height, width = pixels.shape[:2]
-    oblong = max(aspect, 1 / aspect) > ALMOST_SQUARE
-    high = height / aspect if oblong and aspect > 1 else height
-    wide = width * aspect if oblong and aspect < 1 else width
+    wide, high = square_size(width, height, aspect)
     scale = min(1.0, side / min(high, wide)) if side else 1.0
-    if scale == 1 and not oblong:
+    if scale == 1 and (wide, high) == (width, height):
         return np.ascontiguousarray(pixels[: height - height % 2, : width - width % 2])
     high, wide = (max(2, 2 * round(length * scale / 2)) for length in (high, wide))
     return resized(pixels[None], high, wide)[0]
@@ -186,7 +184,7 @@ class Shard:
         """A digest of all that it is made from."""
         parts = [f"{clip.id} {clip.crop} {text}" for clip, text in
                  zip(self.clips, self.captions, strict=True)]  # fmt: skip
-        return digest((*parts, repr(self.writing), str(self.folder)))
+        return digest((*parts, repr(self.writing), str(self.folder), SQUARE))
 
     @property
     def target(self) -> Path:
