@@ -38,7 +38,7 @@ FLAGS: Final = frozenset(
 ENDINGS: Final = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 SET: Final = ("cuts", "cut_power", "smoothness", "bounds", "gradient", "skip")
 """Settings that ``--set`` changes: the others have options of their own."""
-PARAMETERS: Final = {"guidance_low": "guidance-2", "last": "last-image", "interval": "interval"}
+PARAMETERS: Final = {"guidance_low": "guidance-2", "last": "last-image"}
 """Options that are called otherwise than their parameters."""
 WORTH_SAYING: Final = 60.0
 """Seconds, from which on it is said how long a picture takes."""

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from praxino.data.diorama.masks import box_of
 from praxino.data.labels.films import CATEGORIES, LabelledFilm
 from praxino.storage.files import write_text
 from praxino.storage.media.video import write_picture
@@ -57,22 +56,16 @@ class CocoWriter:
 
     def _annotate(self, film: LabelledFilm, place: int, frame: int, track: int) -> None:
         thing = film.tracks[place]
+        if (box := film.visible_box(place, frame)) is None:
+            return
         shape: dict[str, Any]
         if film.masks is not None:
             mask = film.masks.visible[place, frame]
-            box = box_of(mask)
-            if box is None:
-                return
-            shape = {"segmentation": encode(mask), "area": int(mask.sum()), "bbox": list(box)}
+            shape = {"segmentation": encode(mask), "area": int(mask.sum())}
         else:
-            left, top, width, height = thing.boxes[frame].tolist()
-            if not width:
-                return
+            left, top, width, height = box
             bounds = [left, top, left + width, top, left + width, top + height, left, top + height]
-            shape = {
-                "segmentation": [bounds], "area": width * height,
-                "bbox": [left, top, width, height],
-            }  # fmt: skip
+            shape = {"segmentation": [bounds], "area": width * height}
         self.annotations.append(
             {
                 "id": len(self.annotations) + 1,
@@ -84,6 +77,7 @@ class CocoWriter:
                 "attributes": {"colour": thing.colour, "motion": thing.motion},
             }
             | shape
+            | {"bbox": list(box)}
         )
 
     def finish(self) -> None:

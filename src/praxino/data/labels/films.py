@@ -74,6 +74,15 @@ class LabelledFilm:
         """Height and width."""
         return self.frames.shape[1], self.frames.shape[2]
 
+    def visible_box(self, track: int, frame: int) -> tuple[float, float, float, float] | None:
+        """Left, top, width and height, in pixels, of what is visible of a thing, or by its track
+        where there are no masks; None where nothing is.
+        """
+        if self.masks is not None:
+            return box_of(self.masks.visible[track, frame])
+        left, top, width, height = self.tracks[track].boxes[frame].tolist()
+        return (left, top, width, height) if width else None
+
 
 @dataclass(frozen=True)
 class Source:
@@ -141,7 +150,7 @@ def weakly_labelled(
             )
     tracks = []
     for thing in layout.things:
-        centre = np.array(thing.boxes[:count], np.float64) * height
+        centre = np.array(thing.boxes, np.float64) * height
         low = np.maximum(centre[:, :2] - centre[:, 2:] / 2, 0)
         high = np.minimum(centre[:, :2] + centre[:, 2:] / 2, (width, height))
         inside = (high > low).all(1, keepdims=True)

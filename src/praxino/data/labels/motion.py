@@ -7,6 +7,7 @@ Legend: T frames, H W pixels.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,20 +79,24 @@ class Motion:
         height, width = self.size
         columns, rows = np.floor(places).astype(int).T
         inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-        ids = self.ids[frame][rows.clip(0, height - 1), columns.clip(0, width - 1)]
-        return np.where(inside, ids.astype(np.int64), -1)
+        return np.where(inside, _nearest(self.ids[frame], places).astype(np.int64), -1)
 
     def unknown(self, frame: int, end: int) -> NDArray[np.bool_]:
         """(H, W): pixels that move otherwise than with their owner from ``frame`` to ``end``."""
-        result = moving_scenery(self.scene, frame, *self.size)
-        # rain falls before things, clouds and waves lie behind them
-        if self.scene.weather not in ("rain", "snow"):
-            result &= self.ids[frame] == 0
+        result = self._scenery(frame)
         for number, thing in enumerate(self.scene.things, 1):
             own = self.ids[frame] == number
             if own.any():
                 result |= own & self._changes(thing, frame, end)
         return result
+
+    def _scenery(self, frame: int) -> NDArray[np.bool_]:
+        """(H, W): what rain, snow, clouds or waves cover at a frame."""
+        covered = moving_scenery(self.scene, frame, *self.size)
+        # rain falls before things, clouds and waves lie behind them
+        if self.scene.weather not in ("rain", "snow"):
+            covered &= self.ids[frame] == 0
+        return covered
 
     def _changes(self, thing: Thing, frame: int, end: int) -> NDArray[np.bool_]:
         """(H, W): where a thing does not look, in its own frame, as it does later."""
@@ -122,15 +127,15 @@ class Motion:
             own = owners == owner
             there[own] = self.moved(places[own], int(owner), frame, frame + 1)
         hidden = self.owner_at(there, frame + 1) != owners
-        hidden |= self._falls_on(there, frame + 1)
+        hidden |= _nearest(self._scenery(frame + 1), there)
         vectors = (there - places).reshape(height, width, 2).astype(np.float32)
         return Flow(vectors, ~self.unknown(frame, frame + 1), hidden.reshape(height, width))
 
-    def _falls_on(self, places: NDArray[np.float64], frame: int) -> NDArray[np.bool_]:
-        """(N,): points that rain, snow, clouds or waves cover at a frame."""
-        covered = moving_scenery(self.scene, frame, *self.size)
-        if self.scene.weather not in ("rain", "snow"):
-            covered &= self.ids[frame] == 0
-        height, width = self.size
-        columns, rows = np.floor(places).astype(int).T
-        return covered[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+
+def _nearest(picture: NDArray[Any], places: NDArray[np.float64]) -> NDArray[Any]:
+    """(N,): the pixels of a picture (H, W) in which points (N, 2), x and y, lie, or which are the
+    nearest ones to points outside it.
+    """
+    height, width = picture.shape
+    columns, rows = np.floor(places).astype(int).T
+    return picture[rows.clip(0, height - 1), columns.clip(0, width - 1)]

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from praxino.data.diorama.masks import box_of
 from praxino.data.labels.films import CATEGORIES, LabelledFilm
 from praxino.storage.files import write_text
 from praxino.storage.media.video import write_picture
@@ -31,12 +30,8 @@ class YoloWriter:
             write_picture(self.folder / "images" / part / f"{name}.png", pixels)
             rows = []
             for place, thing in enumerate(film.tracks):
-                if film.masks is None:
-                    left, top, width, height = thing.boxes[frame].tolist()
-                else:
-                    visible = film.masks.visible[place, frame]
-                    left, top, width, height = box_of(visible) or (0, 0, 0, 0)
-                if width:
+                if box := film.visible_box(place, frame):
+                    left, top, width, height = box
                     x, y = (left + width / 2) / wide, (top + height / 2) / high
                     size = f"{width / wide:.6f} {height / high:.6f}"
                     rows.append(f"{CATEGORIES.index(thing.kind)} {x:.6f} {y:.6f} {size}\n")
